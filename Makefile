@@ -1,0 +1,73 @@
+# Every target sets up .venv by itself, once; a second run installs nothing.
+# Options:  PYTHON=python3.12   another interpreter
+#           PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"   torch without CUDA
+#           ONLY=02-1   with `make execute` and `make notebooks`: only the notebooks whose name begins so
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+PIP_ARGS ?=
+ONLY ?=
+BIN := .venv/bin
+READY := .venv/.ready
+WHOLE := tests/test_book.py tests/test_site.py tests/test_launch.py
+UNIT := $(filter-out $(WHOLE),$(wildcard tests/test_*.py))
+PYTEST := $(BIN)/python -m pytest
+# two workers of one thread each: the same numbers on every run, and no thread waits for another
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help book serve lab check test lint unit notebooks execute constraints address clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+$(READY): requirements.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11, 3.12 or 3.13 found. Install one," \
+		"or name it: make book PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
+		f"This book runs on Python 3.10 to 3.13; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12")'
+	@echo "Installing into .venv (some minutes, once) ..."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt -c constraints.txt
+	@touch $@
+
+book: $(READY)  ## build the website into _build/html from the executed notebooks
+	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --quiet
+	@echo "The book is ready: open _build/html/index.html, or run 'make serve'."
+
+serve: book  ## build the website and serve it at http://localhost:8000
+	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+
+lab: $(READY)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=. notebooks
+
+lint: $(READY)  ## check the code's style
+	$(BIN)/ruff check .
+
+unit: $(READY)  ## test the library
+	$(ONE_THREAD) $(PYTEST) -n 2 -q $(UNIT)
+
+check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
+	$(PYTEST) -q tests/test_book.py
+
+notebooks: $(READY)  ## run copies of the notebooks in _build/executed
+	rm -rf _build/executed && mkdir -p _build/executed && cp notebooks/$(ONLY)*.ipynb _build/executed
+	$(ONE_THREAD) $(PYTEST) --nbmake --overwrite --nbmake-timeout=600 --timeout=1200 -n 2 \
+		--durations=0 -q _build/executed
+
+execute: notebooks  ## run the notebooks and keep their outputs in place
+	$(BIN)/python tools/notebooks.py keep _build/executed notebooks
+
+test: lint unit notebooks book  ## everything: lint, units, notebooks, book, site, launching
+	$(PYTEST) -q $(WHOLE)
+
+constraints:  ## refresh the exact tested versions from requirements.txt
+	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
+	_build/uv/bin/uv pip compile --universal --python-version 3.10 --no-annotate --no-header --upgrade \
+		--quiet requirements.txt --output-file constraints.txt
+
+address: $(READY)  ## move the book to another repository: make address URL=https://github.com/me/book
+	$(BIN)/python tools/notebooks.py address "$(URL)"
+
+clean:  ## remove what was built (not .venv)
+	rm -rf _build .pytest_cache .ruff_cache
