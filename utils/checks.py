@@ -1,0 +1,112 @@
+"""Formulas that run, and figures that come from a run.
+
+Used in every notebook: `equation` compares two computations of one labelled formula, `results`
+shows the figures that the book quotes and stores them with where they came from.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import date
+
+import numpy as np
+import torch
+
+RESULTS = "llm_book_results"  # the key under which `results` stores its figures in an output
+
+
+def equation(label: str, left, right, tolerance: float = 1e-9) -> None:
+    """Show that two computations of the equation `label` agree, or raise AssertionError.
+
+    `left`, `right`: numbers, arrays or tensors of one shape, or lists, tuples or dicts of them.
+    The error is max |left − right| / max(1, max |right|), which must not exceed `tolerance`:
+    the default asks for float64; give about 1e-5 for float32.
+    """
+    pairs = list(_pairs(label, left, right))
+    assert pairs, f"{label}: nothing to compare"
+    error = max(_error(label, a, b) for a, b in pairs)
+    count = sum(np.size(a) for a, _ in pairs)
+    if not error <= tolerance:  # also catches NaN
+        raise AssertionError(f"{label}: the two sides differ by {error:.2g}, over {tolerance:.0g}")
+    print(f"✓ {label}: {count} number{'s'[: count != 1]} agree, largest error {error:.1e}")
+
+
+def _pairs(label: str, left, right):
+    """Walk two trees side by side and yield their leaves as float64 arrays."""
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        assert left.keys() == right.keys(), f"{label}: keys {set(left) ^ set(right)} on one side"
+        for key in left:
+            yield from _pairs(label, left[key], right[key])
+    elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        assert len(left) == len(right), f"{label}: {len(left)} values against {len(right)}"
+        for a, b in zip(left, right, strict=True):
+            yield from _pairs(label, a, b)
+    else:
+        yield _array(left), _array(right)
+
+
+def _array(value) -> np.ndarray:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().double().numpy()
+    return np.asarray(value, dtype=np.float64)
+
+
+def _error(label: str, a: np.ndarray, b: np.ndarray) -> float:
+    assert a.shape == b.shape, f"{label}: shape {a.shape} against {b.shape}"
+    if a.size == 0:
+        return 0.0
+    with np.errstate(invalid="ignore"):  # inf − inf: equal infinities are equal
+        difference = np.where(a == b, 0.0, np.abs(a - b))
+    finite = np.abs(b[np.isfinite(b)])
+    return float(difference.max() / max(1.0, finite.max(initial=0.0)))
+
+
+def results(corpus, /, seed: int = 0, tolerances: Mapping | None = None, device="cpu", **values):
+    """Show `values` as a table and store them in the notebook's output; return them as a dict.
+
+    `corpus`: a Corpus, or the pair (name, origin). `tolerances[name]`: how far a fresh run may be
+    from the stored figure, as a fraction of it (0.05 where not given); None for figures that are
+    not compared, such as seconds. Figures are finite numbers: anything else raises ValueError.
+    """
+    from IPython.display import display
+
+    values = {name: _figure(name, value) for name, value in values.items()}
+    tolerances = {name: 0.05 for name in values} | dict(tolerances or {})
+    unknown = tolerances.keys() - values.keys()
+    if unknown or not values:
+        raise ValueError(f"tolerances for {sorted(unknown)}, but the results are {sorted(values)}")
+    name, origin = corpus if isinstance(corpus, tuple) else (corpus.name, corpus.origin)
+    stored = {
+        "values": values, "tolerances": tolerances, "corpus": name, "origin": origin, "seed": seed,
+        "device": str(device), "date": date.today().isoformat(), "torch": torch.__version__,
+        "python": platform.python_version(), "machine": platform.machine(),
+    }  # fmt: skip
+    text = "\n".join(f"{key:32s} {_short(value)}" for key, value in values.items())
+    content = {"text/plain": text, "text/html": _table(stored)}
+    display(content, raw=True, metadata={RESULTS: stored})
+    return values
+
+
+def _figure(name: str, value) -> float:
+    try:
+        figure = float(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"result {name!r} is {value!r}; a number was expected") from error
+    if not np.isfinite(figure):
+        raise ValueError(f"result {name!r} is {figure}; a finite number was expected")
+    return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def _table(stored: dict) -> str:
+    rows = "".join(
+        f'<tr><th scope="row" style="text-align:left">{name.replace("_", " ")}</th>'
+        f"<td>{_short(value)}</td></tr>"
+        for name, value in stored["values"].items()
+    )
+    origin = f"{stored['corpus']} ({stored['origin']}), {stored['device']}, seed {stored['seed']}"
+    return f'<table><caption>{origin}</caption><tbody>{rows}</tbody></table>'

@@ -1,0 +1,142 @@
+"""Where and how a model runs: device, seeds, mixed precision, checkpoints.
+
+A checkpoint is one safetensors file with JSON in its header (no pickle). It is written beside its
+place and takes its name only when it is whole: a run killed at any moment leaves a good one behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+Tree = dict | list | tuple | torch.Tensor | int | float | str | bool | None
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's generators (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def device(name: str | None = None) -> torch.device:
+    """The device called `name`, or the best one here: cuda, then mps, then cpu.
+
+    Raises ValueError, naming what there is, for a device that this machine does not have.
+    """
+    here = ["cpu"]
+    if torch.backends.mps.is_available():
+        here.insert(0, "mps")
+    if torch.cuda.is_available():
+        here.insert(0, "cuda")
+    if name is None:
+        return torch.device(here[0])
+    if str(name).split(":")[0] not in here:
+        raise ValueError(f"there is no device {name!r} here; choose from {here}")
+    return torch.device(name)
+
+
+def autocast(where: torch.device, enabled: bool = True):
+    """Mixed precision on CUDA (bfloat16 where the GPU has it, else float16); nothing elsewhere."""
+    if where.type != "cuda" or not enabled:
+        return nullcontext()
+    fast = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return torch.autocast("cuda", dtype=fast)
+
+
+def random_state() -> dict[str, Tree]:
+    """The state of every generator that a training step may draw from."""
+    state = {"torch": torch.get_rng_state(), "python": _as_json(random.getstate())}
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
+    state["numpy"] = {
+        "keys": torch.from_numpy(keys.astype(np.int64)), "position": int(position),
+        "has_gauss": int(has_gauss), "gauss": float(gauss), "kind": str(kind),
+    }  # fmt: skip
+    if torch.cuda.is_available():
+        state["cuda"] = list(torch.cuda.get_rng_state_all())
+    return state
+
+
+def set_random_state(state: dict[str, Tree]) -> None:
+    """Put back what `random_state` gave; a CUDA state is passed over where there is no CUDA."""
+    torch.set_rng_state(state["torch"])
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    of = state["numpy"]
+    keys = of["keys"].numpy().astype(np.uint32)
+    np.random.set_state((of["kind"], keys, of["position"], of["has_gauss"], of["gauss"]))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(list(state["cuda"]))
+
+
+def save_checkpoint(path: str | Path, content: dict[str, Tree]) -> None:
+    """Write `content`, a tree of tensors and plain values, to the file `path`, all or nothing.
+
+    The tensors are safetensors, the rest is JSON in the file's header. The file is complete and on
+    the disk before it takes its name: an earlier checkpoint there stays whole until then.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors: dict[str, torch.Tensor] = {}
+    header = {"content": json.dumps(_detach(content, tensors))}
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        save_file(tensors, fresh, metadata=header)
+        with open(fresh, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path, map_location="cpu") -> dict[str, Tree]:
+    """Read what `save_checkpoint` wrote.
+
+    Raises FileNotFoundError where there is none and ValueError where it cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint at {path}")
+    try:
+        with safe_open(path, framework="pt", device=str(map_location)) as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            return _attach(json.loads(file.metadata()["content"]), tensors)
+    except Exception as error:
+        raise ValueError(f"{path} is not a checkpoint of this book: {error}") from error
+
+
+def _detach(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
+    """The tree as JSON; each tensor moves to `tensors` and leaves its key behind."""
+    if isinstance(tree, torch.Tensor):
+        key = str(len(tensors))
+        tensors[key] = tree.detach().clone().contiguous()  # a copy: tied weights are stored twice
+        return {"tensor": key}
+    if isinstance(tree, dict):
+        # pairs, because JSON would turn the optimizer's integer keys into strings
+        return {"dict": [[key, _detach(value, tensors)] for key, value in tree.items()]}
+    if isinstance(tree, (list, tuple)):
+        return {type(tree).__name__: [_detach(value, tensors) for value in tree]}
+    return tree
+
+
+def _attach(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
+    if not isinstance(tree, dict):
+        return tree
+    ((kind, value),) = tree.items()
+    if kind == "tensor":
+        return tensors[value]
+    if kind == "dict":
+        return {key: _attach(item, tensors) for key, item in value}
+    return {"list": list, "tuple": tuple}[kind](_attach(item, tensors) for item in value)
+
+
+def _as_json(value):
+    return [_as_json(v) for v in value] if isinstance(value, (list, tuple)) else value

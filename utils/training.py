@@ -1,0 +1,352 @@
+"""One training loop for every model of the book.
+
+The loop is written out: accumulate, unscale, clip, step. The learning rate and the batch are
+functions of the step, so that a checkpoint needs no more than the step to go on where it stopped:
+on a CPU a resumed run equals the uninterrupted one to the bit. AdamW: Loshchilov and Hutter 2019;
+label smoothing: Szegedy et al. 2016.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from utils import metrics, runtime
+from utils.data import IGNORE
+
+SCHEDULES = ("cosine", "linear", "constant")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How `fit` trains. Raises ValueError for a value outside its range.
+
+    `warmup` is a fraction of `steps`; `learning_rate` the highest one, reached after the warm-up
+    and lowered to `final` times itself along `schedule`. `clip` bounds the gradient's norm (0: no
+    bound). `accumulate` batches make one step. `evaluate_every`, `checkpoint_every` in steps (0:
+    only at the end). `mixed_precision` applies on CUDA only.
+    """
+
+    steps: int = 1000
+    learning_rate: float = 2e-3
+    schedule: str = "linear"
+    warmup: float = 0.04
+    final: float = 0.0
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip: float = 1.0
+    accumulate: int = 1
+    label_smoothing: float = 0.0
+    evaluate_every: int = 0
+    checkpoint_every: int = 0
+    mixed_precision: bool = True
+
+    def __post_init__(self):
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule is {self.schedule!r}; choose from {SCHEDULES}")
+        if self.steps < 1 or self.accumulate < 1:
+            raise ValueError("steps and accumulate must be at least 1")
+        if not (0 <= self.warmup <= 1 and 0 <= self.label_smoothing < 1):
+            raise ValueError("warmup must lie in [0, 1], label_smoothing in [0, 1)")
+        least = min(self.clip, self.weight_decay, self.evaluate_every, self.checkpoint_every)
+        if self.learning_rate <= 0 or least < 0:
+            raise ValueError("learning_rate must be positive, decay, clip and intervals not negative")
+
+
+@dataclass
+class Score:
+    """Total negative log-likelihood in nats of `tokens` predicted tokens."""
+
+    nll: float
+    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """Nats a token."""
+        return self.nll / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        return metrics.perplexity(self.nll, self.tokens)
+
+
+@dataclass
+class History:
+    """What a run saw: loss of each step, (step, loss) of each validation, tokens and seconds.
+
+    `best_step` is the step whose weights the model now holds.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    valid: list[tuple[int, float]] = field(default_factory=list)
+    tokens: int = 0
+    seconds: float = 0.0
+    best_step: int = 0
+    interrupted: bool = False
+
+    @property
+    def tokens_per_second(self) -> float:
+        return self.tokens / max(self.seconds, 1e-9)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """The learning rate of step 0, 1, …: linear warm-up, then the schedule down to `final`."""
+    warm = round(config.warmup * config.steps)
+    if step < warm:
+        return config.learning_rate * (step + 1) / warm
+    done = (step - warm) / max(1, config.steps - warm)
+    shape = {
+        "cosine": (1 + math.cos(math.pi * done)) / 2,
+        "linear": 1 - done,
+        "constant": 1.0,
+    }[config.schedule]
+    return config.learning_rate * (config.final + (1 - config.final) * shape)
+
+
+def cross_entropy(model, batch, label_smoothing: float = 0.0) -> torch.Tensor:
+    """Summed −log p of the batch's targets (``eq-cross-entropy``), padding left out; a scalar.
+
+    Teacher-forced: one call, T > 1. A batch with a source starts from `model.encode`.
+    """
+    state = None if batch.source is None else model.encode(batch.source)
+    logits, _ = model(batch.inputs, state)  # (B, T, V)
+    return F.cross_entropy(
+        logits.flatten(0, 1).float() if logits.dtype != torch.float64 else logits.flatten(0, 1),
+        batch.targets.flatten(),
+        ignore_index=IGNORE,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )
+
+
+@torch.inference_mode()
+def evaluate(model: nn.Module, batches: Iterable) -> Score:
+    """Teacher-forced Score of `model` on `batches`, in evaluation mode, without label smoothing.
+
+    Total loss over total tokens: the result does not depend on how the data is batched. Raises
+    ValueError where there is no token to predict.
+    """
+    where = device_of(model)
+    was_training = model.training
+    model.eval()
+    nll, tokens = 0.0, 0
+    for batch in batches:
+        batch = batch.to(where)
+        nll += float(cross_entropy(model, batch))
+        tokens += count_tokens(batch)
+    model.train(was_training)
+    if tokens == 0:
+        raise ValueError("nothing to evaluate: the batches hold no token to predict")
+    return Score(nll, tokens)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's parameters live; the CPU for a model of counts, which has none."""
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
+
+
+def count_tokens(batch) -> int:
+    """The number of predicted tokens in a batch, padding left out."""
+    return int((batch.targets != IGNORE).sum())
+
+
+def fit(
+    model: nn.Module,
+    batches,
+    config: TrainConfig,
+    valid: Iterable | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+) -> History:
+    """Train `model` on `batches[0]`, `batches[1]`, …, and leave the best weights in it.
+
+    With `valid` (re-iterable batches) the best weights are those of the lowest validation loss,
+    looked at every `evaluate_every` steps and at the end; without it, the last. `checkpoint` names
+    a file to write and, where it exists, to go on from. Ctrl-C ends the run after the current
+    step, saves, and returns what was learned. Raises ValueError where a checkpoint belongs to
+    another configuration, FloatingPointError where the loss is no longer finite.
+    """
+    run = _Run(model, batches, config, valid, checkpoint)
+    run.resume()
+    with _interrupt_flag() as interrupted, run.bar(progress) as bar:
+        while run.step < config.steps and not interrupted.is_set():
+            run.advance()
+            bar.update()
+            if run.step % 10 == 0 or run.step == config.steps:
+                run.report(bar)
+    run.finish(interrupted.is_set())
+    return run.history
+
+
+class _Run:
+    """The state of one call of `fit`: everything that a checkpoint holds."""
+
+    def __init__(self, model, batches, config, valid, checkpoint):
+        self.model, self.batches, self.config, self.valid = model, batches, config, valid
+        self.path = None if checkpoint is None else Path(checkpoint)
+        self.where = device_of(model)
+        self.optimizer = adamw(model, config)
+        half = self.where.type == "cuda" and not torch.cuda.is_bf16_supported()
+        self.scaler = torch.amp.GradScaler("cuda", enabled=half and config.mixed_precision)
+        self.step, self.best, self.history = 0, None, History()
+        self.pending: list[torch.Tensor] = []  # losses not yet read off the device
+
+    def advance(self) -> None:
+        """One optimizer step, and whatever is due after it."""
+        started = time.perf_counter()
+        self.model.train()
+        first = self.step * self.config.accumulate
+        group = [self.batches[first + i].to(self.where) for i in range(self.config.accumulate)]
+        tokens = sum(count_tokens(batch) for batch in group)
+        total = torch.zeros((), device=self.where)
+        for batch in group:
+            with runtime.autocast(self.where, self.config.mixed_precision):
+                loss = cross_entropy(self.model, batch, self.config.label_smoothing)
+            self.scaler.scale(loss / tokens).backward()
+            total += loss.detach()
+        self._update()
+        self.step += 1
+        self.history.tokens += tokens
+        self.pending.append(total / tokens)
+        self.history.seconds += time.perf_counter() - started
+        if self._due(self.config.evaluate_every):
+            self.validate()
+        if self._due(self.config.checkpoint_every):
+            self.save()
+
+    def _update(self) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step)
+        self.scaler.unscale_(self.optimizer)
+        if self.config.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _due(self, every: int) -> bool:
+        return bool(every) and self.step % every == 0
+
+    def validate(self) -> None:
+        """Score the validation data; keep the weights where they are the best so far."""
+        if self.valid is None or (self.history.valid and self.history.valid[-1][0] == self.step):
+            return
+        loss = evaluate(self.model, self.valid).loss
+        if self.best is None or loss < min(found for _, found in self.history.valid):
+            self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            self.history.best_step = self.step
+        self.history.valid.append((self.step, loss))
+
+    def report(self, bar: tqdm) -> None:
+        self._read_losses()
+        recent = self.history.losses[-50:]
+        speed = self.history.tokens_per_second
+        bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}, {speed:,.0f} tokens/s")
+
+    def _read_losses(self) -> None:
+        self.history.losses += [float(loss) for loss in self.pending]
+        self.pending.clear()
+        if self.history.losses and not math.isfinite(self.history.losses[-1]):
+            raise FloatingPointError(
+                f"the loss is {self.history.losses[-1]} by step {self.step}: try a lower "
+                f"learning_rate (now {self.config.learning_rate:g}), a longer warmup or a clip"
+            )
+
+    def bar(self, shown: bool) -> tqdm:
+        return tqdm(
+            total=self.config.steps, initial=self.step, unit="step", disable=not shown,
+            mininterval=0.5, ascii=" ━", bar_format="{n_fmt}/{total_fmt} steps, {elapsed}{postfix}",
+        )  # fmt: skip
+
+    def finish(self, interrupted: bool) -> None:
+        self._read_losses()
+        self.history.interrupted = interrupted
+        if self.step:
+            self.validate()
+        self.save()
+        if self.best is None:
+            self.history.best_step = self.step
+        else:
+            self.model.load_state_dict(self.best)
+        self.model.eval()
+
+    def save(self) -> None:
+        if self.path is None:
+            return
+        self._read_losses()
+        runtime.save_checkpoint(
+            self.path,
+            {
+                "config": asdict(self.config), "history": asdict(self.history), "step": self.step,
+                "model": dict(self.model.state_dict()), "best": self.best,
+                "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
+                "random": runtime.random_state(),
+            },
+        )  # fmt: skip
+
+    def resume(self) -> None:
+        if self.path is None or not self.path.exists():
+            return
+        saved = runtime.load_checkpoint(self.path)
+        _check_same(saved["config"], self.config, self.path)
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.scaler.load_state_dict(saved["scaler"])
+        self.step, self.best = saved["step"], saved["best"]
+        self.history = History(**saved["history"])
+        runtime.set_random_state(saved["random"])
+
+
+def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW with weight decay on matrices only: biases and gains are not pulled to zero."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.dim() >= 2], "weight_decay": config.weight_decay},
+        {"params": [p for p in weights if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas
+    )
+
+
+def _check_same(saved: dict, config: TrainConfig, path: Path) -> None:
+    """A run may be looked at or saved more often, but not trained differently, after a restart."""
+    free = ("evaluate_every", "checkpoint_every")
+    for name in (f.name for f in fields(config) if f.name not in free):
+        if saved.get(name) != getattr(config, name):
+            raise ValueError(
+                f"{path} was trained with {name}={saved.get(name)!r}, not "
+                f"{getattr(config, name)!r}: use the same configuration or another file"
+            )
+
+
+@contextmanager
+def _interrupt_flag():
+    """An event that Ctrl-C sets, so that no step is torn in two; a second Ctrl-C acts at once."""
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number, frame):
+        flag.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, before)
