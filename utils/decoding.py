@@ -92,13 +92,18 @@ class Hypothesis:
 
 
 def length_penalty(length, alpha: float):
-    """((5 + length) / 6) ** alpha, by which a log-probability is divided (``eq-length-penalty``)."""
+    """((5 + length) / 6) ** alpha, which divides a log-probability (``eq-length-penalty``)."""
     return ((5 + length) / 6) ** alpha
 
 
 @torch.inference_mode()
 def beam_search(
-    model, prompt: torch.Tensor, state=None, beam: int = 5, max_length: int = 100, alpha: float = 1.0
+    model,
+    prompt: torch.Tensor,
+    state=None,
+    beam: int = 5,
+    max_length: int = 100,
+    alpha: float = 1.0,
 ) -> list[list[Hypothesis]]:
     """The best answers, at most `beam`, to each row of `prompt` (B, T), best first; rows together.
 
@@ -140,7 +145,8 @@ def beam_search(
         texts = [[text for _, _, text in open_] for _, open_ in kept]
         parents = [parent for _, open_ in kept for _, parent, _ in open_]
         state = reorder(state, torch.tensor(parents, dtype=torch.int64, device=prompt.device))
-        ids = torch.tensor([[t[-1]] for row in texts for t in row], device=prompt.device)  # (R·K, 1)
+        last = [[text[-1]] for row in texts for text in row]
+        ids = torch.tensor(last, device=prompt.device)  # (R·K, 1)
     for row, found, totals in zip(rows, texts, scores, strict=True):  # cut off by max_length
         cut = [s for s in zip(found, totals, strict=True) if s[1] > float("-inf")]
         done[row] += [_hypothesis(text, score, max_length, alpha) for text, score in cut]

@@ -1,4 +1,4 @@
-"""Language models as torch modules, all under the contract ``model(ids, state) -> (logits, state)``.
+"""Language models as torch modules: ``model(ids, state=None) -> (logits, state)``.
 
 Used in sections 5.1 and 5.2. LSTM: Hochreiter and Schmidhuber 1997; tied embeddings: Press and
 Wolf 2017.
@@ -43,7 +43,7 @@ class LSTMLM(nn.Module):
 
 
 def swap(state: torch.Tensor) -> torch.Tensor:
-    """(layers, B, D) ↔ (B, layers, D): torch keeps layers first, our states keep the batch first."""
+    """(layers, B, D) ↔ (B, layers, D): torch puts layers first, our states the batch."""
     return state.transpose(0, 1).contiguous()
 
 

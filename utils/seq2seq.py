@@ -1,7 +1,7 @@
 """Encoders, decoders, and the encoder–decoder that joins any two of them.
 
-Used in section 5.2. Sutskever et al. 2014 (state of the encoder starts the decoder), Cho et al. 2014
-(a fixed-length vector carries the source). The contract adds one call: ``model.encode(source)``
+Used in section 5.2. Sutskever et al. 2014 (the encoder's last state starts the decoder), Cho et al.
+2014 (a fixed-length vector carries the source). The contract adds one call: ``model.encode(source)``
 gives the state from which ``model(ids, state)`` goes on.
 """
 

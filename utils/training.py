@@ -61,7 +61,7 @@ class TrainConfig:
             raise ValueError("warmup must lie in [0, 1], label_smoothing in [0, 1)")
         least = min(self.clip, self.weight_decay, self.evaluate_every, self.checkpoint_every)
         if self.learning_rate <= 0 or least < 0:
-            raise ValueError("learning_rate must be positive, decay, clip and intervals not negative")
+            raise ValueError("learning_rate must be positive; decay, clip, intervals ≥ 0")
 
 
 @dataclass
