@@ -1,0 +1,384 @@
+"""Corpora by name, their splits, and batches of ids.
+
+Used from section 2.1 on. Each loader gives the real corpus where it can be had (a folder named by
+$LLM_BOOK_DATA, the user's cache, a checked download) and says so in `Corpus.origin`; without a
+network it gives a stand-in made on the spot (``utils.standins``) and prints one line about it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import wave
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+
+from utils import fetch, standins
+from utils.fetch import DataError, NoNetwork
+from utils.vocab import BOS, EOS, PAD
+
+__all__ = [
+    "IGNORE", "Batch", "Clip", "Corpus", "DataError", "PairBatches", "TextBatches", "files",
+    "length_groups", "load_digits", "load_pairs", "load_reviews", "load_text", "pad",
+    "padding_mask", "pair_eval_batches", "text_eval_batches",
+]  # fmt: skip
+
+IGNORE = -100  # a target that no loss counts (torch's own default)
+Pair = tuple[str, str]
+IdPair = tuple[list[int], list[int]]
+LANGUAGES = {"multi30k": ("de", "en", "fr"), "tatoeba": ("en", "zh")}
+TESTS = {"multi30k": ("test_2016_flickr", "test_2017_flickr")}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus in three splits: learn from `train`, choose on `valid`, touch `test` once."""
+
+    name: str
+    origin: Literal["real", "stand-in"]
+    train: Any
+    valid: Any
+    test: Any
+
+    @property
+    def all(self) -> Any:
+        """The three splits joined, in order: for cross-validation."""
+        return self.train + self.valid + self.test
+
+
+class Clip(NamedTuple):
+    """One spoken digit: `samples` float32 in [−1, 1], `rate` in samples a second."""
+
+    samples: np.ndarray
+    rate: int
+    digit: int
+    speaker: str
+    take: int
+
+
+def files(name: str) -> dict[str, Path]:
+    """Paths of a corpus' files by file name, downloaded where needed, each one checked.
+
+    Raises ValueError for an unknown corpus; DataError where a file cannot be had or is wrong
+    (its subclass NoNetwork where no server answered: there is no stand-in for a file).
+    """
+    return fetch.resolve(name)
+
+
+def load_text(name: str = "tiny_shakespeare") -> Corpus:
+    """A running text; each split is a string: first 90 %, next 5 %, last 5 % of the characters."""
+    _one_of("text corpus", name, ["tiny_shakespeare"])
+
+    def real() -> str:
+        return fetch.resolve(name)["input.txt"].read_bytes().decode("utf-8")
+
+    text, origin = _real_or_standin(name, real, standins.text)
+    first, second = len(text) * 90 // 100, len(text) * 95 // 100
+    return Corpus(name, origin, text[:first], text[first:second], text[second:])
+
+
+def load_pairs(
+    name: str = "multi30k", source: str = "de", target: str = "en", test: str = "test_2016_flickr"
+) -> Corpus:
+    """Sentence pairs; each split is a list of (source sentence, target sentence).
+
+    `name`: multi30k (de, en, fr; image captions) or tatoeba (en, zh; everyday sentences). `test`
+    picks one of multi30k's two test sets; tatoeba has one, and no English sentence of it, whatever
+    its capitals and punctuation, stands in another split.
+    Raises ValueError naming the valid choices.
+    """
+    _one_of("corpus of sentence pairs", name, list(LANGUAGES))
+    for language in (source, target):
+        _one_of(f"language of {name}", language, LANGUAGES[name])
+    if source == target:
+        raise ValueError(f"source and target are both {source!r}; {name} has {LANGUAGES[name]}")
+    _one_of("test split", test, TESTS["multi30k"])
+
+    def real() -> tuple[list[Pair], list[Pair], list[Pair]]:
+        return _multi30k(source, target, test) if name == "multi30k" else _tatoeba(source)
+
+    splits, origin = _real_or_standin(name, real, lambda: standins.pairs(source, target))
+    return Corpus(name, origin, *splits)
+
+
+def load_reviews() -> Corpus:
+    """Sentences of film reviews; each split is a list of (sentence, 1 for praise or 0).
+
+    80/10/10 by a fixed shuffle, a sentence that occurs twice staying in one split; `Corpus.all` has
+    everything for cross-validation (Pang and Lee 2005).
+    """
+
+    def real() -> list[tuple[str, int]]:
+        found = fetch.resolve("movie_reviews")
+        return [
+            (line.strip(), label)
+            for label, file in ((1, "rt-polarity.pos"), (0, "rt-polarity.neg"))
+            for line in found[file].read_bytes().decode("cp1252").split("\n")
+            if line.strip()
+        ]
+
+    labelled, origin = _real_or_standin("movie_reviews", real, standins.reviews)
+    return Corpus("movie_reviews", origin, *_split(labelled, lambda pair: pair[0], (0.8, 0.1)))
+
+
+def load_digits() -> Corpus:
+    """Spoken digits; each split is a list of Clip.
+
+    Of each speaker's takes of each digit, the first tenth is the test set (as published), the
+    second tenth validates, and the rest trains.
+    """
+
+    def real() -> list[Clip]:
+        (path,) = fetch.resolve("spoken_digits").values()
+        return [_clip(name, content) for name, content in sorted(fetch.read_wavs(path).items())]
+
+    def standin() -> list[Clip]:
+        return [Clip(*clip) for clip in standins.digits()]
+
+    clips, origin = _real_or_standin("spoken_digits", real, standin)
+    tenth = (max(clip.take for clip in clips) + 1) // 10
+    test = [clip for clip in clips if clip.take < tenth]
+    valid = [clip for clip in clips if tenth <= clip.take < 2 * tenth]
+    train = [clip for clip in clips if clip.take >= 2 * tenth]
+    return Corpus("spoken_digits", origin, train, valid, test)
+
+
+def _one_of(what: str, choice: str, valid: Sequence[str]) -> None:
+    if choice not in valid:
+        raise ValueError(f"unknown {what} {choice!r}; choose from {', '.join(valid)}")
+
+
+def _real_or_standin(name: str, real: Callable[[], Any], standin: Callable[[], Any]) -> Any:
+    """(the real thing, "real"), or, where no server answers, (the stand-in, "stand-in")."""
+    try:
+        return real(), "real"
+    except NoNetwork as reason:
+        how = "unset it" if "LLM_BOOK_OFFLINE" in str(reason) else "connect to the network"
+        print(
+            f"Using a STAND-IN for {name}, not the real corpus: {reason}. To get the real one, "
+            f"{how} or let LLM_BOOK_DATA name a folder that holds {name}/."
+        )
+    return standin(), "stand-in"
+
+
+def _multi30k(source: str, target: str, test: str) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    def lines(path: Path) -> list[str]:
+        text = gzip.decompress(path.read_bytes()).decode("utf-8")
+        return [line.strip() for line in text.removesuffix("\n").split("\n")]
+
+    names = [f"{split}.{lang}.gz" for split in ("train", "val", test) for lang in (source, target)]
+    found = [lines(path) for path in fetch.resolve("multi30k", names).values()]
+    train, valid, tests = (
+        list(zip(left, right, strict=True))
+        for left, right in zip(found[::2], found[1::2], strict=True)
+    )
+    return train, valid, tests
+
+
+def _tatoeba(source: str) -> tuple[list[Pair], list[Pair], list[Pair]]:
+    text = fetch.resolve("tatoeba")["cmn.txt"].read_bytes().decode("utf-8")
+    rows = [line.split("\t")[:2] for line in text.split("\n") if line]
+    pairs = [(english.strip(), chinese.strip()) for english, chinese in rows]
+
+    def key(pair: Pair) -> str:
+        return re.sub(r"\W+", " ", pair[0]).strip().casefold()
+
+    splits = _split(pairs, key, (0.9, 0.05))
+    if source == "zh":
+        splits = tuple([(chinese, english) for english, chinese in split] for split in splits)
+    return splits
+
+
+def _split(
+    items: list, key: Callable[[Any], str], parts: tuple[float, float], seed: int = 0
+) -> tuple[list, list, list]:
+    """Shuffle and cut; items with the same key stay in the same split. Parts count keys."""
+    groups = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    keys = list(groups)
+    order = np.random.default_rng(seed).permutation(len(keys))
+    first, second = round(parts[0] * len(keys)), round(sum(parts) * len(keys))
+    ranges = (order[:first], order[first:second], order[second:])
+    train, valid, test = ([item for k in r for item in groups[keys[k]]] for r in ranges)
+    return train, valid, test
+
+
+def _clip(name: str, content: bytes) -> Clip:
+    """A 16-bit mono wav named DIGIT_SPEAKER_TAKE.wav."""
+    digit, speaker, take = name.removesuffix(".wav").split("_")
+    with wave.open(io.BytesIO(content)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2), f"{name} is not 16-bit mono"
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        rate = file.getframerate()
+    return Clip((samples / 32768).astype(np.float32), rate, int(digit), speaker, int(take))
+
+
+@dataclass
+class Batch:
+    """One step: inputs (B, T); targets (B, T), IGNORE where padded; source (B, S) or None."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    source: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on `device`."""
+        source = None if self.source is None else self.source.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), source)
+
+
+def pad(sequences: Sequence[Sequence[int]], value: int = PAD) -> torch.Tensor:
+    """Sequences of B different lengths as one tensor (B, T), filled up at the end with `value`."""
+    if not len(sequences):
+        raise ValueError("there are no sequences to pad; at least one is needed")
+    rows = [torch.as_tensor(sequence, dtype=torch.long) for sequence in sequences]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
+
+
+def padding_mask(ids: torch.Tensor) -> torch.Tensor:
+    """True where `ids` holds a token, False where it holds padding; the shape stays."""
+    return ids != PAD
+
+
+class TextBatches:
+    """Random windows of a text: `stream[step]` depends on the seed and the step alone.
+
+    ids: 1-D tensor of N tokens; a window is `block` inputs and the same shifted by one as targets.
+    Windows are drawn with replacement, so a batch may be larger than their number N − block.
+    Raises ValueError where the text has no full window.
+    """
+
+    def __init__(self, ids: torch.Tensor, batch_size: int, block: int, seed: int = 0):
+        self.ids = _one_text(ids, batch_size, block)
+        if len(self.ids) <= block:
+            raise ValueError(f"block={block} needs {block + 1} tokens; there are {len(self.ids)}")
+        self.batch_size, self.block, self.seed = batch_size, block, seed
+
+    def __getitem__(self, step: int) -> Batch:
+        random = np.random.default_rng([self.seed, _step(step)])
+        starts = torch.from_numpy(random.integers(len(self.ids) - self.block, size=self.batch_size))
+        windows = self.ids[starts[:, None] + torch.arange(self.block + 1)]  # (B, block + 1)
+        return Batch(windows[:, :-1], windows[:, 1:])
+
+
+def text_eval_batches(ids: torch.Tensor, batch_size: int, block: int) -> list[Batch]:
+    """Contiguous windows in which every token after the first is a target exactly once.
+
+    The text is cut into `batch_size` strips of equal length (the last may be shorter: IGNORE), and
+    batch k holds the k-th window of each strip. So row b of a batch goes on where row b of the
+    batch before ended: carry the state from batch to batch and only the strips' beginnings lack
+    context, or start afresh and every window's beginning does. With batch_size=1 and the state
+    carried, the whole text is scored in its own context. The last window may be shorter than
+    `block`. Raises ValueError for a text of fewer than two tokens.
+    """
+    ids = _one_text(ids, batch_size, block)
+    if len(ids) < 2:
+        raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
+    count = len(ids) - 1
+    length = -(-count // min(batch_size, count))
+    strips = range(0, count, length)
+    inputs = pad([ids[s : min(s + length, count)] for s in strips])  # (B, length)
+    targets = pad([ids[s + 1 : s + length + 1] for s in strips], IGNORE)  # (B, length)
+    return [
+        Batch(inputs[:, s : s + block], targets[:, s : s + block]) for s in range(0, length, block)
+    ]
+
+
+def length_groups(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Indices in batches of equal length, short first, at most `batch_size` each, in order."""
+    _positive(batch_size=batch_size)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, length in enumerate(lengths):
+        groups[length].append(index)
+    return [
+        groups[length][start : start + batch_size]
+        for length in sorted(groups)
+        for start in range(0, len(groups[length]), batch_size)
+    ]
+
+
+class PairBatches:
+    """Sentence pairs whose sources are equally long, so that only targets need padding.
+
+    pairs: (source ids, target ids) without BOS and EOS. In each epoch of `len(self)` steps every
+    pair comes once, shuffled within its length, and so do the batches; `stream[step]` depends on
+    the seed and the step alone. A length with few pairs gives a smaller batch. The decoder reads
+    BOS and the target and must predict the target and EOS; an empty target is just EOS.
+    Raises ValueError where there are no pairs, or a source has no tokens.
+    """
+
+    def __init__(self, pairs: Sequence[IdPair], batch_size: int, seed: int = 0):
+        self.lengths = _source_lengths(pairs)
+        self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
+        self.steps = len(length_groups(self.lengths, batch_size))
+        self._epoch, self._plan = -1, []
+
+    def __len__(self) -> int:
+        """Steps in an epoch."""
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, place = divmod(_step(step), self.steps)
+        if epoch != self._epoch:
+            self._epoch, self._plan = epoch, self._shuffled(epoch)
+        return _pair_batch([self.pairs[i] for i in self._plan[place]])
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The first epoch."""
+        return (self[step] for step in range(self.steps))
+
+    def _shuffled(self, epoch: int) -> list[list[int]]:
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.pairs))
+        groups = length_groups([self.lengths[i] for i in order], self.batch_size)
+        return [[order[i] for i in groups[g]] for g in random.permutation(len(groups))]
+
+
+def pair_eval_batches(pairs: Sequence[IdPair], batch_size: int) -> list[Batch]:
+    """Every pair once, in batches of equal source length, short first; as PairBatches otherwise."""
+    groups = length_groups(_source_lengths(pairs), batch_size)
+    return [_pair_batch([pairs[i] for i in group]) for group in groups]
+
+
+def _pair_batch(pairs: list[IdPair]) -> Batch:
+    source = torch.tensor([source for source, _ in pairs])  # (B, S)
+    inputs = pad([[BOS, *target] for _, target in pairs])  # (B, T)
+    targets = pad([[*target, EOS] for _, target in pairs], IGNORE)  # (B, T)
+    return Batch(inputs, targets, source)
+
+
+def _source_lengths(pairs: Sequence[IdPair]) -> list[int]:
+    lengths = [len(source) for source, _ in pairs]
+    if not lengths:
+        raise ValueError("there are no sentence pairs; at least one is needed")
+    if 0 in lengths:
+        raise ValueError(f"pair {lengths.index(0)} has a source of zero tokens; leave it out")
+    return lengths
+
+
+def _one_text(ids: torch.Tensor, batch_size: int, block: int) -> torch.Tensor:
+    _positive(batch_size=batch_size, block=block)
+    ids = torch.as_tensor(ids, dtype=torch.long)
+    if ids.ndim != 1:
+        raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")
+    return ids
+
+
+def _step(step: int) -> int:
+    if step < 0:
+        raise ValueError(f"steps count from 0; got {step}")
+    return step
+
+
+def _positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1; got {size}")
