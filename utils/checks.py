@@ -21,13 +21,14 @@ def equation(label: str, left, right, tolerance: float = 1e-9) -> None:
 
     `left`, `right`: numbers, arrays or tensors of one shape, or lists, tuples or dicts of them.
     The error is max |left − right| / max(1, max |right|), which must not exceed `tolerance`:
-    the default asks for float64; give about 1e-5 for float32.
+    the default asks for float64; give about 1e-5 for float32. NaN equals nothing, and an infinity
+    only itself.
     """
     pairs = list(_pairs(label, left, right))
-    assert pairs, f"{label}: nothing to compare"
-    error = max(_error(label, a, b) for a, b in pairs)
-    count = sum(np.size(a) for a, _ in pairs)
-    if not error <= tolerance:  # also catches NaN
+    count = sum(a.size for a, _ in pairs)
+    assert count, f"{label}: nothing to compare"
+    error = np.max([_error(label, a, b) for a, b in pairs])  # NaN if any is, unlike max()
+    if not error <= tolerance:  # true for NaN as well
         raise AssertionError(f"{label}: the two sides differ by {error:.2g}, over {tolerance:.0g}")
     print(f"✓ {label}: {count} number{'s'[: count != 1]} agree, largest error {error:.1e}")
 
@@ -42,6 +43,8 @@ def _pairs(label: str, left, right):
         assert len(left) == len(right), f"{label}: {len(left)} values against {len(right)}"
         for a, b in zip(left, right, strict=True):
             yield from _pairs(label, a, b)
+    elif isinstance(left, Mapping) or isinstance(right, Mapping):
+        raise AssertionError(f"{label}: {type(left).__name__} against {type(right).__name__}")
     else:
         yield _array(left), _array(right)
 
@@ -67,15 +70,19 @@ def results(corpus, /, seed: int = 0, tolerances: Mapping | None = None, device=
 
     `corpus`: a Corpus, or the pair (name, origin). `tolerances[name]`: how far a fresh run may be
     from the stored figure, as a fraction of it (0.05 where not given); None for figures that are
-    not compared, such as seconds. Figures are finite numbers: anything else raises ValueError.
+    not compared, such as seconds. Figures are finite numbers: anything else raises ValueError, and
+    so does a tolerance that is negative or belongs to no figure.
     """
     from IPython.display import display
 
+    if not values:
+        raise ValueError("no results given; name each one, as in results(corpus, perplexity=9.5)")
     values = {name: _figure(name, value) for name, value in values.items()}
     tolerances = {name: 0.05 for name in values} | dict(tolerances or {})
-    unknown = tolerances.keys() - values.keys()
-    if unknown or not values:
+    if unknown := tolerances.keys() - values.keys():
         raise ValueError(f"tolerances for {sorted(unknown)}, but the results are {sorted(values)}")
+    if wrong := [n for n, t in tolerances.items() if t is not None and not 0 <= t < np.inf]:
+        raise ValueError(f"the tolerances of {wrong} must be fractions of the figures, or None")
     name, origin = corpus if isinstance(corpus, tuple) else (corpus.name, corpus.origin)
     stored = {
         "values": values, "tolerances": tolerances, "corpus": name, "origin": origin, "seed": seed,
@@ -90,8 +97,10 @@ def results(corpus, /, seed: int = 0, tolerances: Mapping | None = None, device=
 
 def _figure(name: str, value) -> float:
     try:
+        if isinstance(value, str):
+            raise TypeError("a string")
         figure = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of several
         raise ValueError(f"result {name!r} is {value!r}; a number was expected") from error
     if not np.isfinite(figure):
         raise ValueError(f"result {name!r} is {figure}; a finite number was expected")
@@ -109,4 +118,4 @@ def _table(stored: dict) -> str:
         for name, value in stored["values"].items()
     )
     origin = f"{stored['corpus']} ({stored['origin']}), {stored['device']}, seed {stored['seed']}"
-    return f'<table><caption>{origin}</caption><tbody>{rows}</tbody></table>'
+    return f"<table><caption>{origin}</caption><tbody>{rows}</tbody></table>"

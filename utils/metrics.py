@@ -16,13 +16,14 @@ from sacrebleu.metrics import BLEU
 
 
 def perplexity(nll: float, tokens: int) -> float:
-    """exp(total negative log-likelihood in nats / total tokens).
+    """exp(total negative log-likelihood in nats / total tokens); infinite where that overflows.
 
     Raises ValueError where there are no tokens: their mean is not defined.
     """
     if tokens <= 0:
         raise ValueError(f"perplexity needs at least one token, got {tokens}")
-    return math.exp(nll / tokens)
+    mean = nll / tokens
+    return math.inf if mean > 709 else math.exp(mean)
 
 
 def bits_per_character(nll: float, characters: int) -> float:
@@ -34,7 +35,7 @@ def bits_per_character(nll: float, characters: int) -> float:
 
 @dataclass(frozen=True)
 class Bleu:
-    """A corpus BLEU with its 95 % bootstrap interval and sacrebleu's signature."""
+    """A corpus BLEU with its 95 % bootstrap interval (which holds it) and sacrebleu's signature."""
 
     score: float
     low: float
@@ -55,8 +56,13 @@ def bleu(
     """Corpus BLEU of detokenized `hypotheses` against one reference each.
 
     `tokenize`: sacrebleu's tokenizer, "13a" for European languages, "zh" for Chinese.
-    Raises ValueError where the two lists differ in length or are empty.
+    Raises ValueError where the two lists differ in length or are empty, and for an unknown
+    tokenizer.
     """
+    if tokenize not in BLEU.TOKENIZERS:
+        raise ValueError(
+            f"unknown tokenizer {tokenize!r}; choose from {', '.join(BLEU.TOKENIZERS)}"
+        )
     if len(hypotheses) != len(references) or not hypotheses:
         raise ValueError(
             f"BLEU compares sentence by sentence: got {len(hypotheses)} hypotheses "
@@ -66,10 +72,11 @@ def bleu(
     hypotheses, references = list(hypotheses), [list(references)]
     found = metric.corpus_score(hypotheses, references, n_bootstrap=max(2, resamples))
     # the interval is the bootstrap's mean ± half the width of its middle 95 %
-    facts = json.loads(found.format(width=4, is_json=True, signature=str(metric.get_signature())))
-    middle, half = facts.get("confidence_mean", 0.0), facts.get("confidence_var", 0.0)
     signature = str(metric.get_signature())
-    return Bleu(found.score, max(0.0, middle - half), middle + half, signature)
+    facts = json.loads(found.format(width=4, is_json=True, signature=signature))
+    middle, half = facts.get("confidence_mean", 0.0), facts.get("confidence_var", 0.0)  # none at 0
+    low, high = max(0.0, min(found.score, middle - half)), max(found.score, middle + half)
+    return Bleu(found.score, low, high, signature)
 
 
 def parameters(model: torch.nn.Module, trainable_only: bool = False) -> int:

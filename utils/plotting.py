@@ -60,7 +60,12 @@ def curves(
 
 
 def smooth(values: Sequence[float], window: int = 25) -> np.ndarray:
-    """The running mean of `values` over up to `window` past entries, same length."""
+    """The mean of each of `values` and up to `window` − 1 before it; same length.
+
+    Raises ValueError for a window below 1.
+    """
+    if window < 1:
+        raise ValueError(f"window must be at least 1, got {window}")
     total = np.cumsum(np.concatenate([[0.0], np.asarray(values, dtype=float)]))
     end = np.arange(1, len(total))
     start = np.maximum(0, end - window)

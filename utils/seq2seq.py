@@ -1,8 +1,8 @@
 """Encoders, decoders, and the encoder–decoder that joins any two of them.
 
 Used in section 5.2. Sutskever et al. 2014 (the encoder's last state starts the decoder), Cho et al.
-2014 (a fixed-length vector carries the source). The contract adds one call: ``model.encode(source)``
-gives the state from which ``model(ids, state)`` goes on.
+2014 (a fixed-length vector carries the source). The contract adds one call: the state from which
+``model(ids, state)`` goes on is ``model.encode(source)``.
 """
 
 from __future__ import annotations
@@ -30,15 +30,18 @@ class LSTMEncoder(nn.Module):
         """source (B, S), padded with PAD at the end → (h, c), each (B, layers, D).
 
         Padding is never read: where there is any, the batch is packed. Raises ValueError for a
-        source of no tokens, whose last state would be undefined.
+        source of no tokens, whose last state would be undefined, and for padding before a token.
         """
-        lengths = (source != PAD).sum(1)  # (B,)
-        if source.shape[1] == 0 or not bool((lengths > 0).all()):
+        read = (source != PAD).cpu()  # (B, S)
+        lengths = read.sum(1)  # (B,)
+        if not lengths.all() or source.shape[1] == 0:
             raise ValueError("a source sentence has no tokens; give each at least one, EOS for one")
+        if (read[:, 1:] > read[:, :-1]).any():
+            raise ValueError("a source sentence is padded before a token; pad at the end only")
         x = self.dropout(self.embedding(source))  # (B, S, D)
-        if bool((lengths < source.shape[1]).any()):
+        if not read.all():
             x = nn.utils.rnn.pack_padded_sequence(
-                x, lengths.cpu(), batch_first=True, enforce_sorted=False
+                x, lengths, batch_first=True, enforce_sorted=False
             )
         _, state = self.lstm(x)  # (layers, B, D) each
         return tuple(swap(s) for s in state)
