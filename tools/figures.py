@@ -75,8 +75,8 @@ class Picture:
             f'width="{self.width}" height="{self.height}" role="img" font-family="{SANS}">\n'
             f"<title>{escape(self.title)}</title>\n"
             '<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="14" '
-            f'markerHeight="14" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10z" fill="{INK}"/></marker>'
-            "</defs>\n"
+            f'markerHeight="14" markerUnits="userSpaceOnUse" orient="auto">'
+            f'<path d="M0 0L10 5L0 10z" fill="{INK}"/></marker></defs>\n'
         )
         ground = f'<rect width="{self.width}" height="{self.height}" rx="10" fill="{PAPER}"/>'
         return head + "\n".join([ground, *self.parts]) + "\n</svg>\n"
