@@ -115,17 +115,18 @@ def load_reviews() -> Corpus:
     everything for cross-validation (Pang and Lee 2005).
     """
 
-    def real() -> list[tuple[str, int]]:
+    def real() -> tuple[list, list, list]:
         found = fetch.resolve("movie_reviews")
-        return [
+        labelled = [
             (line.strip(), label)
             for label, file in ((1, "rt-polarity.pos"), (0, "rt-polarity.neg"))
             for line in found[file].read_bytes().decode("cp1252").split("\n")
             if line.strip()
         ]
+        return _split(labelled, lambda pair: pair[0], (0.8, 0.1))
 
-    labelled, origin = _real_or_standin("movie_reviews", real, standins.reviews)
-    return Corpus("movie_reviews", origin, *_split(labelled, lambda pair: pair[0], (0.8, 0.1)))
+    splits, origin = _real_or_standin("movie_reviews", real, standins.reviews)
+    return Corpus("movie_reviews", origin, *splits)
 
 
 def load_digits() -> Corpus:
@@ -160,10 +161,9 @@ def _real_or_standin(name: str, real: Callable[[], Any], standin: Callable[[], A
     try:
         return real(), "real"
     except NoNetwork as reason:
-        how = "unset it" if "LLM_BOOK_OFFLINE" in str(reason) else "connect to the network"
         print(
             f"Using a STAND-IN for {name}, not the real corpus: {reason}. To get the real one, "
-            f"{how} or let LLM_BOOK_DATA name a folder that holds {name}/."
+            f"{reason.remedy}."
         )
     return standin(), "stand-in"
 

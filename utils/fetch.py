@@ -39,6 +39,14 @@ class DataError(RuntimeError):
 class NoNetwork(DataError):
     """No server answered (or LLM_BOOK_OFFLINE forbids to ask): the case for a stand-in."""
 
+    remedy = "connect to the network, or let LLM_BOOK_DATA name a folder that holds it"
+
+
+class Forbidden(NoNetwork):
+    """The reader asked for the stand-in by LLM_BOOK_OFFLINE."""
+
+    remedy = "unset LLM_BOOK_OFFLINE"
+
 
 class _TryAgain(Exception):
     """An answer that broke off or that the server excused; another try may succeed."""
@@ -59,7 +67,7 @@ def resolve(name: str, only: Iterable[str] | None = None) -> dict[str, Path]:
     if name not in registry():
         raise ValueError(f"unknown corpus {name!r}; choose from {', '.join(registry())}")
     if os.environ.get("LLM_BOOK_OFFLINE", "0") not in ("", "0"):
-        raise NoNetwork("LLM_BOOK_OFFLINE is set")
+        raise Forbidden("LLM_BOOK_OFFLINE is set")
     entries = {Path(entry["path"]).name: entry for entry in registry()[name]["files"]}
     wanted = entries if only is None else only
     return {file: _resolve_one(entries[file]) for file in wanted}
