@@ -240,6 +240,8 @@ def _request_once(entry: dict, url: str, output: Path) -> None:
         except requests.RequestException as error:
             raise _TryAgain(f"the answer broke off ({_innermost(error)})") from error
     damage = fault(output, entry)
+    if damage and "sha256" in entry and output.stat().st_size < entry["bytes"]:
+        raise _TryAgain(f"the answer broke off ({damage})")
     if damage:
         raise DataError(f"{_wrong(answer.url)}: {damage}. Nothing was kept. {_wrong_help()}")
 
