@@ -41,7 +41,7 @@ __all__ = [
 
 Pair = tuple[str, str]
 LANGUAGES = {"multi30k": ("de", "en", "fr"), "tatoeba": ("en", "zh")}
-TESTS = {"multi30k": ("test_2016_flickr", "test_2017_flickr")}
+TESTS = ("test_2016_flickr", "test_2017_flickr")
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def load_pairs(
         _one_of(f"language of {name}", language, LANGUAGES[name])
     if source == target:
         raise ValueError(f"source and target are both {source!r}; {name} has {LANGUAGES[name]}")
-    _one_of("test split", test, TESTS["multi30k"])
+    _one_of("test split", test, TESTS)
 
     def real() -> tuple[list[Pair], list[Pair], list[Pair]]:
         return _multi30k(source, target, test) if name == "multi30k" else _tatoeba(source)
