@@ -117,7 +117,7 @@ def models() -> Picture:
         COLUMNS, ("language model", "encoder–decoder"),
         ("p(w | history)", "p(w | history, source)"), strict=True,
     ):  # fmt: skip
-        p.text(x + 111, 36, name, 19, fill=colour, bold=True)
+        p.text(x + 111, 36, name, 20, fill=colour, bold=True)
         p.text(x + 111, 64, form, 16, mono=True)
     for i, (kind, memory, *cells) in enumerate(MODELS):
         _row(p, TOP + i * ROW, kind, memory, cells)
@@ -127,15 +127,15 @@ def models() -> Picture:
 
 def _row(p: Picture, y: int, kind: str, memory: str, cells: list) -> None:
     p.line(f"M20 {y - 6}H620", "#D9D9D9", 1)
-    p.text(20, y + 20, kind, 17, "start", bold=True)
-    p.text(20, y + 43, memory, 15, "start", SOFT)
+    p.text(20, y + 20, kind, 18, "start", bold=True)
+    p.text(20, y + 43, memory, 16, "start", SOFT)
     for (x, colour), cell in zip(COLUMNS, cells, strict=True):
         if cell is None:
             continue
         name, section, written = cell
         p.box(x, y + 2, 222, 58, colour, TINT[colour] if written else PAPER, not written)
-        p.text(x + 111, y + 21, name, 17, bold=written)
-        p.text(x + 111, y + 44, section, 15, fill=SOFT)
+        p.text(x + 111, y + 20, name, 19, bold=written)
+        p.text(x + 111, y + 44, section, 17, fill=SOFT)
 
 
 def _contract_band(p: Picture, y: int) -> None:
@@ -147,11 +147,11 @@ def _contract_band(p: Picture, y: int) -> None:
     for x, name in ((20, "training"), (225, "decoding"), (430, "metrics")):
         p.line(f"M{x + 95} {y + 52}V{y + 72}", INK, 2, arrow=True)
         p.box(x, y + 74, 190, 40, ORANGE, TINT[ORANGE])
-        p.text(x + 95, y + 94, name, 17)
+        p.text(x + 95, y + 94, name, 19)
     p.box(150, y + 136, 34, 22, SOFT, TINT[SOFT], radius=5)
-    p.text(194, y + 147, "written", 15, "start")
+    p.text(194, y + 147, "written", 17, "start")
     p.box(330, y + 136, 34, 22, SOFT, dashed=True, radius=5)
-    p.text(374, y + 147, "planned", 15, "start")
+    p.text(374, y + 147, "planned", 17, "start")
 
 
 # The timeline: (year, lane, what, who). Each event is cited in book/01-background.
@@ -200,10 +200,10 @@ def timeline() -> Picture:
         colour = LANES[new][0]
         p.line(f"M{a[0]} {a[1]}C{a[0]} {middle:g} {b[0]} {middle:g} {b[0]} {b[1]}", colour, 2)
     for (year, lane, what, who), y in zip(EVENTS, y_of, strict=True):
-        p.text(20, y, year, 16, "start", SOFT)
+        p.text(20, y, year, 17, "start", SOFT)
         p.mark(x_of[lane], y, *LANES[lane])
-        p.text(208, y - 8, what, 17, "start", bold=True)
-        p.text(208, y + 12, who, 15, "start", SOFT)
+        p.text(208, y - 8, what, 18, "start", bold=True)
+        p.text(208, y + 12, who, 16, "start", SOFT)
     return p
 
 
