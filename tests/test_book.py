@@ -1,0 +1,260 @@
+"""The book as a whole: its pages, the form of its notebooks, and that every formula is checked."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from tools import notebooks as care
+from utils.checks import RESULTS
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "book").glob("*.md"))
+FRESH = ROOT / "_build" / "executed"
+BIB = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+
+# The sections of the source document, and the book's pages for them.
+SECTIONS = {
+    "1": "book/01-background.md",
+    "2": "book/02-concepts.md",
+    "2.1": "notebooks/02-1-language-models.ipynb",
+    "2.2": "notebooks/02-2-large-language-models.ipynb",
+    "2.3": "notebooks/02-3-encoder-decoder.ipynb",
+    "3": "book/03-algorithms.md",
+    "3.1": "notebooks/03-1-training-a-language-model.ipynb",
+    "3.2": "notebooks/03-2-encoder-and-decoder-steps.ipynb",
+    "4": "book/04-mathematics.md",
+    "4.1": "book/04-1-language-model-mathematics.md",
+    "4.1.1": "notebooks/04-1-1-nnlm.ipynb",
+    "4.1.2": "notebooks/04-1-2-rnnlm.ipynb",
+    "4.2": "notebooks/04-2-encoder-decoder-mathematics.ipynb",
+    "5": "book/05-practice.md",
+    "5.1": "notebooks/05-1-a-language-model.ipynb",
+    "5.2": "notebooks/05-2-a-seq2seq-model.ipynb",
+    "6": "book/06-applications.md",
+    "6.1": "notebooks/06-1-machine-translation.ipynb",
+    "6.2": "notebooks/06-2-text-generation.ipynb",
+    "6.3": "notebooks/06-3-speech-recognition.ipynb",
+    "7": "book/07-tools.md",
+    "7.1": "notebooks/07-1-tensorflow.ipynb",
+    "7.2": "notebooks/07-2-pytorch.ipynb",
+    "7.3": "notebooks/07-3-transformer.ipynb",
+    "8": "book/08-outlook.md",
+    "8.1": "notebooks/08-1-compute-and-memory.ipynb",
+    "8.2": "notebooks/08-2-interpretability.ipynb",
+    "8.3": "notebooks/08-3-robustness.ipynb",
+    "9": "book/09-faq.md",
+    "9.1": "notebooks/09-1-text-classification.ipynb",
+}
+# Not written yet. A section leaves this list with the commit that adds its page.
+MISSING = {
+    *("2.2", "2.3", "3", "3.1", "3.2", "4", "4.1", "4.1.1", "4.1.2", "4.2", "5.1"),
+    *("6", "6.1", "6.2", "6.3", "7", "7.1", "7.2", "7.3", "8", "8.1", "8.2", "8.3", "9", "9.1"),
+}
+# Labelled equations that define a symbol and compute nothing, each with the reason.
+DEFINITIONS: dict[str, str] = {}
+
+LABEL = re.compile(r"^\$\$\s*\((eq-[\w-]+)\)", re.M)
+BADGE = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}"
+THIS_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def cells(notebook, kind):
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def prose(notebook):
+    return "\n\n".join(cell.source for cell in cells(notebook, "markdown"))
+
+
+def stored_results(notebook):
+    """What check.results stored, in order."""
+    outputs = [o for cell in cells(notebook, "code") for o in cell.outputs]
+    return [o.metadata[RESULTS] for o in outputs if RESULTS in o.get("metadata", {})]
+
+
+def text_of(path):
+    return prose(read(path)) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+
+
+def checked_labels(notebook):
+    """Labels given to check.equation, by parsing the code: a comment does not count."""
+    found = set()
+    for cell in cells(notebook, "code"):
+        code = "\n".join(line for line in cell.source.splitlines() if line[:1] not in "%!")
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "equation":
+                assert isinstance(node.args[0], ast.Constant), "give check.equation a plain label"
+                found.add(node.args[0].value)
+    return found
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook_path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(notebook_path):
+    return read(notebook_path)
+
+
+def test_every_section_of_the_source_has_its_page_or_is_listed_as_missing():
+    written = {number for number, path in SECTIONS.items() if (ROOT / path).exists()}
+    assert written | MISSING == SECTIONS.keys(), "these are neither written nor listed as missing"
+    assert not written & MISSING, "these are written: take them off the list of missing sections"
+    strangers = {p.relative_to(ROOT).as_posix() for p in NOTEBOOKS} - set(SECTIONS.values())
+    assert not strangers, "notebooks that belong to no section"
+
+
+def test_titles_carry_the_numbers_of_the_source():
+    for number, path in SECTIONS.items():
+        if number not in MISSING:
+            title = text_of(ROOT / path).lstrip().splitlines()[0]
+            assert title.startswith(f"# {number} "), f"{path}: {title!r} lacks its number {number}"
+
+
+def test_the_contents_list_every_page_and_no_empty_one():
+    listed = re.findall(r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.M)
+    there = {p.relative_to(ROOT).with_suffix("").as_posix() for p in [*PAGES, *NOTEBOOKS]}
+    assert sorted(listed) == sorted(there)
+    for name in listed:
+        path = next(ROOT.glob(f"{name}.*"))
+        words = len((BIB if name == "book/references" else text_of(path)).split())
+        assert words > 250, f"{name} has {words} words: a page that is not written is not listed"
+
+
+def test_labels_are_unique_and_every_labelled_equation_is_checked():
+    places = {}
+    for path in [*NOTEBOOKS, *PAGES]:
+        for label in LABEL.findall(text_of(path)):
+            assert label not in places, f"{label} stands in {places[label].name} and {path.name}"
+            places[label] = path
+    checked = {path: checked_labels(read(path)) for path in NOTEBOOKS}
+    for path, labels in checked.items():
+        strange = {label for label in labels if label not in places}
+        assert not strange, f"{path.name} checks equations that no page labels: {strange}"
+    for label, path in places.items():
+        here = label in checked.get(path, set())
+        defined = label in DEFINITIONS
+        assert here or defined, f"{label} in {path.name} has no check.equation and no reason"
+        assert not (here and defined), f"{label} is checked: take it off the list of definitions"
+    assert DEFINITIONS.keys() <= places.keys(), "definitions that no page labels"
+
+
+def test_equation_references_lead_somewhere():
+    labels = {label for p in [*NOTEBOOKS, *PAGES] for label in LABEL.findall(text_of(p))}
+    code = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "utils").glob("*.py"))
+    for label in set(re.findall(r"``(eq-[\w-]+)``", code)):
+        assert label in labels, f"utils names ``{label}``, which no page labels"
+
+
+def test_notebooks_have_their_parts_in_order(notebook):
+    text = prose(notebook)
+    assert text.startswith("# "), "the first cell is the title"
+    headings = re.findall(r"^## (.+)$", text, re.M)
+    for needed in ("Setup", "Knobs", "Summary", "Exercises", "References"):
+        assert needed in headings, f"no section {needed!r}; there are {headings}"
+    assert headings[-3:] == ["Summary", "Exercises", "References"]
+    assert "## References" in notebook.cells[-1].source, "the references close the notebook"
+
+
+def test_setup_cell_is_the_one_of_the_book(notebook):
+    text = (ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8")
+    setup = text.split('"""\n', 1)[1].strip()
+    assert cells(notebook, "code")[0].source.strip() == setup
+    assert care.address() in setup
+
+
+def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
+    tagged = [c for c in cells(notebook, "code") if "knobs" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1, "one code cell carries the tag 'knobs'"
+    assert "cuda" in tagged[0].source or "gpu" in tagged[0].source.lower()
+
+
+def test_exercises_have_executed_solutions(notebook):
+    solutions = [c for c in cells(notebook, "code") if "hide-cell" in c.metadata.get("tags", [])]
+    asked = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.M))
+    assert asked >= 3 and len(solutions) >= asked, f"{asked} exercises, {len(solutions)} solutions"
+
+
+def test_code_cells_are_short_and_never_three_in_a_row(notebook):
+    run = 0
+    for cell in notebook.cells:
+        run = 0 if cell.cell_type == "markdown" else run + 1
+        assert run <= 2, f"three code cells without a sentence between, at {cell.source[:60]!r}"
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert cell.cell_type == "markdown" or len(lines) <= 30, f"long: {cell.source[:60]!r}"
+
+
+def test_stored_outputs_belong_to_the_present_code(notebook):
+    assert care.problems(notebook) == []
+    stamp = notebook.metadata.get(care.STAMP)
+    assert stamp == care.code_hash(notebook), "the code changed after its outputs: make execute"
+
+
+def test_stored_outputs_are_clean(notebook):
+    for cell in cells(notebook, "code"):
+        text = str([dict(o) for o in cell.outputs])
+        assert "Warning" not in text, f"a warning in the outputs of {cell.source[:60]!r}"
+        found = THIS_MACHINE.search(text)
+        assert not found, f"{found[0]!r}, a path of one machine, in an output"
+
+
+def test_figures_have_alt_text(notebook):
+    for cell in cells(notebook, "code"):
+        if any("image/png" in o.get("data", {}) for o in cell.outputs):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 30, f"no alt text on the figure of {cell.source[:60]!r}"
+
+
+def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
+    references = prose(notebook).rsplit("## References", 1)[1]
+    entries = [line for line in references.splitlines() if line.startswith("- ")]
+    assert entries
+    for entry in entries:
+        link = re.search(r"\]\((https?://[^)\s]+)\)", entry)
+        assert link, f"no link: {entry}"
+        name = re.sub(r"https?://(dx\.)?(doi\.org/)?", "", link[1]).rstrip("/")
+        assert name.lower() in BIB.lower(), f"not in book/references.bib: {link[1]}"
+
+
+def test_a_notebook_opens_in_colab_from_the_books_address(notebook, notebook_path):
+    slug = care.address().removeprefix("https://github.com/")
+    badge = BADGE.format(slug=slug, name=notebook_path.name)
+    assert badge in notebook.cells[0].source, f"the title cell needs the link {badge}"
+
+
+def test_each_notebook_stores_results_with_where_they_came_from(notebook):
+    (found,) = stored_results(notebook)
+    assert found["origin"] == "real", "the committed figures come from the real corpus"
+    assert found["device"] and found["values"]
+
+
+def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
+    path = FRESH / notebook_path.name
+    if not path.exists():
+        pytest.skip("no fresh run in _build/executed: `make notebooks` makes one")
+    (stored,), (fresh,) = stored_results(notebook), stored_results(read(path))
+    for key in ("corpus", "origin", "device"):
+        if stored[key] != fresh[key]:
+            pytest.skip(f"{key} {fresh[key]!r}, not {stored[key]!r}: only like is compared")
+    assert stored["values"].keys() == fresh["values"].keys()
+    for name, allowed in stored["tolerances"].items():
+        if allowed is not None:
+            old, new = stored["values"][name], fresh["values"][name]
+            assert abs(new - old) <= allowed * abs(old), f"{name}: {new:.4g}, stored {old:.4g}"
+
+
+def test_the_configuration_is_one_address_and_no_execution():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert config["execute"]["execute_notebooks"] == "off"
+    assert config["repository"]["url"] == care.address()
