@@ -157,6 +157,21 @@ SENTENCES = [
         "fatiguée.",
         "一位友好的老的老师寄给一位疲惫的年轻的女歌手一个有趣的故事。",
     ),
+    (  # am; the infinitive last; two French adjectives behind; modal before place in Chinese
+        Sentence(does(thing("this", "boy"), "carry", thing("a", "suitcase", "heavy", "blue"),
+                      word("modals", "must"), place=place("beach"))),
+        "This boy must carry a heavy blue suitcase on the beach.",
+        "Dieser Junge muss am Strand einen schweren blauen Koffer tragen.",
+        "Ce garçon doit porter une valise lourde et bleue sur la plage.",
+        "这个男孩必须在海滩上搬一个沉重的蓝色的箱子。",
+    ),
+    (  # ins
+        Sentence(does(thing("the", "girl"), "run", goal=place("café"))),
+        "The girl runs to the café.",
+        "Das Mädchen läuft ins Café.",
+        "La fille court dans le café.",
+        "那个女孩跑去咖啡馆。",
+    ),
 ]  # fmt: skip
 
 
