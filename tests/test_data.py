@@ -576,7 +576,7 @@ def test_multi30k_pairs_lines_that_belong_together(mirror):
 
 
 def test_tatoeba_keeps_an_english_sentence_in_one_split(mirror):
-    rows = [f"Sentence {i % 60}{'.!'[i % 2]}\t句子{i}。\tattribution\n" for i in range(120)]
+    rows = [f"Sentence {i % 60}{'.!'[i // 60]}\t句子{i}。\tattribution\n" for i in range(120)]
     rows += ["HI THERE\t嗨\tx\n", "Hi, there!\t嗨嗨\tx\n"]
     mirror("tatoeba", {"cmn.txt": "".join(rows).encode()})
     corpus = data.load_pairs("tatoeba", "en", "zh")
@@ -591,17 +591,18 @@ def test_tatoeba_keeps_an_english_sentence_in_one_split(mirror):
 
 
 def test_reviews_are_split_once_and_for_all(mirror):
-    praise = "".join(f"café {i}\x96 fine \n" for i in range(50)) + "twice\ntwice\n"
+    praise = "".join(f"café {i}\x96 fine \n" for i in range(50))
+    praise += "".join(f"twice {i}\n" * 2 for i in range(20))
     blame = "".join(f"dull {i} \n" for i in range(50))
     mirror("movie_reviews", {
         "rt-polarity.pos": praise.encode("latin-1"),
         "rt-polarity.neg": blame.encode("latin-1"),
     })  # fmt: skip
     corpus = data.load_reviews()
-    assert len(corpus.all) == 102
+    assert len(corpus.all) == 140
     assert ("café 3– fine", 1) in corpus.all and ("dull 3", 0) in corpus.all
-    homes = [split for split in (corpus.train, corpus.valid, corpus.test) if ("twice", 1) in split]
-    assert len(homes) == 1
+    texts = [{text for text, _ in split} for split in (corpus.train, corpus.valid, corpus.test)]
+    assert sum(map(len, texts)) == len(set().union(*texts)), "a sentence stays in one split"
     assert data.load_reviews() == corpus
     assert {label for _, label in corpus.train[:30]} == {0, 1}
 

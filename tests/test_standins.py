@@ -212,7 +212,9 @@ def test_what_is_drawn_makes_sense():
 
     for _ in range(500):
         visit(speaker.sentence())
-    assert {p.is_subject for p in phrases if p.relative} == {True, False}
+    people = [p for p in phrases if "person" in p.noun.tags]
+    assert {p.is_subject for p in people if p.relative} == {True, False}
+    assert {len(p.adjectives) for p in phrases} == {0, 1, 2}
     for phrase in phrases:
         dimensions = [tag for a in phrase.adjectives for tag in a.tags if tag[0] == "="]
         assert len(set(dimensions)) == len(dimensions), "no big small dog"
@@ -256,6 +258,8 @@ def test_pairs_offline_come_in_every_language(offline, capsys):
     corpus = data.load_pairs()
     assert corpus.origin == "stand-in"
     assert [len(s) for s in (corpus.train, corpus.valid, corpus.test)] == [18000, 1000, 1000]
+    for side in (0, 1):
+        assert len({pair[side] for pair in corpus.all}) == 20_000
     known = [{w for pair in corpus.train for w in pair[side].split()} for side in (0, 1)]
     for side in (0, 1):
         unknown = [w for pair in corpus.test for w in pair[side].split() if w not in known[side]]
