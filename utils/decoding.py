@@ -2,6 +2,7 @@
 
 This room knows nothing of models but the contract ``model(ids, state) -> (logits, state)``; the
 same three functions serve n-grams, recurrent networks and Transformers, with or without a source.
+A torch model must be in evaluation mode (``fit`` leaves it there): dropout would disturb each step.
 Beam search: Sutskever et al. 2014; length normalization: Wu et al. 2016 (``eq-length-penalty``).
 """
 
@@ -51,12 +52,14 @@ def sample(
     `generator`: a CPU generator, for the same text again on any device.
     Raises ValueError for a temperature that is not positive: for the limit 0 use `greedy`.
     """
-    if not temperature > 0:
+    if not 0 < temperature < float("inf"):
         raise ValueError(f"temperature must be positive, got {temperature}; for 0 use greedy()")
 
     def draw(logits: torch.Tensor) -> torch.Tensor:
-        p = (logits.double() / temperature).softmax(-1).cpu()  # (B, V)
-        return p.multinomial(1, generator=generator)[:, 0].to(logits.device)
+        logits = logits.cpu().double()
+        logits = logits - logits.max(-1, keepdim=True).values  # no overflow, however cold
+        p = (logits / temperature).softmax(-1)  # (B, V)
+        return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)
 
     return _extend(model, prompt, state, max_length, draw)
 
@@ -67,7 +70,7 @@ def _extend(model, prompt, state, max_length, choose) -> list[list[int]]:
     texts: list[list[int]] = [[] for _ in prompt]
     rows = torch.arange(len(prompt), device=prompt.device)  # the texts that still grow
     ids = prompt
-    for _ in range(max_length):
+    for _ in range(max_length if len(prompt) else 0):
         logits, state = model(ids, state)
         token = choose(_allowed(logits[:, -1]))  # (B,)
         for row, word in zip(rows.tolist(), token.tolist(), strict=True):
@@ -84,7 +87,7 @@ def _extend(model, prompt, state, max_length, choose) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One answer of a beam search: ids without EOS, its log-probability, its normalized score."""
+    """One answer: ids without EOS, its log-probability (PAD and BOS ruled out), normalized score."""
 
     ids: list[int]
     log_probability: float
@@ -123,27 +126,18 @@ def beam_search(
         if not rows:
             break
         logits, state = model(ids, state)
-        steps = _allowed(logits[:, -1]).double().log_softmax(-1).cpu()  # (R·K, V)
-        R, K, V = len(rows), len(texts[0]), steps.shape[-1]
-        totals = torch.tensor(scores, dtype=torch.float64)[:, :, None] + steps.view(R, K, V)
-        best, where = totals.view(R, K * V).topk(min(2 * beam, K * V), -1)  # K may end, not more
-        kept = []
-        for r, (row, *ranked) in enumerate(zip(rows, best.tolist(), where.tolist(), strict=True)):
-            open_ = []
-            for rank, (score, index) in enumerate(zip(*ranked, strict=True)):
-                parent, word = divmod(index, V)
-                if score == float("-inf") or len(open_) == beam:
-                    break
-                if word != EOS:
-                    open_.append((score, r * K + parent, (*texts[r][parent], word)))
-                elif rank < beam:
-                    done[row].append(_hypothesis(texts[r][parent], score, length, alpha))
+        K, kept = len(texts[0]), []
+        ranked = _best_continuations(_allowed(logits[:, -1]), scores, beam)
+        for r, (row, found) in enumerate(zip(rows, ranked, strict=True)):
+            ended, open_ = _continue(texts[r], found, beam)
+            done[row] += [_hypothesis(text, score, length, alpha) for text, score in ended]
             if open_ and len(done[row]) < beam:  # fillers, never chosen, keep the batch rectangular
-                kept.append((row, open_ + [(float("-inf"), *open_[0][1:])] * (beam - len(open_))))
-        rows = [row for row, _ in kept]
-        scores = [[score for score, _, _ in open_] for _, open_ in kept]
-        texts = [[text for _, _, text in open_] for _, open_ in kept]
-        parents = [parent for _, open_ in kept for _, parent, _ in open_]
+                open_ += [(*open_[0][:2], float("-inf"))] * (beam - len(open_))
+                kept.append((row, [r * K + parent for _, parent, _ in open_], open_))
+        rows = [row for row, _, _ in kept]
+        texts = [[text for text, _, _ in open_] for _, _, open_ in kept]
+        scores = [[score for _, _, score in open_] for _, _, open_ in kept]
+        parents = [parent for _, of_row, _ in kept for parent in of_row]
         state = reorder(state, torch.tensor(parents, dtype=torch.int64, device=prompt.device))
         last = [[text[-1]] for row in texts for text in row]
         ids = torch.tensor(last, device=prompt.device)  # (R·K, 1)
@@ -153,12 +147,41 @@ def beam_search(
     return [sorted(found, key=lambda h: -h.score)[:beam] for found in done]
 
 
+def _best_continuations(logits: torch.Tensor, scores: list[list[float]], beam: int) -> list:
+    """Of each of R rows the best (score, parent, word), best first; logits (R·K, V), scores (R, K).
+
+    Twice `beam` are enough: at most K ≤ `beam` of them end, one for each parent.
+    """
+    exact = torch.float32 if logits.device.type == "mps" else torch.float64  # mps has no float64
+    R, K, V = len(scores), len(scores[0]), logits.shape[-1]
+    steps = logits.to(exact).log_softmax(-1).view(R, K, V)
+    totals = torch.tensor(scores, dtype=exact, device=logits.device)[:, :, None] + steps
+    best, where = totals.view(R, K * V).topk(min(2 * beam, K * V), -1)  # (R, 2·beam)
+    pairs = zip(best.tolist(), where.tolist(), strict=True)
+    return [[(s, *divmod(i, V)) for s, i in zip(*row, strict=True)] for row in pairs]
+
+
+def _continue(texts: list[tuple], ranked: list, beam: int) -> tuple[list, list]:
+    """One row: (text, score) of those that end, (text, parent, score) of those that go on."""
+    ended, open_ = [], []
+    for rank, (score, parent, word) in enumerate(ranked):
+        if score == float("-inf") or len(open_) == beam:
+            break
+        if word != EOS:
+            open_.append(((*texts[parent], word), parent, score))
+        elif rank < beam:
+            ended.append((texts[parent], score))
+    return ended, open_
+
+
 def _hypothesis(text: tuple, score: float, length: int, alpha: float) -> Hypothesis:
     return Hypothesis(list(text), score, score / length_penalty(length, alpha))
 
 
 def _allowed(logits: torch.Tensor) -> torch.Tensor:
     """Logits (B, V) with those of PAD and BOS at −∞."""
+    if logits.shape[-1] <= EOS:
+        raise ValueError(f"a vocabulary of {logits.shape[-1]} has no EOS (id {EOS}) and no words")
     logits = logits.clone()
     logits[:, list(NEVER)] = float("-inf")
     return logits

@@ -1,4 +1,4 @@
-"""Where and how a model runs: device, seeds, mixed precision, checkpoints.
+"""Where and how a model runs: device, seeds, mixed precision, Ctrl-C, checkpoints.
 
 A checkpoint is one safetensors file with JSON in its header (no pickle). It is written beside its
 place and takes its name only when it is whole: a run killed at any moment leaves a good one behind.
@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 import os
 import random
-from contextlib import nullcontext
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +42,17 @@ def device(name: str | None = None) -> torch.device:
         here.insert(0, "cuda")
     if name is None:
         return torch.device(here[0])
-    if str(name).split(":")[0] not in here:
-        raise ValueError(f"there is no device {name!r} here; choose from {here}")
+    kind, _, index = str(name).partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in here or (index and not (index.isdecimal() and int(index) < count)):
+        raise ValueError(f"there is no device {str(name)!r} here; choose from {here}")
     return torch.device(name)
+
+
+def device_of(model: torch.nn.Module) -> torch.device:
+    """Where the model's parameters live; the CPU for a model of counts, which has none."""
+    first = next(model.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
 
 
 def autocast(where: torch.device, enabled: bool = True):
@@ -52,29 +63,56 @@ def autocast(where: torch.device, enabled: bool = True):
     return torch.autocast("cuda", dtype=fast)
 
 
+@contextmanager
+def interrupt_flag() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets, so that no step is torn in two; a second Ctrl-C acts at once.
+
+    Outside the main thread, where Python delivers no signals, the event is never set.
+    """
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number, frame):
+        flag.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield flag
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def random_state() -> dict[str, Tree]:
     """The state of every generator that a training step may draw from."""
-    state = {"torch": torch.get_rng_state(), "python": _as_json(random.getstate())}
+    state = {"torch": torch.get_rng_state(), "python": random.getstate()}
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     state["numpy"] = {
         "keys": torch.from_numpy(keys.astype(np.int64)), "position": int(position),
         "has_gauss": int(has_gauss), "gauss": float(gauss), "kind": str(kind),
     }  # fmt: skip
     if torch.cuda.is_available():
-        state["cuda"] = list(torch.cuda.get_rng_state_all())
+        state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
 def set_random_state(state: dict[str, Tree]) -> None:
-    """Put back what `random_state` gave; a CUDA state is passed over where there is no CUDA."""
+    """Put back what `random_state` gave; the state of a device that is not here is passed over."""
     torch.set_rng_state(state["torch"])
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))
+    random.setstate(state["python"])
     of = state["numpy"]
     keys = of["keys"].numpy().astype(np.uint32)
     np.random.set_state((of["kind"], keys, of["position"], of["has_gauss"], of["gauss"]))
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(list(state["cuda"]))
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"])
 
 
 def save_checkpoint(path: str | Path, content: dict[str, Tree]) -> None:
@@ -117,7 +155,8 @@ def _detach(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
     """The tree as JSON; each tensor moves to `tensors` and leaves its key behind."""
     if isinstance(tree, torch.Tensor):
         key = str(len(tensors))
-        tensors[key] = tree.detach().clone().contiguous()  # a copy: tied weights are stored twice
+        # a copy, because safetensors refuses shared memory: tied weights are stored twice
+        tensors[key] = tree.detach().to("cpu", copy=True).contiguous()
         return {"tensor": key}
     if isinstance(tree, dict):
         # pairs, because JSON would turn the optimizer's integer keys into strings
@@ -136,7 +175,3 @@ def _attach(tree: Tree, tensors: dict[str, torch.Tensor]) -> Tree:
     if kind == "dict":
         return {key: _attach(item, tensors) for key, item in value}
     return {"list": list, "tuple": tuple}[kind](_attach(item, tensors) for item in value)
-
-
-def _as_json(value):
-    return [_as_json(v) for v in value] if isinstance(value, (list, tuple)) else value

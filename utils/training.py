@@ -9,11 +9,8 @@ label smoothing: Szegedy et al. 2016.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -24,8 +21,14 @@ from tqdm import tqdm
 
 from utils import metrics, runtime
 from utils.data import IGNORE
+from utils.runtime import device_of
 
-SCHEDULES = ("cosine", "linear", "constant")
+SCHEDULES = {  # how far above `final` the rate still is when the fraction `done` has passed
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "linear": lambda done: 1 - done,
+    "constant": lambda done: 1.0,
+}
+LOOK_EVERY = 10  # steps between two looks at the loss: each makes the program wait for a GPU
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,16 @@ class TrainConfig:
 
     def __post_init__(self):
         if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}; choose from {SCHEDULES}")
-        if self.steps < 1 or self.accumulate < 1:
-            raise ValueError("steps and accumulate must be at least 1")
-        if not (0 <= self.warmup <= 1 and 0 <= self.label_smoothing < 1):
-            raise ValueError("warmup must lie in [0, 1], label_smoothing in [0, 1)")
-        least = min(self.clip, self.weight_decay, self.evaluate_every, self.checkpoint_every)
-        if self.learning_rate <= 0 or least < 0:
-            raise ValueError("learning_rate must be positive; decay, clip, intervals ≥ 0")
+            raise ValueError(f"schedule is {self.schedule!r}; choose from {', '.join(SCHEDULES)}")
+        counts = ("steps", "accumulate", "evaluate_every", "checkpoint_every")
+        for name in (*counts, "warmup", "final", "weight_decay", "clip", "label_smoothing"):
+            value, least = getattr(self, name), int(name in ("steps", "accumulate"))
+            most = 1 if name in ("warmup", "final", "label_smoothing") else math.inf
+            if not least <= value <= most or (name in counts and value != int(value)):
+                kind = "a whole number" if name in counts else "a number"
+                raise ValueError(f"{name} must be {kind} from {least} to {most}, got {value}")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
 
 
 @dataclass
@@ -106,12 +111,8 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     if step < warm:
         return config.learning_rate * (step + 1) / warm
     done = (step - warm) / max(1, config.steps - warm)
-    shape = {
-        "cosine": (1 + math.cos(math.pi * done)) / 2,
-        "linear": 1 - done,
-        "constant": 1.0,
-    }[config.schedule]
-    return config.learning_rate * (config.final + (1 - config.final) * shape)
+    above = SCHEDULES[config.schedule](done)
+    return config.learning_rate * (config.final + (1 - config.final) * above)
 
 
 def cross_entropy(model, batch, label_smoothing: float = 0.0) -> torch.Tensor:
@@ -121,8 +122,9 @@ def cross_entropy(model, batch, label_smoothing: float = 0.0) -> torch.Tensor:
     """
     state = None if batch.source is None else model.encode(batch.source)
     logits, _ = model(batch.inputs, state)  # (B, T, V)
+    logits = logits.flatten(0, 1)  # (B·T, V)
     return F.cross_entropy(
-        logits.flatten(0, 1).float() if logits.dtype != torch.float64 else logits.flatten(0, 1),
+        logits if logits.dtype == torch.float64 else logits.float(),  # never in half precision
         batch.targets.flatten(),
         ignore_index=IGNORE,
         reduction="sum",
@@ -142,19 +144,12 @@ def evaluate(model: nn.Module, batches: Iterable) -> Score:
     model.eval()
     nll, tokens = 0.0, 0
     for batch in batches:
-        batch = batch.to(where)
-        nll += float(cross_entropy(model, batch))
+        nll += float(cross_entropy(model, batch.to(where)))
         tokens += count_tokens(batch)
     model.train(was_training)
     if tokens == 0:
         raise ValueError("nothing to evaluate: the batches hold no token to predict")
     return Score(nll, tokens)
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Where the model's parameters live; the CPU for a model of counts, which has none."""
-    first = next(model.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
 
 
 def count_tokens(batch) -> int:
@@ -176,17 +171,20 @@ def fit(
     looked at every `evaluate_every` steps and at the end; without it, the last. `checkpoint` names
     a file to write and, where it exists, to go on from. Ctrl-C ends the run after the current
     step, saves, and returns what was learned. Raises ValueError where a checkpoint belongs to
-    another configuration, FloatingPointError where the loss is no longer finite.
+    another configuration or model, and where batches hold no token to predict or `valid` can be
+    read only once; FloatingPointError where the loss is no longer finite.
     """
+    if isinstance(valid, Iterator):
+        raise ValueError("valid is read again and again: give a list of batches, not an iterator")
     run = _Run(model, batches, config, valid, checkpoint)
     run.resume()
-    with _interrupt_flag() as interrupted, run.bar(progress) as bar:
+    with runtime.interrupt_flag() as interrupted, run.bar(progress) as bar:
         while run.step < config.steps and not interrupted.is_set():
             run.advance()
             bar.update()
-            if run.step % 10 == 0 or run.step == config.steps:
+            if run.step % LOOK_EVERY == 0 or run.step == config.steps:
                 run.report(bar)
-    run.finish(interrupted.is_set())
+        run.finish(interrupted.is_set())
     return run.history
 
 
@@ -208,18 +206,23 @@ class _Run:
         started = time.perf_counter()
         self.model.train()
         first = self.step * self.config.accumulate
-        group = [self.batches[first + i].to(self.where) for i in range(self.config.accumulate)]
-        tokens = sum(count_tokens(batch) for batch in group)
+        group = [self.batches[first + i] for i in range(self.config.accumulate)]
+        tokens = sum(count_tokens(batch) for batch in group)  # before the move: no wait for a GPU
+        if tokens == 0:
+            raise ValueError(f"the batches of step {self.step} hold no token to predict")
         total = torch.zeros((), device=self.where)
         for batch in group:
             with runtime.autocast(self.where, self.config.mixed_precision):
-                loss = cross_entropy(self.model, batch, self.config.label_smoothing)
+                loss = cross_entropy(self.model, batch.to(self.where), self.config.label_smoothing)
             self.scaler.scale(loss / tokens).backward()
             total += loss.detach()
         self._update()
         self.step += 1
         self.history.tokens += tokens
         self.pending.append(total / tokens)
+        intervals = self.config.evaluate_every, self.config.checkpoint_every
+        if any(map(self._due, (LOOK_EVERY, *intervals))):
+            self._read_losses()
         self.history.seconds += time.perf_counter() - started
         if self._due(self.config.evaluate_every):
             self.validate()
@@ -244,6 +247,7 @@ class _Run:
         if self.valid is None or (self.history.valid and self.history.valid[-1][0] == self.step):
             return
         loss = evaluate(self.model, self.valid).loss
+        self._check_finite(loss)
         if self.best is None or loss < min(found for _, found in self.history.valid):
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             self.history.best_step = self.step
@@ -251,17 +255,21 @@ class _Run:
 
     def report(self, bar: tqdm) -> None:
         self._read_losses()
-        recent = self.history.losses[-50:]
+        recent = self.history.losses[-5 * LOOK_EVERY :]
         speed = self.history.tokens_per_second
         bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}, {speed:,.0f} tokens/s")
 
     def _read_losses(self) -> None:
-        self.history.losses += [float(loss) for loss in self.pending]
+        self.history.losses += [float(loss) for loss in self.pending]  # waits for the device
         self.pending.clear()
-        if self.history.losses and not math.isfinite(self.history.losses[-1]):
+        if self.history.losses:
+            self._check_finite(self.history.losses[-1])
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the loss is {self.history.losses[-1]} by step {self.step}: try a lower "
-                f"learning_rate (now {self.config.learning_rate:g}), a longer warmup or a clip"
+                f"the loss is {loss} by step {self.step}: try a lower learning_rate "
+                f"(now {self.config.learning_rate:g}), a longer warmup or a clip"
             )
 
     def bar(self, shown: bool) -> tqdm:
@@ -272,10 +280,13 @@ class _Run:
 
     def finish(self, interrupted: bool) -> None:
         self._read_losses()
-        self.history.interrupted = interrupted
+        self.history.interrupted = interrupted and self.step < self.config.steps
+        if self.history.interrupted:
+            self.save()  # before a validation that the uninterrupted run does not make
         if self.step:
             self.validate()
-        self.save()
+        if not self.history.interrupted:
+            self.save()
         if self.best is None:
             self.history.best_step = self.step
         else:
@@ -300,8 +311,13 @@ class _Run:
         if self.path is None or not self.path.exists():
             return
         saved = runtime.load_checkpoint(self.path)
+        if "config" not in saved:
+            raise ValueError(f"{self.path} holds {list(saved)}, but no run of fit to go on from")
         _check_same(saved["config"], self.config, self.path)
-        self.model.load_state_dict(saved["model"])
+        try:
+            self.model.load_state_dict(saved["model"])
+        except RuntimeError as error:
+            raise ValueError(f"{self.path} belongs to another model: {error}") from error
         self.optimizer.load_state_dict(saved["optimizer"])
         self.scaler.load_state_dict(saved["scaler"])
         self.step, self.best = saved["step"], saved["best"]
@@ -330,23 +346,3 @@ def _check_same(saved: dict, config: TrainConfig, path: Path) -> None:
                 f"{path} was trained with {name}={saved.get(name)!r}, not "
                 f"{getattr(config, name)!r}: use the same configuration or another file"
             )
-
-
-@contextmanager
-def _interrupt_flag():
-    """An event that Ctrl-C sets, so that no step is torn in two; a second Ctrl-C acts at once."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def handle(number, frame):
-        flag.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, before)
