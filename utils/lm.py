@@ -1,7 +1,8 @@
 """Language models as torch modules: ``model(ids, state=None) -> (logits, state)``.
 
-Used in sections 5.1 and 5.2. LSTM: Hochreiter and Schmidhuber 1997; tied embeddings: Press and
-Wolf 2017.
+NNLM is derived in notebooks/04-1-1, RNNLM in notebooks/04-1-2; LSTMLM serves in sections 4.1.2, 5.1
+and 5.2. NNLM: Bengio et al. 2003; recurrent language models: Mikolov et al. 2010; LSTM: Hochreiter
+and Schmidhuber 1997; GRU: Cho et al. 2014; tied embeddings: Press and Wolf 2017.
 """
 
 from __future__ import annotations
@@ -9,7 +10,93 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.vocab import PAD
+from utils.vocab import BOS, PAD
+
+
+class NNLM(nn.Module):
+    """p(w_t | w_{t−n+1} … w_{t−1}) by a feed-forward network (``eq-nnlm-logits``).
+
+    Bengio et al. 2003: `vocab_size` V; `order` n, so that n − 1 words are seen; word vectors of
+    `embedding` E numbers; `hidden` units with tanh. `direct` adds the connections from the word
+    vectors to the output, `dropout` acts on word vectors and hidden units.
+    `state` is what remains of the window, ids (B, n − 2), or None for BOS everywhere.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        order: int = 4,
+        embedding: int = 64,
+        hidden: int = 128,
+        direct: bool = True,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        check_sizes(vocab_size=vocab_size, order=order - 1, embedding=embedding, hidden=hidden)
+        self.order = order
+        self.embedding = nn.Embedding(vocab_size, embedding)
+        self.hidden = nn.Linear((order - 1) * embedding, hidden)
+        self.output = nn.Linear(hidden, vocab_size)
+        window = (order - 1) * embedding
+        self.direct = nn.Linear(window, vocab_size, bias=False) if direct else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None):
+        """ids (B, T) → logits (B, T, V) and the last n − 2 ids (B, n − 2).
+
+        Raises ValueError where the state is not the n − 2 ids before `ids`.
+        """
+        kept = (len(ids), self.order - 2)
+        state = ids.new_full(kept, BOS) if state is None else state
+        if state.shape != kept:
+            raise ValueError(
+                f"the state of an NNLM of order {self.order} is the last {kept[1]} ids of each "
+                f"row, shape {kept}; got {tuple(state.shape)}"
+            )
+        history = torch.cat([state, ids], dim=1)  # (B, n − 2 + T)
+        x = self.embedding(history).unfold(1, self.order - 1, 1)  # (B, T, E, n − 1)
+        x = self.dropout(x.transpose(2, 3).flatten(2))  # (B, T, (n − 1)·E), oldest word first
+        logits = self.output(self.dropout(torch.tanh(self.hidden(x))))  # (B, T, V)
+        logits = logits if self.direct is None else logits + self.direct(x)
+        return logits, history[:, ids.shape[1] :]
+
+
+CELLS = {"rnn": nn.RNN, "gru": nn.GRU}  # those whose state is one vector a layer
+
+
+class RNNLM(nn.Module):
+    """p(w_t | w_1 … w_{t−1}) by a simple recurrent network or a GRU (``eq-rnnlm-step``).
+
+    `vocab_size` V, state width `width` D, `layers`; `cell` is "rnn" (tanh) or "gru"; word vectors
+    of `embedding` E numbers (`width` where not given); `dropout` on word vectors, between layers
+    and before the output. Raises ValueError for an unknown cell.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        width: int = 256,
+        layers: int = 1,
+        cell: str = "rnn",
+        embedding: int | None = None,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        if cell not in CELLS:
+            raise ValueError(f"cell is {cell!r}; choose from {sorted(CELLS)}, or take LSTMLM")
+        size = width if embedding is None else embedding
+        check_sizes(vocab_size=vocab_size, width=width, layers=layers, embedding=size)
+        self.embedding = nn.Embedding(vocab_size, size)
+        between = dropout if layers > 1 else 0.0
+        self.rnn = CELLS[cell](size, width, layers, batch_first=True, dropout=between)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(width, vocab_size)
+
+    def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None):
+        """ids (B, T) → logits (B, T, V) and the state h (B, layers, D)."""
+        inner = None if state is None else swap(state)  # (layers, B, D)
+        x, inner = self.rnn(self.dropout(self.embedding(ids)), inner)  # (B, T, D)
+        return self.output(self.dropout(x)), swap(inner)
 
 
 class LSTMLM(nn.Module):
