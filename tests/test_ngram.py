@@ -45,6 +45,8 @@ def test_counts_are_those_of_plain_loops(order):
         assert {tuple(row): n for row, n in zip(ids.tolist(), found, strict=True)} == grams
         assert all(counts.count(gram) == n for gram, n in grams.items())
         assert counts.count([8] * m) == 0
+    shapes = [found.shape for found in counts.numbers(np.zeros((2, 1), dtype=int), order)]
+    assert shapes == [(2, max(0, 2 - m)) for m in range(order + 1)]  # too short for an n-gram
 
 
 def test_continuation_counts_are_distinct_left_neighbours():
@@ -67,6 +69,8 @@ def test_several_texts_do_not_touch():
     counts = NGramCounts([[4, 5], [6], [], [7, 4]], 2, V)
     assert counts.count([BOS, 4]) == counts.count([BOS, 6]) == counts.count([BOS, 7]) == 1
     assert counts.count([5, 6]) == counts.count([6, 7]) == 0
+    padded = NGramCounts([[4, 5], [6]], 3, V)  # the padding before a text follows nothing
+    assert padded.count([5, BOS]) == padded.count([5, BOS], continuation=True) == 0
 
 
 def test_a_text_in_any_container_gives_the_same_counts():
@@ -157,6 +161,17 @@ def test_discounts_from_counts_of_counts():
     for few in ([], [7, 8], [1], [2, 2]):  # too few to estimate: half a count
         assert estimated_discounts(np.array(few, dtype=int)).tolist() == [0, 0.5, 0.5, 0.5]
         assert estimated_discounts(np.array(few, dtype=int), True)[1:].min() > 0
+
+
+def test_modified_takes_one_of_three_discounts():
+    text = [4] + 2 * [5] + 3 * [6] + 4 * [7]
+    counts = NGramCounts(text, 1, V)
+    _, one, two, more = estimated_discounts(counts.raw[1], modified=True)
+    assert len({one, two, more}) == 3  # y = 1/3: 1/3, 1, 5/3
+    rest = (one + two + 2 * more) / 10 / V
+    p = probabilities(NGramLM.kneser_ney(counts, modified=True), [])
+    expected = [(1 - one) / 10, (2 - two) / 10, (3 - more) / 10, (4 - more) / 10, 0]
+    np.testing.assert_allclose(p[4:], np.array(expected) + rest, rtol=1e-12)
 
 
 @pytest.mark.parametrize("order", [1, 2, 4])
@@ -250,6 +265,8 @@ def test_wide_beam_finds_the_best_of_all_sentences():
 def test_one_token_no_token_and_short_texts(name):
     one = MODELS[name](NGramCounts([0, 0, 0], 3, 1))
     assert one.score([0, 0]).tolist() == pytest.approx([0, 0])
+    p = one(torch.zeros(2, 4, dtype=torch.long))[0].exp()
+    torch.testing.assert_close(p, torch.ones(2, 4, 1, dtype=torch.float64))
     for text in ([], [[]], [[], []]):
         nothing = MODELS[name](NGramCounts(text, 3, V))
         np.testing.assert_allclose(probabilities(nothing, [4, 5]), 1 / V)
@@ -268,6 +285,7 @@ def test_one_token_no_token_and_short_texts(name):
         (lambda: NGramCounts([4, V], 2, V), f"ids \\[{V}\\] lie outside"),
         (lambda: NGramCounts([4, -1], 2, V), "ids \\[-1\\] lie outside"),
         (lambda: NGramCounts([4.5, 1.0], 2, V), "expected ids"),
+        (lambda: NGramCounts(np.zeros((0, 3), dtype=int), 2, V), "expected ids"),
         (lambda: NGramLM.mle(NGramCounts(TEXT, 2, V), order=3), "1 … 2 tokens were counted"),
         (lambda: NGramLM.kneser_ney(NGramCounts(TEXT, 2, V), order=0), "order=0"),
         (lambda: NGramLM.add_k(NGramCounts(TEXT, 2, V), -1), "k must be"),
@@ -278,6 +296,10 @@ def test_one_token_no_token_and_short_texts(name):
         (lambda: NGramCounts(TEXT, 2, V).count([4, 4], continuation=True), "know 1 … 1"),
         (lambda: NGramLM.mle(NGramCounts(TEXT, 2, V))(torch.tensor([4])), "shape \\(B, T\\)"),
         (lambda: NGramLM.mle(NGramCounts(TEXT, 2, V))(torch.tensor([[V]])), "lie outside"),
+        (
+            lambda: NGramLM.mle(NGramCounts(TEXT, 2, V)).score([4], torch.tensor([[V]])),
+            "lie outside",
+        ),
         (
             lambda: NGramLM.mle(NGramCounts(TEXT, 3, V)).score([4], torch.tensor([[4]])),
             "shape \\(1, 2\\); got \\(1, 1\\)",

@@ -53,7 +53,7 @@ class NGramCounts:
         number = np.zeros(len(tokens) + 1, dtype=np.int64)  # of the m − 1 tokens from each place on
         at_start = np.zeros(0, dtype=bool)
         for m in range(1, self.order + 1):
-            keys = number[: max(0, len(tokens) - m + 1)] * self.base + tokens[m - 1 :]
+            keys = number[: len(tokens) - m + 1] * self.base + tokens[m - 1 :]
             keys, first, longer = np.unique(keys, return_index=True, return_inverse=True)
             raw = np.bincount(longer, weights=real[m - 1 :], minlength=len(keys)).astype(np.int64)
             if m > 1:  # each n-gram that occurs is one more beginning of its last m − 1 tokens
@@ -261,7 +261,7 @@ def _order(counts: NGramCounts, order: int | None) -> int:
 def _as_texts(texts) -> list:
     """One text or several → a list of texts."""
     if isinstance(texts, (np.ndarray, torch.Tensor)):
-        return list(texts) if texts.ndim == 2 else [texts]
+        return list(texts) if texts.ndim == 2 and len(texts) else [texts]
     return list(texts) if len(texts) and np.ndim(texts[0]) == 1 else [texts]
 
 
