@@ -71,7 +71,7 @@ class NGramCounts:
         """
         found = [np.zeros((len(tokens), tokens.shape[1] + 1), dtype=np.int64)]
         for m in range(1, order + 1):
-            keys = found[-1][:, : max(0, tokens.shape[1] + 1 - m)] * self.base + tokens[:, m - 1 :]
+            keys = found[-1][:, : tokens.shape[1] + 1 - m] * self.base + tokens[:, m - 1 :]
             place = np.searchsorted(self.keys[m], keys)
             found.append(np.where(self.keys[m][place] == keys, place, -1))
         return found
