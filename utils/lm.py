@@ -40,6 +40,7 @@ class NNLM(nn.Module):
         window = (order - 1) * embedding
         self.direct = nn.Linear(window, vocab_size, bias=False) if direct else None
         self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.embedding.weight, std=embedding**-0.5)  # short: training shapes them
 
     def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None):
         """ids (B, T) → logits (B, T, V) and the last n − 2 ids (B, n − 2).
@@ -91,6 +92,7 @@ class RNNLM(nn.Module):
         self.rnn = CELLS[cell](size, width, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(width, vocab_size)
+        nn.init.normal_(self.embedding.weight, std=size**-0.5)
 
     def forward(self, ids: torch.Tensor, state: torch.Tensor | None = None):
         """ids (B, T) → logits (B, T, V) and the state h (B, layers, D)."""
