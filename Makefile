@@ -50,13 +50,13 @@ unit: $(READY)  ## test the library
 check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
 	$(PYTEST) -q tests/test_book.py
 
-notebooks: $(READY)  ## run copies of the notebooks in _build/executed
-	rm -rf _build/executed && mkdir -p _build/executed && cp notebooks/$(ONLY)*.ipynb _build/executed
+notebooks: $(READY)  ## run copies of the notebooks, in executed/
+	rm -rf executed && mkdir executed && cp notebooks/$(ONLY)*.ipynb executed
 	$(ONE_THREAD) $(PYTEST) --nbmake --overwrite --nbmake-timeout=600 --timeout=1200 -n 2 \
-		--durations=0 -q _build/executed
+		--durations=0 -q executed
 
 execute: notebooks  ## run the notebooks and keep their outputs in place
-	$(BIN)/python tools/notebooks.py keep _build/executed notebooks
+	$(BIN)/python tools/notebooks.py keep executed notebooks
 
 test: lint unit notebooks book  ## everything: lint, units, notebooks, book, site, launching
 	$(PYTEST) -q $(WHOLE)
@@ -70,4 +70,4 @@ address: $(READY)  ## move the book to another repository: make address URL=http
 	$(BIN)/python tools/notebooks.py address "$(URL)"
 
 clean:  ## remove what was built (not .venv)
-	rm -rf _build .pytest_cache .ruff_cache
+	rm -rf _build executed .pytest_cache .ruff_cache

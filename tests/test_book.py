@@ -14,7 +14,7 @@ from utils.checks import RESULTS
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
-FRESH = ROOT / "_build" / "executed"
+FRESH = ROOT / "executed"
 BIB = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
 
 # The sections of the source document, and the book's pages for them.
@@ -242,7 +242,7 @@ def test_each_notebook_stores_results_with_where_they_came_from(notebook):
 def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
     path = FRESH / notebook_path.name
     if not path.exists():
-        pytest.skip("no fresh run in _build/executed: `make notebooks` makes one")
+        pytest.skip("no fresh run in executed/: `make notebooks` makes one")
     (stored,), (fresh,) = stored_results(notebook), stored_results(read(path))
     for key in ("corpus", "origin", "device"):
         if stored[key] != fresh[key]:
