@@ -107,8 +107,8 @@ class PairBatches:
     """Sentence pairs whose sources are equally long, so that only targets need padding.
 
     pairs: (source ids, target ids) without BOS and EOS. In each epoch of `len(self)` steps every
-    pair comes once, shuffled within its length, and so do the batches; `stream[step]` depends on
-    the seed and the step alone. A length with few pairs gives a smaller batch. The decoder reads
+    pair comes once, beside targets of like length, and the batches in random order; `stream[step]`
+    depends on the seed and the step alone. A length with few pairs gives a smaller batch. The decoder reads
     BOS and the target and must predict the target and EOS; an empty target is just EOS.
     Raises ValueError where there are no pairs, or a source has no tokens.
     """
@@ -135,7 +135,8 @@ class PairBatches:
 
     def _shuffled(self, epoch: int) -> list[list[int]]:
         random = np.random.default_rng([self.seed, epoch])
-        order = random.permutation(len(self.pairs))
+        # targets of like length together: less padding
+        order = sorted(random.permutation(len(self.pairs)), key=lambda i: len(self.pairs[i][1]))
         groups = length_groups([self.lengths[i] for i in order], self.batch_size)
         return [[order[i] for i in groups[g]] for g in random.permutation(len(groups))]
 

@@ -87,7 +87,7 @@ def _extend(model, prompt, state, max_length, choose) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One answer: ids without EOS, its log-probability (PAD and BOS ruled out), normalized score."""
+    """One answer: ids without EOS, log-probability (PAD and BOS ruled out), normalized score."""
 
     ids: list[int]
     log_probability: float

@@ -104,31 +104,57 @@ class RNNLM(nn.Module):
 class LSTMLM(nn.Module):
     """p(w_t | w_1 … w_{t−1}) by a stack of LSTM layers (``eq-lm-contract``).
 
-    `vocab_size` V, embedding and state width `width` D, `layers`, `dropout` between layers.
-    With `tied`, the output matrix is the embedding matrix.
+    `vocab_size` V, state width `width` D, `layers`, `dropout` between layers, width of a word's
+    vector `embedding` E (`width` where not given). With `tied`, the output matrix is the embedding
+    matrix; where E differs from D, a linear map without bias leads from the one to the other.
     """
 
     def __init__(
-        self, vocab_size: int, width: int = 256, layers: int = 2, dropout: float = 0.0, tied=True
+        self,
+        vocab_size: int,
+        width: int = 256,
+        layers: int = 2,
+        dropout: float = 0.0,
+        tied: bool = True,
+        embedding: int | None = None,
     ):
         super().__init__()
-        check_sizes(vocab_size=vocab_size, width=width, layers=layers)
-        self.embedding = nn.Embedding(vocab_size, width, padding_idx=PAD)
+        size = width if embedding is None else embedding
+        check_sizes(vocab_size=vocab_size, width=width, layers=layers, embedding=size)
+        table = ScaledEmbedding if tied else nn.Embedding
+        self.embedding = table(vocab_size, size, padding_idx=PAD)
         # nn.LSTM drops between layers only, and warns where there is one layer
         between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(width, width, layers, batch_first=True, dropout=between)
+        self.lstm = nn.LSTM(size, width, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(width, vocab_size)
-        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        project = tied and size != width
+        self.project = nn.Linear(width, size, bias=False) if project else nn.Identity()
+        self.output = nn.Linear(size if tied else width, vocab_size)
         if tied:
             self.output.weight = self.embedding.weight
 
     def forward(self, ids: torch.Tensor, state=None):
         """ids (B, T) → logits (B, T, V) and the state (h, c), each (B, layers, D)."""
         inner = None if state is None else tuple(swap(s) for s in state)  # (layers, B, D)
-        x = self.dropout(self.embedding(ids))  # (B, T, D)
+        x = self.dropout(self.embedding(ids))  # (B, T, E)
         x, inner = self.lstm(x, inner)  # (B, T, D)
-        return self.output(self.dropout(x)), tuple(swap(s) for s in inner)
+        return self.output(self.project(self.dropout(x))), tuple(swap(s) for s in inner)
+
+
+class ScaledEmbedding(nn.Embedding):
+    """Word vectors times √E, for a matrix that is also the output's (Vaswani et al. 2017, 3.4).
+
+    Rows of length about 1 make logits of a sensible size; √E makes each number of a vector that
+    the network reads about 1 as well, as torch's own embedding does.
+    """
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
+        self._fill_padding_idx_with_zero()
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """ids of any shape (…) → vectors (…, E)."""
+        return super().forward(ids) * self.embedding_dim**0.5
 
 
 def swap(state: torch.Tensor) -> torch.Tensor:

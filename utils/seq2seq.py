@@ -17,14 +17,21 @@ from utils.vocab import PAD
 class LSTMEncoder(nn.Module):
     """Reads a source into one fixed-length vector: the last hidden and cell state of each layer."""
 
-    def __init__(self, vocab_size: int, width: int = 256, layers: int = 2, dropout: float = 0.0):
+    def __init__(
+        self,
+        vocab_size: int,
+        width: int = 256,
+        layers: int = 2,
+        dropout: float = 0.0,
+        embedding: int | None = None,
+    ):
         super().__init__()
-        check_sizes(vocab_size=vocab_size, width=width, layers=layers)
-        self.embedding = nn.Embedding(vocab_size, width, padding_idx=PAD)
+        size = width if embedding is None else embedding
+        check_sizes(vocab_size=vocab_size, width=width, layers=layers, embedding=size)
+        self.embedding = nn.Embedding(vocab_size, size, padding_idx=PAD)
         between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(width, width, layers, batch_first=True, dropout=between)
+        self.lstm = nn.LSTM(size, width, layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)
-        nn.init.normal_(self.embedding.weight, std=width**-0.5)
 
     def forward(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """source (B, S), padded with PAD at the end → (h, c), each (B, layers, D).
@@ -38,7 +45,7 @@ class LSTMEncoder(nn.Module):
             raise ValueError("a source sentence has no tokens; give each at least one, EOS for one")
         if (read[:, 1:] > read[:, :-1]).any():
             raise ValueError("a source sentence is padded before a token; pad at the end only")
-        x = self.dropout(self.embedding(source))  # (B, S, D)
+        x = self.dropout(self.embedding(source))  # (B, S, E)
         if not read.all():
             x = nn.utils.rnn.pack_padded_sequence(
                 x, lengths, batch_first=True, enforce_sorted=False
@@ -72,14 +79,20 @@ class EncoderDecoder(nn.Module):
 
 
 def lstm_seq2seq(
-    vocab_size: int, width: int = 256, layers: int = 2, dropout: float = 0.0, shared: bool = True
+    vocab_size: int,
+    width: int = 256,
+    layers: int = 2,
+    dropout: float = 0.0,
+    shared: bool = True,
+    embedding: int | None = None,
 ) -> EncoderDecoder:
     """The model of section 5.2. With `shared`, one matrix embeds source, target and output words.
 
-    That needs one vocabulary of both languages, of size `vocab_size`.
+    That needs one vocabulary of both languages, of size `vocab_size`. `embedding`: the width of a
+    word's vector, `width` where not given.
     """
-    encoder = LSTMEncoder(vocab_size, width, layers, dropout)
-    decoder = LSTMLM(vocab_size, width, layers, dropout, tied=True)
+    encoder = LSTMEncoder(vocab_size, width, layers, dropout, embedding)
+    decoder = LSTMLM(vocab_size, width, layers, dropout, tied=True, embedding=embedding)
     if shared:
         encoder.embedding = decoder.embedding
     return EncoderDecoder(encoder, decoder)

@@ -1,0 +1,254 @@
+"""Every torch model under the contract model(ids, state) -> (logits, state)."""
+
+import pytest
+import torch
+from torch import nn
+
+from utils import decoding, metrics, training
+from utils.data import IGNORE, Batch
+from utils.lm import LSTMLM
+from utils.seq2seq import EncoderDecoder, LSTMEncoder, lstm_seq2seq
+from utils.vocab import PAD
+
+V = 11
+LMS = {
+    "one layer": lambda: LSTMLM(V, 6, 1),
+    "tied": lambda: LSTMLM(V, 6, 2),
+    "untied": lambda: LSTMLM(V, 6, 3, tied=False),
+    "narrow words": lambda: LSTMLM(V, 6, 2, embedding=4),
+    "narrow, untied": lambda: LSTMLM(V, 6, 2, tied=False, embedding=4),
+}
+SEQ2SEQS = {
+    "shared": lambda: lstm_seq2seq(V, 6, 2),
+    "apart": lambda: lstm_seq2seq(V, 6, 2, shared=False),
+    "narrow": lambda: lstm_seq2seq(V, 6, 2, embedding=4),
+}
+MODELS = LMS | SEQ2SEQS
+SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD], [4, 4, 4, 2]])
+IDS = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 9, 4, 4], [1, 3, 10, 4, 5], [1, 4, 5, 6, 7]])
+PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
+
+
+def make(name: str, dtype=torch.float64) -> nn.Module:
+    """A model in evaluation mode with weights large enough for its logits to differ."""
+    torch.manual_seed(1)
+    model = MODELS[name]().to(dtype).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(2)
+    return model
+
+
+def start(model: nn.Module, rows=slice(None)):
+    return model.encode(SOURCE[rows]) if isinstance(model, EncoderDecoder) else None
+
+
+def same(a, b, tolerance=1e-12) -> bool:
+    return a.shape == b.shape and bool((a - b).abs().max() <= tolerance)
+
+
+@pytest.mark.parametrize("dtype", PRECISION)
+@pytest.mark.parametrize("name", MODELS)
+def test_one_long_call_is_many_short_ones_that_carry_the_state(name, dtype):
+    model = make(name, dtype)
+    whole, last = model(IDS, start(model))
+    assert whole.shape == (*IDS.shape, V) and whole.dtype == dtype
+    state, steps = start(model), []
+    for t in range(IDS.shape[1]):
+        logits, state = model(IDS[:, t : t + 1], state)
+        steps.append(logits)
+    assert same(torch.cat(steps, 1), whole, PRECISION[dtype])
+    assert all(same(a, b, PRECISION[dtype]) for a, b in zip(state, last, strict=True))
+    halves = model(IDS[:, :2], start(model))
+    assert same(model(IDS[:, 2:], halves[1])[0], whole[:, 2:], PRECISION[dtype])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_later_token_changes_no_earlier_logits_but_its_own(name):
+    model = make(name)
+    before = model(IDS, start(model))[0]
+    for t in range(IDS.shape[1]):
+        changed = IDS.clone()
+        changed[:, t] = 3 + (IDS[:, t] - 2) % (V - 3)
+        after = model(changed, start(model))[0]
+        assert torch.equal(before[:, :t], after[:, :t])
+        assert (before[:, t] - after[:, t]).abs().amax(-1).min() > 1e-6
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_batch_is_its_rows_one_at_a_time(name):
+    model = make(name)
+    together, state = model(IDS, start(model))
+    for i in range(len(IDS)):
+        alone, own = model(IDS[i : i + 1], start(model, slice(i, i + 1)))
+        assert same(alone[0], together[i])
+        assert all(same(a[0], b[i]) for a, b in zip(own, state, strict=True))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_state_has_the_batch_first_and_can_be_reordered(name):
+    model = make(name)
+    state = model(IDS, start(model))[1]
+    assert all(s.shape[0] == len(IDS) for s in state)
+    rows = torch.tensor([3, 0, 0, 2, 1])
+    token = torch.tensor([[4], [5], [6], [7], [8]])
+    ordered = model(token, decoding.reorder(state, rows))[0]
+    sources = rows if isinstance(model, EncoderDecoder) else slice(None)
+    whole = model(torch.cat([IDS[rows], token], 1), start(model, sources))[0]
+    assert same(ordered[:, 0], whole[:, -1])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_call_leaves_its_arguments_alone(name):
+    model = make(name)
+    state = model(IDS, start(model))[1]
+    kept = [s.clone() for s in state]
+    model(IDS, state)
+    assert all(torch.equal(a, b) for a, b in zip(state, kept, strict=True))
+
+
+def test_reorder_walks_any_tree():
+    rows, x = torch.tensor([2, 0]), torch.arange(6.0).view(3, 2)
+    state = {"a": [x, None], "b": (x + 1, {"c": x.long()})}
+    found = decoding.reorder(state, rows)
+    assert torch.equal(found["a"][0], x[[2, 0]]) and found["a"][1] is None
+    assert isinstance(found["b"], tuple) and torch.equal(found["b"][1]["c"], x.long()[[2, 0]])
+    with pytest.raises(AssertionError, match="tree of tensors; found int"):
+        decoding.reorder({"a": 3}, rows)
+
+
+@pytest.mark.parametrize("name", SEQ2SEQS)
+def test_a_source_padded_further_gives_the_same_state(name):
+    encode = make(name).encode
+    padded = encode(SOURCE)
+    longer = encode(nn.functional.pad(SOURCE, (0, 3), value=PAD))
+    for i, row in enumerate(SOURCE):
+        alone = encode(row[row != PAD][None])
+        assert all(same(a[0], b[i]) for a, b in zip(alone, padded, strict=True))
+        assert all(same(a[0], b[i]) for a, b in zip(alone, longer, strict=True))
+
+
+def test_padding_receives_no_gradient_and_tokens_do():
+    encoder = make("shared").encoder
+    seen = []
+    encoder.embedding.register_forward_hook(
+        lambda module, args, output: seen.append(output.requires_grad_()) or output.retain_grad()
+    )
+    h, c = encoder(SOURCE)
+    (h.sin().sum() + c.cos().sum()).backward()
+    size = seen[0].grad.abs().sum(-1)  # (B, S)
+    assert (size[SOURCE == PAD] == 0).all() and (size[SOURCE != PAD] > 0).all()
+
+
+def test_padded_targets_change_neither_loss_nor_gradient():
+    def grads(extra: int):
+        model = make("shared")
+        targets = nn.functional.pad(IDS, (0, extra), value=IGNORE)
+        batch = Batch(nn.functional.pad(IDS, (0, extra), value=PAD), targets, SOURCE)
+        loss = training.cross_entropy(model, batch)
+        loss.backward()
+        return [loss.detach()] + [p.grad for p in model.parameters()]
+
+    assert all(same(a, b, 1e-10) for a, b in zip(grads(0), grads(3), strict=True))
+
+
+@pytest.mark.parametrize("source", [torch.zeros(2, 0), torch.zeros(2, 3), torch.tensor([[4], [0]])])
+def test_a_source_of_no_tokens_is_refused(source):
+    with pytest.raises(ValueError, match="no tokens"):
+        make("shared").encode(source.long())
+
+
+def test_padding_before_a_token_is_refused():
+    with pytest.raises(ValueError, match="pad at the end"):
+        make("shared").encode(torch.tensor([[0, 5, 6], [5, 6, 7]]))
+    with pytest.raises(ValueError, match="pad at the end"):
+        make("shared").encode(torch.tensor([[5, 0, 6]]))
+
+
+def test_a_decoder_that_has_read_no_source_is_refused():
+    with pytest.raises(ValueError, match="model.encode"):
+        make("shared")(IDS)
+
+
+def test_the_source_matters():
+    model = make("shared")
+    other = SOURCE.clone()
+    other[:, 0] = 3
+    difference = model(IDS, model.encode(SOURCE))[0] - model(IDS, model.encode(other))[0]
+    assert difference.abs().amax((1, 2)).min() > 1e-6
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "width", "layers", "embedding"])
+@pytest.mark.parametrize("size", [0, -1, 1.5])
+def test_sizes_that_are_no_sizes_are_named(name, size):
+    sizes = {"vocab_size": V, "width": 4, "layers": 1} | {name: size}
+    for build in (LSTMLM, LSTMEncoder, lstm_seq2seq):
+        with pytest.raises(ValueError, match=f"^{name} must be a positive whole number"):
+            build(**sizes)
+
+
+def test_lstm_is_its_gate_equations():
+    """The loop of Hochreiter and Schmidhuber's cell, with the model's own weights."""
+    model = make("untied")
+    lstm, width, layers = model.lstm, 6, 3
+    h = torch.zeros(layers, len(IDS), width, dtype=torch.float64)
+    c, steps = h.clone(), []
+    for t in range(IDS.shape[1]):
+        x = model.embedding.weight[IDS[:, t]]  # (B, D)
+        for k in range(layers):
+            w_x, w_h = getattr(lstm, f"weight_ih_l{k}"), getattr(lstm, f"weight_hh_l{k}")
+            b = getattr(lstm, f"bias_ih_l{k}") + getattr(lstm, f"bias_hh_l{k}")
+            i, f, g, o = (x @ w_x.T + h[k] @ w_h.T + b).chunk(4, -1)
+            cell = f.sigmoid() * c[k] + i.sigmoid() * g.tanh()
+            x = o.sigmoid() * cell.tanh()
+            h, c = h.clone(), c.clone()
+            h[k], c[k] = x, cell
+        steps.append(x @ model.output.weight.T + model.output.bias)
+    logits, state = model(IDS)
+    assert same(logits, torch.stack(steps, 1))
+    assert same(state[0], h.transpose(0, 1)) and same(state[1], c.transpose(0, 1))
+
+
+def test_tied_and_shared_matrices_are_counted_once():
+    lstm = 2 * 4 * (6 * 6 + 6 * 6 + 6 + 6)  # two layers of four gates
+    assert metrics.parameters(LSTMLM(V, 6, 2)) == V * 6 + lstm + V
+    assert metrics.parameters(LSTMLM(V, 6, 2, tied=False)) == 2 * V * 6 + lstm + V
+    assert metrics.parameters(lstm_seq2seq(V, 6, 2)) == V * 6 + 2 * lstm + V
+    assert metrics.parameters(lstm_seq2seq(V, 6, 2, shared=False)) == 2 * V * 6 + 2 * lstm + V
+    model = LSTMLM(V, 6, 2, embedding=4)
+    narrow = 4 * (4 * 6 + 6 * 6 + 12) + 4 * (6 * 6 + 6 * 6 + 12)
+    assert metrics.parameters(model) == V * 4 + narrow + 6 * 4 + V
+
+
+def test_dropout_acts_in_training_only():
+    torch.manual_seed(0)
+    model = LSTMLM(V, 16, 2, dropout=0.5)
+    assert not torch.equal(model(IDS)[0], model(IDS)[0])
+    model.eval()
+    assert torch.equal(model(IDS)[0], model(IDS)[0])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_batch_can_be_learned_by_heart(name):
+    torch.manual_seed(0)
+    wide = {"one layer": LSTMLM(V, 24, 1), "tied": LSTMLM(V, 24, 2)}
+    wide |= {"untied": LSTMLM(V, 24, 3, tied=False), "narrow words": LSTMLM(V, 24, 2, embedding=12)}
+    wide |= {"narrow, untied": LSTMLM(V, 24, 2, tied=False, embedding=12)}
+    wide |= {"shared": lstm_seq2seq(V, 24, 2), "apart": lstm_seq2seq(V, 24, 2, shared=False)}
+    wide |= {"narrow": lstm_seq2seq(V, 24, 2, embedding=12)}
+    model = wide[name]
+    source = SOURCE if isinstance(model, EncoderDecoder) else None
+    inputs = torch.cat([torch.full((4, 1), 1), IDS[:, 1:]], 1)
+    targets = torch.cat([IDS[:, 1:], torch.full((4, 1), 2)], 1)
+    config = training.TrainConfig(steps=150, learning_rate=2e-2, clip=1.0)
+    training.fit(model, [Batch(inputs, targets, source)] * 150, config, progress=False)
+    best = training.evaluate(model, [Batch(inputs, targets, source)]).loss
+    # without a source nothing tells the four rows apart at their first word
+    floor = 0.0 if source is not None else torch.tensor([4.0]).log().item() / 5
+    assert best < floor + 0.05
+
+
+def test_the_smallest_vocabulary_is_one_token():
+    model = LSTMLM(1, 2, 1)
+    assert torch.equal(model(torch.zeros(2, 3, dtype=torch.long))[0].softmax(-1), torch.ones(2, 3, 1))
+    assert LSTMLM(4, 1, 1)(torch.tensor([[1, 2, 3]]))[0].shape == (1, 3, 4)
