@@ -86,7 +86,7 @@ class Picture:
 # cell tells whether its section is written; a new section sets it to True and runs this script.
 MODELS = [
     ("counts", "n−1 words", ("n-gram, Kneser–Ney", "2.1", True), None),
-    ("window", "n−1 vectors", ("feed-forward NNLM", "4.1.1", False), None),
+    ("window", "n−1 vectors", ("feed-forward NNLM", "4.1.1", True), None),
     (
         "recurrence", "one vector",
         ("RNN, LSTM", "4.1.2, 5.1", False), ("LSTM → LSTM", "5.2", True),
