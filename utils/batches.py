@@ -108,8 +108,9 @@ class PairBatches:
 
     pairs: (source ids, target ids) without BOS and EOS. In each epoch of `len(self)` steps every
     pair comes once, beside targets of like length, and the batches in random order; `stream[step]`
-    depends on the seed and the step alone. A length with few pairs gives a smaller batch. The decoder reads
-    BOS and the target and must predict the target and EOS; an empty target is just EOS.
+    depends on the seed and the step alone. A length with few pairs gives a smaller batch. The
+    decoder reads BOS and the target and must predict the target and EOS; an empty target is just
+    EOS.
     Raises ValueError where there are no pairs, or a source has no tokens.
     """
 

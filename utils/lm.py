@@ -102,7 +102,7 @@ class RNNLM(nn.Module):
 
 
 class LSTMLM(nn.Module):
-    """p(w_t | w_1 … w_{t−1}) by a stack of LSTM layers (``eq-lm-contract``).
+    """p(w_t | w_1 … w_{t−1}) by a stack of LSTM layers (``eq-chain-rule``).
 
     `vocab_size` V, state width `width` D, `layers`, `dropout` between layers, width of a word's
     vector `embedding` E (`width` where not given). With `tied`, the output matrix is the embedding
@@ -126,6 +126,7 @@ class LSTMLM(nn.Module):
         # nn.LSTM drops between layers only, and warns where there is one layer
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(size, width, layers, batch_first=True, dropout=between)
+        open_forget_gates(self.lstm)
         self.dropout = nn.Dropout(dropout)
         project = tied and size != width
         self.project = nn.Linear(width, size, bias=False) if project else nn.Identity()
@@ -155,6 +156,16 @@ class ScaledEmbedding(nn.Embedding):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """ids of any shape (…) → vectors (…, E)."""
         return super().forward(ids) * self.embedding_dim**0.5
+
+
+def open_forget_gates(lstm: nn.LSTM) -> None:
+    """Set the forget gates' bias to 1, so that an untrained LSTM remembers (Gers et al. 2000).
+
+    Keras does so by default, torch does not. Gates stand in the order input, forget, cell, output.
+    """
+    for name, bias in lstm.named_parameters():
+        if name.startswith("bias_ih"):
+            nn.init.ones_(bias.data[lstm.hidden_size : 2 * lstm.hidden_size])
 
 
 def swap(state: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.lm import LSTMLM, check_sizes, swap
+from utils.lm import LSTMLM, check_sizes, open_forget_gates, swap
 from utils.vocab import PAD
 
 
@@ -31,6 +31,7 @@ class LSTMEncoder(nn.Module):
         self.embedding = nn.Embedding(vocab_size, size, padding_idx=PAD)
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(size, width, layers, batch_first=True, dropout=between)
+        open_forget_gates(self.lstm)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
