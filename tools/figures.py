@@ -89,7 +89,7 @@ MODELS = [
     ("window", "n−1 vectors", ("feed-forward NNLM", "4.1.1", True), None),
     (
         "recurrence", "one vector",
-        ("RNN, LSTM", "4.1.2, 5.1", False), ("LSTM → LSTM", "5.2", True),
+        ("RNN, LSTM", "4.1.2, 5.1", True), ("LSTM → LSTM", "5.2", True),
     ),
     (
         "convolution", "the last k vectors",
