@@ -30,7 +30,8 @@ def equation(label: str, left, right, tolerance: float = 1e-9) -> None:
     error = np.max([_error(label, a, b) for a, b in pairs])  # NaN if any is, unlike max()
     if not error <= tolerance:  # true for NaN as well
         raise AssertionError(f"{label}: the two sides differ by {error:.2g}, over {tolerance:.0g}")
-    print(f"✓ {label}: {count} number{'s'[: count != 1]} agree, largest error {error:.1e}")
+    agree = "number agrees" if count == 1 else "numbers agree"
+    print(f"✓ {label}: {count} {agree}, largest error {error:.1e}")
 
 
 def _pairs(label: str, left, right):

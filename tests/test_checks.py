@@ -1,0 +1,72 @@
+"""The checks themselves: what they pass, what they refuse, what they store."""
+
+import numpy as np
+import pytest
+import torch
+
+from utils import checks
+from utils import checks as check
+from utils.checks import RESULTS
+
+
+def test_equal_computations_pass_and_say_so(capsys):
+    check.equation("eq-x", torch.tensor([1.0, 2.0]).double(), [1.0, 2.0])
+    check.equation("eq-x", {"a": [1, (2.0, np.eye(2))]}, {"a": [1, (2.0, torch.eye(2).double())]})
+    check.equation("eq-x", float("inf"), float("inf"))
+    said = capsys.readouterr().out.splitlines()
+    assert all("eq-x" in line for line in said) and "6 numbers" in said[1]
+
+
+@pytest.mark.parametrize(
+    "left, right",
+    [
+        (1.0, 1.1), (1.0, float("nan")), (float("nan"), 1.0), ([1.0, 2.0], [2.0, 1.0]),
+        (torch.ones(2), torch.ones(2, 1)), (torch.ones(1), torch.ones(3)), ([1, 2], [1]),
+        ({"a": 1}, {"b": 1}), ([], []), (torch.empty(0), torch.empty(0)),
+        (float("inf"), 1.0), (float("inf"), float("-inf")), ([0.0, float("nan")], [0.0, 0.0]),
+    ],
+)  # fmt: skip
+def test_anything_else_is_refused(left, right):
+    with pytest.raises(AssertionError, match="eq-x"):
+        check.equation("eq-x", left, right)
+
+
+def test_tolerance_is_relative_to_the_largest_number():
+    with pytest.raises(AssertionError):
+        check.equation("eq-x", 1.0 + 1e-6, 1.0)
+    check.equation("eq-x", 1.0 + 1e-6, 1.0, tolerance=1e-5)
+    check.equation("eq-x", np.array([1e6 + 1e-5, 0.0]), np.array([1e6, 1e-5]))
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What `results` displays."""
+    displayed = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: displayed.append((a, k)))
+    return displayed
+
+
+def test_results_are_shown_and_stored_with_their_origin(shown):
+    values = checks.results(
+        ("tiny", "real"), seed=3, tolerances={"seconds": None}, loss=torch.tensor(1.5), seconds=2
+    )
+    assert values == {"loss": 1.5, "seconds": 2.0}
+    ((content,), options) = shown[0]
+    stored = options["metadata"][RESULTS]
+    assert stored["values"] == values and stored["origin"] == "real" and stored["seed"] == 3
+    assert stored["tolerances"] == {"loss": 0.05, "seconds": None}
+    assert "loss" in content["text/html"] and "1.5" in content["text/plain"]
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), "many", None, [1, 2]])
+def test_a_result_that_is_no_finite_number_is_refused(shown, wrong):
+    with pytest.raises(ValueError, match="loss"):
+        checks.results(("tiny", "real"), loss=wrong)
+    assert not shown
+
+
+def test_tolerances_name_results(shown):
+    with pytest.raises(ValueError, match="lost"):
+        checks.results(("tiny", "real"), tolerances={"lost": 0.1}, loss=1.0)
+    with pytest.raises(ValueError):
+        checks.results(("tiny", "real"))

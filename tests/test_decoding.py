@@ -1,0 +1,193 @@
+"""Decoding knows the contract alone: greedy, sampling and beam search against plain definitions."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from utils import decoding
+from utils.lm import LSTMLM
+from utils.seq2seq import lstm_seq2seq
+from utils.vocab import BOS, EOS, PAD
+
+V = 6  # four specials and two words
+
+
+def model_of(seed: int, vocab_size: int = V) -> nn.Module:
+    """A random LSTM with strong opinions, in float64."""
+    torch.manual_seed(seed)
+    model = LSTMLM(vocab_size, 8, 1, tied=False).double().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(3)
+    return model
+
+
+def start(rows: int = 1) -> torch.Tensor:
+    return torch.full((rows, 1), BOS)
+
+
+def log_probabilities(model, ids, state=None):
+    """log p of each token of one row of ids, one teacher-forced call, PAD and BOS ruled out."""
+    with torch.no_grad():
+        logits, _ = model(torch.tensor([[BOS, *ids[:-1]]]), state)
+    logits[..., [PAD, BOS]] = -math.inf
+    return logits[0].double().log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
+
+
+def every_answer(model, max_length, alpha):
+    """All answers up to `max_length` tokens with their scores, best first: exhaustive search."""
+    words = [w for w in range(V) if w not in (PAD, BOS, EOS)]
+    found = []
+    for n in range(max_length + 1):
+        for text in itertools.product(words, repeat=n):
+            ids = list(text) if n == max_length else [*text, EOS]
+            if ids:
+                total = log_probabilities(model, ids).sum().item()
+                found.append((total / ((5 + len(ids)) / 6) ** alpha, list(text)))
+    return sorted(found, reverse=True)
+
+
+class Fixed(nn.Module):
+    """The same distribution whatever came before."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = torch.tensor(logits)
+
+    def forward(self, ids, state=None):
+        return self.logits.expand(*ids.shape, -1).clone(), state
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_beam_of_one_is_greedy(seed):
+    model, prompt = model_of(seed, 9), torch.tensor([[BOS, 4], [BOS, 5], [BOS, 6]])
+    greedy = decoding.greedy(model, prompt, max_length=7)
+    beam = decoding.beam_search(model, prompt, beam=1, max_length=7)
+    assert [row[0].ids for row in beam] == greedy
+    assert all(len(row) == 1 for row in beam)
+
+
+def test_the_random_models_end_early_and_late():
+    lengths = [len(decoding.greedy(model_of(s, 9), start(), max_length=7)[0]) for s in range(40)]
+    assert min(lengths) < 3 and max(lengths) == 7, "the test above covers both"
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wide_beam_is_exhaustive_search(seed, alpha):
+    model, depth = model_of(seed), 4
+    wanted = every_answer(model, depth, alpha)
+    (found,) = decoding.beam_search(
+        model, start(), beam=len(wanted), max_length=depth, alpha=alpha
+    )
+    assert [h.ids for h in found] == [ids for _, ids in wanted]
+    scores = torch.tensor([h.score for h in found]), torch.tensor([s for s, _ in wanted])
+    assert torch.allclose(*scores, atol=1e-6)
+
+
+def test_scores_are_those_of_a_teacher_forced_call():
+    model = model_of(3, 9)
+    for hypothesis in decoding.beam_search(model, start(), beam=4, max_length=6, alpha=0.7)[0]:
+        ids = hypothesis.ids if len(hypothesis.ids) == 6 else [*hypothesis.ids, EOS]
+        total = log_probabilities(model, ids).sum().item()
+        assert hypothesis.log_probability == pytest.approx(total, abs=1e-9)
+        assert hypothesis.score == pytest.approx(total / ((5 + len(ids)) / 6) ** 0.7, abs=1e-9)
+
+
+def test_a_batch_is_decoded_as_its_rows_alone():
+    torch.manual_seed(0)
+    model = lstm_seq2seq(9, 8, 1).double().eval()
+    source = torch.randint(4, 9, (6, 5))
+    state = model.encode(source)
+    rows = [model.encode(source[i : i + 1]) for i in range(6)]
+    greedy = decoding.greedy(model, start(6), state, 8)
+    assert greedy == [decoding.greedy(model, start(), s, 8)[0] for s in rows]
+    beam = decoding.beam_search(model, start(6), state, 3, 8)
+    alone = [decoding.beam_search(model, start(), s, 3, 8)[0] for s in rows]
+    assert [[h.ids for h in row] for row in beam] == [[h.ids for h in row] for row in alone]
+
+
+def test_cached_decoding_is_reading_the_whole_prefix_again():
+    model = model_of(1, 9)
+    ids = [BOS]
+    while ids[-1] != EOS and len(ids) <= 10:
+        with torch.no_grad():
+            logits = model(torch.tensor([ids]))[0][0, -1]
+        logits[[PAD, BOS]] = -math.inf
+        ids.append(int(logits.argmax()))
+    wanted = [w for w in ids[1:] if w != EOS]
+    assert decoding.greedy(model, start(), max_length=10) == [wanted]
+
+
+def test_sampling_follows_the_softmax_and_its_temperature():
+    logits, n, temperature = [0.0, 0.0, -math.inf, 0.5, 1.0, -1.0], 20_000, 0.7
+    generator = torch.Generator().manual_seed(0)
+    drawn = decoding.sample(Fixed(logits), start(n), None, 1, temperature, generator)
+    counts = torch.bincount(torch.tensor(drawn)[:, 0], minlength=V).double() / n
+    wanted = torch.tensor(logits).double() / temperature
+    wanted[[PAD, BOS]] = -math.inf
+    p = wanted.softmax(-1)
+    # five standard deviations: a false alarm less than once in a million runs
+    assert ((counts - p).abs() <= 5 * (p * (1 - p) / n).sqrt() + 1e-12).all()
+
+
+def test_sampling_repeats_with_its_generator_and_cools_to_greedy():
+    model = model_of(5, 9)
+    one, two = (
+        decoding.sample(model, start(4), None, 9, 1.0, torch.Generator().manual_seed(7))
+        for _ in range(2)
+    )
+    assert one == two
+    other = decoding.sample(model, start(4), None, 9, 1.0, torch.Generator().manual_seed(8))
+    assert other != one
+    cold = decoding.sample(model, start(4), None, 9, 1e-4)
+    assert cold == decoding.greedy(model, start(4), max_length=9)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
+def test_a_temperature_that_is_none_is_refused(temperature):
+    with pytest.raises(ValueError, match="temperature"):
+        decoding.sample(model_of(0), start(), temperature=temperature)
+
+
+def test_pad_and_bos_are_never_said():
+    loud = Fixed([9.0, 9.0, 0.0, 0.0, 1.0, 0.0])
+    texts = decoding.greedy(loud, start(3), max_length=5)
+    texts += decoding.sample(loud, start(3), max_length=5)
+    texts += [h.ids for h in decoding.beam_search(loud, start(), beam=5, max_length=5)[0]]
+    assert texts[0] == [4] * 5 and not {PAD, BOS} & set(itertools.chain(*texts))
+
+
+def test_a_model_that_never_ends_is_cut_and_one_that_ends_at_once_says_nothing():
+    endless = Fixed([0.0, 0.0, -math.inf, 0.0, 1.0, 0.0])
+    assert decoding.greedy(endless, start(2), max_length=4) == [[4] * 4] * 2
+    assert len(decoding.beam_search(endless, start(), beam=3, max_length=4)[0]) == 3
+    silent = Fixed([0.0, 0.0, 50.0, 0.0, 0.0, 0.0])
+    assert decoding.greedy(silent, start(2), max_length=4) == [[], []]
+    assert decoding.beam_search(silent, start(), beam=1, max_length=4)[0][0].ids == []
+
+
+def test_edges_of_length_batch_and_beam():
+    model = model_of(0)
+    assert decoding.greedy(model, start(2), max_length=0) == [[], []]
+    none = torch.empty(0, 1, dtype=torch.int64)
+    assert decoding.greedy(model, none) == [] and decoding.beam_search(model, none) == []
+    with pytest.raises(ValueError, match="beam"):
+        decoding.beam_search(model, start(), beam=0)
+    for wrong in (torch.empty(1, 0, dtype=torch.int64), torch.tensor([BOS])):
+        with pytest.raises(ValueError, match="prompt"):
+            decoding.greedy(model, wrong)
+    with pytest.raises(ValueError, match="max_length"):
+        decoding.greedy(model, start(), max_length=-1)
+
+
+def test_length_normalization_favours_longer_answers():
+    model = Fixed([0.0, 0.0, 1.2, 0.0, 1.0, -9.0])
+    short, long = (
+        decoding.beam_search(model, start(), beam=6, max_length=6, alpha=a)[0][0].ids
+        for a in (0.0, 6.0)
+    )
+    assert len(short) < len(long)

@@ -1,0 +1,62 @@
+"""Perplexity, bits per character, BLEU, parameter counts."""
+
+import math
+
+import pytest
+import sacrebleu
+import torch
+from torch import nn
+
+from utils import metrics
+
+REFERENCES = ["A man in an orange hat is looking at something.", "Two dogs play in the snow .",
+              "A woman reads a book.", "Children run over the grass in the park."]  # fmt: skip
+NEAR = ["A man in an orange hat looks at something.", "Two dogs are playing in the snow.",
+        "A woman reads the book.", "Children run on the green grass in a park."]  # fmt: skip
+
+
+def test_perplexity_and_bits_are_totals_over_totals():
+    assert metrics.perplexity(10 * math.log(7), 10) == pytest.approx(7)
+    assert metrics.bits_per_character(30 * math.log(2), 10) == pytest.approx(3)
+    for measure in (metrics.perplexity, metrics.bits_per_character):
+        with pytest.raises(ValueError, match="at least one"):
+            measure(1.0, 0)
+
+
+def test_bleu_is_sacrebleus_with_signature_and_interval():
+    found = metrics.bleu(NEAR, REFERENCES)
+    assert found.score == pytest.approx(sacrebleu.corpus_bleu(NEAR, [REFERENCES]).score)
+    assert found.low <= found.score <= found.high and found.high - found.low > 1
+    assert "tok:13a" in found.signature and "case:mixed" in found.signature
+    assert f"{found.score:.1f}" in str(found) and found.signature in str(found)
+    assert metrics.bleu(NEAR, REFERENCES) == found, "the resampling is seeded"
+
+
+def test_bleu_of_equal_and_of_empty_answers():
+    assert metrics.bleu(REFERENCES, REFERENCES).score == pytest.approx(100)
+    assert metrics.bleu([""] * 4, REFERENCES).score == 0
+    lower = [text.lower() for text in REFERENCES]
+    assert metrics.bleu(lower, REFERENCES).score < 95
+    assert metrics.bleu(lower, REFERENCES, lowercase=True).score == pytest.approx(100)
+
+
+def test_bleu_splits_chinese_into_characters():
+    one, two = ["一个男人在公园里跑步。"], ["一个女人在公园里跑步。"]
+    assert metrics.bleu(one, two, tokenize="zh", resamples=2).score > 50
+    assert "tok:zh" in metrics.bleu(one, two, tokenize="zh", resamples=2).signature
+
+
+@pytest.mark.parametrize("hypotheses", [[], ["one"], ["one"] * 5])
+def test_bleu_wants_one_hypothesis_a_reference(hypotheses):
+    with pytest.raises(ValueError, match="hypotheses"):
+        metrics.bleu(hypotheses, [] if not hypotheses else REFERENCES)
+
+
+def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    assert metrics.parameters(model) == 24
+    model[1].weight = model[0].weight
+    assert metrics.parameters(model) == 15
+    model[0].bias.requires_grad_(False)
+    assert metrics.parameters(model, trainable_only=True) == 12
+    assert metrics.parameters(nn.Dropout()) == 0 and torch.is_grad_enabled()

@@ -1,0 +1,87 @@
+"""Devices, seeds and checkpoints."""
+
+import errno
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from utils import runtime
+
+
+def draw():
+    return random.random(), np.random.rand(), torch.rand(3).tolist()
+
+
+def test_seeds_and_random_states_bring_the_same_numbers_again():
+    runtime.seed_everything(5)
+    first = draw()
+    state = runtime.random_state()
+    second = draw()
+    runtime.set_random_state(state)
+    assert draw() == second != first
+    runtime.seed_everything(5)
+    assert draw() == first
+
+
+def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
+    tied = torch.randn(3, 2)
+    content = {
+        "tree": {"a": [tied, (tied, None)], 0: torch.arange(4)}, "step": 3, "rate": 0.1,
+        "name": "Größe 语言", "on": True, "empty": torch.empty(0), "betas": (0.9, 0.98),
+    }  # fmt: skip
+    path = tmp_path / "deep" / "run.safetensors"
+    runtime.save_checkpoint(path, content)
+    found = runtime.load_checkpoint(path)
+    assert found.keys() == content.keys()
+    assert torch.equal(found["tree"]["a"][0], tied) and torch.equal(found["tree"]["a"][1][0], tied)
+    assert found["tree"]["a"][1][1] is None and torch.equal(found["tree"][0], torch.arange(4))
+    plain = ("step", "rate", "name", "on", "betas")
+    assert all(found[key] == content[key] for key in plain)
+    assert [p.name for p in path.parent.iterdir()] == ["run.safetensors"], "no leftovers"
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    runtime.save_checkpoint(path, {"step": 1, "w": torch.ones(2)})
+
+    def full(tensors, file, metadata):
+        file.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(runtime, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        runtime.save_checkpoint(path, {"step": 2})
+    assert runtime.load_checkpoint(path)["step"] == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_no_checkpoint_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        runtime.load_checkpoint(tmp_path / "none.safetensors")
+
+
+def test_an_unknown_device_is_answered_with_those_there_are():
+    assert runtime.device("cpu").type == "cpu"
+    assert runtime.device().type in ("cpu", "cuda", "mps")
+    with pytest.raises(ValueError, match="cpu"):
+        runtime.device("abacus")
+
+
+def test_mixed_precision_leaves_a_cpu_alone():
+    with runtime.autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    half = runtime.autocast(torch.device("cuda"), enabled=False)
+    with half:
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: CUDA was not tried")
+def test_mixed_precision_and_checkpoints_on_a_gpu(tmp_path):
+    with runtime.autocast(torch.device("cuda")):
+        ones = torch.ones(2, 2, device="cuda")
+        assert (ones @ ones).dtype in (torch.bfloat16, torch.float16)
+    runtime.save_checkpoint(tmp_path / "c.safetensors", {"w": ones})
+    found = runtime.load_checkpoint(tmp_path / "c.safetensors", "cuda")["w"]
+    assert found.is_cuda and torch.equal(found, ones)

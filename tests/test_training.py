@@ -1,0 +1,274 @@
+"""The training loop: what it minimizes, what it keeps, and that nothing is lost when it stops."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from utils import runtime, training
+from utils.data import IGNORE, Batch, PairBatches, TextBatches, pair_eval_batches
+from utils.lm import LSTMLM
+from utils.seq2seq import lstm_seq2seq
+from utils.training import TrainConfig
+
+V = 12
+TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
+PAIRS = [([4 + i % 5, 5, 6 + i % 3], [4 + i % 5] * (1 + i % 4)) for i in range(24)]
+CONFIG = TrainConfig(steps=12, learning_rate=1e-2, warmup=0.25)
+
+
+class Uniform(nn.Module):
+    """Knows nothing: every token is equally likely."""
+
+    def forward(self, ids, state=None):
+        return torch.zeros(*ids.shape, V), state
+
+
+def new_model(dropout=0.3):
+    runtime.seed_everything(1)
+    return LSTMLM(V, 8, 2, dropout)
+
+
+def weights(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def stream():
+    return TextBatches(TEXT, 4, 10, seed=3)
+
+
+def test_a_uniform_models_perplexity_is_the_size_of_the_vocabulary():
+    score = training.evaluate(Uniform(), [stream()[0]])
+    assert score.perplexity == pytest.approx(V) and score.tokens == 40
+
+
+def test_evaluation_does_not_depend_on_batching_or_padding():
+    runtime.seed_everything(0)
+    model = lstm_seq2seq(V, 8, 1, dropout=0.5).double().train()
+    together, alone = (
+        training.evaluate(model, pair_eval_batches(PAIRS, size)) for size in (24, 1)
+    )
+    assert together.tokens == alone.tokens == sum(len(t) + 1 for _, t in PAIRS)
+    assert together.nll == pytest.approx(alone.nll, rel=1e-12)
+    assert model.training, "evaluation leaves the mode as it was"
+
+
+def test_nothing_to_evaluate_is_said():
+    empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
+    for batches in ([], [empty]):
+        with pytest.raises(ValueError, match="no token"):
+            training.evaluate(Uniform(), batches)
+
+
+def test_label_smoothing_is_its_formula_and_finite():
+    logits = torch.randn(1, 5, V, dtype=torch.float64)
+    targets = torch.tensor([[4, 5, IGNORE, 6, 7]])
+
+    class Given(nn.Module):
+        def forward(self, ids, state=None):
+            return logits, state
+
+    batch = Batch(torch.zeros(1, 5, dtype=torch.long), targets)
+    log_p, e = logits.log_softmax(-1)[0], 0.1
+    wanted = sum(
+        -(1 - e) * log_p[t, w] - e / V * log_p[t].sum()
+        for t, w in enumerate(targets[0].tolist())
+        if w != IGNORE
+    )
+    assert torch.isclose(training.cross_entropy(Given(), batch, e), wanted)
+    logits = torch.where(torch.arange(V) == 4, 1e4, logits)
+    assert training.cross_entropy(Given(), batch, e).isfinite()
+
+
+def test_accumulated_batches_are_one_large_batch():
+    """Also where the small batches hold different numbers of tokens."""
+    whole = Batch(torch.randint(4, V, (6, 5)), torch.randint(4, V, (6, 5)))
+    whole.targets[0, 1:] = IGNORE
+    parts = [Batch(whole.inputs[i : i + 2], whole.targets[i : i + 2]) for i in (0, 2, 4)]
+    results = []
+    for batches, accumulate in (([whole], 1), (parts, 3)):
+        model = new_model(0.0).double()
+        config = TrainConfig(steps=1, learning_rate=0.1, warmup=0, accumulate=accumulate)
+        history = training.fit(model, batches, config, progress=False)
+        results.append((weights(model), history.losses[0], history.tokens))
+    assert torch.allclose(results[0][0], results[1][0], atol=1e-12)
+    assert results[0][1] == pytest.approx(results[1][1]) and results[0][2] == results[1][2] == 26
+
+
+def test_the_gradient_is_clipped():
+    moved = {}
+    for clip in (0.0, 1e-9):
+        model = new_model(0.0)
+        before = weights(model)
+        sgd = TrainConfig(steps=1, learning_rate=1.0, warmup=0, clip=clip, betas=(0.0, 0.0))
+        training.fit(model, stream(), sgd, progress=False)
+        moved[clip] = (weights(model) - before).norm()
+    # with betas 0 a step is g / (|g| + 1e-8): its size shows only gradients near 1e-8
+    assert moved[1e-9] < 0.5 * moved[0.0]
+
+
+def test_the_learning_rate_rises_and_falls_as_written():
+    config = TrainConfig(steps=100, learning_rate=1.0, warmup=0.1, final=0.2, schedule="linear")
+    rates = [training.learning_rate(config, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.6) and rates[100] == pytest.approx(0.2)
+    cosine = replace(config, schedule="cosine")
+    assert training.learning_rate(cosine, 55) == pytest.approx(0.6)
+    assert training.learning_rate(cosine, 30) == pytest.approx(
+        0.2 + 0.8 * (1 + math.cos(math.pi * 20 / 90)) / 2
+    )
+    constant = replace(config, schedule="constant")
+    assert training.learning_rate(constant, 99) == 1.0
+    assert training.learning_rate(replace(config, warmup=0.0), 0) == 1.0
+
+
+def test_weight_decay_touches_matrices_only():
+    model = new_model()
+    groups = training.adamw(model, replace(CONFIG, weight_decay=0.1)).param_groups
+    decayed = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
+    assert decayed == {id(p) for p in model.parameters() if p.dim() >= 2}
+    assert sum(len(g["params"]) for g in groups) == len(list(model.parameters()))
+
+
+def test_the_weights_of_the_best_validation_are_kept():
+    """A text learned by heart gets worse on another text; the run goes back to its best."""
+    other = [TextBatches(TEXT.flip(0) % 5 + 4, 4, 10)[0]]
+    model, small = new_model(0.0), TextBatches(TEXT[:30], 4, 10)
+    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
+    history = training.fit(model, small, config, valid=other, progress=False)
+    best = min(loss for _, loss in history.valid)
+    assert history.best_step < 60 and history.valid[-1][1] > best
+    assert training.evaluate(model, other).loss == best
+    assert not model.training
+
+
+@pytest.mark.parametrize("stop", [1, 5, 12])
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
+    config = replace(CONFIG, evaluate_every=4)
+    valid = [stream()[1000]]
+    whole = new_model()
+    history = training.fit(whole, stream(), config, valid, progress=False)
+
+    class Stopped(TextBatches):
+        """Sends Ctrl-C when a batch of step `stop` is asked for."""
+
+        def __getitem__(self, step):
+            if step == stop:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().__getitem__(step)
+
+    path = tmp_path / "run.safetensors"
+    first = training.fit(
+        new_model(), Stopped(TEXT, 4, 10, seed=3), config, valid, path, progress=False
+    )
+    assert first.interrupted == (stop < 12) and len(first.losses) == min(stop + 1, 12)
+    runtime.seed_everything(99)
+    again = LSTMLM(V, 8, 2, 0.3)  # other weights: everything comes from the file
+    second = training.fit(again, stream(), config, valid, path, progress=False)
+    assert torch.equal(weights(again), weights(whole))
+    assert second.losses == history.losses and second.valid == history.valid
+    assert not second.interrupted and second.best_step == history.best_step
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from utils import runtime, training
+from tests.test_training import CONFIG, new_model, stream
+from dataclasses import replace
+whole, calls = runtime.save_file, []
+def half(tensors, path, metadata):
+    calls.append(path)
+    if len(calls) < 3:
+        return whole(tensors, path, metadata)
+    whole(tensors, path, metadata)
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[: len(content) // 2])
+    os.kill(os.getpid(), signal.SIGKILL)
+runtime.save_file = half
+training.fit(new_model(), stream(), replace(CONFIG, checkpoint_every=2), None, {path!r},
+             progress=False)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(tmp_path):
+    root, path = str(Path(__file__).resolve().parents[1]), tmp_path / "run.safetensors"
+    code = KILLED.format(root=root, path=str(path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert runtime.load_checkpoint(path)["step"] == 4, "the third save died, the second stands"
+    config = replace(CONFIG, checkpoint_every=2)
+    whole = new_model()
+    training.fit(whole, stream(), config, progress=False)
+    again = LSTMLM(V, 8, 2, 0.3)
+    training.fit(again, stream(), config, None, path, progress=False)
+    assert torch.equal(weights(again), weights(whole))
+
+
+def test_ctrl_c_in_time_returns_what_was_learned(tmp_path):
+    class Slow(TextBatches):
+        def __getitem__(self, step):
+            if step == 20:
+                threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+            return super().__getitem__(step)
+
+    before = signal.getsignal(signal.SIGINT)
+    path = tmp_path / "run.safetensors"
+    config = replace(CONFIG, steps=100_000)
+    history = training.fit(new_model(), Slow(TEXT, 4, 10), config, None, path, progress=False)
+    assert history.interrupted and 20 < len(history.losses) < 100_000
+    assert runtime.load_checkpoint(path)["step"] == len(history.losses)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_checkpoint_of_another_run_or_of_nothing_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+    with pytest.raises(ValueError, match="learning_rate=0.01, not 0.5"):
+        training.fit(
+            new_model(), stream(), replace(CONFIG, learning_rate=0.5), None, path, progress=False
+        )
+    whole = path.read_bytes()
+    for wrong in (whole[: len(whole) // 2], b"<!doctype html>", b""):
+        path.write_bytes(wrong)
+        with pytest.raises(ValueError, match="not a checkpoint"):
+            training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+
+
+def test_a_loss_that_is_no_number_stops_the_run():
+    model = new_model()
+    with torch.no_grad():
+        model.output.bias.fill_(float("nan"))
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        training.fit(model, stream(), CONFIG, progress=False)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"steps": 0}, {"accumulate": 0}, {"schedule": "sawtooth"}, {"warmup": 1.5}, {"clip": -1},
+     {"learning_rate": 0}, {"label_smoothing": 1.5}, {"weight_decay": -0.1},
+     {"evaluate_every": -1}],
+)  # fmt: skip
+def test_a_configuration_out_of_range_is_named(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrainConfig(**wrong)
+
+
+def test_a_translator_learns_a_tiny_language():
+    runtime.seed_everything(0)
+    model = lstm_seq2seq(V, 16, 1)
+    batches = PairBatches(PAIRS, 100)  # more than there are
+    config = TrainConfig(steps=150, learning_rate=2e-2)
+    training.fit(model, batches, config, progress=False)
+    score = training.evaluate(model, pair_eval_batches(PAIRS, 8))
+    assert score.loss < 0.3 * math.log(V)  # which a model that knows nothing has
