@@ -75,6 +75,37 @@ def test_the_random_models_end_early_and_late():
     assert min(lengths) < 3 and max(lengths) == 7, "the test above covers both"
 
 
+class Table(nn.Module):
+    """p(next | last token), from a dictionary of dictionaries."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.table = torch.full((V, V), -math.inf)
+        for last, row in rows.items():
+            for word, p in row.items():
+                self.table[last, word] = math.log(p)
+
+    def forward(self, ids, state=None):
+        return self.table[ids], state
+
+
+def test_an_answer_ends_only_among_the_best_continuations():
+    """After 5, EOS is the third best continuation of two: it is passed over, not taken."""
+    rows = {
+        BOS: {4: 0.5, 5: 0.45, EOS: 0.05},
+        4: {EOS: 0.6, 4: 0.4},
+        5: {EOS: 0.42, 5: 0.4, 4: 0.18},
+    }
+    (found,) = decoding.beam_search(Table(rows), start(), beam=2, max_length=3, alpha=0.0)
+    assert found[0].ids == [4] and [5] not in [h.ids for h in found]
+
+
+def test_a_row_ends_with_its_last_answer_though_longer_ones_might_score_better():
+    likely_end = Fixed([0.0, 0.0, 1.2, 0.0, 1.0, -9.0])
+    (found,) = decoding.beam_search(likely_end, start(), beam=1, max_length=6, alpha=6.0)
+    assert [h.ids for h in found] == [[]]
+
+
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_wide_beam_is_exhaustive_search(seed, alpha):
@@ -108,6 +139,17 @@ def test_a_batch_is_decoded_as_its_rows_alone():
     beam = decoding.beam_search(model, start(6), state, 3, 8)
     alone = [decoding.beam_search(model, start(), s, 3, 8)[0] for s in rows]
     assert [[h.ids for h in row] for row in beam] == [[h.ids for h in row] for row in alone]
+
+
+def test_rows_that_end_early_leave_the_others_alone():
+    lengths = set()
+    for seed in range(10):
+        model = model_of(seed, 9)
+        prompts = torch.tensor([[BOS, w] for w in range(4, 9)])
+        texts = decoding.greedy(model, prompts, max_length=7)
+        assert texts == [decoding.greedy(model, row[None], max_length=7)[0] for row in prompts]
+        lengths.add(tuple(len(text) for text in texts))
+    assert any(early < late for row in lengths for early, late in zip(row, row[1:], strict=False))
 
 
 def test_cached_decoding_is_reading_the_whole_prefix_again():

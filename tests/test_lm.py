@@ -130,6 +130,17 @@ def test_dropout_acts_in_training_only(ids):
         assert torch.equal(model(ids)[0], model(ids)[0])
 
 
+def test_nnlm_drops_word_vectors_and_hidden_units(ids):
+    for silent in ("output", "direct"):  # the other way to the output is left: direct, hidden
+        model = NNLM(V, 3, 5, 6, dropout=0.5)
+        with torch.no_grad():
+            getattr(model, silent).weight.zero_()
+            if silent == "direct":
+                model.hidden.weight.zero_()  # the hidden units no longer depend on word vectors
+                model.hidden.bias.fill_(1.0)
+        assert not torch.equal(model(ids)[0], model(ids)[0]), silent
+
+
 def test_mistakes_are_named(ids):
     with pytest.raises(ValueError, match="choose from .*gru.*rnn"):
         RNNLM(V, cell="lstm")

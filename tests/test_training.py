@@ -178,6 +178,27 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
     assert not second.interrupted and second.best_step == history.best_step
 
 
+def test_the_best_weights_survive_a_restart(tmp_path):
+    """The best validation lies before the interruption; its weights must come from the file."""
+    other = [TextBatches(TEXT.flip(0) % 5 + 4, 4, 10)[0]]
+    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
+
+    class Stopped(TextBatches):
+        def __getitem__(self, step):
+            if step == 42:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().__getitem__(step)
+
+    path, models, best = tmp_path / "run.safetensors", [new_model(0.0), new_model(0.0)], []
+    for model, kind, file in ((models[0], TextBatches, None), (models[1], Stopped, path)):
+        history = training.fit(model, kind(TEXT[:30], 4, 10), config, other, file, progress=False)
+        best.append(history.best_step)
+    assert history.interrupted and best[0] == best[1] < 40
+    again = new_model(0.0)
+    training.fit(again, TextBatches(TEXT[:30], 4, 10), config, other, path, progress=False)
+    assert torch.equal(weights(again), weights(models[0]))
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
