@@ -1,5 +1,8 @@
 """The checks themselves: what they pass, what they refuse, what they store."""
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +25,7 @@ def test_equal_computations_pass_and_say_so(capsys):
     [
         (1.0, 1.1), (1.0, float("nan")), (float("nan"), 1.0), ([1.0, 2.0], [2.0, 1.0]),
         (torch.ones(2), torch.ones(2, 1)), (torch.ones(1), torch.ones(3)), ([1, 2], [1]),
-        ({"a": 1}, {"b": 1}), ([], []), (torch.empty(0), torch.empty(0)),
+        ({"a": 1}, {"b": 1}), ({"a": 1}, [1]), ([], []), (torch.empty(0), torch.empty(0)),
         (float("inf"), 1.0), (float("inf"), float("-inf")), ([0.0, float("nan")], [0.0, 0.0]),
     ],
 )  # fmt: skip
@@ -58,7 +61,20 @@ def test_results_are_shown_and_stored_with_their_origin(shown):
     assert "loss" in content["text/html"] and "1.5" in content["text/plain"]
 
 
-@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), "many", None, [1, 2]])
+def test_results_say_where_they_came_from(shown):
+    corpus = SimpleNamespace(name="tiny", origin="stand-in")
+    checks.results(corpus, device=torch.device("cpu"), loss=1234567)
+    stored = shown[0][1]["metadata"][RESULTS]
+    assert (stored["corpus"], stored["origin"], stored["device"]) == ("tiny", "stand-in", "cpu")
+    assert stored["torch"] == torch.__version__ and {"date", "python", "machine"} <= stored.keys()
+    assert json.loads(json.dumps(stored)) == stored
+    html = shown[0][0][0]["text/html"]
+    assert "1,234,567" in html and "tiny (stand-in), cpu, seed 0" in html
+
+
+@pytest.mark.parametrize(
+    "wrong", [float("nan"), float("inf"), "many", "1.5", None, [1, 2], torch.ones(2)]
+)
 def test_a_result_that_is_no_finite_number_is_refused(shown, wrong):
     with pytest.raises(ValueError, match="loss"):
         checks.results(("tiny", "real"), loss=wrong)
@@ -68,5 +84,9 @@ def test_a_result_that_is_no_finite_number_is_refused(shown, wrong):
 def test_tolerances_name_results(shown):
     with pytest.raises(ValueError, match="lost"):
         checks.results(("tiny", "real"), tolerances={"lost": 0.1}, loss=1.0)
-    with pytest.raises(ValueError):
+    for tolerance in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="loss"):
+            checks.results(("tiny", "real"), tolerances={"loss": tolerance}, loss=1.0)
+    with pytest.raises(ValueError, match="no results given"):
         checks.results(("tiny", "real"))
+    assert not shown

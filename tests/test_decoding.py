@@ -111,9 +111,7 @@ def test_a_row_ends_with_its_last_answer_though_longer_ones_might_score_better()
 def test_a_wide_beam_is_exhaustive_search(seed, alpha):
     model, depth = model_of(seed), 4
     wanted = every_answer(model, depth, alpha)
-    (found,) = decoding.beam_search(
-        model, start(), beam=len(wanted), max_length=depth, alpha=alpha
-    )
+    (found,) = decoding.beam_search(model, start(), beam=len(wanted), max_length=depth, alpha=alpha)
     assert [h.ids for h in found] == [ids for _, ids in wanted]
     scores = torch.tensor([h.score for h in found]), torch.tensor([s for s, _ in wanted])
     assert torch.allclose(*scores, atol=1e-6)
@@ -129,16 +127,22 @@ def test_scores_are_those_of_a_teacher_forced_call():
 
 
 def test_a_batch_is_decoded_as_its_rows_alone():
-    torch.manual_seed(0)
+    torch.manual_seed(38)
     model = lstm_seq2seq(9, 8, 1).double().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(3)
     source = torch.randint(4, 9, (6, 5))
     state = model.encode(source)
     rows = [model.encode(source[i : i + 1]) for i in range(6)]
     greedy = decoding.greedy(model, start(6), state, 8)
     assert greedy == [decoding.greedy(model, start(), s, 8)[0] for s in rows]
+    assert 1 < len({len(text) for text in greedy}), "some leave the batch before others"
     beam = decoding.beam_search(model, start(6), state, 3, 8)
     alone = [decoding.beam_search(model, start(), s, 3, 8)[0] for s in rows]
     assert [[h.ids for h in row] for row in beam] == [[h.ids for h in row] for row in alone]
+    scores = [torch.tensor([[h.score for h in row] for row in of]) for of in (beam, alone)]
+    assert torch.allclose(*scores, atol=1e-9)
 
 
 def test_rows_that_end_early_leave_the_others_alone():
@@ -185,11 +189,12 @@ def test_sampling_repeats_with_its_generator_and_cools_to_greedy():
     assert one == two
     other = decoding.sample(model, start(4), None, 9, 1.0, torch.Generator().manual_seed(8))
     assert other != one
-    cold = decoding.sample(model, start(4), None, 9, 1e-4)
-    assert cold == decoding.greedy(model, start(4), max_length=9)
+    for cold in (1e-4, 1e-320):  # the second divides logits beyond the largest number
+        drawn = decoding.sample(model, start(4), None, 9, cold)
+        assert drawn == decoding.greedy(model, start(4), max_length=9)
 
 
-@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
+@pytest.mark.parametrize("temperature", [0, -1.0, float("nan"), float("inf")])
 def test_a_temperature_that_is_none_is_refused(temperature):
     with pytest.raises(ValueError, match="temperature"):
         decoding.sample(model_of(0), start(), temperature=temperature)
@@ -215,8 +220,13 @@ def test_a_model_that_never_ends_is_cut_and_one_that_ends_at_once_says_nothing()
 def test_edges_of_length_batch_and_beam():
     model = model_of(0)
     assert decoding.greedy(model, start(2), max_length=0) == [[], []]
+    assert decoding.sample(model, start(2), max_length=0) == [[], []]
+    (nothing,) = decoding.beam_search(model, start(), max_length=0)[0]
+    assert (nothing.ids, nothing.score) == ([], 0.0)
     none = torch.empty(0, 1, dtype=torch.int64)
-    assert decoding.greedy(model, none) == [] and decoding.beam_search(model, none) == []
+    for decode in (decoding.greedy, decoding.sample, decoding.beam_search):
+        assert decode(model, none) == []
+        assert decode(_never_called, none) == []
     with pytest.raises(ValueError, match="beam"):
         decoding.beam_search(model, start(), beam=0)
     for wrong in (torch.empty(1, 0, dtype=torch.int64), torch.tensor([BOS])):
@@ -224,6 +234,34 @@ def test_edges_of_length_batch_and_beam():
             decoding.greedy(model, wrong)
     with pytest.raises(ValueError, match="max_length"):
         decoding.greedy(model, start(), max_length=-1)
+
+
+def _never_called(ids, state=None):
+    raise AssertionError("there is nothing to read")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_vocabulary_without_eos_is_refused(size):
+    for decode in (decoding.greedy, decoding.sample, decoding.beam_search):
+        with pytest.raises(ValueError, match="no EOS"):
+            decode(Fixed([0.0] * size), torch.zeros(1, 1, dtype=torch.int64))
+
+
+def test_the_smallest_vocabulary_that_can_end_says_nothing():
+    for decode in (decoding.greedy, decoding.sample):
+        assert decode(Fixed([0.0] * 3), start(2)) == [[], []]
+    (only,) = decoding.beam_search(Fixed([0.0] * 3), start(), beam=4)[0]
+    assert only.ids == [] and only.log_probability == 0.0
+
+
+def test_a_prompt_of_many_tokens_is_read_as_one_call():
+    model, prompt = model_of(2, 9), torch.tensor([[BOS, 4, 5, 6], [BOS, 7, 7, 4]])
+    with torch.no_grad():
+        state = model(prompt[:, :-1])[1]
+    wanted = decoding.greedy(model, prompt[:, -1:], state, 6)
+    assert decoding.greedy(model, prompt, max_length=6) == wanted
+    beam = decoding.beam_search(model, prompt, beam=3, max_length=6)
+    assert beam == decoding.beam_search(model, prompt[:, -1:], state, 3, 6)
 
 
 def test_length_normalization_favours_longer_answers():

@@ -23,6 +23,11 @@ def test_perplexity_and_bits_are_totals_over_totals():
             measure(1.0, 0)
 
 
+def test_a_loss_beyond_all_bounds_is_infinitely_perplexed():
+    assert metrics.perplexity(1e6, 1) == metrics.perplexity(math.inf, 3) == math.inf
+    assert metrics.perplexity(700, 1) == pytest.approx(math.exp(700))
+
+
 def test_bleu_is_sacrebleus_with_signature_and_interval():
     found = metrics.bleu(NEAR, REFERENCES)
     assert found.score == pytest.approx(sacrebleu.corpus_bleu(NEAR, [REFERENCES]).score)
@@ -38,6 +43,17 @@ def test_bleu_of_equal_and_of_empty_answers():
     lower = [text.lower() for text in REFERENCES]
     assert metrics.bleu(lower, REFERENCES).score < 95
     assert metrics.bleu(lower, REFERENCES, lowercase=True).score == pytest.approx(100)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_the_interval_holds_the_score_also_of_few_sentences(count):
+    found = metrics.bleu(NEAR[:count], REFERENCES[:count])
+    assert 0 <= found.low <= found.score <= found.high
+
+
+def test_an_unknown_tokenizer_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match="13a"):
+        metrics.bleu(NEAR, REFERENCES, tokenize="scissors")
 
 
 def test_bleu_splits_chinese_into_characters():

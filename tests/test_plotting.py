@@ -36,6 +36,8 @@ def test_smoothing_is_the_mean_of_the_last_values():
     wanted = [values[max(0, i - 6) : i + 1].mean() for i in range(40)]
     assert np.allclose(plotting.smooth(values, 7), wanted)
     assert len(plotting.smooth([])) == 0
+    with pytest.raises(ValueError, match="window must be at least 1, got 0"):
+        plotting.smooth(values, 0)
 
 
 def test_a_heat_map_has_a_name_for_each_row_and_column():

@@ -1,7 +1,10 @@
 """Devices, seeds and checkpoints."""
 
 import errno
+import os
 import random
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -30,6 +33,7 @@ def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
     content = {
         "tree": {"a": [tied, (tied, None)], 0: torch.arange(4)}, "step": 3, "rate": 0.1,
         "name": "Größe 语言", "on": True, "empty": torch.empty(0), "betas": (0.9, 0.98),
+        "turned": torch.arange(6).view(2, 3).T, "bytes": torch.arange(3, dtype=torch.uint8),
     }  # fmt: skip
     path = tmp_path / "deep" / "run.safetensors"
     runtime.save_checkpoint(path, content)
@@ -37,6 +41,7 @@ def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
     assert found.keys() == content.keys()
     assert torch.equal(found["tree"]["a"][0], tied) and torch.equal(found["tree"]["a"][1][0], tied)
     assert found["tree"]["a"][1][1] is None and torch.equal(found["tree"][0], torch.arange(4))
+    assert torch.equal(found["turned"], content["turned"]) and found["bytes"].dtype == torch.uint8
     plain = ("step", "rate", "name", "on", "betas")
     assert all(found[key] == content[key] for key in plain)
     assert [p.name for p in path.parent.iterdir()] == ["run.safetensors"], "no leftovers"
@@ -65,8 +70,38 @@ def test_no_checkpoint_is_said(tmp_path):
 def test_an_unknown_device_is_answered_with_those_there_are():
     assert runtime.device("cpu").type == "cpu"
     assert runtime.device().type in ("cpu", "cuda", "mps")
-    with pytest.raises(ValueError, match="cpu"):
-        runtime.device("abacus")
+    for name in ("abacus", "", "cpu:x", "cuda:99"):
+        with pytest.raises(ValueError, match="choose from .*cpu"):
+            runtime.device(name)
+
+
+def test_a_model_is_where_its_parameters_are():
+    assert runtime.device_of(torch.nn.Linear(1, 1, device="meta")).type == "meta"
+    assert runtime.device_of(torch.nn.Dropout()).type == "cpu"
+
+
+def test_the_first_ctrl_c_waits_and_the_second_acts_at_once():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), runtime.interrupt_flag() as flag:
+        assert not flag.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert flag.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()  # pragma: no cover
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_outside_the_main_thread_nothing_waits_for_ctrl_c():
+    found = []
+
+    def work():
+        with runtime.interrupt_flag() as flag:
+            found.append(flag.is_set())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False]
 
 
 def test_mixed_precision_leaves_a_cpu_alone():

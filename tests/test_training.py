@@ -53,9 +53,8 @@ def test_a_uniform_models_perplexity_is_the_size_of_the_vocabulary():
 def test_evaluation_does_not_depend_on_batching_or_padding():
     runtime.seed_everything(0)
     model = lstm_seq2seq(V, 8, 1, dropout=0.5).double().train()
-    together, alone = (
-        training.evaluate(model, pair_eval_batches(PAIRS, size)) for size in (24, 1)
-    )
+    assert len({len(t) for _, t in PAIRS}) > 1, "some targets are padded"
+    together, alone = (training.evaluate(model, pair_eval_batches(PAIRS, size)) for size in (24, 1))
     assert together.tokens == alone.tokens == sum(len(t) + 1 for _, t in PAIRS)
     assert together.nll == pytest.approx(alone.nll, rel=1e-12)
     assert model.training, "evaluation leaves the mode as it was"
@@ -266,6 +265,60 @@ def test_a_checkpoint_of_another_run_or_of_nothing_is_refused(tmp_path):
             training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
 
 
+def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+    with pytest.raises(ValueError, match="belongs to another model"):
+        training.fit(LSTMLM(V, 9), stream(), CONFIG, None, path, progress=False)
+    runtime.save_checkpoint(path, {"weights": torch.ones(2)})
+    with pytest.raises(ValueError, match="holds .'weights'., but no run"):
+        training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+
+
+def test_a_restarted_run_may_be_looked_at_more_often(tmp_path):
+    path = tmp_path / "run.safetensors"
+    training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+    often = replace(CONFIG, evaluate_every=1, checkpoint_every=1)
+    history = training.fit(new_model(), stream(), often, [stream()[50]], path, progress=False)
+    assert len(history.losses) == 12 and [step for step, _ in history.valid] == [12]
+
+
+def test_what_cannot_train_or_validate_is_said():
+    with pytest.raises(ValueError, match="not an iterator"):
+        training.fit(new_model(), stream(), CONFIG, iter([stream()[0]]), progress=False)
+    empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
+    with pytest.raises(ValueError, match="step 0 hold no token"):
+        training.fit(new_model(), [empty], CONFIG, progress=False)
+
+
+def test_the_bar_tells_loss_and_speed(capsys):
+    training.fit(new_model(), stream(), CONFIG)
+    said = capsys.readouterr().err
+    assert "12/12 steps" in said and "loss 2." in said and "tokens/s" in said
+    training.fit(new_model(), stream(), CONFIG, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_history_counts_what_was_seen():
+    history = training.fit(new_model(), stream(), CONFIG, progress=False)
+    assert len(history.losses) == history.best_step == 12 and history.tokens == 12 * 40
+    assert history.tokens_per_second == history.tokens / history.seconds
+    assert history.losses[0] == pytest.approx(math.log(V), abs=1)
+
+
+def test_a_validation_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(tmp_path):
+    class Broken(LSTMLM):
+        def forward(self, ids, state=None):
+            logits, state = super().forward(ids, state)
+            return (logits if self.training else logits * float("nan")), state
+
+    path = tmp_path / "run.safetensors"
+    config = replace(CONFIG, evaluate_every=6, checkpoint_every=3)
+    with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
+        training.fit(Broken(V, 8), stream(), config, [stream()[0]], path, progress=False)
+    assert runtime.load_checkpoint(path)["step"] == 3
+
+
 def test_a_loss_that_is_no_number_stops_the_run():
     model = new_model()
     with torch.no_grad():
@@ -278,7 +331,8 @@ def test_a_loss_that_is_no_number_stops_the_run():
     "wrong",
     [{"steps": 0}, {"accumulate": 0}, {"schedule": "sawtooth"}, {"warmup": 1.5}, {"clip": -1},
      {"learning_rate": 0}, {"label_smoothing": 1.5}, {"weight_decay": -0.1},
-     {"evaluate_every": -1}],
+     {"evaluate_every": -1}, {"checkpoint_every": -1}, {"final": 2}, {"steps": 2.5},
+     {"learning_rate": float("nan")}, {"clip": float("nan")}],
 )  # fmt: skip
 def test_a_configuration_out_of_range_is_named(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
