@@ -111,10 +111,40 @@ def test_a_row_ends_with_its_last_answer_though_longer_ones_might_score_better()
 def test_a_wide_beam_is_exhaustive_search(seed, alpha):
     model, depth = model_of(seed), 4
     wanted = every_answer(model, depth, alpha)
-    (found,) = decoding.beam_search(model, start(), beam=len(wanted), max_length=depth, alpha=alpha)
+    wide = len(wanted) + 9  # more than there are answers
+    (found,) = decoding.beam_search(model, start(), beam=wide, max_length=depth, alpha=alpha)
     assert [h.ids for h in found] == [ids for _, ids in wanted]
     scores = torch.tensor([h.score for h in found]), torch.tensor([s for s, _ in wanted])
     assert torch.allclose(*scores, atol=1e-6)
+
+
+def plain_beam_search(model, beam, max_length, alpha):
+    """Beam search as its docstring says it, one hypothesis at a time, without a state."""
+    open_, done = [((), 0.0)], []
+    for n in range(1, max_length + 1):
+        found = []
+        for text, total in open_:
+            steps = model(torch.tensor([[BOS, *text]]))[0][0, -1].detach()
+            steps[[PAD, BOS]] = -math.inf
+            found += [(total + p, text, w) for w, p in enumerate(steps.log_softmax(-1).tolist())]
+        found = sorted((f for f in found if f[0] > -math.inf), reverse=True)
+        ends = [(s, text) for s, text, w in found[:beam] if w == EOS]
+        done += [(s / ((5 + n) / 6) ** alpha, list(text)) for s, text in ends]
+        open_ = [((*text, w), s) for s, text, w in found if w != EOS][:beam]
+        if len(done) >= beam:
+            open_ = []
+    done += [(s / ((5 + max_length) / 6) ** alpha, list(text)) for text, s in open_]
+    return sorted(done, reverse=True)[:beam]
+
+
+@pytest.mark.parametrize("beam", [1, 2, 3, 5])
+@pytest.mark.parametrize("seed", range(6))
+def test_beam_search_is_its_plain_version(seed, beam):
+    model = model_of(seed, 9)
+    (found,) = decoding.beam_search(model, start(), beam=beam, max_length=6)
+    wanted = plain_beam_search(model, beam, 6, 1.0)
+    assert [h.ids for h in found] == [ids for _, ids in wanted]
+    assert [h.score for h in found] == pytest.approx([s for s, _ in wanted])
 
 
 def test_scores_are_those_of_a_teacher_forced_call():
@@ -212,9 +242,11 @@ def test_a_model_that_never_ends_is_cut_and_one_that_ends_at_once_says_nothing()
     endless = Fixed([0.0, 0.0, -math.inf, 0.0, 1.0, 0.0])
     assert decoding.greedy(endless, start(2), max_length=4) == [[4] * 4] * 2
     assert len(decoding.beam_search(endless, start(), beam=3, max_length=4)[0]) == 3
-    silent = Fixed([0.0, 0.0, 50.0, 0.0, 0.0, 0.0])
+    silent, calls = Fixed([0.0, 0.0, 50.0, 0.0, 0.0, 0.0]), []
+    silent.register_forward_hook(lambda *call: calls.append(call))
     assert decoding.greedy(silent, start(2), max_length=4) == [[], []]
     assert decoding.beam_search(silent, start(), beam=1, max_length=4)[0][0].ids == []
+    assert len(calls) == 2, "whoever has ended is asked no more"
 
 
 def test_edges_of_length_batch_and_beam():

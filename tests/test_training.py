@@ -129,6 +129,24 @@ def test_the_learning_rate_rises_and_falls_as_written():
     assert training.learning_rate(replace(config, warmup=0.0), 0) == 1.0
 
 
+@pytest.mark.parametrize("schedule", training.SCHEDULES)
+def test_each_step_has_the_rate_of_its_schedule(schedule):
+    """With betas 0 a step of Adam is lr · g / |g|, so the largest move of a weight is lr."""
+    model, seen = new_model(0.0).double(), []
+
+    class Watched(TextBatches):
+        def __getitem__(self, step):
+            seen.append(weights(model))
+            return super().__getitem__(step)
+
+    config = TrainConfig(6, 1e-3, schedule, warmup=0.5, final=0.1, clip=0.0, betas=(0.0, 0.0))
+    training.fit(model, Watched(TEXT, 4, 10), config, progress=False)
+    seen.append(weights(model))
+    moves = [(b - a).abs().max().item() for a, b in zip(seen, seen[1:], strict=False)]
+    rates = [training.learning_rate(config, step) for step in range(6)]
+    assert moves == pytest.approx(rates, rel=1e-3)
+
+
 def test_weight_decay_touches_matrices_only():
     model = new_model()
     groups = training.adamw(model, replace(CONFIG, weight_decay=0.1)).param_groups

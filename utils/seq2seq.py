@@ -42,7 +42,7 @@ class LSTMEncoder(nn.Module):
         """
         read = (source != PAD).cpu()  # (B, S)
         lengths = read.sum(1)  # (B,)
-        if not lengths.all() or source.shape[1] == 0:
+        if not lengths.all():
             raise ValueError("a source sentence has no tokens; give each at least one, EOS for one")
         if (read[:, 1:] > read[:, :-1]).any():
             raise ValueError("a source sentence is padded before a token; pad at the end only")
