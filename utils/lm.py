@@ -1,8 +1,9 @@
 """Language models as torch modules: ``model(ids, state=None) -> (logits, state)``.
 
 NNLM is derived in notebooks/04-1-1, RNNLM in notebooks/04-1-2; LSTMLM serves in sections 4.1.2, 5.1
-and 5.2. NNLM: Bengio et al. 2003; recurrent language models: Mikolov et al. 2010; LSTM: Hochreiter
-and Schmidhuber 1997; GRU: Cho et al. 2014; tied embeddings: Press and Wolf 2017.
+and 5.2, GPT in 6.2. NNLM: Bengio et al. 2003; recurrent language models: Mikolov et al. 2010; LSTM:
+Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; tied embeddings: Press and Wolf 2017; GPT:
+Radford et al. 2019.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from utils.attention import Layer, angles, make_norm, sinusoids
 from utils.vocab import BOS, PAD
 
 
@@ -140,6 +142,95 @@ class LSTMLM(nn.Module):
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         x, inner = self.lstm(x, inner)  # (B, T, D)
         return self.output(self.project(self.dropout(x))), tuple(swap(s) for s in inner)
+
+
+POSITIONS = ("learned", "rotary", "sinusoidal")
+
+
+class GPT(nn.Module):
+    """p(w_t | w_1 … w_{t−1}) by a stack of causal Transformer layers, pre-norm, tied matrices.
+
+    `vocab_size` V, `width` D, `layers`, `heads` H, `block`: how many tokens a layer looks back on,
+    the present one included. `positions` is learned, rotary or sinusoidal; `norm` layer or rms;
+    `activation` gelu, relu or relu2 (its square); `normalized` gives queries and keys mean square
+    1; `zeros` starts each layer as the identity. The defaults train fast; GPT-2 is "learned",
+    "layer", "gelu", False, False, with biases.
+
+    A text may be longer than `block`: each layer's window slides, in one call as token by token.
+    Learned positions end with the block: there a longer text raises ValueError. Padding belongs at
+    the end of a row, where no token sees it.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        width: int = 128,
+        layers: int = 4,
+        heads: int = 4,
+        block: int = 64,
+        positions: str = "rotary",
+        norm: str = "rms",
+        activation: str = "relu2",
+        normalized: bool = True,
+        zeros: bool = True,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        check_sizes(vocab_size=vocab_size, width=width, layers=layers, heads=heads, block=block)
+        if positions not in POSITIONS:
+            raise ValueError(f"positions is {positions!r}; choose from {', '.join(POSITIONS)}")
+        self.positions, self.block, self.head_width = positions, block, width // heads
+        self.embedding = nn.Embedding(vocab_size, width)
+        self.places = nn.Embedding(block, width) if positions == "learned" else None
+        self.dropout = nn.Dropout(dropout)
+        options = {"window": block, "normalized": normalized}
+        self.layers = nn.ModuleList(
+            Layer(width, heads, norm, activation, bias, dropout, **options) for _ in range(layers)
+        )
+        self.norm = make_norm(norm, width, bias)
+        self.output = nn.Linear(width, vocab_size, bias=False)
+        self.output.weight = self.embedding.weight
+        start_small(self, 0.0 if zeros else 0.02 / (2 * layers) ** 0.5)
+
+    def forward(self, ids: torch.Tensor, state: tuple | None = None):
+        """ids (B, T) → logits (B, T, V) and the state: tokens read (B,), a KVCache for each layer.
+
+        Raises ValueError where learned positions would run beyond the block.
+        """
+        read, *caches = (ids.new_zeros(1), *[None] * len(self.layers)) if state is None else state
+        T = ids.shape[1]
+        positions = read[:, None] + torch.arange(T, device=ids.device)  # (B or 1, T)
+        x, turn = self._place(self.embedding(ids), positions)  # (B, T, D)
+        x, kept = self.dropout(x), []
+        for layer, cache in zip(self.layers, caches, strict=True):
+            x, cache = layer(x, cache, turn)
+            kept.append(cache)
+        return self.output(self.norm(x)), ((read + T).expand(len(ids)), *kept)
+
+    def _place(self, x: torch.Tensor, positions: torch.Tensor):
+        """Word vectors (B, T, D) with their positions, and the rotary cos and sin or None."""
+        if self.positions == "sinusoidal":
+            return x * x.shape[2] ** 0.5 + sinusoids(positions, x.shape[2], x.dtype), None
+        if self.positions == "rotary":
+            a = angles(positions, self.head_width, x.dtype)[:, None]  # (B or 1, 1, T, D/2H)
+            return x, (a.cos(), a.sin())
+        if positions.numel() and (end := int(positions.max()) + 1) > self.block:
+            raise ValueError(
+                f"the text is {end} tokens long, and learned positions end at block={self.block}: "
+                f"give a shorter prompt and max_length, or build the GPT with positions='rotary'"
+            )
+        return x + self.places(positions), None
+
+
+def start_small(model: GPT, last: float) -> None:
+    """GPT-2's start: weights with deviation 0.02, a layer's last matrices with `last`, no bias."""
+    for name, p in model.named_parameters():
+        if p.dim() == 2:
+            into_residual = name.endswith(("project.weight", "contract.weight"))
+            nn.init.normal_(p, std=last if into_residual else 0.02)
+        elif name.endswith("bias"):
+            nn.init.zeros_(p)
 
 
 class ScaledEmbedding(nn.Embedding):

@@ -2,15 +2,15 @@
 
 The loop is written out: accumulate, unscale, clip, step. The learning rate and the batch are
 functions of the step, so that a checkpoint needs no more than the step to go on where it stopped:
-on a CPU a resumed run equals the uninterrupted one to the bit. AdamW: Loshchilov and Hutter 2019;
-label smoothing: Szegedy et al. 2016.
+on a CPU a resumed run equals the uninterrupted one to the bit. Label smoothing: Szegedy et al.
+2016.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from utils import metrics, runtime
 from utils.data import IGNORE
+from utils.optimizers import adamw
 from utils.runtime import device_of
 
 SCHEDULES = {  # how far above `final` the rate still is when the fraction `done` has passed
@@ -164,19 +165,22 @@ def fit(
     valid: Iterable | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    optimizer: Callable[[nn.Module, TrainConfig], torch.optim.Optimizer] = adamw,
 ) -> History:
     """Train `model` on `batches[0]`, `batches[1]`, …, and leave the best weights in it.
 
     With `valid` (re-iterable batches) the best weights are those of the lowest validation loss,
     looked at every `evaluate_every` steps and at the end; without it, the last. `checkpoint` names
     a file to write and, where it exists, to go on from. Ctrl-C ends the run after the current
-    step, saves, and returns what was learned. Raises ValueError where a checkpoint belongs to
-    another configuration or model, and where batches hold no token to predict or `valid` can be
-    read only once; FloatingPointError where the loss is no longer finite.
+    step, saves, and returns what was learned. `optimizer`: a function of model and config that
+    gives one (``utils.optimizers``); a group's learning rate is the schedule's times its "scale".
+    Raises ValueError where a checkpoint belongs to another configuration or model, and where
+    batches hold no token to predict or `valid` can be read only once; FloatingPointError where the
+    loss is no longer finite.
     """
     if isinstance(valid, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
-    run = _Run(model, batches, config, valid, checkpoint)
+    run = _Run(model, batches, config, valid, checkpoint, optimizer)
     run.resume()
     with runtime.interrupt_flag() as interrupted, run.bar(progress) as bar:
         while run.step < config.steps and not interrupted.is_set():
@@ -191,11 +195,11 @@ def fit(
 class _Run:
     """The state of one call of `fit`: everything that a checkpoint holds."""
 
-    def __init__(self, model, batches, config, valid, checkpoint):
+    def __init__(self, model, batches, config, valid, checkpoint, optimizer):
         self.model, self.batches, self.config, self.valid = model, batches, config, valid
         self.path = None if checkpoint is None else Path(checkpoint)
         self.where = device_of(model)
-        self.optimizer = adamw(model, config)
+        self.optimizer = optimizer(model, config)
         half = self.where.type == "cuda" and not torch.cuda.is_bf16_supported()
         self.scaler = torch.amp.GradScaler("cuda", enabled=half and config.mixed_precision)
         self.step, self.best, self.history = 0, None, History()
@@ -231,7 +235,7 @@ class _Run:
 
     def _update(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
+            group["lr"] = learning_rate(self.config, self.step) * group.get("scale", 1.0)
         self.scaler.unscale_(self.optimizer)
         if self.config.clip:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -323,18 +327,6 @@ class _Run:
         self.step, self.best = saved["step"], saved["best"]
         self.history = History(**saved["history"])
         runtime.set_random_state(saved["random"])
-
-
-def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW with weight decay on matrices only: biases and gains are not pulled to zero."""
-    weights = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in weights if p.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in weights if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas
-    )
 
 
 def _check_same(saved: dict, config: TrainConfig, path: Path) -> None:
