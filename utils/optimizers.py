@@ -67,8 +67,10 @@ class Muon(torch.optim.AdamW):
         momentum = group["muon"]
         ahead = []
         for p in weights:
-            mean = self.state[p].setdefault("momentum", torch.zeros_like(p))
-            mean.lerp_(p.grad, 1 - momentum)
+            state = self.state[p]
+            if not state:  # AdamW looks for "step" when it loads a state
+                state.update(step=torch.tensor(0.0), momentum=torch.zeros_like(p))
+            mean = state["momentum"].lerp_(p.grad, 1 - momentum)
             ahead.append(p.grad.lerp(mean, momentum))  # Nesterov's look ahead
             p.grad = None  # AdamW passes over what has no gradient
         steps = orthogonal(torch.stack(ahead))  # (number of matrices, rows, columns)

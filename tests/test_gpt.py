@@ -1,0 +1,315 @@
+"""GPT under the contract, its options, its window, and the optimizer of the fast recipe."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from utils import decoding, metrics, optimizers, training
+from utils.data import Batch
+from utils.lm import GPT
+from utils.vocab import BOS, EOS, PAD
+
+V, B, T = 11, 3, 7
+GPT2 = {
+    "positions": "learned", "norm": "layer", "activation": "gelu", "normalized": False,
+    "bias": True,
+}  # fmt: skip
+MODELS = {
+    "rotary": {},
+    "sinusoidal": {"positions": "sinusoidal"},
+    "learned": {"positions": "learned", "block": 20},
+    "gpt2": GPT2 | {"block": 20},
+    "window": {"block": 3},
+    "window of one": {"block": 1, "positions": "sinusoidal"},
+}
+PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
+
+
+def make(name: str, dtype=torch.float64) -> GPT:
+    """In evaluation mode, with weights large enough for every part to matter."""
+    torch.manual_seed(0)
+    model = GPT(V, width=16, layers=2, heads=2, zeros=False, **MODELS[name]).to(dtype).eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(torch.randn_like(p) * 0.1)
+    return model
+
+
+@pytest.fixture
+def ids():
+    return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(1))
+
+
+def same(a, b, tolerance=1e-12) -> bool:
+    return a.shape == b.shape and bool(((a - b).abs() <= tolerance).all())
+
+
+def same_states(a, b, tolerance=1e-12) -> bool:
+    pairs = zip(a[1:], b[1:], strict=True)
+    return torch.equal(a[0], b[0]) and all(
+        same(x, y, tolerance) for m, n in pairs for x, y in zip(m, n, strict=True)
+    )
+
+
+@pytest.mark.parametrize("dtype", PRECISION)
+@pytest.mark.parametrize("name", MODELS)
+def test_with_a_cache_is_without(name, dtype, ids):
+    model = make(name, dtype)
+    whole, last = model(ids)
+    assert whole.shape == (B, T, V) and whole.dtype == dtype and whole.std() > 0.1
+    for sizes in ([1] * T, [2, 5], [5, 2], [3, 1, 3]):
+        state, parts = None, []
+        for part in ids.split(sizes, 1):
+            logits, state = model(part, state)
+            parts.append(logits)
+        assert same(torch.cat(parts, 1), whole, PRECISION[dtype])
+        assert same_states(state, last, 5 * PRECISION[dtype])  # keys are larger than logits
+    assert all(cache[0].shape[2] == min(T, model.block - 1) for cache in last[1:])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_future_does_not_change_the_past(name, ids):
+    model, other = make(name), ids.clone()
+    other[:, 4:] = (other[:, 4:] + 1) % V
+    a, b = model(ids)[0], model(other)[0]
+    assert torch.equal(a[:, :4], b[:, :4])
+    assert (a[:, 4] - b[:, 4]).abs().amax(-1).min() > 1e-6
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_row_stands_alone_and_states_can_be_reordered(name, ids):
+    model = make(name)
+    whole, state = model(ids)
+    assert same(model(ids[1:2])[0], whole[1:2])
+    kept = [cache[0].clone() for cache in state[1:]]
+    rows, step = torch.tensor([2, 0, 0, 1]), ids[:, :1]
+    moved, _ = model(step[rows], decoding.reorder(state, rows))
+    assert same(moved, model(step, state)[0][rows])
+    assert all(torch.equal(a, b[0]) for a, b in zip(kept, state[1:], strict=True))
+
+
+def test_padding_at_the_end_changes_nothing_before_it(ids):
+    model = make("rotary")
+    padded = F.pad(ids, (0, 4), value=PAD)
+    assert same(model(padded)[0][:, :T], model(ids)[0])
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("block", [1, 2, 3])
+def test_the_window_reaches_layers_times_block_less_one_back(layers, block, ids):
+    torch.manual_seed(0)
+    model = GPT(V, 16, layers, 2, block, zeros=False).double()
+    reach = layers * (block - 1)
+    here = model(ids)[0][:, -1]
+    for back in range(T):
+        other = ids.clone()
+        other[:, T - 1 - back] = (other[:, T - 1 - back] + 1) % V
+        change = (model(other)[0][:, -1] - here).abs().amax(-1)  # (B,)
+        assert (change > 1e-12).all() if back <= reach else (change == 0).all(), back
+
+
+def test_rotary_logits_do_not_know_where_the_text_stands(ids):
+    """A text that begins at place 1,000 of a state that holds no other place."""
+    nothing = torch.zeros(B, 2, 0, 8, dtype=torch.float64)
+    state = (torch.full((B,), 1000), *[(nothing, nothing)] * 2)
+    rotary, sinusoidal = make("rotary"), make("sinusoidal")
+    assert same(rotary(ids, state)[0], rotary(ids)[0], 1e-9)
+    assert not same(sinusoidal(ids, state)[0], sinusoidal(ids)[0], 1e-3)
+
+
+@pytest.mark.parametrize("name", ["rotary", "sinusoidal", "learned"])
+def test_the_order_of_the_words_matters(name):
+    model = make(name)
+    a, b = model(torch.tensor([[4, 5, 6], [5, 4, 6]]))[0][:, -1]
+    assert (a - b).abs().max() > 1e-6
+
+
+def test_learned_positions_end_with_the_block():
+    model = GPT(V, 8, 1, 2, block=4, positions="learned")
+    ids = torch.full((2, 5), 4)
+    state = model(ids[:, :4])[1]
+    for mistake in (lambda: model(ids), lambda: model(ids[:, :1], state)):
+        with pytest.raises(ValueError, match="5 tokens long, .* end at block=4.*rotary"):
+            mistake()
+
+
+def test_it_is_torchs_encoder_with_copied_weights(ids):
+    """GPT-2's shape against nn.TransformerEncoder with a causal mask, embeddings by hand."""
+    model = make("gpt2")
+    layer = nn.TransformerEncoderLayer(
+        16, 2, 64, 0.0, "gelu", batch_first=True, norm_first=True
+    ).double()
+    torchs = nn.TransformerEncoder(
+        layer, 2, nn.LayerNorm(16).double(), enable_nested_tensor=False
+    )
+    renamed = {
+        "attention.qkv.": "self_attn.in_proj_", "attention.project": "self_attn.out_proj",
+        "expand": "linear1", "contract": "linear2",
+    }  # fmt: skip
+    weights = {}
+    for name, value in model.state_dict().items():
+        for mine, theirs in renamed.items():
+            name = name.replace(mine, theirs)
+        weights[name] = value
+    table, places = weights.pop("embedding.weight"), weights.pop("places.weight")
+    assert torch.equal(weights.pop("output.weight"), table)
+    torchs.load_state_dict(weights)
+    future = torch.ones(T, T, dtype=torch.bool).triu(1)
+    x = torchs(table[ids] + places[:T], mask=future)
+    assert same(model(ids)[0], x @ table.T)
+
+
+@pytest.mark.parametrize("width, layers, heads, block", [(16, 2, 2, 5), (24, 3, 4, 8)])
+def test_the_number_of_parameters_is_the_formulas(width, layers, heads, block):
+    D, sizes = width, (V, width, layers, heads, block)
+    inside = layers * (4 + 8) * D * D
+    assert metrics.parameters(GPT(*sizes)) == V * D + inside + (2 * layers + 1) * D
+    gpt2 = V * D + block * D + inside + layers * (3 + 1 + 4 + 1) * D + (2 * layers + 1) * 2 * D
+    assert metrics.parameters(GPT(*sizes, **GPT2)) == gpt2
+
+
+def test_zeros_make_each_layer_the_identity_at_the_start(ids):
+    model = GPT(V, 16, 2, 2).double()
+    found = model.norm(model.embedding(ids)) @ model.embedding.weight.T
+    assert same(model(ids)[0], found)
+    model = GPT(V, 256, 8, 2, zeros=False)
+    std = model.layers[3].contract.weight.std().item()
+    assert abs(std / 0.005 - 1) < 0.05 and abs(model.layers[3].expand.weight.std() - 0.02) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["rotary", "learned", "gpt2"])
+def test_every_parameter_gets_a_gradient(name, ids):
+    model = make(name)
+    F.cross_entropy(model(ids)[0].flatten(0, 1), ids.roll(-1, 1).flatten()).backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
+
+
+def test_dropout_acts_in_training_only(ids):
+    model = GPT(V, 16, 1, 2, dropout=0.5)
+    assert not torch.equal(model(ids)[0], model(ids)[0])
+    model.eval()
+    assert torch.equal(model(ids)[0], model(ids)[0])
+
+
+TEXTS = torch.tensor([[BOS, 5, 6, 7, 8], [BOS, 9, 9, 4, 4], [BOS, 3, 10, 4, 5], [BOS, 4, 5, 6, 7]])
+
+
+def learned_by_heart(optimizer, **options) -> tuple[GPT, float]:
+    torch.manual_seed(0)
+    model = GPT(V, 32, 2, 2, block=5, **options)
+    targets = torch.cat([TEXTS[:, 1:], torch.full((4, 1), EOS)], 1)
+    batch = Batch(TEXTS, targets)
+    config = training.TrainConfig(steps=60, learning_rate=1e-2)
+    training.fit(model, [batch] * 60, config, progress=False, optimizer=optimizer)
+    return model, training.evaluate(model, [batch]).loss
+
+
+@pytest.mark.parametrize("optimizer", [optimizers.adamw, optimizers.muon])
+@pytest.mark.parametrize("options", [{}, GPT2])
+def test_one_batch_can_be_learned_by_heart(optimizer, options):
+    _, loss = learned_by_heart(optimizer, **options)
+    floor = torch.tensor(4.0).log().item() / 5  # nothing tells the rows apart at their first word
+    assert floor - 1e-4 < loss < floor + 0.05
+
+
+def test_decoding_runs_on_it():
+    model, _ = learned_by_heart(optimizers.muon)
+    prompts = TEXTS[:, :2]
+    rest = TEXTS[:, 2:].tolist()
+    assert decoding.greedy(model, prompts, max_length=9) == rest
+    beams = decoding.beam_search(model, prompts, beam=3, max_length=9)
+    assert [row[0].ids for row in beams] == rest
+    drawn = decoding.sample(model, prompts, max_length=9, temperature=0.1)
+    assert drawn == rest
+    endless = GPT(V, 16, 1, 2, block=3).eval()  # beyond the block, the window slides
+    assert max(map(len, decoding.sample(endless, prompts, max_length=20, temperature=2.0))) > 3
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="positions is 'alibi'; choose from learned, rotary, sin"):
+        GPT(V, positions="alibi")
+    with pytest.raises(ValueError, match="3 heads do not divide a width of 16"):
+        GPT(V, width=16, heads=3)
+    for name in ("vocab_size", "width", "layers", "heads", "block"):
+        with pytest.raises(ValueError, match=f"^{name} must be a positive whole number"):
+            GPT(**({"vocab_size": V} | {name: 0}))
+
+
+def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
+    model = GPT(V, 16, 2, 2, **GPT2)
+    config = training.TrainConfig(weight_decay=0.1, learning_rate=1e-3)
+    groups = optimizers.muon(model, config, ratio=7.0).param_groups
+    names = {id(p): name for name, p in model.named_parameters()}
+    inside = {names[id(p)] for g in groups if "muon" in g for p in g["params"]}
+    parts = ("attention.qkv", "attention.project", "expand", "contract")
+    assert inside == {f"layers.{i}.{part}.weight" for i in range(2) for part in parts}
+    rest = [names[id(p)] for g in groups if "muon" not in g for p in g["params"]]
+    assert sorted([*rest, *inside]) == sorted(names.values()), "each parameter exactly once"
+    decays = {names[id(p)]: g["weight_decay"] for g in groups for p in g["params"]}
+    assert all(decays[name] == (0.1 if p.dim() == 2 else 0) for name, p in model.named_parameters())
+    assert {g["scale"] for g in groups if "muon" in g} == {7.0}
+    untied = nn.ModuleDict({"inner": nn.Linear(4, 4), "output": nn.Linear(4, V)})
+    chosen = [g["params"] for g in optimizers.muon(untied, config).param_groups if "muon" in g]
+    assert len(chosen) == 1 and chosen[0][0] is untied["inner"].weight
+
+
+def test_a_step_of_muon_by_the_singular_values():
+    torch.manual_seed(0)
+    lone = nn.Linear(6, 12).double()
+    before, gradient = lone.weight.detach().clone(), torch.randn(12, 6, dtype=torch.float64)
+    config = training.TrainConfig(learning_rate=1e-3, weight_decay=0.1)
+    step = optimizers.muon(lone, config)
+    for group in step.param_groups:
+        group["lr"] = 0.01
+    lone.weight.grad, lone.bias.grad = gradient.clone(), torch.ones(12, dtype=torch.float64)
+    bias = lone.bias.detach().clone()
+    step.step()
+    change = (before * (1 - 0.01 * 0.1) - lone.weight.detach()) / (0.01 * 2**0.5)
+    u, s, vh = torch.linalg.svd(gradient, full_matrices=False)
+    sizes = u.T @ change @ vh.T  # the gradient's own directions
+    assert (sizes.diag() > 0.65).all() and (sizes.diag() < 1.25).all() and s.max() / s.min() > 1.5
+    assert (sizes - sizes.diag().diag()).abs().max() < 1e-6
+    assert same(lone.bias.detach(), bias - 0.01, 1e-6), "AdamW's first step has the rate's size"
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (2, 4, 6)])
+def test_orthogonal_moves_all_singular_values_near_one(shape):
+    torch.manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64)
+    found = optimizers.orthogonal(x, iterations=10)
+    values = torch.linalg.svdvals(found)
+    assert found.shape == x.shape and values.min() > 0.65 and values.max() < 1.25
+    assert optimizers.orthogonal(torch.zeros(2, 3)).abs().max() == 0, "no NaN without a gradient"
+
+
+class Stopping(list):
+    """Batches that stop the program at a step, once."""
+
+    stop: int | None = None
+
+    def __getitem__(self, step):
+        if step == self.stop:
+            self.stop = None
+            raise KeyboardInterrupt
+        return super().__getitem__(step)
+
+
+def test_a_run_with_muon_resumes_exactly(tmp_path):
+    batches = Stopping([Batch(TEXTS, TEXTS.roll(-step, 1)) for step in range(1, 13)])
+    config = training.TrainConfig(steps=12, learning_rate=1e-2, checkpoint_every=6)
+
+    def run(checkpoint=None):
+        torch.manual_seed(0)
+        model = GPT(V, 16, 1, 2)
+        options = {"checkpoint": checkpoint, "progress": False, "optimizer": optimizers.muon}
+        training.fit(model, batches, config, **options)
+        return model
+
+    whole, path = run(), tmp_path / "run.safetensors"
+    batches.stop = 8
+    with pytest.raises(KeyboardInterrupt):
+        run(path)
+    pairs = zip(whole.parameters(), run(path).parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
