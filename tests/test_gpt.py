@@ -313,3 +313,63 @@ def test_a_run_with_muon_resumes_exactly(tmp_path):
         run(path)
     pairs = zip(whole.parameters(), run(path).parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_the_baseline_of_the_benchmark_is_gpt_with_its_options(ids):
+    from benchmarks import characters as bench
+
+    torch.manual_seed(0)
+    theirs = bench.Baseline(V).double()
+    ours = GPT(V, bench.WIDTH, bench.LAYERS, bench.HEADS, bench.BLOCK, **bench.GPT2).double()
+    assert metrics.parameters(theirs) == metrics.parameters(ours)
+    renamed = {
+        "wte": "embedding", "wpe": "places", "h.": "layers.", "ln_1": "norm1", "ln_2": "norm2",
+        "c_attn": "attention.qkv", "attn_proj": "attention.project", "c_fc": "expand",
+        "mlp_proj": "contract", "ln_f": "norm",
+    }  # fmt: skip
+    weights = {"output.weight": theirs.wte.weight}
+    for name, value in theirs.state_dict().items():
+        for key, mine in renamed.items():
+            name = name.replace(key, mine)
+        weights[name] = value
+    ours.load_state_dict(weights)
+    assert same(ours(ids)[0], theirs(ids)[0])
+    deviation = {"c_fc": 0.02, "mlp_proj": 0.02 / 8**0.5, "attn_proj": 0.02 / 8**0.5}
+    for key, expected in deviation.items():
+        values = torch.cat([p.flatten() for n, p in theirs.named_parameters() if key in n])
+        assert abs(values.std() / expected - 1) < 0.02
+
+
+def test_the_benchmark_times_each_recipe_alone(monkeypatch):
+    from benchmarks import characters as bench
+
+    monkeypatch.setattr(bench, "BATCH", 2)
+    monkeypatch.setattr(bench, "BLOCK", 8)
+    text = torch.randint(V, (2000,), generator=torch.Generator().manual_seed(0))
+    run = bench.duel(text, text[:300], V, 0, steps=10, ours=40)
+    curves = {name: bench.Curve(**curve) for name, curve in run.items()}
+    assert {name: c.steps[-1] for name, c in curves.items()} == {
+        "baseline": 10, "book": 40, "quarter": 10,
+    }  # fmt: skip
+    for curve in curves.values():
+        lengths = {len(part) for part in (curve.steps, curve.losses, curve.wall, curve.processor)}
+        assert lengths == {bench.LOOKS} and curve.wall == sorted(curve.wall)
+    found = bench.summary([run])
+    assert found["final_loss"]["book"]["mean"] == curves["book"].losses[-1]
+    assert curves["book"].seconds_to(99.0) == curves["book"].processor[0]
+    assert curves["book"].seconds_to(0.0) is None
+
+
+def test_the_clock_leaves_out_what_happens_meanwhile():
+    import time
+
+    from benchmarks import characters as bench
+
+    clock = bench.Clock([1])
+    clock.meanwhile = (time.sleep(0.2) for _ in range(9))
+    clock.start()
+    for _ in range(2):
+        time.sleep(0.05)
+        assert list(clock) == [1]
+    wall = [reading.wall for reading in clock.readings]
+    assert 0.04 < wall[0] and 0.09 < wall[1] < 0.29, "two sleeps of 0.2 s are left out"
