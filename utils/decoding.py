@@ -8,6 +8,7 @@ Beam search: Sutskever et al. 2014; length normalization: Wu et al. 2016 (``eq-l
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -35,7 +36,7 @@ def greedy(model, prompt: torch.Tensor, state=None, max_length: int = 100) -> li
 
     `prompt`: ids (B, T), T ≥ 1, such as a column of BOS. Returns B lists without prompt and EOS.
     """
-    return _extend(model, prompt, state, max_length, lambda logits: logits.argmax(-1))
+    return _extend(model, prompt, state, max_length, lambda logits, seen: logits.argmax(-1))
 
 
 @torch.inference_mode()
@@ -46,22 +47,74 @@ def sample(
     max_length: int = 100,
     temperature: float = 1.0,
     generator: torch.Generator | None = None,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    min_p: float = 0.0,
+    repetition: float = 1.0,
 ) -> list[list[int]]:
     """Draw each next token from softmax(logits / temperature), until EOS or `max_length` tokens.
 
-    `generator`: a CPU generator, for the same text again on any device.
+    In this order: `penalize_repetition` of prompt and text, temperature, `keep_top_k`,
+    `keep_top_p`, `keep_min_p`. `generator`: a CPU generator, for the same text again on any device.
     Raises ValueError for a temperature that is not positive: for the limit 0 use `greedy`.
     """
     if not 0 < temperature < float("inf"):
         raise ValueError(f"temperature must be positive, got {temperature}; for 0 use greedy()")
 
-    def draw(logits: torch.Tensor) -> torch.Tensor:
-        logits = logits.cpu().double()
+    def draw(logits: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        logits = penalize_repetition(logits.cpu().double(), seen.cpu(), repetition)  # (B, V)
         logits = logits - logits.max(-1, keepdim=True).values  # no overflow, however cold
-        p = (logits / temperature).softmax(-1)  # (B, V)
+        logits = logits / temperature
+        logits = logits if top_k is None else keep_top_k(logits, top_k)
+        p = keep_min_p(keep_top_p(logits, top_p), min_p).softmax(-1)
         return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)
 
     return _extend(model, prompt, state, max_length, draw)
+
+
+def keep_top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
+    """Logits (…, V) with all but the `k` highest at −∞ (Fan et al. 2018)."""
+    if k < 1 or k != int(k):
+        raise ValueError(f"top_k must be a whole number from 1, got {k}")
+    kept = logits.topk(min(int(k), logits.shape[-1]), -1).indices  # (…, k)
+    return _only(logits, torch.zeros_like(logits, dtype=torch.bool).scatter(-1, kept, True))
+
+
+def keep_top_p(logits: torch.Tensor, p: float) -> torch.Tensor:
+    """All at −∞ but the fewest most probable tokens that have at least probability `p` together.
+
+    The nucleus of Holtzman et al. 2020: a token is in it where those above it have less than `p`.
+    """
+    if not 0 < p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, got {p}")
+    if p == 1:
+        return logits
+    falling, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # (…, V)
+    inside = falling.cumsum(-1) - falling < p
+    return _only(logits, torch.zeros_like(inside).scatter(-1, order, inside))
+
+
+def keep_min_p(logits: torch.Tensor, p: float) -> torch.Tensor:
+    """All at −∞ but tokens at least `p` times as probable as the best one (Nguyen et al. 2024)."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"min_p must be from 0 to 1, got {p}")
+    best = logits.max(-1, keepdim=True).values  # (…, 1)
+    return logits if p == 0 else _only(logits, logits >= best + math.log(p))
+
+
+def penalize_repetition(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Logits (B, V) of the ids in `seen` (B, n) divided by `penalty`, or times it below zero.
+
+    Keskar et al. 2019, eq. 2 with its repair for negative logits; 1 changes nothing.
+    """
+    if not 0 < penalty < float("inf"):
+        raise ValueError(f"repetition must be positive, above 1 to penalize, got {penalty}")
+    found = logits.gather(-1, seen)  # (B, n)
+    return logits.scatter(-1, seen, torch.where(found > 0, found / penalty, found * penalty))
+
+
+def _only(logits: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    return logits.masked_fill(~kept, float("-inf"))
 
 
 def _extend(model, prompt, state, max_length, choose) -> list[list[int]]:
@@ -69,10 +122,10 @@ def _extend(model, prompt, state, max_length, choose) -> list[list[int]]:
     _check_prompt(prompt, max_length)
     texts: list[list[int]] = [[] for _ in prompt]
     rows = torch.arange(len(prompt), device=prompt.device)  # the texts that still grow
-    ids = prompt
+    ids = seen = prompt
     for _ in range(max_length if len(prompt) else 0):
         logits, state = model(ids, state)
-        token = choose(_allowed(logits[:, -1]))  # (B,)
+        token = choose(_allowed(logits[:, -1]), seen)  # (B,)
         for row, word in zip(rows.tolist(), token.tolist(), strict=True):
             if word != EOS:
                 texts[row].append(word)
@@ -81,7 +134,9 @@ def _extend(model, prompt, state, max_length, choose) -> list[list[int]]:
             break
         if len(alive) < len(rows):
             state, rows, token = reorder(state, alive), rows[alive], token[alive]
+            seen = seen[alive]
         ids = token[:, None]  # (B, 1)
+        seen = torch.cat([seen, ids], 1)  # (B, T + what was written)
     return texts
 
 
