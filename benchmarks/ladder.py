@@ -71,7 +71,7 @@ def best_mixture(network: torch.Tensor, counts: torch.Tensor) -> tuple[float, fl
         parts = network + math.log(weight), counts + math.log(1 - weight)
         return -float(torch.logaddexp(*parts).mean())
 
-    weight = min(map(float, np.linspace(0.02, 0.98, 49)), key=loss)
+    weight = min(map(float, np.linspace(0.01, 0.99, 99)), key=loss)
     return weight, loss(weight)
 
 
