@@ -26,6 +26,7 @@ def test_equal_computations_pass_and_say_so(capsys):
         (1.0, 1.1), (1.0, float("nan")), (float("nan"), 1.0), ([1.0, 2.0], [2.0, 1.0]),
         (torch.ones(2), torch.ones(2, 1)), (torch.ones(1), torch.ones(3)), ([1, 2], [1]),
         ({"a": 1}, {"b": 1}), ({"a": 1}, [1]), ([], []), (torch.empty(0), torch.empty(0)),
+        (torch.tensor([float("inf"), 1.5]), torch.tensor([float("inf"), 1.0])),
         (float("inf"), 1.0), (float("inf"), float("-inf")), ([0.0, float("nan")], [0.0, 0.0]),
     ],
 )  # fmt: skip
