@@ -1,14 +1,14 @@
 """Tiny Shakespeare by characters: a small recipe as it is commonly run, and the book's, in turn.
 
-    python -m benchmarks.characters --seeds 3               both recipes, in one process, in turn
-    python -m benchmarks.characters --seeds 3 --ablation    each ingredient added to those before it
+    python benchmarks/characters.py --seeds 3               both recipes, in one process, in turn
+    python benchmarks/characters.py --seeds 3 --ablation    each ingredient added to those before it
 
 The first 90 % of the characters train, the last 10 % validate: each of them is predicted once, in
 windows of 64. `Baseline` re-creates nanoGPT's recipe for a small CPU (Karpathy 2022: 4 layers, 4
 heads, 128 wide, block 64, batch 12, 2,000 steps) as a model and a bare loop of its own. The book's
 is `utils.lm.GPT` trained by `utils.training.fit`, for as many steps as fit into the baseline's
 time. The two advance in turn, a tenth each, so that whatever else the machine does slows both.
-Results go to book/results/characters.json, or where `--out` says; a part that a run does not
+Results go to book/results/characters.json, or where `--out=FILE` says; a part that a run does not
 make stays as it was there.
 """
 
@@ -32,11 +32,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils import data, optimizers, runtime, training
-from utils.lm import GPT
-from utils.training import TrainConfig
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-ROOT = Path(__file__).resolve().parent.parent
+from utils import data, optimizers, runtime, training  # noqa: E402
+from utils.lm import GPT  # noqa: E402
+from utils.training import TrainConfig  # noqa: E402
+
 BLOCK, BATCH, WIDTH, LAYERS, HEADS, STEPS = 64, 12, 128, 4, 4, 2000
 LOOKS = 10  # at the validation data in a run
 BASELINE = TrainConfig(
@@ -297,12 +299,12 @@ def ablation(train, valid, vocab_size: int, seeds: int, steps: int) -> list[dict
     return rows
 
 
-def provenance(arguments: list[str], seeds: int, origin: str, begun: float) -> dict:
-    """Where the figures come from."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+def provenance(arguments: list[str], commit, seeds: int, origin: str, begun: float) -> dict:
+    """Where the figures come from; the file that they go to does not belong to that."""
+    arguments = [a for a in arguments if not a.startswith("--out")]
     return {
-        "command": " ".join(["python -m benchmarks.characters", *arguments]),
-        "commit": git.stdout.strip() or None, "date": date.today().isoformat(),
+        "command": " ".join(["python benchmarks/characters.py", *arguments]),
+        "commit": commit, "date": date.today().isoformat(),
         "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
         "load": [round(load, 1) for load in os.getloadavg()],
         "python": platform.python_version(), "torch": torch.__version__,
@@ -320,6 +322,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "book" / "results" / "characters.json")
     chosen = parser.parse_args(arguments)
     begun = time.perf_counter()
+    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     train, valid, vocab_size, origin = corpus()
     if chosen.ablation:
         name = "ablation"
@@ -331,7 +334,9 @@ def main(arguments: list[str]) -> None:
         given = (train, valid, vocab_size)
         runs = [duel(*given, seed, chosen.steps, ours) for seed in range(chosen.seeds)]
         found = {"summary": summary(runs), "runs": runs}
-    found["provenance"] = provenance(arguments, chosen.seeds, origin, begun)
+    found["provenance"] = provenance(
+        arguments, git.stdout.strip() or None, chosen.seeds, origin, begun
+    )
     stored = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(stored | {name: found}, indent=1) + "\n")

@@ -274,6 +274,29 @@ def test_a_step_of_muon_by_the_singular_values():
     assert same(lone.bias.detach(), bias - 0.01, 1e-6), "AdamW's first step has the rate's size"
 
 
+def test_muon_looks_ahead_of_its_momentum():
+    torch.manual_seed(0)
+    lone, gradients = nn.Linear(6, 6, bias=False).double(), torch.randn(3, 6, 6).double()
+    step = optimizers.muon(lone, training.TrainConfig(learning_rate=0.01))
+    mean = torch.zeros(6, 6).double()
+    for gradient in gradients:
+        before, lone.weight.grad = lone.weight.detach().clone(), gradient.clone()
+        step.step()
+        mean = 0.95 * mean + 0.05 * gradient
+        ahead = optimizers.orthogonal(0.95 * mean + 0.05 * gradient)
+        assert same(before - lone.weight.detach(), 0.01 * ahead, 1e-9)
+
+
+def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
+    model = GPT(V, 16, 1, 2)
+    before = model.layers[0].attention.project.weight.detach().clone()
+    config = training.TrainConfig(steps=1, learning_rate=1e-3, warmup=0, schedule="constant")
+    batch = Batch(TEXTS, TEXTS.roll(-1, 1))
+    training.fit(model, [batch], config, progress=False, optimizer=optimizers.muon)
+    change = model.layers[0].attention.project.weight.detach() - before
+    assert 0.6 < torch.linalg.matrix_norm(change, 2) / (5 * 1e-3) < 1.3
+
+
 @pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (2, 4, 6)])
 def test_orthogonal_moves_all_singular_values_near_one(shape):
     torch.manual_seed(0)
@@ -373,3 +396,11 @@ def test_the_clock_leaves_out_what_happens_meanwhile():
         assert list(clock) == [1]
     wall = [reading.wall for reading in clock.readings]
     assert 0.04 < wall[0] and 0.09 < wall[1] < 0.29, "two sleeps of 0.2 s are left out"
+
+    text = torch.randint(V, (200,), generator=torch.Generator().manual_seed(0))
+    clock, config = bench.windows(text), bench.looks(bench.BASELINE, 10)
+    begun, slept = time.perf_counter(), 0.0
+    for _ in bench.run_baseline(text, clock, V, 0, config):
+        time.sleep(0.3)
+        slept += 0.3
+    assert clock.readings[-1].wall < time.perf_counter() - begun - slept + 0.1
