@@ -91,11 +91,10 @@ def orthogonal(x: torch.Tensor, iterations: int = 5) -> torch.Tensor:
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     square = x @ x.mT  # (…, n, n) with n the smaller side: cheaper to iterate on than x
     one = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
-    for i in range(iterations):
+    factor = one
+    for _ in range(iterations):
         change = 3.4445 * one - 4.775 * square + 2.0315 * square @ square
-        factor = change @ factor if i else change
-        if i + 1 < iterations:
-            square = change @ square @ change
+        factor, square = change @ factor, change @ square @ change
     x = factor @ x
     return x.mT if tall else x
 
