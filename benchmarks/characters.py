@@ -46,7 +46,7 @@ BASELINE = TrainConfig(
     betas=(0.9, 0.99), clip=1.0,
 )  # fmt: skip
 OURS = TrainConfig(
-    learning_rate=3e-3, schedule="linear", warmup=0.02, weight_decay=0.1, betas=(0.9, 0.98)
+    learning_rate=1e-2, schedule="linear", warmup=0.02, weight_decay=0.1, betas=(0.9, 0.98)
 )
 GPT2 = {
     "positions": "learned", "norm": "layer", "activation": "gelu", "normalized": False,
@@ -59,8 +59,8 @@ INGREDIENTS = [
     ("normalized queries and keys", {"normalized": True}),
     ("squared ReLU", {"activation": "relu2"}),
     ("zeros at the start", {"zeros": True}),
-    ("linear decay, higher rate", OURS),
-    ("Muon", optimizers.muon),
+    ("linear decay, rate 3e-3", replace(OURS, learning_rate=3e-3)),
+    ("Muon, rate 1e-2", (OURS, optimizers.muon)),
 ]
 
 
@@ -282,8 +282,8 @@ def ablation(train, valid, vocab_size: int, seeds: int, steps: int) -> list[dict
     for name, change in INGREDIENTS:
         if isinstance(change, TrainConfig):
             config = change
-        elif callable(change):
-            optimizer = change
+        elif isinstance(change, tuple):
+            config, optimizer = change
         else:
             options |= change
         losses, seconds = [], []

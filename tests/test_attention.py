@@ -174,6 +174,7 @@ def test_heads_one_by_one(normalized):
         q, k, v = (x[0] @ w[rows].T for w in layer.qkv.weight.chunk(3))
         if normalized:
             q, k = ((y / y.pow(2).mean(-1, keepdim=True).add(1e-6).sqrt()) for y in (q, k))
+            q = 2 * q
         heads.append(att.attention(q, k, v, att.causal_mask(T))[0])
     assert same(layer(x)[0][0], torch.cat(heads, -1) @ layer.project.weight.T)
 

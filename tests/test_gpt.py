@@ -294,7 +294,7 @@ def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
     batch = Batch(TEXTS, TEXTS.roll(-1, 1))
     training.fit(model, [batch], config, progress=False, optimizer=optimizers.muon)
     change = model.layers[0].attention.project.weight.detach() - before
-    assert 0.6 < torch.linalg.matrix_norm(change, 2) / (5 * 1e-3) < 1.3
+    assert 0.6 < torch.linalg.matrix_norm(change, 2) / (2 * 1e-3) < 1.3
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (2, 4, 6)])

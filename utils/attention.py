@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "relu2": lambda x: x * F.relu(x)}  # relu(x)²
 NORMS = ("layer", "rms")
+SHARPNESS = 2.0  # of normalized queries: scores lie within ±2√d, wide enough for a sharp softmax
 
 
 def attention(q, k, v, mask=None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -123,7 +124,8 @@ class SelfAttention(nn.Module):
     """Multi-head self-attention (Vaswani et al. 2017, 3.2.2).
 
     `width` D, divided among `heads` H. `causal`: a place does not see later ones, and with
-    `window` only the last `window` places. `normalized`: queries and keys have mean square 1.
+    `window` only the last `window` places. `normalized`: keys have mean square 1 and queries
+    twice their length.
     Raises ValueError where the heads do not divide the width.
     """
 
@@ -155,6 +157,7 @@ class SelfAttention(nn.Module):
         qk, v = qkv[:2], qkv[2]  # (2, B, H, T, D/H) and (B, H, T, D/H)
         qk = root_mean_square(qk) if self.normalized else qk
         q, k = qk if turn is None else rotate(qk, *turn)
+        q = q * SHARPNESS if self.normalized else q
         known = KVCache((k, v)) if cache is None else KVCache(cache).extended(k, v)
         dropout = self.dropout if self.training else 0.0
         whole, mask = self._mask(q.shape[2], known[0].shape[2], padding, x.device)

@@ -152,8 +152,8 @@ class GPT(nn.Module):
 
     `vocab_size` V, `width` D, `layers`, `heads` H, `block`: how many tokens a layer looks back on,
     the present one included. `positions` is learned, rotary or sinusoidal; `norm` layer or rms;
-    `activation` gelu, relu or relu2 (its square); `normalized` gives queries and keys mean square
-    1; `zeros` starts each layer as the identity. The defaults train fast; GPT-2 is "learned",
+    `activation` gelu, relu or relu2 (its square); `normalized` fixes the length of queries and
+    keys; `zeros` starts each layer as the identity. The defaults train fast; GPT-2 is "learned",
     "layer", "gelu", False, False, with biases.
 
     A text may be longer than `block`: each layer's window slides, in one call as token by token.

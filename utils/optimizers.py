@@ -24,7 +24,7 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     )
 
 
-def muon(model: nn.Module, config: TrainConfig, ratio: float = 5.0) -> Muon:
+def muon(model: nn.Module, config: TrainConfig, ratio: float = 2.0) -> Muon:
     """Muon for the matrices inside the model, AdamW for embeddings, output, biases and gains.
 
     Muon's learning rate is `ratio` times the AdamW's, which is `config.learning_rate`.
