@@ -40,7 +40,7 @@ def python(tmp_path_factory):
     # asked without pip's cache, which could serve this environment and not the notebook's own call
     probe = [python, "-m", "pip", "download", "-q", "--no-cache-dir", "--retries", "0", "--no-deps"]
     done = subprocess.run([*probe, "-d", folder, "espeakng-loader"], capture_output=True, text=True)
-    if done.returncode and "connection" in done.stderr.lower():
+    if "from versions: none" in done.stderr:  # what pip says where no index answers
         pytest.skip("no package index can be reached: Colab's case was not tried")
     # without the local label ("+cpu"), so that pip takes the build that suits this machine
     wanted = [f"{n}=={importlib.metadata.version(n).split('+')[0]}" for n in UNTOUCHED]
