@@ -1,4 +1,4 @@
-"""Perplexity, bits per character, BLEU, parameter counts."""
+"""Perplexity, bits per character, BLEU, diversity, parameter counts."""
 
 import math
 
@@ -66,6 +66,33 @@ def test_bleu_splits_chinese_into_characters():
 def test_bleu_wants_one_hypothesis_a_reference(hypotheses):
     with pytest.raises(ValueError, match="hypotheses"):
         metrics.bleu(hypotheses, [] if not hypotheses else REFERENCES)
+
+
+def test_distinct_n_counts_different_ngrams_over_all_texts():
+    texts = [list("abab"), list("abc")]
+    assert metrics.distinct_n(texts, 1) == pytest.approx(3 / 7)
+    assert metrics.distinct_n(texts, 2) == pytest.approx(3 / 5), "ab, ba, bc; none across texts"
+    assert metrics.distinct_n([[1, 2, 3], [4, 5]], 3) == 1
+    for wrong, n in [(texts, 0), (texts, 5), ([], 1)]:
+        with pytest.raises(ValueError, match="whole number|longer texts"):
+            metrics.distinct_n(wrong, n)
+
+
+def test_self_bleu_is_the_mean_of_each_text_against_the_others():
+    texts = [line.split() for line in (*REFERENCES, *NEAR)]
+    lines = [" ".join(text) for text in texts]
+    scores = [
+        sacrebleu.sentence_bleu(line, lines[:i] + lines[i + 1 :], tokenize="none").score
+        for i, line in enumerate(lines)
+    ]
+    assert metrics.self_bleu(texts) == pytest.approx(sum(scores) / len(scores))
+    assert metrics.self_bleu([texts[0]] * 3) == pytest.approx(100)
+    doubled = [texts[0], *texts[:4]]
+    assert metrics.self_bleu(texts[:4], order=2) < metrics.self_bleu(doubled, order=2)
+    assert metrics.self_bleu([["a", "b", "c", "d"], ["e", "f", "g", "h"]]) == 0
+    for wrong in ([], texts[:1], [["a"], []]):
+        with pytest.raises(ValueError, match="two texts"):
+            metrics.self_bleu(wrong)
 
 
 def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():

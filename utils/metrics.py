@@ -1,4 +1,4 @@
-"""The measures of the book: perplexity, bits per character, BLEU, parameter counts.
+"""The measures of the book: perplexity, bits per character, BLEU, diversity, parameter counts.
 
 Perplexity: Jelinek et al. 1977 (``eq-perplexity``, notebooks/02-1). BLEU: Papineni et al. 2002,
 computed by sacrebleu on detokenized text (Post 2018) with a bootstrap interval (Koehn 2004).
@@ -77,6 +77,37 @@ def bleu(
     middle, half = facts.get("confidence_mean", 0.0), facts.get("confidence_var", 0.0)  # none at 0
     low, high = max(0.0, min(found.score, middle - half)), max(found.score, middle + half)
     return Bleu(found.score, low, high, signature)
+
+
+def distinct_n(texts: Sequence[Sequence], n: int) -> float:
+    """Different n-grams of all `texts` / n-grams of all texts (Li et al. 2016).
+
+    A text is a sequence of tokens. The share falls as texts grow, so compare texts of one length.
+    Raises ValueError for n below 1, or where no text has n tokens.
+    """
+    if n < 1 or n != int(n):
+        raise ValueError(f"n must be a whole number from 1, got {n}")
+    found = [tuple(text[i : i + n]) for text in texts for i in range(len(text) - n + 1)]
+    if not found:
+        raise ValueError(f"no n-grams of {n} tokens in {len(texts)} texts: give longer texts")
+    return len(set(found)) / len(found)
+
+
+def self_bleu(texts: Sequence[Sequence[str]], order: int = 4) -> float:
+    """The mean BLEU, 0 to 100, of each text against all others (Zhu et al. 2018).
+
+    A text is a list of words, which are compared as they stand. High: the texts are alike.
+    Raises ValueError for fewer than two texts, or an empty one.
+    """
+    if len(texts) < 2 or not all(texts):
+        raise ValueError(f"self-BLEU needs two texts that are not empty, got {len(texts)} texts")
+    metric = BLEU(tokenize="none", max_ngram_order=order, effective_order=True)
+    lines = [" ".join(text) for text in texts]
+    scores = [
+        metric.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score
+        for i, line in enumerate(lines)
+    ]
+    return sum(scores) / len(scores)
 
 
 def parameters(model: torch.nn.Module, trainable_only: bool = False) -> int:
