@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils import attention as att
-from utils import decoding
+from utils import decoding, layers
 
 B, T, S, D, H = 3, 5, 7, 12, 3
 
@@ -118,7 +118,7 @@ def test_a_rotation_keeps_lengths_and_turns_pairs_by_their_angle():
 
 
 def test_rms_norm_is_torchs():
-    own, torchs = att.RMSNorm(D).double(), nn.RMSNorm(D, eps=1e-6).double()
+    own, torchs = layers.RMSNorm(D).double(), nn.RMSNorm(D, eps=1e-6).double()
     with torch.no_grad():
         own.weight.copy_(torch.rand(D))
         torchs.weight.copy_(own.weight)
@@ -133,7 +133,7 @@ def test_a_layer_is_torchs_with_copied_weights(activation, padded):
     torchs = nn.TransformerEncoderLayer(
         D, H, 4 * D, dropout=0.0, activation=activation, batch_first=True, norm_first=True
     ).double()
-    own = att.Layer(D, H, activation=activation, bias=True, causal=not padded).double()
+    own = layers.Layer(D, H, activation=activation, bias=True, causal=not padded).double()
     with torch.no_grad():
         for p in torchs.parameters():  # biases and gains too
             p.copy_(torch.randn_like(p) / 2)
@@ -161,7 +161,7 @@ def test_a_layer_is_torchs_with_copied_weights(activation, padded):
 
 def test_squared_relu():
     x = torch.tensor([-2.0, 0.0, 3.0])
-    assert torch.equal(att.ACTIVATIONS["relu2"](x), torch.tensor([0.0, 0.0, 9.0]))
+    assert torch.equal(layers.ACTIVATIONS["relu2"](x), torch.tensor([0.0, 0.0, 9.0]))
 
 
 @pytest.mark.parametrize("normalized", [False, True])
@@ -230,8 +230,8 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="heads do not divide"):
         att.SelfAttention(12, 0)
     with pytest.raises(ValueError, match="activation is 'swish'; choose from gelu, relu, relu2"):
-        att.Layer(12, 3, activation="swish")
+        layers.Layer(12, 3, activation="swish")
     with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
-        att.Layer(12, 3, norm="batch")
+        layers.Layer(12, 3, norm="batch")
     with pytest.raises(ValueError, match="must be even, got 3"):
         att.angles(torch.arange(2), 3)

@@ -152,7 +152,7 @@ def test_it_is_torchs_encoder_with_copied_weights(ids):
         for mine, theirs in renamed.items():
             name = name.replace(mine, theirs)
         weights[name] = value
-    table, places = weights.pop("embedding.weight"), weights.pop("places.weight")
+    table, places = weights.pop("embedding.weight"), weights.pop("places.table.weight")
     assert torch.equal(weights.pop("output.weight"), table)
     torchs.load_state_dict(weights)
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
@@ -346,9 +346,9 @@ def test_the_baseline_of_the_benchmark_is_gpt_with_its_options(ids):
     ours = GPT(V, bench.WIDTH, bench.LAYERS, bench.HEADS, bench.BLOCK, **bench.GPT2).double()
     assert metrics.parameters(theirs) == metrics.parameters(ours)
     renamed = {
-        "wte": "embedding", "wpe": "places", "h.": "layers.", "ln_1": "norm1", "ln_2": "norm2",
-        "c_attn": "attention.qkv", "attn_proj": "attention.project", "c_fc": "expand",
-        "mlp_proj": "contract", "ln_f": "norm",
+        "wte": "embedding", "wpe": "places.table", "h.": "layers.", "ln_1": "norm1",
+        "ln_2": "norm2", "c_attn": "attention.qkv", "attn_proj": "attention.project",
+        "c_fc": "expand", "mlp_proj": "contract", "ln_f": "norm",
     }  # fmt: skip
     weights = {"output.weight": theirs.wte.weight}
     for name, value in theirs.state_dict().items():

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.lm import LSTMLM, NNLM, RNNLM, swap
+from utils.layers import swap
+from utils.lm import LSTMLM, NNLM, RNNLM
 from utils.vocab import BOS
 
 V, B, T = 11, 3, 7

@@ -1,9 +1,10 @@
-"""Attention and what stands around it: masks, positions, norms, the key–value cache, one layer.
+"""Attention: scores, masks, positions, the key–value cache, many heads.
 
-GPT (``utils.lm``, section 6.2) is made of it, and the Transformer of section 7.3. Scaled dot
-products, several heads, sinusoids: Vaswani et al. 2017; rotary positions: Su et al. 2021; RMSNorm:
-Zhang and Sennrich 2019; squared ReLU: So et al. 2021; normalized queries and keys: Henry et al.
-2020; sliding window: Beltagy et al. 2020. Masks are boolean, True where a query may look.
+The recurrent decoders of ``utils.seq2seq`` (section 4.2) use the first part, GPT (6.2) and the
+Transformer (7.3) all of it. Additive scores: Bahdanau et al. 2015; multiplicative: Luong et al.
+2015; scaled dot products, several heads, sinusoids: Vaswani et al. 2017; rotary positions: Su et
+al. 2021; normalized queries and keys: Henry et al. 2020; sliding window: Beltagy et al. 2020. Masks
+are boolean, True where a query may look.
 Letters: B batch, T queries, S keys, D model width, H heads; a head is D/H wide.
 """
 
@@ -15,8 +16,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "relu2": lambda x: x * F.relu(x)}  # relu(x)²
-NORMS = ("layer", "rms")
 SHARPNESS = 2.0  # of normalized queries: scores lie within ±2√d, wide enough for a sharp softmax
 
 
@@ -26,13 +25,17 @@ def attention(q, k, v, mask=None) -> tuple[torch.Tensor, torch.Tensor]:
     q (…, T, d), k and v (…, S, d), mask (…, T, S) → the result (…, T, d) and the weights
     (…, T, S). A query that may look at nothing gets weights and a result of zero.
     """
-    scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])  # (…, T, S)
-    if mask is None:
-        weights = scores.softmax(-1)
-    else:  # the lowest number, not −∞, whose softmax would be NaN where all is masked
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(-1).masked_fill(~mask, 0.0)
+    weights = masked_softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)  # (…, T, S)
     return weights @ v, weights
+
+
+def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    """Scores (…, S) → weights that sum to 1 where `mask` is True, all 0 where it is nowhere."""
+    if mask is None:
+        return scores.softmax(-1)
+    # the lowest number, not −∞, whose softmax would be NaN where all is masked
+    scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
+    return scores.softmax(-1).masked_fill(~mask, 0.0)
 
 
 def attend(q, k, v, mask=None, causal: bool = False, dropout: float = 0.0) -> torch.Tensor:
@@ -87,24 +90,6 @@ def root_mean_square(x: torch.Tensor, eps: float = 1e-6) -> torch.Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
 
 
-class RMSNorm(nn.Module):
-    """`root_mean_square` times a learned gain a number; no mean is taken off, no bias added."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return root_mean_square(x) * self.weight
-
-
-def make_norm(kind: str, width: int, bias: bool = True) -> nn.Module:
-    """A norm by name; raises ValueError for an unknown one."""
-    if kind not in NORMS:
-        raise ValueError(f"norm is {kind!r}; choose from {', '.join(NORMS)}")
-    return RMSNorm(width) if kind == "rms" else nn.LayerNorm(width, bias=bias)
-
-
 class KVCache(tuple):
     """Keys and values of the places read so far, each (B, H, S, D/H): one layer's memory.
 
@@ -118,6 +103,36 @@ class KVCache(tuple):
     def last(self, count: int) -> KVCache:
         """The last `count` places at most."""
         return KVCache(x[:, :, max(0, x.shape[2] - count) :] for x in self)
+
+
+class Multiplicative(nn.Module):
+    """Scores qᵀ W k (Luong et al. 2015, "general") of queries and places of D numbers each."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.key = nn.Linear(width, width, bias=False)
+
+    def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """query (B, T, D) and keys (B, S, D), which are ``self.key(places)`` → (B, T, S)."""
+        return query @ keys.mT
+
+
+class Additive(nn.Module):
+    """Scores vᵀ tanh(W q + U k) (Bahdanau et al. 2015) of queries and places of D numbers each."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width)
+        self.weigh = nn.Linear(width, 1, bias=False)
+
+    def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """query (B, T, D) and keys (B, S, D), which are ``self.key(places)`` → (B, T, S)."""
+        hidden = (self.query(query)[:, :, None] + keys[:, None]).tanh()  # (B, T, S, D)
+        return self.weigh(hidden)[..., 0]
+
+
+SCORES = {"additive": Additive, "multiplicative": Multiplicative}
 
 
 class SelfAttention(nn.Module):
@@ -177,36 +192,32 @@ class SelfAttention(nn.Module):
         return False, seen if mask is None else seen & mask
 
 
-class Layer(nn.Module):
-    """One pre-norm layer: x + attention(norm(x)), then x + feed-forward(norm(x)).
+class CrossAttention(nn.Module):
+    """Multi-head attention from T places of a decoder to the S places of an encoder's memory.
 
-    The hidden layer is 4·D wide. `attention` takes what `SelfAttention` takes. Raises ValueError
-    for an unknown activation or norm.
+    `width` D, divided among `heads` H, as in `SelfAttention`.
     """
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        norm: str = "layer",
-        activation: str = "gelu",
-        bias: bool = False,
-        dropout: float = 0.0,
-        **attention,
-    ):
+    def __init__(self, width: int, heads: int, bias: bool = False, dropout: float = 0.0):
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation is {activation!r}; choose from {', '.join(ACTIVATIONS)}")
-        self.activation = ACTIVATIONS[activation]
-        self.norm1, self.norm2 = make_norm(norm, width, bias), make_norm(norm, width, bias)
-        self.attention = SelfAttention(width, heads, bias=bias, dropout=dropout, **attention)
-        self.expand = nn.Linear(width, 4 * width, bias=bias)
-        self.contract = nn.Linear(4 * width, width, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        if heads < 1 or width % heads:
+            raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(width, width, bias=bias)
+        self.kv = nn.Linear(width, 2 * width, bias=bias)
+        self.project = nn.Linear(width, width, bias=bias)
 
-    def forward(self, x, cache: KVCache | None = None, turn=None, padding=None):
-        """x (B, T, D) → (B, T, D) and the cache, as `SelfAttention`."""
-        found, cache = self.attention(self.norm1(x), cache, turn, padding)
-        x = x + self.dropout(found)
-        hidden = self.activation(self.expand(self.norm2(x)))  # (B, T, 4·D)
-        return x + self.dropout(self.contract(self.dropout(hidden))), cache
+    def known(self, memory: torch.Tensor) -> KVCache:
+        """Keys and values of the memory (B, S, D): they stay the same for every token written."""
+        return KVCache(self.kv(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4))
+
+    def queries(self, x: torch.Tensor) -> torch.Tensor:
+        """x (B, T, D) → (B, H, T, D/H)."""
+        return self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(self, x: torch.Tensor, known: KVCache, seen: torch.Tensor | None = None):
+        """x (B, T, D), `known` of the memory, `seen` (B, S): False for padding → (B, T, D)."""
+        dropout = self.dropout if self.training else 0.0
+        mask = None if seen is None else seen[:, None, None, :]  # (B, 1, 1, S)
+        found = attend(self.queries(x), *known, mask, dropout=dropout)  # (B, H, T, D/H)
+        return self.project(found.transpose(1, 2).flatten(2))

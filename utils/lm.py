@@ -11,7 +11,15 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.attention import Layer, angles, make_norm, sinusoids
+from utils.layers import (
+    Layer,
+    Places,
+    ScaledEmbedding,
+    check_sizes,
+    make_norm,
+    open_forget_gates,
+    swap,
+)
 from utils.vocab import BOS, PAD
 
 
@@ -144,9 +152,6 @@ class LSTMLM(nn.Module):
         return self.output(self.project(self.dropout(x))), tuple(swap(s) for s in inner)
 
 
-POSITIONS = ("learned", "rotary", "sinusoidal")
-
-
 class GPT(nn.Module):
     """p(w_t | w_1 … w_{t−1}) by a stack of causal Transformer layers, pre-norm, tied matrices.
 
@@ -178,11 +183,10 @@ class GPT(nn.Module):
     ):
         super().__init__()
         check_sizes(vocab_size=vocab_size, width=width, layers=layers, heads=heads, block=block)
-        if positions not in POSITIONS:
-            raise ValueError(f"positions is {positions!r}; choose from {', '.join(POSITIONS)}")
-        self.positions, self.block, self.head_width = positions, block, width // heads
+        self.block = block
         self.embedding = nn.Embedding(vocab_size, width)
-        self.places = nn.Embedding(block, width) if positions == "learned" else None
+        self.places = Places(positions, width, width // heads, block)
+        self.scale = width**0.5 if positions == "sinusoidal" else 1.0  # beside sines of size 1
         self.dropout = nn.Dropout(dropout)
         options = {"window": block, "normalized": normalized}
         self.layers = nn.ModuleList(
@@ -201,26 +205,12 @@ class GPT(nn.Module):
         read, *caches = (ids.new_zeros(1), *[None] * len(self.layers)) if state is None else state
         T = ids.shape[1]
         positions = read[:, None] + torch.arange(T, device=ids.device)  # (B or 1, T)
-        x, turn = self._place(self.embedding(ids), positions)  # (B, T, D)
+        x, turn = self.places(self.embedding(ids) * self.scale, positions)  # (B, T, D)
         x, kept = self.dropout(x), []
         for layer, cache in zip(self.layers, caches, strict=True):
             x, cache = layer(x, cache, turn)
             kept.append(cache)
         return self.output(self.norm(x)), ((read + T).expand(len(ids)), *kept)
-
-    def _place(self, x: torch.Tensor, positions: torch.Tensor):
-        """Word vectors (B, T, D) with their positions, and the rotary cos and sin or None."""
-        if self.positions == "sinusoidal":
-            return x * x.shape[2] ** 0.5 + sinusoids(positions, x.shape[2], x.dtype), None
-        if self.positions == "rotary":
-            a = angles(positions, self.head_width, x.dtype)[:, None]  # (B or 1, 1, T, D/2H)
-            return x, (a.cos(), a.sin())
-        if positions.numel() and (end := int(positions.max()) + 1) > self.block:
-            raise ValueError(
-                f"the text is {end} tokens long, and learned positions end at block={self.block}: "
-                f"give a shorter prompt and max_length, or build the GPT with positions='rotary'"
-            )
-        return x + self.places(positions), None
 
 
 def start_small(model: GPT, last: float) -> None:
@@ -231,41 +221,3 @@ def start_small(model: GPT, last: float) -> None:
             nn.init.normal_(p, std=last if into_residual else 0.02)
         elif name.endswith("bias"):
             nn.init.zeros_(p)
-
-
-class ScaledEmbedding(nn.Embedding):
-    """Word vectors times √E, for a matrix that is also the output's (Vaswani et al. 2017, 3.4).
-
-    Rows of length about 1 make logits of a sensible size; √E makes each number of a vector that
-    the network reads about 1 as well, as torch's own embedding does.
-    """
-
-    def reset_parameters(self) -> None:
-        nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
-        self._fill_padding_idx_with_zero()
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """ids of any shape (…) → vectors (…, E)."""
-        return super().forward(ids) * self.embedding_dim**0.5
-
-
-def open_forget_gates(lstm: nn.LSTM) -> None:
-    """Set the forget gates' bias to 1, so that an untrained LSTM remembers (Gers et al. 2000).
-
-    Keras does so by default, torch does not. Gates stand in the order input, forget, cell, output.
-    """
-    for name, bias in lstm.named_parameters():
-        if name.startswith("bias_ih"):
-            nn.init.ones_(bias.data[lstm.hidden_size : 2 * lstm.hidden_size])
-
-
-def swap(state: torch.Tensor) -> torch.Tensor:
-    """(layers, B, D) ↔ (B, layers, D): torch puts layers first, our states the batch."""
-    return state.transpose(0, 1).contiguous()
-
-
-def check_sizes(**sizes: int) -> None:
-    """Raise ValueError naming the size that is not a positive whole number."""
-    for name, size in sizes.items():
-        if int(size) != size or size < 1:
-            raise ValueError(f"{name} must be a positive whole number, got {size}")

@@ -1,0 +1,122 @@
+"""Encoders and decoders: mistakes, shared words, alignments. Their contract: test_contract.py."""
+
+import pytest
+import torch
+from torch import nn
+
+from utils import metrics
+from utils.encoders import CNNEncoder, FixedVector, RNNEncoder, TransformerEncoder
+from utils.layers import GatedConvolution
+from utils.seq2seq import (
+    AttentionDecoder,
+    CNNDecoder,
+    EncoderDecoder,
+    RNNDecoder,
+    TransformerDecoder,
+    share_words,
+)
+from utils.vocab import PAD
+
+V, D = 11, 6
+SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
+IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
+
+
+@pytest.mark.parametrize("score", ["additive", "multiplicative"])
+def test_alignments_are_distributions_over_tokens_and_make_the_answer(score):
+    torch.manual_seed(0)
+    model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score=score)).double().eval()
+    weights = model.decoder.weights(IDS, model.encode(SOURCE))  # (B, T, S)
+    torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3, dtype=torch.float64))
+    assert (weights[SOURCE[:, None].expand(-1, 3, -1) == PAD] == 0).all()
+    # the same through a state that has already been used
+    _, state = model(IDS[:, :2], model.encode(SOURCE))
+    torch.testing.assert_close(model.decoder.weights(IDS[:, 2:], state), weights[:, 2:])
+
+
+def test_additive_and_multiplicative_scores_are_their_formulas():
+    torch.manual_seed(0)
+    query, places = torch.randn(2, 3, D), torch.randn(2, 4, D)
+    additive = AttentionDecoder(V, D, score="additive").score
+    general = AttentionDecoder(V, D, score="multiplicative").score
+    for b, t, s in [(0, 0, 0), (1, 2, 3), (0, 1, 2)]:
+        q, k = query[b, t], places[b, s]
+        hidden = torch.tanh(additive.query.weight @ q + additive.key(k))
+        found = additive(query, additive.key(places))[b, t, s]
+        torch.testing.assert_close(found, additive.weigh.weight[0] @ hidden)
+        found = general(query, general.key(places))[b, t, s]
+        torch.testing.assert_close(found, q @ general.key.weight @ k)
+
+
+def test_shared_words_are_one_matrix():
+    apart = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D))
+    assert metrics.parameters(apart) - V * D == metrics.parameters(share_words(apart))
+    assert apart.encoder.embedding.weight is apart.decoder.read.output.weight
+    fixed = share_words(EncoderDecoder(FixedVector(RNNEncoder(V, D)), RNNDecoder(V, D)))
+    assert fixed.encoder.encoder.embedding is fixed.decoder.embedding
+    with pytest.raises(ValueError, match="one vocabulary"):
+        share_words(EncoderDecoder(RNNEncoder(V + 1, D), RNNDecoder(V, D)))
+
+
+def test_pooling_is_a_mean_or_a_maximum_over_tokens():
+    for pooling, pool in (("mean", lambda x: x.mean(0)), ("max", lambda x: x.amax(0))):
+        torch.manual_seed(0)
+        encoder = CNNEncoder(V, D, pooling=pooling).double().eval()
+        memory = encoder(SOURCE)
+        for i, length in enumerate((4, 3, 2)):
+            torch.testing.assert_close(memory["vector"][i], pool(memory["places"][i, :length]))
+
+
+def test_a_gated_convolution_is_its_formula():
+    torch.manual_seed(0)
+    layer, x, before = (
+        GatedConvolution(D, 3, causal=True),
+        torch.randn(1, 4, D),
+        torch.zeros(1, 2, D),
+    )
+    found = layer(x, before)
+    w, b = layer.convolution.weight, layer.convolution.bias  # (2·D, D, kernel), (2·D)
+    padded = torch.cat([before, x], 1)[0]
+    for t in range(4):
+        both = b + sum(w[:, :, k] @ padded[t + k] for k in range(3))
+        torch.testing.assert_close(found[0, t], both[:D] * both[D:].sigmoid())
+
+
+def test_the_state_does_not_grow_in_a_convolutional_decoder():
+    model = EncoderDecoder(CNNEncoder(V, D), CNNDecoder(V, D, layers=2, kernel=3))
+    state = model.encode(SOURCE)
+    for t in range(3):
+        _, state = model(IDS[:, t : t + 1], state)
+        assert [tuple(b.shape) for b in state["before"]] == [(3, 2, D)] * 2
+
+
+def test_post_norm_ends_in_its_own_norm_and_pre_norm_in_one_more():
+    assert isinstance(TransformerEncoder(V, D, 1, 2, norm_first=False).norm, nn.Identity)
+    memory = TransformerEncoder(V, D, 1, 2)(SOURCE)["places"]
+    torch.testing.assert_close(memory.mean(-1), torch.zeros(3, 4), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: RNNEncoder(V, D, cell="elman"), "choose from rnn, gru, lstm"),
+        (lambda: RNNEncoder(V, 5), "must be even, got 5"),
+        (lambda: RNNEncoder(V, D, layers=0), "layers must be a positive whole number"),
+        (lambda: CNNEncoder(V, D, pooling="median"), "choose from mean, max"),
+        (lambda: CNNEncoder(V, D, kernel=4), "kernel must be odd"),
+        (lambda: RNNDecoder(V, D, context="never"), "choose from start, every, both"),
+        (lambda: AttentionDecoder(V, D, score="cosine"), "choose from additive, multiplicative"),
+        (lambda: TransformerEncoder(V, D, heads=4), "4 heads do not divide a width of 6"),
+        (lambda: TransformerDecoder(V, D, heads=2, positions="circular"), "choose from learned"),
+    ],
+)
+def test_mistakes_are_named(build, words):
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+def test_a_target_beyond_learned_positions_is_refused():
+    decoder = TransformerDecoder(V, D, 1, 2, positions="learned", block=2)
+    model = EncoderDecoder(RNNEncoder(V, D), decoder)
+    with pytest.raises(ValueError, match="3 tokens long"):
+        model(IDS, model.encode(SOURCE))
