@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from utils import metrics
+from utils.lm import GPT
 
 REFERENCES = ["A man in an orange hat is looking at something.", "Two dogs play in the snow .",
               "A woman reads a book.", "Children run over the grass in the park."]  # fmt: skip
@@ -103,3 +104,22 @@ def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():
     model[0].bias.requires_grad_(False)
     assert metrics.parameters(model, trainable_only=True) == 12
     assert metrics.parameters(nn.Dropout()) == 0 and torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("vocab_size, width, layers", [(11, 8, 1), (50, 12, 3)])
+def test_parameters_of_a_gpt_by_formula(vocab_size, width, layers):
+    model = GPT(vocab_size, width, layers, heads=2, block=8)
+    assert metrics.gpt_parameters(vocab_size, width, layers) == metrics.parameters(model)
+
+
+@pytest.mark.parametrize("length", [1, 5, 16])
+def test_flops_of_a_gpt_by_formula_forwards_and_thrice_for_training(length):
+    model, ids = GPT(50, 12, 3, heads=2, block=16), torch.randint(50, (4, length))
+    formula = metrics.gpt_flops(50, 12, 3, batch=4, length=length)
+    assert metrics.counted_flops(lambda: model(ids)) == formula
+    assert metrics.counted_flops(lambda: model(ids)[0].sum().backward()) == 3 * formula
+
+
+def test_flops_of_one_product_are_two_for_each_multiplication():
+    a, b = torch.ones(3, 5), torch.ones(5, 7)
+    assert metrics.counted_flops(lambda: a @ b) == 2 * 3 * 5 * 7

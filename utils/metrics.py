@@ -1,18 +1,21 @@
-"""The measures of the book: perplexity, bits per character, BLEU, diversity, parameter counts.
+"""The measures of the book: perplexity, bits per character, BLEU, diversity, parameters, FLOPs.
 
 Perplexity: Jelinek et al. 1977 (``eq-perplexity``, notebooks/02-1). BLEU: Papineni et al. 2002,
 computed by sacrebleu on detokenized text (Post 2018) with a bootstrap interval (Koehn 2004).
+Parameters and FLOPs by formula: notebooks/02-2, after Kaplan et al. 2020.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from sacrebleu.metrics import BLEU
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def perplexity(nll: float, tokens: int) -> float:
@@ -113,3 +116,33 @@ def self_bleu(texts: Sequence[Sequence[str]], order: int = 4) -> float:
 def parameters(model: torch.nn.Module, trainable_only: bool = False) -> int:
     """The number of parameters; tied ones count once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+def gpt_parameters(vocab_size: int, width: int, layers: int) -> int:
+    """Parameters of ``utils.lm.GPT`` as it is by default (``eq-gpt-parameters``).
+
+    The embedding, which is the output matrix too; the four matrices and two gains of each layer;
+    the last gain.
+    """
+    return vocab_size * width + layers * (12 * width**2 + 2 * width) + width
+
+
+def gpt_flops(vocab_size: int, width: int, layers: int, batch: int, length: int) -> int:
+    """FLOPs of one forward pass over ids (B, T): ``eq-flops-forward`` times B·T.
+
+    A multiplication and an addition count as two; what is not a product of matrices (norms,
+    softmax, rotations) is left out. Attention counts as the full T × T, masked or not. A training
+    step takes three times as many (``eq-training-flops``).
+    """
+    per_token = 2 * (12 * layers * width**2 + vocab_size * width) + 4 * layers * length * width
+    return batch * length * per_token
+
+
+def counted_flops(call: Callable[[], object]) -> int:
+    """FLOPs of the matrix products that torch sees while `call` runs, forwards and backwards.
+
+    Attention runs by its plain formula meanwhile: torch does not count in its fused CPU kernel.
+    """
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
