@@ -1,14 +1,13 @@
-"""Attention: by hand = the kernel = torch's layer, blind rows, masks, rotations, the cache."""
+"""Attention: by hand = the kernel, blind rows, masks, rotations, the cache."""
 
 import math
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from utils import attention as att
-from utils import decoding, layers
+from utils import decoding
 
 B, T, S, D, H = 3, 5, 7, 12, 3
 
@@ -117,53 +116,6 @@ def test_a_rotation_keeps_lengths_and_turns_pairs_by_their_angle():
     assert same(turned, torch.cat([complex_.real, complex_.imag], -1))
 
 
-def test_rms_norm_is_torchs():
-    own, torchs = layers.RMSNorm(D).double(), nn.RMSNorm(D, eps=1e-6).double()
-    with torch.no_grad():
-        own.weight.copy_(torch.rand(D))
-        torchs.weight.copy_(own.weight)
-    x = random(B, T, D) * 3
-    assert same(own(x), torchs(x))
-    assert torch.isfinite(own(torch.zeros(1, D))).all()
-
-
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
-@pytest.mark.parametrize("padded", [False, True])
-def test_a_layer_is_torchs_with_copied_weights(activation, padded):
-    torchs = nn.TransformerEncoderLayer(
-        D, H, 4 * D, dropout=0.0, activation=activation, batch_first=True, norm_first=True
-    ).double()
-    own = layers.Layer(D, H, activation=activation, bias=True, causal=not padded).double()
-    with torch.no_grad():
-        for p in torchs.parameters():  # biases and gains too
-            p.copy_(torch.randn_like(p) / 2)
-    pairs = {
-        "attention.qkv.weight": "self_attn.in_proj_weight",
-        "attention.qkv.bias": "self_attn.in_proj_bias",
-        "attention.project": "self_attn.out_proj", "expand": "linear1", "contract": "linear2",
-    }  # fmt: skip
-    weights = {}
-    for name in own.state_dict():
-        key = name
-        for mine, theirs in pairs.items():
-            key = key.replace(mine, theirs)
-        weights[name] = torchs.state_dict()[key]
-    own.load_state_dict(weights)
-    x = random(B, T, D)
-    if padded:
-        token = torch.arange(T) < torch.tensor([5, 2, 3])[:, None]  # (B, T)
-        mine, theirs = own(x, padding=token)[0], torchs(x, src_key_padding_mask=~token)
-        assert same(mine[token], theirs[token])
-    else:
-        future = ~att.causal_mask(T)
-        assert same(own(x)[0], torchs(x, src_mask=future))
-
-
-def test_squared_relu():
-    x = torch.tensor([-2.0, 0.0, 3.0])
-    assert torch.equal(layers.ACTIVATIONS["relu2"](x), torch.tensor([0.0, 0.0, 9.0]))
-
-
 @pytest.mark.parametrize("normalized", [False, True])
 def test_heads_one_by_one(normalized):
     """Each head is attention on its own slice of queries, keys and values."""
@@ -229,9 +181,5 @@ def test_mistakes_are_named():
         att.SelfAttention(12, 5)
     with pytest.raises(ValueError, match="heads do not divide"):
         att.SelfAttention(12, 0)
-    with pytest.raises(ValueError, match="activation is 'swish'; choose from gelu, relu, relu2"):
-        layers.Layer(12, 3, activation="swish")
-    with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
-        layers.Layer(12, 3, norm="batch")
     with pytest.raises(ValueError, match="must be even, got 3"):
         att.angles(torch.arange(2), 3)
