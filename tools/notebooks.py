@@ -17,6 +17,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 ROOT = Path(__file__).resolve().parents[1]
 STAMP = "executed_code_sha256"
+WIDGET = "application/vnd.jupyter.widget-view+json"  # an output that is dead without a kernel
 
 
 def address() -> str:
@@ -52,6 +53,8 @@ def keep(fresh: Path, kept: Path) -> None:
         notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
         for cell in notebook.cells:  # what differs between two equal runs
             cell.metadata.pop("execution", None)
+            if cell.cell_type == "code":
+                cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
         notebook.metadata = {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},

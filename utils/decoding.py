@@ -73,7 +73,7 @@ def sample(
 
 
 def keep_top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
-    """Logits (…, V) with all but the `k` highest at −∞ (Fan et al. 2018)."""
+    """Logits (…, V) with all but the `k` highest at −∞ (``eq-top-k``; Fan et al. 2018)."""
     if k < 1 or k != int(k):
         raise ValueError(f"top_k must be a whole number from 1, got {k}")
     kept = logits.topk(min(int(k), logits.shape[-1]), -1).indices  # (…, k)
@@ -83,7 +83,8 @@ def keep_top_k(logits: torch.Tensor, k: int) -> torch.Tensor:
 def keep_top_p(logits: torch.Tensor, p: float) -> torch.Tensor:
     """All at −∞ but the fewest most probable tokens that have at least probability `p` together.
 
-    The nucleus of Holtzman et al. 2020: a token is in it where those above it have less than `p`.
+    The nucleus of Holtzman et al. 2020 (``eq-top-p``): a token is in it where those above it have
+    less than `p`.
     """
     if not 0 < p <= 1:
         raise ValueError(f"top_p must be above 0 and at most 1, got {p}")
@@ -95,7 +96,10 @@ def keep_top_p(logits: torch.Tensor, p: float) -> torch.Tensor:
 
 
 def keep_min_p(logits: torch.Tensor, p: float) -> torch.Tensor:
-    """All at −∞ but tokens at least `p` times as probable as the best one (Nguyen et al. 2024)."""
+    """All at −∞ but tokens at least `p` times as probable as the best one.
+
+    ``eq-min-p``; Nguyen et al. 2024.
+    """
     if not 0 <= p <= 1:
         raise ValueError(f"min_p must be from 0 to 1, got {p}")
     best = logits.max(-1, keepdim=True).values  # (…, 1)
@@ -105,7 +109,8 @@ def keep_min_p(logits: torch.Tensor, p: float) -> torch.Tensor:
 def penalize_repetition(logits: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
     """Logits (B, V) of the ids in `seen` (B, n) divided by `penalty`, or times it below zero.
 
-    Keskar et al. 2019, eq. 2 with its repair for negative logits; 1 changes nothing.
+    ``eq-repetition-penalty``; Keskar et al. 2019, with its repair for negative logits; 1 changes
+    nothing.
     """
     if not 0 < penalty < float("inf"):
         raise ValueError(f"repetition must be positive, above 1 to penalize, got {penalty}")

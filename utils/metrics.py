@@ -83,7 +83,7 @@ def bleu(
 
 
 def distinct_n(texts: Sequence[Sequence], n: int) -> float:
-    """Different n-grams of all `texts` / n-grams of all texts (Li et al. 2016).
+    """Different n-grams of all `texts` / n-grams of all texts (``eq-distinct``; Li et al. 2016).
 
     A text is a sequence of tokens. The share falls as texts grow, so compare texts of one length.
     Raises ValueError for n below 1, or where no text has n tokens.
@@ -97,7 +97,7 @@ def distinct_n(texts: Sequence[Sequence], n: int) -> float:
 
 
 def self_bleu(texts: Sequence[Sequence[str]], order: int = 4) -> float:
-    """The mean BLEU, 0 to 100, of each text against all others (Zhu et al. 2018).
+    """The mean BLEU (0 to 100) of each text against the others (``eq-self-bleu``; Zhu et al. 2018).
 
     A text is a list of words, which are compared as they stand. High: the texts are alike.
     Raises ValueError for fewer than two texts, or an empty one.
