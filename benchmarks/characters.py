@@ -15,17 +15,12 @@ make stays as it was there.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from pathlib import Path
 
 import torch
@@ -35,6 +30,7 @@ from torch.nn import functional as F
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import record  # noqa: E402
 from utils import data, optimizers, runtime, training  # noqa: E402
 from utils.lm import GPT  # noqa: E402
 from utils.training import TrainConfig  # noqa: E402
@@ -299,30 +295,16 @@ def ablation(train, valid, vocab_size: int, seeds: int, steps: int) -> list[dict
     return rows
 
 
-def provenance(arguments: list[str], commit, seeds: int, origin: str, begun: float) -> dict:
-    """Where the figures come from; the file that they go to does not belong to that."""
-    arguments = [a for a in arguments if not a.startswith("--out")]
-    return {
-        "command": " ".join(["python benchmarks/characters.py", *arguments]),
-        "commit": commit, "date": date.today().isoformat(),
-        "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-        "load": [round(load, 1) for load in os.getloadavg()],
-        "python": platform.python_version(), "torch": torch.__version__,
-        "seeds": list(range(seeds)), "origin": origin,
-        "seconds": round(time.perf_counter() - begun),
-    }  # fmt: skip
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=STEPS, help="of the baseline")
     parser.add_argument("--ours", type=int, help="steps of the book's recipe: measured if absent")
     parser.add_argument("--ablation", action="store_true")
-    parser.add_argument("--out", type=Path, default=ROOT / "book" / "results" / "characters.json")
+    parser.add_argument("--out", type=Path, default=record.RESULTS / "characters.json")
     chosen = parser.parse_args(arguments)
     begun = time.perf_counter()
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    commit = record.commit_now()
     train, valid, vocab_size, origin = corpus()
     if chosen.ablation:
         name = "ablation"
@@ -334,12 +316,10 @@ def main(arguments: list[str]) -> None:
         given = (train, valid, vocab_size)
         runs = [duel(*given, seed, chosen.steps, ours) for seed in range(chosen.seeds)]
         found = {"summary": summary(runs), "runs": runs}
-    found["provenance"] = provenance(
-        arguments, git.stdout.strip() or None, chosen.seeds, origin, begun
+    found["provenance"] = record.provenance(
+        "characters.py", arguments, commit, chosen.seeds, origin, begun
     )
-    stored = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(stored | {name: found}, indent=1) + "\n")
+    record.write(chosen.out, {name: found}, keep=True)
 
 
 if __name__ == "__main__":

@@ -159,7 +159,8 @@ class GPT(nn.Module):
     the present one included. `positions` is learned, rotary or sinusoidal; `norm` layer or rms;
     `activation` gelu, relu or relu2 (its square); `normalized` fixes the length of queries and
     keys; `zeros` starts each layer as the identity. The defaults train fast; GPT-2 is "learned",
-    "layer", "gelu", False, False, with biases.
+    "layer", "gelu", False, False, with biases. With `pairs`, the pair of a token and the one before
+    it has a vector too, in a table of so many rows (pairs share one where these are fewer than V²).
 
     A text may be longer than `block`: each layer's window slides, in one call as token by token.
     Learned positions end with the block: there a longer text raises ValueError. Padding belongs at
@@ -180,6 +181,7 @@ class GPT(nn.Module):
         zeros: bool = True,
         bias: bool = False,
         dropout: float = 0.0,
+        pairs: int = 0,
     ):
         super().__init__()
         check_sizes(vocab_size=vocab_size, width=width, layers=layers, heads=heads, block=block)
@@ -195,22 +197,35 @@ class GPT(nn.Module):
         self.norm = make_norm(norm, width, bias)
         self.output = nn.Linear(width, vocab_size, bias=False)
         self.output.weight = self.embedding.weight
+        self.pairs = nn.Embedding(pairs, width) if pairs else None
         start_small(self, 0.0 if zeros else 0.02 / (2 * layers) ** 0.5)
 
     def forward(self, ids: torch.Tensor, state: tuple | None = None):
-        """ids (B, T) → logits (B, T, V) and the state: tokens read (B,), a KVCache for each layer.
+        """ids (B, T) → logits (B, T, V) and the state.
 
+        That is: tokens read (B,), a KVCache for each layer, with pairs the last token (B, 1).
         Raises ValueError where learned positions would run beyond the block.
         """
-        read, *caches = (ids.new_zeros(1), *[None] * len(self.layers)) if state is None else state
-        T = ids.shape[1]
-        positions = read[:, None] + torch.arange(T, device=ids.device)  # (B or 1, T)
-        x, turn = self.places(self.embedding(ids) * self.scale, positions)  # (B, T, D)
+        state = (ids.new_zeros(1), *[None] * len(self.layers)) if state is None else state
+        (read, *caches), last = state[: 1 + len(self.layers)], state[1 + len(self.layers) :]
+        positions = read[:, None] + torch.arange(ids.shape[1], device=ids.device)  # (B or 1, T)
+        x = self.embedding(ids) * self.scale  # (B, T, D)
+        if self.pairs is not None:
+            words = torch.cat([last[0] if last else torch.full_like(ids[:, :1], PAD), ids], 1)
+            x = x + self.pairs(self._rows(words))
+            last = (words[:, -1:],)
+        x, turn = self.places(x, positions)
         x, kept = self.dropout(x), []
         for layer, cache in zip(self.layers, caches, strict=True):
             x, cache = layer(x, cache, turn)
             kept.append(cache)
-        return self.output(self.norm(x)), ((read + T).expand(len(ids)), *kept)
+        read = (read + ids.shape[1]).expand(len(ids))
+        return self.output(self.norm(x)), (read, *kept, *last)
+
+    def _rows(self, words: torch.Tensor) -> torch.Tensor:
+        """words (B, 1 + T) → the row of each neighbouring pair, (B, T)."""
+        V = self.embedding.num_embeddings
+        return (words[:, :-1] * V + words[:, 1:]) % self.pairs.num_embeddings
 
 
 def start_small(model: GPT, last: float) -> None:
