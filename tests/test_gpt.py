@@ -301,10 +301,21 @@ def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
 def test_orthogonal_moves_all_singular_values_near_one(shape):
     torch.manual_seed(0)
     x = torch.randn(shape, dtype=torch.float64)
-    found = optimizers.orthogonal(x, iterations=10)
-    values = torch.linalg.svdvals(found)
-    assert found.shape == x.shape and values.min() > 0.65 and values.max() < 1.25
+    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+    s = torch.logspace(-1.9, 0, s.shape[-1], dtype=torch.float64).expand_as(s)
+    found = optimizers.orthogonal(u @ s.diag_embed() @ vh)
+    sizes = u.mT @ found @ vh.mT  # in the directions of x, (…, n, n)
+    on_the_diagonal = sizes.diagonal(0, -2, -1).diag_embed()
+    assert found.shape == x.shape and same(sizes, on_the_diagonal, 1e-9)
+    assert 0.72 < sizes.diagonal(0, -2, -1).min() and sizes.diagonal(0, -2, -1).max() < 1.28
     assert optimizers.orthogonal(torch.zeros(2, 3)).abs().max() == 0, "no NaN without a gradient"
+
+
+def test_the_polynomials_of_muon_keep_their_promise():
+    sigma = torch.logspace(-2, 0, 10_000, dtype=torch.float64)
+    for a, b, c in optimizers.POLYNOMIALS:
+        sigma = a * sigma + b * sigma**3 + c * sigma**5
+    assert 0.72 < sigma.min() < 0.74 and 1.26 < sigma.max() < 1.27
 
 
 class Stopping(list):
@@ -369,7 +380,7 @@ def test_the_benchmark_times_each_recipe_alone(monkeypatch):
     monkeypatch.setattr(bench, "BATCH", 2)
     monkeypatch.setattr(bench, "BLOCK", 8)
     text = torch.randint(V, (2000,), generator=torch.Generator().manual_seed(0))
-    run = bench.duel(text, text[:300], V, 0, steps=10, ours=40)
+    run = bench.duel(text, text[:300], V, 0, steps=10, own=40)
     curves = {name: bench.Curve(**curve) for name, curve in run.items()}
     assert {name: c.steps[-1] for name, c in curves.items()} == {
         "baseline": 10, "book": 40, "quarter": 10,

@@ -229,10 +229,14 @@ class GPT(nn.Module):
 
 
 def start_small(model: GPT, last: float) -> None:
-    """GPT-2's start: weights with deviation 0.02, a layer's last matrices with `last`, no bias."""
+    """GPT-2's start: weights with deviation 0.02, a layer's last matrices with `last`, no bias.
+
+    The vectors of pairs start larger, 0.1: most of them are seen rarely.
+    """
     for name, p in model.named_parameters():
         if p.dim() == 2:
             into_residual = name.endswith(("project.weight", "contract.weight"))
-            nn.init.normal_(p, std=last if into_residual else 0.02)
+            rare = name == "pairs.weight"
+            nn.init.normal_(p, std=last if into_residual else 0.1 if rare else 0.02)
         elif name.endswith("bias"):
             nn.init.zeros_(p)
