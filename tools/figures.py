@@ -97,7 +97,7 @@ MODELS = [
     ),
     (
         "attention", "all source vectors",
-        None, ("LSTM + attention", "4.2, 6.1", False),
+        None, ("RNN + attention", "4.2, 6.1", True),
     ),
     (
         "self-attention", "all vectors",

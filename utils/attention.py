@@ -106,7 +106,10 @@ class KVCache(tuple):
 
 
 class Multiplicative(nn.Module):
-    """Scores qᵀ W k (Luong et al. 2015, "general") of queries and places of D numbers each."""
+    """Scores qᵀ W k of queries and places of D numbers each (``eq-score-multiplicative``).
+
+    Luong et al. 2015, "general".
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -118,7 +121,10 @@ class Multiplicative(nn.Module):
 
 
 class Additive(nn.Module):
-    """Scores vᵀ tanh(W q + U k) (Bahdanau et al. 2015) of queries and places of D numbers each."""
+    """Scores ωᵀ tanh(W q + U k + b) of queries and places of D numbers (``eq-score-additive``).
+
+    Bahdanau et al. 2015.
+    """
 
     def __init__(self, width: int):
         super().__init__()

@@ -54,8 +54,8 @@ class EncoderDecoder(nn.Module):
 class RNNDecoder(nn.Module):
     """A recurrent decoder that knows the source's vector c alone, by its `context`.
 
-    "start": the first state is made of c (Sutskever et al. 2014); "every": c
-    stands beside the word in every step; "both" (Cho et al. 2014).
+    "start": the first state is made of c (Sutskever et al. 2014, ``eq-repair-start``); "every": c
+    stands beside the word in every step (``eq-repair-every``); "both" (Cho et al. 2014).
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class RNNDecoder(nn.Module):
 class AttentionDecoder(nn.Module):
     """A recurrent layer asks, attention answers from the source's places, more layers go on.
 
+    Its step is ``eq-attention-step``, what it looks at ``eq-attention-weights``.
     The state of the layer below is the query, so that all steps of a known target are computed at
     once; as in Luong et al. 2015, but with `layers` above instead of an attentional vector that is
     fed back. `score` is additive (Bahdanau et al. 2015) or multiplicative (Luong et al. 2015).
