@@ -1,10 +1,12 @@
 """The scaling law: its fit finds a law that is there, its optimum is one, a run is what it says."""
 
+import json
 import math
 
 import numpy as np
 import pytest
 
+from benchmarks import scaling as benchmark
 from utils import metrics, scaling
 from utils.data import Corpus
 from utils.scaling import Law
@@ -60,3 +62,28 @@ def test_a_run_says_what_was_trained_and_does_so_again():
 
 def test_wider_models_learn_at_lower_rates():
     assert scaling.rate_for(192) == pytest.approx(scaling.rate_for(48) / 2)
+
+
+def test_the_benchmark_writes_its_runs_whole_and_says_where_they_came_from(tmp_path, monkeypatch):
+    text = "to be or not to be, that is the question. " * 40
+    corpus = Corpus("toy", "stand-in", text, text[:300], text[:300])
+    monkeypatch.setattr(benchmark.data, "load_text", lambda: corpus)
+    monkeypatch.setattr(benchmark, "TRIAL", 2)
+    out = tmp_path / "new" / "scaling.json"
+    benchmark.main(["--widths", "8", "--steps", "2", "3", "--seeds", "2", f"--out={out}"])
+    found = json.loads(out.read_text())
+    assert [(r["tokens"], r["seed"]) for r in found["runs"]] == [
+        (steps * scaling.BATCH * scaling.BLOCK, seed) for steps in (2, 3) for seed in (0, 1)
+    ]
+    assert found["provenance"]["origin"] == "stand-in" and found["provenance"]["seeds"] == [0, 1]
+    assert str(out) not in out.read_text() and list(out.parent.iterdir()) == [out]
+
+
+def test_the_stored_runs_are_real_and_span_two_orders_of_magnitude():
+    found = json.loads((benchmark.ROOT / "book" / "results" / "scaling.json").read_text())
+    sizes = sorted({run["parameters"] for run in found["runs"]})
+    assert found["provenance"]["origin"] == "real" and found["provenance"]["commit"]
+    assert len(sizes) > 6 and sizes[-2] > 100 * sizes[0], "without the largest, which is left out"
+    assert len({run["tokens"] for run in found["runs"]}) >= 4
+    per_size = [scaling.Run(**run).loss for run in found["runs"]]
+    assert all(0.5 < loss < math.log(found["settings"]["vocabulary"]) for loss in per_size)

@@ -62,7 +62,7 @@ def fit_law(N: Sequence[float], D: Sequence[float], loss: Sequence[float]) -> La
         return np.log(_law(p).loss(N, D)) - np.log(loss)
 
     floor = np.log(loss.min())
-    starts = itertools.product((floor - 1, floor - 0.2), (1, 4), (0.3, 0.7), (1, 4), (0.3, 0.7))
+    starts = itertools.product((floor - 0.4,), (1, 4), (0.4,), (1, 4), (0.4,))
     bounds = np.transpose([(-5, floor), (-5, 20), (0.02, 2), (-5, 20), (0.02, 2)])
     found = [
         least_squares(residuals, start, bounds=bounds, loss="huber", f_scale=DELTA)
