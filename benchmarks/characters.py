@@ -322,7 +322,7 @@ def main(arguments: list[str]) -> None:
         runs = [duel(*given, seed, chosen.steps, own) for seed in range(chosen.seeds)]
         found = {"summary": summary(runs), "runs": runs}
     found["provenance"] = record.provenance(
-        "characters.py", arguments, commit, chosen.seeds, origin, begun
+        "characters.py", arguments, commit, list(range(chosen.seeds)), origin, begun
     )
     record.write(chosen.out, {name: found}, keep=True)
 

@@ -1,56 +1,81 @@
-"""The ladder of section 5.1 with several seeds: ``python benchmarks/ladder.py --help``.
+"""The ladder of section 5.1 with several seeds, and GPT on it: ``python benchmarks/ladder.py``.
 
-Trains the window model, the simple recurrent network and the LSTM on characters and on words of one
-text, mixes each with the best Kneser–Ney n-gram, and writes book/results/ladder.json: mean and
-standard deviation over seeds of validation loss, seconds and speed, and where each run came from.
-The test text is not touched: the notebook does that, once.
+Trains the window model, the simple recurrent network, the LSTM and GPT on characters and on words
+of one text, each for so many seconds of one processor, and mixes each with the best Kneser–Ney
+n-gram. book/results/ladder.json gets loss by time, when a network passes the n-gram, the loss at
+the end, alone and mixed, for each seed, and where each run came from. `--units` and `--seeds`
+pick parts, which are kept beside those that are there. The test text is not touched: the
+notebook does that, once.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import platform
-import statistics
-import subprocess
 import sys
 import time
-from datetime import date
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from utils import metrics, runtime, training  # noqa: E402
+from benchmarks import record  # noqa: E402
+from utils import metrics, optimizers, runtime, training  # noqa: E402
 from utils.data import TextBatches, load_text, text_eval_batches  # noqa: E402
-from utils.lm import LSTMLM, NNLM, RNNLM  # noqa: E402
+from utils.lm import GPT, LSTMLM, NNLM, RNNLM  # noqa: E402
 from utils.ngram import NGramCounts, NGramLM  # noqa: E402
 from utils.vocab import CharTokenizer, WordTokenizer  # noqa: E402
 
-OUT = ROOT / "book" / "results" / "ladder.json"
-UNITS = {  # unit → tokenizer, its options, order of the n-gram, block of the networks
-    "characters": (CharTokenizer, {}, 6, 64),
-    "words": (WordTokenizer, {"min_count": 5}, 5, 32),
+UNITS = {  # unit → tokenizer, its options, order of the n-gram
+    "characters": (CharTokenizer, {}, 6),
+    "words": (WordTokenizer, {"min_count": 5}, 5),
 }
-MODELS = {  # unit → name → (model from V, learning rate)
+LOOKS = 20  # at a part of the validation text in a run
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A model by the size of its vocabulary, how it is trained, and for how many seconds."""
+
+    build: Callable[[int], nn.Module]
+    rate: float
+    seconds: float = 100.0
+    batch: int = 16
+    block: int = 64
+    decay: float = 0.01
+    optimizer: Callable = optimizers.adamw
+
+
+RUNGS = {
     "characters": {
-        "window": (lambda V: NNLM(V, 8, 16, 160, direct=False), 5e-3),
-        "RNN": (lambda V: RNNLM(V, 192, embedding=32), 8e-3),
-        "LSTM": (lambda V: LSTMLM(V, 128, layers=1, tied=False, embedding=32), 1.5e-2),
-        "LSTM, wide": (lambda V: LSTMLM(V, 512, layers=1, tied=False, embedding=64), 6e-3),
+        "window": Rung(lambda V: NNLM(V, 8, 16, 160, direct=False), 5e-3),
+        "RNN": Rung(lambda V: RNNLM(V, 192, embedding=32), 8e-3),
+        "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, tied=False, embedding=32), 1.5e-2),
+        "LSTM, wide": Rung(lambda V: LSTMLM(V, 512, layers=1, tied=False, embedding=64), 6e-3),
+        "GPT": Rung(
+            lambda V: GPT(V, 128, 4, 4, 64, pairs=V * V), 1e-2, batch=12, decay=0.0,
+            optimizer=optimizers.muon,
+        ),
+        "GPT, five minutes": Rung(
+            lambda V: GPT(V, 128, 4, 4, 128, pairs=V * V), 1e-2, 300.0, batch=8, block=128,
+            decay=0.0, optimizer=optimizers.muon,
+        ),
     },
     "words": {
-        "window": (lambda V: NNLM(V, 4, 64, 128, direct=False, dropout=0.2), 6e-3),
-        "RNN": (lambda V: RNNLM(V, 128, embedding=64, dropout=0.2), 5e-3),
-        "LSTM": (lambda V: LSTMLM(V, 128, layers=1, dropout=0.2), 1.2e-2),
+        "window": Rung(lambda V: NNLM(V, 4, 64, 128, direct=False, dropout=0.2), 6e-3, block=32),
+        "RNN": Rung(lambda V: RNNLM(V, 128, embedding=64, dropout=0.2), 5e-3, block=32),
+        "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, dropout=0.2), 1.2e-2, block=32),
+        "GPT": Rung(
+            lambda V: GPT(V, 128, 2, 4, 64, dropout=0.2), 5e-3, batch=8, optimizer=optimizers.muon
+        ),
     },
-}
+}  # fmt: skip
 
 
 @torch.inference_mode()
@@ -75,95 +100,76 @@ def best_mixture(network: torch.Tensor, counts: torch.Tensor) -> tuple[float, fl
     return weight, loss(weight)
 
 
-def one_run(make, rate: float, ids: dict, counted: torch.Tensor, block: int, seed: int, args):
-    """Train one model from one seed: its figures, and its number of parameters."""
+def steps_within(rung: Rung, V: int, ids: torch.Tensor) -> int:
+    """How many steps take `rung.seconds` of processor time, by three trials of ten."""
+    stream, config = TextBatches(ids, rung.batch, rung.block), training.TrainConfig(10, rung.rate)
+    times = []
+    for _ in range(3):
+        model, begun = rung.build(V), time.process_time()
+        training.fit(model, stream, config, progress=False, optimizer=rung.optimizer)
+        times.append(time.process_time() - begun)
+    return max(LOOKS, int(rung.seconds / (sorted(times)[1] / config.steps)))
+
+
+def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> dict:
+    """Train one model from one seed: its figures."""
+    steps = steps_within(rung, V, ids["train"])
     runtime.seed_everything(seed)
-    model = make().to(runtime.device(args.device))
+    model = rung.build(V)
     config = training.TrainConfig(
-        args.steps, rate, weight_decay=0.01, evaluate_every=max(1, args.steps // 20)
+        steps, rung.rate, weight_decay=rung.decay, evaluate_every=-(-steps // LOOKS)
     )
-    stream = TextBatches(ids["train"], args.batch, block, seed)
-    some = text_eval_batches(ids["valid"][:20_000], batch_size=20, block=100)
-    history = training.fit(model, stream, config, some, progress=False)
+    stream = TextBatches(ids["train"], rung.batch, rung.block, seed)
+    some = text_eval_batches(ids["valid"][:20_000], batch_size=20, block=rung.block)
+    history = training.fit(model, stream, config, some, progress=False, optimizer=rung.optimizer)
     own = log_p(model, ids["valid"])
     weight, mixed = best_mixture(own, counted)
-    figures = {
-        "loss": -float(own.mean()), "mixed": mixed, "weight": weight, "seconds": history.seconds,
-        "tokens_per_second": history.tokens_per_second,
-        "crosses_after": crossing(history, -float(counted.mean())),
+    line = -float(counted[: len(ids["valid"][:20_000]) - 1].mean())
+    curve = [(history.seconds * step / steps, loss) for step, loss in history.valid]
+    passed = [seconds for seconds, loss in curve if loss < line]
+    return {
+        "seed": seed, "loss": -float(own.mean()), "mixed": mixed, "weight": weight,
+        "parameters": metrics.parameters(model), "steps": steps, "seconds": history.seconds,
+        "tokens_per_second": history.tokens_per_second, "curve": curve,
+        "passes_after": passed[0] if passed else None, "line": line,
     }  # fmt: skip
-    return figures, metrics.parameters(model)
 
 
-def crossing(history: training.History, line: float) -> float | None:
-    """Training seconds at which the loss first lay below `line`, or None."""
-    steps = len(history.losses)
-    below = [step for step, loss in history.valid if loss < line]
-    return history.seconds * below[0] / steps if below else None
-
-
-def spread(values: list) -> dict:
-    """Mean and standard deviation of one figure over the seeds, and the figures themselves."""
-    found = [value for value in values if value is not None]
-    if not found:
-        return {"mean": None, "sd": None, "values": values}
-    deviation = statistics.stdev(found) if len(found) > 1 else None
-    return {"mean": statistics.fmean(found), "sd": deviation, "values": values}
-
-
-def measure(unit: str, corpus, args) -> dict:
-    """All models of one unit (characters or words): {model: figures}."""
-    kind, options, order, block = UNITS[unit]
+def measure(unit: str, corpus, seed: int) -> dict:
+    """All models of one unit (characters or words) from one seed: {model: figures}."""
+    kind, options, order = UNITS[unit]
     tokenizer = kind.train(corpus.train, **options)
     V = len(tokenizer)
     ids = {s: torch.tensor(tokenizer.encode(getattr(corpus, s))) for s in ("train", "valid")}
-    started = time.perf_counter()
+    begun = time.process_time()
     ngram = NGramLM.kneser_ney(NGramCounts(ids["train"], order, V), modified=True)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - begun
     counted = ngram.score(ids["valid"])[1:]
     found = {f"{order}-gram": {"loss": -float(counted.mean()), "seconds": seconds}}
-    for name, (make, rate) in MODELS[unit].items():
-        rows = []
-        for seed in range(args.seeds):
-            figures, size = one_run(partial(make, V), rate, ids, counted, block, seed, args)
-            rows.append(figures)
-            print(f"{unit}, {name}, seed {seed}: {figures['loss']:.3f}", flush=True)
-        found[name] = {key: spread([row[key] for row in rows]) for key in rows[0]}
-        found[name]["parameters"] = size
+    for name, rung in RUNGS[unit].items():
+        found[name] = row = climb(rung, V, ids, counted, seed)
+        alone, mixed = row["loss"], row["mixed"]
+        print(f"{unit}, {name}, seed {seed}: {alone:.3f}, mixed {mixed:.3f} nats", flush=True)
     return found
 
 
-def provenance(corpus, args) -> dict:
-    """Command, commit, machine, versions, date: where the figures come from."""
-    git = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
-    return {
-        "command": "python benchmarks/ladder.py " + " ".join(sys.argv[1:]),
-        "commit": commit or None, "date": date.today().isoformat(),
-        "machine": platform.machine(), "processors": os.cpu_count(),
-        "device": str(runtime.device(args.device)), "threads": torch.get_num_threads(),
-        "python": platform.python_version(), "torch": torch.__version__,
-        "corpus": corpus.name, "origin": corpus.origin, "seeds": list(range(args.seeds)),
-        "steps": args.steps, "batch": args.batch,
-    }  # fmt: skip
-
-
-def main() -> None:
+def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--steps", type=int, default=10_000, help="optimizer steps of each run")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each model")
-    parser.add_argument("--batch", type=int, default=16, help="windows in a batch")
-    parser.add_argument("--device", default=None, help="cuda, mps or cpu; the best one otherwise")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--units", nargs="+", choices=list(UNITS), default=list(UNITS))
-    parser.add_argument("--out", type=Path, default=OUT, help="the file to write")
-    args = parser.parse_args()
-    corpus, started = load_text(), time.perf_counter()
-    figures = {unit: measure(unit, corpus, args) for unit in args.units}
-    content = provenance(corpus, args) | {"seconds": time.perf_counter() - started, **figures}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"wrote {args.out.name}")
+    parser.add_argument("--out", type=Path, default=record.RESULTS / "ladder.json")
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    corpus = load_text()
+    for unit in chosen.units:
+        for seed in chosen.seeds:
+            begun, commit = time.perf_counter(), record.commit_now()
+            part = measure(unit, corpus, seed)
+            part["provenance"] = record.provenance(
+                "ladder.py", arguments, commit, [seed], corpus.origin, begun
+            )
+            record.write(chosen.out, {f"{unit}, seed {seed}": part}, keep=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

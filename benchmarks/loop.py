@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
         low, median, high = statistics.quantiles(each, n=4)
         found[name] = {"median": median, "quartiles": [low, high], "rounds": len(each)}
         print(f"{name}: fit takes {median:.3f} [{low:.3f}, {high:.3f}] of the bare loop's time")
-    origins = record.provenance("loop.py", arguments, record.commit_now(), 1, origin, begun)
+    origins = record.provenance("loop.py", arguments, record.commit_now(), [0], origin, begun)
     record.write(chosen.out, {"ratios": found, "provenance": origins})
 
 

@@ -17,7 +17,12 @@ RESULTS = ROOT / "book" / "results"
 
 
 def provenance(
-    script: str, arguments: list[str], commit: str | None, seeds: int, origin: str, begun: float
+    script: str,
+    arguments: list[str],
+    commit: str | None,
+    seeds: list[int],
+    origin: str,
+    begun: float,
 ) -> dict:
     """Command, `commit_now`, machine, versions, seeds, the data's origin, seconds since `begun`.
 
@@ -30,7 +35,7 @@ def provenance(
         "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
         "load": [round(load, 1) for load in os.getloadavg()],
         "python": platform.python_version(), "torch": torch.__version__,
-        "seeds": list(range(seeds)), "origin": origin,
+        "seeds": seeds, "origin": origin,
         "seconds": round(time.perf_counter() - begun),
     }  # fmt: skip
 
