@@ -101,7 +101,7 @@ MODELS = [
     ),
     (
         "self-attention", "all vectors",
-        ("decoder-only (GPT)", "6.2, 7.3", True), ("Transformer", "7.3", False),
+        ("decoder-only (GPT)", "6.2, 7.3", True), ("Transformer", "7.3", True),
     ),
 ]  # fmt: skip
 ROW, TOP, COLUMNS = 74, 104, ((160, BLUE), (398, GREEN))

@@ -20,7 +20,7 @@ SHARPNESS = 2.0  # of normalized queries: scores lie within ±2√d, wide enough
 
 
 def attention(q, k, v, mask=None) -> tuple[torch.Tensor, torch.Tensor]:
-    """softmax(q kᵀ / √d) v, written out (Vaswani et al. 2017, eq. 1).
+    """softmax(q kᵀ / √d) v, written out (``eq-scaled-attention``; Vaswani et al. 2017, eq. 1).
 
     q (…, T, d), k and v (…, S, d), mask (…, T, S) → the result (…, T, d) and the weights
     (…, T, S). A query that may look at nothing gets weights and a result of zero.
@@ -70,16 +70,16 @@ def angles(positions: torch.Tensor, width: int, dtype=torch.float32) -> torch.Te
 
 
 def sinusoids(positions: torch.Tensor, width: int, dtype=torch.float32) -> torch.Tensor:
-    """positions (…) → (…, width): sine and cosine of each angle in turn."""
+    """positions (…) → (…, width): sine and cosine of each angle in turn (``eq-sinusoids``)."""
     a = angles(positions, width, dtype)
     return torch.stack([a.sin(), a.cos()], -1).flatten(-2)
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Turn number i and number i + d/2 of x (…, d), as a pair, by angle i.
+    """Turn number i and number i + d/2 of x (…, d), as a pair, by angle i (``eq-rotary``).
 
     cos and sin of the angles: (…, d/2). The product of two turned vectors depends on the
-    difference of their positions alone.
+    difference of their positions alone (``eq-rotary-score``).
     """
     cos, sin = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)  # (…, d)
     return x * cos + x.roll(x.shape[-1] // 2, -1) * sin
@@ -142,7 +142,7 @@ SCORES = {"additive": Additive, "multiplicative": Multiplicative}
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention (Vaswani et al. 2017, 3.2.2).
+    """Multi-head self-attention (``eq-multi-head``; Vaswani et al. 2017, 3.2.2).
 
     `width` D, divided among `heads` H. `causal`: a place does not see later ones, and with
     `window` only the last `window` places. `normalized`: keys have mean square 1 and queries

@@ -68,7 +68,7 @@ class Places(nn.Module):
 
 
 class RMSNorm(nn.Module):
-    """`root_mean_square` times a learned gain a number; no mean is taken off, no bias added."""
+    """`root_mean_square` times a learned gain a number, no mean taken off (``eq-rms-norm``)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -88,10 +88,10 @@ def make_norm(kind: str, width: int, bias: bool = True) -> nn.Module:
 class Layer(nn.Module):
     """One layer of a Transformer: self-attention, with `cross` attention to a memory, feed-forward.
 
-    Each part f stands in a residual: x + f(norm(x)) with `norm_first` (pre-norm), else
-    norm(x + f(x)) (post-norm, as in Vaswani et al. 2017). The feed-forward net is `hidden` wide,
-    4·D where not given. `attention` takes what `SelfAttention` takes. Raises ValueError for an
-    unknown activation or norm.
+    Each part f stands in a residual: x + f(norm(x)) with `norm_first` (``eq-pre-norm``), else
+    norm(x + f(x)) (``eq-post-norm``, as in Vaswani et al. 2017). The feed-forward net is `hidden`
+    wide, 4·D where not given. `attention` takes what `SelfAttention` takes. Raises ValueError for
+    an unknown activation or norm.
     """
 
     def __init__(
