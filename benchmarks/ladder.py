@@ -45,7 +45,7 @@ class Rung:
 
     build: Callable[[int], nn.Module]
     rate: float
-    seconds: float = 100.0
+    seconds: float = 60.0
     batch: int = 16
     block: int = 64
     decay: float = 0.01
