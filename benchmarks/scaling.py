@@ -11,22 +11,17 @@ where `--out=FILE` says, when all runs are done.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 
 import scipy
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import record  # noqa: E402
 from utils import data, scaling  # noqa: E402
 
 WIDTHS = (8, 12, 20, 32, 48, 72, 104, 152)
@@ -56,36 +51,15 @@ def rates(runs: scaling.CharacterRuns, widths, steps: int) -> list[dict]:
     return found
 
 
-def provenance(arguments: list[str], commit, seeds: int, origin: str, begun: float) -> dict:
-    """Where the figures come from; the file that they go to does not belong to that."""
-    arguments = [a for a in arguments if not a.startswith("--out")]
-    return {
-        "command": " ".join(["python benchmarks/scaling.py", *arguments]),
-        "commit": commit, "date": date.today().isoformat(),
-        "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-        "python": platform.python_version(), "torch": torch.__version__,
-        "scipy": scipy.__version__, "seeds": list(range(seeds)), "origin": origin,
-        "seconds": round(time.perf_counter() - begun),
-    }  # fmt: skip
-
-
-def write(path: Path, found: dict) -> None:
-    """The whole file or none of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    os.replace(part, path)
-
-
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
-    parser.add_argument("--out", type=Path, default=ROOT / "book" / "results" / "scaling.json")
+    parser.add_argument("--out", type=Path, default=record.RESULTS / "scaling.json")
     chosen = parser.parse_args(arguments)
     begun = time.perf_counter()
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    commit = record.commit_now()
     corpus = data.load_text()
     runs = scaling.CharacterRuns(corpus)
     settings = {
@@ -94,8 +68,12 @@ def main(arguments: list[str]) -> None:
     }  # fmt: skip
     tried = {"steps": TRIAL, "scales": SCALES, "rows": rates(runs, chosen.widths, TRIAL)}
     found = grid(runs, chosen.widths, chosen.steps, chosen.seeds)
-    source = provenance(arguments, git.stdout.strip() or None, chosen.seeds, corpus.origin, begun)
-    write(chosen.out, {"settings": settings, "rates": tried, "runs": found, "provenance": source})
+    source = record.provenance(
+        "scaling.py", arguments, commit, list(range(chosen.seeds)), corpus.origin, begun
+    )
+    source["scipy"] = scipy.__version__
+    content = {"settings": settings, "rates": tried, "runs": found, "provenance": source}
+    record.write(chosen.out, content)
 
 
 if __name__ == "__main__":
