@@ -89,11 +89,11 @@ POLYNOMIALS = (  # a σ + b σ³ + c σ⁵, each the best on what the one before
 
 
 def orthogonal(x: torch.Tensor) -> torch.Tensor:
-    """Each matrix of x (…, rows, columns) with its singular values σ moved near 1 (``eq-generation-muon``).
+    """Each matrix of x (…, rows, columns) with its singular values σ moved near 1.
 
-    U Σ Vᵀ → about U Vᵀ by Newton and Schulz's iteration: x is divided by its norm, then odd
-    polynomials act on Σ alone. These three, the best in the sense of Amsel et al. 2025, take all of
-    [0.01, 1] to between 0.73 and 1.27.
+    U Σ Vᵀ → about U Vᵀ by Newton and Schulz's iteration (``eq-generation-muon``): x is divided by
+    its norm, then odd polynomials act on Σ alone. These three, the best in the sense of Amsel et
+    al. 2025, take all of [0.01, 1] to between 0.73 and 1.27.
     """
     tall = x.shape[-2] > x.shape[-1]
     x = x.mT if tall else x
