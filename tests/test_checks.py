@@ -91,3 +91,12 @@ def test_tolerances_name_results(shown):
     with pytest.raises(ValueError, match="no results given"):
         checks.results(("tiny", "real"))
     assert not shown
+
+
+def test_what_benchmarks_stored_is_read_and_a_missing_name_gets_those_there_are(capsys):
+    part = checks.stored("characters")["duel"]
+    checks.provenance(part)
+    shown = capsys.readouterr().out
+    assert part["provenance"]["commit"][:7] in shown and "benchmarks/characters.py" in shown
+    with pytest.raises(FileNotFoundError, match="no stored results 'figures'; .*characters"):
+        checks.stored("figures")

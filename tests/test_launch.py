@@ -77,6 +77,8 @@ def test_a_notebook_alone_runs_and_leaves_torch_and_numpy_as_they_are(
     assert care.problems(nbformat.read(tmp_path / NOTEBOOK.name, 4)) == []
     where = "import utils; print(utils.__file__)"
     assert "site-packages" in run(python, "-c", where, cwd=tmp_path)
+    stored = "from utils import checks; print(sorted(checks.stored('characters')))"
+    assert "duel" in run(python, "-c", stored, cwd=tmp_path), "benchmarks' results come along"
 
 
 def test_installing_the_library_asks_for_no_version_of_torch_or_numpy():

@@ -1,14 +1,17 @@
 """Formulas that run, and figures that come from a run.
 
 Used in every notebook: `equation` compares two computations of one labelled formula, `results`
-shows the figures that the book quotes and stores them with where they came from.
+shows the figures that the book quotes and stores them with where they came from, `stored` reads
+those of the benchmarks.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -94,6 +97,28 @@ def results(corpus, /, seed: int = 0, tolerances: Mapping | None = None, device=
     content = {"text/plain": text, "text/html": _table(stored)}
     display(content, raw=True, metadata={RESULTS: stored})
     return values
+
+
+def stored(name: str) -> dict:
+    """What a benchmark left in book/results/`name`.json, or in its copy in the installed library.
+
+    Raises FileNotFoundError naming what there is.
+    """
+    here = Path(__file__).resolve().parent
+    folders = [here.parent / "book" / "results", here / "results"]
+    for folder in folders:
+        if (path := folder / f"{name}.json").exists():
+            return json.loads(path.read_text(encoding="utf-8"))
+    there = sorted(path.stem for folder in folders for path in folder.glob("*.json"))
+    raise FileNotFoundError(f"no stored results {name!r}; there are {', '.join(there) or 'none'}")
+
+
+def provenance(part: dict) -> None:
+    """Print where stored figures come from: command, commit, machine, versions, seeds, seconds."""
+    facts = part["provenance"]
+    shown = {key: value for key, value in facts.items() if key not in ("commit", "load")}
+    print(f"commit {str(facts['commit'])[:7]}", *(f"{key} {value}" for key, value in shown.items()),
+          sep=", ")  # fmt: skip
 
 
 def _figure(name: str, value) -> float:
