@@ -93,7 +93,7 @@ MODELS = [
     ),
     (
         "convolution", "the last k vectors",
-        ("causal CNN", "3.2", False), ("CNN → CNN", "3.2, 6.1", False),
+        ("causal CNN", "3.2", False), ("CNN → CNN", "3.2, 6.1", True),
     ),
     (
         "attention", "all source vectors",
