@@ -2,8 +2,8 @@
 
 Trains the window model, the simple recurrent network, the LSTM and GPT on characters and on words
 of one text, each for so many seconds of one processor, and mixes each with the best Kneser–Ney
-n-gram. book/results/ladder.json gets loss by time, when a network passes the n-gram, the loss at
-the end, alone and mixed, for each seed, and where each run came from. `--units` and `--seeds`
+n-gram. book/results/ladder.json gets loss by time and the loss at the end, alone and mixed, for
+each seed, and where each run came from. `--units` and `--seeds`
 pick parts, which are kept beside those that are there. The test text is not touched: the
 notebook does that, once.
 """
@@ -112,7 +112,12 @@ def steps_within(rung: Rung, V: int, ids: torch.Tensor) -> int:
 
 
 def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> dict:
-    """Train one model from one seed: its figures."""
+    """Train one model from one seed: its figures.
+
+    The curve is of windows that start blank, over the seconds of the budget; "line" is the n-gram's
+    loss on the same tokens. "loss" and "mixed" are of the whole validation text, the state handed
+    on.
+    """
     steps = steps_within(rung, V, ids["train"])
     runtime.seed_everything(seed)
     model = rung.build(V)
@@ -125,13 +130,11 @@ def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> di
     own = log_p(model, ids["valid"])
     weight, mixed = best_mixture(own, counted)
     line = -float(counted[: len(ids["valid"][:20_000]) - 1].mean())
-    curve = [(history.seconds * step / steps, loss) for step, loss in history.valid]
-    passed = [seconds for seconds, loss in curve if loss < line]
+    curve = [(rung.seconds * step / steps, loss) for step, loss in history.valid]
     return {
         "seed": seed, "loss": -float(own.mean()), "mixed": mixed, "weight": weight,
-        "parameters": metrics.parameters(model), "steps": steps, "seconds": history.seconds,
-        "tokens_per_second": history.tokens_per_second, "curve": curve,
-        "passes_after": passed[0] if passed else None, "line": line,
+        "parameters": metrics.parameters(model), "steps": steps, "budget": rung.seconds,
+        "wall": history.seconds, "curve": curve, "line": line,
     }  # fmt: skip
 
 
