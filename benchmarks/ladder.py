@@ -3,9 +3,8 @@
 Trains the window model, the simple recurrent network, the LSTM and GPT on characters and on words
 of one text, each for so many seconds of one processor, and mixes each with the best Kneser–Ney
 n-gram. book/results/ladder.json gets loss by time and the loss at the end, alone and mixed, for
-each seed, and where each run came from. `--units` and `--seeds`
-pick parts, which are kept beside those that are there. The test text is not touched: the
-notebook does that, once.
+each seed, and where each run came from. `--units` and `--seeds` pick parts, which are kept beside
+those that are there. The test text is not touched: the notebook does that, once.
 """
 
 from __future__ import annotations
@@ -125,11 +124,12 @@ def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> di
         steps, rung.rate, weight_decay=rung.decay, evaluate_every=-(-steps // LOOKS)
     )
     stream = TextBatches(ids["train"], rung.batch, rung.block, seed)
-    some = text_eval_batches(ids["valid"][:20_000], batch_size=20, block=rung.block)
+    part = ids["valid"][:20_000]
+    some = text_eval_batches(part, batch_size=20, block=rung.block)
     history = training.fit(model, stream, config, some, progress=False, optimizer=rung.optimizer)
     own = log_p(model, ids["valid"])
     weight, mixed = best_mixture(own, counted)
-    line = -float(counted[: len(ids["valid"][:20_000]) - 1].mean())
+    line = -float(counted[: len(part) - 1].mean())
     curve = [(rung.seconds * step / steps, loss) for step, loss in history.valid]
     return {
         "seed": seed, "loss": -float(own.mean()), "mixed": mixed, "weight": weight,

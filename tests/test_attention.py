@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tensors import random, same
 from torch.nn import functional as F
 
 from utils import attention as att
@@ -15,14 +16,6 @@ B, T, S, D, H = 3, 5, 7, 12, 3
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-def random(*shape, dtype=torch.float64):
-    return torch.randn(*shape, dtype=dtype)
-
-
-def same(a, b, tolerance=1e-12) -> bool:
-    return a.shape == b.shape and bool((a - b).abs().max() <= tolerance)
 
 
 def test_the_formula_by_loops():

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from tensors import random, same
 from torch import nn
 
 from utils import attention as att
@@ -22,14 +23,6 @@ FUTURE = ~att.causal_mask(T)  # torch's masks are True where one must not look
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-def random(*shape, dtype=torch.float64):
-    return torch.randn(*shape, dtype=dtype)
-
-
-def same(a, b, tolerance=1e-12) -> bool:
-    return a.shape == b.shape and bool((a - b).abs().max() <= tolerance)
 
 
 def close(a, b, tolerance) -> bool:

@@ -141,6 +141,12 @@ class Additive(nn.Module):
 SCORES = {"additive": Additive, "multiplicative": Multiplicative}
 
 
+def check_heads(width: int, heads: int) -> None:
+    """Raise ValueError where the heads do not divide the width."""
+    if heads < 1 or width % heads:
+        raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention (``eq-multi-head``; Vaswani et al. 2017, 3.2.2).
 
@@ -161,8 +167,7 @@ class SelfAttention(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        if heads < 1 or width % heads:
-            raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
+        check_heads(width, heads)
         self.heads, self.causal, self.window = heads, causal, window
         self.normalized, self.dropout = normalized, dropout
         self.qkv = nn.Linear(width, 3 * width, bias=bias)
@@ -206,8 +211,7 @@ class CrossAttention(nn.Module):
 
     def __init__(self, width: int, heads: int, bias: bool = False, dropout: float = 0.0):
         super().__init__()
-        if heads < 1 or width % heads:
-            raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
+        check_heads(width, heads)
         self.heads, self.dropout = heads, dropout
         self.query = nn.Linear(width, width, bias=bias)
         self.kv = nn.Linear(width, 2 * width, bias=bias)

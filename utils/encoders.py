@@ -16,16 +16,15 @@ from torch import nn
 
 from utils.attention import sinusoids
 from utils.layers import (
-    RNNS,
     GatedConvolution,
     Layer,
     Places,
     ScaledEmbedding,
-    check_cell,
     check_sizes,
     make_norm,
-    open_forget_gates,
+    make_rnn,
     swap,
+    where,
 )
 from utils.vocab import PAD
 
@@ -47,24 +46,17 @@ class LSTMEncoder(nn.Module):
         size = width if embedding is None else embedding
         check_sizes(vocab_size=vocab_size, width=width, layers=layers, embedding=size)
         self.embedding = nn.Embedding(vocab_size, size, padding_idx=PAD)
-        between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(size, width, layers, batch_first=True, dropout=between)
-        open_forget_gates(self.lstm)
+        self.lstm = make_rnn("lstm", size, width, layers, dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """source (B, S), padded with PAD at the end → (h, c), each (B, layers, D).
 
-        Padding is never read: where there is any, the batch is packed. Raises ValueError for a
-        source of no tokens, whose last state would be undefined, and for padding before a token.
+        Padding is never read. Raises ValueError for a source of no tokens, whose last state would
+        be undefined, and for padding before a token.
         """
-        seen = source_mask(source)
         x = self.dropout(self.embedding(source))  # (B, S, E)
-        if not seen.all():
-            x = nn.utils.rnn.pack_padded_sequence(
-                x, seen.sum(1).cpu(), batch_first=True, enforce_sorted=False
-            )
-        _, state = self.lstm(x)  # (layers, B, D) each
+        _, state = read_tokens(self.lstm, x, source_mask(source))  # (layers, B, D) each
         return tuple(swap(s) for s in state)
 
 
@@ -93,26 +85,14 @@ class RNNEncoder(nn.Module):
         if width % self.ways:
             raise ValueError(f"two directions share the width: it must be even, got {width}")
         self.embedding = ScaledEmbedding(vocab_size, size, padding_idx=PAD)
-        self.rnn = RNNS[check_cell(cell)](
-            size, width // self.ways, layers, batch_first=True, bidirectional=bidirectional,
-            dropout=dropout if layers > 1 else 0.0,
-        )  # fmt: skip
-        if cell == "lstm":
-            open_forget_gates(self.rnn)
+        self.rnn = make_rnn(cell, size, width // self.ways, layers, dropout, bidirectional)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> Memory:
         """source (B, S), padded at the end → the Memory; padding is never read."""
         seen = source_mask(source)
         x = self.dropout(self.embedding(source))  # (B, S, E)
-        if seen.all():
-            places, last = self.rnn(x)
-        else:
-            packed = nn.utils.rnn.pack_padded_sequence(
-                x, seen.sum(1).cpu(), batch_first=True, enforce_sorted=False
-            )
-            places, last = self.rnn(packed)
-            places, _ = nn.utils.rnn.pad_packed_sequence(places, True, total_length=x.shape[1])
+        places, last = read_tokens(self.rnn, x, seen)  # (B, S, D)
         last = last[0] if isinstance(last, tuple) else last  # (layers·ways, B, D/ways)
         vector = swap(last[-self.ways :]).flatten(1)  # (B, D)
         return {"places": self.dropout(places), "seen": seen, "vector": self.dropout(vector)}
@@ -160,11 +140,11 @@ class CNNEncoder(nn.Module):
         return {"places": x * token, "seen": seen, "vector": vector}
 
 
-class TransformerEncoder(nn.Module):
-    """Word vectors with positions, then `layers` of self-attention and feed-forward.
+class TransformerStack(nn.Module):
+    """Word vectors with positions and `layers` of ``layers.Layer``: of an encoder or a decoder.
 
-    The vector is the mean of the places. `block` bounds the source where positions are "learned".
-    `options` go to ``layers.Layer``: norm, activation, hidden, bias, norm_first, normalized.
+    `block` bounds the text where `positions` are "learned". `options` go to each layer: norm,
+    activation, hidden, bias, norm_first, normalized.
     """
 
     def __init__(
@@ -183,17 +163,32 @@ class TransformerEncoder(nn.Module):
         self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
         self.placed = Places(positions, width, width // heads, block)
         self.layers = nn.ModuleList(
-            Layer(width, heads, dropout=dropout, causal=False, **options) for _ in range(layers)
+            Layer(width, heads, dropout=dropout, **options) for _ in range(layers)
         )
         self.norm = last_norm(width, **options)
         self.dropout = nn.Dropout(dropout)
+
+    def words(self, ids: torch.Tensor, positions: torch.Tensor):
+        """ids (B, T) at positions (B or 1, T) → x (B, T, D), and the rotary (cos, sin) or None."""
+        x, turn = self.placed(self.embedding(ids), positions)
+        return self.dropout(x), turn
+
+
+class TransformerEncoder(TransformerStack):
+    """Self-attention that sees the whole source; the vector is the mean of the places.
+
+    Arguments as of `TransformerStack`.
+    """
+
+    def __init__(self, *sizes, **options):
+        super().__init__(*sizes, causal=False, **options)
         start_even(self)
 
     def forward(self, source: torch.Tensor) -> Memory:
         """source (B, S), padded at the end → the Memory."""
         seen = source_mask(source)
-        x, turn = self.placed(self.embedding(source), where(source))  # (B, S, D)
-        x, padding = self.dropout(x), None if seen.all() else seen
+        x, turn = self.words(source, where(source))  # (B, S, D)
+        padding = None if seen.all() else seen
         for layer in self.layers:
             x, _ = layer(x, turn=turn, padding=padding)
         x = self.norm(x)
@@ -230,9 +225,19 @@ def source_mask(source: torch.Tensor) -> torch.Tensor:
     return seen
 
 
-def where(ids: torch.Tensor) -> torch.Tensor:
-    """ids (B, T) → the positions 0 … T − 1, (1, T)."""
-    return torch.arange(ids.shape[1], device=ids.device)[None]
+def read_tokens(rnn: nn.RNNBase, x: torch.Tensor, seen: torch.Tensor):
+    """x (B, S, E) → places (B, S, D) and the last state, as torch has it.
+
+    Padding is never read: where there is any (`seen` is False), the batch is packed.
+    """
+    if seen.all():
+        return rnn(x)
+    packed = nn.utils.rnn.pack_padded_sequence(
+        x, seen.sum(1).cpu(), batch_first=True, enforce_sorted=False
+    )
+    places, last = rnn(packed)
+    places, _ = nn.utils.rnn.pad_packed_sequence(places, True, total_length=x.shape[1])
+    return places, last
 
 
 def mean_of_places(x: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:

@@ -149,11 +149,8 @@ class Recurrent(nn.Module):
 
     def __init__(self, cell: str, inputs: int, width: int, layers: int = 1, dropout: float = 0.0):
         super().__init__()
-        self.cell = check_cell(cell)
-        between = dropout if layers > 1 else 0.0  # torch warns where there is nothing between
-        self.rnn = RNNS[cell](inputs, width, layers, batch_first=True, dropout=between)
-        if cell == "lstm":
-            open_forget_gates(self.rnn)
+        self.cell = cell
+        self.rnn = make_rnn(cell, inputs, width, layers, dropout)
 
     def forward(self, x: torch.Tensor, state):
         """x (B, T, inputs), h (B, layers, D) or for an LSTM (h, c) → (B, T, D) and the state."""
@@ -162,6 +159,22 @@ class Recurrent(nn.Module):
             return x, tuple(swap(s) for s in state)
         x, state = self.rnn(x, swap(state))
         return x, swap(state)
+
+
+def make_rnn(
+    cell: str, inputs: int, width: int, layers: int, dropout: float, bidirectional: bool = False
+) -> nn.RNNBase:
+    """torch's stack of `layers`, batch first, `dropout` between them; an LSTM's forget gates open.
+
+    `width` is that of one direction. Raises ValueError for an unknown cell.
+    """
+    between = dropout if layers > 1 else 0.0  # torch warns where there is nothing between
+    rnn = RNNS[check_cell(cell)](
+        inputs, width, layers, batch_first=True, dropout=between, bidirectional=bidirectional
+    )
+    if cell == "lstm":
+        open_forget_gates(rnn)
+    return rnn
 
 
 def check_cell(cell: str) -> str:
@@ -201,6 +214,11 @@ def open_forget_gates(lstm: nn.LSTM) -> None:
     for name, bias in lstm.named_parameters():
         if name.startswith("bias_ih"):
             nn.init.ones_(bias.data[lstm.hidden_size : 2 * lstm.hidden_size])
+
+
+def where(ids: torch.Tensor) -> torch.Tensor:
+    """ids (B, T) → the positions 0 … T − 1, (1, T)."""
+    return torch.arange(ids.shape[1], device=ids.device)[None]
 
 
 def swap(state: torch.Tensor) -> torch.Tensor:

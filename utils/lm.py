@@ -17,8 +17,9 @@ from utils.layers import (
     ScaledEmbedding,
     check_sizes,
     make_norm,
-    open_forget_gates,
+    make_rnn,
     swap,
+    where,
 )
 from utils.vocab import BOS, PAD
 
@@ -72,7 +73,7 @@ class NNLM(nn.Module):
         return logits, history[:, ids.shape[1] :]
 
 
-CELLS = {"rnn": nn.RNN, "gru": nn.GRU}  # those whose state is one vector a layer
+CELLS = ("gru", "rnn")  # those whose state is one vector a layer
 
 
 class RNNLM(nn.Module):
@@ -94,12 +95,11 @@ class RNNLM(nn.Module):
     ):
         super().__init__()
         if cell not in CELLS:
-            raise ValueError(f"cell is {cell!r}; choose from {sorted(CELLS)}, or take LSTMLM")
+            raise ValueError(f"cell is {cell!r}; choose from {list(CELLS)}, or take LSTMLM")
         size = width if embedding is None else embedding
         check_sizes(vocab_size=vocab_size, width=width, layers=layers, embedding=size)
         self.embedding = nn.Embedding(vocab_size, size)
-        between = dropout if layers > 1 else 0.0
-        self.rnn = CELLS[cell](size, width, layers, batch_first=True, dropout=between)
+        self.rnn = make_rnn(cell, size, width, layers, dropout)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(width, vocab_size)
         nn.init.normal_(self.embedding.weight, std=size**-0.5)
@@ -133,10 +133,7 @@ class LSTMLM(nn.Module):
         check_sizes(vocab_size=vocab_size, width=width, layers=layers, embedding=size)
         table = ScaledEmbedding if tied else nn.Embedding
         self.embedding = table(vocab_size, size, padding_idx=PAD)
-        # nn.LSTM drops between layers only, and warns where there is one layer
-        between = dropout if layers > 1 else 0.0
-        self.lstm = nn.LSTM(size, width, layers, batch_first=True, dropout=between)
-        open_forget_gates(self.lstm)
+        self.lstm = make_rnn("lstm", size, width, layers, dropout)
         self.dropout = nn.Dropout(dropout)
         project = tied and size != width
         self.project = nn.Linear(width, size, bias=False) if project else nn.Identity()
@@ -208,7 +205,7 @@ class GPT(nn.Module):
         """
         state = (ids.new_zeros(1), *[None] * len(self.layers)) if state is None else state
         (read, *caches), last = state[: 1 + len(self.layers)], state[1 + len(self.layers) :]
-        positions = read[:, None] + torch.arange(ids.shape[1], device=ids.device)  # (B or 1, T)
+        positions = read[:, None] + where(ids)  # (B or 1, T)
         x = self.embedding(ids) * self.scale  # (B, T, D)
         if self.pairs is not None:
             words = torch.cat([last[0] if last else torch.full_like(ids[:, :1], PAD), ids], 1)

@@ -13,15 +13,14 @@ import torch
 from torch import nn
 
 from utils.attention import SCORES, attend, masked_softmax, sinusoids
-from utils.encoders import FixedVector, LSTMEncoder, last_norm, start_even, where
+from utils.encoders import FixedVector, LSTMEncoder, TransformerStack, start_even
 from utils.layers import (
     GatedConvolution,
-    Layer,
-    Places,
     Recurrent,
     ScaledEmbedding,
     check_cell,
     check_sizes,
+    where,
 )
 from utils.lm import LSTMLM
 from utils.vocab import PAD
@@ -192,7 +191,8 @@ class CNNDecoder(nn.Module):
             h = layer(inner, past)
             h = (h + self.answers[i](self._source(i, h, words, state))) * 0.5**0.5
             x = (x + h) * 0.5**0.5
-        memory = {name: state[name] for name in ("places", "seen", "vector")}
+        needed = ("places", "seen") if self.queries else ("vector",)
+        memory = {name: state[name] for name in needed}
         return self.read(x), {**memory, "read": read + T, "before": kept}
 
     def _source(self, i: int, h: torch.Tensor, words: torch.Tensor, state: dict) -> torch.Tensor:
@@ -203,33 +203,15 @@ class CNNDecoder(nn.Module):
         return attend(query, state["places"], state["places"], state["seen"][:, None])
 
 
-class TransformerDecoder(nn.Module):
-    """Causal self-attention, attention to the source's places, feed-forward: `layers` of them.
+class TransformerDecoder(TransformerStack):
+    """Causal self-attention, attention to the source's places, feed-forward.
 
-    Options as of `TransformerEncoder`.
+    Arguments as of `TransformerStack`.
     """
 
-    def __init__(
-        self,
-        vocab_size: int,
-        width: int = 256,
-        layers: int = 3,
-        heads: int = 4,
-        positions: str = "sinusoidal",
-        dropout: float = 0.0,
-        block: int = 256,
-        **options,
-    ):
-        super().__init__()
-        check_sizes(vocab_size=vocab_size, width=width, layers=layers, heads=heads, block=block)
-        self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
-        self.placed = Places(positions, width, width // heads, block)
-        self.layers = nn.ModuleList(
-            Layer(width, heads, dropout=dropout, cross=True, **options) for _ in range(layers)
-        )
-        self.norm = last_norm(width, **options)
-        self.read = Readout(width, self.embedding, dropout)
-        self.dropout = nn.Dropout(dropout)
+    def __init__(self, *sizes, **options):
+        super().__init__(*sizes, cross=True, **options)
+        self.read = Readout(self.embedding.embedding_dim, self.embedding, self.dropout.p)
         start_even(self)
 
     def forward(self, ids: torch.Tensor, state: dict):
@@ -238,8 +220,8 @@ class TransformerDecoder(nn.Module):
         read = state.get("read", ids.new_zeros(B))
         known = state.get("known") or [layer.cross.known(state["places"]) for layer in self.layers]
         caches = state.get("caches", [None] * len(self.layers))
-        x, turn = self.placed(self.embedding(ids), where(ids) + read[:, None])  # (B, T, D)
-        x, kept = self.dropout(x), []
+        x, turn = self.words(ids, where(ids) + read[:, None])  # (B, T, D)
+        kept = []
         seen = None if state["seen"].all() else state["seen"]
         for layer, cache, of_source in zip(self.layers, caches, known, strict=True):
             x, cache = layer(x, cache, turn, known=of_source, seen=seen)
