@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -133,8 +134,11 @@ def cross_entropy(model, batch, label_smoothing: float = 0.0) -> torch.Tensor:
     )
 
 
+Objective = Callable[[nn.Module, Any, float], torch.Tensor]  # what `cross_entropy` is one of
+
+
 @torch.inference_mode()
-def evaluate(model: nn.Module, batches: Iterable) -> Score:
+def evaluate(model: nn.Module, batches: Iterable, objective: Objective = cross_entropy) -> Score:
     """Teacher-forced Score of `model` on `batches`, in evaluation mode, without label smoothing.
 
     Total loss over total tokens: the result does not depend on how the data is batched. Raises
@@ -145,7 +149,7 @@ def evaluate(model: nn.Module, batches: Iterable) -> Score:
     model.eval()
     nll, tokens = 0.0, 0
     for batch in batches:
-        nll += float(cross_entropy(model, batch.to(where)))
+        nll += float(objective(model, batch.to(where), 0.0))
         tokens += count_tokens(batch)
     model.train(was_training)
     if tokens == 0:
@@ -166,6 +170,7 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
     optimizer: Callable[[nn.Module, TrainConfig], torch.optim.Optimizer] = adamw,
+    objective: Objective = cross_entropy,
 ) -> History:
     """Train `model` on `batches[0]`, `batches[1]`, …, and leave the best weights in it.
 
@@ -174,13 +179,14 @@ def fit(
     a file to write and, where it exists, to go on from. Ctrl-C ends the run after the current
     step, saves, and returns what was learned. `optimizer`: a function of model and config that
     gives one (``utils.optimizers``); a group's learning rate is the schedule's times its "scale".
+    `objective`: another summed loss of model, batch and label smoothing (``utils.speech`` has one).
     Raises ValueError where a checkpoint belongs to another configuration or model, and where
     batches hold no token to predict or `valid` can be read only once; FloatingPointError where the
     loss is no longer finite.
     """
     if isinstance(valid, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
-    run = _Run(model, batches, config, valid, checkpoint, optimizer)
+    run = _Run(model, batches, config, valid, checkpoint, optimizer, objective)
     run.resume()
     with runtime.interrupt_flag() as interrupted, run.bar(progress) as bar:
         while run.step < config.steps and not interrupted.is_set():
@@ -195,9 +201,10 @@ def fit(
 class _Run:
     """The state of one call of `fit`: everything that a checkpoint holds."""
 
-    def __init__(self, model, batches, config, valid, checkpoint, optimizer):
+    def __init__(self, model, batches, config, valid, checkpoint, optimizer, objective):
         self.model, self.batches, self.config, self.valid = model, batches, config, valid
         self.path = None if checkpoint is None else Path(checkpoint)
+        self.objective = objective
         self.where = device_of(model)
         self.optimizer = optimizer(model, config)
         half = self.where.type == "cuda" and not torch.cuda.is_bf16_supported()
@@ -217,7 +224,7 @@ class _Run:
         total = torch.zeros((), device=self.where)
         for batch in group:
             with runtime.autocast(self.where, self.config.mixed_precision):
-                loss = cross_entropy(self.model, batch.to(self.where), self.config.label_smoothing)
+                loss = self.objective(self.model, batch.to(self.where), self.config.label_smoothing)
             self.scaler.scale(loss / tokens).backward()
             total += loss.detach()
         self._update()
@@ -250,7 +257,7 @@ class _Run:
         """Score the validation data; keep the weights where they are the best so far."""
         if self.valid is None or (self.history.valid and self.history.valid[-1][0] == self.step):
             return
-        loss = evaluate(self.model, self.valid).loss
+        loss = evaluate(self.model, self.valid, self.objective).loss
         self._check_finite(loss)
         if self.best is None or loss < min(found for _, found in self.history.valid):
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
