@@ -1,4 +1,4 @@
-"""The measures of the book: perplexity, bits per character, BLEU, diversity, parameters, FLOPs.
+"""The measures of the book: perplexity, BLEU, word errors, diversity, parameters, FLOPs.
 
 Perplexity: Jelinek et al. 1977 (``eq-perplexity``, notebooks/02-1). BLEU: Papineni et al. 2002,
 computed by sacrebleu on detokenized text (Post 2018) with a bootstrap interval (Koehn 2004).
@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import jiwer
 import torch
 from sacrebleu.metrics import BLEU
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -80,6 +81,45 @@ def bleu(
     middle, half = facts.get("confidence_mean", 0.0), facts.get("confidence_var", 0.0)  # none at 0
     low, high = max(0.0, min(found.score, middle - half)), max(found.score, middle + half)
     return Bleu(found.score, low, high, signature)
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How many of `units` were substituted, deleted, inserted; `rate` their sum over `units`."""
+
+    rate: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    units: int
+
+
+def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> Errors:
+    """The fewest words to change that make the hypotheses the references (``eq-wer``), by jiwer.
+
+    Words lie between spaces; errors of all texts over words of all references, so that the rate may
+    exceed 1. Raises ValueError where the lists differ in length or a reference has no word.
+    """
+    return _errors(jiwer.process_words, hypotheses, references)
+
+
+def character_errors(hypotheses: Sequence[str], references: Sequence[str]) -> Errors:
+    """`word_errors` with characters, spaces among them, in place of words."""
+    return _errors(jiwer.process_characters, hypotheses, references)
+
+
+def _errors(process: Callable, hypotheses: Sequence[str], references: Sequence[str]) -> Errors:
+    if len(hypotheses) != len(references) or not all(r.strip() for r in references):
+        raise ValueError(
+            f"each of {len(references)} references needs a word in it, and one hypothesis each; "
+            f"got {len(hypotheses)} hypotheses"
+        )
+    if not len(references):
+        raise ValueError("an error rate needs at least one reference")
+    found = process(list(references), list(hypotheses))
+    wrong = found.substitutions, found.deletions, found.insertions
+    units = found.hits + found.substitutions + found.deletions
+    return Errors(sum(wrong) / units, *wrong, units)
 
 
 def distinct_n(texts: Sequence[Sequence], n: int) -> float:

@@ -30,7 +30,6 @@ WINDOW, HOP = 256, 80  # samples in a frame (32 ms), and from one frame to the n
 MELS = 40  # bands
 LOUDNESS = 0.1  # root mean square of a clip after `as_clip`
 FLOOR = 1e-6  # below it energies count as nothing, so that their logarithm is finite
-SUBSAMPLING = 4  # frames in one place of the encoder
 KINDS = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}  # offset, full scale
 
 
@@ -184,17 +183,22 @@ def sound_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     )
 
 
+Make = Callable[[np.random.Generator, int], tuple[list[np.ndarray], list[list[int]]]]
+
+
 class SoundBatches:
-    """`batches[step]`: made anew for each step from `make(rng)`, which gives (clips, ids).
+    """`batches[step]`: made anew for each step from `make(rng, step)`, which gives (clips, ids).
 
     A function of the step and the seed alone, so that a resumed run sees the same data.
     """
 
-    def __init__(self, make: Callable[[np.random.Generator], tuple[list, list]], seed: int = 0):
+    def __init__(
+        self, make: Callable[[np.random.Generator, int], tuple[list, list]], seed: int = 0
+    ):
         self.make, self.seed = make, seed
 
     def __getitem__(self, step: int) -> SoundBatch:
-        return sound_batch(*self.make(np.random.default_rng([self.seed, step])))
+        return sound_batch(*self.make(np.random.default_rng([self.seed, step]), step))
 
 
 # ---- the recogniser -----------------------------------------------------------------------------
@@ -208,15 +212,21 @@ class Recogniser(nn.Module):
     """
 
     def __init__(
-        self, vocab_size: int, width: int = 128, layers: int = 2, dropout: float = 0.1,
-        bands: int = MELS,
-    ):  # fmt: skip
+        self,
+        vocab_size: int,
+        width: int = 128,
+        layers: int = 2,
+        dropout: float = 0.1,
+        strides: Sequence[int] = (2, 2),
+    ):
         super().__init__()
-        check_sizes(vocab_size=vocab_size, width=width, layers=layers, bands=bands)
+        check_sizes(vocab_size=vocab_size, width=width, layers=layers)
+        self.strides, inputs = strides, [MELS, *[width] * (len(strides) - 1)]
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(inputs, width, 5, stride=2, padding=2) for inputs in (bands, width)
+            nn.Conv1d(n, width, 5, stride, padding=2)
+            for n, stride in zip(inputs, strides, strict=True)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm, self.norm_out = nn.LayerNorm(width), nn.LayerNorm(2 * width)
         self.dropout = nn.Dropout(dropout)
         self.rnn = make_rnn("gru", width, width, layers, dropout, bidirectional=True)
         self.output = nn.Linear(2 * width, vocab_size)
@@ -232,8 +242,10 @@ class Recogniser(nn.Module):
         for convolution in self.convolutions:
             x = F.gelu(convolution(x))  # (B, width, F/2), then F/4
         x, _ = self.rnn(self.dropout(self.norm(x.mT)))  # (B, S, 2·width)
-        log_p = self.output(self.dropout(x)).log_softmax(-1)  # (B, S, V)
-        return -(-frames // SUBSAMPLING), x, log_p
+        log_p = self.output(self.dropout(self.norm_out(x))).log_softmax(-1)  # (B, S, V)
+        for stride in self.strides:
+            frames = -(-frames // stride)
+        return frames, x, log_p
 
 
 def ctc_objective(model: Recogniser, batch: SoundBatch, label_smoothing: float = 0.0):

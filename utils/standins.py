@@ -13,7 +13,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -164,6 +164,12 @@ def _all_digits() -> list[tuple[np.ndarray, int, int, str, int]]:
                     sound = synthesise(word, voice, pitch + change, speed)
                     clips.append((_record(sound, random_state), RATE, digit, speaker, take))
     return clips
+
+
+def speak(wanted: Sequence[tuple[str, str, int, int]]) -> list[np.ndarray]:
+    """Samples at RATE of each (English text, eSpeak voice, pitch 0–99, words a minute)."""
+    with _espeak() as synthesise:
+        return [synthesise(*one).astype(np.float32) for one in wanted]
 
 
 def _record(sound: np.ndarray, random_state: np.random.Generator) -> np.ndarray:
