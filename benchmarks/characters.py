@@ -36,7 +36,7 @@ from utils.lm import GPT  # noqa: E402
 from utils.training import TrainConfig  # noqa: E402
 
 BLOCK, BATCH, WIDTH, LAYERS, HEADS, STEPS = 64, 12, 128, 4, 4, 2000
-PAIRS = 65 * 65  # one vector for each pair of the text's characters
+PAIRS, TRIPLES = 65 * 65, 8192  # a vector for each pair of the text's characters; triples share
 LOOKS = 10  # at the validation data in a run
 BASELINE = TrainConfig(
     steps=STEPS, learning_rate=1e-3, schedule="cosine", warmup=0.05, final=0.1, weight_decay=0.1,
@@ -56,7 +56,9 @@ INGREDIENTS = [
     ("zeros at the start", {"zeros": True}),
     ("linear decay, rate 3e-3", replace(OURS, learning_rate=3e-3)),
     ("Muon, rate 1e-2", (OURS, optimizers.muon)),
-    ("vectors of pairs", {"pairs": PAIRS}),
+    ("vectors of pairs", {"grams": (PAIRS,)}),
+    ("vectors of triples", {"grams": (PAIRS, TRIPLES)}),
+    ("windows without replacement", True),
 ]
 
 
@@ -201,13 +203,15 @@ def run_baseline(train, clock: Clock, vocab_size: int, seed: int, config: TrainC
 
 
 def ours(vocab_size: int) -> GPT:
-    """The book's model: GPT's defaults, and vectors of pairs."""
-    return GPT(vocab_size, WIDTH, LAYERS, HEADS, BLOCK, pairs=PAIRS)
+    """The book's model: GPT's defaults, and vectors of pairs and of triples."""
+    return GPT(vocab_size, WIDTH, LAYERS, HEADS, BLOCK, grams=(PAIRS, TRIPLES))
 
 
-def run_gpt(train, clock: Clock, model: GPT, config: TrainConfig, optimizer, seed: int) -> Curve:
-    """The book's loop."""
-    batches = data.TextBatches(train, BATCH, BLOCK, seed)
+def run_gpt(
+    train, clock: Clock, model: GPT, config: TrainConfig, optimizer, seed: int, once: bool = True
+) -> Curve:
+    """The book's loop; `once`: windows without replacement."""
+    batches = data.TextBatches(train, BATCH, BLOCK, seed, once)
     clock.start()
     history = training.fit(model, batches, config, clock, progress=False, optimizer=optimizer)
     return Curve.of(history.valid, clock)
@@ -279,9 +283,11 @@ def summary(runs: list[dict]) -> dict:
 
 def ablation(train, valid, vocab_size: int, seeds: int, steps: int) -> list[dict]:
     """From the baseline to the book's recipe, one ingredient at a time, all in so many steps."""
-    options, config, optimizer, rows = dict(GPT2), BASELINE, optimizers.adamw, []
+    options, config, optimizer, once, rows = dict(GPT2), BASELINE, optimizers.adamw, False, []
     for name, change in INGREDIENTS:
-        if isinstance(change, TrainConfig):
+        if isinstance(change, bool):
+            once = change
+        elif isinstance(change, TrainConfig):
             config = change
         elif isinstance(change, tuple):
             config, optimizer = change
@@ -291,8 +297,8 @@ def ablation(train, valid, vocab_size: int, seeds: int, steps: int) -> list[dict
         for seed in range(seeds):
             runtime.seed_everything(seed)
             model, clock = GPT(vocab_size, **options), windows(valid)
-            once = replace(config, steps=steps, evaluate_every=0)
-            curve = run_gpt(train, clock, model, once, optimizer, seed)
+            at_end = replace(config, steps=steps, evaluate_every=0)
+            curve = run_gpt(train, clock, model, at_end, optimizer, seed, once)
             losses.append(curve.losses[-1])
             seconds.append(curve.processor[-1])
         rows.append({"added": name, "losses": losses, "processor": seconds})

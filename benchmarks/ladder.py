@@ -58,11 +58,11 @@ RUNGS = {
         "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, tied=False, embedding=32), 1.5e-2),
         "LSTM, wide": Rung(lambda V: LSTMLM(V, 512, layers=1, tied=False, embedding=64), 6e-3),
         "GPT": Rung(
-            lambda V: GPT(V, 128, 4, 4, 64, pairs=V * V), 1e-2, batch=12, decay=0.0,
+            lambda V: GPT(V, 128, 4, 4, 64, grams=(V * V,)), 1e-2, batch=12, decay=0.0,
             optimizer=optimizers.muon,
         ),
         "GPT, five minutes": Rung(
-            lambda V: GPT(V, 128, 4, 4, 128, pairs=V * V), 1e-2, 300.0, batch=8, block=128,
+            lambda V: GPT(V, 128, 4, 4, 128, grams=(V * V,)), 1e-2, 300.0, batch=8, block=128,
             decay=0.0, optimizer=optimizers.muon,
         ),
     },

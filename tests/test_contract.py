@@ -32,8 +32,8 @@ LMS = {  # each of a width D
     "narrow words": lambda D: LSTMLM(V, D, 2, embedding=D - 2),
     "narrow, untied": lambda D: LSTMLM(V, D, 2, tied=False, embedding=D - 2),
     "gpt": lambda D: GPT(V, D, 2, 3, block=3),
-    "gpt, pairs": lambda D: GPT(V, D, 2, 3, block=3, pairs=V * V),
-    "gpt, pairs that share": lambda D: GPT(V, D, 2, 3, block=3, pairs=7),
+    "gpt, pairs": lambda D: GPT(V, D, 2, 3, block=3, grams=(V * V,)),
+    "gpt, triples that share": lambda D: GPT(V, D, 2, 3, block=3, grams=(V * V, 7)),
     "gpt-2": lambda D: GPT(V, D, 2, 1, block=6, positions="learned", norm="layer", zeros=False),
 }
 MODERN = {"norm": "rms", "activation": "relu2", "normalized": True, "positions": "rotary"}

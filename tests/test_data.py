@@ -663,6 +663,40 @@ def test_text_batches_reach_every_window():
 
 
 @pytest.mark.parametrize("count, batch_size, block", [
+    (6, 3, 5), (10, 1, 5), (23, 2, 5), (101, 7, 4), (101, 200, 4), (8, 50, 7), (40, 3, 1),
+])  # fmt: skip
+def test_text_batches_without_replacement(count, batch_size, block):
+    stream = data.TextBatches(torch.arange(count), batch_size, block, seed=3, once=True)
+    windows = max(1, (count - 1) // block - 1)
+    steps = -(-4 * windows // batch_size)
+    batches = [stream[step] for step in range(steps)]
+    assert all(b.inputs.shape == (batch_size, block) for b in batches)
+    assert all(torch.equal(b.targets, b.inputs + 1) for b in batches)
+    firsts = torch.cat([b.inputs[:, 0] for b in batches]).tolist()
+    epochs = [firsts[i * windows : (i + 1) * windows] for i in range(4)]
+    for epoch in epochs:  # side by side, each once
+        first = min(epoch)
+        assert sorted(epoch) == list(range(first, first + windows * block, block))
+        assert first + windows * block < count and count - 1 - windows * block < 2 * block
+    for step in reversed(range(steps)):  # the step alone decides, whatever was read before
+        fresh = data.TextBatches(torch.arange(count), batch_size, block, seed=3, once=True)
+        for again in (stream, fresh):
+            assert torch.equal(again[step].inputs, batches[step].inputs)
+
+
+def test_epochs_without_replacement_differ_in_order_and_place():
+    texts = [data.TextBatches(torch.arange(1001), 10, 10, seed, once=True) for seed in (0, 1)]
+    places = set()
+    for stream in texts:
+        firsts = torch.cat([stream[step].inputs[:, 0] for step in range(99)]).view(10, 99)
+        places |= {min(epoch) for epoch in firsts.tolist()}
+        orders = {tuple((epoch - epoch.min()).tolist()) for epoch in firsts}
+        assert len(orders) == 10 and tuple(range(0, 990, 10)) not in orders
+    assert len(places) > 6 and max(places) <= 10
+    assert not torch.equal(texts[0][0].inputs % 10, texts[1][0].inputs % 10)
+
+
+@pytest.mark.parametrize("count, batch_size, block", [
     (2, 1, 1), (2, 9, 9), (11, 1, 4), (11, 3, 4), (12, 3, 2), (11, 7, 1), (101, 4, 7), (5, 4, 99),
 ])  # fmt: skip
 def test_evaluation_scores_every_token_after_the_first_once(count, batch_size, block):

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from utils import decoding, metrics, optimizers, training
 from utils.data import Batch
-from utils.lm import GPT
+from utils.lm import GPT, row_of
 from utils.vocab import BOS, EOS, PAD
 
 V, B, T = 11, 3, 7
@@ -22,6 +22,8 @@ MODELS = {
     "gpt2": GPT2 | {"block": 20},
     "window": {"block": 3},
     "window of one": {"block": 1, "positions": "sinusoidal"},
+    "pairs": {"grams": (V * V,), "block": 2},
+    "grams": {"grams": (V * V, V**3, 50)},
 }
 PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
 
@@ -65,7 +67,7 @@ def test_with_a_cache_is_without(name, dtype, ids):
             parts.append(logits)
         assert same(torch.cat(parts, 1), whole, PRECISION[dtype])
         assert same_states(state, last, 5 * PRECISION[dtype])  # keys are larger than logits
-    assert all(cache[0].shape[2] == min(T, model.block - 1) for cache in last[1:])
+    assert all(cache[0].shape[2] == min(T, model.block - 1) for cache in last[1:3])
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -87,6 +89,50 @@ def test_each_row_stands_alone_and_states_can_be_reordered(name, ids):
     moved, _ = model(step[rows], decoding.reorder(state, rows))
     assert same(moved, model(step, state)[0][rows])
     assert all(torch.equal(a, b[0]) for a, b in zip(kept, state[1:], strict=True))
+
+
+def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
+    """With layers that are the identity, the sum of vectors is what is left: by plain loops."""
+    torch.manual_seed(0)
+    model = GPT(V, 16, 2, 2, grams=(V * V, 50)).double()
+    words, pairs, triples = (t.weight for t in (model.embedding, *model.grams))
+    expected = torch.empty(B, T, 16, dtype=torch.float64)
+    for b, row in enumerate(ids.tolist()):
+        for t, (u, v, w) in enumerate(zip([PAD, PAD, *row], [PAD, *row], row, strict=False)):
+            expected[b, t] = words[w] + pairs[V * v + w] + triples[(V * V * u + V * v + w) % 50]
+    assert same(model(ids)[0], model.norm(expected) @ words.T)
+    plain = metrics.parameters(GPT(V, 16, 2, 2))
+    assert metrics.parameters(model) == plain + 16 * (V * V + 50)
+    large = GPT(V, 64, 1, 2, grams=(500, 500))
+    assert all(abs(table.weight.std() - 0.1) < 0.005 for table in large.grams)
+    assert torch.equal(model(ids)[1][-1], ids[:, -2:]) and len(GPT(V, 16, 2, 2)(ids)[1]) == 3
+
+
+@pytest.mark.parametrize("n, rows", [(2, 25), (3, 125), (3, 200)])
+def test_each_n_gram_has_its_own_row_where_they_suffice(n, rows):
+    all_grams = torch.cartesian_prod(*[torch.arange(5)] * n)
+    assert row_of(all_grams, 5, rows).tolist() == list(range(5**n))
+
+
+@pytest.mark.parametrize("vocab_size, rows", [(65, 8192), (64, 8192), (50_000, 4096), (7, 6)])
+def test_n_grams_that_share_rows_lose_no_word(vocab_size, rows):
+    random = torch.Generator().manual_seed(0)
+    grams = torch.randint(vocab_size, (5000, 5), generator=random)
+    found = row_of(grams, vocab_size, rows)
+    assert found.min() >= 0 and found.max() < rows
+    for place in range(5):  # another word, by less than the rows are many: another row
+        other = grams.clone()
+        other[:, place] = (other[:, place] + 1) % vocab_size
+        kept = (other[:, place] - grams[:, place]) % rows != 0
+        changed = row_of(other, vocab_size, rows) != found
+        assert changed[kept].all() and kept.any()
+    counts = found.bincount(minlength=rows).double()
+    assert counts.max() < 8 * max(1, 5000 / rows), "the rows are used alike"
+
+
+def test_the_number_of_an_n_gram_may_be_beyond_64_bits():
+    number = sum(49_999 * 50_001**k for k in range(5))
+    assert row_of(torch.full((5,), 49_999), 50_000, 4096) == number % 4096
 
 
 def test_padding_at_the_end_changes_nothing_before_it(ids):
@@ -235,10 +281,12 @@ def test_mistakes_are_named():
     for name in ("vocab_size", "width", "layers", "heads", "block"):
         with pytest.raises(ValueError, match=f"^{name} must be a positive whole number"):
             GPT(**({"vocab_size": V} | {name: 0}))
+    with pytest.raises(ValueError, match=r"^grams\[1\] must be a positive whole number, got 0"):
+        GPT(V, grams=(V * V, 0))
 
 
 def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
-    model = GPT(V, 16, 2, 2, **GPT2)
+    model = GPT(V, 16, 2, 2, grams=(V * V, 20), **GPT2)
     config = training.TrainConfig(weight_decay=0.1, learning_rate=1e-3)
     groups = optimizers.muon(model, config, ratio=7.0).param_groups
     names = {id(p): name for name, p in model.named_parameters()}

@@ -50,21 +50,51 @@ class TextBatches:
     """Random windows of a text: `stream[step]` depends on the seed and the step alone.
 
     ids: 1-D tensor of N tokens; a window is `block` inputs and the same shifted by one as targets.
-    Windows are drawn with replacement, so a batch may be larger than their number N − block.
+    Windows are drawn with replacement, so a batch may be larger than their number N − block. With
+    `once`, without: for each epoch the text is cut into windows side by side, from a random place
+    on, and each comes once, in random order. A batch may hold the end of an epoch and the beginning
+    of the next; what lies before the first cut and behind the last, in all less than two windows,
+    waits for another epoch.
     Raises ValueError where the text has no full window.
     """
 
-    def __init__(self, ids: torch.Tensor, batch_size: int, block: int, seed: int = 0):
+    def __init__(
+        self, ids: torch.Tensor, batch_size: int, block: int, seed: int = 0, once: bool = False
+    ):
         self.ids = _one_text(ids, batch_size, block)
         if len(self.ids) <= block:
             raise ValueError(f"block={block} needs {block + 1} tokens; there are {len(self.ids)}")
-        self.batch_size, self.block, self.seed = batch_size, block, seed
+        self.batch_size, self.block, self.seed, self.once = batch_size, block, seed, once
+        self.windows = max(1, (len(self.ids) - 1) // block - 1)  # of an epoch, with `once`
+        self._epoch, self._plan = -1, np.empty(0, dtype=np.int64)
 
     def __getitem__(self, step: int) -> Batch:
-        random = np.random.default_rng([self.seed, _step(step)])
-        starts = torch.from_numpy(random.integers(len(self.ids) - self.block, size=self.batch_size))
+        starts = torch.from_numpy((self._next if self.once else self._any)(_step(step)))
         windows = self.ids[starts[:, None] + torch.arange(self.block + 1)]  # (B, block + 1)
         return Batch(windows[:, :-1], windows[:, 1:])
+
+    def _any(self, step: int) -> np.ndarray:
+        """Where the windows of a step begin, drawn with replacement: (B,)."""
+        random = np.random.default_rng([self.seed, step])
+        return random.integers(len(self.ids) - self.block, size=self.batch_size)
+
+    def _next(self, step: int) -> np.ndarray:
+        """Where they begin, drawn without: (B,)."""
+        drawn = step * self.batch_size + np.arange(self.batch_size)
+        epochs, places = np.divmod(drawn, self.windows)
+        return np.concatenate(
+            [self._starts(epoch)[places[epochs == epoch]] for epoch in np.unique(epochs).tolist()]
+        )
+
+    def _starts(self, epoch: int) -> np.ndarray:
+        """The beginnings of an epoch's windows in random order."""
+        if epoch != self._epoch:
+            random = np.random.default_rng([self.seed, epoch])
+            spare = len(self.ids) - self.windows * self.block  # places where the first may begin
+            first = random.integers(spare)
+            self._epoch = epoch
+            self._plan = first + self.block * random.permutation(self.windows)
+        return self._plan
 
 
 def text_eval_batches(ids: torch.Tensor, batch_size: int, block: int) -> list[Batch]:

@@ -8,6 +8,8 @@ Radford et al. 2019.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -156,8 +158,11 @@ class GPT(nn.Module):
     the present one included. `positions` is learned, rotary or sinusoidal; `norm` layer or rms;
     `activation` gelu, relu or relu2 (its square); `normalized` fixes the length of queries and
     keys; `zeros` starts each layer as the identity. The defaults train fast; GPT-2 is "learned",
-    "layer", "gelu", False, False, with biases. With `pairs`, the pair of a token and the one before
-    it has a vector too, in a table of so many rows (pairs share one where these are fewer than V²).
+    "layer", "gelu", False, False, with biases.
+
+    `grams`: how many rows the tables of n-grams have, first that of pairs, then that of triples …
+    A token's vector is then the sum of its own and those of the pair, triple … that it completes.
+    With Vⁿ rows each n-gram has one of its own; with fewer, some share one, spread by `row_of`.
 
     A text may be longer than `block`: each layer's window slides, in one call as token by token.
     Learned positions end with the block: there a longer text raises ValueError. Padding belongs at
@@ -178,7 +183,7 @@ class GPT(nn.Module):
         zeros: bool = True,
         bias: bool = False,
         dropout: float = 0.0,
-        pairs: int = 0,
+        grams: tuple[int, ...] = (),
     ):
         super().__init__()
         check_sizes(vocab_size=vocab_size, width=width, layers=layers, heads=heads, block=block)
@@ -194,23 +199,25 @@ class GPT(nn.Module):
         self.norm = make_norm(norm, width, bias)
         self.output = nn.Linear(width, vocab_size, bias=False)
         self.output.weight = self.embedding.weight
-        self.pairs = nn.Embedding(pairs, width) if pairs else None
+        check_sizes(**{f"grams[{i}]": rows for i, rows in enumerate(grams)})
+        self.grams = nn.ModuleList(nn.Embedding(rows, width) for rows in grams)
         start_small(self, 0.0 if zeros else 0.02 / (2 * layers) ** 0.5)
 
     def forward(self, ids: torch.Tensor, state: tuple | None = None):
         """ids (B, T) → logits (B, T, V) and the state.
 
-        That is: tokens read (B,), a KVCache for each layer, with pairs the last token (B, 1).
+        That is: tokens read (B,), a KVCache for each layer, with n-grams the last n − 1 tokens.
         Raises ValueError where learned positions would run beyond the block.
         """
         state = (ids.new_zeros(1), *[None] * len(self.layers)) if state is None else state
         (read, *caches), last = state[: 1 + len(self.layers)], state[1 + len(self.layers) :]
         positions = read[:, None] + where(ids)  # (B or 1, T)
         x = self.embedding(ids) * self.scale  # (B, T, D)
-        if self.pairs is not None:
-            words = torch.cat([last[0] if last else torch.full_like(ids[:, :1], PAD), ids], 1)
-            x = x + self.pairs(self._rows(words))
-            last = (words[:, -1:],)
+        if self.grams:
+            before = last[0] if last else ids.new_full((len(ids), len(self.grams)), PAD)
+            words = torch.cat([before, ids], 1)  # (B, n − 1 + T)
+            x = x + self._of_grams(words)
+            last = (words[:, ids.shape[1] :],)
         x, turn = self.places(x, positions)
         x, kept = self.dropout(x), []
         for layer, cache in zip(self.layers, caches, strict=True):
@@ -219,21 +226,40 @@ class GPT(nn.Module):
         read = (read + ids.shape[1]).expand(len(ids))
         return self.output(self.norm(x)), (read, *kept, *last)
 
-    def _rows(self, words: torch.Tensor) -> torch.Tensor:
-        """words (B, 1 + T) → the row of each neighbouring pair, (B, T)."""
-        V = self.embedding.num_embeddings
-        return (words[:, :-1] * V + words[:, 1:]) % self.pairs.num_embeddings
+    def _of_grams(self, words: torch.Tensor) -> torch.Tensor:
+        """words (B, n − 1 + T) → the sum of the vectors of pairs, triples … that end there."""
+        places, V = words.shape[1] - len(self.grams), self.embedding.num_embeddings
+        return sum(
+            table(row_of(words[:, -(places + n - 1) :].unfold(1, n, 1), V, table.num_embeddings))
+            for n, table in enumerate(self.grams, start=2)
+        )  # (B, T, D)
+
+
+def row_of(grams: torch.Tensor, vocab_size: int, rows: int) -> torch.Tensor:
+    """The row of each n-gram of `grams` (…, n) in a table of `rows`, the same for the same n-gram.
+
+    The n-gram is read as a number with its ids as digits, modulo `rows`: with at least Vⁿ rows no
+    two share one. With fewer the base is the first number from V on that has no divisor in common
+    with `rows`, so that no digit is lost.
+    """
+    base = vocab_size
+    while rows < vocab_size ** grams.shape[-1] and math.gcd(base, rows) > 1:
+        base += 1
+    row = torch.zeros_like(grams[..., 0])
+    for word in grams.unbind(-1):
+        row = (row * base + word) % rows  # at each digit, so that no number grows too large
+    return row
 
 
 def start_small(model: GPT, last: float) -> None:
     """GPT-2's start: weights with deviation 0.02, a layer's last matrices with `last`, no bias.
 
-    The vectors of pairs start larger, 0.1: most of them are seen rarely.
+    The vectors of n-grams start larger, 0.1: most of them are seen rarely.
     """
     for name, p in model.named_parameters():
         if p.dim() == 2:
             into_residual = name.endswith(("project.weight", "contract.weight"))
-            rare = name == "pairs.weight"
+            rare = name.startswith("grams.")
             nn.init.normal_(p, std=last if into_residual else 0.1 if rare else 0.02)
         elif name.endswith("bias"):
             nn.init.zeros_(p)
