@@ -57,6 +57,34 @@ def test_an_unknown_tokenizer_is_answered_with_those_there_are():
         metrics.bleu(NEAR, REFERENCES, tokenize="scissors")
 
 
+def test_chrf_is_sacrebleus_and_judges_parts_of_words():
+    assert metrics.chrf(NEAR, REFERENCES) == sacrebleu.corpus_chrf(NEAR, [REFERENCES]).score
+    assert metrics.chrf(REFERENCES, REFERENCES) == pytest.approx(100)
+    assert metrics.chrf(["两只狗在雪里"], ["两只狗在雪里玩"]) > 40
+    close, far = metrics.chrf(["dogs playing"], ["dogs played"]), metrics.chrf(["x"], ["dogs"])
+    assert close > 50 > 10 > far
+
+
+def test_a_paired_test_tells_a_real_difference_from_a_draw():
+    texts = [f"A man in an orange hat looks at picture {i} ." for i in range(60)]
+    worse = [text.replace("orange hat", "cap") for text in texts]
+    halves = [[w if i % 2 == k else t for i, (t, w) in enumerate(zip(texts, worse, strict=True))]
+              for k in (0, 1)]  # fmt: skip
+    assert metrics.paired_p(texts, worse, texts, trials=200) < 0.01
+    assert metrics.paired_p(*halves, texts, trials=200) > 0.3
+    assert metrics.paired_p(worse, worse, texts) == 1
+
+
+@pytest.mark.parametrize("measure", [metrics.bleu, metrics.chrf])
+def test_answers_that_do_not_pair_up_with_references_are_refused(measure):
+    with pytest.raises(ValueError, match="2 hypotheses and 4 references"):
+        measure(NEAR[:2], REFERENCES)
+    with pytest.raises(ValueError, match="0 hypotheses"):
+        measure([], [])
+    with pytest.raises(ValueError, match="3 hypotheses"):
+        metrics.paired_p(NEAR, NEAR[:3], REFERENCES)
+
+
 def test_bleu_splits_chinese_into_characters():
     one, two = ["一个男人在公园里跑步。"], ["一个女人在公园里跑步。"]
     assert metrics.bleu(one, two, tokenize="zh", resamples=2).score > 50
