@@ -22,7 +22,7 @@ import pytest
 import torch
 
 from utils import data, fetch
-from utils.vocab import BOS, EOS, PAD
+from utils.vocab import BOS, EOS, PAD, WordTokenizer
 
 CONTENT = bytes(range(256)) * 800  # 204,800 bytes: several pieces of a download
 MIRROR = os.environ.get("LLM_BOOK_DATA")
@@ -738,6 +738,12 @@ def test_evaluation_rows_go_on_where_the_batch_before_ended():
 def test_batches_refuse_what_makes_no_sense(wrong, says):
     with pytest.raises(ValueError, match=says):
         wrong()
+
+
+def test_pairs_are_encoded_side_by_side():
+    words = WordTokenizer.train("a b c")
+    found = data.encode_pairs([("a b", "c"), ("", "b b")], words)
+    assert found == [([4, 5], [6]), ([], [5, 5])]
 
 
 def some_pairs(count=57):

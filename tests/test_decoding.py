@@ -10,7 +10,7 @@ from torch import nn
 from utils import decoding
 from utils.lm import LSTMLM
 from utils.seq2seq import lstm_seq2seq
-from utils.vocab import BOS, EOS, PAD
+from utils.vocab import BOS, EOS, PAD, WordTokenizer
 
 V = 6  # four specials and two words
 
@@ -303,3 +303,66 @@ def test_length_normalization_favours_longer_answers():
         for a in (0.0, 6.0)
     )
     assert len(short) < len(long)
+
+
+def translator(vocab_size: int = 12):
+    torch.manual_seed(7)
+    model = lstm_seq2seq(vocab_size, 8).double().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(5)
+    return model
+
+
+SOURCES = [[4, 5, 6], [7], [8, 4], [6, 6, 6], [9, 10], [5], [11, 4, 7], [4, 4]]
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize("beam", [None, 3])
+def test_sources_are_answered_in_their_order_as_each_alone(size, beam):
+    model, sizes = translator(), []
+
+    def search(model, prompt, state):
+        sizes.append(len(prompt))
+        assert prompt.tolist() == [[BOS]] * len(prompt)
+        if beam is None:
+            return decoding.greedy(model, prompt, state, 6)
+        return decoding.beam_search(model, prompt, state, beam, 6)
+
+    found = decoding.from_sources(model, SOURCES, search, size)
+    assert max(sizes) == min(size, 3) and sum(sizes) == len(SOURCES)
+    for source, answer in zip(SOURCES, found, strict=True):
+        (alone,) = search(model, start(), model.encode(torch.tensor([source])))
+        if beam is None:
+            assert answer == alone
+        else:
+            assert [h.ids for h in answer] == [h.ids for h in alone]
+            assert all(abs(a.score - b.score) < 1e-9 for a, b in zip(answer, alone, strict=True))
+    ids = found if beam is None else [hypotheses[0].ids for hypotheses in found]
+    assert len(set(map(tuple, ids))) > 4, "the answers differ, so their order can be seen"
+    assert decoding.from_sources(model, [], search) == []
+
+
+def test_an_empty_source_is_refused():
+    with pytest.raises(ValueError, match="source 1 has no tokens"):
+        decoding.from_sources(translator(), [[4], []], decoding.greedy)
+
+
+@pytest.mark.parametrize("options", [{}, {"beam": 4}, {"beam": 4, "alpha": 0.0}])
+def test_translations_are_the_searchs_answers_as_text(options):
+    words = WordTokenizer.train("a b c d e f g h")
+    model = translator(len(words))
+    texts, encode, sizes = [words.decode(source) for source in SOURCES], model.encode, []
+    model.encode = lambda source: (sizes.append(len(source)), encode(source))[1]
+    found = decoding.translate(model, texts, words, max_length=5, batch_size=2, **options)
+    assert max(sizes) == 2
+    wanted = []
+    for source in SOURCES:
+        state = model.encode(torch.tensor([source]))
+        if not options:
+            (ids,) = decoding.greedy(model, start(), state, 5)
+        else:
+            beam, alpha = options["beam"], options.get("alpha", 1.0)
+            ids = decoding.beam_search(model, start(), state, beam, 5, alpha)[0][0].ids
+        wanted.append(words.decode(ids))
+    assert found == wanted and len(set(found)) > 4

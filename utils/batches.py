@@ -133,6 +133,11 @@ def length_groups(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     ]
 
 
+def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer) -> list[IdPair]:
+    """(source ids, target ids) of each sentence pair, both sides by one tokenizer."""
+    return [(tokenizer.encode(source), tokenizer.encode(target)) for source, target in pairs]
+
+
 class PairBatches:
     """Sentence pairs whose sources are equally long, so that only targets need padding.
 

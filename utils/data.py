@@ -25,6 +25,7 @@ from utils.batches import (
     Batch,
     PairBatches,
     TextBatches,
+    encode_pairs,
     length_groups,
     pad,
     padding_mask,
@@ -34,9 +35,9 @@ from utils.batches import (
 from utils.fetch import DataError, NoNetwork
 
 __all__ = [
-    "IGNORE", "Batch", "Clip", "Corpus", "DataError", "PairBatches", "TextBatches", "files",
-    "length_groups", "load_digits", "load_pairs", "load_reviews", "load_text", "pad",
-    "padding_mask", "pair_eval_batches", "text_eval_batches",
+    "IGNORE", "Batch", "Clip", "Corpus", "DataError", "PairBatches", "TextBatches",
+    "encode_pairs", "files", "length_groups", "load_digits", "load_pairs", "load_reviews",
+    "load_text", "pad", "padding_mask", "pair_eval_batches", "text_eval_batches",
 ]  # fmt: skip
 
 Pair = tuple[str, str]

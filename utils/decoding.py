@@ -1,4 +1,4 @@
-"""From a model to text: greedy search, sampling and beam search.
+"""From a model to text: greedy search, sampling and beam search; translating a list of sentences.
 
 This room knows nothing of models but the contract ``model(ids, state) -> (logits, state)``; the
 same three functions serve n-grams, recurrent networks and Transformers, with or without a source.
@@ -9,10 +9,13 @@ Beam search: Sutskever et al. 2014; length normalization: Wu et al. 2016 (``eq-l
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from utils.batches import length_groups
+from utils.runtime import device_of
 from utils.vocab import BOS, EOS, PAD
 
 NEVER = (PAD, BOS)  # no model's answer contains these
@@ -205,6 +208,53 @@ def beam_search(
         cut = [s for s in zip(found, totals, strict=True) if s[1] > float("-inf")]
         done[row] += [_hypothesis(text, score, max_length, alpha) for text, score in cut]
     return [sorted(found, key=lambda h: -h.score)[:beam] for found in done]
+
+
+@torch.inference_mode()
+def from_sources(
+    model, sources: Sequence[Sequence[int]], search: Callable, batch_size: int = 100
+) -> list:
+    """What `search(model, prompt, state)` finds for each source, in the order of the sources.
+
+    `search`: `greedy` or `beam_search`, with its other arguments fixed by functools.partial. At
+    most `batch_size` sources of one length are encoded and searched together, so that nothing is
+    padded. Raises ValueError for a source of zero tokens.
+    """
+    lengths = [len(source) for source in sources]
+    if 0 in lengths:
+        raise ValueError(f"source {lengths.index(0)} has no tokens; leave it out")
+    found: list = [None] * len(sources)
+    for group in length_groups(lengths, batch_size):
+        source = torch.tensor([list(sources[i]) for i in group], device=device_of(model))  # (B, S)
+        prompt = torch.full_like(source[:, :1], BOS)  # (B, 1)
+        answers = search(model, prompt, model.encode(source))
+        for i, answer in zip(group, answers, strict=True):
+            found[i] = answer
+    return found
+
+
+def translate(
+    model,
+    sources: Sequence[str],
+    tokenizer,
+    beam: int | None = None,
+    max_length: int = 60,
+    batch_size: int = 100,
+    alpha: float = 1.0,
+) -> list[str]:
+    """The model's answer to each text of `sources`, in their order: `from_sources`, as text.
+
+    By `greedy` without a `beam`, else the best of `beam_search` with `alpha`. `tokenizer` encodes
+    the sources and decodes the answers, each of at most `max_length` tokens.
+    """
+    ids = [tokenizer.encode(text) for text in sources]
+
+    def search(*given):
+        if beam is None:
+            return greedy(*given, max_length)
+        return [found[0].ids for found in beam_search(*given, beam, max_length, alpha)]
+
+    return [tokenizer.decode(answer) for answer in from_sources(model, ids, search, batch_size)]
 
 
 def _best_continuations(logits: torch.Tensor, scores: list[list[float]], beam: int) -> list:
