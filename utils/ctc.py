@@ -148,7 +148,7 @@ class _Search:
         self.blank, self.label = empty.clone(), empty.clone()  # by how the alignment ends
         self.blank[:, 0] = 0.0  # at first, one prefix that says nothing
         self.texts = torch.full((self.B, beam, S + 1), PAD)  # (B, K, S + 1); PAD after the end
-        self.lengths = torch.zeros(self.B, beam, dtype=torch.int64)
+        self.lengths = torch.zeros(self.B, beam, dtype=torch.int64)  # (B, K)
         self.language = torch.zeros_like(empty)
         self.next, self.state = log_p.new_zeros(self.B, beam, self.V), None
         if self.model is not None:
@@ -170,7 +170,7 @@ class _Search:
         grow[..., NEVER] = NONE
         grow, stay_label = self._merge(grow, stay_label, last)
         stay_blank = both + x[:, BLANK, None]
-        score = self.bonus * self.lengths + self.weight * self.language  # (B, K)
+        score = self.bonus * self.lengths.double() + self.weight * self.language  # (B, K)
         longer = grow + self.bonus + score[..., None]
         longer = longer + self.weight * self.next if self.weight else longer
         stayed = torch.logaddexp(stay_blank, stay_label) + score
@@ -182,6 +182,8 @@ class _Search:
         shorter = self.texts.scatter(2, (self.lengths - 1).clamp(min=0)[..., None], PAD)
         same = (self.texts[:, :, None] == shorter[:, None]).all(-1)  # (B, parent, child)
         same &= self.lengths[:, :, None] + 1 == self.lengths[:, None]
+        alive = torch.logaddexp(self.blank, self.label) > NONE  # the rest only fills the beam
+        same &= alive[:, :, None] & alive[:, None]
         words = last[..., 0][:, None].expand_as(same)  # (B, parent, child): the child's last token
         into = grow.gather(2, words).masked_fill(~same, NONE)
         stay_label = torch.logaddexp(stay_label, into.logsumexp(1))
@@ -220,7 +222,7 @@ class _Search:
     def results(self) -> list[list[Found]]:
         acoustic = torch.logaddexp(self.blank, self.label)
         language = self.language + self.next[..., EOS] * (self.model is not None)
-        score = acoustic + self.bonus * self.lengths
+        score = acoustic + self.bonus * self.lengths.double()
         score = score + self.weight * language if self.weight else score
         found = [
             [Found(t[:n], *numbers) for t, n, *numbers in zip(*row, strict=True)]

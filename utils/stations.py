@@ -29,13 +29,13 @@ FORMS = [
 ]
 ACCENTS = {
     "train": ["en-us", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc"],
-    "valid": ["en-gb"],
-    "test": ["en-029", "en-gb-x-gbclan", "en-gb-x-gbcwmd"],
+    "valid": ["en-gb-x-gbclan"],
+    "test": ["en-029", "en-gb-x-gbcwmd"],
 }
 VARIANTS = {
     "train": ["m1", "m3", "m7", "f1", "f2", "f4", "m4", "f5"],
-    "valid": ["m2", "f3"],
-    "test": ["m5", "m6", "f3", "m8"],
+    "valid": ["m2", "m6"],
+    "test": ["m5", "m8", "f3"],
 }
 
 
