@@ -10,14 +10,12 @@ those that are there. The test text is not touched: the notebook does that, once
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -25,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import record  # noqa: E402
-from utils import metrics, optimizers, runtime, training  # noqa: E402
+from utils import metrics, optimizers, runtime, scoring, training  # noqa: E402
 from utils.data import TextBatches, load_text, text_eval_batches  # noqa: E402
 from utils.lm import GPT, LSTMLM, NNLM, RNNLM  # noqa: E402
 from utils.ngram import NGramCounts, NGramLM  # noqa: E402
@@ -77,28 +75,6 @@ RUNGS = {
 }  # fmt: skip
 
 
-@torch.inference_mode()
-def log_p(model, ids: torch.Tensor, block: int = 512) -> torch.Tensor:
-    """log p of each token of `ids` but the first, after all those before it: (N − 1,) float64."""
-    where, found, state = training.device_of(model), [], None
-    for start in range(0, len(ids) - 1, block):
-        part = ids[start : start + block + 1].to(where)
-        logits, state = model(part[None, :-1], state)  # (1, block, V)
-        found.append(logits[0].double().log_softmax(-1).gather(-1, part[1:, None])[:, 0].cpu())
-    return torch.cat(found)
-
-
-def best_mixture(network: torch.Tensor, counts: torch.Tensor) -> tuple[float, float]:
-    """The weight of the network that gives the lowest loss, and that loss in nats a token."""
-
-    def loss(weight: float) -> float:
-        parts = network + math.log(weight), counts + math.log(1 - weight)
-        return -float(torch.logaddexp(*parts).mean())
-
-    weight = min(map(float, np.linspace(0.01, 0.99, 99)), key=loss)
-    return weight, loss(weight)
-
-
 def steps_within(rung: Rung, V: int, ids: torch.Tensor) -> int:
     """How many steps take `rung.seconds` of processor time, by three trials of ten."""
     stream, config = TextBatches(ids, rung.batch, rung.block), training.TrainConfig(10, rung.rate)
@@ -127,8 +103,9 @@ def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> di
     part = ids["valid"][:20_000]
     some = text_eval_batches(part, batch_size=20, block=rung.block)
     history = training.fit(model, stream, config, some, progress=False, optimizer=rung.optimizer)
-    own = log_p(model, ids["valid"])
-    weight, mixed = best_mixture(own, counted)
+    own = scoring.log_p(model, ids["valid"])
+    weight = scoring.best_weight(own, counted)
+    mixed = -float(scoring.mix(own, counted, weight).mean())
     line = -float(counted[: len(part) - 1].mean())
     curve = [(rung.seconds * step / steps, loss) for step, loss in history.valid]
     return {

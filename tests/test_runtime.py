@@ -81,6 +81,17 @@ def test_a_model_is_where_its_parameters_are():
     assert runtime.device_of(torch.nn.Dropout()).type == "cpu"
 
 
+def test_the_time_of_a_call_is_the_median_of_those_that_count(monkeypatch):
+    clock, takes = [100.0], iter([5.0, 4.0, 0.001, 0.003, 9.0])
+    monkeypatch.setattr(runtime.time, "perf_counter", lambda: clock[0])
+
+    def call():
+        clock[0] += next(takes)
+
+    assert abs(runtime.milliseconds(call, repeats=3, warm_up=2) - 3.0) < 1e-6
+    assert next(takes, None) is None, "two calls to warm up and three to measure"
+
+
 def test_the_first_ctrl_c_waits_and_the_second_acts_at_once():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), runtime.interrupt_flag() as flag:

@@ -10,8 +10,10 @@ import json
 import os
 import random
 import signal
+import statistics
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -53,6 +55,21 @@ def device_of(model: torch.nn.Module) -> torch.device:
     """Where the model's parameters live; the CPU for a model of counts, which has none."""
     first = next(model.parameters(), None)
     return torch.device("cpu") if first is None else first.device
+
+
+def milliseconds(call: Callable[[], object], repeats: int = 9, warm_up: int = 1) -> float:
+    """The median time of one `call` among `repeats`, after `warm_up` calls that do not count.
+
+    On a GPU, until its work is done.
+    """
+    found = []
+    for _ in range(warm_up + repeats):
+        begun = time.perf_counter()
+        call()
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        found.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(found[warm_up:])
 
 
 def autocast(where: torch.device, enabled: bool = True):
