@@ -22,7 +22,7 @@ SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
 
 
-@pytest.mark.parametrize("score", ["additive", "multiplicative"])
+@pytest.mark.parametrize("score", ["additive", "multiplicative", "scaled"])
 def test_alignments_are_distributions_over_tokens_and_make_the_answer(score):
     torch.manual_seed(0)
     model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score=score)).double().eval()
@@ -34,11 +34,12 @@ def test_alignments_are_distributions_over_tokens_and_make_the_answer(score):
     torch.testing.assert_close(model.decoder.weights(IDS[:, 2:], state), weights[:, 2:])
 
 
-def test_additive_and_multiplicative_scores_are_their_formulas():
+def test_scores_are_their_formulas():
     torch.manual_seed(0)
     query, places = torch.randn(2, 3, D), torch.randn(2, 4, D)
     additive = AttentionDecoder(V, D, score="additive").score
     general = AttentionDecoder(V, D, score="multiplicative").score
+    scaled = AttentionDecoder(V, D, score="scaled").score
     for b, t, s in [(0, 0, 0), (1, 2, 3), (0, 1, 2)]:
         q, k = query[b, t], places[b, s]
         hidden = torch.tanh(additive.query.weight @ q + additive.key(k))
@@ -46,6 +47,8 @@ def test_additive_and_multiplicative_scores_are_their_formulas():
         torch.testing.assert_close(found, additive.weigh.weight[0] @ hidden)
         found = general(query, general.key(places))[b, t, s]
         torch.testing.assert_close(found, q @ general.key.weight @ k)
+        found = scaled(query, scaled.key(places))[b, t, s]
+        torch.testing.assert_close(found, q @ scaled.key.weight @ k / D**0.5)
 
 
 def test_shared_words_are_one_matrix():

@@ -120,6 +120,17 @@ class Multiplicative(nn.Module):
         return query @ keys.mT
 
 
+class Scaled(Multiplicative):
+    """Multiplicative scores over √D (``eq-score-scaled``; the root: Vaswani et al. 2017).
+
+    They grow with the width no more, so that the softmax starts soft and its gradient alive.
+    """
+
+    def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """query (B, T, D) and keys (B, S, D), which are ``self.key(places)`` → (B, T, S)."""
+        return super().forward(query, keys) / math.sqrt(query.shape[-1])
+
+
 class Additive(nn.Module):
     """Scores ωᵀ tanh(W q + U k + b) of queries and places of D numbers (``eq-score-additive``).
 
@@ -138,7 +149,7 @@ class Additive(nn.Module):
         return self.weigh(hidden)[..., 0]
 
 
-SCORES = {"additive": Additive, "multiplicative": Multiplicative}
+SCORES = {"additive": Additive, "multiplicative": Multiplicative, "scaled": Scaled}
 
 
 def check_heads(width: int, heads: int) -> None:

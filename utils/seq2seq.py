@@ -96,7 +96,8 @@ class AttentionDecoder(nn.Module):
     Its step is ``eq-attention-step``, what it looks at ``eq-attention-weights``.
     The state of the layer below is the query, so that all steps of a known target are computed at
     once; as in Luong et al. 2015, but with `layers` above instead of an attentional vector that is
-    fed back. `score` is additive (Bahdanau et al. 2015) or multiplicative (Luong et al. 2015).
+    fed back. `score` is additive (Bahdanau et al. 2015), multiplicative (Luong et al. 2015) or
+    scaled, which is multiplicative over √D.
     """
 
     def __init__(
