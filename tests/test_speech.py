@@ -8,7 +8,7 @@ import torch
 from scipy.io import wavfile
 
 from tests.tensors import same
-from utils import ctc, metrics, speech, stations, training
+from utils import ctc, data, metrics, speech, stations, training
 from utils.data import IGNORE
 from utils.speech import HOP, LOUDNESS, MELS, RATE, WINDOW, Recogniser
 from utils.training import TrainConfig
@@ -165,6 +165,19 @@ def test_clips_are_joined_at_one_loudness_with_gaps():
     start = np.flatnonzero(found)[0]
     assert np.sqrt((found[start : start + 1990] ** 2).mean()) == pytest.approx(LOUDNESS, rel=0.05)
     assert len(speech.joined([quiet], np.random.default_rng(0), gap=0.0)) == 2000
+
+
+def test_a_string_is_said_in_one_voice_from_its_recordings():
+    tones = {d: [np.sin(2 * np.pi * (400 + 100 * d) * np.arange(1000) / RATE)] for d in range(2)}
+    clips = [data.Clip(tones[d][0], RATE, d, "b", 0) for d in (1, 0)]
+    clips += [data.Clip(TONE, RATE, 0, "a", take) for take in (1, 0)]
+    found = speech.voices(clips)
+    assert list(found) == ["a", "b"] and list(found["b"]) == ["0", "1"]
+    assert len(found["a"]["0"]) == 2
+    x = speech.say("1011", found["b"], np.random.default_rng(0), snr=40.0, speeds=(1.0, 1.0))
+    spectrum = np.abs(np.fft.rfft(x, 2 * RATE))  # half a hertz a line
+    power = [spectrum[2 * f - 40 : 2 * f + 40].max() for f in (400, 500)]
+    assert power[1] > 1.5 * power[0], "three ones and a zero"
 
 
 def random_strings(rng, step):

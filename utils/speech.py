@@ -159,6 +159,29 @@ def joined(clips: Sequence[np.ndarray], rng: np.random.Generator, gap: float = 0
     return np.concatenate(parts).astype(np.float32)
 
 
+Voice = dict[str, list[np.ndarray]]  # recordings of each digit by one speaker
+
+
+def voices(clips: Sequence) -> dict[str, Voice]:
+    """What each speaker said, by digit, from a list of ``data.Clip``; speakers in order."""
+    found: dict[str, Voice] = {}
+    for clip in sorted(clips, key=lambda c: (c.speaker, c.digit, c.take)):
+        found.setdefault(clip.speaker, {}).setdefault(str(clip.digit), []).append(clip.samples)
+    return found
+
+
+def say(
+    digits: str,
+    voice: Voice,
+    rng: np.random.Generator,
+    snr: float,
+    speeds: tuple[float, float] = (0.85, 1.2),
+) -> np.ndarray:
+    """A string of digits in one voice: recordings drawn and joined, speed changed, noise added."""
+    clips = [voice[d][rng.integers(len(voice[d]))] for d in digits]
+    return noisy(faster(joined(clips, rng), rng.uniform(*speeds)), snr, rng)
+
+
 @dataclass(frozen=True)
 class SoundBatch:
     """Features (B, F, M), the frames (B,) that are real, targets (B, L) padded with IGNORE."""
