@@ -1,0 +1,224 @@
+"""Four encoder–decoders on Multi30k, German to English: ``python benchmarks/translation.py PART``.
+
+    bake-off   four models of equal size, each for as long as the attention model's 900 steps take
+    longer     the attention model alone: 1,650 steps, which take two quiet cores five minutes, and
+               4,800, fifteen minutes, with more dropout
+    rates      which learning rate is best for each model after a fifth of the bake-off's time
+
+All models share one vocabulary of 4,000 cased pieces, made of the training text of both languages,
+and one matrix for the words of source, target and output. Batches hold up to 64 sentences of equal
+source length; dropout, label smoothing and schedule are the same for all. Nothing is chosen on the
+test set (test_2016_flickr), which each trained model translates once, greedily and with a beam of
+5. Each model trains on one thread. book/results/translation.json gets every seed's figures, beside
+those that are there; `--parallel 2` trains two models at a time, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import record  # noqa: E402
+from utils import data, decoding, metrics, runtime, training  # noqa: E402
+from utils.encoders import CNNEncoder, FixedVector, RNNEncoder, TransformerEncoder  # noqa: E402
+from utils.seq2seq import (  # noqa: E402
+    AttentionDecoder,
+    CNNDecoder,
+    EncoderDecoder,
+    TransformerDecoder,
+    share_words,
+)
+from utils.training import TrainConfig  # noqa: E402
+from utils.vocab import BPETokenizer  # noqa: E402
+
+VOCABULARY, BATCH, BEAM, MAX_LENGTH, LOOKS = 4000, 64, 5, 60, 10
+STEPS = 900  # of the attention model in the bake-off: five minutes of one core
+LONGER = {"five minutes": (1650, 0.1), "fifteen minutes": (4800, 0.2)}  # steps and dropout
+RATES = (1e-3, 2e-3, 4e-3)
+LENGTHS = (0, 8, 10, 12, 14, 17, 100)  # bounds of the classes of source lengths, in words
+
+
+def recurrent(fixed: bool) -> Callable[[int, float], EncoderDecoder]:
+    """A bidirectional LSTM of one layer, and two more around attention to its places.
+
+    With `fixed`, a single place is left to look at: the encoder's vector.
+    """
+
+    def build(V: int, dropout: float) -> EncoderDecoder:
+        encoder = RNNEncoder(V, 256, 1, "lstm", dropout=dropout)
+        decoder = AttentionDecoder(V, 256, 1, "lstm", "scaled", dropout=dropout)
+        return EncoderDecoder(FixedVector(encoder) if fixed else encoder, decoder)
+
+    return build
+
+
+def convolutional(V: int, dropout: float) -> EncoderDecoder:
+    encoder = CNNEncoder(V, 264, 2, dropout=dropout)
+    return EncoderDecoder(encoder, CNNDecoder(V, 264, 2, dropout=dropout))
+
+
+def transformer(V: int, dropout: float) -> EncoderDecoder:
+    sizes = {"width": 256, "layers": 2, "heads": 4, "hidden": 256, "dropout": dropout}
+    return EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
+
+
+MODELS = {
+    "LSTM": recurrent(fixed=True),
+    "LSTM + attention": recurrent(fixed=False),
+    "CNN": convolutional,
+    "Transformer": transformer,
+}
+BEST_RATES = {"LSTM": 2e-3, "LSTM + attention": 2e-3, "CNN": 2e-3, "Transformer": 2e-3}
+
+
+@dataclass(frozen=True)
+class Task:
+    """The sentences, their ids, and the tokenizer; `origin` is where the sentences come from."""
+
+    corpus: data.Corpus
+    tokenizer: BPETokenizer
+    train: list
+    valid: list
+
+    @classmethod
+    def load(cls) -> Task:
+        corpus = data.load_pairs("multi30k", "de", "en")
+        words = [sentence for pair in corpus.train for sentence in pair]
+        tokenizer = BPETokenizer.train(words, VOCABULARY)
+        train, valid = (data.encode_pairs(p, tokenizer) for p in (corpus.train, corpus.valid))
+        return cls(corpus, tokenizer, train, valid)
+
+
+def build(name: str, task: Task, seed: int, dropout: float) -> EncoderDecoder:
+    runtime.seed_everything(seed)
+    return share_words(MODELS[name](len(task.tokenizer), dropout))
+
+
+def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float = 0.1):
+    """A trained model, its History and the processor's seconds; weights: the best on validation."""
+    model = build(name, task, seed, dropout)
+    config = TrainConfig(steps, rate, label_smoothing=0.1, evaluate_every=max(1, steps // LOOKS))
+    batches = data.PairBatches(task.train, BATCH, seed)
+    valid, begun = data.pair_eval_batches(task.valid, 128), time.process_time()
+    history = training.fit(model, batches, config, valid, progress=False)
+    return model, history, time.process_time() - begun
+
+
+def seconds_a_step(task: Task, rounds: int = 5, steps: int = 8) -> dict[str, float]:
+    """Processor seconds of a training step, the models in turn: medians of the rounds."""
+    models = {name: build(name, task, 0, 0.1) for name in MODELS}
+    batches, times = data.PairBatches(task.train, BATCH, 0), {name: [] for name in MODELS}
+    config = TrainConfig(steps, 1e-4, label_smoothing=0.1)
+    for _ in range(rounds + 1):
+        for name, model in models.items():
+            begun = time.process_time()
+            training.fit(model, batches, config, progress=False)
+            times[name].append((time.process_time() - begun) / steps)
+    return {name: statistics.median(found[1:]) for name, found in times.items()}
+
+
+def test(model: nn.Module, task: Task) -> dict:
+    """What the trained model makes of the test set, greedily and with a beam."""
+    sources, references = map(list, zip(*task.corpus.test, strict=True))
+    found: dict = {}
+    for name, beam in (("greedy", None), ("beam", BEAM)):
+        begun = time.process_time()
+        answers = decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH)
+        speed = len(sources) / (time.process_time() - begun)
+        bleu = metrics.bleu(answers, references)
+        found[name] = {
+            "bleu": bleu.score, "low": bleu.low, "high": bleu.high, "signature": bleu.signature,
+            "lowercased": metrics.bleu(answers, references, lowercase=True).score,
+            "chrf": metrics.chrf(answers, references), "by length": by_length(answers, task),
+            "sentences a second": speed, "answers": answers,
+        }  # fmt: skip
+    return found
+
+
+def by_length(answers: list[str], task: Task) -> list[dict]:
+    """BLEU of the sentences whose sources have so many words: from `low`, below `high`."""
+    rows = []
+    for low, high in zip(LENGTHS, LENGTHS[1:], strict=False):
+        inside = [i for i, (s, _) in enumerate(task.corpus.test) if low <= len(s.split()) < high]
+        pairs = [(answers[i], task.corpus.test[i][1]) for i in inside]
+        score = metrics.bleu(*zip(*pairs, strict=True), resamples=2).score if pairs else None
+        rows.append({"low": low, "high": high, "sentences": len(pairs), "bleu": score})
+    return rows
+
+
+def run(name: str, seed: int, steps: int, rate: float, dropout: float, tested: bool) -> dict:
+    """One model from one seed: its figures. In a process of its own, on one thread."""
+    torch.set_num_threads(1)
+    begun, commit, task = time.perf_counter(), record.commit_now(), Task.load()
+    model, history, processor = fit(name, task, seed, steps, rate, dropout)
+    score = training.evaluate(model, data.pair_eval_batches(task.valid, 128))
+    found = {
+        "parameters": metrics.parameters(model), "steps": steps, "rate": rate, "dropout": dropout,
+        "curve": history.valid, "tokens": history.tokens, "wall": history.seconds,
+        "processor": processor, "valid perplexity": score.perplexity,
+    }  # fmt: skip
+    if tested:
+        found["test"] = test(model, task)
+        if seed:  # the answers of one seed are enough for examples and paired tests
+            for part in found["test"].values():
+                del part["answers"]
+    best = found["test"]["beam"]["bleu"] if tested else score.loss
+    print(f"{name}, seed {seed}, rate {rate:g}, {steps} steps: {best:.4g}", flush=True)
+    found["provenance"] = record.provenance(
+        "translation.py", sys.argv[1:], commit, [seed], task.corpus.origin, begun
+    )
+    return found
+
+
+def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
+    """What each name in the file is the result of: the arguments of `run`."""
+    if chosen.part == "longer":
+        name = "LSTM + attention"
+        return {
+            f"{budget}, seed {seed}": (name, seed, steps, BEST_RATES[name], dropout, True)
+            for seed in chosen.seeds for budget, (steps, dropout) in LONGER.items()
+        }  # fmt: skip
+    torch.set_num_threads(1)
+    times = seconds_a_step(Task.load())
+    steps = {n: round(STEPS * times["LSTM + attention"] / t) for n, t in times.items()}
+    print("steps:", steps, flush=True)
+    if chosen.part == "rates":
+        return {
+            f"rate {rate:g}, {name}": (name, 0, steps[name] // 5, rate, 0.1, False)
+            for name in chosen.models for rate in RATES
+        }  # fmt: skip
+    return {
+        f"{name}, seed {seed}": (name, seed, steps[name], BEST_RATES[name], 0.1, True)
+        for seed in chosen.seeds for name in chosen.models
+    }  # fmt: skip
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("part", choices=["bake-off", "longer", "rates"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--parallel", type=int, default=1, help="models trained at a time")
+    parser.add_argument("--out", type=Path, default=record.RESULTS / "translation.json")
+    chosen = parser.parse_args(arguments)
+    with ProcessPoolExecutor(chosen.parallel, mp_context=get_context("spawn")) as pool:
+        futures = {name: pool.submit(run, *given) for name, given in plan(chosen).items()}
+        for name, future in futures.items():
+            record.write(chosen.out, {name: future.result()}, keep=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
