@@ -28,14 +28,14 @@ FORMS = [
     "we are sorry that the train to {town} is cancelled",
 ]
 ACCENTS = {
-    "train": ["en-us", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc"],
+    "train": ["en-us", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-029"],
     "valid": ["en-gb-x-gbclan"],
-    "test": ["en-029", "en-gb-x-gbcwmd"],
+    "test": ["en-gb-x-gbcwmd"],
 }
 VARIANTS = {
-    "train": ["m1", "m3", "m7", "f1", "f2", "f4", "m4", "f5"],
-    "valid": ["m2", "m6"],
-    "test": ["m5", "m8", "f3"],
+    "train": ["m1", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f4", "f5"],
+    "valid": ["m2"],
+    "test": ["m5", "f3"],
 }
 
 
@@ -78,6 +78,6 @@ def spoken(texts: Sequence[str], split: str, seed: int) -> Iterator[tuple[np.nda
     wanted = []
     for text in texts:
         voice = f"{rng.choice(ACCENTS[split])}+{rng.choice(VARIANTS[split])}"
-        wanted.append((text, voice, int(rng.integers(35, 65)), int(rng.integers(140, 185))))
+        wanted.append((text, voice, int(rng.integers(35, 65)), int(rng.integers(115, 150))))
     sounds = standins.speak(wanted)
     return zip(sounds, (voice for _, voice, _, _ in wanted), strict=True)
