@@ -7,10 +7,12 @@
 
 All models share one vocabulary of 4,000 cased pieces, made of the training text of both languages,
 and one matrix for the words of source, target and output. Batches hold up to 64 sentences of equal
-source length; dropout, label smoothing and schedule are the same for all. Nothing is chosen on the
-test set (test_2016_flickr), which each trained model translates once, greedily and with a beam of
-5. Each model trains on one thread. book/results/translation.json gets every seed's figures, beside
-those that are there; `--parallel 2` trains two models at a time, each in a process of its own.
+source length; dropout, label smoothing and schedule are the same for all. AdamW trains all weights,
+Muon the matrices of the Transformer, which a row of its own trains by AdamW alone. Nothing is
+chosen on the test set (test_2016_flickr), which each trained model translates once, greedily and
+with a beam of 5. Each model trains on one thread. book/results/translation.json gets every seed's
+figures, beside those that are there; `--parallel 2` trains two models at a time, each in a process
+of its own.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import record  # noqa: E402
-from utils import data, decoding, metrics, runtime, training  # noqa: E402
+from utils import data, decoding, metrics, optimizers, runtime, training  # noqa: E402
 from utils.encoders import CNNEncoder, FixedVector, RNNEncoder, TransformerEncoder  # noqa: E402
 from utils.seq2seq import (  # noqa: E402
     AttentionDecoder,
@@ -75,13 +77,22 @@ def transformer(V: int, dropout: float) -> EncoderDecoder:
     return EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is built and trained; the rate is the best of RATES, by the part "rates"."""
+
+    build: Callable[[int, float], EncoderDecoder]
+    optimizer: Callable = optimizers.adamw
+    rate: float = 4e-3
+
+
 MODELS = {
-    "LSTM": recurrent(fixed=True),
-    "LSTM + attention": recurrent(fixed=False),
-    "CNN": convolutional,
-    "Transformer": transformer,
+    "LSTM": Recipe(recurrent(fixed=True)),
+    "LSTM + attention": Recipe(recurrent(fixed=False)),
+    "CNN": Recipe(convolutional),
+    "Transformer": Recipe(transformer, optimizers.muon),
+    "Transformer, AdamW": Recipe(transformer),
 }
-BEST_RATES = dict.fromkeys(MODELS, 4e-3)  # of RATES, by the part "rates"
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ class Task:
 
 def build(name: str, task: Task, seed: int, dropout: float) -> EncoderDecoder:
     runtime.seed_everything(seed)
-    return share_words(MODELS[name](len(task.tokenizer), dropout))
+    return share_words(MODELS[name].build(len(task.tokenizer), dropout))
 
 
 def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float = 0.1):
@@ -113,7 +124,8 @@ def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float = 0
     config = TrainConfig(steps, rate, label_smoothing=0.1, evaluate_every=max(1, steps // LOOKS))
     batches = data.PairBatches(task.train, BATCH, seed)
     valid, begun = data.pair_eval_batches(task.valid, 128), time.process_time()
-    history = training.fit(model, batches, config, valid, progress=False)
+    optimizer = MODELS[name].optimizer
+    history = training.fit(model, batches, config, valid, progress=False, optimizer=optimizer)
     return model, history, time.process_time() - begun
 
 
@@ -125,7 +137,8 @@ def seconds_a_step(task: Task, rounds: int = 5, steps: int = 8) -> dict[str, flo
     for _ in range(rounds + 1):
         for name, model in models.items():
             begun = time.process_time()
-            training.fit(model, batches, config, progress=False)
+            optimizer = MODELS[name].optimizer
+            training.fit(model, batches, config, progress=False, optimizer=optimizer)
             times[name].append((time.process_time() - begun) / steps)
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
@@ -188,7 +201,7 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
     if chosen.part == "longer":
         name = "LSTM + attention"
         return {
-            f"{budget}, seed {seed}": (name, seed, steps, BEST_RATES[name], dropout, True)
+            f"{budget}, seed {seed}": (name, seed, steps, MODELS[name].rate, dropout, True)
             for seed in chosen.seeds for budget, (steps, dropout) in LONGER.items()
             if budget in chosen.budgets
         }  # fmt: skip
@@ -202,7 +215,7 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
             for name in chosen.models for rate in RATES
         }  # fmt: skip
     return {
-        f"{name}, seed {seed}": (name, seed, steps[name], BEST_RATES[name], 0.1, True)
+        f"{name}, seed {seed}": (name, seed, steps[name], MODELS[name].rate, 0.1, True)
         for seed in chosen.seeds for name in chosen.models
     }  # fmt: skip
 
