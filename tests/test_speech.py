@@ -8,7 +8,7 @@ import torch
 from scipy.io import wavfile
 
 from tests.tensors import same
-from utils import ctc, data, metrics, speech, stations, training
+from utils import ctc, data, metrics, speech, standins, stations, training
 from utils.data import IGNORE
 from utils.speech import HOP, LOUDNESS, MELS, RATE, WINDOW, Recogniser
 from utils.training import TrainConfig
@@ -266,5 +266,16 @@ def test_voices_are_held_out_and_sound():
     accents = stations.ACCENTS
     assert not set(accents["train"]) & {*accents["valid"], *accents["test"]}
     assert not set(stations.VARIANTS["train"]) & set(stations.VARIANTS["test"])
-    with pytest.raises(ValueError, match="choose from train, valid, test"):
+    with pytest.raises(ValueError, match="choose from train, valid, test, far"):
         stations.spoken(texts, "dev", 0)
+
+
+def test_far_voices_are_none_of_the_others_and_the_synthesiser_has_them():
+    others = {
+        v for split, variants in stations.VARIANTS.items() if split != "far" for v in variants
+    }
+    assert not others & set(stations.VARIANTS["far"])
+    (accent,) = stations.ACCENTS["far"]
+    every = ["", *(f"+{v}" for v in [*sorted(others), *stations.VARIANTS["far"]])]
+    sounds = standins.speak([("london", accent + variant, 50, 130) for variant in every])
+    assert len({x.tobytes() for x in sounds}) == len(every), "an unknown variant sounds like none"
