@@ -52,7 +52,7 @@ check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook
 
 notebooks: $(READY)  ## run copies of the notebooks, in executed/
 	rm -rf executed && mkdir executed && cp notebooks/$(ONLY)*.ipynb executed
-	$(ONE_THREAD) $(PYTEST) --nbmake --overwrite --nbmake-timeout=600 --timeout=1200 -n 2 \
+	$(ONE_THREAD) $(PYTEST) --nbmake --overwrite --nbmake-timeout=600 --timeout=1800 -n 2 \
 		--durations=0 -q executed
 
 execute: notebooks  ## run the notebooks and keep their outputs in place
