@@ -129,10 +129,12 @@ def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float = 0
     return model, history, time.process_time() - begun
 
 
-def seconds_a_step(task: Task, rounds: int = 5, steps: int = 8) -> dict[str, float]:
+def seconds_a_step(
+    task: Task, names: set[str], rounds: int = 5, steps: int = 8
+) -> dict[str, float]:
     """Processor seconds of a training step, the models in turn: medians of the rounds."""
-    models = {name: build(name, task, 0, 0.1) for name in MODELS}
-    batches, times = data.PairBatches(task.train, BATCH, 0), {name: [] for name in MODELS}
+    models = {name: build(name, task, 0, 0.1) for name in MODELS if name in names}
+    batches, times = data.PairBatches(task.train, BATCH, 0), {name: [] for name in models}
     config = TrainConfig(steps, 1e-4, label_smoothing=0.1)
     for _ in range(rounds + 1):
         for name, model in models.items():
@@ -177,18 +179,18 @@ def run(name: str, seed: int, steps: int, rate: float, dropout: float, tested: b
     torch.set_num_threads(1)
     begun, commit, task = time.perf_counter(), record.commit_now(), Task.load()
     model, history, processor = fit(name, task, seed, steps, rate, dropout)
-    score = training.evaluate(model, data.pair_eval_batches(task.valid, 128))
+    valid = min(loss for _, loss in history.valid)  # of the weights that were kept
     found = {
         "parameters": metrics.parameters(model), "steps": steps, "rate": rate, "dropout": dropout,
         "curve": history.valid, "tokens": history.tokens, "wall": history.seconds,
-        "processor": processor, "valid perplexity": score.perplexity,
+        "processor": processor, "valid perplexity": metrics.perplexity(valid, 1),
     }  # fmt: skip
     if tested:
         found["test"] = test(model, task)
         if seed:  # the answers of one seed are enough for examples and paired tests
             for part in found["test"].values():
                 del part["answers"]
-    best = found["test"]["beam"]["bleu"] if tested else score.loss
+    best = found["test"]["beam"]["bleu"] if tested else valid
     print(f"{name}, seed {seed}, rate {rate:g}, {steps} steps: {best:.4g}", flush=True)
     found["provenance"] = record.provenance(
         "translation.py", sys.argv[1:], commit, [seed], task.corpus.origin, begun
@@ -206,7 +208,7 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
             if budget in chosen.budgets
         }  # fmt: skip
     torch.set_num_threads(1)
-    times = seconds_a_step(Task.load())
+    times = seconds_a_step(Task.load(), {"LSTM + attention", *chosen.models})
     steps = {n: round(STEPS * times["LSTM + attention"] / t) for n, t in times.items()}
     print("steps:", steps, flush=True)
     if chosen.part == "rates":

@@ -39,7 +39,7 @@ from utils.seq2seq import (  # noqa: E402
     lstm_seq2seq,
     share_words,
 )
-from utils.vocab import BOS, EOS, PAD  # noqa: E402
+from utils.vocab import PAD  # noqa: E402
 
 BATCH = 128
 
@@ -165,9 +165,9 @@ class PlainTransformer(nn.Module):
         return self.dropout(self.words[i](ids) * self.D**0.5 + places)
 
 
-def attention_gru(V: int, D: int) -> EncoderDecoder:
-    encoder = RNNEncoder(V, D, dropout=0.1)
-    decoder = AttentionDecoder(V, D, score="scaled", dropout=0.1)
+def attention_gru(V: int, D: int, dropout: float = 0.1) -> EncoderDecoder:
+    encoder = RNNEncoder(V, D, dropout=dropout)
+    decoder = AttentionDecoder(V, D, score="scaled", dropout=dropout)
     return share_words(EncoderDecoder(encoder, decoder))
 
 
@@ -194,13 +194,7 @@ def padded_batches(pairs: list, count: int) -> list[data.Batch]:
     """Batches as the tutorials draw them: any 128 sentences, filled up to the longest."""
     order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0)).tolist()
     chosen = [[pairs[i] for i in order[k * BATCH : (k + 1) * BATCH]] for k in range(count)]
-    return [padded(group) for group in chosen]
-
-
-def padded(pairs: list) -> data.Batch:
-    inputs = data.pad([[BOS, *target] for _, target in pairs])
-    targets = data.pad([[*target, EOS] for _, target in pairs], data.IGNORE)
-    return data.Batch(inputs, targets, data.pad([source for source, _ in pairs]))
+    return [data.pair_batch(group) for group in chosen]
 
 
 def tokens_a_second(model, batches, theirs: bool) -> float:
@@ -258,9 +252,7 @@ def decode_rounds(task: Task, beam: int | None, rounds: int, some: int = 20) -> 
     """The whole test set in batches against `some` of its sentences, one at a time."""
     runtime.seed_everything(0)
     V = len(task.tokenizer)
-    model = share_words(
-        EncoderDecoder(RNNEncoder(V, 256), AttentionDecoder(V, 256, score="scaled"))
-    )
+    model = attention_gru(V, 256, dropout=0.0)
     config = training.TrainConfig(200, label_smoothing=0.1)
     training.fit(model, data.PairBatches(task.train, 64, 0), config, progress=False)
     sources, speeds = [source for source, _ in task.corpus.test], []

@@ -163,7 +163,7 @@ class PairBatches:
         epoch, place = divmod(_step(step), self.steps)
         if epoch != self._epoch:
             self._epoch, self._plan = epoch, self._shuffled(epoch)
-        return _pair_batch([self.pairs[i] for i in self._plan[place]])
+        return pair_batch([self.pairs[i] for i in self._plan[place]])
 
     def __iter__(self) -> Iterator[Batch]:
         """The first epoch."""
@@ -180,11 +180,12 @@ class PairBatches:
 def pair_eval_batches(pairs: Sequence[IdPair], batch_size: int) -> list[Batch]:
     """Every pair once, in batches of equal source length, short first; as PairBatches otherwise."""
     groups = length_groups(_source_lengths(pairs), batch_size)
-    return [_pair_batch([pairs[i] for i in group]) for group in groups]
+    return [pair_batch([pairs[i] for i in group]) for group in groups]
 
 
-def _pair_batch(pairs: list[IdPair]) -> Batch:
-    source = torch.tensor([source for source, _ in pairs])  # (B, S)
+def pair_batch(pairs: Sequence[IdPair]) -> Batch:
+    """One batch of any pairs: sources padded with PAD, BOS before and EOS behind the targets."""
+    source = pad([source for source, _ in pairs])  # (B, S)
     inputs = pad([[BOS, *target] for _, target in pairs])  # (B, T)
     targets = pad([[*target, EOS] for _, target in pairs], IGNORE)  # (B, T)
     return Batch(inputs, targets, source)

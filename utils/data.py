@@ -29,6 +29,7 @@ from utils.batches import (
     length_groups,
     pad,
     padding_mask,
+    pair_batch,
     pair_eval_batches,
     text_eval_batches,
 )
@@ -37,7 +38,7 @@ from utils.fetch import DataError, NoNetwork
 __all__ = [
     "IGNORE", "Batch", "Clip", "Corpus", "DataError", "PairBatches", "TextBatches",
     "encode_pairs", "files", "length_groups", "load_digits", "load_pairs", "load_reviews",
-    "load_text", "pad", "padding_mask", "pair_eval_batches", "text_eval_batches",
+    "load_text", "pad", "padding_mask", "pair_batch", "pair_eval_batches", "text_eval_batches",
 ]  # fmt: skip
 
 Pair = tuple[str, str]

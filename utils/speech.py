@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from utils import ctc
 from utils.batches import IGNORE, pad
 from utils.layers import check_sizes, make_rnn
+from utils.runtime import device_of
 
 RATE = 8000  # samples a second
 WINDOW, HOP = 256, 80  # samples in a frame (32 ms), and from one frame to the next (10 ms)
@@ -202,7 +203,7 @@ def sound_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     return SoundBatch(
         nn.utils.rnn.pad_sequence(features, batch_first=True),  # (B, F, M)
         frames,
-        pad([torch.as_tensor(t) for t in targets], IGNORE) if len(targets) else None,
+        pad([torch.as_tensor(t) for t in targets], IGNORE),
     )
 
 
@@ -215,9 +216,7 @@ class SoundBatches:
     A function of the step and the seed alone, so that a resumed run sees the same data.
     """
 
-    def __init__(
-        self, make: Callable[[np.random.Generator, int], tuple[list, list]], seed: int = 0
-    ):
+    def __init__(self, make: Make, seed: int = 0):
         self.make, self.seed = make, seed
 
     def __getitem__(self, step: int) -> SoundBatch:
@@ -281,7 +280,7 @@ def ctc_objective(model: Recogniser, batch: SoundBatch, label_smoothing: float =
 def listen(model: Recogniser, clips: Sequence[np.ndarray], batch_size: int = 32):
     """Log-probabilities (places, V) in float64 for each clip; clips of like length together."""
     order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
-    where, found = next(model.parameters()).device, [None] * len(clips)
+    where, found = device_of(model), [None] * len(clips)
     for start in range(0, len(order), batch_size):
         group = order[start : start + batch_size]
         batch = sound_batch([clips[i] for i in group], [[0]] * len(group)).to(where)

@@ -61,13 +61,13 @@ def sentences(count: int, seed: int, besides: Sequence[str] = ()) -> list[str]:
     rng, found, taken = np.random.default_rng(seed), {}, set(besides)
     for _ in range(50 * count):
         if len(found) == count:
-            return list(found)
+            break
         text = sentence(rng)
         if text not in taken:
             found[text] = None
-    if len(found) == count:
-        return list(found)
-    raise ValueError(f"the grammar gave {len(found)} sentences besides those, not {count}")
+    if len(found) < count:
+        raise ValueError(f"the grammar gave {len(found)} sentences besides those, not {count}")
+    return list(found)
 
 
 def spoken(texts: Sequence[str], split: str, seed: int) -> Iterator[tuple[np.ndarray, str]]:
