@@ -1,13 +1,16 @@
-"""Dates in real voices and isolated digits, every speaker held out in turn, several seeds.
+"""Digits in real voices, three measurements with several seeds: ``python benchmarks/speech.py``.
 
-    python benchmarks/speech.py --seeds 3            dates: each speaker tests once a seed
-    python benchmarks/speech.py --seeds 3 --isolated recordings 0-4 test, as the corpus publishes
+    dates       each speaker is held out in turn, at 10 dB: four train on random strings of digits,
+                the next one chooses weight and bonus of an 8-gram of other dates, the one held out
+                tests
+    isolated    single digits as the corpus publishes them: recordings 0 to 4 of all speakers test,
+                the others train; what is heard is the digit that CTC finds likeliest
+    lengths     random strings of 3 to 8 digits train, of 3 to 16 test, of other recordings of the
+                same voices, at 10 dB: CTC and attention, with location features and without, with
+                the joint loss and without
 
-Dates: four speakers train on random strings of digits, the next one chooses weight and bonus of an
-8-gram of other dates, the one held out tests, at 10 dB. Isolated digits: all speakers train, on
-recordings 10 to 49, and each test recording is the digit that CTC finds likeliest.
-Results go to book/results/speech.json, or where `--out=FILE` says; a part that a run does not make
-stays as it was there.
+Results go to book/results/speech.json, or where `--out=FILE` says, after each seed; a part that a
+run does not make stays as it was there.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import itertools
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -27,44 +31,40 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import record  # noqa: E402
-from utils import ctc, metrics, runtime, speech, training  # noqa: E402
+from utils import ctc, digits, listener, metrics, runtime, speech  # noqa: E402
 from utils.data import load_digits  # noqa: E402
+from utils.digits import TOKENS, RandomStrings  # noqa: E402
 from utils.ngram import NGramCounts, NGramLM  # noqa: E402
-from utils.training import TrainConfig  # noqa: E402
-from utils.vocab import EOS, CharTokenizer  # noqa: E402
+from utils.vocab import EOS  # noqa: E402
 
-TOKENS = CharTokenizer.train("0123456789")
-SNR, BEAM, DATES, SINGLE, DIGITS = 10.0, 8, 100, 0.3, 48
+SNR, BEAM, DATES, STRIDES = 10.0, 8, 100, (2, 2, 2)
 GRID = list(itertools.product((0.25, 0.5, 0.75, 1.0), (0.0, 1.0)))
+LENGTHS, STRINGS, WIDTH, RATE = (*range(3, 9), 10, 12, 14, 16), 50, 96, 2e-3
+LISTENERS = {  # name → the weight of CTC in the loss, and the score of attention
+    "joint, location": (0.3, "location"),
+    "joint, content": (0.3, "additive"),
+    "attention alone": (0.0, "location"),
+}
 
 
 def recogniser(voices: dict, steps: int, seed: int, longest: int = 8) -> speech.Recogniser:
-    """Trained on random strings of 3 to `longest` digits in these voices, single digits first."""
-    names = list(voices)
-
-    def make(rng: np.random.Generator, step: int):
-        single = step < SINGLE * steps or longest == 1
-        length = 1 if single else int(rng.integers(3, longest + 1))
-        texts = ["".join(rng.choice(list("0123456789"), length)) for _ in range(DIGITS // length)]
-        clips = [
-            speech.say(t, voices[rng.choice(names)], rng, rng.uniform(5, 25), (0.8, 1.25))
-            for t in texts
-        ]
-        return clips, [TOKENS.encode(t) for t in texts]
-
+    """Trained on random strings of up to `longest` digits in these voices."""
     runtime.seed_everything(seed)
-    model = speech.Recogniser(len(TOKENS), strides=(2, 2, 2)).to(runtime.device())
-    config = TrainConfig(steps=steps, learning_rate=1.5e-3, warmup=0.05, clip=5.0)
-    batches = speech.SoundBatches(make, seed)
-    training.fit(model, batches, config, progress=False, objective=speech.ctc_objective)
+    model = speech.Recogniser(len(TOKENS), strides=STRIDES).to(runtime.device())
+    speech.learn(model, RandomStrings(voices, steps, longest=longest), steps, 1.5e-3, seed)
     return model
 
 
-def word_errors(sounds: list, texts: list[str], lm=None, weight=0.0, bonus=0.0) -> float:
+def error_rate(heard: list[list[int]], texts: list[str]) -> float:
     """Digits wrong, as a share of those said."""
+    spelt = [" ".join(TOKENS.decode(ids)) for ids in heard]
+    return metrics.word_errors(spelt, [" ".join(t) for t in texts]).rate
+
+
+def word_errors(sounds: list, texts: list[str], lm=None, weight=0.0, bonus=0.0) -> float:
+    """The error rate of CTC's search under both models."""
     rows = ctc.beam_search(sounds, BEAM, lm, weight, bonus)
-    heard = [" ".join(TOKENS.decode(row[0].ids)) for row in rows]
-    return metrics.word_errors(heard, [" ".join(t) for t in texts]).rate
+    return error_rate([row[0].ids for row in rows], texts)
 
 
 def fold(voices: dict, held_out: int, steps: int, seed: int) -> dict:
@@ -85,44 +85,102 @@ def fold(voices: dict, held_out: int, steps: int, seed: int) -> dict:
     best = min(GRID, key=lambda pair: word_errors(sounds[valid], said[valid], lm, *pair))
     without = word_errors(sounds[test], said[test])
     fused = word_errors(sounds[test], said[test], lm, *best)
-    print(f"seed {seed} {test:9s} WER {without:.3f} → {fused:.3f}, λ {best[0]} γ {best[1]}")
+    print(f"seed {seed} {test:9s} WER {without:.3f} → {fused:.3f}, λ {best[0]} γ {best[1]}",
+          flush=True)  # fmt: skip
     return {"speaker": test, "seed": seed, "without": without, "with": fused, "chosen": best}
 
 
-def isolated(corpus, steps: int, seed: int) -> float:
+def dates(corpus, steps: int, seed: int) -> list[dict]:
+    """A fold for each speaker."""
+    voices = speech.voices(corpus.all)
+    return [fold(voices, speaker, steps, seed) for speaker in range(len(voices))]
+
+
+def isolated(corpus, steps: int, seed: int) -> list[dict]:
     """The share of the test recordings of which the likeliest digit is the one said."""
     model = recogniser(speech.voices(corpus.train), steps, seed, longest=1)
     heard = speech.listen(model, [speech.normalized(c.samples) for c in corpus.test])
     ids = [TOKENS.encode(str(d))[0] for d in range(10)]
     found = [min(range(10), key=lambda d: float(ctc.loss(h, [ids[d]]))) for h in heard]
     right = statistics.mean(f == c.digit for f, c in zip(found, corpus.test, strict=True))
-    print(f"seed {seed} isolated digits: {right:.4f} right")
-    return right
+    print(f"seed {seed} isolated digits: {right:.4f} right", flush=True)
+    return [{"seed": seed, "right": right, "tested": len(found)}]
+
+
+def lengths(corpus, steps: int, seed: int) -> list[dict]:
+    """Error rates by length of the two readers of each listener, and one alignment of the first."""
+    train, test = speech.voices(corpus.train), speech.voices(corpus.test)
+    rng, names = np.random.default_rng([seed, 1]), list(test)
+    texts = {n: [digits.random_text(rng, n) for _ in range(STRINGS)] for n in LENGTHS}
+    clips = {
+        n: [speech.say(t, test[rng.choice(names)], rng, SNR) for t in of_length]
+        for n, of_length in texts.items()
+    }
+    rows = []
+    for name, (weight, score) in LISTENERS.items():
+        runtime.seed_everything(seed)
+        model = listener.Listener(len(TOKENS), WIDTH, score, strides=STRIDES).to(runtime.device())
+        objective = listener.joint_objective(weight)
+        speech.learn(model, RandomStrings(train, steps), steps, RATE, seed, objective)
+        for reader, read in readers(model, weight).items():
+            rates = [error_rate(read(clips[n]), texts[n]) for n in LENGTHS]
+            rows.append({"listener": name, "reader": reader, "seed": seed, "rates": rates})
+            print(f"seed {seed} {name}, {reader}: {[round(r, 3) for r in rates]}", flush=True)
+        if weight and score == "location":
+            rows[-1]["looked"] = looked(model, clips[16][0], texts[16][0])
+    return rows
+
+
+def readers(model: listener.Listener, weight: float) -> dict[str, Callable]:
+    """What reads clips, by name: CTC's best path where it was trained, a beam search of 4."""
+    by_ctc = {"CTC": lambda clips: [ctc.greedy(s) for s in speech.listen(model.ear, clips)]}
+    return (by_ctc if weight else {}) | {"attention": lambda clips: listener.write(model, clips)}
+
+
+def looked(model: listener.Listener, clip: np.ndarray, text: str) -> dict:
+    """What was said, what was written, and where the decoder looked, a step of it a row."""
+    (ids,) = listener.write(model, [clip])
+    weights = listener.alignment(model, clip, ids).tolist()
+    return {"said": text, "written": TOKENS.decode(ids),
+            "weights": [[round(w, 3) for w in step] for step in weights]}  # fmt: skip
+
+
+def summary(part: str, runs: list[dict]) -> dict:
+    """Means over seeds and speakers."""
+    if part == "isolated":
+        return {"accuracy": statistics.mean(run["right"] for run in runs)}
+    if part == "dates":
+        means = {how: statistics.mean(r[how] for r in runs) for how in ("without", "with")}
+        return {"means": means, "removed": 1 - means["with"] / means["without"]}
+    curves: dict[str, list] = {}
+    for run in runs:
+        curves.setdefault(f"{run['listener']}: {run['reader']}", []).append(run["rates"])
+    return {
+        "lengths": list(LENGTHS),
+        "means": {name: np.mean(rates, 0).tolist() for name, rates in curves.items()},
+    }
+
+
+PARTS = {"dates": (dates, 600), "isolated": (isolated, 600), "lengths": (lengths, 900)}
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--speakers", type=int, default=6, help="how many test, from the first on")
-    parser.add_argument("--isolated", action="store_true")
+    parser.add_argument("--steps", type=int, help="of training, where not as many as usual")
     parser.add_argument("--out", type=Path, default=record.RESULTS / "speech.json")
     chosen = parser.parse_args(arguments)
     begun, commit = time.perf_counter(), record.commit_now()
-    corpus, seeds = load_digits(), range(chosen.seeds)
-    if chosen.isolated:
-        name = "isolated"
-        right = [isolated(corpus, chosen.steps, seed) for seed in seeds]
-        found = {"accuracy": statistics.mean(right), "runs": right}
-    else:
-        name, voices = "dates", speech.voices(corpus.all)
-        tests = list(itertools.product(seeds, range(min(chosen.speakers, len(voices)))))
-        runs = [fold(voices, speaker, chosen.steps, seed) for seed, speaker in tests]
-        means = {how: statistics.mean(run[how] for run in runs) for how in ("without", "with")}
-        found = {"means": means, "removed": 1 - means["with"] / means["without"], "runs": runs}
-    found |= {"steps": chosen.steps, "provenance": record.provenance(
-        "speech.py", arguments, commit, list(seeds), corpus.origin, begun)}  # fmt: skip
-    record.write(chosen.out, {name: found}, keep=True)
+    measure, steps = PARTS[chosen.part]
+    steps, corpus, runs = chosen.steps or steps, load_digits(), []
+    for seed in range(chosen.seeds):
+        runs += measure(corpus, steps, seed)
+        found = {**summary(chosen.part, runs), "runs": runs, "steps": steps}
+        found["provenance"] = record.provenance(
+            "speech.py", arguments, commit, list(range(seed + 1)), corpus.origin, begun
+        )
+        record.write(chosen.out, {chosen.part: found}, keep=True)
 
 
 if __name__ == "__main__":

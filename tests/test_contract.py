@@ -53,6 +53,7 @@ DECODERS = {
     "both": lambda D: RNNDecoder(V, D, 2, "lstm", context="both", embedding=D - 2),
     "multiplicative": lambda D: AttentionDecoder(V, D),
     "additive": lambda D: AttentionDecoder(V, D, 2, "lstm", "additive", embedding=D - 2),
+    "location": lambda D: AttentionDecoder(V, D, score="location"),
     "cnn, vector": lambda D: CNNDecoder(V, D, 2, attention=False),
     "cnn, attention": lambda D: CNNDecoder(V, D, 2, kernel=2),
     "transformer": lambda D: TransformerDecoder(V, D, 2, 3),

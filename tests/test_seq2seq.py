@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from utils import metrics
+from utils import decoding, metrics
+from utils.attention import SCORES
 from utils.encoders import CNNEncoder, FixedVector, RNNEncoder, TransformerEncoder
 from utils.layers import GatedConvolution
 from utils.seq2seq import (
@@ -22,7 +23,7 @@ SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
 
 
-@pytest.mark.parametrize("score", ["additive", "multiplicative", "scaled"])
+@pytest.mark.parametrize("score", SCORES)
 def test_alignments_are_distributions_over_tokens_and_make_the_answer(score):
     torch.manual_seed(0)
     model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score=score)).double().eval()
@@ -49,6 +50,55 @@ def test_scores_are_their_formulas():
         torch.testing.assert_close(found, q @ general.key.weight @ k)
         found = scaled(query, scaled.key(places))[b, t, s]
         torch.testing.assert_close(found, q @ scaled.key.weight @ k / D**0.5)
+
+
+def with_location():
+    torch.manual_seed(0)
+    model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score="location"))
+    with torch.no_grad():
+        for p in model.parameters():
+            p.mul_(2)
+    return model.double().eval()
+
+
+def test_location_features_are_their_formula():
+    """The score by loops, from the weights of the step before, whose places lie around."""
+    model = with_location()
+    score, memory = model.decoder.score, model.encode(SOURCE)
+    first, second = model.decoder.weights(IDS[:, :2], memory).unbind(1)  # (B, S) each
+    query, _ = model.decoder.below(model.decoder.embedding(IDS[:, :2]), model.decoder.start(
+        memory["vector"]))  # fmt: skip
+    filters, reach = score.around.weight[:, 0], score.around.padding[0]  # (filters, 2·reach + 1)
+    for b, length in enumerate((4, 3, 2)):
+        for step, last in ((0, torch.zeros(4).double()), (1, first[b])):
+            e = []
+            for s in range(length):
+                f = sum(filters[:, r - s + reach] * last[r] for r in range(4))
+                hidden = score.query.weight @ query[b, step] + score.key(memory["places"][b, s])
+                e.append(score.weigh.weight[0] @ torch.tanh(hidden + score.place.weight @ f))
+            found = (first, second)[step][b]
+            torch.testing.assert_close(found[:length], torch.stack(e).softmax(0))
+            assert not found[length:].any()
+
+
+def test_a_search_goes_on_from_where_each_hypothesis_looked():
+    model = with_location()
+    rows = decoding.beam_search(model, IDS[:, :1], model.encode(SOURCE), beam=3, max_length=4)
+    for i, row in enumerate(rows):
+        for h in row:
+            ids = torch.tensor([[1, *h.ids, 2]])[:, :5]  # cut off at four tokens, EOS among them
+            logits, _ = model(ids[:, :-1], model.encode(SOURCE[i : i + 1]))
+            logits[..., [0, 1]] = float("-inf")
+            total = logits.log_softmax(-1).gather(2, ids[:, 1:, None]).sum().item()
+            assert total == pytest.approx(h.log_probability, abs=1e-9)
+
+
+@pytest.mark.parametrize("score", ["additive", "multiplicative", "scaled"])
+def test_without_location_nothing_is_carried_and_no_weight_added(score):
+    torch.manual_seed(0)
+    model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score=score))
+    assert "looked" not in model(IDS, model.encode(SOURCE))[1]
+    assert not [n for n, _ in model.named_parameters() if "around" in n or "place" in n]
 
 
 def test_shared_words_are_one_matrix():
@@ -108,7 +158,7 @@ def test_post_norm_ends_in_its_own_norm_and_pre_norm_in_one_more():
         (lambda: CNNEncoder(V, D, pooling="median"), "choose from mean, max"),
         (lambda: CNNEncoder(V, D, kernel=4), "kernel must be odd"),
         (lambda: RNNDecoder(V, D, context="never"), "choose from start, every, both"),
-        (lambda: AttentionDecoder(V, D, score="cosine"), "choose from additive, multiplicative"),
+        (lambda: AttentionDecoder(V, D, score="cosine"), "choose from additive, location"),
         (lambda: TransformerEncoder(V, D, heads=4), "4 heads do not divide a width of 6"),
         (lambda: TransformerDecoder(V, D, heads=2, positions="circular"), "choose from learned"),
     ],

@@ -1,10 +1,10 @@
 """Attention: scores, masks, positions, the key–value cache, many heads.
 
-The recurrent decoders of ``utils.seq2seq`` (section 4.2) use the first part, GPT (6.2) and the
-Transformer (7.3) all of it. Additive scores: Bahdanau et al. 2015; multiplicative: Luong et al.
-2015; scaled dot products, several heads, sinusoids: Vaswani et al. 2017; rotary positions: Su et
-al. 2021; normalized queries and keys: Henry et al. 2020; sliding window: Beltagy et al. 2020. Masks
-are boolean, True where a query may look.
+The recurrent decoders of ``utils.seq2seq`` (sections 4.2 and 6.3) use the first part, GPT (6.2) and
+the Transformer (7.3) all of it. Additive scores: Bahdanau et al. 2015; with location: Chorowski et
+al. 2015; multiplicative: Luong et al. 2015; scaled dot products, several heads, sinusoids: Vaswani
+et al. 2017; rotary positions: Su et al. 2021; normalized queries and keys: Henry et al. 2020;
+sliding window: Beltagy et al. 2020. Masks are boolean, True where a query may look.
 Letters: B batch, T queries, S keys, D model width, H heads; a head is D/H wide.
 """
 
@@ -149,7 +149,34 @@ class Additive(nn.Module):
         return self.weigh(hidden)[..., 0]
 
 
-SCORES = {"additive": Additive, "multiplicative": Multiplicative, "scaled": Scaled}
+class Location(Additive):
+    """Scores ωᵀ tanh(W q + U k + Q f + b); f tells where one looked last (``eq-score-location``).
+
+    f is the last weights convolved with `filters` filters that reach `reach` places to either
+    side. Chorowski et al. 2015. Each step needs the weights of the step before: no two at once.
+    """
+
+    def __init__(self, width: int, filters: int = 8, reach: int = 7):
+        super().__init__(width)
+        self.around = nn.Conv1d(1, filters, 2 * reach + 1, padding=reach, bias=False)
+        self.place = nn.Linear(filters, width, bias=False)
+
+    def forward(self, query: torch.Tensor, keys: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """query (B, 1, D), keys (B, S, D) = ``self.key(places)``, last weights (B, S) → (B, 1, S).
+
+        Before the first step nothing has been looked at: all weights 0.
+        """
+        assert query.shape[1] == 1, "a step's scores need the weights of the step before"
+        f = self.around(last[:, None]).mT  # (B, S, filters)
+        return super().forward(query, keys + self.place(f))
+
+
+SCORES = {
+    "additive": Additive,
+    "location": Location,
+    "multiplicative": Multiplicative,
+    "scaled": Scaled,
+}
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.attention import SCORES, attend, masked_softmax, sinusoids
+from utils.attention import SCORES, Location, attend, masked_softmax, sinusoids
 from utils.encoders import FixedVector, LSTMEncoder, TransformerStack, start_even
 from utils.layers import (
     GatedConvolution,
@@ -96,8 +96,9 @@ class AttentionDecoder(nn.Module):
     Its step is ``eq-attention-step``, what it looks at ``eq-attention-weights``.
     The state of the layer below is the query, so that all steps of a known target are computed at
     once; as in Luong et al. 2015, but with `layers` above instead of an attentional vector that is
-    fed back. `score` is additive (Bahdanau et al. 2015), multiplicative (Luong et al. 2015) or
-    scaled, which is multiplicative over √D.
+    fed back. `score` is additive (Bahdanau et al. 2015), multiplicative (Luong et al. 2015),
+    scaled, which is multiplicative over √D, or location, which is additive and knows where the last
+    step looked (Chorowski et al. 2015): the state carries that as "looked" (B, S).
     """
 
     def __init__(
@@ -128,10 +129,12 @@ class AttentionDecoder(nn.Module):
         """ids (B, T) and the Memory or a later state → logits (B, T, V) and the next state."""
         state = self._begun(state)
         h, below = self.below(self.dropout(self.embedding(ids)), state["below"])  # (B, T, D)
-        found = self._weights(h, state) @ state["places"]  # (B, T, D)
+        weights = self._weights(h, state)  # (B, T, S)
+        found = weights @ state["places"]  # (B, T, D)
         x, above = self.above(self.dropout(torch.cat([h, found], -1)), state["above"])
         logits = self.read(torch.cat([x, found], -1))
-        return logits, {**state, "below": below, "above": above}
+        looked = {"looked": weights[:, -1]} if "looked" in state else {}
+        return logits, {**state, "below": below, "above": above, **looked}
 
     def weights(self, ids: torch.Tensor, state: dict) -> torch.Tensor:
         """How much of each source place each step looks at: (B, T, S), rows sum to 1."""
@@ -143,10 +146,20 @@ class AttentionDecoder(nn.Module):
             return state
         vector, kept = state["vector"], {name: state[name] for name in ("places", "seen")}
         own = {"below": self.start(vector), "above": self.start_above(vector)}
+        if isinstance(self.score, Location):
+            own["looked"] = torch.zeros_like(state["places"][..., 0])  # (B, S)
         return {**kept, "keys": self.score.key(state["places"]), **own}
 
     def _weights(self, query: torch.Tensor, state: dict) -> torch.Tensor:
-        return masked_softmax(self.score(query, state["keys"]), state["seen"][:, None])
+        """query (B, T, D) → what each step looks at (B, T, S)."""
+        keys, seen = state["keys"], state["seen"][:, None]
+        if "looked" not in state:
+            return masked_softmax(self.score(query, keys), seen)
+        last, steps = state["looked"], []
+        for q in query.split(1, 1):  # (B, 1, D)
+            steps.append(masked_softmax(self.score(q, keys, last), seen))
+            last = steps[-1][:, 0]
+        return torch.cat(steps, 1)
 
 
 class CNNDecoder(nn.Module):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,10 +22,11 @@ from scipy.signal import resample_poly
 from torch import nn
 from torch.nn import functional as F
 
-from utils import ctc
+from utils import ctc, training
 from utils.batches import IGNORE, pad
 from utils.layers import check_sizes, make_rnn
 from utils.runtime import device_of
+from utils.training import History, TrainConfig
 
 RATE = 8000  # samples a second
 WINDOW, HOP = 256, 80  # samples in a frame (32 ms), and from one frame to the next (10 ms)
@@ -276,15 +277,29 @@ def ctc_objective(model: Recogniser, batch: SoundBatch, label_smoothing: float =
     return ctc.fast_loss(log_p, places, batch.targets).sum()
 
 
+def learn(
+    model: nn.Module, make: Make, steps: int, rate: float, seed: int = 0, objective=ctc_objective
+) -> History:
+    """Train on what `make(rng, step)` gives, through the book's own loop."""
+    config = TrainConfig(steps=steps, learning_rate=rate, warmup=0.05, clip=5.0)
+    batches = SoundBatches(make, seed)
+    return training.fit(model, batches, config, progress=False, objective=objective)
+
+
 @torch.inference_mode()
 def listen(model: Recogniser, clips: Sequence[np.ndarray], batch_size: int = 32):
     """Log-probabilities (places, V) in float64 for each clip; clips of like length together."""
-    order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
-    where, found = device_of(model), [None] * len(clips)
-    for start in range(0, len(order), batch_size):
-        group = order[start : start + batch_size]
-        batch = sound_batch([clips[i] for i in group], [[0]] * len(group)).to(where)
+    found = [None] * len(clips)
+    for group, batch in groups(clips, batch_size, device_of(model)):
         log_p, places = model(batch.features, batch.frames)
         for i, row, n in zip(group, log_p.double().cpu(), places.tolist(), strict=True):
             found[i] = row[:n]
     return found
+
+
+def groups(clips: Sequence[np.ndarray], size: int, where) -> Iterator[tuple[list[int], SoundBatch]]:
+    """Clips of like length together on a device: which ones, and their batch without targets."""
+    order = sorted(range(len(clips)), key=lambda i: len(clips[i]))
+    for start in range(0, len(order), size):
+        group = order[start : start + size]
+        yield group, sound_batch([clips[i] for i in group], [[]] * len(group)).to(where)
