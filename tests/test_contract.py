@@ -181,6 +181,16 @@ def test_reorder_walks_any_tree():
         decoding.reorder({"a": 3}, rows)
 
 
+def test_a_change_meets_what_stands_at_the_same_place_of_two_trees():
+    x = torch.arange(3.0)
+    one, two = {"a": [x, None], "b": (x,)}, {"b": (x + 2,), "a": [10 * x, None]}
+    found = decoding.in_tree(torch.add, one, two)
+    assert torch.equal(found["a"][0], 11 * x) and torch.equal(found["b"][0], 2 * x + 2)
+    assert found["a"][1] is None and isinstance(found["b"], tuple)
+    with pytest.raises(ValueError, match="shorter|longer"):
+        decoding.in_tree(torch.add, [x, x], [x])
+
+
 @pytest.mark.parametrize("name", SEQ2SEQS)
 def test_a_source_padded_further_gives_the_same_answers(name):
     model = make(name)

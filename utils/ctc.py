@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional as F
 
 from utils.batches import IGNORE
-from utils.decoding import reorder
+from utils.decoding import in_tree, reorder
 from utils.vocab import BOS, EOS, PAD, UNK
 
 BLANK = PAD
@@ -240,15 +240,13 @@ def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
 
 def _put(state, rows: torch.Tensor, new):
     """The tree `state` with its batch rows `rows` taken from `new`."""
-    if isinstance(state, torch.Tensor):
-        if state.shape[1:] != new.shape[1:]:
+
+    def put(old: torch.Tensor, of_new: torch.Tensor) -> torch.Tensor:
+        if old.shape[1:] != of_new.shape[1:]:
             raise ValueError(
                 "the language model's state grows with the text, and prefixes differ in length: "
                 "take a model with a state of one shape, such as an n-gram or a recurrent one"
             )
-        return state.index_copy(0, rows, new)
-    if isinstance(state, dict):
-        return {key: _put(value, rows, new[key]) for key, value in state.items()}
-    if isinstance(state, (list, tuple)):
-        return type(state)(_put(a, rows, b) for a, b in zip(state, new, strict=True))
-    return None
+        return old.index_copy(0, rows, of_new)
+
+    return in_tree(put, state, new)

@@ -21,16 +21,21 @@ from utils.vocab import BOS, EOS, PAD
 NEVER = (PAD, BOS)  # no model's answer contains these
 
 
-def reorder(state, rows: torch.Tensor):
-    """Take the batch rows `rows` (int64) of every tensor in the tree `state`."""
+def in_tree(change: Callable, state, *others):
+    """The tree `state` with `change` of each tensor and of those that stand there in `others`."""
     if isinstance(state, torch.Tensor):
-        return state.index_select(0, rows)
+        return change(state, *others)
     if isinstance(state, dict):
-        return {key: reorder(value, rows) for key, value in state.items()}
+        return {k: in_tree(change, x, *(o[k] for o in others)) for k, x in state.items()}
     if isinstance(state, (list, tuple)):
-        return type(state)(reorder(value, rows) for value in state)
+        return type(state)(in_tree(change, *x) for x in zip(state, *others, strict=True))
     assert state is None, f"a state is a tree of tensors; found {type(state).__name__}"
     return None
+
+
+def reorder(state, rows: torch.Tensor):
+    """Take the batch rows `rows` (int64) of every tensor in the tree `state`."""
+    return in_tree(lambda x: x.index_select(0, rows), state)
 
 
 @torch.inference_mode()
