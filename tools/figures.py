@@ -8,11 +8,13 @@ them 350 pixels wide. Labels only, no prose: the sentences stand in the pages, a
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[1] / "book" / "_static"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER, NOTEBOOKS = ROOT / "book" / "_static", ROOT / "notebooks"
 PAPER, INK, SOFT = "#FFFFFF", "#222222", "#5A5A5A"
 BLUE, ORANGE, GREEN, RED, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 TINT = {BLUE: "#E1EEF6", ORANGE: "#FCF1DC", GREEN: "#DDF2EB", PURPLE: "#F9EDF3", SOFT: "#EFEFEF"}
@@ -45,6 +47,12 @@ class Picture:
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{radius}" '
             f'fill="{fill}" stroke="{colour}" stroke-width="2"{dash}/>'
         )
+
+    def link(self, section: str, what: str):
+        """What is drawn within ``with p.link("4.1.2", "RNN"):`` leads to the section's page."""
+        number = "0" + section.replace(".", "-")
+        pages = [f"../notebooks/{p.stem}.html" for p in NOTEBOOKS.glob(f"{number}-[a-z]*.ipynb")]
+        return _Within(self.parts, pages[0], f"{section} {what}") if pages else nullcontext()
 
     def line(self, path, colour=INK, width=2, arrow=False, dashed=False):
         """A path in SVG's own notation, with an arrow head where `arrow`."""
@@ -80,6 +88,21 @@ class Picture:
         )
         ground = f'<rect width="{self.width}" height="{self.height}" rx="10" fill="{PAPER}"/>'
         return head + "\n".join([ground, *self.parts]) + "\n</svg>\n"
+
+
+@dataclass
+class _Within:
+    """Puts an SVG link around the parts that are added inside of the with statement."""
+
+    parts: list[str]
+    address: str
+    words: str
+
+    def __enter__(self):
+        self.parts.append(f'<a href="{escape(self.address)}" aria-label="{escape(self.words)}">')
+
+    def __exit__(self, *_):
+        self.parts.append("</a>")
 
 
 # The map: how the history is kept (row), with or without a source (column). The last entry of a
@@ -133,9 +156,13 @@ def _row(p: Picture, y: int, kind: str, memory: str, cells: list) -> None:
         if cell is None:
             continue
         name, section, written = cell
-        p.box(x, y + 2, 222, 58, colour, TINT[colour] if written else PAPER, not written)
-        p.text(x + 111, y + 20, name, 19, bold=written)
-        p.text(x + 111, y + 44, section, 17, fill=SOFT)
+        sections = section.split(", ")
+        with p.link(sections[0], name):
+            p.box(x, y + 2, 222, 58, colour, TINT[colour] if written else PAPER, not written)
+            p.text(x + 111, y + 20, name, 19, bold=written)
+        for i, number in enumerate(sections):
+            with p.link(number, name):
+                p.text(x + 111 + 56 * (i - (len(sections) - 1) / 2), y + 44, number, 17, fill=SOFT)
 
 
 def _contract_band(p: Picture, y: int) -> None:
