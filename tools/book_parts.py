@@ -134,16 +134,9 @@ def in_library() -> dict[str, str]:
     }  # fmt: skip
 
 
-def lazy(app, pagename, templatename, context, doctree) -> None:
-    """Figures further down load when the reader comes near."""
-    if "body" in context:
-        context["body"] = context["body"].replace("<img ", '<img loading="lazy" ')
-
-
 def setup(app) -> dict:
     app.add_directive("equation-list", EquationList)
     app.connect("doctree-read", mark)
-    app.connect("html-page-context", lazy)
     app.connect("build-finished", previews)
     app.add_js_file("book.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
