@@ -214,6 +214,8 @@ def test_places_follow_the_strides_and_probabilities_sum_to_one(strides):
 
 def test_size_and_bad_sizes():
     assert 0.55e6 < metrics.parameters(Recogniser(31)) < 0.65e6
+    assert isinstance(Recogniser(9, 8).rnn, torch.nn.GRU)
+    assert isinstance(Recogniser(9, 8, cell="lstm").rnn, torch.nn.LSTM)
     with pytest.raises(ValueError, match="width"):
         Recogniser(9, width=0)
 

@@ -231,7 +231,7 @@ class Recogniser(nn.Module):
     """log p(token or blank at each place) from features: convolutions, then a two-way GRU.
 
     `vocab_size` V with the blank in place of PAD; `width` of the convolutions and of each
-    direction. Padding is not skipped: batch clips of like length, and let CTC's lengths mask.
+    direction; another `cell` in place of the GRU: on a CPU an lstm is faster. Padding is not skipped: batch clips of like length, and let CTC's lengths mask.
     """
 
     def __init__(
@@ -241,6 +241,7 @@ class Recogniser(nn.Module):
         layers: int = 2,
         dropout: float = 0.1,
         strides: Sequence[int] = (2, 2),
+        cell: str = "gru",
     ):
         super().__init__()
         check_sizes(vocab_size=vocab_size, width=width, layers=layers)
@@ -251,7 +252,7 @@ class Recogniser(nn.Module):
         )
         self.norm, self.norm_out = nn.LayerNorm(width), nn.LayerNorm(2 * width)
         self.dropout = nn.Dropout(dropout)
-        self.rnn = make_rnn("gru", width, width, layers, dropout, bidirectional=True)
+        self.rnn = make_rnn(cell, width, width, layers, dropout, bidirectional=True)
         self.output = nn.Linear(2 * width, vocab_size)
 
     def forward(self, features: torch.Tensor, frames: torch.Tensor):
