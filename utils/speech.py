@@ -231,7 +231,8 @@ class Recogniser(nn.Module):
     """log p(token or blank at each place) from features: convolutions, then a two-way GRU.
 
     `vocab_size` V with the blank in place of PAD; `width` of the convolutions and of each
-    direction; another `cell` in place of the GRU: on a CPU an lstm is faster. Padding is not skipped: batch clips of like length, and let CTC's lengths mask.
+    direction; with `cell` "lstm" a CPU is faster. Padding is not skipped: batch clips of like
+    length, and let CTC's lengths mask.
     """
 
     def __init__(
