@@ -4,7 +4,8 @@
                 the next one chooses weight and bonus of an 8-gram of other dates, the one held out
                 tests
     isolated    single digits as the corpus publishes them: recordings 0 to 4 of all speakers test,
-                the others train; what is heard is the digit that CTC finds likeliest
+                the others train; each with a moment of silence and a little noise around it, as
+                features are relative to the clip; what is heard is the digit likeliest by CTC
     lengths     random strings of 3 to 8 digits train, of 3 to 16 test, of other recordings of the
                 same voices, at 10 dB: CTC and attention, with location features and without, with
                 the joint loss and without
@@ -37,7 +38,7 @@ from utils.digits import TOKENS, RandomStrings  # noqa: E402
 from utils.ngram import NGramCounts, NGramLM  # noqa: E402
 from utils.vocab import EOS  # noqa: E402
 
-SNR, BEAM, DATES, STRIDES = 10.0, 8, 100, (2, 2, 2)
+SNR, BEAM, DATES, STRIDES, AROUND = 10.0, 8, 100, (2, 2, 2), 0.15
 GRID = list(itertools.product((0.25, 0.5, 0.75, 1.0), (0.0, 1.0)))
 LENGTHS, STRINGS, WIDTH, RATE = (*range(3, 9), 10, 12, 14, 16), 50, 96, 2e-3
 LISTENERS = {  # name → the weight of CTC in the loss, and the score of attention
@@ -47,11 +48,11 @@ LISTENERS = {  # name → the weight of CTC in the loss, and the score of attent
 }
 
 
-def recogniser(voices: dict, steps: int, seed: int, longest: int = 8) -> speech.Recogniser:
-    """Trained on random strings of up to `longest` digits in these voices."""
+def recogniser(voices: dict, steps: int, seed: int) -> speech.Recogniser:
+    """Trained on random strings of digits in these voices."""
     runtime.seed_everything(seed)
     model = speech.Recogniser(len(TOKENS), strides=STRIDES).to(runtime.device())
-    speech.learn(model, RandomStrings(voices, steps, longest=longest), steps, 1.5e-3, seed)
+    speech.learn(model, RandomStrings(voices, steps), steps, 1.5e-3, seed)
     return model
 
 
@@ -96,11 +97,29 @@ def dates(corpus, steps: int, seed: int) -> list[dict]:
     return [fold(voices, speaker, steps, seed) for speaker in range(len(voices))]
 
 
+def amid_silence(x: np.ndarray, rng: np.random.Generator, snr: float) -> np.ndarray:
+    """A clip with AROUND seconds before and after it, and noise over all."""
+    return speech.noisy(np.pad(x, int(AROUND * speech.RATE)), snr, rng)
+
+
 def isolated(corpus, steps: int, seed: int) -> list[dict]:
     """The share of the test recordings of which the likeliest digit is the one said."""
-    model = recogniser(speech.voices(corpus.train), steps, seed, longest=1)
-    heard = speech.listen(model, [speech.normalized(c.samples) for c in corpus.test])
-    ids = [TOKENS.encode(str(d))[0] for d in range(10)]
+    known = [*corpus.train, *corpus.valid]
+
+    def make(rng: np.random.Generator, step: int):
+        chosen = [known[i] for i in rng.integers(len(known), size=48)]
+        clips = [
+            speech.faster(speech.joined([c.samples], rng), rng.uniform(0.85, 1.18)) for c in chosen
+        ]
+        noised = [amid_silence(x, rng, rng.uniform(8, 35)) for x in clips]
+        return noised, [TOKENS.encode(str(c.digit)) for c in chosen]
+
+    runtime.seed_everything(seed)
+    model = speech.Recogniser(len(TOKENS), WIDTH, dropout=0.2, strides=STRIDES)
+    speech.learn(model.to(runtime.device()), make, steps, RATE, seed)
+    rng, ids = np.random.default_rng([seed, 1]), [TOKENS.encode(str(d))[0] for d in range(10)]
+    clips = [amid_silence(speech.normalized(c.samples), rng, 25.0) for c in corpus.test]
+    heard = speech.listen(model, clips)
     found = [min(range(10), key=lambda d: float(ctc.loss(h, [ids[d]]))) for h in heard]
     right = statistics.mean(f == c.digit for f, c in zip(found, corpus.test, strict=True))
     print(f"seed {seed} isolated digits: {right:.4f} right", flush=True)
@@ -161,7 +180,7 @@ def summary(part: str, runs: list[dict]) -> dict:
     }
 
 
-PARTS = {"dates": (dates, 600), "isolated": (isolated, 600), "lengths": (lengths, 900)}
+PARTS = {"dates": (dates, 600), "isolated": (isolated, 1000), "lengths": (lengths, 900)}
 
 
 def main(arguments: list[str]) -> None:

@@ -29,7 +29,7 @@ class RandomStrings:
 
     One length a batch of about `size` digits, each string in one of `voices` (named), with gaps,
     speed and noise drawn anew. Single digits come first, in the first part of all `steps`, and
-    show soon what a digit sounds like; with `longest` 1 nothing else comes.
+    show soon what a digit sounds like.
     """
 
     voices: dict[str, Voice]
@@ -39,8 +39,7 @@ class RandomStrings:
 
     def __call__(self, rng: np.random.Generator, step: int):
         """Clips and the ids said in them."""
-        single = self.longest == 1 or step < SINGLE * self.steps
-        length = 1 if single else int(rng.integers(SHORTEST, self.longest + 1))
+        length = 1 if step < SINGLE * self.steps else int(rng.integers(SHORTEST, self.longest + 1))
         texts = [random_text(rng, length) for _ in range(self.size // length)]
         names = list(self.voices)
         clips = [
