@@ -6,8 +6,8 @@ Plain reading of _toc.yml, the notebooks and book/results/*.json; the Sphinx ext
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -20,8 +20,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = "llm_book_results"  # as in utils.checks, which this must not import: it imports torch
-LABELLED = re.compile(r"^\$\$[ ]*\((eq-[\w-]+)\)", re.M)
-FORMULA = re.compile(r"^\$\$[ ]*\n(.*?)\n\$\$[ ]*\((eq-[\w-]+)\)", re.M | re.S)
+FORMULA = re.compile(r"^\$\$[ ]*\n((?:(?!\$\$).)*?)\n\$\$[ ]*\((eq-[\w-]+)\)", re.M | re.S)
 CHECK = re.compile(r"""check\.equation\(\s*["'](eq-[\w-]+)["']""")
 WORDS_A_MINUTE, LINES_A_MINUTE = 200, 20  # a reader's pace: prose, and code
 
@@ -82,6 +81,11 @@ def source(name: str, root: Path = ROOT) -> Path:
     return found[0]
 
 
+def read(path: Path):
+    """The content of a JSON file."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 @lru_cache(maxsize=256)
 def cells(path: Path) -> list:
     """The cells of a notebook, or one cell of prose for a Markdown page."""
@@ -90,29 +94,33 @@ def cells(path: Path) -> list:
     return [nbformat.v4.new_markdown_cell(path.read_text(encoding="utf-8"))]
 
 
+def text(path: Path, kind: str) -> str:
+    """All "markdown" or all "code" of a file."""
+    return "\n".join(c.source for c in cells(path) if c.cell_type == kind)
+
+
+def outputs(path: Path) -> list:
+    return [o for c in cells(path) if c.cell_type == "code" for o in c.outputs]
+
+
 def page(name: str, root: Path = ROOT) -> Page:
     """Title, sizes and stored results of one page."""
-    found = cells(source(name, root))
-    prose = "\n".join(c.source for c in found if c.cell_type == "markdown")
-    code = "\n".join(c.source for c in found if c.cell_type == "code")
-    outputs = [o for c in found if c.cell_type == "code" for o in c.outputs]
-    results = [o.metadata[RESULTS] for o in outputs if RESULTS in o.get("metadata", {})]
+    path = source(name, root)
+    prose = text(path, "markdown")
+    stored = [o.metadata[RESULTS] for o in outputs(path) if RESULTS in o.get("metadata", {})]
     title = next(line for line in prose.splitlines() if line.startswith("# "))
-    lines = sum(1 for line in code.splitlines() if line.strip())
-    return Page(
-        name, title[2:].strip(), len(prose.split()), lines, dict(results[-1]) if results else None
-    )
+    lines = sum(1 for line in text(path, "code").splitlines() if line.strip())
+    return Page(name, title[2:].strip(), len(prose.split()), lines, stored[-1] if stored else None)
 
 
 def equations(name: str, root: Path = ROOT) -> list[Equation]:
     """The labelled formulas of one page, in its order."""
-    found = cells(source(name, root))
-    prose = "\n".join(c.source for c in found if c.cell_type == "markdown")
-    printed = "".join(o.get("text", "") for c in found if c.cell_type == "code" for o in c.outputs)
+    path = source(name, root)
+    printed = "".join(o.get("text", "") for o in outputs(path))
     proofs = dict(re.findall(r"^✓ (eq-[\w-]+): (.+)$", printed, re.M))
     return [
         Equation(label, name, formula.strip(), proofs.get(label))
-        for formula, label in FORMULA.findall(prose)
+        for formula, label in FORMULA.findall(text(path, "markdown"))
     ]
 
 
@@ -165,10 +173,10 @@ def provenances(content: dict) -> list[dict]:
 
 def spread(values: list[float]) -> str:
     """A figure as it is shown: the mean, and ± the standard deviation over several seeds."""
-    text = number(mean(values))
-    if len(values) < 2 or len(set(values)) == 1:
-        return text
-    return f"{text} ± {stdev(values):.2g} ({len(values)} seeds)"
+    shown = number(mean(values))
+    if len(set(values)) == 1:
+        return shown
+    return f"{shown} ± {stdev(values):.2g} ({len(values)} seeds)"
 
 
 def number(value: float) -> str:
@@ -181,18 +189,3 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} seconds"
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
-
-
-@lru_cache(maxsize=256)
-def last_commit(path: Path) -> str | None:
-    """The commit that wrote the file last; None without git or with a history that is cut off."""
-
-    def git(*words: str) -> str:
-        run = subprocess.run(["git", *words], cwd=path.parent, capture_output=True, text=True)
-        return run.stdout.strip()
-
-    try:
-        cut = git("rev-parse", "--is-shallow-repository") != "false"
-        return None if cut else git("log", "-1", "--format=%h", "--", path.name) or None
-    except OSError:
-        return None

@@ -42,9 +42,10 @@ def mark(app, doctree) -> None:
     for section in doctree.findall(nodes.section):
         if section[0].astext() == "Summary":
             section["classes"].append("what-you-built")
+    own = {equation.label for equation in facts.equations(name)}
     for cell in doctree.findall(nodes.container):
         if "cell" in cell.get("classes", []):
-            anchor_checks(app, name, cell)
+            anchor_checks(app, name, cell, own)
 
 
 def line(page: facts.Page) -> str:
@@ -59,13 +60,13 @@ def line(page: facts.Page) -> str:
     return " · ".join(parts)
 
 
-def anchor_checks(app, name: str, cell: nodes.container) -> None:
-    """An anchor check-LABEL on the cell that checks the equation LABEL, known to {ref}."""
+def anchor_checks(app, name: str, cell: nodes.container, own: set[str]) -> None:
+    """An anchor check-LABEL, known to {ref}, on the cell that checks a formula of its own page."""
     code = "\n".join(block.astext() for block in cell.findall(nodes.literal_block))
     domain = app.env.get_domain("std")
     for label in dict.fromkeys(facts.CHECK.findall(code)):
         anchor = f"check-{label}"
-        if anchor not in domain.anonlabels:  # its first check
+        if label in own and anchor not in domain.anonlabels:  # its first check
             cell["ids"].append(anchor)
             domain.note_hyperlink_target(anchor, name, anchor, f"check of {label}")
 

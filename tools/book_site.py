@@ -6,10 +6,11 @@ Each writes Markdown and lets MyST read it, so that links and formulas work as e
 
 from __future__ import annotations
 
-import json
 import re
+import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -37,6 +38,21 @@ def table(header: list[str], rows: list[list[str]], rule: str = "---:") -> list[
 def all_pages() -> Iterator[str]:
     for chapter in facts.contents():
         yield from (chapter["file"], *chapter["sections"])
+
+
+@lru_cache(maxsize=256)
+def last_commit(path: Path) -> str | None:
+    """The commit that wrote the file last; None without git or with a history that is cut off."""
+
+    def git(*words: str) -> str:
+        run = subprocess.run(["git", *words], cwd=path.parent, capture_output=True, text=True)
+        return run.stdout.strip()
+
+    try:
+        cut = git("rev-parse", "--is-shallow-repository") != "false"
+        return None if cut else git("log", "-1", "--format=%h", "--", path.name) or None
+    except OSError:
+        return None
 
 
 class Generated(SphinxDirective):
@@ -70,7 +86,7 @@ class Scoreboard(Generated):
         for page in map(facts.page, all_pages()):
             if not page.results:
                 continue
-            found, commit = page.results, facts.last_commit(facts.source(page.name))
+            found, commit = page.results, last_commit(facts.source(page.name))
             yield from (f"### {page.title}", "")
             yield f"{link(page.name, 'The section')} on {found['corpus']} ({found['origin']}),"
             yield f"{found['device']} ({found['machine']}), seed {found['seed']}, Python"
@@ -98,7 +114,7 @@ class Benchmarks(Generated):
     def markdown(self):
         chosen = yaml.safe_load("\n".join(self.content)) or {}
         for path in sorted(RESULTS.glob("*.json")):
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = facts.read(path)
             columns = chosen.get(path.stem) or sorted(
                 {str(p[-1]) for p, _ in facts.samples(content)}
             )
@@ -148,7 +164,7 @@ class Published(Generated):
         return [*super().files(), *RESULTS.glob("*.json"), PUBLISHED]
 
     def markdown(self):
-        entries = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+        entries = facts.read(PUBLISHED)
         for task in dict.fromkeys(entry["task"] for entry in entries):
             own = [entry for entry in entries if entry["task"] == task]
             yield from (f"### {task}", "", f"Published under: {own[0]['how']}.", "")
@@ -168,7 +184,7 @@ def ours(places: list[dict]) -> Iterator[str]:
                 if fnmatch(name, place["value"]):
                     yield f"{link(place['page'], name.replace('_', ' '))} {facts.number(value)}"
         elif "benchmark" in place and (path := RESULTS / f"{place['benchmark']}.json").exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = facts.read(path)
             row = facts.benchmark(content, [place["column"]]).get(place["row"])
             if row:
                 name = place["row"].split(", ")[-1]

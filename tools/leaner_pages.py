@@ -16,7 +16,7 @@ FOLD = re.compile(
     r'(<a class="[^"]*reference internal" href="[^"]*">([^<]*)</a><details[^>]*>)<summary>'
 )
 ICONS = re.compile(
-    r'\s*<script[^>]*fontawesome[^>]*></script>'
+    r"\s*<script[^>]*fontawesome[^>]*></script>"
     r'|\s*<link rel="preload" as="script"[^>]*fontawesome[^>]*>'
 )
 

@@ -43,7 +43,7 @@
     box.style.top = `${(above ? at.top - own.height - 4 : at.bottom + 4) + window.scrollY}px`;
   }
 
-  const chosen = 'a[href*="#equation-eq-"], a[href*="#term-"], a[href*="references.html#id"]';
+  const chosen = 'a.reference[href*="#equation-eq-"], a.reference[href*="#term-"], a.reference[href*="references.html#id"]';
   const linkOf = (event) => event.target.closest?.(`article :is(${chosen})`);
   if (matchMedia("(hover: hover)").matches) {
     document.addEventListener("mouseover", (event) => linkOf(event) && show(linkOf(event)));
@@ -51,6 +51,9 @@
   }
   document.addEventListener("focusin", (event) => (linkOf(event) ? show(linkOf(event)) : hide()));
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+
+  // From the file system, a page may not read the others: search shows titles only.
+  if (location.protocol === "file:") DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 
   // What scrolls sideways in its own box must be reachable without a mouse.
   function reach() {
