@@ -1,7 +1,8 @@
-"""Perplexity, bits per character, BLEU, diversity, parameter counts."""
+"""Perplexity, bits per character, BLEU, diversity, calibration, parameter counts."""
 
 import math
 
+import numpy as np
 import pytest
 import sacrebleu
 import torch
@@ -122,6 +123,56 @@ def test_self_bleu_is_the_mean_of_each_text_against_the_others():
     for wrong in ([], texts[:1], [["a"], []]):
         with pytest.raises(ValueError, match="two texts"):
             metrics.self_bleu(wrong)
+
+
+def test_calibration_by_hand_on_four_predictions_in_two_bins():
+    found = metrics.calibration([0.6, 0.8, 0.3, 0.5], [True, False, True, True], bins=2)
+    assert found.count.tolist() == [2, 2], "0.5 belongs to the lower bin"
+    assert found.confidence == pytest.approx([0.4, 0.7])
+    assert found.accuracy == pytest.approx([1.0, 0.5])
+    assert found.error == pytest.approx((2 * 0.6 + 2 * 0.2) / 4)
+
+
+def test_calibration_of_a_sure_and_of_an_honest_model():
+    sure = metrics.calibration(torch.ones(8), torch.arange(8) < 6)
+    assert sure.error == pytest.approx(0.25) and sure.count.tolist() == [0] * 14 + [8]
+    assert np.isnan(sure.accuracy[:14]).all() and np.isnan(sure.confidence[:14]).all()
+    honest = metrics.calibration([0.75] * 8, [1, 1, 1, 0] * 2, bins=3)
+    assert honest.error == pytest.approx(0, abs=1e-12)
+    assert metrics.calibration([0.0], [False], bins=3).count.tolist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "p, correct, bins, message",
+    [([0.5], [True, False], 5, "shapes"), ([], [], 5, "shapes"), ([[0.5]], [[1]], 5, "shapes"),
+     ([1.2], [1], 5, "between 0 and 1"), ([math.nan], [1], 5, "between 0 and 1"),
+     ([0.5], [2], 5, "true or false"), ([0.5], [1], 0, "whole"), ([0.5], [1], 2.5, "whole")],
+)  # fmt: skip
+def test_calibration_says_what_is_wrong(p, correct, bins, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.calibration(p, correct, bins)
+
+
+def test_temperature_is_where_the_loss_is_least():
+    torch.manual_seed(0)
+    z = 3 * torch.randn(400, 5)
+    targets = torch.distributions.Categorical(logits=z / 2).sample()
+    found = metrics.temperature(z, targets)
+    loss = {t: nn.functional.cross_entropy(z.double() / t, targets) for t in (found - 1e-3, found,
+            found + 1e-3)}  # fmt: skip
+    assert min(loss, key=loss.get) == found and 1.5 < found < 2.5
+    assert metrics.temperature(4 * z, targets) == pytest.approx(4 * found)
+    assert metrics.temperature(z + torch.randn(400, 1), targets) == pytest.approx(found, rel=1e-4)
+
+
+def test_temperature_stays_within_its_bounds():
+    z, right = torch.eye(3), torch.arange(3)
+    assert metrics.temperature(z, right) == pytest.approx(0.01, rel=0.01)
+    assert metrics.temperature(z, right.roll(1)) == pytest.approx(100, rel=0.01)
+    assert metrics.temperature(torch.zeros(3, 4), right) == 1, "any is as good"
+    for logits, targets in [(z, right[:2]), (z[0], right), (z, right + 1), (z[:0], right[:0])]:
+        with pytest.raises(ValueError, match="temperature needs|targets must be"):
+            metrics.temperature(logits, targets)
 
 
 def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():

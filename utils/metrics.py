@@ -1,8 +1,9 @@
-"""The measures of the book: perplexity, BLEU, word errors, diversity, parameters, FLOPs.
+"""The measures of the book: perplexity, BLEU, word errors, diversity, calibration, FLOPs.
 
 Perplexity: Jelinek et al. 1977 (``eq-perplexity``, notebooks/02-1). BLEU: Papineni et al. 2002,
 computed by sacrebleu on detokenized text (Post 2018) with a bootstrap interval (Koehn 2004); chrF:
 Popović 2015; two systems against each other: approximate randomization (Riezler and Maxwell 2005).
+Calibration and temperature: Guo et al. 2017 (notebooks/08-3).
 Parameters and FLOPs by formula: notebooks/02-2, after Kaplan et al. 2020.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jiwer
+import numpy as np
 import torch
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
@@ -186,6 +188,86 @@ def self_bleu(texts: Sequence[Sequence[str]], order: int = 4) -> float:
         for i, line in enumerate(lines)
     ]
     return sum(scores) / len(scores)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The expected calibration error, 0 to 1, and what it was made of, one entry a bin.
+
+    `confidence`, `accuracy`: means within each bin, NaN where it is empty; `count`: how many fell
+    into it. All three are arrays (bins,).
+    """
+
+    error: float
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+
+
+def calibration(probabilities, correct, bins: int = 15) -> Calibration:
+    """How far confidence is from accuracy, bin by bin: expected calibration error of Guo et al.
+
+    `probabilities` (N,): what the model gave to the class it chose; `correct` (N,) bool: whether
+    that was the right one. Bin m holds the probabilities over (m − 1)/bins up to m/bins.
+    Raises ValueError where the two differ in length, are empty or have other values, and for fewer
+    than one bin.
+    """
+    p, right = (np.asarray(values) for values in (probabilities, correct))
+    if p.ndim != 1 or p.shape != right.shape or not p.size:
+        raise ValueError(
+            "calibration needs one probability and one judgement a prediction, as two arrays (N,); "
+            f"got shapes {p.shape} and {right.shape}"
+        )
+    if not np.all((p >= 0) & (p <= 1)):
+        raise ValueError(f"probabilities lie between 0 and 1; got {p.min()} to {p.max()}")
+    if not np.all((right == 0) | (right == 1)):
+        raise ValueError("correct must be true or false for each prediction, not the class itself")
+    if bins < 1 or bins != int(bins):
+        raise ValueError(f"bins must be a whole number from 1, got {bins}")
+    p, right, bins = p.astype(float), right.astype(float), int(bins)
+    place = np.clip(np.ceil(p * bins).astype(int) - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    confidence, accuracy = (
+        np.divide(
+            np.bincount(place, values, bins), count, out=np.full(bins, np.nan), where=count > 0
+        )
+        for values in (p, right)
+    )
+    error = np.nansum(count * np.abs(accuracy - confidence)) / count.sum()
+    return Calibration(float(error), confidence, accuracy, count)
+
+
+def temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
+    """The number T from 0.01 to 100 by which to divide logits (N, V) for the least mean −log p.
+
+    `targets` (N,): the right classes; take both from data that the model was not trained on. The
+    loss is convex in 1/T, so Newton's steps, kept inside what is still possible, find the least one
+    (Guo et al. 2017). Raises ValueError where the shapes do not fit or a target is no class.
+    """
+    if logits.ndim != 2 or targets.shape != logits.shape[:1] or not len(logits):
+        raise ValueError(
+            "temperature needs logits (N, V) and targets (N,); got "
+            f"{tuple(logits.shape)} and {tuple(targets.shape)}"
+        )
+    if targets.min() < 0 or targets.max() >= logits.shape[1]:
+        raise ValueError(f"targets must be classes from 0 to {logits.shape[1] - 1}")
+    z = logits.detach().double()
+    z = z - z.amax(1, keepdim=True)  # (N, V)
+    chosen = z.gather(1, targets[:, None].long())[:, 0]  # (N,)
+    low, sharpness, high = 0.01, 1.0, 100.0  # sharpness = 1/T
+    for _ in range(100):
+        p = (sharpness * z).softmax(1)
+        mean = (p * z).sum(1)  # (N,)
+        slope = float((mean - chosen).mean())
+        curve = float(((p * z**2).sum(1) - mean**2).mean())
+        if slope == 0:
+            break
+        low, high = (sharpness, high) if slope < 0 else (low, sharpness)
+        step = sharpness - slope / curve if curve > 0 else math.inf
+        last, sharpness = sharpness, step if low < step < high else math.sqrt(low * high)
+        if abs(sharpness - last) < 1e-9 * last:
+            break
+    return 1 / sharpness
 
 
 def parameters(model: torch.nn.Module, trainable_only: bool = False) -> int:
