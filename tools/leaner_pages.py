@@ -3,6 +3,7 @@
 Jupyter Book always loads Thebe's scripts (live code through a content delivery network), and loads
 them twice, which is an error in the browser's console. Launching works by links alone.
 The icons come twice as well, as fonts and as a script of half a megabyte; the fonts are enough.
+A corner of a table that holds nothing is no heading, and an entry of a list is a listitem.
 The sidebar is no landmark, and its folds have no name: a screen reader would pass them by.
 """
 
@@ -39,8 +40,10 @@ def lazy_figures(app, pagename, templatename, context, doctree) -> None:
 
 
 def mended(html: str) -> str:
-    """A page with one kind of icons, a sidebar that is a landmark, and folds that have names."""
+    """A page with one kind of icons, honest roles, a sidebar that is a landmark, named folds."""
     html = ICONS.sub("", html)
+    html = html.replace('<th class="head"><p></p></th>', '<td class="head"></td>')
+    html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # within role="list"
     html = SIDEBAR.sub(r'<div role="complementary" aria-label="The book"\1', html)
     return FOLD.sub(r'\1<summary aria-label="Sections of \2">', html)
 
