@@ -156,6 +156,38 @@ def test_equation_references_lead_somewhere():
         assert label in labels, f"utils names ``{label}``, which no page labels"
 
 
+def slug(heading):
+    """The anchor of a heading, as MyST makes it."""
+    return re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def code_below(notebook, anchor):
+    """The code of the part of a notebook whose heading has this anchor, or None."""
+    found, here = None, False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found = found + "\n" + cell.source if here else found
+            continue
+        for heading in re.findall(r"^##+ (.+)$", cell.source, re.M):
+            here = slug(heading) == anchor
+            found = "" if here else found
+    return found
+
+
+def test_each_error_of_the_source_leads_to_the_cells_that_prove_it():
+    text = (ROOT / "book" / "errata.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\* - \[[^]]+\]\(([\w-]+)\)\n  - (.+)\n  - (.+)$", text, re.M)
+    assert {label for label, _, _ in rows} == set(re.findall(r"^\((errata-[\w-]+)\)=$", text, re.M))
+    shown = [(label, how) for label, _, how in rows if "shown" in how]
+    assert len(shown) >= 12
+    for label, how in shown:
+        name, anchor = re.search(r"\]\(\.\./(notebooks/[\w-]+\.ipynb)#([\w-]+)\)", how).groups()
+        code = code_below(read(ROOT / name), anchor)
+        assert code is not None, f"{label}: {name} has no part {anchor!r}"
+        proof = re.search(r"\bassert\b|check\.equation|\bexcept\b", code)
+        assert proof, f"{label}: nothing is asserted below {anchor!r} in {name}"
+
+
 def test_notebooks_have_their_parts_in_order(notebook):
     text = prose(notebook)
     assert text.startswith("# "), "the first cell is the title"

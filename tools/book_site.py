@@ -150,11 +150,8 @@ def origin(name: str, runs: list[dict]) -> Iterator[str]:
     yield f"{every('cores')} cores, threads {every('threads')}; Python {every('python')}, torch"
     yield f"{every('torch')}; {facts.duration(total)} in all; {every('date')};"
     yield f"commits {every('commit')}."
-    yield from (
-        "",
-        *(f"- `{c}`" for c in sorted({run["command"] for run in runs if "command" in run})),
-        "",
-    )
+    commands = {re.sub(r" /\S+", "", run["command"]) for run in runs if "command" in run}
+    yield from ("", *(f"- `{command}`" for command in sorted(commands)), "")
 
 
 class Published(Generated):
