@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from tools import book_facts as facts
-from tools import book_parts, leaner_pages
+from tools import book_parts, figures, leaner_pages
 from tools.book_site import allowed, ours, table
 
 
@@ -110,3 +110,11 @@ def test_pages_are_mended_once():
     assert "script" not in better and 'role="complementary"' in better
     assert '<summary aria-label="Sections of 2 X">' in better
     assert leaner_pages.mended(better) == better
+
+
+def test_the_pictures_are_those_that_the_script_draws(tmp_path):
+    figures.main(tmp_path)
+    for path in tmp_path.glob("*.svg"):
+        kept = figures.FOLDER / path.name
+        same = kept.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
+        assert same, f"{path.name} is out of date: python tools/figures.py"

@@ -2,7 +2,8 @@
 
 Jupyter Book always loads Thebe's scripts (live code through a content delivery network), and loads
 them twice, which is an error in the browser's console. Launching works by links alone.
-The icons come twice as well, as fonts and as a script of half a megabyte; the fonts are enough.
+The icons come twice as well, as fonts and as a script of half a megabyte; the fonts are enough,
+and asked for in advance they fail in a page opened from the file system.
 A corner of a table that holds nothing is no heading, and an entry of a list is a listitem.
 The sidebar is no landmark, and its folds have no name: a screen reader would pass them by.
 """
@@ -18,7 +19,7 @@ FOLD = re.compile(
 )
 ICONS = re.compile(
     r"\s*<script[^>]*fontawesome[^>]*></script>"
-    r'|\s*<link rel="preload" as="script"[^>]*fontawesome[^>]*>'
+    r'|\s*<link rel="preload"[^>]*fontawesome[^>]*>'
 )
 
 
