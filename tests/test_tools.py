@@ -69,7 +69,7 @@ def test_benchmark_rows_join_seeds_and_leave_curves_out():
 
 def test_figures_in_words():
     assert facts.spread([2.0]) == "2" and facts.spread([7, 7]) == "7"
-    assert facts.spread([2.0, 4.0]) == "3 ± 1.4 (2 seeds)"
+    assert facts.spread([2.0, 4.0]) == "3 ± 1.4 (2 runs)"
     assert [facts.number(x) for x in (1234567, 0.12345, 12.0)] == ["1,234,567", "0.1235", "12"]
     assert [facts.duration(s) for s in (90, 600, 9000)] == ["90 seconds", "10 minutes", "2 hours"]
     found = {"tolerances": {"a": None, "b": 0, "c": 0.05}}

@@ -176,7 +176,7 @@ def spread(values: list[float]) -> str:
     shown = number(mean(values))
     if len(set(values)) == 1:
         return shown
-    return f"{shown} ± {stdev(values):.2g} ({len(values)} seeds)"
+    return f"{shown} ± {stdev(values):.2g} ({len(values)} runs)"
 
 
 def number(value: float) -> str:
