@@ -90,8 +90,9 @@ class Scoreboard(Generated):
             yield from (f"### {page.title}", "")
             yield f"{link(page.name, 'The section')} on {found['corpus']} ({found['origin']}),"
             yield f"{found['device']} ({found['machine']}), seed {found['seed']}, Python"
-            yield f"{found['python']}, torch {found['torch']}, {found['date']}"
-            yield from (f", commit {commit}." if commit else ".", "")
+            written = f", commit {commit}" if commit else ""
+            yield f"{found['python']}, torch {found['torch']}, {found['date']}{written}."
+            yield ""
             values = found["values"].items()
             rows = [[k.replace("_", " "), facts.number(v), allowed(found, k)] for k, v in values]
             yield from (*table(["figure", "value", "a fresh run may differ by"], rows), "")
