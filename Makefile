@@ -59,7 +59,8 @@ execute: notebooks  ## run the notebooks and keep their outputs in place
 	$(BIN)/python tools/notebooks.py keep executed notebooks
 
 test: lint unit notebooks book  ## everything: lint, units, notebooks, book, site, launching
-	$(PYTEST) -q $(WHOLE)
+	$(PYTEST) -q $(filter-out tests/test_site.py,$(WHOLE))
+	$(PYTEST) -n 2 -q tests/test_site.py
 
 constraints:  ## refresh the exact tested versions from requirements.txt
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
