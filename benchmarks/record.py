@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import time
 from datetime import date
@@ -28,9 +29,10 @@ def provenance(
 
     `begun` is a reading of ``time.perf_counter``. Where the file goes is not part of the command.
     """
-    arguments = [a for a in arguments if not a.startswith("--out")]
+    paired = zip(arguments, [None, *arguments])
+    arguments = [a for a, before in paired if not a.startswith("--out") and before != "--out"]
     return {
-        "command": " ".join([f"python benchmarks/{script}", *arguments]),
+        "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
         "commit": commit, "date": date.today().isoformat(),
         "machine": platform.machine(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
         "load": [round(load, 1) for load in os.getloadavg()],
