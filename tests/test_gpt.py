@@ -397,6 +397,35 @@ def test_a_run_with_muon_resumes_exactly(tmp_path):
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_it_compiles_to_one_graph_for_all_lengths_and_is_exported_with_a_free_one():
+    model, graphs = make("rotary"), []
+
+    class Logits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, ids):
+            return self.model(ids)[0]
+
+    def count(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    torch._dynamo.reset()
+    compiled = torch.compile(Logits(), backend=count, fullgraph=True)
+    length = torch.export.Dim("length", min=2, max=model.block - 1)
+    rows = torch.export.Dim("rows", min=1, max=8)
+    example, free = torch.zeros(2, 9, dtype=torch.long), {"ids": {0: rows, 1: length}}
+    program = torch.export.export(Logits(), (example,), dynamic_shapes=free)
+    with torch.no_grad():
+        for size in ((2, 7), (2, 8), (2, 9), (2, 12)):
+            text = torch.randint(V, size)
+            assert same(compiled(text), model(text)[0]), size
+            assert same(program.module()(text), model(text)[0]), size
+    assert len(graphs) == 2, "one for the first length, one for all others"
+
+
 def test_the_baseline_of_the_benchmark_is_gpt_with_its_options(ids):
     from benchmarks import characters as bench
 

@@ -98,11 +98,11 @@ class KVCache(tuple):
 
     def extended(self, k: torch.Tensor, v: torch.Tensor) -> KVCache:
         """With the keys and values of T more places; this cache stays as it was."""
-        return KVCache(torch.cat(pair, 2) for pair in zip(self, (k, v), strict=True))
+        return KVCache([torch.cat(pair, 2) for pair in zip(self, (k, v), strict=True)])
 
     def last(self, count: int) -> KVCache:
         """The last `count` places at most."""
-        return KVCache(x[:, :, max(0, x.shape[2] - count) :] for x in self)
+        return KVCache([x[:, :, max(0, x.shape[2] - count) :] for x in self])
 
 
 class Multiplicative(nn.Module):
@@ -233,7 +233,7 @@ class SelfAttention(nn.Module):
         """Whether the kernel's own causal mask will do, else the mask, or None to see all."""
         within = self.window is None or S <= self.window
         if padding is None and within and (not self.causal or T in (1, S)):
-            return self.causal and T == S, None
+            return (True if self.causal and T == S else False), None  # no symbol, when compiled
         mask = causal_mask(T, S, self.window, device) if self.causal else None  # (T, S)
         if padding is None:
             return False, mask

@@ -223,7 +223,7 @@ class GPT(nn.Module):
         for layer, cache in zip(self.layers, caches, strict=True):
             x, cache = layer(x, cache, turn)
             kept.append(cache)
-        read = (read + ids.shape[1]).expand(len(ids))
+        read = (read + ids.shape[1]).expand(ids.shape[0])
         return self.output(self.norm(x)), (read, *kept, *last)
 
     def _of_grams(self, words: torch.Tensor) -> torch.Tensor:
