@@ -38,7 +38,8 @@ from utils.fetch import DataError, NoNetwork
 __all__ = [
     "IGNORE", "Batch", "Clip", "Corpus", "DataError", "PairBatches", "TextBatches",
     "encode_pairs", "files", "length_groups", "load_digits", "load_pairs", "load_reviews",
-    "load_text", "pad", "padding_mask", "pair_batch", "pair_eval_batches", "text_eval_batches",
+    "load_text", "pad", "padding_mask", "pair_batch", "pair_eval_batches", "split_text",
+    "text_eval_batches",
 ]  # fmt: skip
 
 Pair = tuple[str, str]
@@ -89,6 +90,11 @@ def load_text(name: str = "tiny_shakespeare") -> Corpus:
         return fetch.resolve(name)["input.txt"].read_bytes().decode("utf-8")
 
     text, origin = _real_or_standin(name, real, standins.text)
+    return split_text(name, origin, text)
+
+
+def split_text(name: str, origin: Literal["real", "stand-in"], text: str) -> Corpus:
+    """Any running text as a Corpus, cut as in `load_text`."""
     first, second = len(text) * 90 // 100, len(text) * 95 // 100
     return Corpus(name, origin, text[:first], text[first:second], text[second:])
 

@@ -23,6 +23,7 @@ from tqdm import tqdm
 from utils import metrics, runtime
 from utils.data import IGNORE
 from utils.optimizers import adamw
+from utils.parallel import Team
 from utils.runtime import device_of
 
 SCHEDULES = {  # how far above `final` the rate still is when the fraction `done` has passed
@@ -171,6 +172,8 @@ def fit(
     progress: bool = True,
     optimizer: Callable[[nn.Module, TrainConfig], torch.optim.Optimizer] = adamw,
     objective: Objective = cross_entropy,
+    team: Team | None = None,
+    told: Callable[[History], None] = lambda history: None,
 ) -> History:
     """Train `model` on `batches[0]`, `batches[1]`, …, and leave the best weights in it.
 
@@ -180,53 +183,66 @@ def fit(
     step, saves, and returns what was learned. `optimizer`: a function of model and config that
     gives one (``utils.optimizers``); a group's learning rate is the schedule's times its "scale".
     `objective`: another summed loss of model, batch and label smoothing (``utils.speech`` has one).
+    `team`: the processes that train together (``utils.parallel``); all call `fit` with the same
+    arguments and get the same history. `told` is called after each validation.
     Raises ValueError where a checkpoint belongs to another configuration or model, and where
     batches hold no token to predict or `valid` can be read only once; FloatingPointError where the
     loss is no longer finite.
     """
     if isinstance(valid, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
-    run = _Run(model, batches, config, valid, checkpoint, optimizer, objective)
+    run = _Run(model, batches, config, valid, checkpoint, optimizer, objective, team or Team())
+    run.told = told
     run.resume()
     with runtime.interrupt_flag() as interrupted, run.bar(progress) as bar:
-        while run.step < config.steps and not interrupted.is_set():
+        while run.step < config.steps and not run.stopped(interrupted.is_set()):
             run.advance()
             bar.update()
             if run.step % LOOK_EVERY == 0 or run.step == config.steps:
                 run.report(bar)
-        run.finish(interrupted.is_set())
+        run.finish()
     return run.history
 
 
 class _Run:
     """The state of one call of `fit`: everything that a checkpoint holds."""
 
-    def __init__(self, model, batches, config, valid, checkpoint, optimizer, objective):
+    def __init__(self, model, batches, config, valid, checkpoint, optimizer, objective, team):
         self.model, self.batches, self.config, self.valid = model, batches, config, valid
         self.path = None if checkpoint is None else Path(checkpoint)
-        self.objective = objective
-        self.where = device_of(model)
+        self.where, self.team = device_of(model), team
+        self.loss = team.spread(model, objective)  # of this process' rows of a batch
         self.optimizer = optimizer(model, config)
         half = self.where.type == "cuda" and not torch.cuda.is_bf16_supported()
+        if half and config.mixed_precision and team.kind == "shard":
+            raise ValueError("shards need a GPU with bfloat16, or mixed_precision=False")
         self.scaler = torch.amp.GradScaler("cuda", enabled=half and config.mixed_precision)
-        self.step, self.best, self.history = 0, None, History()
+        self.step, self.best, self.history, self.stop = 0, None, History(), False
         self.pending: list[torch.Tensor] = []  # losses not yet read off the device
+
+    def stopped(self, interrupted: bool) -> bool:
+        """Whether any process was interrupted: looked at when losses are, by all together."""
+        if self.team.alone or self.step % LOOK_EVERY == 0:
+            self.stop = self.team.any(interrupted)
+        return self.stop
 
     def advance(self) -> None:
         """One optimizer step, and whatever is due after it."""
         started = time.perf_counter()
-        self.model.train()
+        self.loss.train()
         first = self.step * self.config.accumulate
         group = [self.batches[first + i] for i in range(self.config.accumulate)]
         tokens = sum(count_tokens(batch) for batch in group)  # before the move: no wait for a GPU
         if tokens == 0:
             raise ValueError(f"the batches of step {self.step} hold no token to predict")
-        total = torch.zeros((), device=self.where)
+        total = 0.0
         for batch in group:
-            with runtime.autocast(self.where, self.config.mixed_precision):
-                loss = self.objective(self.model, batch.to(self.where), self.config.label_smoothing)
-            self.scaler.scale(loss / tokens).backward()
-            total += loss.detach()
+            with self.team.exchange(self.loss, last=batch is group[-1]):
+                with runtime.autocast(self.where, self.config.mixed_precision):
+                    loss = self.loss(batch.to(self.where), self.config.label_smoothing)
+                # the mean over the processes of this is the gradient of all tokens' mean
+                self.scaler.scale(self.team.world * loss / tokens).backward()
+            total = total + loss.detach()
         self._update()
         self.step += 1
         self.history.tokens += tokens
@@ -257,12 +273,16 @@ class _Run:
         """Score the validation data; keep the weights where they are the best so far."""
         if self.valid is None or (self.history.valid and self.history.valid[-1][0] == self.step):
             return
-        loss = evaluate(self.model, self.valid, self.objective).loss
+        loss = evaluate(self.loss, self.valid, self._summed).loss
         self._check_finite(loss)
         if self.best is None or loss < min(found for _, found in self.history.valid):
             self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             self.history.best_step = self.step
         self.history.valid.append((self.step, loss))
+        self.told(self.history)
+
+    def _summed(self, loss: nn.Module, batch, label_smoothing: float) -> torch.Tensor:
+        return self.team.sum(loss(batch, label_smoothing))
 
     def report(self, bar: tqdm) -> None:
         self._read_losses()
@@ -271,7 +291,8 @@ class _Run:
         bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}, {speed:,.0f} tokens/s")
 
     def _read_losses(self) -> None:
-        self.history.losses += [float(loss) for loss in self.pending]  # waits for the device
+        if self.pending:  # waits for the device
+            self.history.losses += self.team.sum(torch.stack(self.pending)).tolist()
         self.pending.clear()
         if self.history.losses:
             self._check_finite(self.history.losses[-1])
@@ -289,9 +310,9 @@ class _Run:
             mininterval=0.5, ascii=" ━", bar_format="{n_fmt}/{total_fmt} steps, {elapsed}{postfix}",
         )  # fmt: skip
 
-    def finish(self, interrupted: bool) -> None:
+    def finish(self) -> None:
         self._read_losses()
-        self.history.interrupted = interrupted and self.step < self.config.steps
+        self.history.interrupted = self.stop and self.step < self.config.steps
         if self.history.interrupted:
             self.save()  # before a validation that the uninterrupted run does not make
         if self.step:
@@ -308,32 +329,26 @@ class _Run:
         if self.path is None:
             return
         self._read_losses()
-        runtime.save_checkpoint(
-            self.path,
-            {
-                "config": asdict(self.config), "history": asdict(self.history), "step": self.step,
-                "model": dict(self.model.state_dict()), "best": self.best,
-                "optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict(),
-                "random": runtime.random_state(),
-            },
-        )  # fmt: skip
+        plain = {
+            "config": asdict(self.config), "history": asdict(self.history), "step": self.step,
+            "scaler": self.scaler.state_dict(),
+        }  # fmt: skip
+        self.team.save(self.path, plain, self.model, self.optimizer, self.best)
 
     def resume(self) -> None:
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return
-        saved = runtime.load_checkpoint(self.path)
-        if "config" not in saved:
-            raise ValueError(f"{self.path} holds {list(saved)}, but no run of fit to go on from")
-        _check_same(saved["config"], self.config, self.path)
-        try:
-            self.model.load_state_dict(saved["model"])
-        except RuntimeError as error:
-            raise ValueError(f"{self.path} belongs to another model: {error}") from error
-        self.optimizer.load_state_dict(saved["optimizer"])
+        saved = self.team.load(self.path, self.model, self.optimizer, self._check)
+        if saved is None:
+            return
         self.scaler.load_state_dict(saved["scaler"])
         self.step, self.best = saved["step"], saved["best"]
         self.history = History(**saved["history"])
-        runtime.set_random_state(saved["random"])
+
+    def _check(self, saved: dict) -> None:
+        if "config" not in saved:
+            raise ValueError(f"{self.path} holds {list(saved)}, but no run of fit to go on from")
+        _check_same(saved["config"], self.config, self.path)
 
 
 def _check_same(saved: dict, config: TrainConfig, path: Path) -> None:
@@ -345,3 +360,9 @@ def _check_same(saved: dict, config: TrainConfig, path: Path) -> None:
                 f"{path} was trained with {name}={saved.get(name)!r}, not "
                 f"{getattr(config, name)!r}: use the same configuration or another file"
             )
+
+
+if __name__ == "__main__":
+    from utils.command import main
+
+    raise SystemExit(main())
