@@ -29,8 +29,8 @@ def provenance(
 
     `begun` is a reading of ``time.perf_counter``. Where the file goes is not part of the command.
     """
-    paired = zip(arguments, [None, *arguments])
-    arguments = [a for a, before in paired if not a.startswith("--out") and before != "--out"]
+    kept = [i for i, a in enumerate(arguments) if "--out" not in (a, *arguments[max(i - 1, 0) : i])]
+    arguments = [arguments[i] for i in kept if not arguments[i].startswith("--out=")]
     return {
         "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
         "commit": commit, "date": date.today().isoformat(),
