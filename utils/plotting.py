@@ -12,6 +12,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
+from IPython import get_ipython
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 COLOURS = {
     "blue": "#0072B2", "orange": "#E69F00", "green": "#009E73", "red": "#D55E00",
@@ -23,7 +25,9 @@ MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 
 
 def style() -> None:
-    """Set the book's style for all figures that follow."""
+    """Set the book's style for all figures that follow; in a notebook, twice as many dots."""
+    if get_ipython() is not None:
+        set_matplotlib_formats("retina")
     cycle = cycler(color=list(COLOURS.values())) + cycler(linestyle=LINES) + cycler(marker=MARKERS)
     mpl.rcParams.update(
         {
