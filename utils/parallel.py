@@ -286,8 +286,9 @@ def team(kind: str = "data", device: str | None = None) -> Iterator[Team]:
         raise ValueError("several processes or shards need device 'cuda' or 'cpu', not 'mps'")
     backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"
     store = dist.HashStore() if world == 1 else next(dist.rendezvous("env://"))[0]
-    # a name of its own, so that a program may form one team after the other
-    store = dist.PrefixStore(f"team-{next(TEAMS)}", store)
+    # a name of its own: a program may form one team after the other, and be started again
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)
+    store = dist.PrefixStore(f"team-{attempt}-{next(TEAMS)}", store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=world)
     try:
         yield Team(rank, world, kind, where)

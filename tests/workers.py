@@ -1,0 +1,210 @@
+"""What the processes of tests/test_distributed.py do: ``torchrun … tests/workers.py PART FOLDER``.
+
+They leave what they found in the folder, and the tests compare it with one process.
+"""
+
+import itertools
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from utils import collectives, command, optimizers, parallel, runtime, training  # noqa: E402
+from utils.data import PairBatches, TextBatches, pair_eval_batches, text_eval_batches  # noqa: E402
+from utils.encoders import TransformerEncoder  # noqa: E402
+from utils.lm import GPT  # noqa: E402
+from utils.seq2seq import EncoderDecoder, TransformerDecoder, share_words  # noqa: E402
+from utils.training import TrainConfig  # noqa: E402
+
+V = 13
+TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
+PAIRS = [([4 + i % 5, 5, 6 + i % 3] + [7] * (i % 2), [4 + i % 5] * (1 + i % 4)) for i in range(23)]
+CONFIG = TrainConfig(steps=6, learning_rate=1e-2, accumulate=2, clip=0.5, evaluate_every=3,
+                     checkpoint_every=2)  # fmt: skip
+WRITTEN = "to be or not to be, that is the question. " * 60
+MEGABYTES = 32
+
+RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+
+
+def gpt(dtype=torch.float64):
+    runtime.seed_everything(1)
+    return GPT(V, 8, 2, 2, block=8, zeros=False, bias=True).to(dtype)
+
+
+def translator(dtype=torch.float64):
+    """Of 5 hidden numbers and of 13 words the processes get unequal parts."""
+    runtime.seed_everything(1)
+    sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 5}
+    return share_words(
+        EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
+    ).to(dtype)
+
+
+TASKS = {  # model, batches by step, validation; of 23 pairs some batches have fewer rows than 2
+    "gpt": (gpt, TextBatches(TEXT, 6, 8, seed=3), text_eval_batches(TEXT[:50], 5, 8)),
+    "translator": (translator, PairBatches(PAIRS, 3), pair_eval_batches(PAIRS, 3)),
+}
+
+
+def gradients(team, make, batch, dtype):
+    """The loss of a batch and the gradient by name, as the team has them."""
+    model = make(dtype)
+    loss = team.spread(model, training.cross_entropy)
+    tokens = training.count_tokens(batch)
+    mine = loss(batch) / tokens
+    (team.world * mine).backward()
+    grads = team.whole({name: p.grad for name, p in model.named_parameters()})
+    return float(team.sum(mine.detach())), grads
+
+
+class Stopped(Exception):
+    """In the middle of a run."""
+
+
+class Until:
+    """Batches up to a step, and then the end of the program."""
+
+    def __init__(self, batches, stop):
+        self.batches, self.stop = batches, stop
+
+    def __getitem__(self, step):
+        if step == self.stop:
+            raise Stopped
+        return self.batches[step]
+
+
+def trained(team, task, path=None, stop=None):
+    """The history, the weights and the optimizer's state after a run of `fit`, or where it ends."""
+    make, batches, valid = TASKS[task]
+    model, made, history = make(), [], None
+
+    def kept(*arguments):
+        made.append(optimizers.adamw(*arguments))
+        return made[0]
+
+    try:
+        history = vars(
+            training.fit(model, Until(batches, stop), CONFIG, valid, path, False, kept, team=team)
+        )
+    except Stopped:
+        pass
+    return history, team.whole(model.state_dict()), moments(team, made[0])
+
+
+def loaded(team, task, path):
+    """The weights and the optimizer's state of a checkpoint, and the rest of it."""
+    model = TASKS[task][0]()
+    team.spread(model, training.cross_entropy)
+    optimizer = optimizers.adamw(model, CONFIG)
+    rest = team.load(path, model, optimizer, lambda saved: None)
+    return rest["step"], team.whole(model.state_dict()), moments(team, optimizer)
+
+
+def moments(team, optimizer):
+    """The state of every weight, shards put together, by the weight's place."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{name}": x for i in state for name, x in team.whole(state[i]).items()}
+
+
+def rows(team, batches, steps):
+    """The inputs that this process reads in each step."""
+    return [parallel.share(batches[step], team.rank, team.world).inputs for step in range(steps)]
+
+
+def moved(team):
+    """Bytes that all processes together send for one all-reduce."""
+    x = torch.ones(MEGABYTES * 2**18)
+    team.sum(x[:1])  # connected
+    before = collectives.loopback_bytes()
+    team.sum(x)
+    team.any(False)  # and done
+    return collectives.loopback_bytes() - before
+
+
+def compare(folder):
+    """Both kinds against one process: gradients, runs, rows, who writes, and bytes sent."""
+    writes, save = [], runtime.save_checkpoint
+    runtime.save_checkpoint = lambda path, content: (writes.append(1), save(path, content))
+    for kind in parallel.KINDS:
+        with parallel.team(kind, "cpu") as team:
+            found = {"rows": rows(team, TASKS["gpt"][1], 4)}
+            for task, (make, batches, _) in TASKS.items():
+                for dtype in (torch.float32, torch.float64):
+                    found[task, dtype] = [gradients(team, make, batches[i], dtype) for i in (0, 1)]
+                found[task] = trained(team, task)
+                writes.clear()
+                found["stopped", task] = trained(team, task, folder / f"{kind}-{task}", stop=8)
+                found["writes", task] = len(writes)
+            if kind == "data":
+                found["bytes"] = moved(team)
+            torch.save(found, folder / f"{kind}-{team.rank}.pt")
+    runtime.save_checkpoint = save
+
+
+def read(folder):
+    """Another number of processes reads what two have written, and goes on from there."""
+    with parallel.team("shard", "cpu") as team:
+        found = {"bytes": moved(team)}
+        for task in TASKS:
+            path = folder / f"shard-{task}"
+            found["loaded", task] = loaded(team, task, path)
+            found[task] = trained(team, task, path)
+        torch.save(found, folder / f"read-{team.rank}.pt")
+
+
+class Watched(TextBatches):
+    """Notes the steps asked for, and kills this process in step 7 of the first attempt."""
+
+    note, kill = None, False
+
+    def __getitem__(self, step):
+        if Watched.note:
+            with open(Watched.note, "a", encoding="utf-8") as file:
+                file.write(f"{step} ")
+        if Watched.kill and step == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(step)
+
+
+def killed(folder):
+    """A run of the command whose processes die in two of three attempts, beside a whole one."""
+    text = folder / f"text-{RANK}.txt"
+    text.write_text(WRITTEN, encoding="utf-8")
+    options = ["lstmlm", "--width", "8", "--dropout", "0.3", "--batch", "4", "--block", "8"]
+    options += ["--steps", "12", "--checkpoint-every", "3", "--evaluate-every", "4"]
+    options += ["--device", "cpu", "--file", str(folder / "text-0.txt")]
+    command.data.TextBatches = Watched
+    save, saves = runtime.save_checkpoint, itertools.count(1)
+
+    def dies(*arguments):  # the shards are written, the step's folder has not its name yet
+        if next(saves) == 3:
+            os._exit(9)
+        save(*arguments)
+
+    for attempt, kind in enumerate(parallel.KINDS):
+        plain = [*options, "--parallel", kind]
+        if ATTEMPT == attempt:
+            assert command.main([*plain, "--out", str(folder / f"whole-{kind}")]) == 0
+        elif ATTEMPT > attempt + 1:
+            continue  # ended in the attempt before
+        Watched.note = folder / f"steps-{kind}-{RANK}-{ATTEMPT}.txt"
+        if ATTEMPT == attempt:
+            Watched.kill = kind == "data" and RANK == 1
+            if kind == "shard" and RANK == 0:
+                runtime.save_checkpoint = dies
+        assert command.main([*plain, "--out", str(folder / f"killed-{kind}")]) == 0
+        Watched.note = None
+    (folder / f"done-{RANK}").write_text(str(ATTEMPT), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parts = {"compare": compare, "read": read, "killed": killed}
+    for part in sys.argv[1].split(","):
+        if part != "compare" or ATTEMPT == 0:
+            parts[part](Path(sys.argv[2]))
