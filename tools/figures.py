@@ -40,12 +40,11 @@ class Picture:
             f'text-anchor="{anchor}"{weight}{family}>{escape(words)}</text>'
         )
 
-    def box(self, x, y, width, height, colour=INK, fill=PAPER, dashed=False, radius=8):
+    def box(self, x, y, width, height, colour=INK, fill=PAPER, radius=8):
         """A rounded rectangle with its upper left corner at (x, y)."""
-        dash = ' stroke-dasharray="6 5"' if dashed else ""
         self.parts.append(
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{radius}" '
-            f'fill="{fill}" stroke="{colour}" stroke-width="2"{dash}/>'
+            f'fill="{fill}" stroke="{colour}" stroke-width="2"/>'
         )
 
     def link(self, section: str, what: str):
@@ -54,12 +53,11 @@ class Picture:
         pages = [f"../notebooks/{p.stem}.html" for p in NOTEBOOKS.glob(f"{number}-[a-z]*.ipynb")]
         return _Within(self.parts, pages[0], f"{section} {what}") if pages else nullcontext()
 
-    def line(self, path, colour=INK, width=2, arrow=False, dashed=False):
+    def line(self, path, colour=INK, width=2, arrow=False):
         """A path in SVG's own notation, with an arrow head where `arrow`."""
         head = ' marker-end="url(#head)"' if arrow else ""
-        dash = ' stroke-dasharray="6 5"' if dashed else ""
         self.parts.append(
-            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{head}{dash}/>'
+            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}"{head}/>'
         )
 
     def mark(self, x, y, colour, shape, size=8):
@@ -105,26 +103,26 @@ class _Within:
         self.parts.append("</a>")
 
 
-# The map: how the history is kept (row), with or without a source (column). The last entry of a
-# cell tells whether its section is written; a new section sets it to True and runs this script.
+# The map: how the history is kept (row), with or without a source (column); a cell names the
+# model and the sections that build it.
 MODELS = [
-    ("counts", "n−1 words", ("n-gram, Kneser–Ney", "2.1", True), None),
-    ("window", "n−1 vectors", ("feed-forward NNLM", "4.1.1", True), None),
+    ("counts", "n−1 words", ("n-gram, Kneser–Ney", "2.1"), None),
+    ("window", "n−1 vectors", ("feed-forward NNLM", "4.1.1"), None),
     (
         "recurrence", "one vector",
-        ("RNN, LSTM", "4.1.2, 5.1", True), ("LSTM → LSTM", "5.2", True),
+        ("RNN, LSTM", "4.1.2, 5.1"), ("LSTM → LSTM", "5.2"),
     ),
     (
         "convolution", "the last k vectors",
-        ("causal CNN", "3.2", False), ("CNN → CNN", "3.2, 6.1", True),
+        None, ("CNN → CNN", "3.2, 6.1"),
     ),
     (
         "attention", "all source vectors",
-        None, ("RNN + attention", "4.2, 6.1", True),
+        None, ("RNN + attention", "4.2, 6.1"),
     ),
     (
         "self-attention", "all vectors",
-        ("decoder-only (GPT)", "6.2, 7.3", True), ("Transformer", "7.3", True),
+        ("decoder-only (GPT)", "6.2, 7.3"), ("Transformer", "7.3"),
     ),
 ]  # fmt: skip
 ROW, TOP, COLUMNS = 74, 104, ((160, BLUE), (398, GREEN))
@@ -132,7 +130,7 @@ ROW, TOP, COLUMNS = 74, 104, ((160, BLUE), (398, GREEN))
 
 def models() -> Picture:
     """Six ways to keep the history, two kinds of model, one contract."""
-    height = TOP + len(MODELS) * ROW + 196
+    height = TOP + len(MODELS) * ROW + 140
     p = Picture(640, height, "Map of the models")
     p.text(20, 36, "history", 17, "start", bold=True)
     p.text(20, 60, "kept as", 17, "start", bold=True)
@@ -155,18 +153,18 @@ def _row(p: Picture, y: int, kind: str, memory: str, cells: list) -> None:
     for (x, colour), cell in zip(COLUMNS, cells, strict=True):
         if cell is None:
             continue
-        name, section, written = cell
+        name, section = cell
         sections = section.split(", ")
         with p.link(sections[0], name):
-            p.box(x, y + 2, 222, 58, colour, TINT[colour] if written else PAPER, not written)
-            p.text(x + 111, y + 20, name, 19, bold=written)
+            p.box(x, y + 2, 222, 58, colour, TINT[colour])
+            p.text(x + 111, y + 20, name, 19, bold=True)
         for i, number in enumerate(sections):
             with p.link(number, name):
                 p.text(x + 111 + 56 * (i - (len(sections) - 1) / 2), y + 44, number, 17, fill=SOFT)
 
 
 def _contract_band(p: Picture, y: int) -> None:
-    """The contract below both columns, and what needs nothing else; the key at the foot."""
+    """The contract below both columns, and what needs nothing else."""
     for x, _ in COLUMNS:
         p.line(f"M{x + 111} {y - 14}V{y + 4}", INK, 2, arrow=True)
     p.box(20, y + 6, 600, 46, INK, "#F4F4F4")
@@ -175,10 +173,6 @@ def _contract_band(p: Picture, y: int) -> None:
         p.line(f"M{x + 95} {y + 52}V{y + 72}", INK, 2, arrow=True)
         p.box(x, y + 74, 190, 40, ORANGE, TINT[ORANGE])
         p.text(x + 95, y + 94, name, 19)
-    p.box(150, y + 136, 34, 22, SOFT, TINT[SOFT], radius=5)
-    p.text(194, y + 147, "written", 17, "start")
-    p.box(330, y + 136, 34, 22, SOFT, dashed=True, radius=5)
-    p.text(374, y + 147, "planned", 17, "start")
 
 
 # The timeline: (year, lane, what, who). Each event is cited in book/01-background.
