@@ -45,7 +45,7 @@ lint: $(READY)  ## check the code's style
 	$(BIN)/ruff check .
 
 unit: $(READY)  ## test the library
-	$(ONE_THREAD) $(PYTEST) -n 2 -q $(UNIT)
+	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadgroup -q $(UNIT)
 
 check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
 	$(PYTEST) -q tests/test_book.py

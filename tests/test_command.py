@@ -224,6 +224,9 @@ def test_a_loss_that_runs_away_ends_with_1(capsys):
     assert said.count("\n") == 1 and "lower learning_rate" in said
 
 
+@pytest.mark.skipif(
+    not command.parallel.can_shard(torch.device("cpu")), reason="this torch shards on GPUs only"
+)
 def test_shards_in_one_process_are_the_whole_model():
     for kind in ("data", "shard"):
         run(f"{options('gpt', 3)} --parallel {kind} --out {kind}")

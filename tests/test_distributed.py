@@ -19,7 +19,8 @@ from utils.data import IGNORE, Batch, TextBatches
 from utils.parallel import Team
 
 ROOT = Path(__file__).resolve().parents[1]
-KINDS, TASKS = parallel.KINDS, list(workers.TASKS)
+KINDS, TASKS = workers.KINDS, list(workers.TASKS)
+needs_shards = pytest.mark.skipif("shard" not in KINDS, reason="this torch shards on GPUs only")
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS"),
     pytest.mark.xdist_group("torchrun"),
@@ -47,7 +48,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def two(folder):
     """What two processes found, by kind and rank; the command ran with two deaths behind it."""
-    said = torchrun(2, "compare,killed", folder, restarts=2)
+    said = torchrun(2, "compare,killed", folder, restarts=len(KINDS))
     found = {k: [torch.load(folder / f"{k}-{r}.pt") for r in (0, 1)] for k in KINDS}
     return {**found, "said": said}
 
@@ -149,6 +150,7 @@ def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_
     same(moments, wanted_moments)
 
 
+@needs_shards
 @pytest.mark.parametrize("task", TASKS)
 def test_every_process_writes_its_shards_and_one_or_three_read_them(
     two, three, alone, folder, tmp_path, task
@@ -176,7 +178,7 @@ def test_every_process_writes_its_shards_and_one_or_three_read_them(
 @pytest.mark.parametrize("kind", KINDS)
 def test_after_a_death_the_run_goes_on_from_its_checkpoint_and_ends_the_same(two, folder, kind):
     """By torchrun's elastic agent: SIGKILL in a step, or a process gone while shards are written"""
-    assert (folder / "done-1").read_text() == "2", "two attempts died"
+    assert (folder / "done-1").read_text() == str(len(KINDS)), "an attempt died for each kind"
     attempt = KINDS.index(kind)
     for rank in (0, 1):
         first, second = (
@@ -200,6 +202,7 @@ def test_after_a_death_the_run_goes_on_from_its_checkpoint_and_ends_the_same(two
     assert histories[0] == histories[1]
 
 
+@needs_shards  # three processes read shards
 def test_an_all_reduce_sends_what_the_formula_says(two, three):
     """2 (n − 1) / n of the bytes from each of n processes; whatever else uses the loopback adds."""
     size = workers.MEGABYTES * 2**20
@@ -214,6 +217,10 @@ def test_a_team_of_one_needs_no_torchrun_and_what_cannot_be_is_named(monkeypatch
         assert team.alone and team.gather(3) == [3] and not team.any(False)
     with pytest.raises(ValueError, match="choose from data, shard"), parallel.team("tensor"):
         pass
+    with monkeypatch.context() as patch:
+        patch.setattr(parallel, "can_shard", lambda device: False)
+        with pytest.raises(ValueError, match="no shards on 'cpu'"), parallel.team("shard", "cpu"):
+            pass
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(runtime, "device", lambda name: torch.device("mps"))
     with pytest.raises(ValueError, match="not 'mps'"), parallel.team("data"):
@@ -232,6 +239,7 @@ def test_processes_that_do_not_agree_are_told_so(monkeypatch):
         team.check_same("step", 40)
 
 
+@needs_shards
 def test_a_checkpoint_of_the_other_kind_or_model_is_refused(two, folder, tmp_path):
     model = workers.gpt()
     optimizer = optimizers.adamw(model, workers.CONFIG)

@@ -193,6 +193,13 @@ def shard(loss: Loss, device: torch.device, world: int) -> nn.Module:
     return fully_shard(loss, mesh=mesh)
 
 
+def can_shard(device: torch.device) -> bool:
+    """Whether this torch shards on such a device: 2.6 does so on GPUs only."""
+    return device.type == "cuda" or (
+        device.type == "cpu" and hasattr(torch.cpu.Stream, "record_event")
+    )
+
+
 def no_view(module, inputs, output: torch.Tensor) -> torch.Tensor:
     """A forward hook: a copy of an output that is a view, on which no hook of shards would last."""
     return output if output._base is None else output.clone()
@@ -274,6 +281,11 @@ def team(kind: str = "data", device: str | None = None) -> Iterator[Team]:
     if world == 1 and kind == "data":
         yield Team(0, 1, kind, where)
         return
+    if kind == "shard" and not can_shard(where):
+        raise ValueError(
+            f"torch {torch.__version__} has no shards on {where.type!r}: expected a GPU, a newer "
+            "torch, or parallel 'data'"
+        )
     if where.type == "cuda" and world > 1:
         if where.index is not None or beside > torch.cuda.device_count():
             raise ValueError(
@@ -283,7 +295,7 @@ def team(kind: str = "data", device: str | None = None) -> Iterator[Team]:
         where = torch.device("cuda", local)
         torch.cuda.set_device(where)
     elif where.type == "mps":
-        raise ValueError("several processes or shards need device 'cuda' or 'cpu', not 'mps'")
+        raise ValueError("several processes need device 'cuda' or 'cpu', not 'mps'")
     backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"
     store = dist.HashStore() if world == 1 else next(dist.rendezvous("env://"))[0]
     # a name of its own: a program may form one team after the other, and be started again
