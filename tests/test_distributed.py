@@ -212,6 +212,20 @@ def test_an_all_reduce_sends_what_the_formula_says(two, three):
         assert 0.98 < found / (n * 2 * (n - 1) / n * size) < 1.15
 
 
+@needs_shards
+def test_shards_gather_twice_and_scatter_once_where_copies_reduce_once(two):
+    """The weights of each layer; those outside of the stack are gathered once."""
+    _, copies, size = two["data"][0]["step"]
+    calls, shards, _ = two["shard"][0]["step"]
+    gathered, scattered = (sum(word in c for c in calls) for word in ("gather", "reduce_scatter"))
+    assert (gathered, scattered) == (1 + 2 * 2, 1 + 2), "the rest, and two layers"
+    if copies is None:
+        pytest.skip("only Linux counts the loopback's bytes")
+    assert 0.98 < copies / (2 * size) < 1.15
+    # a gathering moves 1, and gloo's reduce-scatter 2, as if all got all of the sum
+    assert 2.9 < shards / size < 4.6
+
+
 def test_a_team_of_one_needs_no_torchrun_and_what_cannot_be_is_named(monkeypatch, tmp_path):
     with parallel.team("data", "cpu") as team:
         assert team.alone and team.gather(3) == [3] and not team.any(False)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -125,7 +126,35 @@ def moved(team):
     before = collectives.loopback_bytes()
     team.sum(x)
     team.any(False)  # and done
-    return collectives.loopback_bytes() - before
+    return before and collectives.loopback_bytes() - before
+
+
+class Calls(TorchDispatchMode):
+    """Counts the exchanges by name."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == "c10d":
+            self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def moved_by_a_step(team):
+    """For the gradients of one step: exchanges by name, bytes sent by all, bytes of the weights."""
+    runtime.seed_everything(1)
+    model = GPT(V, 256, 2, 4, block=8)
+    size = 4 * sum(p.numel() for p in model.parameters())
+    loss, batch = team.spread(model, training.cross_entropy), TASKS["gpt"][1][0]
+    loss(batch).backward()  # in the first step DDP sends more, to arrange its buckets
+    team.any(False)
+    before = collectives.loopback_bytes()
+    with Calls() as calls:
+        loss(batch).backward()
+    team.any(False)
+    return calls.names, before and collectives.loopback_bytes() - before, size
 
 
 def compare(folder):
@@ -142,6 +171,7 @@ def compare(folder):
                 writes.clear()
                 found["stopped", task] = trained(team, task, folder / f"{kind}-{task}", stop=8)
                 found["writes", task] = len(writes)
+            found["step"] = moved_by_a_step(team)
             if kind == "data":
                 found["bytes"] = moved(team)
             torch.save(found, folder / f"{kind}-{team.rank}.pt")

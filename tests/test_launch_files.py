@@ -1,0 +1,215 @@
+"""The files in book/launch: what they say to Slurm, Kubernetes and torchrun is what is understood.
+
+The command in each is read by the parsers of torchrun and of the book itself.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch.distributed.run import get_args_parser
+
+from utils import catalogue, command
+from utils.training import TrainConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+LAUNCH = ROOT / "book" / "launch"
+PAGE = (ROOT / "book" / "07-beyond-one-machine.md").read_text(encoding="utf-8")
+SBATCH = (LAUNCH / "train.sbatch").read_text(encoding="utf-8")
+JOB = yaml.safe_load((LAUNCH / "pytorchjob.yaml").read_text(encoding="utf-8"))
+
+# Options of sbatch, each with what its value may be.
+DIRECTIVES = {
+    "job-name": r"[\w-]+",
+    "nodes": r"\d+",
+    "ntasks-per-node": r"\d+",
+    "gpus-per-node": r"\d+",
+    "cpus-per-task": r"\d+",
+    "time": r"(\d+-)?\d\d:\d\d:\d\d",
+    "output": r"[\w%./-]+",
+}
+# Fields of kubeflow.org/v1 PyTorchJob, from pkg/apis/kubeflow.org/v1 of the training operator, and
+# those of a pod that are used here.
+CONTAINER = {
+    "name": str, "image": str, "workingDir": str, "command": [str], "args": [str],
+    "env": [{"name": str, "value": str}],
+    "resources": {"limits": {"nvidia.com/gpu": int}, "requests": {"nvidia.com/gpu": int}},
+    "volumeMounts": [{"name": str, "mountPath": str, "readOnly": bool}],
+    "ports": [{"name": str, "containerPort": int}],
+}  # fmt: skip
+POD = {
+    "containers": [CONTAINER],
+    "volumes": [
+        {
+            "name": str,
+            "persistentVolumeClaim": {"claimName": str},
+            "emptyDir": {"medium": str, "sizeLimit": str},
+        }
+    ],
+}
+REPLICA = {"replicas": int, "restartPolicy": str, "template": {"metadata": dict, "spec": POD}}
+FIELDS = {
+    "apiVersion": str,
+    "kind": str,
+    "metadata": {"name": str, "namespace": str},
+    "spec": {
+        "runPolicy": {
+            "cleanPodPolicy": str, "ttlSecondsAfterFinished": int, "activeDeadlineSeconds": int,
+            "backoffLimit": int,
+        },
+        "elasticPolicy": {
+            "minReplicas": int, "maxReplicas": int, "rdzvBackend": str, "rdzvPort": int,
+            "rdzvHost": str, "rdzvId": str, "maxRestarts": int,
+        },
+        "nprocPerNode": str,
+        "pytorchReplicaSpecs": {"Master": REPLICA, "Worker": REPLICA},
+    },
+}  # fmt: skip
+
+
+def fits(value, fields, place="job"):
+    """Every key is a field, and every value has its type."""
+    if isinstance(fields, dict):
+        assert isinstance(value, dict), f"{place} holds fields"
+        for key, inner in value.items():
+            assert key in fields, f"{place} has no field {key!r}; choose from {list(fields)}"
+            fits(inner, fields[key], f"{place}.{key}")
+    elif isinstance(fields, list):
+        assert isinstance(value, list), f"{place} is a list"
+        for i, inner in enumerate(value):
+            fits(inner, fields[0], f"{place}[{i}]")
+    else:
+        assert type(value) is fields, f"{place} is {value!r}, not {fields.__name__}"
+
+
+def understood(words):
+    """torchrun's options, and the book's: what is asked for can be built and shared out."""
+    assert Path(words[0]).name == "torchrun"
+    run = get_args_parser().parse_args(words[1:])
+    assert run.module and run.training_script == "utils.training"
+    name, chosen = command.parse(run.training_script_args)
+    source = catalogue.data_of(name)
+    source = source(**command.pick(source, chosen))
+    config = TrainConfig(**command.pick(TrainConfig, chosen))
+    command.Run(**command.pick(command.Run, chosen))
+    with torch.device("meta"):
+        catalogue.build(name, chosen, 69)
+    assert config.steps % config.checkpoint_every == 0 < config.checkpoint_every
+    return run, chosen, source
+
+
+def test_slurm_reads_its_directives():
+    lines = [line for line in SBATCH.splitlines() if line.startswith("#SBATCH")]
+    first_command = SBATCH.index("\nset ")
+    assert SBATCH.startswith("#!/bin/bash\n#SBATCH")
+    assert SBATCH.rindex("#SBATCH") < first_command, "sbatch stops reading at the first command"
+    found = {}
+    for line in lines:
+        name, value = re.fullmatch(r"#SBATCH --([\w-]+)=(\S+)", line).groups()
+        assert name in DIRECTIVES and re.fullmatch(DIRECTIVES[name], value), line
+        assert name not in found
+        found[name] = value
+    assert found["ntasks-per-node"] == "1", "torchrun starts the processes of a node itself"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
+def test_the_batch_script_runs_the_command_that_is_meant(tmp_path):
+    """bash runs it with srun and scontrol that only say what they were asked."""
+    path = LAUNCH / "train.sbatch"
+    assert subprocess.run(["bash", "-n", path], capture_output=True).stderr == b""
+    for name, says in {"srun": 'printf "%s\\n" "$@"', "scontrol": "printf 'one\\ntwo\\n'"}.items():
+        stub = tmp_path / name
+        stub.write_text(f"#!/bin/bash\n{says}\n", encoding="utf-8")
+        stub.chmod(0o755)
+    nodes, gpus = (
+        int(re.search(rf"--{name}=(\d+)", SBATCH)[1]) for name in ("nodes", "gpus-per-node")
+    )
+    slurm = {"SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NNODES": str(nodes), "SLURM_JOB_ID": "7",
+             "SLURM_GPUS_ON_NODE": str(gpus)}  # fmt: skip
+    done = subprocess.run(
+        ["bash", path], capture_output=True, text=True, check=True,
+        env={**slurm, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+    )  # fmt: skip
+    run, chosen, source = understood(done.stdout.splitlines())
+    assert run.rdzv_endpoint == "one:29500" and run.rdzv_id == "7" and run.rdzv_backend == "c10d"
+    assert (run.nnodes, run.nproc_per_node) == (str(nodes), str(gpus)) and run.max_restarts > 0
+    assert source.batch % (nodes * gpus) == 0
+
+
+def test_kubernetes_knows_every_field_of_the_job():
+    fits(JOB, FIELDS)
+    assert (JOB["apiVersion"], JOB["kind"]) == ("kubeflow.org/v1", "PyTorchJob")
+    spec = JOB["spec"]
+    assert spec["runPolicy"]["cleanPodPolicy"] in ("All", "Running", "None")
+    assert spec["elasticPolicy"]["rdzvBackend"] in ("c10d", "etcd", "etcd-v2")
+    worker = spec["pytorchReplicaSpecs"]["Worker"]
+    assert worker["restartPolicy"] in ("Always", "OnFailure", "Never", "ExitCode")
+    pod = worker["template"]["spec"]
+    names = [container["name"] for container in pod["containers"]]
+    assert names == ["pytorch"], "the operator's name for the container that trains"
+    mounted = {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_a_field_that_does_not_exist_would_be_found():
+    with pytest.raises(AssertionError, match="no field 'nProcs'"):
+        fits({"spec": {"nProcs": 8}}, FIELDS)
+    with pytest.raises(AssertionError, match="not str"):
+        fits({"spec": {"nprocPerNode": 8}}, FIELDS)
+
+
+def test_the_job_runs_the_command_that_is_meant():
+    worker = JOB["spec"]["pytorchReplicaSpecs"]["Worker"]
+    (container,) = worker["template"]["spec"]["containers"]
+    run, chosen, source = understood(container["command"])
+    gpus = container["resources"]["limits"]["nvidia.com/gpu"]
+    assert run.nproc_per_node == str(gpus)
+    assert source.batch % (worker["replicas"] * gpus) == 0
+    assert any(
+        chosen["out"].startswith(mount["mountPath"]) for mount in container["volumeMounts"]
+    ), "checkpoints lie on the disk that all pods see"
+
+
+def test_the_image_is_built_from_what_is_here():
+    dockerfile = (LAUNCH / "Dockerfile").read_text(encoding="utf-8")
+    (container,) = JOB["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"]
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    version = re.search(r'^version = "(.+)"', project, re.M)[1]
+    assert container["image"].endswith(f":{version}") and container["image"] in dockerfile
+    needed = re.search(r"^torch(\S+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    assert f'"torch{needed}"' in dockerfile
+    assert re.search(r"^WORKDIR (\S+)", dockerfile, re.M)[1] == container["workingDir"]
+    for line in dockerfile.splitlines():
+        word, _, rest = line.partition(" ")
+        assert word in ("#", "FROM", "WORKDIR", "COPY", "RUN"), line
+        for path in rest.split()[:-1] if word == "COPY" else []:
+            assert (ROOT / path).exists(), path
+    copied = re.findall(r"^COPY (.+) \S+$", dockerfile, re.M)
+    for name in ("pyproject.toml", "README.md", "LICENSE", "utils", "book/results"):
+        assert any(name in sources.split() for sources in copied), f"pip needs {name}"
+
+
+def test_the_commands_of_the_page_are_understood():
+    text = PAGE.replace("\\\n", " ")
+    lines = re.findall(r"^ *(torchrun .*|python -m utils\.training .*)$", text, re.M)
+    assert len(lines) >= 4
+    for line in lines:
+        words = shlex.split(re.sub(r"\$\w+", "head", line))
+        if words[0] == "torchrun":
+            run, chosen, source = understood(words)
+            nodes, each = (int(n) for n in (run.nnodes.split(":")[-1], run.nproc_per_node))
+            assert source.batch % (nodes * each) == 0
+        elif words[-1] == "--help":
+            with pytest.raises(SystemExit) as stop:
+                command.parse(words[3:])
+            assert stop.value.code == 0
+        else:
+            command.parse(words[3:])
+    for name in ("train.sbatch", "pytorchjob.yaml", "Dockerfile"):
+        assert f"{{literalinclude}} launch/{name}" in PAGE
