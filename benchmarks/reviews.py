@@ -93,13 +93,16 @@ def main(arguments: list[str]) -> None:
         source = record.provenance(
             "reviews.py", arguments, commit, list(range(chosen.seeds)), corpus.origin, begun
         )
-        found = [run["accuracy"] for run in runs]
-        part = {"mean": float(np.mean(found)), "sd over folds": float(np.std(found, ddof=1)),
-                "runs": runs, "provenance": source}  # fmt: skip
+        found = [100 * run["accuracy"] for run in runs]
+        part = {
+            "per cent right": float(np.mean(found)),
+            "standard error": float(np.std(found, ddof=1)) / len(found) ** 0.5,
+            "runs": runs, "provenance": source,
+        }  # fmt: skip
         settings = COUNTING if name == "NBSVM" else {
             **SIZES, **TRAINING, "epochs": EPOCHS, "batch": BATCH, "output dropout": DROPOUT,
         }  # fmt: skip
-        print(f"{name}: {part['mean']:.2%} over {len(runs)} runs")
+        print(f"{name}: {part['per cent right']:.2f} % over {len(runs)} runs")
         record.write(chosen.out, {name: {"settings": settings, **part}}, keep=True)
 
 
