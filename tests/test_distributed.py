@@ -202,6 +202,11 @@ def test_after_a_death_the_run_goes_on_from_its_checkpoint_and_ends_the_same(two
     assert histories[0] == histories[1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_ctrl_c_in_one_process_stops_all_after_the_same_step(two, kind):
+    assert [two[kind][rank]["interrupted"] for rank in (0, 1)] == [(True, 10)] * 2
+
+
 @needs_shards  # three processes read shards
 def test_an_all_reduce_sends_what_the_formula_says(two, three):
     """2 (n − 1) / n of the bytes from each of n processes; whatever else uses the loopback adds."""
@@ -246,11 +251,18 @@ def test_a_team_of_one_needs_no_torchrun_and_what_cannot_be_is_named(monkeypatch
         pass
 
 
-def test_processes_that_do_not_agree_are_told_so(monkeypatch):
-    team = Team(world=2)
-    monkeypatch.setattr(Team, "gather", lambda self, value: [value, 0])
-    with pytest.raises(ValueError, match="not have the same step: by rank .40, 0."):
+def test_processes_that_do_not_agree_are_told_so(two, folder, tmp_path, monkeypatch):
+    """Here the other process always says 3: its checkpoint, say, is of step 3."""
+    team, model = Team(world=2), workers.gpt()
+    optimizer = optimizers.adamw(model, workers.CONFIG)
+    before = [p.clone() for p in model.parameters()]
+    monkeypatch.setattr(Team, "gather", lambda self, value: [value, 3])
+    with pytest.raises(ValueError, match="not have the same step: by rank .40, 3."):
         team.check_same("step", 40)
+    for path, told in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
+        with pytest.raises(ValueError, match=f"a disk that all see.*by rank {told}"):
+            team.load(path, model, optimizer, lambda saved: None)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), before, strict=True))
 
 
 @needs_shards

@@ -129,6 +129,23 @@ def moved(team):
     return before and collectives.loopback_bytes() - before
 
 
+class CtrlC(Until):
+    """In step 3 somebody presses Ctrl-C, which one process alone gets to know."""
+
+    def __getitem__(self, step):
+        if step == 3 and RANK == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(step)
+
+
+def interrupted(team):
+    """Whether a run was interrupted, and after how many steps."""
+    make, batches, _ = TASKS["gpt"]
+    config = TrainConfig(steps=25)
+    history = training.fit(make(), CtrlC(batches, None), config, progress=False, team=team)
+    return history.interrupted, len(history.losses)
+
+
 class Calls(TorchDispatchMode):
     """Counts the exchanges by name."""
 
@@ -172,6 +189,7 @@ def compare(folder):
                 found["stopped", task] = trained(team, task, folder / f"{kind}-{task}", stop=8)
                 found["writes", task] = len(writes)
             found["step"] = moved_by_a_step(team)
+            found["interrupted"] = interrupted(team)
             if kind == "data":
                 found["bytes"] = moved(team)
             torch.save(found, folder / f"{kind}-{team.rank}.pt")

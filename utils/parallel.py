@@ -10,6 +10,7 @@ and takes rows rank, rank + n, … of it. No number has to be sent but gradients
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import shutil
@@ -28,6 +29,7 @@ from utils.batches import IGNORE
 
 KINDS = ("data", "shard")
 TEAMS = itertools.count()
+LAST = torch.zeros(())
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,12 @@ def team(kind: str = "data", device: str | None = None) -> Iterator[Team]:
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)
     store = dist.PrefixStore(f"team-{attempt}-{next(TEAMS)}", store)
     dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    made = Team(rank, world, kind, where)
     try:
-        yield Team(rank, world, kind, where)
+        yield made
+        made.sum(LAST.to(where))  # nobody leaves while another still waits for an answer
     finally:
+        # Gloo's threads end with the last reference to the group, which models in shards have too.
+        # One that lets go of a tensor of Python's when Python has ended aborts the process.
+        gc.collect()
         dist.destroy_process_group()
