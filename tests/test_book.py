@@ -1,6 +1,7 @@
 """The book as a whole: its pages, the form of its notebooks, and that every formula is checked."""
 
 import ast
+import base64
 import re
 from pathlib import Path
 
@@ -250,6 +251,15 @@ def test_figures_have_alt_text(notebook):
         if any("image/png" in o.get("data", {}) for o in cell.outputs):
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
             assert len(alt) > 30, f"no alt text on the figure of {cell.source[:60]!r}"
+
+
+def test_figures_have_two_dots_for_one_of_their_width(notebook):
+    """Crisp on a dense screen, and no wider than on another."""
+    for output in [o for cell in cells(notebook, "code") for o in cell.outputs]:
+        if png := output.get("data", {}).get("image/png"):
+            dots = int.from_bytes(base64.b64decode(png)[16:20], "big")
+            shown = output.metadata.get("image/png", {}).get("width", dots)
+            assert 1.9 < dots / shown < 2.1, f"{dots} dots on {shown} pixels"
 
 
 def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
