@@ -44,8 +44,9 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 lint: $(READY)  ## check the code's style
 	$(BIN)/ruff check .
 
+# a file stays with one worker: its processes would count what those of another one send
 unit: $(READY)  ## test the library
-	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadgroup -q $(UNIT)
+	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q $(UNIT)
 
 check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
 	$(PYTEST) -q tests/test_book.py

@@ -21,10 +21,9 @@ from utils.parallel import Team
 ROOT = Path(__file__).resolve().parents[1]
 KINDS, TASKS = workers.KINDS, list(workers.TASKS)
 needs_shards = pytest.mark.skipif("shard" not in KINDS, reason="this torch shards on GPUs only")
-pytestmark = [
-    pytest.mark.skipif(os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS"),
-    pytest.mark.xdist_group("torchrun"),
-]
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS"
+)
 
 
 def torchrun(processes, part, folder, restarts=0):
