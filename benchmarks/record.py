@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -12,6 +13,8 @@ from datetime import date
 from pathlib import Path
 
 import torch
+
+from utils import runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
@@ -29,8 +32,9 @@ def provenance(
 
     `begun` is a reading of ``time.perf_counter``. Where the file goes is not part of the command.
     """
-    kept = [i for i, a in enumerate(arguments) if "--out" not in (a, *arguments[max(i - 1, 0) : i])]
-    arguments = [arguments[i] for i in kept if not arguments[i].startswith("--out=")]
+    place = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--out")
+    _, arguments = place.parse_known_args(arguments)
     return {
         "command": shlex.join(["python", f"benchmarks/{script}", *arguments]),
         "commit": commit, "date": date.today().isoformat(),
@@ -51,8 +55,5 @@ def commit_now() -> str | None:
 def write(path: Path, found: dict, keep: bool = False) -> None:
     """The whole file or none of it; with `keep`, parts that are not in `found` stay in it."""
     old = json.loads(path.read_text(encoding="utf-8")) if keep and path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(old | found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    runtime.write_text(path, json.dumps(old | found, indent=1, ensure_ascii=False) + "\n")
     print(f"wrote {path.name}")

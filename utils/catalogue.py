@@ -7,14 +7,13 @@ twice: what a model takes is read off its signature.
 from __future__ import annotations
 
 import inspect
-import json
 import typing
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 
 import torch
 
-from utils import data, runtime
+from utils import data
 from utils.encoders import CNNEncoder, RNNEncoder, TransformerEncoder, TransformerStack
 from utils.layers import Layer
 from utils.lm import GPT, LSTMLM, NNLM, RNNLM
@@ -132,15 +131,6 @@ def data_of(name: str) -> type:
     return TextData if MODELS[name][0].__module__ == "utils.lm" else PairData
 
 
-def load(folder: str | Path):
-    """(model, tokenizer) that a run left in `folder`, the model in evaluation mode on the CPU."""
-    folder = Path(folder)
-    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-    model = build(about["model"], about, about["vocab_size"])
-    model.load_state_dict(runtime.load_checkpoint(folder / "weights.safetensors")["weights"])
-    return model.eval(), TOKENIZERS[about["tokens"]].load(folder / "tokenizer.json")
-
-
 def build(name: str, made: dict, vocab_size: int) -> torch.nn.Module:
     """The model by name; each of its parts takes those of the options that it knows."""
     parts = [part(vocab_size, **pick(part, made)) for part in MODELS[name]]
@@ -169,8 +159,9 @@ def options_of(taken) -> dict[str, tuple]:
 
 def pick(taken, chosen: dict) -> dict:
     """Those of the chosen options that a model or a configuration takes."""
+    known = options_of(taken)
     return {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in chosen.items()
-        if key in options_of(taken)
+        if key in known
     }

@@ -96,7 +96,9 @@ def train(name: str, chosen: dict, run: Run, team: parallel.Team) -> None:
     model = build(name, made, len(tokenizer)).to(team.device)
     team.check_same("data", [begun, len(tokenizer), len(valid), int(batches[0].targets.sum())])
     if team.rank == 0:
-        write(folder / ABOUT, json.dumps({**about, "vocab_size": len(tokenizer)}, indent=1))
+        runtime.write_text(
+            folder / ABOUT, json.dumps({**about, "vocab_size": len(tokenizer)}, indent=1)
+        )
         tokenizer.save(folder / TOKENIZER)
     else:
         runtime.seed_everything(source.seed + team.rank)  # each process has its own dropout
@@ -158,14 +160,6 @@ def compare(folder: Path, about: dict, kind: str) -> bool:
                 "expected the same options, or another folder as --out"
             )
     return True
-
-
-def write(path: Path, text: str) -> None:
-    """A small file, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
 
 
 class Parser(argparse.ArgumentParser):

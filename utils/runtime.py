@@ -132,6 +132,14 @@ def set_random_state(state: dict[str, Tree]) -> None:
         torch.mps.set_rng_state(state["mps"])
 
 
+def write_text(path: Path, text: str) -> None:
+    """A small text file (UTF-8), all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, path)
+
+
 def save_checkpoint(path: str | Path, content: dict[str, Tree]) -> None:
     """Write `content`, a tree of tensors and plain values, to the file `path`, all or nothing.
 

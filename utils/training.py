@@ -191,8 +191,8 @@ def fit(
     """
     if isinstance(valid, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
-    run = _Run(model, batches, config, valid, checkpoint, optimizer, objective, team or Team())
-    run.told = told
+    team = team or Team()
+    run = _Run(model, batches, config, valid, checkpoint, optimizer, objective, team, told)
     run.resume()
     with runtime.interrupt_flag() as interrupted, run.bar(progress) as bar:
         while run.step < config.steps and not run.stopped(interrupted.is_set()):
@@ -207,10 +207,10 @@ def fit(
 class _Run:
     """The state of one call of `fit`: everything that a checkpoint holds."""
 
-    def __init__(self, model, batches, config, valid, checkpoint, optimizer, objective, team):
+    def __init__(self, model, batches, config, valid, checkpoint, optimizer, objective, team, told):
         self.model, self.batches, self.config, self.valid = model, batches, config, valid
         self.path = None if checkpoint is None else Path(checkpoint)
-        self.where, self.team = device_of(model), team
+        self.where, self.team, self.told = device_of(model), team, told
         self.loss = team.spread(model, objective)  # of this process' rows of a batch
         self.optimizer = optimizer(model, config)
         half = self.where.type == "cuda" and not torch.cuda.is_bf16_supported()
