@@ -28,17 +28,18 @@ from utils.classifiers import (  # noqa: E402
     Classifier,
     LabelledBatches,
     WordCNN,
-    label_loss,
+    adversarial_loss,
     predict,
 )
 from utils.training import TrainConfig  # noqa: E402
 from utils.vocab import WordTokenizer  # noqa: E402
 
 FOLDS = 10
-COUNTING = {"order": 2, "alpha": 0.5, "C": 0.1, "blend": 0.25}
+COUNTING = {"order": 2, "alpha": 0.5, "C": 1.0, "blend": 0.25, "loss": "logistic"}
 SIZES = {"embedding": 128, "filters": 100, "spans": (1, 2, 3, 4), "dropout": 0.3}
 TRAINING = {"learning_rate": 5e-3, "warmup": 0.1, "weight_decay": 0.05, "label_smoothing": 0.1}
 EPOCHS, BATCH, DROPOUT = 4, 64, 0.5
+OBJECTIVE = adversarial_loss(1.0)
 
 
 def counting(train: list, test: list, seed: int) -> float:
@@ -57,7 +58,7 @@ def convolution(train: list, test: list, seed: int) -> float:
     model = Classifier(encoder, SIZES["filters"] * len(SIZES["spans"]), dropout=DROPOUT)
     batches = LabelledBatches(examples, BATCH, seed)
     config = TrainConfig(steps=EPOCHS * len(batches), **TRAINING)
-    training.fit(model, batches, config, progress=False, objective=label_loss)
+    training.fit(model, batches, config, progress=False, objective=OBJECTIVE)
     told = predict(model, [tokenizer.encode(text) for text, _ in test]).argmax(1).numpy()
     return float(np.mean(told == [label for _, label in test]))
 

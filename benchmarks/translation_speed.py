@@ -7,9 +7,10 @@
 The tutorials' side is written here anew as they do it: random batches of 128 padded to the longest
 sentence; recurrent decoders that are called token by token, with the model's own word half of the
 time; a Transformer with its attention spelled out. The book's side: batches of equal source length,
-a known target read in one call, fused attention, one matrix for all words. Both sides take turns in
-one process, on one thread, and each round gives the ratio of their processor times; medians and
-quartiles go to book/results/translation_speed.json.
+a known target read in one call, fused attention, one matrix for the target's words and its output.
+Both sides have words of their own for the source, the same loss and the same optimizer. They take
+turns in one process, on one thread, and each round gives the ratio of their processor times;
+medians and quartiles go to book/results/translation_speed.json.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ from utils.seq2seq import (  # noqa: E402
     EncoderDecoder,
     TransformerDecoder,
     lstm_seq2seq,
-    share_words,
 )
 from utils.vocab import PAD  # noqa: E402
 
@@ -167,27 +167,25 @@ class PlainTransformer(nn.Module):
 
 def attention_gru(V: int, D: int, dropout: float = 0.1) -> EncoderDecoder:
     encoder = RNNEncoder(V, D, dropout=dropout)
-    decoder = AttentionDecoder(V, D, score="scaled", dropout=dropout)
-    return share_words(EncoderDecoder(encoder, decoder))
+    return EncoderDecoder(encoder, AttentionDecoder(V, D, score="scaled", dropout=dropout))
 
 
 def transformer(V: int, D: int) -> EncoderDecoder:
     sizes = {"width": D, "layers": 3, "heads": 8, "hidden": 512, "dropout": 0.1}
-    return share_words(
-        EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
-    )
+    return EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
 
 
-RIVALS = {  # the tutorial's model, the book's by its width, and the widths that are tried
-    "attention GRU": (StepwiseAttention, attention_gru, range(192, 641, 16)),
-    "LSTM": (StepwiseLSTM, lambda V, D: lstm_seq2seq(V, D, 2, 0.1), range(192, 641, 16)),
-    "Transformer": (PlainTransformer, transformer, range(192, 641, 8)),
+RIVALS = {  # the tutorial's model, and the book's by its width
+    "attention GRU": (StepwiseAttention, attention_gru),
+    "LSTM": (StepwiseLSTM, lambda V, D: lstm_seq2seq(V, D, 2, 0.1, shared=False)),
+    "Transformer": (PlainTransformer, transformer),
 }
+WIDTHS = range(192, 641, 8)  # those that are tried
 
 
-def equal_width(build, widths, V: int, wanted: int) -> int:
+def equal_width(build, V: int, wanted: int) -> int:
     """The width at which the book's model has the number of parameters nearest to `wanted`."""
-    return min(widths, key=lambda D: abs(metrics.parameters(build(V, D)) - wanted))
+    return min(WIDTHS, key=lambda D: abs(metrics.parameters(build(V, D)) - wanted))
 
 
 def padded_batches(pairs: list, count: int) -> list[data.Batch]:
@@ -207,7 +205,7 @@ def tokens_a_second(model, batches, theirs: bool) -> float:
             logits = model(batch.source, batch.inputs).flatten(0, 1)
             loss = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=data.IGNORE)
         else:
-            loss = training.cross_entropy(model, batch, 0.1) / training.count_tokens(batch)
+            loss = training.cross_entropy(model, batch) / training.count_tokens(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -220,9 +218,9 @@ def train_rounds(task: Task, name: str, rounds: int) -> dict:
     """The two sides in turn; each is first in every other round."""
     runtime.seed_everything(0)
     V = len(task.tokenizer)
-    plain, build, widths = RIVALS[name]
+    plain, build = RIVALS[name]
     theirs = plain(V)
-    width = equal_width(build, widths, V, metrics.parameters(theirs))
+    width = equal_width(build, V, metrics.parameters(theirs))
     sides = [build(V, width), theirs]
     stream = data.PairBatches(task.train, BATCH, 0)
     fed = padded_batches(task.train, 2 * (rounds + 1))

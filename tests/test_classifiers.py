@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from torch import nn
+from torch.nn import functional as F
 
 from utils import classifiers, training
-from utils.batches import pad
+from utils.batches import Batch, pad
 from utils.encoders import RNNEncoder, TransformerEncoder
 from utils.lm import GPT, LSTMLM
 from utils.runtime import seed_everything
@@ -54,16 +56,60 @@ def test_the_log_ratio_equals_a_hand_worked_example():
     np.testing.assert_allclose(classifiers.log_ratio(x, np.array([1, 1, 0])), expected)
 
 
-def test_nbsvm_learns_a_pair_that_no_single_word_tells():
+@pytest.mark.parametrize("loss", classifiers.MACHINES)
+def test_nbsvm_learns_a_pair_that_no_single_word_tells(loss):
     good, bad = ["not bad at all", "good fun"] * 6, ["not good at all", "bad fun"] * 6
     texts, labels = good + bad, [1] * 12 + [0] * 12
-    assert ((classifiers.NBSVM().fit(texts, labels).decide(texts) > 0) == labels).all()
+    assert ((classifiers.NBSVM(loss=loss).fit(texts, labels).decide(texts) > 0) == labels).all()
     single = classifiers.NBSVM(order=1).fit(texts, labels)
     assert not ((single.decide(texts) > 0) == labels).all()
     with pytest.raises(ValueError, match="0 and 1"):
         classifiers.NBSVM().fit(["a", "b"], [1, 1])
     with pytest.raises(ValueError, match="share"):
         classifiers.NBSVM(blend=2)
+    with pytest.raises(ValueError, match="choose from squared hinge, logistic"):
+        classifiers.NBSVM(loss="hinge")
+
+
+@pytest.mark.parametrize("loss", classifiers.MACHINES)
+def test_the_weights_of_nbsvm_are_where_its_loss_is_least(loss):
+    texts, y = ["a b", "a", "b c", "c", "a c"], np.array([1, 1, -1, -1, 1])
+    machine = classifiers.NBSVM(order=1, C=0.5, blend=1, loss=loss).fit(texts, (y + 1) // 2)
+    x = machine.counter.transform(texts).multiply(machine.ratio).toarray()  # (N, F)
+    w, b = machine.weights, machine.bias
+    margin = y * (x @ w + b)
+    slope = -2 * np.maximum(0, 1 - margin) if "hinge" in loss else -1 / (1 + np.exp(margin))
+    gradient = w + 0.5 * (slope * y) @ x  # of |w|²/2 + b²/2 + C Σ loss(margin)
+    assert np.abs(gradient).max() < 2e-3 and abs(b + 0.5 * (slope * y).sum()) < 2e-3
+
+
+class SumOfWords(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(9, 4)
+
+    def forward(self, source):
+        return {"vector": self.embedding(source).sum(1)}
+
+
+def test_half_of_the_adversarial_loss_is_of_vectors_moved_up_the_slope():
+    seed_everything(0)
+    model = classifiers.Classifier(SumOfWords(), 4, dropout=0.0).double()
+    texts, labels = torch.tensor([[4, 5, 6], [7, 7, 8]]), torch.tensor([1, 0])
+    loss, batch = classifiers.adversarial_loss(0.7), Batch(texts, labels)
+    plain = classifiers.label_loss(model, batch)
+    p = model(texts).softmax(-1).detach()
+    slope = (p - F.one_hot(labels, 2)) @ model.output.weight.detach()  # of the vector, by hand
+    step = 0.7 * slope / (slope.norm(dim=1, keepdim=True) * 3**0.5)  # each of three words alike
+    misled = F.cross_entropy(
+        model.output(model.encoder(texts)["vector"] + 3 * step), labels, reduction="sum"
+    )
+    assert misled > plain + 0.1
+    torch.testing.assert_close(loss(model, batch), (plain + misled) / 2)
+    torch.testing.assert_close(classifiers.label_loss(model, batch), plain)  # no hook is left
+    model.eval()
+    with torch.inference_mode():
+        torch.testing.assert_close(loss(model, batch), plain.detach())
 
 
 def test_texts_are_judged_in_their_order_and_each_label_stays_with_its_text():

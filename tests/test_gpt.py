@@ -186,9 +186,7 @@ def test_it_is_torchs_encoder_with_copied_weights(ids):
     layer = nn.TransformerEncoderLayer(
         16, 2, 64, 0.0, "gelu", batch_first=True, norm_first=True
     ).double()
-    torchs = nn.TransformerEncoder(
-        layer, 2, nn.LayerNorm(16).double(), enable_nested_tensor=False
-    )
+    torchs = nn.TransformerEncoder(layer, 2, nn.LayerNorm(16).double(), enable_nested_tensor=False)
     renamed = {
         "attention.qkv.": "self_attn.in_proj_", "attention.project": "self_attn.out_proj",
         "expand": "linear1", "contract": "linear2",

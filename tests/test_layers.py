@@ -93,9 +93,7 @@ def both(own, torchs, x, memory, causal, padded):
     if own.cross is None:
         return mine, torchs(x, src_mask=mask, src_key_padding_mask=blank)
     unseen = None if seen is None else ~seen
-    return mine, torchs(
-        x, memory, mask, tgt_key_padding_mask=blank, memory_key_padding_mask=unseen
-    )
+    return mine, torchs(x, memory, mask, tgt_key_padding_mask=blank, memory_key_padding_mask=unseen)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -9,13 +9,14 @@ padded with PAD at their end, and labels (B,); padding changes no answer.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from torch import nn
 
@@ -25,6 +26,10 @@ from utils.layers import check_sizes
 from utils.vocab import PAD
 
 Labelled = tuple[list[int], int]  # ids and label
+MACHINES = {  # linear classifiers by their loss; `C` weighs it against the size of the weights
+    "squared hinge": lambda C: LinearSVC(C=C, random_state=0),
+    "logistic": lambda C: LogisticRegression(C=C, solver="liblinear", random_state=0),
+}
 
 
 class NBSVM:
@@ -32,16 +37,26 @@ class NBSVM:
 
     Each feature is 1 where the text holds the n-gram (n up to `order`), times the log-ratio r of
     its smoothed frequencies in the two classes (``eq-nb-ratio``); the weights found are pulled
-    towards their mean size by `blend` (Wang and Manning's β). Texts are split at spaces.
+    towards their mean size by `blend` (Wang and Manning's β). Texts are split at spaces. `loss` is
+    that of a support vector machine, "squared hinge", or "logistic", which never stops to push.
     """
 
-    def __init__(self, order: int = 2, alpha: float = 1.0, C: float = 1.0, blend: float = 0.25):
+    def __init__(
+        self,
+        order: int = 2,
+        alpha: float = 1.0,
+        C: float = 1.0,
+        blend: float = 0.25,
+        loss: str = "squared hinge",
+    ):
+        if loss not in MACHINES:
+            raise ValueError(f"loss is {loss!r}; choose from {', '.join(MACHINES)}")
         if not 0 <= blend <= 1:
             raise ValueError(f"blend is a share from 0 to 1, got {blend}")
         self.counter = CountVectorizer(
             token_pattern=r"\S+", ngram_range=(1, order), binary=True, lowercase=False
         )
-        self.alpha, self.C, self.blend = alpha, C, blend
+        self.alpha, self.blend, self.machine = alpha, blend, MACHINES[loss](C)
 
     def fit(self, texts: Sequence[str], labels: Sequence[int]) -> NBSVM:
         """Learns from texts and their labels, 0 or 1. Raises ValueError unless both occur."""
@@ -50,10 +65,9 @@ class NBSVM:
             raise ValueError(f"labels must be 0 and 1, both at least once; got {sorted(set(y))}")
         x = self.counter.fit_transform(texts)  # (N, F)
         self.ratio = log_ratio(x, y, self.alpha)
-        machine = LinearSVC(C=self.C, random_state=0).fit(x.multiply(self.ratio).tocsr(), y)
-        w = machine.coef_[0]
+        w = self.machine.fit(x.multiply(self.ratio).tocsr(), y).coef_[0]
         self.weights = (1 - self.blend) * np.abs(w).mean() + self.blend * w
-        self.bias = float(machine.intercept_[0])
+        self.bias = float(self.machine.intercept_[0])
         return self
 
     def decide(self, texts: Sequence[str]) -> np.ndarray:
@@ -148,6 +162,28 @@ def label_loss(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> 
     return F.cross_entropy(
         model(batch.inputs), batch.targets, reduction="sum", label_smoothing=label_smoothing
     )
+
+
+def adversarial_loss(size: float) -> Callable:
+    """An objective for ``training.fit``: `label_loss`, half of it with word vectors that mislead.
+
+    A text's vectors are moved by `size` in all, in the direction in which its loss grows fastest
+    (Miyato et al. 2017); in evaluation they stay. `model.encoder` needs an `embedding`.
+    """
+
+    def objective(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+        if not model.training:
+            return label_loss(model, batch, label_smoothing)
+        read, embedding = [], model.encoder.embedding
+        with embedding.register_forward_hook(lambda _, __, x: read.append(x)):
+            plain = label_loss(model, batch, label_smoothing)
+        (slope,) = torch.autograd.grad(plain, read[0], retain_graph=True)  # (B, S, E)
+        length = slope.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)
+        with embedding.register_forward_hook(lambda _, __, x: x + size * slope / length):
+            misled = label_loss(model, batch, label_smoothing)
+        return (plain + misled) / 2
+
+    return objective
 
 
 class LabelledBatches(PairBatches):
