@@ -149,28 +149,28 @@ def seconds_a_step(
     return {name: statistics.median(found[1:]) for name, found in times.items()}
 
 
-def translate(model: nn.Module, task: Task, pairs: list, beam: int | None, alpha: float = 1.0):
-    """The model's answers to the sources of `pairs`, and their BLEU."""
-    sources, references = map(list, zip(*pairs, strict=True))
-    answers = decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH, alpha=alpha)
-    return answers, metrics.bleu(answers, references)
-
-
 def test(model: nn.Module, task: Task, alphas: tuple[float, ...]) -> dict:
     """What the trained model makes of the test set, greedily and with a beam.
 
     The beam's length penalty is that of `alphas` with the best BLEU on the validation sentences.
     """
+
+    def answer(pairs: list, beam: int | None, alpha: float) -> list[str]:
+        sources = [source for source, _ in pairs]
+        return decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH, alpha=alpha)
+
+    def on_valid(alpha: float) -> float:
+        references = [reference for _, reference in task.corpus.valid]
+        return metrics.bleu(answer(task.corpus.valid, BEAM, alpha), references, resamples=2).score
+
+    best = max(alphas, key=on_valid) if len(alphas) > 1 else alphas[0]
     references = [reference for _, reference in task.corpus.test]
     found: dict = {}
-    for name, beam in (("greedy", None), ("beam", BEAM)):
-        alpha = alphas[0]
-        if beam and len(alphas) > 1:
-            given = (model, task, task.corpus.valid, beam)
-            alpha = max(alphas, key=lambda a: translate(*given, a)[1].score)
+    for name, beam, alpha in (("greedy", None, None), ("beam", BEAM, best)):
         begun = time.process_time()
-        answers, bleu = translate(model, task, task.corpus.test, beam, alpha)
+        answers = answer(task.corpus.test, beam, best)
         speed = len(answers) / (time.process_time() - begun)
+        bleu = metrics.bleu(answers, references)
         found[name] = {
             "bleu": bleu.score, "low": bleu.low, "high": bleu.high, "signature": bleu.signature,
             "lowercased": metrics.bleu(answers, references, lowercase=True).score,
