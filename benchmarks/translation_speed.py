@@ -2,7 +2,9 @@
 
     training   the book's models against the step of well-known tutorials, in real target tokens a
                second at equal numbers of parameters
-    decoding   the whole test set in batches, with caches, against one sentence at a time
+    decoding   the whole test set in batches, with caches, against one sentence at a time: with the
+               cache as well, and as a tutorial's Transformer does it, reading its answer anew for
+               each word
 
 The tutorials' side is written here anew as they do it: random batches of 128 padded to the longest
 sentence; recurrent decoders that are called token by token, with the model's own word half of the
@@ -19,6 +21,8 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -32,7 +36,7 @@ from benchmarks import record  # noqa: E402
 from benchmarks.translation import BEAM, MAX_LENGTH, Task  # noqa: E402
 from utils import data, decoding, metrics, runtime, training  # noqa: E402
 from utils.encoders import RNNEncoder, TransformerEncoder  # noqa: E402
-from utils.optimizers import adamw  # noqa: E402
+from utils.optimizers import adamw, muon  # noqa: E402
 from utils.seq2seq import (  # noqa: E402
     AttentionDecoder,
     EncoderDecoder,
@@ -165,9 +169,9 @@ class PlainTransformer(nn.Module):
         return self.dropout(self.words[i](ids) * self.D**0.5 + places)
 
 
-def attention_gru(V: int, D: int, dropout: float = 0.1) -> EncoderDecoder:
-    encoder = RNNEncoder(V, D, dropout=dropout)
-    return EncoderDecoder(encoder, AttentionDecoder(V, D, score="scaled", dropout=dropout))
+def attention_gru(V: int, D: int) -> EncoderDecoder:
+    decoder = AttentionDecoder(V, D, score="scaled", dropout=0.1)
+    return EncoderDecoder(RNNEncoder(V, D, dropout=0.1), decoder)
 
 
 def transformer(V: int, D: int) -> EncoderDecoder:
@@ -181,6 +185,40 @@ RIVALS = {  # the tutorial's model, and the book's by its width
     "Transformer": (PlainTransformer, transformer),
 }
 WIDTHS = range(192, 641, 8)  # those that are tried
+
+
+class Forgetful(nn.Module):
+    """A model of the contract that keeps no cache: each call reads the answer from its start."""
+
+    def __init__(self, model: EncoderDecoder):
+        super().__init__()
+        self.model = model
+
+    def encode(self, source: torch.Tensor) -> dict:
+        return {"first": self.model.encode(source), "read": source[:, :0]}
+
+    def forward(self, ids: torch.Tensor, state: dict) -> tuple[torch.Tensor, dict]:
+        read = torch.cat([state["read"], ids], 1)  # (B, T so far)
+        logits, _ = self.model(read, state["first"])
+        return logits[:, -ids.shape[1] :], {"first": state["first"], "read": read}
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What is decoded by which model, and what the one-at-a-time side makes of that model."""
+
+    build: Callable
+    optimizer: Callable
+    beam: int | None
+    alone: Callable = lambda model: model
+
+
+DECODING = {
+    "greedy": Decoding(attention_gru, adamw, None),
+    f"beam of {BEAM}": Decoding(attention_gru, adamw, BEAM),
+    "Transformer, greedy, no cache": Decoding(transformer, muon, None, Forgetful),
+    f"Transformer, beam of {BEAM}, no cache": Decoding(transformer, muon, BEAM, Forgetful),
+}
 
 
 def equal_width(build, V: int, wanted: int) -> int:
@@ -246,13 +284,13 @@ def figures(speeds: list[tuple[float, float]]) -> dict:
     }  # fmt: skip
 
 
-def decode_rounds(task: Task, beam: int | None, rounds: int, some: int = 20) -> dict:
+def decode_rounds(task: Task, case: Decoding, rounds: int, some: int = 20) -> dict:
     """The whole test set in batches against `some` of its sentences, one at a time."""
     runtime.seed_everything(0)
-    V = len(task.tokenizer)
-    model = attention_gru(V, 256, dropout=0.0)
-    config = training.TrainConfig(200, label_smoothing=0.1)
-    training.fit(model, data.PairBatches(task.train, 64, 0), config, progress=False)
+    model, config = case.build(len(task.tokenizer), 256), training.TrainConfig(200)
+    stream = data.PairBatches(task.train, 64, 0)
+    training.fit(model, stream, config, progress=False, optimizer=case.optimizer)
+    other = case.alone(model)
     sources, speeds = [source for source, _ in task.corpus.test], []
     for turn in range(rounds):
         each = {}
@@ -260,9 +298,9 @@ def decode_rounds(task: Task, beam: int | None, rounds: int, some: int = 20) -> 
         for side in (0, 1) if turn % 2 else (1, 0):
             begun = time.process_time()
             if side:
-                alone = [translate(model, [source], task, beam)[0] for source in chosen]
+                alone = [translate(other, [source], task, case.beam)[0] for source in chosen]
             else:
-                whole = translate(model, sources, task, beam)
+                whole = translate(model, sources, task, case.beam)
             count = len(chosen if side else sources)
             each[side] = count / (time.process_time() - begun)
         same = sum(map(str.__eq__, alone, whole[some * turn : some * turn + some]))
@@ -284,11 +322,11 @@ def main(arguments: list[str]) -> None:
     torch.set_num_threads(1)
     begun, commit, task = time.perf_counter(), record.commit_now(), Task.load()
     found = {}
-    for name in RIVALS if chosen.part == "training" else ("greedy", f"beam of {BEAM}"):
+    for name in RIVALS if chosen.part == "training" else DECODING:
         if chosen.part == "training":
             found[name] = train_rounds(task, name, chosen.rounds)
         else:
-            found[name] = decode_rounds(task, BEAM if "beam" in name else None, chosen.rounds)
+            found[name] = decode_rounds(task, DECODING[name], chosen.rounds)
         print(name, found[name], flush=True)
     found["provenance"] = record.provenance(
         "translation_speed.py", arguments, commit, [0], task.corpus.origin, begun
