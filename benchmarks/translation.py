@@ -2,7 +2,7 @@
 
     bake-off   four models of equal size, each for as long as the attention model's 900 steps take
     longer     attention alone: between LSTMs 1,650 steps, five minutes of two quiet cores; between
-               GRUs 6,000, fifteen minutes, with more dropout; there the beam uses the better of
+               GRUs 6,000, about sixteen, with more dropout; there the beam uses the better of
                two length penalties on the validation sentences
     rates      which learning rate is best for each model after a fifth of the bake-off's time
 
