@@ -124,7 +124,7 @@ class Benchmarks(Generated):
             yield from origin(path.stem, facts.provenances(content))
             found = [c for c in columns[:8] if any(c in row for row in rows.values())]
             cells = [
-                [name, *(facts.spread(row[c]) if c in row else "" for c in found)]
+                [name.replace("_", " "), *(facts.spread(row[c]) if c in row else "" for c in found)]
                 for name, row in rows.items()
             ]
             header = ["run", *(c.replace("/", " ").replace("_", " ") for c in found)]
