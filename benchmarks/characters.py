@@ -36,7 +36,7 @@ from utils.lm import GPT  # noqa: E402
 from utils.training import TrainConfig  # noqa: E402
 
 BLOCK, BATCH, WIDTH, LAYERS, HEADS, STEPS = 64, 12, 128, 4, 4, 2000
-PAIRS, TRIPLES, FOURS = 65 * 65, 8192, 16384  # vectors: each pair has its own, longer ones share
+GRAMS = (65 * 65, 8192, 16384)  # vectors of pairs, each its own; of triples and fours, shared
 LOOKS = 10  # at the validation data in a run
 BASELINE = TrainConfig(
     steps=STEPS, learning_rate=1e-3, schedule="cosine", warmup=0.05, final=0.1, weight_decay=0.1,
@@ -56,9 +56,9 @@ INGREDIENTS = [
     ("zeros at the start", {"zeros": True}),
     ("linear decay, rate 3e-3", replace(OURS, learning_rate=3e-3)),
     ("Muon, rate 1e-2", (OURS, optimizers.muon)),
-    ("vectors of pairs", {"grams": (PAIRS,)}),
-    ("vectors of triples", {"grams": (PAIRS, TRIPLES)}),
-    ("vectors of fours", {"grams": (PAIRS, TRIPLES, FOURS)}),
+    ("vectors of pairs", {"grams": GRAMS[:1]}),
+    ("vectors of triples", {"grams": GRAMS[:2]}),
+    ("vectors of fours", {"grams": GRAMS}),
     ("windows without replacement", True),
 ]
 
@@ -205,7 +205,7 @@ def run_baseline(train, clock: Clock, vocab_size: int, seed: int, config: TrainC
 
 def ours(vocab_size: int) -> GPT:
     """The book's model: GPT's defaults, and vectors of pairs, triples and fours."""
-    return GPT(vocab_size, WIDTH, LAYERS, HEADS, BLOCK, grams=(PAIRS, TRIPLES, FOURS))
+    return GPT(vocab_size, WIDTH, LAYERS, HEADS, BLOCK, grams=GRAMS)
 
 
 def run_gpt(

@@ -1,6 +1,6 @@
 """Ten-fold cross-validation on the film reviews, as published: for section 9.1.
 
-    python benchmarks/reviews.py            about a quarter of an hour on one thread
+    python benchmarks/reviews.py            about seven minutes on one thread
 
 The sentences are shuffled once and cut into ten folds, stratified by label. Nine folds are learned
 from, the tenth is tested on, once. Each method has one setting for all folds, found by trials on

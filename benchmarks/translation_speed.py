@@ -284,12 +284,17 @@ def figures(speeds: list[tuple[float, float]]) -> dict:
     }  # fmt: skip
 
 
-def decode_rounds(task: Task, case: Decoding, rounds: int, some: int = 20) -> dict:
-    """The whole test set in batches against `some` of its sentences, one at a time."""
+def beginner(task: Task, case: Decoding) -> EncoderDecoder:
+    """The model of `case` after 200 steps: it writes sentences, and ends them."""
     runtime.seed_everything(0)
     model, config = case.build(len(task.tokenizer), 256), training.TrainConfig(200)
     stream = data.PairBatches(task.train, 64, 0)
     training.fit(model, stream, config, progress=False, optimizer=case.optimizer)
+    return model
+
+
+def decode_rounds(task: Task, model, case: Decoding, rounds: int, some: int = 20) -> dict:
+    """The whole test set in batches against `some` of its sentences, one at a time."""
     other = case.alone(model)
     sources, speeds = [source for source, _ in task.corpus.test], []
     for turn in range(rounds):
@@ -321,12 +326,14 @@ def main(arguments: list[str]) -> None:
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     begun, commit, task = time.perf_counter(), record.commit_now(), Task.load()
-    found = {}
-    for name in RIVALS if chosen.part == "training" else DECODING:
-        if chosen.part == "training":
-            found[name] = train_rounds(task, name, chosen.rounds)
-        else:
-            found[name] = decode_rounds(task, DECODING[name], chosen.rounds)
+    found, models = {}, {}
+    for name in RIVALS if chosen.part == "training" else ():
+        found[name] = train_rounds(task, name, chosen.rounds)
+        print(name, found[name], flush=True)
+    for name, case in DECODING.items() if chosen.part == "decoding" else ():
+        if case.build not in models:  # greedy and beam search read with the same model
+            models[case.build] = beginner(task, case)
+        found[name] = decode_rounds(task, models[case.build], case, chosen.rounds)
         print(name, found[name], flush=True)
     found["provenance"] = record.provenance(
         "translation_speed.py", arguments, commit, [0], task.corpus.origin, begun

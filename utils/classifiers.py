@@ -9,7 +9,7 @@ padded with PAD at their end, and labels (B,); padding changes no answer.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from torch import nn
 from utils.batches import Batch, PairBatches, pair_eval_batches
 from utils.encoders import Memory, mean_of_places, source_mask
 from utils.layers import check_sizes
+from utils.training import Objective
 from utils.vocab import PAD
 
 Labelled = tuple[list[int], int]  # ids and label
@@ -38,7 +39,7 @@ class NBSVM:
     Each feature is 1 where the text holds the n-gram (n up to `order`), times the log-ratio r of
     its smoothed frequencies in the two classes (``eq-nb-ratio``); the weights found are pulled
     towards their mean size by `blend` (Wang and Manning's β). Texts are split at spaces. `loss` is
-    that of a support vector machine, "squared hinge", or "logistic", which never stops to push.
+    that of a support vector machine, "squared hinge", or that of logistic regression, "logistic".
     """
 
     def __init__(
@@ -164,7 +165,7 @@ def label_loss(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> 
     )
 
 
-def adversarial_loss(size: float) -> Callable:
+def adversarial_loss(size: float) -> Objective:
     """An objective for ``training.fit``: `label_loss`, half of it with word vectors that mislead.
 
     A text's vectors are moved by `size` in all, in the direction in which its loss grows fastest
