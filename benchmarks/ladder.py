@@ -53,18 +53,18 @@ class Rung:
 
 RUNGS = {
     "characters": {
-        "window": Rung(lambda V: NNLM(V, 8, 16, 160, direct=False), 14_000, 5e-3),
-        "RNN": Rung(lambda V: RNNLM(V, 192, embedding=32), 7000, 8e-3),
+        "window": Rung(lambda V: NNLM(V, 8, 16, 160, direct=False), 15_000, 5e-3),
+        "RNN": Rung(lambda V: RNNLM(V, 192, embedding=32), 6500, 8e-3),
         "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, tied=False, embedding=32), 9000, 1.5e-2),
         "LSTM, wide": Rung(
             lambda V: LSTMLM(V, 512, layers=1, tied=False, embedding=64), 1100, 6e-3
         ),
         "GPT": Rung(
-            lambda V: GPT(V, 128, 4, 4, 64, grams=(V * V,)), 600, 1e-2, batch=12, decay=0.0,
+            lambda V: GPT(V, 128, 4, 4, 64, grams=(V * V,)), 700, 1e-2, batch=12, decay=0.0,
             optimizer=optimizers.muon,
         ),
         "GPT, five minutes": Rung(
-            lambda V: GPT(V, 128, 4, 4, 128, grams=(V * V,)), 2000, 1e-2, batch=8, block=128,
+            lambda V: GPT(V, 128, 4, 4, 128, grams=(V * V,)), 2500, 1e-2, batch=8, block=128,
             decay=0.0, optimizer=optimizers.muon,
         ),
     },
@@ -72,10 +72,10 @@ RUNGS = {
         "window": Rung(
             lambda V: NNLM(V, 4, 64, 128, direct=False, dropout=0.2), 2000, 6e-3, block=32
         ),
-        "RNN": Rung(lambda V: RNNLM(V, 128, embedding=64, dropout=0.2), 1900, 5e-3, block=32),
-        "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, dropout=0.2), 1900, 1.2e-2, block=32),
+        "RNN": Rung(lambda V: RNNLM(V, 128, embedding=64, dropout=0.2), 2000, 5e-3, block=32),
+        "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, dropout=0.2), 2100, 1.2e-2, block=32),
         "GPT": Rung(
-            lambda V: GPT(V, 128, 2, 4, 64, dropout=0.2), 800, 5e-3, batch=8,
+            lambda V: GPT(V, 128, 2, 4, 64, dropout=0.2), 950, 5e-3, batch=8,
             optimizer=optimizers.muon,
         ),
     },
