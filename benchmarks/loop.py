@@ -32,7 +32,7 @@ from utils.training import TrainConfig, fit  # noqa: E402
 
 MODELS = {
     "GPT, 0.8 M parameters": lambda V: GPT(V),
-    "LSTM, 0.2 M parameters": lambda V: LSTMLM(V, 128, tied=False),
+    "LSTM, 0.3 M parameters": lambda V: LSTMLM(V, 128, tied=False),
 }
 
 
@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=record.RESULTS / "loop.json")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    begun = time.perf_counter()
+    begun, commit = time.perf_counter(), record.commit_now()
     train, _, V, origin = corpus()
     batches, found = TextBatches(train, 12, 64), {}
     for name, build in MODELS.items():
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
         low, median, high = statistics.quantiles(each, n=4)
         found[name] = {"median": median, "quartiles": [low, high], "rounds": len(each)}
         print(f"{name}: fit takes {median:.3f} [{low:.3f}, {high:.3f}] of the bare loop's time")
-    origins = record.provenance("loop.py", arguments, record.commit_now(), [0], origin, begun)
+    origins = record.provenance("loop.py", arguments, commit, [0], origin, begun)
     record.write(chosen.out, {"ratios": found, "provenance": origins})
 
 

@@ -83,7 +83,11 @@ def transformer(V: int, dropout: float) -> EncoderDecoder:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is built and trained; a rate in the bake-off is the best of RATES."""
+    """How a model is built and trained.
+
+    The rate was the best of RATES for attention, CNN and the Transformer by AdamW; the LSTM and the
+    Transformer by Muon take it over.
+    """
 
     build: Callable[[int, float], EncoderDecoder]
     optimizer: Callable = optimizers.adamw
@@ -192,13 +196,13 @@ def by_length(answers: list[str], task: Task) -> list[dict]:
     return rows
 
 
-def run(name: str, seed: int, steps: int, rate: float, dropout: float, alphas: tuple) -> dict:
+def run(name, seed: int, steps: int, rate: float, dropout: float, alphas: tuple, commit) -> dict:
     """One model from one seed: its figures, on the test set unless `alphas` is empty.
 
-    In a process of its own, on one thread.
+    In a process of its own, on one thread, by the code of `commit`.
     """
     torch.set_num_threads(1)
-    begun, commit, task = time.perf_counter(), record.commit_now(), Task.load()
+    begun, task = time.perf_counter(), Task.load()
     model, history, processor = fit(name, task, seed, steps, rate, dropout)
     valid = min(loss for _, loss in history.valid)  # of the weights that were kept
     found = {
@@ -220,7 +224,7 @@ def run(name: str, seed: int, steps: int, rate: float, dropout: float, alphas: t
 
 
 def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
-    """What each name in the file is the result of: the arguments of `run`."""
+    """What each name in the file is the result of: the arguments of `run`, but for the commit."""
     if chosen.part == "longer":
         return {
             f"{budget}, seed {seed}": (name, seed, steps, MODELS[name].rate, dropout, alphas)
@@ -250,9 +254,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--budgets", nargs="+", choices=list(LONGER), default=list(LONGER))
     parser.add_argument("--parallel", type=int, default=1, help="models trained at a time")
     parser.add_argument("--out", type=Path, default=record.RESULTS / "translation.json")
-    chosen = parser.parse_args(arguments)
+    chosen, commit = parser.parse_args(arguments), record.commit_now()
     with ProcessPoolExecutor(chosen.parallel, mp_context=get_context("spawn")) as pool:
-        futures = {name: pool.submit(run, *given) for name, given in plan(chosen).items()}
+        futures = {name: pool.submit(run, *given, commit) for name, given in plan(chosen).items()}
         for name, future in futures.items():
             record.write(chosen.out, {name: future.result()}, keep=True)
 
