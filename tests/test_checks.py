@@ -28,6 +28,7 @@ def test_equal_computations_pass_and_say_so(capsys):
         ({"a": 1}, {"b": 1}), ({"a": 1}, [1]), ([], []), (torch.empty(0), torch.empty(0)),
         (torch.tensor([float("inf"), 1.5]), torch.tensor([float("inf"), 1.0])),
         (float("inf"), 1.0), (float("inf"), float("-inf")), ([0.0, float("nan")], [0.0, 0.0]),
+        (np.array([1 + 1j]), np.array([1 + 5j])), (torch.tensor(1j), torch.tensor(2j)),
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(left, right):

@@ -117,6 +117,8 @@ def test_texts_are_judged_in_their_order_and_each_label_stays_with_its_text():
     model = classifiers.Classifier(*ENCODERS["RNN"]())
     texts = [[5] * n for n in (3, 1, 2, 3, 9)]
     found = classifiers.predict(model, texts)
+    with pytest.raises(ValueError, match="text 2 has no tokens"):
+        classifiers.predict(model, [[5, 6], [7], [], [8]])
     assert model.training, "predict leaves the model's mode as it was"
     model.eval()
     for text, logits in zip(texts, found, strict=True):

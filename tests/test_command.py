@@ -178,6 +178,13 @@ def test_what_is_wrong_is_said_in_one_line(line, told, capsys):
     assert told in fails(line, capsys)
 
 
+def test_each_process_says_what_is_wrong_with_it(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert command.complain("gpt", ValueError("the disk is full"), 2) == 2
+    assert "gpt, process 1: error: the disk is full" in capsys.readouterr().err
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_not_there_is_named(capsys):
     assert "there is no device 'cuda' here; choose from ['cpu'" in fails(

@@ -145,6 +145,8 @@ def test_mistakes_of_the_reader_are_named():
         ctc.beam_search([sound(0)], 0)
     with pytest.raises(ValueError, match="one vocabulary"):
         ctc.beam_search([sound(0)], 2, LSTMLM(V + 1, 4, 1), 1.0)
+    with pytest.raises(ValueError, match="runs on the CPU; move the model from meta"):
+        ctc.beam_search([sound(0)], 2, LSTMLM(V, 4, 1).to("meta"), 1.0)
     growing = GPT(V, 8, 1, 2, block=16).double().eval()
     with pytest.raises(ValueError, match="grows with the text"):
         ctc.beam_search([sound(s) for s in range(3)], 3, growing, 1.0)

@@ -258,6 +258,14 @@ def test_dropout_acts_in_training_only():
     assert same(copy.deepcopy(own)(x)[0], own(x)[0])
 
 
+@pytest.mark.parametrize("kind", ["rotary", "sinusoidal"])
+def test_half_precision_tells_far_places_apart(kind):
+    x, places = torch.zeros(1, 2, 8, dtype=torch.bfloat16), torch.tensor([[256, 257]])
+    placed, turn = layers.Places(kind, 8, 8, 4)(x, places)
+    near, far = (turn[0][0, 0] if turn else placed[0]).unbind(0)
+    assert near.dtype == torch.bfloat16 and not torch.equal(near, far)
+
+
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="activation is 'swish'; choose from gelu, relu, relu2"):
         layers.Layer(12, 3, activation="swish")

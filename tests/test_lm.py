@@ -145,7 +145,7 @@ def test_nnlm_drops_word_vectors_and_hidden_units(ids):
 def test_mistakes_are_named(ids):
     with pytest.raises(ValueError, match="choose from .*gru.*rnn"):
         RNNLM(V, cell="lstm")
-    with pytest.raises(ValueError, match="order"):
+    with pytest.raises(ValueError, match="order must be a whole number from 2, got 1"):
         NNLM(V, order=1)
     with pytest.raises(ValueError, match="hidden"):
         NNLM(V, hidden=0)

@@ -170,6 +170,9 @@ def test_temperature_stays_within_its_bounds():
     assert metrics.temperature(z, right) == pytest.approx(0.01, rel=0.01)
     assert metrics.temperature(z, right.roll(1)) == pytest.approx(100, rel=0.01)
     assert metrics.temperature(torch.zeros(3, 4), right) == 1, "any is as good"
+    ruled_out = torch.cat([z, torch.full((3, 1), float("-inf"))], 1)
+    mixed = torch.tensor([0, 1, 0])
+    assert metrics.temperature(ruled_out, mixed) == pytest.approx(metrics.temperature(z, mixed))
     for logits, targets in [(z, right[:2]), (z[0], right), (z, right + 1), (z[:0], right[:0])]:
         with pytest.raises(ValueError, match="temperature needs|targets must be"):
             metrics.temperature(logits, targets)

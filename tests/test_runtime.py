@@ -71,7 +71,7 @@ def test_no_checkpoint_is_said(tmp_path):
 def test_an_unknown_device_is_answered_with_those_there_are():
     assert runtime.device("cpu").type == "cpu"
     assert runtime.device().type in ("cpu", "cuda", "mps")
-    for name in ("abacus", "", "cpu:x", "cuda:99"):
+    for name in ("abacus", "", "cpu:", "cpu:x", "cuda:99"):
         with pytest.raises(ValueError, match="choose from .*cpu"):
             runtime.device(name)
 
@@ -122,6 +122,14 @@ def test_outside_the_main_thread_nothing_waits_for_ctrl_c():
     thread.start()
     thread.join()
     assert found == [False]
+
+
+def test_a_gpu_that_only_emulates_bfloat16_does_not_have_it(monkeypatch):
+    def old_gpu(including_emulation=True):
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", old_gpu)
+    assert not runtime.has_bfloat16()
 
 
 def test_mixed_precision_leaves_a_cpu_alone():

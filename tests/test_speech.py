@@ -86,6 +86,8 @@ def test_a_clipped_recording_warns_and_a_good_one_does_not(recwarn):
     assert not recwarn.list
     with pytest.warns(UserWarning, match="clipped"):
         speech.as_clip(np.clip(3 * TONE, -1, 1), RATE)
+    with pytest.warns(UserWarning, match="clipped"):  # the mean of the channels hides it
+        speech.as_clip(np.stack([np.clip(3 * TONE, -1, 1), 0.1 * TONE], 1), RATE)
 
 
 def test_a_file_that_is_no_sound_is_named(tmp_path):
@@ -113,6 +115,15 @@ def test_spectrogram_is_torchs_and_by_hand():
     assert float(found[2, k]) == pytest.approx(by_hand)
     with pytest.raises(ValueError, match="shorter than a window"):
         speech.spectrogram(x[: WINDOW - 1])
+
+
+def test_filters_that_inference_asked_for_first_still_let_gradients_through():
+    speech.mel_filters.cache_clear()
+    x = torch.randn(4000, dtype=torch.float64, requires_grad=True)
+    with torch.inference_mode():
+        speech.mel_filters()
+    speech.log_mel(x).sum().backward()
+    assert float(x.grad.abs().sum()) > 0
 
 
 def test_mel_filters_are_triangles_that_miss_nothing():

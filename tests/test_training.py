@@ -216,6 +216,43 @@ def test_the_best_weights_survive_a_restart(tmp_path):
     assert torch.equal(weights(again), weights(models[0]))
 
 
+def test_a_run_that_goes_on_without_validation_keeps_its_last_weights(tmp_path):
+    path, config = tmp_path / "run.safetensors", replace(CONFIG, steps=20, evaluate_every=5)
+
+    class Stopped(TextBatches):
+        def __getitem__(self, step):
+            if step == 10:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().__getitem__(step)
+
+    batches = Stopped(TEXT, 4, 10, seed=3)
+    training.fit(new_model(), batches, config, [stream()[1000]], path, progress=False)
+    again = LSTMLM(V, 8, 2, 0.3)
+    history = training.fit(again, stream(), config, None, path, progress=False)
+    whole = new_model()
+    training.fit(whole, stream(), config, progress=False)
+    assert history.best_step == 20 and torch.equal(weights(again), weights(whole))
+
+
+def test_validation_without_a_token_is_refused_before_the_first_step():
+    class Untouched(TextBatches):
+        def __getitem__(self, step):
+            raise AssertionError("no batch is needed to see that")
+
+    with pytest.raises(ValueError, match="valid holds no token"):
+        training.fit(new_model(), Untouched(TEXT, 4, 10), CONFIG, [], progress=False)
+
+
+def test_an_evaluation_that_is_broken_off_leaves_the_mode_as_it_was():
+    def broken(model, batch, label_smoothing):
+        raise KeyboardInterrupt
+
+    model = new_model().train()
+    with pytest.raises(KeyboardInterrupt):
+        training.evaluate(model, [stream()[0]], broken)
+    assert model.training
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -245,12 +282,14 @@ def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(t
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert runtime.load_checkpoint(path)["step"] == 4, "the third save died, the second stands"
+    assert len(list(tmp_path.iterdir())) == 2, "and its half is there"
     config = replace(CONFIG, checkpoint_every=2)
     whole = new_model()
     training.fit(whole, stream(), config, progress=False)
     again = LSTMLM(V, 8, 2, 0.3)
     training.fit(again, stream(), config, None, path, progress=False)
     assert torch.equal(weights(again), weights(whole))
+    assert list(tmp_path.iterdir()) == [path], "the next save swept it away"
 
 
 def test_ctrl_c_in_time_returns_what_was_learned(tmp_path):

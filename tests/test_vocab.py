@@ -1,5 +1,7 @@
 """Tokenizers: round trips, unknown text, special tokens, files."""
 
+import os
+
 import pytest
 
 from utils.vocab import (
@@ -80,6 +82,21 @@ def test_saved_and_loaded_tokenizers_agree(make, tmp_path):
     again = make.load(tmp_path / "tokenizer.json")
     assert all(again.encode(t) == tokenizer.encode(t) for t in TEXTS + STRANGE)
     assert len(again) == len(tokenizer)
+
+
+@pytest.mark.parametrize("make", [CharTokenizer, BPETokenizer])
+def test_a_full_disk_leaves_the_old_tokenizer_whole(make, tmp_path, monkeypatch):
+    path = tmp_path / "tokenizer.json"
+    make.train(TEXTS).save(path)
+    before = path.read_bytes()
+
+    def full(*given):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        make.train(STRANGE).save(path)
+    assert path.read_bytes() == before
 
 
 def test_a_wrong_file_or_id_is_named(tmp_path, bpe):

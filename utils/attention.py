@@ -61,10 +61,12 @@ def causal_mask(T: int, S: int | None = None, window: int | None = None, device=
 def angles(positions: torch.Tensor, width: int, dtype=torch.float32) -> torch.Tensor:
     """positions (…) → position · 10000^(−2i/width) for i = 0 … width/2 − 1, (…, width/2).
 
+    At least in single precision: half of it cannot count beyond some hundreds of places.
     Raises ValueError for an odd width: the angles turn pairs of numbers.
     """
     if width % 2:
         raise ValueError(f"angles turn pairs of numbers: the width must be even, got {width}")
+    dtype = torch.promote_types(dtype, torch.float32)
     exponent = torch.arange(0, width, 2, device=positions.device, dtype=dtype) / width
     return positions[..., None].to(dtype) * 10000.0**-exponent
 
@@ -72,7 +74,7 @@ def angles(positions: torch.Tensor, width: int, dtype=torch.float32) -> torch.Te
 def sinusoids(positions: torch.Tensor, width: int, dtype=torch.float32) -> torch.Tensor:
     """positions (…) → (…, width): sine and cosine of each angle in turn (``eq-sinusoids``)."""
     a = angles(positions, width, dtype)
-    return torch.stack([a.sin(), a.cos()], -1).flatten(-2)
+    return torch.stack([a.sin(), a.cos()], -1).flatten(-2).to(dtype)
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:

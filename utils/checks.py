@@ -50,10 +50,12 @@ def _pairs(label: str, left, right):
     elif isinstance(left, Mapping) or isinstance(right, Mapping):
         raise AssertionError(f"{label}: {type(left).__name__} against {type(right).__name__}")
     else:
-        yield _array(left), _array(right)
+        yield _array(label, left), _array(label, right)
 
 
-def _array(value) -> np.ndarray:
+def _array(label: str, value) -> np.ndarray:
+    if np.iscomplexobj(value) or (isinstance(value, torch.Tensor) and value.is_complex()):
+        raise AssertionError(f"{label}: complex numbers; compare real and imaginary parts")
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu().double().numpy()
     return np.asarray(value, dtype=np.float64)

@@ -23,6 +23,7 @@ from torch import nn
 from utils.batches import Batch, PairBatches, pair_eval_batches
 from utils.encoders import Memory, mean_of_places, source_mask
 from utils.layers import check_sizes
+from utils.runtime import device_of
 from utils.training import Objective
 from utils.vocab import PAD
 
@@ -207,13 +208,20 @@ def label_eval_batches(examples: Sequence[Labelled], batch_size: int) -> list[Ba
 
 @torch.inference_mode()
 def predict(model: nn.Module, texts: Sequence[list[int]], batch_size: int = 200) -> torch.Tensor:
-    """Logits (N, classes) of texts (ids), in their order, in evaluation mode."""
+    """Logits (N, classes) of texts (ids), in their order, on the CPU; in evaluation mode.
+
+    Raises ValueError for a text of zero tokens.
+    """
+    if not all(map(len, texts)):
+        raise ValueError(f"text {[len(t) for t in texts].index(0)} has no tokens; leave it out")
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-    was_training = model.training
-    model.eval()
     batches = pair_eval_batches([(texts[i], []) for i in order], batch_size)
-    found = torch.cat([model(batch.source) for batch in batches])  # (N, classes), short first
-    model.train(was_training)
+    where, was_training = device_of(model), model.training
+    try:
+        model.eval()
+        found = torch.cat([model(batch.source.to(where)) for batch in batches]).cpu()  # short first
+    finally:
+        model.train(was_training)
     return found[torch.tensor(order).argsort()]
 
 

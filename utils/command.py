@@ -70,9 +70,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def complain(name: str, error: Exception, code: int) -> int:
-    """One line on stderr, once a machine."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        print(f"{PROGRAM} {name}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    """One line on stderr, from each process that it happens to."""
+    rank = os.environ.get("RANK", "0")
+    who = name if rank == "0" else f"{name}, process {rank}"
+    print(f"{PROGRAM} {who}: error: {' '.join(str(error).split())}", file=sys.stderr)
     return code
 
 

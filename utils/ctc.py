@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from utils.batches import IGNORE
 from utils.decoding import in_tree, reorder
+from utils.runtime import device_of
 from utils.vocab import BOS, EOS, PAD, UNK
 
 BLANK = PAD
@@ -121,13 +122,16 @@ def beam_search(
     They maximise log p(w | x) + `weight` · log p(w) + `bonus` · tokens (``eq-fusion``), where p(w),
     EOS included, is any model of the contract whose state keeps its shape from token to token.
     All sounds advance together, a prefix of a text at a time: alignments of one prefix are summed
-    (``eq-ctc-prefix``). Raises ValueError for a beam below 1 or a vocabulary of another size.
+    (``eq-ctc-prefix``). The search runs on the CPU. Raises ValueError for a beam below 1, a
+    vocabulary of another size, or a model elsewhere.
     """
     if beam < 1:
         raise ValueError(f"beam must be at least 1, got {beam}")
+    if weight and device_of(model).type != "cpu":
+        raise ValueError(f"the search runs on the CPU; move the model from {device_of(model)}")
     if not len(sounds):
         return []
-    log_p = torch.nn.utils.rnn.pad_sequence([s.double() for s in sounds], batch_first=True)
+    log_p = torch.nn.utils.rnn.pad_sequence([s.cpu().double() for s in sounds], batch_first=True)
     for row, sound in zip(log_p, sounds, strict=True):
         row[len(sound) :] = NONE
         row[len(sound) :, BLANK] = 0.0  # beyond its end a sound says nothing

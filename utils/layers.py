@@ -58,7 +58,7 @@ class Places(nn.Module):
             return x + sinusoids(positions, x.shape[2], x.dtype), None
         if self.kind == "rotary":
             a = angles(positions, self.head_width, x.dtype)[:, None]  # (B or 1, 1, T, D/2H)
-            return x, (a.cos(), a.sin())
+            return x, (a.cos().to(x.dtype), a.sin().to(x.dtype))
         if positions.numel() and (end := int(positions.max()) + 1) > self.block:
             raise ValueError(
                 f"the text is {end} tokens long, and learned positions end at block={self.block}: "

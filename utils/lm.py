@@ -45,7 +45,9 @@ class NNLM(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        check_sizes(vocab_size=vocab_size, order=order - 1, embedding=embedding, hidden=hidden)
+        check_sizes(vocab_size=vocab_size, embedding=embedding, hidden=hidden)
+        if order < 2 or order != int(order):
+            raise ValueError(f"order must be a whole number from 2, got {order}")
         self.order = order
         self.embedding = nn.Embedding(vocab_size, embedding)
         self.hidden = nn.Linear((order - 1) * embedding, hidden)

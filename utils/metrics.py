@@ -251,8 +251,8 @@ def temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
         )
     if targets.min() < 0 or targets.max() >= logits.shape[1]:
         raise ValueError(f"targets must be classes from 0 to {logits.shape[1] - 1}")
-    z = logits.detach().double()
-    z = z - z.amax(1, keepdim=True)  # (N, V)
+    z, targets = logits.detach().cpu().double(), targets.cpu()
+    z = (z - z.amax(1, keepdim=True)).clamp_min(-1e30)  # (N, V); −∞ times zero would be NaN
     chosen = z.gather(1, targets[:, None].long())[:, 0]  # (N,)
     low, sharpness, high = 0.01, 1.0, 100.0  # sharpness = 1/T
     for _ in range(100):

@@ -6,6 +6,7 @@ place and takes its name only when it is whole: a run killed at any moment leave
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import random
@@ -44,9 +45,9 @@ def device(name: str | None = None) -> torch.device:
         here.insert(0, "cuda")
     if name is None:
         return torch.device(here[0])
-    kind, _, index = str(name).partition(":")
+    kind, colon, index = str(name).partition(":")
     count = torch.cuda.device_count() if kind == "cuda" else 1
-    if kind not in here or (index and not (index.isdecimal() and int(index) < count)):
+    if kind not in here or (colon and not (index.isdecimal() and int(index) < count)):
         raise ValueError(f"there is no device {str(name)!r} here; choose from {here}")
     return torch.device(name)
 
@@ -72,11 +73,16 @@ def milliseconds(call: Callable[[], object], repeats: int = 9, warm_up: int = 1)
     return statistics.median(found[warm_up:])
 
 
+def has_bfloat16() -> bool:
+    """Whether this GPU computes in bfloat16 itself; older ones emulate it, slowly."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 def autocast(where: torch.device, enabled: bool = True):
     """Mixed precision on CUDA (bfloat16 where the GPU has it, else float16); nothing elsewhere."""
     if where.type != "cuda" or not enabled:
         return nullcontext()
-    fast = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    fast = torch.bfloat16 if has_bfloat16() else torch.float16
     return torch.autocast("cuda", dtype=fast)
 
 
@@ -144,7 +150,8 @@ def save_checkpoint(path: str | Path, content: dict[str, Tree]) -> None:
     """Write `content`, a tree of tensors and plain values, to the file `path`, all or nothing.
 
     The tensors are safetensors, the rest is JSON in the file's header. The file is complete and on
-    the disk before it takes its name: an earlier checkpoint there stays whole until then.
+    the disk before it takes its name: an earlier checkpoint there stays whole until then. What runs
+    that were killed in a save have left beside it goes.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +163,8 @@ def save_checkpoint(path: str | Path, content: dict[str, Tree]) -> None:
         with open(fresh, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(fresh, path)
+        for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
+            left.unlink(missing_ok=True)
     finally:
         fresh.unlink(missing_ok=True)
 

@@ -31,7 +31,8 @@ def log_p(model, ids: torch.Tensor, block: int = 512) -> torch.Tensor:
     for start in range(0, len(ids) - 1, block):
         part = ids[start : start + block + 1].to(where)
         logits, state = model(part[None, :-1], state)  # (1, block, V)
-        found.append(logits[0].double().log_softmax(-1).gather(-1, part[1:, None])[:, 0].cpu())
+        steps = logits[0].cpu().double().log_softmax(-1)  # (block, V); float64 is not for all GPUs
+        found.append(steps.gather(-1, part[1:, None].cpu())[:, 0])
     return torch.cat(found)
 
 

@@ -53,14 +53,14 @@ def as_clip(samples: np.ndarray, rate: int) -> np.ndarray:
     other shapes and types, floats out of range, a rate below RATE, silence, and less than a window.
     """
     x = _as_float(np.asarray(samples))
+    if x.size and (np.abs(x) >= 0.999).mean() > 0.01:
+        warnings.warn("the recording is clipped: many samples stand at the limit", stacklevel=2)
     if x.ndim == 2 and x.shape[1] <= 8:
         x = x.mean(1)  # (N,)
     if x.ndim != 1:
         raise ValueError(f"samples have the shape (N,) or (N, channels), up to 8; got {x.shape}")
     if rate != int(rate) or rate < RATE:
         raise ValueError(f"the rate must be a whole number from {RATE} a second, got {rate}")
-    if (np.abs(x) >= 0.999).mean() > 0.01:
-        warnings.warn("the recording is clipped: many samples stand at the limit", stacklevel=2)
     x = x if rate == RATE else resample_poly(x, RATE, int(rate))
     return normalized(_long_enough(x)).astype(np.float32)
 
@@ -105,6 +105,7 @@ def hertz(mel):
 
 
 @cache
+@torch.inference_mode(False)  # it is kept, and may be asked for within inference mode
 def mel_filters(bands: int = MELS, low: float = 60.0) -> torch.Tensor:
     """(WINDOW / 2 + 1, bands): triangles of height 1 whose corners lie evenly on the mel scale."""
     corners = hertz(np.linspace(mel(low), mel(RATE / 2), bands + 2))
@@ -294,7 +295,7 @@ def listen(model: Recogniser, clips: Sequence[np.ndarray], batch_size: int = 32)
     found = [None] * len(clips)
     for group, batch in groups(clips, batch_size, device_of(model)):
         log_p, places = model(batch.features, batch.frames)
-        for i, row, n in zip(group, log_p.double().cpu(), places.tolist(), strict=True):
+        for i, row, n in zip(group, log_p.cpu().double(), places.tolist(), strict=True):
             found[i] = row[:n]
     return found
 

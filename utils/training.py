@@ -147,12 +147,14 @@ def evaluate(model: nn.Module, batches: Iterable, objective: Objective = cross_e
     """
     where = device_of(model)
     was_training = model.training
-    model.eval()
     nll, tokens = 0.0, 0
-    for batch in batches:
-        nll += float(objective(model, batch.to(where), 0.0))
-        tokens += count_tokens(batch)
-    model.train(was_training)
+    try:
+        model.eval()
+        for batch in batches:
+            nll += float(objective(model, batch.to(where), 0.0))
+            tokens += count_tokens(batch)
+    finally:
+        model.train(was_training)
     if tokens == 0:
         raise ValueError("nothing to evaluate: the batches hold no token to predict")
     return Score(nll, tokens)
@@ -191,6 +193,8 @@ def fit(
     """
     if isinstance(valid, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
+    if valid is not None and not any(map(count_tokens, valid)):
+        raise ValueError("nothing to evaluate: valid holds no token to predict")
     team = team or Team()
     run = _Run(model, batches, config, valid, checkpoint, optimizer, objective, team, told)
     run.resume()
@@ -213,7 +217,7 @@ class _Run:
         self.where, self.team, self.told = device_of(model), team, told
         self.loss = team.spread(model, objective)  # of this process' rows of a batch
         self.optimizer = optimizer(model, config)
-        half = self.where.type == "cuda" and not torch.cuda.is_bf16_supported()
+        half = self.where.type == "cuda" and not runtime.has_bfloat16()
         if half and config.mixed_precision and team.kind == "shard":
             raise ValueError("shards need a GPU with bfloat16, or mixed_precision=False")
         self.scaler = torch.amp.GradScaler("cuda", enabled=half and config.mixed_precision)
@@ -319,7 +323,7 @@ class _Run:
             self.validate()
         if not self.history.interrupted:
             self.save()
-        if self.best is None:
+        if self.valid is None or self.best is None:
             self.history.best_step = self.step
         else:
             self.model.load_state_dict(self.best)
@@ -341,7 +345,8 @@ class _Run:
         saved = self.team.load(self.path, self.model, self.optimizer, self._check)
         if saved is None:
             return
-        self.scaler.load_state_dict(saved["scaler"])
+        if saved["scaler"]:  # empty where the last device needed none
+            self.scaler.load_state_dict(saved["scaler"])
         self.step, self.best = saved["step"], saved["best"]
         self.history = History(**saved["history"])
 

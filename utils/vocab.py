@@ -15,6 +15,8 @@ from pathlib import Path
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from utils import runtime
+
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
@@ -88,9 +90,9 @@ class _VocabTokenizer:
         return self.join(self.vocab.words(i for i in ids if int(i) not in (PAD, BOS, EOS)))
 
     def save(self, path: str | Path) -> None:
-        """Write the tokenizer to a JSON file."""
+        """Write the tokenizer to a JSON file, all or nothing."""
         content = {"kind": self.kind, "tokens": self.vocab.tokens[len(SPECIALS) :]}
-        Path(path).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        runtime.write_text(Path(path), json.dumps(content, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | Path):
@@ -187,9 +189,9 @@ class BPETokenizer:
         return [self.fast.decode([i]).replace(" ", "▁") for i in self.encode(text)]
 
     def save(self, path: str | Path) -> None:
-        """Write the tokenizer to a JSON file."""
+        """Write the tokenizer to a JSON file, all or nothing."""
         content = {"kind": self.kind, "tokenizer": json.loads(self.fast.to_str())}
-        Path(path).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        runtime.write_text(Path(path), json.dumps(content, ensure_ascii=False))
 
     @classmethod
     def load(cls, path: str | Path) -> BPETokenizer:
