@@ -16,6 +16,7 @@ def test_equal_computations_pass_and_say_so(capsys):
     check.equation("eq-x", torch.tensor([1.0, 2.0]).double(), [1.0, 2.0])
     check.equation("eq-x", {"a": [1, (2.0, np.eye(2))]}, {"a": [1, (2.0, torch.eye(2).double())]})
     check.equation("eq-x", float("inf"), float("inf"))
+    check.equation("eq-x", torch.ones(2, requires_grad=True), torch.ones(2, dtype=torch.bfloat16))
     said = capsys.readouterr().out.splitlines()
     assert all("eq-x" in line for line in said) and "6 numbers" in said[1]
 

@@ -54,11 +54,12 @@ def _pairs(label: str, left, right):
 
 
 def _array(label: str, value) -> np.ndarray:
-    if np.iscomplexobj(value) or (isinstance(value, torch.Tensor) and value.is_complex()):
-        raise AssertionError(f"{label}: complex numbers; compare real and imaginary parts")
     if isinstance(value, torch.Tensor):
-        value = value.detach().cpu().double().numpy()
-    return np.asarray(value, dtype=np.float64)
+        value = value.detach().cpu()
+        value = (value if value.is_complex() else value.double()).numpy()
+    value = np.asarray(value)
+    assert not np.iscomplexobj(value), f"{label}: complex; compare real and imaginary parts"
+    return value.astype(np.float64)
 
 
 def _error(label: str, a: np.ndarray, b: np.ndarray) -> float:
