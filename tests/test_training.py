@@ -234,12 +234,12 @@ def test_a_run_that_goes_on_without_validation_keeps_its_last_weights(tmp_path):
     assert history.best_step == 20 and torch.equal(weights(again), weights(whole))
 
 
-def test_validation_without_a_token_is_refused_before_the_first_step():
+def test_validation_without_a_batch_is_refused_before_the_first_step():
     class Untouched(TextBatches):
         def __getitem__(self, step):
             raise AssertionError("no batch is needed to see that")
 
-    with pytest.raises(ValueError, match="valid holds no token"):
+    with pytest.raises(ValueError, match="valid holds no batch"):
         training.fit(new_model(), Untouched(TEXT, 4, 10), CONFIG, [], progress=False)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -193,8 +193,8 @@ def fit(
     """
     if isinstance(valid, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
-    if valid is not None and not any(map(count_tokens, valid)):
-        raise ValueError("nothing to evaluate: valid holds no token to predict")
+    if isinstance(valid, Sized) and not len(valid):
+        raise ValueError("nothing to evaluate: valid holds no batch")
     team = team or Team()
     run = _Run(model, batches, config, valid, checkpoint, optimizer, objective, team, told)
     run.resume()
