@@ -69,6 +69,8 @@ def test_all_texts_together_have_probability_one():
 def test_what_does_not_fit_is_impossible():
     assert float(ctc.loss(sound(0), [4, 4, 4])) == math.inf  # needs two blanks: five places
     assert math.isfinite(float(ctc.loss(sound(0, places=5), [4, 4, 4])))
+    with pytest.raises(ValueError, match="no alignment of 4 places gives these 3 tokens"):
+        ctc.gradient(sound(0, places=4), [4, 4, 4])
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -64,7 +64,7 @@ def backward_variables(log_p: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
 
 
 def loss(log_p: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
-    """−log p(ids | sound) from log-probabilities (S, V) (``eq-ctc``); ∞ where S is too small."""
+    """−log p(ids | sound) from log-probabilities (S, V) (``eq-ctc``); ∞ where S ≥ 1 is too small."""
     return -forward_variables(log_p, ids)[-1, -2:].logsumexp(0)
 
 
@@ -72,9 +72,13 @@ def gradient(log_p: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     """The derivative of `loss` by the logits behind `log_p` (S, V) (``eq-ctc-gradient``).
 
     What is predicted minus what was said: p minus the share of all alignments that pass here.
+    Raises ValueError where no alignment gives the text.
     """
     both = forward_variables(log_p, ids) + backward_variables(log_p, ids)  # (S, 2·L + 1)
-    share = (both - both[-1].logsumexp(0)).exp()
+    whole = both[-1].logsumexp(0)
+    if whole.isneginf():
+        raise ValueError(f"no alignment of {len(log_p)} places gives these {len(ids)} tokens")
+    share = (both - whole).exp()
     text = torch.tensor(with_blanks(ids), device=log_p.device).expand_as(share)
     return log_p.exp() - torch.zeros_like(log_p).scatter_add(1, text, share)
 
