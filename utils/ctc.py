@@ -64,7 +64,7 @@ def backward_variables(log_p: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
 
 
 def loss(log_p: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
-    """−log p(ids | sound) from log-probabilities (S, V) (``eq-ctc``); ∞ where S ≥ 1 is too small."""
+    """−log p(ids | sound) by log-probabilities (S ≥ 1, V) (``eq-ctc``); ∞ where S is too small."""
     return -forward_variables(log_p, ids)[-1, -2:].logsumexp(0)
 
 
