@@ -124,7 +124,8 @@ def measure(unit: str, corpus, seed: int) -> dict:
     for name, rung in RUNGS[unit].items():
         found[name] = row = climb(rung, V, ids, counted, seed)
         alone, mixed, seconds = row["loss"], row["mixed"], row["seconds"]
-        print(f"{unit}, {name}, seed {seed}: {alone:.3f}, mixed {mixed:.3f}, {seconds:.0f} s")
+        losses = f"{alone:.3f}, mixed {mixed:.3f} nats"
+        print(f"{unit}, {name}, seed {seed}: {losses}, {seconds:.0f} s", flush=True)
     return found
 
 

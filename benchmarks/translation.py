@@ -196,7 +196,15 @@ def by_length(answers: list[str], task: Task) -> list[dict]:
     return rows
 
 
-def run(name, seed: int, steps: int, rate: float, dropout: float, alphas: tuple, commit) -> dict:
+def run(
+    name: str,
+    seed: int,
+    steps: int,
+    rate: float,
+    dropout: float,
+    alphas: tuple,
+    commit: str | None,
+) -> dict:
     """One model from one seed: its figures, on the test set unless `alphas` is empty.
 
     In a process of its own, on one thread, by the code of `commit`.

@@ -45,6 +45,19 @@ def stream():
     return TextBatches(TEXT, 4, 10, seed=3)
 
 
+class Stopped(TextBatches):
+    """The stream, which sends Ctrl-C when the batch of step `stop` is asked for."""
+
+    def __init__(self, stop, text=TEXT, seed=3):
+        super().__init__(text, 4, 10, seed)
+        self.stop = stop
+
+    def __getitem__(self, step):
+        if step == self.stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(step)
+
+
 def test_a_uniform_models_perplexity_is_the_size_of_the_vocabulary():
     score = training.evaluate(Uniform(), [stream()[0]])
     assert score.perplexity == pytest.approx(V) and score.tokens == 40
@@ -174,18 +187,8 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
     whole = new_model()
     history = training.fit(whole, stream(), config, valid, progress=False)
 
-    class Stopped(TextBatches):
-        """Sends Ctrl-C when a batch of step `stop` is asked for."""
-
-        def __getitem__(self, step):
-            if step == stop:
-                os.kill(os.getpid(), signal.SIGINT)
-            return super().__getitem__(step)
-
     path = tmp_path / "run.safetensors"
-    first = training.fit(
-        new_model(), Stopped(TEXT, 4, 10, seed=3), config, valid, path, progress=False
-    )
+    first = training.fit(new_model(), Stopped(stop), config, valid, path, progress=False)
     assert first.interrupted == (stop < 11) and len(first.losses) == min(stop + 1, 12)
     runtime.seed_everything(99)
     again = LSTMLM(V, 8, 2, 0.3)  # other weights: everything comes from the file
@@ -199,34 +202,21 @@ def test_the_best_weights_survive_a_restart(tmp_path):
     """The best validation lies before the interruption; its weights must come from the file."""
     other = [TextBatches(TEXT.flip(0) % 5 + 4, 4, 10)[0]]
     config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
-
-    class Stopped(TextBatches):
-        def __getitem__(self, step):
-            if step == 42:
-                os.kill(os.getpid(), signal.SIGINT)
-            return super().__getitem__(step)
-
+    small = TextBatches(TEXT[:30], 4, 10)
     path, models, best = tmp_path / "run.safetensors", [new_model(0.0), new_model(0.0)], []
-    for model, kind, file in ((models[0], TextBatches, None), (models[1], Stopped, path)):
-        history = training.fit(model, kind(TEXT[:30], 4, 10), config, other, file, progress=False)
+    cut_off = Stopped(42, TEXT[:30], seed=0)
+    for model, batches, file in ((models[0], small, None), (models[1], cut_off, path)):
+        history = training.fit(model, batches, config, other, file, progress=False)
         best.append(history.best_step)
     assert history.interrupted and best[0] == best[1] < 40
     again = new_model(0.0)
-    training.fit(again, TextBatches(TEXT[:30], 4, 10), config, other, path, progress=False)
+    training.fit(again, small, config, other, path, progress=False)
     assert torch.equal(weights(again), weights(models[0]))
 
 
 def test_a_run_that_goes_on_without_validation_keeps_its_last_weights(tmp_path):
     path, config = tmp_path / "run.safetensors", replace(CONFIG, steps=20, evaluate_every=5)
-
-    class Stopped(TextBatches):
-        def __getitem__(self, step):
-            if step == 10:
-                os.kill(os.getpid(), signal.SIGINT)
-            return super().__getitem__(step)
-
-    batches = Stopped(TEXT, 4, 10, seed=3)
-    training.fit(new_model(), batches, config, [stream()[1000]], path, progress=False)
+    training.fit(new_model(), Stopped(10), config, [stream()[1000]], path, progress=False)
     again = LSTMLM(V, 8, 2, 0.3)
     history = training.fit(again, stream(), config, None, path, progress=False)
     whole = new_model()

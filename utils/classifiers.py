@@ -23,7 +23,7 @@ from torch import nn
 from utils.batches import Batch, PairBatches, pair_eval_batches
 from utils.encoders import Memory, mean_of_places, source_mask
 from utils.layers import check_sizes
-from utils.runtime import device_of
+from utils.runtime import device_of, evaluating
 from utils.training import Objective
 from utils.vocab import PAD
 
@@ -216,12 +216,9 @@ def predict(model: nn.Module, texts: Sequence[list[int]], batch_size: int = 200)
         raise ValueError(f"text {[len(t) for t in texts].index(0)} has no tokens; leave it out")
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     batches = pair_eval_batches([(texts[i], []) for i in order], batch_size)
-    where, was_training = device_of(model), model.training
-    try:
-        model.eval()
+    where = device_of(model)
+    with evaluating(model):
         found = torch.cat([model(batch.source.to(where)) for batch in batches]).cpu()  # short first
-    finally:
-        model.train(was_training)
     return found[torch.tensor(order).argsort()]
 
 

@@ -6,7 +6,6 @@ place and takes its name only when it is whole: a run killed at any moment leave
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import random
@@ -56,6 +55,17 @@ def device_of(model: torch.nn.Module) -> torch.device:
     """Where the model's parameters live; the CPU for a model of counts, which has none."""
     first = next(model.parameters(), None)
     return torch.device("cpu") if first is None else first.device
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    """The model in evaluation mode, and then, whatever happens, in the mode that it was in."""
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def milliseconds(call: Callable[[], object], repeats: int = 9, warm_up: int = 1) -> float:
@@ -150,21 +160,19 @@ def save_checkpoint(path: str | Path, content: dict[str, Tree]) -> None:
     """Write `content`, a tree of tensors and plain values, to the file `path`, all or nothing.
 
     The tensors are safetensors, the rest is JSON in the file's header. The file is complete and on
-    the disk before it takes its name: an earlier checkpoint there stays whole until then. What runs
-    that were killed in a save have left beside it goes.
+    the disk before it takes its name: an earlier checkpoint there stays whole until then. What a
+    run that was killed in a save has left beside it, the next save writes over.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, torch.Tensor] = {}
     header = {"content": json.dumps(_detach(content, tensors))}
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    fresh = path.with_name(f".{path.name}")
     try:
         save_file(tensors, fresh, metadata=header)
         with open(fresh, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(fresh, path)
-        for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
-            left.unlink(missing_ok=True)
     finally:
         fresh.unlink(missing_ok=True)
 

@@ -29,10 +29,10 @@ def log_p(model, ids: torch.Tensor, block: int = 512) -> torch.Tensor:
         return model.score(ids)[1:]
     where, found, state = device_of(model), [], None
     for start in range(0, len(ids) - 1, block):
-        part = ids[start : start + block + 1].to(where)
-        logits, state = model(part[None, :-1], state)  # (1, block, V)
+        part = ids[start : start + block + 1].cpu()
+        logits, state = model(part[None, :-1].to(where), state)  # (1, block, V)
         steps = logits[0].cpu().double().log_softmax(-1)  # (block, V); float64 is not for all GPUs
-        found.append(steps.gather(-1, part[1:, None].cpu())[:, 0])
+        found.append(steps.gather(-1, part[1:, None])[:, 0])
     return torch.cat(found)
 
 

@@ -146,15 +146,11 @@ def evaluate(model: nn.Module, batches: Iterable, objective: Objective = cross_e
     ValueError where there is no token to predict.
     """
     where = device_of(model)
-    was_training = model.training
     nll, tokens = 0.0, 0
-    try:
-        model.eval()
+    with runtime.evaluating(model):
         for batch in batches:
             nll += float(objective(model, batch.to(where), 0.0))
             tokens += count_tokens(batch)
-    finally:
-        model.train(was_training)
     if tokens == 0:
         raise ValueError("nothing to evaluate: the batches hold no token to predict")
     return Score(nll, tokens)
