@@ -198,7 +198,9 @@ def opened(browser, url, width=1280, theme="light", own=None):
     faults, own = [], own or url[: url.index(PREFIX) + len(PREFIX)]
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    # Leaving a page breaks off what it is still loading: that is nobody's fault.
+    aborted = "net::ERR_ABORTED"
+    page.on("requestfailed", lambda r: r.failure == aborted or faults.append(f"failed: {r.url}"))
     page.on("request", lambda r: r.url.startswith((own, "data:")) or faults.append(r.url))
     page.goto(url, wait_until="load")
     page.wait_for_function("() => !window.MathJax || MathJax.startup.promise.then(() => true)")
