@@ -3,8 +3,8 @@
     bake-off   four models of equal size, each for as many steps as one quiet core does in about
                five minutes; steps are counted, so that a busy machine gets the same models later
     longer     attention alone: between LSTMs 1,650 steps, five minutes of two quiet cores; between
-               GRUs 6,000, about sixteen, with more dropout; there the beam uses the better of
-               two length penalties on the validation sentences
+               GRUs 5,400, fifteen, with more dropout; there the beam's answers are ranked by the
+               length penalty or by a bonus per token, whichever has the best BLEU on validation
     rates      which learning rate is best for each model after a fifth of the bake-off's steps
 
 All models share one vocabulary of 4,000 cased pieces, made of the training text of both languages,
@@ -52,9 +52,11 @@ STEPS = {  # in the bake-off
     "LSTM": 1380, "LSTM + attention": 1350, "CNN": 1270, "Transformer": 680,
     "Transformer, AdamW": 910,
 }  # fmt: skip
-LONGER = {  # model, steps, dropout and the length penalties that are tried
-    "five minutes": ("LSTM + attention", 1650, 0.1, (1.0,)),
-    "fifteen minutes": ("GRU + attention", 6000, 0.25, (1.0, 1.5)),
+PENALTY = {"alpha": 1.0}
+BONUSES = [{"alpha": 0.0, "bonus": bonus, "patience": 2} for bonus in (0.4, 0.6, 0.8)]
+LONGER = {  # model, steps, dropout and how the beam's answers may be ranked
+    "five minutes": ("LSTM + attention", 1650, 0.1, [PENALTY]),
+    "fifteen minutes": ("GRU + attention", 5400, 0.2, [PENALTY, *BONUSES]),
 }
 RATES = (2e-3, 4e-3, 8e-3)
 LENGTHS = (0, 8, 10, 12, 14, 17, 100)  # bounds of the classes of source lengths, in words
@@ -141,33 +143,33 @@ def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float = 0
     return model, history, time.process_time() - begun
 
 
-def test(model: nn.Module, task: Task, alphas: tuple[float, ...]) -> dict:
+def test(model: nn.Module, task: Task, rankings: list[dict]) -> dict:
     """What the trained model makes of the test set, greedily and with a beam.
 
-    The beam's length penalty is that of `alphas` with the best BLEU on the validation sentences.
+    The beam's answers are ranked as has the best BLEU, of `rankings`, on the validation sentences.
     """
 
-    def answer(pairs: list, beam: int | None, alpha: float) -> list[str]:
+    def answer(pairs: list, beam: int | None, ranking: dict) -> list[str]:
         sources = [source for source, _ in pairs]
-        return decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH, alpha=alpha)
+        return decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH, **ranking)
 
-    def on_valid(alpha: float) -> float:
+    def on_valid(ranking: dict) -> float:
         references = [reference for _, reference in task.corpus.valid]
-        return metrics.bleu(answer(task.corpus.valid, BEAM, alpha), references, resamples=2).score
+        return metrics.bleu(answer(task.corpus.valid, BEAM, ranking), references, resamples=2).score
 
-    best = max(alphas, key=on_valid) if len(alphas) > 1 else alphas[0]
+    best = max(rankings, key=on_valid) if len(rankings) > 1 else rankings[0]
     references = [reference for _, reference in task.corpus.test]
     found: dict = {}
-    for name, beam in (("greedy", None), ("beam", BEAM)):
+    for name, beam, ranking in (("greedy", None, {}), ("beam", BEAM, best)):
         begun = time.process_time()
-        answers = answer(task.corpus.test, beam, best)
+        answers = answer(task.corpus.test, beam, ranking)
         speed = len(answers) / (time.process_time() - begun)
         bleu = metrics.bleu(answers, references)
         found[name] = {
             "bleu": bleu.score, "low": bleu.low, "high": bleu.high, "signature": bleu.signature,
             "lowercased": metrics.bleu(answers, references, lowercase=True).score,
             "chrf": metrics.chrf(answers, references), "by length": by_length(answers, task),
-            "sentences a second": speed, "answers": answers, "alpha": best if beam else None,
+            "sentences a second": speed, "answers": answers, "ranking": ranking,
         }  # fmt: skip
     return found
 
@@ -189,10 +191,10 @@ def run(
     steps: int,
     rate: float,
     dropout: float,
-    alphas: tuple,
+    rankings: list[dict],
     commit: str | None,
 ) -> dict:
-    """One model from one seed: its figures, on the test set unless `alphas` is empty.
+    """One model from one seed: its figures, on the test set unless `rankings` is empty.
 
     In a process of its own, on one thread, by the code of `commit`.
     """
@@ -205,12 +207,12 @@ def run(
         "curve": history.valid, "tokens": history.tokens, "wall": history.seconds,
         "processor": processor, "valid perplexity": metrics.perplexity(valid, 1),
     }  # fmt: skip
-    if alphas:
-        found["test"] = test(model, task, alphas)
+    if rankings:
+        found["test"] = test(model, task, rankings)
         if seed:  # the answers of one seed are enough for examples and paired tests
             for part in found["test"].values():
                 del part["answers"]
-    best = found["test"]["beam"]["bleu"] if alphas else valid
+    best = found["test"]["beam"]["bleu"] if rankings else valid
     print(f"{name}, seed {seed}, rate {rate:g}, {steps} steps: {best:.4g}", flush=True)
     found["provenance"] = record.provenance(
         "translation.py", sys.argv[1:], commit, [seed], task.corpus.origin, begun
@@ -222,17 +224,17 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
     """What each name in the file is the result of: the arguments of `run`, but for the commit."""
     if chosen.part == "longer":
         return {
-            f"{budget}, seed {seed}": (name, seed, steps, MODELS[name].rate, dropout, alphas)
-            for seed in chosen.seeds for budget, (name, steps, dropout, alphas) in LONGER.items()
+            f"{budget}, seed {seed}": (name, seed, steps, MODELS[name].rate, dropout, rankings)
+            for seed in chosen.seeds for budget, (name, steps, dropout, rankings) in LONGER.items()
             if budget in chosen.budgets
         }  # fmt: skip
     if chosen.part == "rates":
         return {
-            f"rate {rate:g}, {name}": (name, 0, STEPS[name] // 5, rate, 0.1, ())
+            f"rate {rate:g}, {name}": (name, 0, STEPS[name] // 5, rate, 0.1, [])
             for name in chosen.models for rate in RATES
         }  # fmt: skip
     return {
-        f"{name}, seed {seed}": (name, seed, STEPS[name], MODELS[name].rate, 0.1, (1.0,))
+        f"{name}, seed {seed}": (name, seed, STEPS[name], MODELS[name].rate, 0.1, [PENALTY])
         for seed in chosen.seeds for name in chosen.models
     }  # fmt: skip
 

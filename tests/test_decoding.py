@@ -37,7 +37,7 @@ def log_probabilities(model, ids, state=None):
     return logits[0].double().log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
 
 
-def every_answer(model, max_length, alpha):
+def every_answer(model, max_length, alpha, bonus):
     """All answers up to `max_length` tokens with their scores, best first: exhaustive search."""
     words = [w for w in range(V) if w not in (PAD, BOS, EOS)]
     found = []
@@ -46,7 +46,8 @@ def every_answer(model, max_length, alpha):
             ids = list(text) if n == max_length else [*text, EOS]
             if ids:
                 total = log_probabilities(model, ids).sum().item()
-                found.append((total / ((5 + len(ids)) / 6) ** alpha, list(text)))
+                score = total / ((5 + len(ids)) / 6) ** alpha + bonus * len(ids)
+                found.append((score, list(text)))
     return sorted(found, reverse=True)
 
 
@@ -104,21 +105,24 @@ def test_a_row_ends_with_its_last_answer_though_longer_ones_might_score_better()
     likely_end = Fixed([0.0, 0.0, 1.2, 0.0, 1.0, -9.0])
     (found,) = decoding.beam_search(likely_end, start(), beam=1, max_length=6, alpha=6.0)
     assert [h.ids for h in found] == [[]]
+    for ranking in ({"alpha": 6.0}, {"alpha": 0.0, "bonus": 2.0}):  # with patience they are found
+        (found,) = decoding.beam_search(likely_end, start(), None, 1, 6, **ranking, patience=3)
+        assert len(found) == 1 and found[0].ids == [4, 4]
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize(("alpha", "bonus"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.5), (1.0, 0.3)])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_wide_beam_is_exhaustive_search(seed, alpha):
+def test_a_wide_beam_is_exhaustive_search(seed, alpha, bonus):
     model, depth = model_of(seed), 4
-    wanted = every_answer(model, depth, alpha)
+    wanted = every_answer(model, depth, alpha, bonus)
     wide = len(wanted) + 9  # more than there are answers
-    (found,) = decoding.beam_search(model, start(), beam=wide, max_length=depth, alpha=alpha)
+    (found,) = decoding.beam_search(model, start(), None, wide, depth, alpha, bonus)
     assert [h.ids for h in found] == [ids for _, ids in wanted]
     scores = torch.tensor([h.score for h in found]), torch.tensor([s for s, _ in wanted])
     assert torch.allclose(*scores, atol=1e-6)
 
 
-def plain_beam_search(model, beam, max_length, alpha):
+def plain_beam_search(model, beam, max_length, alpha, bonus, patience):
     """Beam search as its docstring says it, one hypothesis at a time, without a state."""
     open_, done = [((), 0.0)], []
     for n in range(1, max_length + 1):
@@ -129,20 +133,22 @@ def plain_beam_search(model, beam, max_length, alpha):
             found += [(total + p, text, w) for w, p in enumerate(steps.log_softmax(-1).tolist())]
         found = sorted((f for f in found if f[0] > -math.inf), reverse=True)
         ends = [(s, text) for s, text, w in found[:beam] if w == EOS]
-        done += [(s / ((5 + n) / 6) ** alpha, list(text)) for s, text in ends]
+        done += [(s / ((5 + n) / 6) ** alpha + bonus * n, list(text)) for s, text in ends]
         open_ = [((*text, w), s) for s, text, w in found if w != EOS][:beam]
-        if len(done) >= beam:
+        if len(done) >= patience * beam:
             open_ = []
-    done += [(s / ((5 + max_length) / 6) ** alpha, list(text)) for text, s in open_]
+    n = max_length
+    done += [(s / ((5 + n) / 6) ** alpha + bonus * n, list(text)) for text, s in open_]
     return sorted(done, reverse=True)[:beam]
 
 
+@pytest.mark.parametrize("ranking", [(1.0, 0.0, 1), (0.0, 0.8, 2), (0.5, 0.2, 0.5)])
 @pytest.mark.parametrize("beam", [1, 2, 3, 5])
 @pytest.mark.parametrize("seed", range(6))
-def test_beam_search_is_its_plain_version(seed, beam):
+def test_beam_search_is_its_plain_version(seed, beam, ranking):
     model = model_of(seed, 9)
-    (found,) = decoding.beam_search(model, start(), beam=beam, max_length=6)
-    wanted = plain_beam_search(model, beam, 6, 1.0)
+    (found,) = decoding.beam_search(model, start(), None, beam, 6, *ranking)
+    wanted = plain_beam_search(model, beam, 6, *ranking)
     assert [h.ids for h in found] == [ids for _, ids in wanted]
     assert [h.score for h in found] == pytest.approx([s for s, _ in wanted])
 
@@ -261,6 +267,9 @@ def test_edges_of_length_batch_and_beam():
         assert decode(_never_called, none) == []
     with pytest.raises(ValueError, match="beam"):
         decoding.beam_search(model, start(), beam=0)
+    for wrong in (0, -1, math.nan):
+        with pytest.raises(ValueError, match="patience"):
+            decoding.beam_search(model, start(), patience=wrong)
     for wrong in (torch.empty(1, 0, dtype=torch.int64), torch.tensor([BOS])):
         with pytest.raises(ValueError, match="prompt"):
             decoding.greedy(model, wrong)
@@ -348,7 +357,9 @@ def test_an_empty_source_is_refused():
         decoding.from_sources(translator(), [[4], []], decoding.greedy)
 
 
-@pytest.mark.parametrize("options", [{}, {"beam": 4}, {"beam": 4, "alpha": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"beam": 4}, {"beam": 4, "alpha": 0.0, "bonus": 9.0, "patience": 3}]
+)
 def test_translations_are_the_searchs_answers_as_text(options):
     words = WordTokenizer.train("a b c d e f g h")
     model = translator(len(words))
@@ -362,7 +373,6 @@ def test_translations_are_the_searchs_answers_as_text(options):
         if not options:
             (ids,) = decoding.greedy(model, start(), state, 5)
         else:
-            beam, alpha = options["beam"], options.get("alpha", 1.0)
-            ids = decoding.beam_search(model, start(), state, beam, 5, alpha)[0][0].ids
+            ids = decoding.beam_search(model, start(), state, max_length=5, **options)[0][0].ids
         wanted.append(words.decode(ids))
     assert found == wanted and len(set(found)) > 4

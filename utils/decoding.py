@@ -175,16 +175,21 @@ def beam_search(
     beam: int = 5,
     max_length: int = 100,
     alpha: float = 1.0,
+    bonus: float = 0.0,
+    patience: float = 1.0,
 ) -> list[list[Hypothesis]]:
     """The best answers, at most `beam`, to each row of `prompt` (B, T), best first; rows together.
 
     Each step keeps the `beam` most probable open hypotheses; one ends when EOS is among the `beam`
-    best continuations, and a row ends with its `beam`-th answer or at `max_length` tokens, where
-    open ones are taken as they stand. Answers are ranked by log p / ((5 + n) / 6) ** alpha, n
-    counting EOS; alpha 0 is no normalization. Raises ValueError for a beam below 1.
+    best continuations, and a row ends with its answer number `patience` · `beam` (Kasai et al.
+    2022) or at `max_length` tokens, where open ones are taken as they stand. Answers are ranked by
+    log p / ((5 + n) / 6) ** alpha + bonus · n (``eq-token-bonus``), n counting EOS; alpha 0 is no
+    normalization. Raises ValueError for a beam below 1 or a patience that is not positive.
     """
     if beam < 1:
         raise ValueError(f"beam must be at least 1, got {beam}")
+    if not patience > 0:
+        raise ValueError(f"patience must be positive, got {patience}; 1 ends with `beam` answers")
     _check_prompt(prompt, max_length)
     done: list[list[Hypothesis]] = [[] for _ in prompt]
     rows = list(range(len(prompt)))  # the rows still searched, each with its open hypotheses:
@@ -198,8 +203,10 @@ def beam_search(
         ranked = _best_continuations(_allowed(logits[:, -1]), scores, beam)
         for r, (row, found) in enumerate(zip(rows, ranked, strict=True)):
             ended, open_ = _continue(texts[r], found, beam)
-            done[row] += [_hypothesis(text, score, length, alpha) for text, score in ended]
-            if open_ and len(done[row]) < beam:  # fillers, never chosen, keep the batch rectangular
+            done[row] += [_hypothesis(*end, length, alpha, bonus) for end in ended]
+            if (
+                open_ and len(done[row]) < patience * beam
+            ):  # fillers, never chosen, keep the batch rectangular
                 open_ += [(*open_[0][:2], float("-inf"))] * (beam - len(open_))
                 kept.append((row, [r * K + parent for _, parent, _ in open_], open_))
         rows = [row for row, _, _ in kept]
@@ -211,7 +218,7 @@ def beam_search(
         ids = torch.tensor(last, device=prompt.device)  # (R·K, 1)
     for row, found, totals in zip(rows, texts, scores, strict=True):  # cut off by max_length
         cut = [s for s in zip(found, totals, strict=True) if s[1] > float("-inf")]
-        done[row] += [_hypothesis(text, score, max_length, alpha) for text, score in cut]
+        done[row] += [_hypothesis(*end, max_length, alpha, bonus) for end in cut]
     return [sorted(found, key=lambda h: -h.score)[:beam] for found in done]
 
 
@@ -245,19 +252,20 @@ def translate(
     beam: int | None = None,
     max_length: int = 60,
     batch_size: int = 100,
-    alpha: float = 1.0,
+    **ranking: float,
 ) -> list[str]:
     """The model's answer to each text of `sources`, in their order: `from_sources`, as text.
 
-    By `greedy` without a `beam`, else the best of `beam_search` with `alpha`. `tokenizer` encodes
-    the sources and decodes the answers, each of at most `max_length` tokens.
+    By `greedy` without a `beam`, else the best of `beam_search`; `ranking` are its `alpha`, `bonus`
+    and `patience`. `tokenizer` encodes the sources and decodes the answers, each of at most
+    `max_length` tokens.
     """
     ids = [tokenizer.encode(text) for text in sources]
 
     def search(*given):
         if beam is None:
             return greedy(*given, max_length)
-        return [found[0].ids for found in beam_search(*given, beam, max_length, alpha)]
+        return [found[0].ids for found in beam_search(*given, beam, max_length, **ranking)]
 
     return [tokenizer.decode(answer) for answer in from_sources(model, ids, search, batch_size)]
 
@@ -289,8 +297,8 @@ def _continue(texts: list[tuple], ranked: list, beam: int) -> tuple[list, list]:
     return ended, open_
 
 
-def _hypothesis(text: tuple, score: float, length: int, alpha: float) -> Hypothesis:
-    return Hypothesis(list(text), score, score / length_penalty(length, alpha))
+def _hypothesis(text: tuple, log_p: float, length: int, alpha: float, bonus: float) -> Hypothesis:
+    return Hypothesis(list(text), log_p, log_p / length_penalty(length, alpha) + bonus * length)
 
 
 def _allowed(logits: torch.Tensor) -> torch.Tensor:
