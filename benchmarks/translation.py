@@ -9,12 +9,12 @@
 
 All models share one vocabulary of 4,000 cased pieces, made of the training text of both languages,
 and one matrix for the words of source, target and output. Batches hold up to 64 sentences of equal
-source length; dropout, label smoothing and schedule are the same for all. AdamW trains all weights,
-Muon the matrices of the Transformer, which a row of its own trains by AdamW alone. Nothing is
-chosen on the test set (test_2016_flickr), which each trained model translates once, greedily and
-with a beam of 5. Each model trains on one thread. book/results/translation.json gets every seed's
-figures, beside those that are there; `--parallel 2` trains two models at a time, each in a process
-of its own.
+source length; dropout, label smoothing and schedule are the same for all in the bake-off, the
+learning rate is each model's best of three. AdamW trains all weights, Muon the matrices of the
+Transformer, which a row of its own trains by AdamW alone. Nothing is chosen on the test set
+(test_2016_flickr), which each trained model translates once, greedily and with a beam of 5. Each
+model trains on one thread. book/results/translation.json gets every seed's figures, beside those
+that are there; `--parallel 2` trains two models at a time, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ STEPS = {  # in the bake-off
 }  # fmt: skip
 PENALTY = {"alpha": 1.0}
 BONUSES = [{"alpha": 0.0, "bonus": bonus, "patience": 2} for bonus in (0.4, 0.6, 0.8)]
-LONGER = {  # model, steps, dropout and how the beam's answers may be ranked
-    "five minutes": ("LSTM + attention", 1650, 0.1, [PENALTY]),
-    "fifteen minutes": ("GRU + attention", 5400, 0.2, [PENALTY, *BONUSES]),
+LONGER = {  # model, steps, rate, dropout and how the beam's answers may be ranked
+    "five minutes": ("LSTM + attention", 1650, 4e-3, 0.1, [PENALTY]),
+    "fifteen minutes": ("GRU + attention", 5400, 2e-3, 0.2, [PENALTY, *BONUSES]),
 }
 RATES = (2e-3, 4e-3, 8e-3)
 LENGTHS = (0, 8, 10, 12, 14, 17, 100)  # bounds of the classes of source lengths, in words
@@ -88,23 +88,19 @@ def transformer(V: int, dropout: float) -> EncoderDecoder:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is built and trained.
-
-    The rate was the best of RATES for attention, CNN and the Transformer by AdamW; the LSTM and the
-    Transformer by Muon take it over.
-    """
+    """How a model is built and trained; the rate is the best of RATES, as the part `rates` says."""
 
     build: Callable[[int, float], EncoderDecoder]
+    rate: float
     optimizer: Callable = optimizers.adamw
-    rate: float = 4e-3
 
 
 MODELS = {
-    "LSTM": Recipe(recurrent(fixed=True)),
-    "LSTM + attention": Recipe(recurrent(fixed=False)),
-    "CNN": Recipe(convolutional),
-    "Transformer": Recipe(transformer, optimizers.muon),
-    "Transformer, AdamW": Recipe(transformer),
+    "LSTM": Recipe(recurrent(fixed=True), rate=4e-3),
+    "LSTM + attention": Recipe(recurrent(fixed=False), rate=8e-3),
+    "CNN": Recipe(convolutional, rate=8e-3),
+    "Transformer": Recipe(transformer, rate=8e-3, optimizer=optimizers.muon),
+    "Transformer, AdamW": Recipe(transformer, rate=2e-3),
     "GRU + attention": Recipe(recurrent(fixed=False, cell="gru"), rate=2e-3),
 }
 
@@ -224,9 +220,8 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
     """What each name in the file is the result of: the arguments of `run`, but for the commit."""
     if chosen.part == "longer":
         return {
-            f"{budget}, seed {seed}": (name, seed, steps, MODELS[name].rate, dropout, rankings)
-            for seed in chosen.seeds for budget, (name, steps, dropout, rankings) in LONGER.items()
-            if budget in chosen.budgets
+            f"{budget}, seed {seed}": (name, seed, *how) for seed in chosen.seeds
+            for budget, (name, *how) in LONGER.items() if budget in chosen.budgets
         }  # fmt: skip
     if chosen.part == "rates":
         return {
