@@ -5,19 +5,17 @@
     longer     attention alone: between LSTMs 1,650 steps, five minutes of two quiet cores; between
                GRUs 5,400, fifteen, with more dropout; there the beam's answers are ranked by the
                length penalty or by a bonus per token, whichever has the best BLEU on validation
-    rates      which learning rate is best for each model after a fifth of the bake-off's steps,
-               or, with `--whole`, after all of them
+    rates      each model of the bake-off from seed 0 with half and with twice its learning rate
 
 All models share one vocabulary of 4,000 cased pieces, made of the training text of both languages,
 and one matrix for the words of source, target and output. Batches hold up to 64 sentences of equal
 source length; dropout, label smoothing and schedule are the same for all in the bake-off. The
-learning rate is each model's best on validation, after all steps, of those two that were best after
-a fifth of them: what learns fastest at first is often too high in the end. AdamW trains all
-weights, Muon the matrices of the Transformer, which a row of its own trains by AdamW alone. Nothing
-is chosen on the test set (test_2016_flickr), which each trained model translates once, greedily and
-with a beam of 5. Each model trains on one thread. book/results/translation.json gets every seed's
-figures, beside those that are there; `--parallel 2` trains two models at a time, each in a process
-of its own.
+learning rates are those of which `rates` found neither the half nor the double better on
+validation, after all steps. AdamW trains all weights, Muon the matrices of the Transformer, which a
+row of its own trains by AdamW alone. Nothing is chosen on the test set (test_2016_flickr), which
+each trained model translates once, greedily and with a beam of 5. Each model trains on one thread.
+book/results/translation.json gets every seed's figures, beside those that are there; `--parallel 2`
+trains two models at a time, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -61,7 +59,6 @@ LONGER = {  # model, steps, rate, dropout and how the beam's answers may be rank
     "five minutes": ("LSTM + attention", 1650, 4e-3, 0.1, [PENALTY]),
     "fifteen minutes": ("GRU + attention", 5400, 4e-3, 0.2, [PENALTY, *BONUSES]),
 }
-RATES = [2e-3, 4e-3, 8e-3]
 LENGTHS = (0, 8, 10, 12, 14, 17, 100)  # bounds of the classes of source lengths, in words
 
 
@@ -91,7 +88,7 @@ def transformer(V: int, dropout: float) -> EncoderDecoder:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is built and trained; the rate is the one that `rates` found best."""
+    """How a model is built and trained."""
 
     build: Callable[[int, float], EncoderDecoder]
     rate: float
@@ -227,10 +224,9 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
             for budget, (name, *how) in LONGER.items() if budget in chosen.budgets
         }  # fmt: skip
     if chosen.part == "rates":
-        part, parts = ("all steps, ", 1) if chosen.whole else ("", 5)
         return {
-            f"rate {rate:g}, {part}{name}": (name, 0, STEPS[name] // parts, rate, 0.1, [])
-            for name in chosen.models for rate in chosen.rates
+            f"rate {rate:g}, {name}": (name, 0, STEPS[name], rate, 0.1, [])
+            for name in chosen.models for rate in (MODELS[name].rate / 2, MODELS[name].rate * 2)
         }  # fmt: skip
     return {
         f"{name}, seed {seed}": (name, seed, STEPS[name], MODELS[name].rate, 0.1, [PENALTY])
@@ -244,8 +240,6 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=list(STEPS), default=list(STEPS))
     parser.add_argument("--budgets", nargs="+", choices=list(LONGER), default=list(LONGER))
-    parser.add_argument("--rates", type=float, nargs="+", default=RATES)
-    parser.add_argument("--whole", action="store_true", help="rates: after all steps")
     parser.add_argument("--parallel", type=int, default=1, help="models trained at a time")
     parser.add_argument("--out", type=Path, default=record.RESULTS / "translation.json")
     chosen, commit = parser.parse_args(arguments), record.commit_now()
