@@ -57,7 +57,7 @@ PENALTY = {"alpha": 1.0}
 BONUSES = [{"alpha": 0.0, "bonus": bonus, "patience": 2} for bonus in (0.4, 0.6, 0.8)]
 LONGER = {  # model, steps, rate, dropout and how the beam's answers may be ranked
     "five minutes": ("LSTM + attention", 1650, 4e-3, 0.1, [PENALTY]),
-    "fifteen minutes": ("GRU + attention", 5400, 1e-3, 0.2, [PENALTY, *BONUSES]),
+    "fifteen minutes": ("GRU + attention", 5400, 2e-3, 0.2, [PENALTY, *BONUSES]),
 }
 LENGTHS = (0, 8, 10, 12, 14, 17, 100)  # bounds of the classes of source lengths, in words
 
