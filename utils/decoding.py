@@ -3,7 +3,8 @@
 This room knows nothing of models but the contract ``model(ids, state) -> (logits, state)``; the
 same three functions serve n-grams, recurrent networks and Transformers, with or without a source.
 A torch model must be in evaluation mode (``fit`` leaves it there): dropout would disturb each step.
-Beam search: Sutskever et al. 2014; length normalization: Wu et al. 2016 (``eq-length-penalty``).
+Beam search: Sutskever et al. 2014; length normalization: Wu et al. 2016 (``eq-length-penalty``);
+a bonus per token: Murray and Chiang 2018 (``eq-token-bonus``).
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ def beam_search(
 
     Each step keeps the `beam` most probable open hypotheses; one ends when EOS is among the `beam`
     best continuations, and a row ends with its answer number `patience` · `beam` (Kasai et al.
-    2022) or at `max_length` tokens, where open ones are taken as they stand. Answers are ranked by
+    2024) or at `max_length` tokens, where open ones are taken as they stand. Answers are ranked by
     log p / ((5 + n) / 6) ** alpha + bonus · n (``eq-token-bonus``), n counting EOS; alpha 0 is no
     normalization. Raises ValueError for a beam below 1 or a patience that is not positive.
     """
@@ -204,9 +205,8 @@ def beam_search(
         for r, (row, found) in enumerate(zip(rows, ranked, strict=True)):
             ended, open_ = _continue(texts[r], found, beam)
             done[row] += [_hypothesis(*end, length, alpha, bonus) for end in ended]
-            if (
-                open_ and len(done[row]) < patience * beam
-            ):  # fillers, never chosen, keep the batch rectangular
+            if open_ and len(done[row]) < patience * beam:
+                # fillers, never chosen, keep the batch rectangular
                 open_ += [(*open_[0][:2], float("-inf"))] * (beam - len(open_))
                 kept.append((row, [r * K + parent for _, parent, _ in open_], open_))
         rows = [row for row, _, _ in kept]
