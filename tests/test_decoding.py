@@ -37,6 +37,10 @@ def log_probabilities(model, ids, state=None):
     return logits[0].double().log_softmax(-1).gather(1, torch.tensor(ids)[:, None])[:, 0]
 
 
+def ranking_score(total, n, alpha, bonus):
+    return total / ((5 + n) / 6) ** alpha + bonus * n
+
+
 def every_answer(model, max_length, alpha, bonus):
     """All answers up to `max_length` tokens with their scores, best first: exhaustive search."""
     words = [w for w in range(V) if w not in (PAD, BOS, EOS)]
@@ -46,8 +50,7 @@ def every_answer(model, max_length, alpha, bonus):
             ids = list(text) if n == max_length else [*text, EOS]
             if ids:
                 total = log_probabilities(model, ids).sum().item()
-                score = total / ((5 + len(ids)) / 6) ** alpha + bonus * len(ids)
-                found.append((score, list(text)))
+                found.append((ranking_score(total, len(ids), alpha, bonus), list(text)))
     return sorted(found, reverse=True)
 
 
@@ -133,12 +136,11 @@ def plain_beam_search(model, beam, max_length, alpha, bonus, patience):
             found += [(total + p, text, w) for w, p in enumerate(steps.log_softmax(-1).tolist())]
         found = sorted((f for f in found if f[0] > -math.inf), reverse=True)
         ends = [(s, text) for s, text, w in found[:beam] if w == EOS]
-        done += [(s / ((5 + n) / 6) ** alpha + bonus * n, list(text)) for s, text in ends]
+        done += [(ranking_score(s, n, alpha, bonus), list(text)) for s, text in ends]
         open_ = [((*text, w), s) for s, text, w in found if w != EOS][:beam]
         if len(done) >= patience * beam:
             open_ = []
-    n = max_length
-    done += [(s / ((5 + n) / 6) ** alpha + bonus * n, list(text)) for text, s in open_]
+    done += [(ranking_score(s, max_length, alpha, bonus), list(text)) for text, s in open_]
     return sorted(done, reverse=True)[:beam]
 
 

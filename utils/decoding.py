@@ -252,12 +252,14 @@ def translate(
     beam: int | None = None,
     max_length: int = 60,
     batch_size: int = 100,
-    **ranking: float,
+    alpha: float = 1.0,
+    bonus: float = 0.0,
+    patience: float = 1.0,
 ) -> list[str]:
     """The model's answer to each text of `sources`, in their order: `from_sources`, as text.
 
-    By `greedy` without a `beam`, else the best of `beam_search`; `ranking` are its `alpha`, `bonus`
-    and `patience`. `tokenizer` encodes the sources and decodes the answers, each of at most
+    By `greedy` without a `beam`, else the best of `beam_search` with `alpha`, `bonus` and
+    `patience`. `tokenizer` encodes the sources and decodes the answers, each of at most
     `max_length` tokens.
     """
     ids = [tokenizer.encode(text) for text in sources]
@@ -265,7 +267,8 @@ def translate(
     def search(*given):
         if beam is None:
             return greedy(*given, max_length)
-        return [found[0].ids for found in beam_search(*given, beam, max_length, **ranking)]
+        found = beam_search(*given, beam, max_length, alpha, bonus, patience)
+        return [row[0].ids for row in found]
 
     return [tokenizer.decode(answer) for answer in from_sources(model, ids, search, batch_size)]
 
