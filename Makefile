@@ -41,8 +41,11 @@ serve: book  ## build the website and serve it at http://localhost:8000
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-lint: $(READY)  ## check the code's style
+lint: $(READY)  ## check style, format, types and the direction of imports
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 # a file stays with one worker: its processes would count what those of another one send
 unit: $(READY)  ## test the library
@@ -72,4 +75,4 @@ address: $(READY)  ## move the book to another repository: make address URL=http
 	$(BIN)/python tools/notebooks.py address "$(URL)"
 
 clean:  ## remove what was built (not .venv)
-	rm -rf _build executed .pytest_cache .ruff_cache
+	rm -rf _build executed .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

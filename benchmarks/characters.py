@@ -1,7 +1,7 @@
 """Tiny Shakespeare by characters: a small recipe as it is commonly run, and the book's, in turn.
 
-    python benchmarks/characters.py --seeds 3               both recipes, in one process, in turn
-    python benchmarks/characters.py --seeds 3 --ablation    each ingredient added to those before it
+    python -m benchmarks.characters --seeds 3               both recipes, in one process, in turn
+    python -m benchmarks.characters --seeds 3 --ablation    each ingredient added to those before it
 
 The first 90 % of the characters train, the last 10 % validate: each of them is predicted once, in
 windows of 64. `Baseline` re-creates nanoGPT's recipe for a small CPU (Karpathy 2022: 4 layers, 4
@@ -14,52 +14,90 @@ make stays as it was there.
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from utils import data, optimizers, runtime, training  # noqa: E402
-from utils.lm import GPT  # noqa: E402
-from utils.training import TrainConfig  # noqa: E402
+from benchmarks import record
+from utils import runtime
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.corpora import load_text
+from utils.models.gpt import GPT
+from utils.training.config import TrainConfig, learning_rate
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.optimizers import adamw, muon
 
 BLOCK, BATCH, WIDTH, LAYERS, HEADS, STEPS = 64, 12, 128, 4, 4, 2000
 GRAMS = (65 * 65, 8192, 16384)  # vectors of pairs, each its own; of triples and fours, shared
 LOOKS = 10  # at the validation data in a run
 BASELINE = TrainConfig(
-    steps=STEPS, learning_rate=1e-3, schedule="cosine", warmup=0.05, final=0.1, weight_decay=0.1,
-    betas=(0.9, 0.99), clip=1.0,
+    steps=STEPS, learning_rate=1e-3, schedule="cosine", warmup=0.05, final_ratio=0.1, weight_decay=0.1,
+    betas=(0.9, 0.99), clip_norm=1.0,
 )  # fmt: skip
 OURS = TrainConfig(learning_rate=1e-2, schedule="linear", warmup=0.02, betas=(0.9, 0.98))
+MakeOptimizer = Callable[[nn.Module, TrainConfig], torch.optim.Optimizer]
 GPT2 = {
-    "positions": "learned", "norm": "layer", "activation": "gelu", "normalized": False,
+    "positions": "learned",
+    "norm": "layer",
+    "activation": "gelu",
+    "normalized": False,
     "zeros": False,
-}  # fmt: skip
-INGREDIENTS = [
-    ("baseline", {}),
-    ("rotary positions", {"positions": "rotary"}),
-    ("RMSNorm", {"norm": "rms"}),
-    ("normalized queries and keys", {"normalized": True}),
-    ("squared ReLU", {"activation": "relu2"}),
-    ("zeros at the start", {"zeros": True}),
-    ("linear decay, rate 3e-3", replace(OURS, learning_rate=3e-3)),
-    ("Muon, rate 1e-2", (OURS, optimizers.muon)),
-    ("vectors of pairs", {"grams": GRAMS[:1]}),
-    ("vectors of triples", {"grams": GRAMS[:2]}),
-    ("vectors of fours", {"grams": GRAMS}),
-    ("windows without replacement", True),
+}  # the options of `GPT` that make it the baseline's model
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The options of `GPT`, and how it is trained."""
+
+    options: dict[str, Any]
+    config: TrainConfig
+    optimizer: MakeOptimizer
+    without_replacement: bool  # whether windows are drawn so
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One change to a recipe; a field that is not given leaves the recipe's as it was."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    config: TrainConfig | None = None
+    optimizer: MakeOptimizer | None = None
+    without_replacement: bool = False
+
+    def added_to(self, recipe: Recipe) -> Recipe:
+        """The recipe with this change."""
+        return Recipe(
+            options=recipe.options | self.options,
+            config=self.config or recipe.config,
+            optimizer=self.optimizer or recipe.optimizer,
+            without_replacement=self.without_replacement or recipe.without_replacement,
+        )
+
+
+BASELINE_RECIPE = Recipe(GPT2, BASELINE, adamw, without_replacement=False)
+INGREDIENTS = [  # in the order in which they are added
+    Ingredient("baseline"),
+    Ingredient("rotary positions", options={"positions": "rotary"}),
+    Ingredient("RMSNorm", options={"norm": "rms"}),
+    Ingredient("normalized queries and keys", options={"normalized": True}),
+    Ingredient("squared ReLU", options={"activation": "relu2"}),
+    Ingredient("zeros at the start", options={"zeros": True}),
+    Ingredient("linear decay, rate 3e-3", config=replace(OURS, learning_rate=3e-3)),
+    Ingredient("Muon, rate 1e-2", config=OURS, optimizer=muon),
+    Ingredient("vectors of pairs", options={"grams": GRAMS[:1]}),
+    Ingredient("vectors of triples", options={"grams": GRAMS[:2]}),
+    Ingredient("vectors of fours", options={"grams": GRAMS}),
+    Ingredient("windows without replacement", without_replacement=True),
 ]
 
 
@@ -168,14 +206,14 @@ class Curve:
 
 def corpus() -> tuple[torch.Tensor, torch.Tensor, int, str]:
     """Ids of the first 90 % and of the last 10 %, the number of characters, the text's origin."""
-    text = data.load_text()
+    text = load_text()
     ids = {character: i for i, character in enumerate(sorted(set(text.all)))}
     parts = [torch.tensor([ids[c] for c in part]) for part in (text.train, text.valid + text.test)]
     return *parts, len(ids), text.origin
 
 
 def windows(ids: torch.Tensor) -> Clock:
-    return Clock(data.text_eval_batches(ids, 128, BLOCK))
+    return Clock(text_eval_batches(ids, batch_size=128, context_length=BLOCK))
 
 
 def run_baseline(train, clock: Clock, vocab_size: int, seed: int, config: TrainConfig):
@@ -183,11 +221,11 @@ def run_baseline(train, clock: Clock, vocab_size: int, seed: int, config: TrainC
     random = torch.Generator().manual_seed(seed)
     runtime.seed_everything(seed)
     model = Baseline(vocab_size)
-    optimizer = optimizers.adamw(model, config)
+    optimizer = adamw(model, config)
     clock.start()
     for step in range(config.steps):
         for group in optimizer.param_groups:
-            group["lr"] = training.learning_rate(config, step)
+            group["lr"] = learning_rate(config, step)
         starts = torch.randint(len(train) - BLOCK, (BATCH,), generator=random)
         x = torch.stack([train[s : s + BLOCK] for s in starts])  # (B, T)
         y = torch.stack([train[s + 1 : s + BLOCK + 1] for s in starts])
@@ -197,7 +235,7 @@ def run_baseline(train, clock: Clock, vocab_size: int, seed: int, config: TrainC
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if (step + 1) % config.evaluate_every == 0:
-            loss = training.evaluate(model, clock).loss
+            loss = evaluate(model, clock).loss
             before = now()
             yield step + 1, loss
             clock.away += now() - before
@@ -205,17 +243,36 @@ def run_baseline(train, clock: Clock, vocab_size: int, seed: int, config: TrainC
 
 def ours(vocab_size: int) -> GPT:
     """The book's model: GPT's defaults, and vectors of pairs, triples and fours."""
-    return GPT(vocab_size, WIDTH, LAYERS, HEADS, BLOCK, grams=GRAMS)
+    return GPT(
+        vocab_size,
+        width=WIDTH,
+        layers=LAYERS,
+        heads=HEADS,
+        context_length=BLOCK,
+        ngram_tables=GRAMS,
+    )
 
 
 def run_gpt(
     train, clock: Clock, model: GPT, config: TrainConfig, optimizer, seed: int, once: bool = True
 ) -> Curve:
     """The book's loop; `once`: windows without replacement."""
-    batches = data.TextBatches(train, BATCH, BLOCK, seed, once)
+    batches = TextBatches(
+        train, batch_size=BATCH, context_length=BLOCK, seed=seed, without_replacement=once
+    )
     clock.start()
-    history = training.fit(model, batches, config, clock, progress=False, optimizer=optimizer)
+    history = fit(model, batches, config, valid=clock, progress=False, optimizer=optimizer)
     return Curve.of(history.valid, clock)
+
+
+def run_recipe(
+    train, clock: Clock, vocab_size: int, recipe: Recipe, steps: int, seed: int
+) -> Curve:
+    """A new GPT by a recipe, in so many steps, validated once, at the end."""
+    runtime.seed_everything(seed)
+    model = GPT(vocab_size, **recipe.options)
+    config = replace(recipe.config, steps=steps, evaluate_every=0)
+    return run_gpt(train, clock, model, config, recipe.optimizer, seed, recipe.without_replacement)
 
 
 def looks(config: TrainConfig, steps: int) -> TrainConfig:
@@ -229,13 +286,13 @@ def ratio_of_steps(train, vocab_size: int) -> float:
     times: tuple[list, list] = ([], [])
     for _ in range(3):
         for kind, recipe in enumerate((None, OURS)):
-            clock = Clock(data.text_eval_batches(train[:100], 1, BLOCK))
+            clock = Clock(text_eval_batches(train[:100], batch_size=1, context_length=BLOCK))
             if recipe is None:
                 config = replace(BASELINE, steps=20, evaluate_every=20)
                 list(run_baseline(train, clock, vocab_size, 0, config))
             else:
                 config = replace(recipe, steps=20)
-                run_gpt(train, clock, ours(vocab_size), config, optimizers.muon, 0)
+                run_gpt(train, clock, ours(vocab_size), config, muon, 0)
             times[kind].append(clock.readings[-1].processor)
     return statistics.median(times[0]) / statistics.median(times[1])
 
@@ -250,7 +307,7 @@ def duel(train, valid, vocab_size: int, seed: int, steps: int, own: int) -> dict
     for name, count in (("book", own), ("quarter", own // 4)):
         runtime.seed_everything(seed)
         model = ours(vocab_size)
-        curves[name] = run_gpt(train, clock, model, looks(OURS, count), optimizers.muon, seed)
+        curves[name] = run_gpt(train, clock, model, looks(OURS, count), muon, seed)
         clock = windows(valid)
     curves["baseline"] = Curve.of(found, theirs_clock)
     for name, curve in curves.items():
@@ -284,38 +341,28 @@ def summary(runs: list[dict]) -> dict:
 
 def ablation(train, valid, vocab_size: int, seeds: int, steps: int) -> list[dict]:
     """From the baseline to the book's recipe, one ingredient at a time, all in so many steps."""
-    options, config, optimizer, once, rows = dict(GPT2), BASELINE, optimizers.adamw, False, []
-    for name, change in INGREDIENTS:
-        if isinstance(change, bool):
-            once = change
-        elif isinstance(change, TrainConfig):
-            config = change
-        elif isinstance(change, tuple):
-            config, optimizer = change
-        else:
-            options |= change
+    recipe, rows = BASELINE_RECIPE, []
+    for ingredient in INGREDIENTS:
+        recipe = ingredient.added_to(recipe)
         losses, seconds = [], []
         for seed in range(seeds):
-            runtime.seed_everything(seed)
-            model, clock = GPT(vocab_size, **options), windows(valid)
-            at_end = replace(config, steps=steps, evaluate_every=0)
-            curve = run_gpt(train, clock, model, at_end, optimizer, seed, once)
+            curve = run_recipe(train, windows(valid), vocab_size, recipe, steps, seed)
             losses.append(curve.losses[-1])
             seconds.append(curve.processor[-1])
-        rows.append({"added": name, "losses": losses, "processor": seconds})
-        print(f"{name:28s} {statistics.mean(losses):.4f} nats, {statistics.mean(seconds):.0f} s")
+        rows.append({"added": ingredient.name, "losses": losses, "processor": seconds})
+        loss, time_taken = statistics.mean(losses), statistics.mean(seconds)
+        print(f"{ingredient.name:28s} {loss:.4f} nats, {time_taken:.0f} s")
     return rows
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = record.parser("characters", __doc__)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=STEPS, help="of the baseline")
     parser.add_argument("--ours", type=int, help="steps of the book's recipe: measured if absent")
     parser.add_argument("--ablation", action="store_true")
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "characters.json")
     chosen = parser.parse_args(arguments)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     commit = record.commit_now()
     train, valid, vocab_size, origin = corpus()
     if chosen.ablation:
@@ -329,7 +376,12 @@ def main(arguments: list[str]) -> None:
         runs = [duel(*given, seed, chosen.steps, own) for seed in range(chosen.seeds)]
         found = {"summary": summary(runs), "runs": runs}
     found["provenance"] = record.provenance(
-        "characters.py", arguments, commit, list(range(chosen.seeds)), origin, begun
+        "characters",
+        arguments,
+        commit=commit,
+        seeds=list(range(chosen.seeds)),
+        origin=origin,
+        started=started,
     )
     record.write(chosen.out, {name: found}, keep=True)
 

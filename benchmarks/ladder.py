@@ -1,4 +1,6 @@
-"""The ladder of section 5.1 with several seeds, and GPT on it: ``python benchmarks/ladder.py``.
+"""The ladder of section 5.1 with several seeds, and GPT on it.
+
+    python -m benchmarks.ladder
 
 Trains the window model, the simple recurrent network, the LSTM and GPT on characters and on words
 of one text, each for as many steps as one quiet core does in a minute (the last GPT: in five), and
@@ -11,25 +13,29 @@ that, once.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from utils import metrics, optimizers, runtime, scoring, training  # noqa: E402
-from utils.data import TextBatches, load_text, text_eval_batches  # noqa: E402
-from utils.lm import GPT, LSTMLM, NNLM, RNNLM  # noqa: E402
-from utils.ngram import NGramCounts, NGramLM  # noqa: E402
-from utils.vocab import CharTokenizer, WordTokenizer  # noqa: E402
+from benchmarks import record
+from utils import runtime
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.corpora import load_text
+from utils.data.tokenizers import CharTokenizer, WordTokenizer
+from utils.decoding.fusion import best_mixture_weight, mix_log_probs
+from utils.decoding.scoring import token_log_probs
+from utils.metrics.cost import count_parameters
+from utils.models.gpt import GPT
+from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+from utils.training.config import TrainConfig
+from utils.training.loop import fit
+from utils.training.optimizers import adamw, muon
 
 UNITS = {  # unit → tokenizer, its options, order of the n-gram
     "characters": (CharTokenizer, {}, 6),
@@ -48,35 +54,35 @@ class Rung:
     batch: int = 16
     block: int = 64
     decay: float = 0.01
-    optimizer: Callable = optimizers.adamw
+    optimizer: Callable = adamw
 
 
 RUNGS = {
     "characters": {
-        "window": Rung(lambda V: NNLM(V, 8, 16, 160, direct=False), 15_000, 5e-3),
-        "RNN": Rung(lambda V: RNNLM(V, 192, embedding=32), 6500, 8e-3),
-        "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, tied=False, embedding=32), 9000, 1.5e-2),
+        "window": Rung(lambda V: NNLM(V, order=8, embedding_size=16, hidden_size=160, direct=False), 15_000, 5e-3),
+        "RNN": Rung(lambda V: RNNLM(V, width=192, embedding_size=32), 6500, 8e-3),
+        "LSTM": Rung(lambda V: LSTMLM(V, width=128, layers=1, tied=False, embedding_size=32), 9000, 1.5e-2),
         "LSTM, wide": Rung(
-            lambda V: LSTMLM(V, 512, layers=1, tied=False, embedding=64), 1100, 6e-3
+            lambda V: LSTMLM(V, width=512, layers=1, tied=False, embedding_size=64), 1100, 6e-3
         ),
         "GPT": Rung(
-            lambda V: GPT(V, 128, 4, 4, 64, grams=(V * V,)), 700, 1e-2, batch=12, decay=0.0,
-            optimizer=optimizers.muon,
+            lambda V: GPT(V, width=128, layers=4, heads=4, context_length=64, ngram_tables=(V * V,)), 700, 1e-2, batch=12, decay=0.0,
+            optimizer=muon,
         ),
         "GPT, five minutes": Rung(
-            lambda V: GPT(V, 128, 4, 4, 128, grams=(V * V,)), 2500, 1e-2, batch=8, block=128,
-            decay=0.0, optimizer=optimizers.muon,
+            lambda V: GPT(V, width=128, layers=4, heads=4, context_length=128, ngram_tables=(V * V,)), 2500, 1e-2, batch=8, block=128,
+            decay=0.0, optimizer=muon,
         ),
     },
     "words": {
         "window": Rung(
-            lambda V: NNLM(V, 4, 64, 128, direct=False, dropout=0.2), 2000, 6e-3, block=32
+            lambda V: NNLM(V, order=4, embedding_size=64, hidden_size=128, direct=False, dropout=0.2), 2000, 6e-3, block=32
         ),
-        "RNN": Rung(lambda V: RNNLM(V, 128, embedding=64, dropout=0.2), 2000, 5e-3, block=32),
-        "LSTM": Rung(lambda V: LSTMLM(V, 128, layers=1, dropout=0.2), 2100, 1.2e-2, block=32),
+        "RNN": Rung(lambda V: RNNLM(V, width=128, embedding_size=64, dropout=0.2), 2000, 5e-3, block=32),
+        "LSTM": Rung(lambda V: LSTMLM(V, width=128, layers=1, dropout=0.2), 2100, 1.2e-2, block=32),
         "GPT": Rung(
-            lambda V: GPT(V, 128, 2, 4, 64, dropout=0.2), 950, 5e-3, batch=8,
-            optimizer=optimizers.muon,
+            lambda V: GPT(V, width=128, layers=2, heads=4, context_length=64, dropout=0.2), 950, 5e-3, batch=8,
+            optimizer=muon,
         ),
     },
 }  # fmt: skip
@@ -91,21 +97,24 @@ def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> di
     """
     runtime.seed_everything(seed)
     model = rung.build(V)
-    config = training.TrainConfig(
-        rung.steps, rung.rate, weight_decay=rung.decay, evaluate_every=-(-rung.steps // LOOKS)
+    config = TrainConfig(
+        steps=rung.steps,
+        learning_rate=rung.rate,
+        weight_decay=rung.decay,
+        evaluate_every=-(-rung.steps // LOOKS),
     )
-    stream = TextBatches(ids["train"], rung.batch, rung.block, seed)
+    stream = TextBatches(ids["train"], batch_size=rung.batch, context_length=rung.block, seed=seed)
     part = ids["valid"][:20_000]
-    some = text_eval_batches(part, batch_size=20, block=rung.block)
-    history = training.fit(model, stream, config, some, progress=False, optimizer=rung.optimizer)
-    own = scoring.log_p(model, ids["valid"])
-    weight = scoring.best_weight(own, counted)
-    mixed = -float(scoring.mix(own, counted, weight).mean())
+    some = text_eval_batches(part, batch_size=20, context_length=rung.block)
+    history = fit(model, stream, config, valid=some, progress=False, optimizer=rung.optimizer)
+    own = token_log_probs(model, ids["valid"])
+    weight = best_mixture_weight(own, counted)
+    mixed = -float(mix_log_probs(own, counted, weight).mean())
     line = -float(counted[: len(part) - 1].mean())
     curve = [(history.seconds * step / rung.steps, loss) for step, loss in history.valid]
     return {
         "seed": seed, "loss": -float(own.mean()), "mixed": mixed, "weight": weight,
-        "parameters": metrics.parameters(model), "steps": rung.steps, "seconds": history.seconds,
+        "parameters": count_parameters(model), "steps": rung.steps, "seconds": history.seconds,
         "curve": curve, "line": line,
     }  # fmt: skip
 
@@ -117,7 +126,7 @@ def measure(unit: str, corpus, seed: int) -> dict:
     V = len(tokenizer)
     ids = {s: torch.tensor(tokenizer.encode(getattr(corpus, s))) for s in ("train", "valid")}
     begun = time.process_time()
-    ngram = NGramLM.kneser_ney(NGramCounts(ids["train"], order, V), modified=True)
+    ngram = NGramLM.kneser_ney(NGramCounts(ids["train"], order=order, vocab_size=V), modified=True)
     seconds = time.process_time() - begun
     counted = ngram.score(ids["valid"])[1:]
     found = {f"{order}-gram": {"loss": -float(counted.mean()), "seconds": seconds}}
@@ -130,19 +139,23 @@ def measure(unit: str, corpus, seed: int) -> dict:
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = record.parser("ladder", __doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--units", nargs="+", choices=list(UNITS), default=list(UNITS))
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "ladder.json")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     corpus = load_text()
     for unit in chosen.units:
         for seed in chosen.seeds:
-            begun, commit = time.perf_counter(), record.commit_now()
+            started, commit = time.perf_counter(), record.commit_now()
             part = measure(unit, corpus, seed)
             part["provenance"] = record.provenance(
-                "ladder.py", arguments, commit, [seed], corpus.origin, begun
+                "ladder",
+                arguments,
+                commit=commit,
+                seeds=[seed],
+                origin=corpus.origin,
+                started=started,
             )
             record.write(chosen.out, {f"{unit}, seed {seed}": part}, keep=True)
 

@@ -1,4 +1,6 @@
-"""What the book's training loop costs over a bare one: ``python benchmarks/loop.py``.
+"""What the book's training loop costs over a bare one.
+
+    python -m benchmarks.loop
 
 Both take the same steps, from the same weights on the same batches, with the same optimizer and
 clipping: `utils.training.fit` with its schedule, token counts, looks at the loss and Ctrl-C on the
@@ -8,31 +10,28 @@ ratio of their processor times. Medians and quartiles go to book/results/loop.js
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from benchmarks.characters import corpus  # noqa: E402
-from utils import runtime  # noqa: E402
-from utils.data import TextBatches  # noqa: E402
-from utils.lm import GPT, LSTMLM  # noqa: E402
-from utils.optimizers import adamw  # noqa: E402
-from utils.training import TrainConfig, fit  # noqa: E402
+from benchmarks import record
+from benchmarks.characters import corpus
+from utils import runtime
+from utils.data.batches import TextBatches
+from utils.models.gpt import GPT
+from utils.models.language_models import LSTMLM
+from utils.training.config import TrainConfig
+from utils.training.loop import fit
+from utils.training.optimizers import adamw
 
 MODELS = {
     "GPT, 0.8 M parameters": lambda V: GPT(V),
-    "LSTM, 0.3 M parameters": lambda V: LSTMLM(V, 128, tied=False),
+    "LSTM, 0.3 M parameters": lambda V: LSTMLM(V, width=128, tied=False),
 }
 
 
@@ -70,21 +69,22 @@ def ratios(build, batches: TextBatches, V: int, rounds: int, steps: int) -> list
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = record.parser("loop", __doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=20, help="in a round")
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "loop.json")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    begun, commit = time.perf_counter(), record.commit_now()
+    started, commit = time.perf_counter(), record.commit_now()
     train, _, V, origin = corpus()
-    batches, found = TextBatches(train, 12, 64), {}
+    batches, found = TextBatches(train, batch_size=12, context_length=64), {}
     for name, build in MODELS.items():
         each = ratios(build, batches, V, chosen.rounds, chosen.steps)
         low, median, high = statistics.quantiles(each, n=4)
         found[name] = {"median": median, "quartiles": [low, high], "rounds": len(each)}
         print(f"{name}: fit takes {median:.3f} [{low:.3f}, {high:.3f}] of the bare loop's time")
-    origins = record.provenance("loop.py", arguments, commit, [0], origin, begun)
+    origins = record.provenance(
+        "loop", arguments, commit=commit, seeds=[0], origin=origin, started=started
+    )
     record.write(chosen.out, {"ratios": found, "provenance": origins})
 
 

@@ -1,6 +1,6 @@
 """Ten-fold cross-validation on the film reviews, as published: for section 9.1.
 
-    python benchmarks/reviews.py            about seven minutes on one thread
+    python -m benchmarks.reviews            about seven minutes on one thread
 
 The sentences are shuffled once and cut into ten folds, stratified by label. Nine folds are learned
 from, the tenth is tested on, once. Each method has one setting for all folds, found by trials on
@@ -11,29 +11,22 @@ book/results/reviews.json, or where `--out=FILE` says.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from utils import data, runtime, training  # noqa: E402
-from utils.classifiers import (  # noqa: E402
-    NBSVM,
-    Classifier,
-    LabelledBatches,
-    WordCNN,
-    adversarial_loss,
-    predict,
-)
-from utils.training import TrainConfig  # noqa: E402
-from utils.vocab import WordTokenizer  # noqa: E402
+from benchmarks import record
+from utils import runtime
+from utils.data.corpora import load_reviews
+from utils.data.pair_batches import LabelledBatches
+from utils.data.tokenizers import WordTokenizer
+from utils.models.classifiers import Classifier, WordCNN, predict_logits
+from utils.models.nbsvm import NBSVM
+from utils.training.config import TrainConfig
+from utils.training.loop import fit
+from utils.training.objectives import adversarial_objective
 
 FOLDS = 10
 COUNTING = {"order": 2, "alpha": 0.5, "C": 1.0, "blend": 0.25, "loss": "logistic"}
@@ -55,11 +48,11 @@ def convolution(train: list, test: list, seed: int) -> float:
     examples = [(tokenizer.encode(text), label) for text, label in train]
     runtime.seed_everything(seed)
     encoder = WordCNN(len(tokenizer), **SIZES)
-    model = Classifier(encoder, SIZES["filters"] * len(SIZES["spans"]), dropout=DROPOUT)
-    batches = LabelledBatches(examples, BATCH, seed)
+    model = Classifier(encoder, input_size=SIZES["filters"] * len(SIZES["spans"]), dropout=DROPOUT)
+    batches = LabelledBatches(examples, batch_size=BATCH, seed=seed)
     config = TrainConfig(steps=EPOCHS * len(batches), **TRAINING)
-    training.fit(model, batches, config, progress=False, objective=adversarial_loss(MISLED))
-    told = predict(model, [tokenizer.encode(text) for text, _ in test]).argmax(1).numpy()
+    fit(model, batches, config, progress=False, objective=adversarial_objective(MISLED))
+    told = predict_logits(model, [tokenizer.encode(text) for text, _ in test]).argmax(1).numpy()
     return float(np.mean(told == [label for _, label in test]))
 
 
@@ -76,23 +69,27 @@ def folds(sentences: list, seed: int = 0) -> list[tuple[list, list]]:
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = record.parser("reviews", __doc__)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "reviews.json")
     chosen = parser.parse_args(arguments)
-    corpus, commit = data.load_reviews(), record.commit_now()
+    corpus, commit = load_reviews(), record.commit_now()
     cut = folds(corpus.all)
     for name in chosen.models:
-        begun, runs = time.perf_counter(), []
+        started, runs = time.perf_counter(), []
         for seed in range(chosen.seeds):
             for fold in chosen.folds:
                 accuracy = MODELS[name](*cut[fold], seed)
                 runs.append({"fold": fold, "seed": seed, "accuracy": accuracy})
                 print(f"{name} fold {fold} seed {seed}: {accuracy:.2%}", flush=True)
         source = record.provenance(
-            "reviews.py", arguments, commit, list(range(chosen.seeds)), corpus.origin, begun
+            "reviews",
+            arguments,
+            commit=commit,
+            seeds=list(range(chosen.seeds)),
+            origin=corpus.origin,
+            started=started,
         )
         found = [100 * run["accuracy"] for run in runs]
         part = {

@@ -1,6 +1,6 @@
 """How loss falls with parameters and tokens: section 2.2's experiment, larger.
 
-    python benchmarks/scaling.py            about a quarter of an hour on one thread
+    python -m benchmarks.scaling            about a quarter of an hour on one thread
 
 Every width is trained afresh on every budget, with each seed, by ``utils.scaling``; the largest is
 left out of the fit that it tests. Before that, each width tries half and twice the learning rate
@@ -10,26 +10,30 @@ where `--out=FILE` says, when all runs are done.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import scipy
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from utils import data, scaling  # noqa: E402
+from benchmarks import record
+from utils.data.corpora import load_text
+from utils.studies import scaling
+from utils.studies.scaling import (
+    BATCH_SIZE,
+    CONTEXT_LENGTH,
+    HEADS,
+    LAYERS,
+    VALID_CHARACTERS,
+    CharacterScaling,
+)
 
 WIDTHS = (8, 12, 20, 32, 48, 72, 104, 152)
 STEPS = (80, 160, 320, 640, 1280)
 SCALES, TRIAL = (0.5, 1.0, 2.0), 160  # of the rule's learning rate, and for how many steps
 
 
-def grid(runs: scaling.CharacterRuns, widths, steps, seeds: int) -> list[dict]:
+def grid(runs: CharacterScaling, widths, steps, seeds: int) -> list[dict]:
     """Every width on every budget with every seed."""
     found = []
     for width in widths:
@@ -41,35 +45,39 @@ def grid(runs: scaling.CharacterRuns, widths, steps, seeds: int) -> list[dict]:
     return [asdict(run) for run in found]
 
 
-def rates(runs: scaling.CharacterRuns, widths, steps: int) -> list[dict]:
+def rates(runs: CharacterScaling, widths, steps: int) -> list[dict]:
     """Every width at half, once and twice its learning rate."""
     found = []
     for width in widths:
         losses = [runs.train(width, steps, scale=scale).loss for scale in SCALES]
-        found.append({"width": width, "rate": scaling.rate_for(width), "losses": losses})
+        found.append({"width": width, "rate": scaling.learning_rate_for(width), "losses": losses})
         print(f"width {width:3d} rate {found[-1]['rate']:.4f} × {SCALES}: {losses}")
     return found
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = record.parser("scaling", __doc__)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "scaling.json")
     chosen = parser.parse_args(arguments)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     commit = record.commit_now()
-    corpus = data.load_text()
-    runs = scaling.CharacterRuns(corpus)
+    corpus = load_text()
+    runs = CharacterScaling(corpus)
     settings = {
-        "layers": scaling.LAYERS, "heads": scaling.HEADS, "block": scaling.BLOCK,
-        "batch": scaling.BATCH, "valid_characters": scaling.VALID, "vocabulary": runs.vocab_size,
+        "layers": LAYERS, "heads": HEADS, "block": CONTEXT_LENGTH,
+        "batch": BATCH_SIZE, "valid_characters": VALID_CHARACTERS, "vocabulary": runs.vocab_size,
     }  # fmt: skip
     tried = {"steps": TRIAL, "scales": SCALES, "rows": rates(runs, chosen.widths, TRIAL)}
     found = grid(runs, chosen.widths, chosen.steps, chosen.seeds)
     source = record.provenance(
-        "scaling.py", arguments, commit, list(range(chosen.seeds)), corpus.origin, begun
+        "scaling",
+        arguments,
+        commit=commit,
+        seeds=list(range(chosen.seeds)),
+        origin=corpus.origin,
+        started=started,
     )
     source["scipy"] = scipy.__version__
     content = {"settings": settings, "rates": tried, "runs": found, "provenance": source}

@@ -1,4 +1,6 @@
-"""Digits in real voices, three measurements with several seeds: ``python benchmarks/speech.py``.
+"""Digits in real voices, three measurements with several seeds.
+
+    python -m benchmarks.speech PART
 
     dates       each speaker is held out in turn, at 10 dB: four train on random strings of digits,
                 the next one chooses weight and bonus of an 8-gram of other dates, the one held out
@@ -16,27 +18,46 @@ run does not make stays as it was there.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from utils import ctc, digits, listener, metrics, runtime, speech  # noqa: E402
-from utils.data import load_digits  # noqa: E402
-from utils.digits import TOKENS, RandomStrings  # noqa: E402
-from utils.ngram import NGramCounts, NGramLM  # noqa: E402
-from utils.vocab import EOS  # noqa: E402
+from benchmarks import record
+from utils import runtime
+from utils.data.corpora import load_digits
+from utils.data.vocabulary import EOS
+from utils.metrics import text as text_module
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+from utils.speech import ctc
+from utils.speech.audio import (
+    SAMPLE_RATE,
+    add_noise,
+    change_speed,
+    concatenate_clips,
+    normalize_loudness,
+)
+from utils.speech.ctc_recogniser import CTCRecogniser, frame_log_probs, train_recogniser
+from utils.speech.ctc_search import prefix_beam_search
+from utils.speech.digits import (
+    DIGIT_TOKENIZER,
+    RandomDigitStrings,
+    random_digits,
+    recordings_by_speaker,
+    speak_digits,
+)
+from utils.speech.joint_recogniser import (
+    JointRecogniser,
+    attention_alignment,
+    joint_objective,
+    transcribe,
+)
 
 SNR, BEAM, DATES, STRIDES, AROUND = 10.0, 8, 100, (2, 2, 2), 0.15
 GRID = list(itertools.product((0.25, 0.5, 0.75, 1.0), (0.0, 1.0)))
@@ -48,23 +69,27 @@ LISTENERS = {  # name → the weight of CTC in the loss, and the score of attent
 }
 
 
-def recogniser(voices: dict, steps: int, seed: int) -> speech.Recogniser:
+def recogniser(voices: dict, steps: int, seed: int) -> CTCRecogniser:
     """Trained on random strings of digits in these voices."""
     runtime.seed_everything(seed)
-    model = speech.Recogniser(len(TOKENS), strides=STRIDES).to(runtime.device())
-    speech.learn(model, RandomStrings(voices, steps), steps, 1.5e-3, seed)
+    model = CTCRecogniser(len(DIGIT_TOKENIZER), strides=STRIDES).to(runtime.select_device())
+    train_recogniser(
+        model, RandomDigitStrings(voices, steps=steps), steps=steps, learning_rate=1.5e-3, seed=seed
+    )
     return model
 
 
 def error_rate(heard: list[list[int]], texts: list[str]) -> float:
     """Digits wrong, as a share of those said."""
-    spelt = [" ".join(TOKENS.decode(ids)) for ids in heard]
-    return metrics.word_errors(spelt, [" ".join(t) for t in texts]).rate
+    spelt = [" ".join(DIGIT_TOKENIZER.decode(ids)) for ids in heard]
+    return text_module.word_errors(spelt, [" ".join(t) for t in texts]).rate
 
 
 def word_errors(sounds: list, texts: list[str], lm=None, weight=0.0, bonus=0.0) -> float:
     """The error rate of CTC's search under both models."""
-    rows = ctc.beam_search(sounds, BEAM, lm, weight, bonus)
+    rows = prefix_beam_search(
+        sounds, beam_size=BEAM, language_model=lm, lm_weight=weight, token_bonus=bonus
+    )
     return error_rate([row[0].ids for row in rows], texts)
 
 
@@ -76,11 +101,11 @@ def fold(voices: dict, held_out: int, steps: int, seed: int) -> dict:
     calendar = [f"{date(1950, 1, 1) + timedelta(days):%Y%m%d}" for days in range(36_525)]
     np.random.default_rng(seed).shuffle(calendar)
     said = {valid: calendar[:DATES], test: calendar[DATES : 2 * DATES]}
-    known = [torch.tensor([*TOKENS.encode(d), EOS]) for d in calendar[2 * DATES :][:8000]]
-    lm = NGramLM.kneser_ney(NGramCounts(known, 8, len(TOKENS)))
+    known = [torch.tensor([*DIGIT_TOKENIZER.encode(d), EOS]) for d in calendar[2 * DATES :][:8000]]
+    lm = NGramLM.kneser_ney(NGramCounts(known, order=8, vocab_size=len(DIGIT_TOKENIZER)))
     rng = np.random.default_rng([seed, held_out])
     sounds = {
-        n: speech.listen(model, [speech.say(t, voices[n], rng, SNR) for t in texts])
+        n: frame_log_probs(model, [speak_digits(t, voices[n], rng=rng, snr=SNR) for t in texts])
         for n, texts in said.items()
     }
     best = min(GRID, key=lambda pair: word_errors(sounds[valid], said[valid], lm, *pair))
@@ -93,13 +118,13 @@ def fold(voices: dict, held_out: int, steps: int, seed: int) -> dict:
 
 def dates(corpus, steps: int, seed: int) -> list[dict]:
     """A fold for each speaker."""
-    voices = speech.voices(corpus.all)
+    voices = recordings_by_speaker(corpus.all)
     return [fold(voices, speaker, steps, seed) for speaker in range(len(voices))]
 
 
 def amid_silence(x: np.ndarray, rng: np.random.Generator, snr: float) -> np.ndarray:
     """A clip with AROUND seconds before and after it, and noise over all."""
-    return speech.noisy(np.pad(x, int(AROUND * speech.RATE)), snr, rng)
+    return add_noise(np.pad(x, int(AROUND * SAMPLE_RATE)), snr=snr, rng=rng)
 
 
 def isolated(corpus, steps: int, seed: int) -> list[dict]:
@@ -109,17 +134,23 @@ def isolated(corpus, steps: int, seed: int) -> list[dict]:
     def make(rng: np.random.Generator, step: int):
         chosen = [known[i] for i in rng.integers(len(known), size=48)]
         clips = [
-            speech.faster(speech.joined([c.samples], rng), rng.uniform(0.85, 1.18)) for c in chosen
+            change_speed(concatenate_clips([c.samples], rng=rng), rng.uniform(0.85, 1.18))
+            for c in chosen
         ]
         noised = [amid_silence(x, rng, rng.uniform(8, 35)) for x in clips]
-        return noised, [TOKENS.encode(str(c.digit)) for c in chosen]
+        return noised, [DIGIT_TOKENIZER.encode(str(c.digit)) for c in chosen]
 
     runtime.seed_everything(seed)
-    model = speech.Recogniser(len(TOKENS), WIDTH, dropout=0.2, strides=STRIDES)
-    speech.learn(model.to(runtime.device()), make, steps, RATE, seed)
-    rng, ids = np.random.default_rng([seed, 1]), [TOKENS.encode(str(d))[0] for d in range(10)]
-    clips = [amid_silence(speech.normalized(c.samples), rng, 25.0) for c in corpus.test]
-    heard = speech.listen(model, clips)
+    model = CTCRecogniser(len(DIGIT_TOKENIZER), width=WIDTH, dropout=0.2, strides=STRIDES)
+    train_recogniser(
+        model.to(runtime.select_device()), make, steps=steps, learning_rate=RATE, seed=seed
+    )
+    rng, ids = (
+        np.random.default_rng([seed, 1]),
+        [DIGIT_TOKENIZER.encode(str(d))[0] for d in range(10)],
+    )
+    clips = [amid_silence(normalize_loudness(c.samples), rng, 25.0) for c in corpus.test]
+    heard = frame_log_probs(model, clips)
     found = [min(range(10), key=lambda d: float(ctc.loss(h, [ids[d]]))) for h in heard]
     right = statistics.mean(f == c.digit for f, c in zip(found, corpus.test, strict=True))
     print(f"seed {seed} isolated digits: {right:.4f} right", flush=True)
@@ -128,19 +159,28 @@ def isolated(corpus, steps: int, seed: int) -> list[dict]:
 
 def lengths(corpus, steps: int, seed: int) -> list[dict]:
     """Error rates by length of the two readers of each listener, and one alignment of the first."""
-    train, test = speech.voices(corpus.train), speech.voices(corpus.test)
+    train, test = recordings_by_speaker(corpus.train), recordings_by_speaker(corpus.test)
     rng, names = np.random.default_rng([seed, 1]), list(test)
-    texts = {n: [digits.random_text(rng, n) for _ in range(STRINGS)] for n in LENGTHS}
+    texts = {n: [random_digits(rng, n) for _ in range(STRINGS)] for n in LENGTHS}
     clips = {
-        n: [speech.say(t, test[rng.choice(names)], rng, SNR) for t in of_length]
+        n: [speak_digits(t, test[rng.choice(names)], rng=rng, snr=SNR) for t in of_length]
         for n, of_length in texts.items()
     }
     rows = []
     for name, (weight, score) in LISTENERS.items():
         runtime.seed_everything(seed)
-        model = listener.Listener(len(TOKENS), WIDTH, score, strides=STRIDES).to(runtime.device())
-        objective = listener.joint_objective(weight)
-        speech.learn(model, RandomStrings(train, steps), steps, RATE, seed, objective)
+        model = JointRecogniser(len(DIGIT_TOKENIZER), width=WIDTH, score=score, strides=STRIDES).to(
+            runtime.select_device()
+        )
+        objective = joint_objective(weight)
+        train_recogniser(
+            model,
+            RandomDigitStrings(train, steps=steps),
+            steps=steps,
+            learning_rate=RATE,
+            seed=seed,
+            objective=objective,
+        )
         for reader, read in readers(model, weight).items():
             rates = [error_rate(read(clips[n]), texts[n]) for n in LENGTHS]
             rows.append({"listener": name, "reader": reader, "seed": seed, "rates": rates})
@@ -150,17 +190,17 @@ def lengths(corpus, steps: int, seed: int) -> list[dict]:
     return rows
 
 
-def readers(model: listener.Listener, weight: float) -> dict[str, Callable]:
+def readers(model: JointRecogniser, weight: float) -> dict[str, Callable]:
     """What reads clips, by name: CTC's best path where it was trained, a beam search of 4."""
-    by_ctc = {"CTC": lambda clips: [ctc.greedy(s) for s in speech.listen(model.ear, clips)]}
-    return (by_ctc if weight else {}) | {"attention": lambda clips: listener.write(model, clips)}
+    by_ctc = {"CTC": lambda clips: [ctc.best_path(s) for s in frame_log_probs(model.ear, clips)]}
+    return (by_ctc if weight else {}) | {"attention": lambda clips: transcribe(model, clips)}
 
 
-def looked(model: listener.Listener, clip: np.ndarray, text: str) -> dict:
+def looked(model: JointRecogniser, clip: np.ndarray, text: str) -> dict:
     """What was said, what was written, and where the decoder looked, a step of it a row."""
-    (ids,) = listener.write(model, [clip])
-    weights = listener.alignment(model, clip, ids).tolist()
-    return {"said": text, "written": TOKENS.decode(ids),
+    (ids,) = transcribe(model, [clip])
+    weights = attention_alignment(model, clip, ids).tolist()
+    return {"said": text, "written": DIGIT_TOKENIZER.decode(ids),
             "weights": [[round(w, 3) for w in step] for step in weights]}  # fmt: skip
 
 
@@ -184,20 +224,24 @@ PARTS = {"dates": (dates, 600), "isolated": (isolated, 1000), "lengths": (length
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = record.parser("speech", __doc__)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, help="of training, where not as many as usual")
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "speech.json")
     chosen = parser.parse_args(arguments)
-    begun, commit = time.perf_counter(), record.commit_now()
+    started, commit = time.perf_counter(), record.commit_now()
     measure, steps = PARTS[chosen.part]
     steps, corpus, runs = chosen.steps or steps, load_digits(), []
     for seed in range(chosen.seeds):
         runs += measure(corpus, steps, seed)
         found = {**summary(chosen.part, runs), "runs": runs, "steps": steps}
         found["provenance"] = record.provenance(
-            "speech.py", arguments, commit, list(range(seed + 1)), corpus.origin, begun
+            "speech",
+            arguments,
+            commit=commit,
+            seeds=list(range(seed + 1)),
+            origin=corpus.origin,
+            started=started,
         )
         record.write(chosen.out, {chosen.part: found}, keep=True)
 

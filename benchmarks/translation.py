@@ -1,4 +1,6 @@
-"""Four encoder–decoders on Multi30k, German to English: ``python benchmarks/translation.py PART``.
+"""Four encoder–decoders on Multi30k, German to English.
+
+    python -m benchmarks.translation PART
 
     bake-off   four models of equal size, each for as many steps as one quiet core does in about
                five minutes; steps are counted, so that a busy machine gets the same models later
@@ -27,26 +29,28 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 
 import torch
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from utils import data, decoding, metrics, optimizers, runtime, training  # noqa: E402
-from utils.encoders import CNNEncoder, FixedVector, RNNEncoder, TransformerEncoder  # noqa: E402
-from utils.seq2seq import (  # noqa: E402
-    AttentionDecoder,
-    CNNDecoder,
-    EncoderDecoder,
-    TransformerDecoder,
-    share_words,
-)
-from utils.training import TrainConfig  # noqa: E402
-from utils.vocab import BPETokenizer  # noqa: E402
+from benchmarks import record
+from utils import runtime
+from utils.data.corpora import Corpus, load_pairs
+from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
+from utils.data.tokenizers import BPETokenizer
+from utils.decoding.search import BeamConfig
+from utils.decoding.translation import translate
+from utils.metrics.cost import count_parameters
+from utils.metrics.likelihood import perplexity
+from utils.metrics.text import bleu_interval, chrf
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.decoders import CNNDecoder
+from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
+from utils.models.encoders import CNNEncoder, FixedVectorEncoder, RNNEncoder
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.training import loop
+from utils.training.config import TrainConfig
+from utils.training.optimizers import adamw, muon
 
 VOCABULARY, BATCH, BEAM, MAX_LENGTH, LOOKS = 4000, 64, 5, 60, 10
 STEPS = {  # in the bake-off
@@ -69,16 +73,18 @@ def recurrent(fixed: bool, cell: str = "lstm") -> Callable[[int, float], Encoder
     """
 
     def build(V: int, dropout: float) -> EncoderDecoder:
-        encoder = RNNEncoder(V, 256, 1, cell, dropout=dropout)
-        decoder = AttentionDecoder(V, 256, 1, cell, "scaled", dropout=dropout)
-        return EncoderDecoder(FixedVector(encoder) if fixed else encoder, decoder)
+        encoder = RNNEncoder(V, width=256, layers=1, cell=cell, dropout=dropout)
+        decoder = AttentionDecoder(
+            V, width=256, layers=1, cell=cell, score="scaled", dropout=dropout
+        )
+        return EncoderDecoder(FixedVectorEncoder(encoder) if fixed else encoder, decoder)
 
     return build
 
 
 def convolutional(V: int, dropout: float) -> EncoderDecoder:
-    encoder = CNNEncoder(V, 264, 2, dropout=dropout)
-    return EncoderDecoder(encoder, CNNDecoder(V, 264, 2, dropout=dropout))
+    encoder = CNNEncoder(V, width=264, layers=2, dropout=dropout)
+    return EncoderDecoder(encoder, CNNDecoder(V, width=264, layers=2, dropout=dropout))
 
 
 def transformer(V: int, dropout: float) -> EncoderDecoder:
@@ -92,14 +98,14 @@ class Recipe:
 
     build: Callable[[int, float], EncoderDecoder]
     rate: float
-    optimizer: Callable = optimizers.adamw
+    optimizer: Callable = adamw
 
 
 MODELS = {
     "LSTM": Recipe(recurrent(fixed=True), rate=4e-3),
     "LSTM + attention": Recipe(recurrent(fixed=False), rate=4e-3),
     "CNN": Recipe(convolutional, rate=4e-3),
-    "Transformer": Recipe(transformer, rate=8e-3, optimizer=optimizers.muon),
+    "Transformer": Recipe(transformer, rate=8e-3, optimizer=muon),
     "Transformer, AdamW": Recipe(transformer, rate=2e-3),
     "GRU + attention": Recipe(recurrent(fixed=False, cell="gru"), rate=2e-3),
 }
@@ -109,33 +115,35 @@ MODELS = {
 class Task:
     """The sentences, their ids, and the tokenizer; `origin` is where the sentences come from."""
 
-    corpus: data.Corpus
+    corpus: Corpus
     tokenizer: BPETokenizer
     train: list
     valid: list
 
     @classmethod
     def load(cls) -> Task:
-        corpus = data.load_pairs("multi30k", "de", "en")
+        corpus = load_pairs("multi30k", source="de", target="en")
         words = [sentence for pair in corpus.train for sentence in pair]
-        tokenizer = BPETokenizer.train(words, VOCABULARY)
-        train, valid = (data.encode_pairs(p, tokenizer) for p in (corpus.train, corpus.valid))
+        tokenizer = BPETokenizer.train(words, max_size=VOCABULARY)
+        train, valid = (encode_pairs(p, tokenizer) for p in (corpus.train, corpus.valid))
         return cls(corpus, tokenizer, train, valid)
 
 
 def build(name: str, task: Task, seed: int, dropout: float) -> EncoderDecoder:
     runtime.seed_everything(seed)
-    return share_words(MODELS[name].build(len(task.tokenizer), dropout))
+    return share_embeddings(MODELS[name].build(len(task.tokenizer), dropout))
 
 
 def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float):
     """A trained model, its History and the processor's seconds; weights: the best on validation."""
     model = build(name, task, seed, dropout)
-    config = TrainConfig(steps, rate, label_smoothing=0.1, evaluate_every=max(1, steps // LOOKS))
-    batches = data.PairBatches(task.train, BATCH, seed)
-    valid, begun = data.pair_eval_batches(task.valid, 128), time.process_time()
+    config = TrainConfig(
+        steps=steps, learning_rate=rate, label_smoothing=0.1, evaluate_every=max(1, steps // LOOKS)
+    )
+    batches = PairBatches(task.train, batch_size=BATCH, seed=seed)
+    valid, begun = pair_eval_batches(task.valid, batch_size=128), time.process_time()
     optimizer = MODELS[name].optimizer
-    history = training.fit(model, batches, config, valid, progress=False, optimizer=optimizer)
+    history = loop.fit(model, batches, config, valid=valid, progress=False, optimizer=optimizer)
     return model, history, time.process_time() - begun
 
 
@@ -147,11 +155,15 @@ def test(model: nn.Module, task: Task, rankings: list[dict]) -> dict:
 
     def answer(pairs: list, beam: int | None, ranking: dict) -> list[str]:
         sources = [source for source, _ in pairs]
-        return decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH, **ranking)
+        return translate(
+            model, sources, task.tokenizer, beam=BeamConfig(beam), max_length=MAX_LENGTH, **ranking
+        )
 
     def on_valid(ranking: dict) -> float:
         references = [reference for _, reference in task.corpus.valid]
-        return metrics.bleu(answer(task.corpus.valid, BEAM, ranking), references, resamples=2).score
+        return bleu_interval(
+            answer(task.corpus.valid, BEAM, ranking), references, resamples=2
+        ).score
 
     best = max(rankings, key=on_valid) if len(rankings) > 1 else rankings[0]
     references = [reference for _, reference in task.corpus.test]
@@ -160,11 +172,11 @@ def test(model: nn.Module, task: Task, rankings: list[dict]) -> dict:
         begun = time.process_time()
         answers = answer(task.corpus.test, beam, ranking)
         speed = len(answers) / (time.process_time() - begun)
-        bleu = metrics.bleu(answers, references)
+        bleu = bleu_interval(answers, references)
         found[name] = {
             "bleu": bleu.score, "low": bleu.low, "high": bleu.high, "signature": bleu.signature,
-            "lowercased": metrics.bleu(answers, references, lowercase=True).score,
-            "chrf": metrics.chrf(answers, references), "by length": by_length(answers, task),
+            "lowercased": bleu_interval(answers, references, lowercase=True).score,
+            "chrf": chrf(answers, references), "by length": by_length(answers, task),
             "sentences a second": speed, "answers": answers, "ranking": ranking,
         }  # fmt: skip
     return found
@@ -176,7 +188,7 @@ def by_length(answers: list[str], task: Task) -> list[dict]:
     for low, high in zip(LENGTHS, LENGTHS[1:], strict=False):
         inside = [i for i, (s, _) in enumerate(task.corpus.test) if low <= len(s.split()) < high]
         pairs = [(answers[i], task.corpus.test[i][1]) for i in inside]
-        score = metrics.bleu(*zip(*pairs, strict=True), resamples=2).score if pairs else None
+        score = bleu_interval(*zip(*pairs, strict=True), resamples=2).score if pairs else None
         rows.append({"low": low, "high": high, "sentences": len(pairs), "bleu": score})
     return rows
 
@@ -195,13 +207,13 @@ def run(
     In a process of its own, on one thread, by the code of `commit`.
     """
     torch.set_num_threads(1)
-    begun, task = time.perf_counter(), Task.load()
+    started, task = time.perf_counter(), Task.load()
     model, history, processor = fit(name, task, seed, steps, rate, dropout)
     valid = min(loss for _, loss in history.valid)  # of the weights that were kept
     found = {
-        "parameters": metrics.parameters(model), "steps": steps, "rate": rate, "dropout": dropout,
+        "parameters": count_parameters(model), "steps": steps, "rate": rate, "dropout": dropout,
         "curve": history.valid, "tokens": history.tokens, "wall": history.seconds,
-        "processor": processor, "valid perplexity": metrics.perplexity(valid, 1),
+        "processor": processor, "valid perplexity": perplexity(valid, 1),
     }  # fmt: skip
     if rankings:
         found["test"] = test(model, task, rankings)
@@ -211,7 +223,12 @@ def run(
     best = found["test"]["beam"]["bleu"] if rankings else valid
     print(f"{name}, seed {seed}, rate {rate:g}, {steps} steps: {best:.4g}", flush=True)
     found["provenance"] = record.provenance(
-        "translation.py", sys.argv[1:], commit, [seed], task.corpus.origin, begun
+        "translation",
+        sys.argv[1:],
+        commit=commit,
+        seeds=[seed],
+        origin=task.corpus.origin,
+        started=started,
     )
     return found
 
@@ -236,13 +253,12 @@ def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = record.parser("translation", __doc__)
     parser.add_argument("part", choices=["bake-off", "longer", "rates"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=list(STEPS), default=list(STEPS))
     parser.add_argument("--budgets", nargs="+", choices=list(LONGER), default=list(LONGER))
     parser.add_argument("--parallel", type=int, default=1, help="models trained at a time")
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "translation.json")
     chosen, commit = parser.parse_args(arguments), record.commit_now()
     with ProcessPoolExecutor(chosen.parallel, mp_context=get_context("spawn")) as pool:
         futures = {name: pool.submit(run, *given, commit) for name, given in plan(chosen).items()}

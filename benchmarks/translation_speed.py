@@ -1,4 +1,6 @@
-"""How fast translation trains and decodes: ``python benchmarks/translation_speed.py PART``.
+"""How fast translation trains and decodes.
+
+    python -m benchmarks.translation_speed PART
 
     training   the book's models against the step of well-known tutorials, in real target tokens a
                second at equal numbers of parameters
@@ -17,33 +19,34 @@ medians and quartiles go to book/results/translation_speed.json.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks import record  # noqa: E402
-from benchmarks.translation import BEAM, MAX_LENGTH, Task  # noqa: E402
-from utils import data, decoding, metrics, runtime, training  # noqa: E402
-from utils.encoders import RNNEncoder, TransformerEncoder  # noqa: E402
-from utils.optimizers import adamw, muon  # noqa: E402
-from utils.seq2seq import (  # noqa: E402
-    AttentionDecoder,
-    EncoderDecoder,
-    TransformerDecoder,
-    lstm_seq2seq,
-)
-from utils.vocab import PAD  # noqa: E402
+from benchmarks import record
+from benchmarks.translation import BEAM, MAX_LENGTH, Task
+from utils import runtime
+from utils.data.batches import IGNORE, Batch
+from utils.data.pair_batches import PairBatches, pair_batch
+from utils.data.vocabulary import PAD
+from utils.decoding import translation
+from utils.decoding.search import BeamConfig
+from utils.metrics.cost import count_parameters
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
+from utils.models.encoders import RNNEncoder
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.training.config import TrainConfig
+from utils.training.evaluation import count_tokens
+from utils.training.loop import fit
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw, muon
 
 BATCH = 128
 
@@ -170,8 +173,8 @@ class PlainTransformer(nn.Module):
 
 
 def attention_gru(V: int, D: int) -> EncoderDecoder:
-    decoder = AttentionDecoder(V, D, score="scaled", dropout=0.1)
-    return EncoderDecoder(RNNEncoder(V, D, dropout=0.1), decoder)
+    decoder = AttentionDecoder(V, width=D, score="scaled", dropout=0.1)
+    return EncoderDecoder(RNNEncoder(V, width=D, dropout=0.1), decoder)
 
 
 def transformer(V: int, D: int) -> EncoderDecoder:
@@ -181,7 +184,10 @@ def transformer(V: int, D: int) -> EncoderDecoder:
 
 RIVALS = {  # the tutorial's model, and the book's by its width
     "attention GRU": (StepwiseAttention, attention_gru),
-    "LSTM": (StepwiseLSTM, lambda V, D: lstm_seq2seq(V, D, 2, 0.1, shared=False)),
+    "LSTM": (
+        StepwiseLSTM,
+        lambda V, D: lstm_seq2seq(V, width=D, layers=2, dropout=0.1, share_embedding=False),
+    ),
     "Transformer": (PlainTransformer, transformer),
 }
 WIDTHS = range(192, 641, 8)  # those that are tried
@@ -223,32 +229,32 @@ DECODING = {
 
 def equal_width(build, V: int, wanted: int) -> int:
     """The width at which the book's model has the number of parameters nearest to `wanted`."""
-    return min(WIDTHS, key=lambda D: abs(metrics.parameters(build(V, D)) - wanted))
+    return min(WIDTHS, key=lambda D: abs(count_parameters(build(V, D)) - wanted))
 
 
-def padded_batches(pairs: list, count: int) -> list[data.Batch]:
+def padded_batches(pairs: list, count: int) -> list[Batch]:
     """Batches as the tutorials draw them: any 128 sentences, filled up to the longest."""
     order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0)).tolist()
     chosen = [[pairs[i] for i in order[k * BATCH : (k + 1) * BATCH]] for k in range(count)]
-    return [data.pair_batch(group) for group in chosen]
+    return [pair_batch(group) for group in chosen]
 
 
 def tokens_a_second(model, batches, theirs: bool) -> float:
     """Real target tokens a processor second, of whole training steps."""
-    optimizer = adamw(model, training.TrainConfig())
+    optimizer = adamw(model, TrainConfig())
     model.train()
     begun, tokens = time.process_time(), 0
     for batch in batches:
         if theirs:
             logits = model(batch.source, batch.inputs).flatten(0, 1)
-            loss = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=data.IGNORE)
+            loss = F.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORE)
         else:
-            loss = training.cross_entropy(model, batch) / training.count_tokens(batch)
+            loss = cross_entropy(model, batch) / count_tokens(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        tokens += training.count_tokens(batch)
+        tokens += count_tokens(batch)
     return tokens / (time.process_time() - begun)
 
 
@@ -258,9 +264,9 @@ def train_rounds(task: Task, name: str, rounds: int) -> dict:
     V = len(task.tokenizer)
     plain, build = RIVALS[name]
     theirs = plain(V)
-    width = equal_width(build, V, metrics.parameters(theirs))
+    width = equal_width(build, V, count_parameters(theirs))
     sides = [build(V, width), theirs]
-    stream = data.PairBatches(task.train, BATCH, 0)
+    stream = PairBatches(task.train, batch_size=BATCH, seed=0)
     fed = padded_batches(task.train, 2 * (rounds + 1))
     speeds: list[tuple[float, float]] = []
     for turn in range(rounds + 1):
@@ -271,7 +277,7 @@ def train_rounds(task: Task, name: str, rounds: int) -> dict:
             each[side] = tokens_a_second(sides[side], batches, bool(side))
         speeds.append((each[0], each[1]))
     return figures(speeds[1:]) | {
-        "parameters": [metrics.parameters(side) for side in sides], "width": width,
+        "parameters": [count_parameters(side) for side in sides], "width": width,
     }  # fmt: skip
 
 
@@ -287,9 +293,9 @@ def figures(speeds: list[tuple[float, float]]) -> dict:
 def beginner(task: Task, case: Decoding) -> EncoderDecoder:
     """The model of `case` after 200 steps: it writes sentences, and ends them."""
     runtime.seed_everything(0)
-    model, config = case.build(len(task.tokenizer), 256), training.TrainConfig(200)
-    stream = data.PairBatches(task.train, 64, 0)
-    training.fit(model, stream, config, progress=False, optimizer=case.optimizer)
+    model, config = case.build(len(task.tokenizer), 256), TrainConfig(steps=200)
+    stream = PairBatches(task.train, batch_size=64, seed=0)
+    fit(model, stream, config, progress=False, optimizer=case.optimizer)
     return model
 
 
@@ -315,17 +321,18 @@ def decode_rounds(task: Task, model, case: Decoding, rounds: int, some: int = 20
 
 
 def translate(model, sources: list[str], task: Task, beam: int | None) -> list[str]:
-    return decoding.translate(model, sources, task.tokenizer, beam, MAX_LENGTH)
+    return translation.translate(
+        model, sources, task.tokenizer, beam=BeamConfig(beam), max_length=MAX_LENGTH
+    )
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser = record.parser("translation_speed", __doc__)
     parser.add_argument("part", choices=["training", "decoding"])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=record.RESULTS / "translation_speed.json")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    begun, commit, task = time.perf_counter(), record.commit_now(), Task.load()
+    started, commit, task = time.perf_counter(), record.commit_now(), Task.load()
     found, models = {}, {}
     for name in RIVALS if chosen.part == "training" else ():
         found[name] = train_rounds(task, name, chosen.rounds)
@@ -336,7 +343,12 @@ def main(arguments: list[str]) -> None:
         found[name] = decode_rounds(task, models[case.build], case, chosen.rounds)
         print(name, found[name], flush=True)
     found["provenance"] = record.provenance(
-        "translation_speed.py", arguments, commit, [0], task.corpus.origin, begun
+        "translation_speed",
+        arguments,
+        commit=commit,
+        seeds=[0],
+        origin=task.corpus.origin,
+        started=started,
     )
     record.write(chosen.out, {chosen.part: found}, keep=True)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tools import notebooks as care
-from utils.checks import RESULTS
+from utils.notebook.check import RESULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils import checks
-from utils import checks as check
-from utils.checks import RESULTS
+from utils.notebook import check
+from utils.notebook.check import RESULTS
 
 
 def test_equal_computations_pass_and_say_so(capsys):
@@ -53,7 +52,7 @@ def shown(monkeypatch):
 
 
 def test_results_are_shown_and_stored_with_their_origin(shown):
-    values = checks.results(
+    values = check.results(
         ("tiny", "real"), seed=3, tolerances={"seconds": None}, loss=torch.tensor(1.5), seconds=2
     )
     assert values == {"loss": 1.5, "seconds": 2.0}
@@ -66,7 +65,7 @@ def test_results_are_shown_and_stored_with_their_origin(shown):
 
 def test_results_say_where_they_came_from(shown):
     corpus = SimpleNamespace(name="tiny", origin="stand-in")
-    checks.results(corpus, device=torch.device("cpu"), loss=1234567)
+    check.results(corpus, device=torch.device("cpu"), loss=1234567)
     stored = shown[0][1]["metadata"][RESULTS]
     assert (stored["corpus"], stored["origin"], stored["device"]) == ("tiny", "stand-in", "cpu")
     assert stored["torch"] == torch.__version__ and {"date", "python", "machine"} <= stored.keys()
@@ -80,25 +79,25 @@ def test_results_say_where_they_came_from(shown):
 )
 def test_a_result_that_is_no_finite_number_is_refused(shown, wrong):
     with pytest.raises(ValueError, match="loss"):
-        checks.results(("tiny", "real"), loss=wrong)
+        check.results(("tiny", "real"), loss=wrong)
     assert not shown
 
 
 def test_tolerances_name_results(shown):
     with pytest.raises(ValueError, match="lost"):
-        checks.results(("tiny", "real"), tolerances={"lost": 0.1}, loss=1.0)
+        check.results(("tiny", "real"), tolerances={"lost": 0.1}, loss=1.0)
     for tolerance in (-0.1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="loss"):
-            checks.results(("tiny", "real"), tolerances={"loss": tolerance}, loss=1.0)
+            check.results(("tiny", "real"), tolerances={"loss": tolerance}, loss=1.0)
     with pytest.raises(ValueError, match="no results given"):
-        checks.results(("tiny", "real"))
+        check.results(("tiny", "real"))
     assert not shown
 
 
 def test_what_benchmarks_stored_is_read_and_a_missing_name_gets_those_there_are(capsys):
-    part = checks.stored("characters")["duel"]
-    checks.provenance(part)
+    part = check.stored("characters")["duel"]
+    check.show_provenance(part)
     shown = capsys.readouterr().out
     assert part["provenance"]["commit"][:7] in shown and "benchmarks/characters.py" in shown
     with pytest.raises(FileNotFoundError, match="no stored results 'figures'; .*characters"):
-        checks.stored("figures")
+        check.stored("figures")

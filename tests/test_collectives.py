@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from utils import collectives
-from utils.attention import SelfAttention
-from utils.lm import GPT
-from utils.optimizers import adamw
-from utils.training import TrainConfig
+from utils.models.gpt import GPT
+from utils.models.multi_head import SelfAttention
+from utils.studies import collectives
+from utils.training.config import TrainConfig
+from utils.training.optimizers import adamw
 
 
 def vectors(n, size):
@@ -50,11 +50,11 @@ def test_a_feed_forward_net_is_cut_without_a_word_between(n):
 def test_heads_are_cut_without_a_word_between():
     """The sum over processes of their heads' part of the projection is the layer's output."""
     torch.manual_seed(0)
-    layer = SelfAttention(12, 4).double()
+    layer = SelfAttention(12, heads=4).double()
     x = torch.randn(2, 5, 12, dtype=torch.float64)
     total = 0.0
     for process in (0, 1):
-        own = SelfAttention(12, 4).double()
+        own = SelfAttention(12, heads=4).double()
         mine = slice(6 * process, 6 * process + 6)  # two heads of three numbers each
         own.load_state_dict(layer.state_dict())
         others = torch.ones(12, dtype=torch.bool)
@@ -69,7 +69,7 @@ def test_heads_are_cut_without_a_word_between():
 
 @pytest.mark.parametrize("stages, parts", [(1, 3), (2, 1), (4, 8), (3, 5)])
 def test_a_pipeline_waits_as_long_as_the_formula_says(stages, parts):
-    table = collectives.pipeline(stages, parts)
+    table = collectives.pipeline_schedule(stages=stages, micro_batches=parts)
     for stage, row in enumerate(table):
         assert [part for part in row if part is not None] == list(range(parts))
         for part in range(parts):
@@ -81,7 +81,7 @@ def test_a_pipeline_waits_as_long_as_the_formula_says(stages, parts):
 
 def test_a_weight_costs_sixteen_bytes_to_train():
     """Weight, gradient and two moments in single precision, and a step for each tensor."""
-    model = GPT(50, 16, 2, 2, block=8)
+    model = GPT(50, width=16, layers=2, heads=2, context_length=8)
     optimizer = adamw(model, TrainConfig())
     model(torch.zeros(1, 4, dtype=torch.long))[0].sum().backward()
     optimizer.step()

@@ -10,8 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils import catalogue, command, runtime, training
-from utils.training import TrainConfig
+from utils import runtime
+from utils.command.catalogue import MODELS, TextData
+from utils.command.job import RunConfig
+from utils.command.run import load_run, main, train
+from utils.training.checkpoint import load_checkpoint
+from utils.training.config import TrainConfig
+from utils.training.loop import fit
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = "to be or not to be, that is the question. " * 60
@@ -37,7 +42,7 @@ def offline(monkeypatch, tmp_path):
 
 
 def run(line):
-    return command.main(line.split())
+    return main(line.split())
 
 
 def options(name, steps=2):
@@ -59,7 +64,7 @@ def fails(line, capsys):
 
 
 def test_all_models_are_offered():
-    assert set(SMALL) == set(catalogue.MODELS)
+    assert set(SMALL) == set(MODELS)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -72,7 +77,7 @@ def test_every_model_trains_and_is_read_back(name, capsys):
     for option, value in zip(words[::2], words[1::2], strict=False):  # of --grams the first
         kept = about[option.strip("-")]
         assert value == str(kept[0] if option == "--grams" else kept)
-    model, tokenizer = command.load(f"runs/{name}")
+    model, tokenizer = load_run(f"runs/{name}")
     sample = torch.tensor([tokenizer.encode("to be")])
     state = model.encode(sample) if hasattr(model, "encode") else None
     logits, _ = model(sample, state)
@@ -83,16 +88,16 @@ def test_what_is_trained_is_what_fit_trains(capsys):
     """The same configuration, given in Python."""
     run("lstmlm --width 4 --dropout 0.2 --file text --batch 4 --block 8 --steps 3 --seed 5 "
         "--learning-rate 0.01 --betas 0.5 0.9 --no-tied --optimizer muon --device cpu")  # fmt: skip
-    source = catalogue.TextData(file="text", batch=4, block=8, seed=5)
+    source = TextData(file="text", batch=4, block=8, seed=5)
     corpus = source.read()
     tokenizer = catalogue.tokenizer_of(source, corpus)
     batches, valid = source.batches(corpus, tokenizer)
     runtime.seed_everything(5)
-    model = catalogue.MODELS["lstmlm"][0](len(tokenizer), 4, dropout=0.2, tied=False)
+    model = MODELS["lstmlm"][0](len(tokenizer), 4, dropout=0.2, tied=False)
     config = TrainConfig(steps=3, learning_rate=0.01, betas=(0.5, 0.9))
     made = command.OPTIMIZERS["muon"]
-    history = training.fit(model, batches, config, valid, progress=False, optimizer=made)
-    trained, _ = command.load("runs/lstmlm")
+    history = fit(model, batches, config, valid=valid, progress=False, optimizer=made)
+    trained, _ = load_run("runs/lstmlm")
     for name, value in model.state_dict().items():
         assert torch.equal(trained.state_dict()[name], value), name
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("step 3")]
@@ -113,7 +118,7 @@ def test_a_second_call_goes_on_where_the_first_stopped(monkeypatch, capsys):
         patch.setattr(catalogue.data, "TextBatches", Stopped)
         with pytest.raises(KeyboardInterrupt):
             run(f"{whole} --out parts")
-    assert runtime.load_checkpoint("parts/checkpoint.safetensors")["step"] == 4
+    assert load_checkpoint("parts/checkpoint.safetensors")["step"] == 4
     capsys.readouterr()
     assert run(f"{whole} --out parts") == 0
     assert "goes on from parts" in capsys.readouterr().out
@@ -123,7 +128,7 @@ def test_a_second_call_goes_on_where_the_first_stopped(monkeypatch, capsys):
 
 def test_options_are_the_fields_and_their_defaults():
     _, commands = command.parsers()
-    for name, parts in catalogue.MODELS.items():
+    for name, parts in MODELS.items():
         chosen = vars(commands[name].parse_args([]))
         assert TrainConfig(**command.pick(TrainConfig, chosen)) == TrainConfig()
         assert {f.name for f in fields(TrainConfig)} <= chosen.keys()
@@ -193,11 +198,11 @@ def test_a_gpu_that_is_not_there_is_named(capsys):
 
 
 def test_a_batch_that_cannot_be_shared_is_named(monkeypatch):
-    source = catalogue.TextData(file="text", batch=10)
+    source = TextData(file="text", batch=10)
     team = command.parallel.Team(world=4)
     chosen = {"file": "text", "batch": source.batch, **vars(TrainConfig())}
     with pytest.raises(ValueError, match="batch must be divisible by 4 processes, got 10"):
-        command.train("lstmlm", chosen, command.Run(), team)
+        train("lstmlm", chosen, RunConfig(), team)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +242,7 @@ def test_a_loss_that_runs_away_ends_with_1(capsys):
 def test_shards_in_one_process_are_the_whole_model():
     for kind in ("data", "shard"):
         run(f"{options('gpt', 3)} --parallel {kind} --out {kind}")
-    whole, parts = (command.load(kind)[0].state_dict() for kind in ("data", "shard"))
+    whole, parts = (load_run(kind)[0].state_dict() for kind in ("data", "shard"))
     for name in whole:
         assert torch.allclose(whole[name], parts[name], atol=1e-6)
 

@@ -4,62 +4,83 @@ import pytest
 import torch
 from torch import nn
 
-from utils import decoding, metrics, training
-from utils.data import IGNORE, Batch
-from utils.encoders import (
-    CNNEncoder,
-    FixedVector,
-    LSTMEncoder,
-    RNNEncoder,
-    TransformerEncoder,
-)
-from utils.lm import GPT, LSTMLM
-from utils.seq2seq import (
-    AttentionDecoder,
-    CNNDecoder,
-    EncoderDecoder,
-    RNNDecoder,
-    TransformerDecoder,
-    lstm_seq2seq,
-)
-from utils.vocab import PAD
+from utils.data.batches import IGNORE, Batch
+from utils.data.vocabulary import PAD
+from utils.decoding.state import map_tensors, select_rows
+from utils.metrics.cost import count_parameters
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.decoders import CNNDecoder, RNNDecoder
+from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
+from utils.models.encoders import CNNEncoder, FixedVectorEncoder, LSTMEncoder, RNNEncoder
+from utils.models.gpt import GPT
+from utils.models.language_models import LSTMLM
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.objectives import cross_entropy
 
 V = 11
 LMS = {  # each of a width D
-    "one layer": lambda D: LSTMLM(V, D, 1),
-    "tied": lambda D: LSTMLM(V, D, 2),
-    "untied": lambda D: LSTMLM(V, D, 3, tied=False),
-    "narrow words": lambda D: LSTMLM(V, D, 2, embedding=D - 2),
-    "narrow, untied": lambda D: LSTMLM(V, D, 2, tied=False, embedding=D - 2),
-    "gpt": lambda D: GPT(V, D, 2, 3, block=3),
-    "gpt, pairs": lambda D: GPT(V, D, 2, 3, block=3, grams=(V * V,)),
-    "gpt, triples that share": lambda D: GPT(V, D, 2, 3, block=3, grams=(V * V, 7)),
-    "gpt-2": lambda D: GPT(V, D, 2, 1, block=6, positions="learned", norm="layer", zeros=False),
+    "one layer": lambda D: LSTMLM(V, width=D, layers=1),
+    "tied": lambda D: LSTMLM(V, width=D, layers=2),
+    "untied": lambda D: LSTMLM(V, width=D, layers=3, tied=False),
+    "narrow words": lambda D: LSTMLM(V, width=D, layers=2, embedding_size=D - 2),
+    "narrow, untied": lambda D: LSTMLM(V, width=D, layers=2, tied=False, embedding_size=D - 2),
+    "gpt": lambda D: GPT(V, width=D, layers=2, heads=3, context_length=3),
+    "gpt, pairs": lambda D: GPT(
+        V, width=D, layers=2, heads=3, context_length=3, ngram_tables=(V * V,)
+    ),
+    "gpt, triples that share": lambda D: GPT(
+        V, width=D, layers=2, heads=3, context_length=3, ngram_tables=(V * V, 7)
+    ),
+    "gpt-2": lambda D: GPT(
+        V,
+        width=D,
+        layers=2,
+        heads=1,
+        context_length=6,
+        positional_encoding="learned",
+        norm="layer",
+        zero_init=False,
+    ),
 }
 MODERN = {"norm": "rms", "activation": "relu2", "normalized": True, "positions": "rotary"}
 ENCODERS = {
-    "gru": lambda D: RNNEncoder(V, D),
-    "deep lstm": lambda D: RNNEncoder(V, D, 2, "lstm", bidirectional=False, embedding=D - 2),
-    "cnn": lambda D: CNNEncoder(V, D, 2),
-    "cnn, max": lambda D: CNNEncoder(V, D, 2, kernel=5, pooling="max"),
-    "transformer": lambda D: TransformerEncoder(V, D, 2, 3),
-    "post-norm": lambda D: TransformerEncoder(V, D, 2, 3, norm_first=False, bias=True),
-    "modern": lambda D: TransformerEncoder(V, D, 2, 3, **MODERN),
-    "fixed": lambda D: FixedVector(RNNEncoder(V, D)),
+    "gru": lambda D: RNNEncoder(V, width=D),
+    "deep lstm": lambda D: RNNEncoder(
+        V, width=D, layers=2, cell="lstm", bidirectional=False, embedding_size=D - 2
+    ),
+    "cnn": lambda D: CNNEncoder(V, width=D, layers=2),
+    "cnn, max": lambda D: CNNEncoder(V, width=D, layers=2, kernel_size=5, pooling="max"),
+    "transformer": lambda D: TransformerEncoder(V, width=D, layers=2, heads=3),
+    "post-norm": lambda D: TransformerEncoder(
+        V, width=D, layers=2, heads=3, norm_first=False, bias=True
+    ),
+    "modern": lambda D: TransformerEncoder(V, width=D, layers=2, heads=3, **MODERN),
+    "fixed": lambda D: FixedVectorEncoder(RNNEncoder(V, width=D)),
 }
 DECODERS = {
-    "start": lambda D: RNNDecoder(V, D, 2),
-    "every": lambda D: RNNDecoder(V, D, cell="rnn", context="every"),
-    "both": lambda D: RNNDecoder(V, D, 2, "lstm", context="both", embedding=D - 2),
-    "multiplicative": lambda D: AttentionDecoder(V, D),
-    "additive": lambda D: AttentionDecoder(V, D, 2, "lstm", "additive", embedding=D - 2),
-    "location": lambda D: AttentionDecoder(V, D, score="location"),
-    "cnn, vector": lambda D: CNNDecoder(V, D, 2, attention=False),
-    "cnn, attention": lambda D: CNNDecoder(V, D, 2, kernel=2),
-    "transformer": lambda D: TransformerDecoder(V, D, 2, 3),
-    "post-norm": lambda D: TransformerDecoder(V, D, 2, 3, norm_first=False, bias=True),
-    "modern": lambda D: TransformerDecoder(V, D, 2, 3, hidden=D, **MODERN),
-    "learned": lambda D: TransformerDecoder(V, D, 2, 3, positions="learned", block=6),
+    "start": lambda D: RNNDecoder(V, width=D, layers=2),
+    "every": lambda D: RNNDecoder(V, width=D, cell="rnn", context="every"),
+    "both": lambda D: RNNDecoder(
+        V, width=D, layers=2, cell="lstm", context="both", embedding_size=D - 2
+    ),
+    "multiplicative": lambda D: AttentionDecoder(V, width=D),
+    "additive": lambda D: AttentionDecoder(
+        V, width=D, layers=2, cell="lstm", score="additive", embedding_size=D - 2
+    ),
+    "location": lambda D: AttentionDecoder(V, width=D, score="location"),
+    "cnn, vector": lambda D: CNNDecoder(V, width=D, layers=2, attention=False),
+    "cnn, attention": lambda D: CNNDecoder(V, width=D, layers=2, kernel_size=2),
+    "transformer": lambda D: TransformerDecoder(V, width=D, layers=2, heads=3),
+    "post-norm": lambda D: TransformerDecoder(
+        V, width=D, layers=2, heads=3, norm_first=False, bias=True
+    ),
+    "modern": lambda D: TransformerDecoder(V, width=D, layers=2, heads=3, hidden_size=D, **MODERN),
+    "learned": lambda D: TransformerDecoder(
+        V, width=D, layers=2, heads=3, positional_encoding="learned", context_length=6
+    ),
 }
 
 
@@ -71,9 +92,9 @@ SEQ2SEQS = {
     **{f"gru → {name}": joined("gru", name) for name in DECODERS},
     **{f"{name} → transformer": joined(name, "transformer") for name in ENCODERS if name != "gru"},
     **{f"{name} → start": joined(name, "start") for name in ENCODERS if name != "gru"},
-    "shared": lambda D: lstm_seq2seq(V, D, 2),
-    "apart": lambda D: lstm_seq2seq(V, D, 2, shared=False),
-    "narrow": lambda D: lstm_seq2seq(V, D, 2, embedding=D - 2),
+    "shared": lambda D: lstm_seq2seq(V, width=D, layers=2),
+    "apart": lambda D: lstm_seq2seq(V, width=D, layers=2, share_embedding=False),
+    "narrow": lambda D: lstm_seq2seq(V, width=D, layers=2, embedding_size=D - 2),
 }
 MODELS = LMS | SEQ2SEQS
 SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD], [4, 4, 4, 2]])
@@ -156,7 +177,7 @@ def test_the_state_has_the_batch_first_and_can_be_reordered(name):
     assert all(s.shape[0] == len(IDS) for s in leaves(state))
     rows = torch.tensor([3, 0, 0, 2, 1])
     token = torch.tensor([[4], [5], [6], [7], [8]])
-    ordered = model(token, decoding.reorder(state, rows))[0]
+    ordered = model(token, select_rows(state, rows))[0]
     sources = rows if isinstance(model, EncoderDecoder) else slice(None)
     whole = model(torch.cat([IDS[rows], token], 1), start(model, sources))[0]
     assert same(ordered[:, 0], whole[:, -1])
@@ -174,21 +195,21 @@ def test_a_call_leaves_its_arguments_alone(name):
 def test_reorder_walks_any_tree():
     rows, x = torch.tensor([2, 0]), torch.arange(6.0).view(3, 2)
     state = {"a": [x, None], "b": (x + 1, {"c": x.long()})}
-    found = decoding.reorder(state, rows)
+    found = select_rows(state, rows)
     assert torch.equal(found["a"][0], x[[2, 0]]) and found["a"][1] is None
     assert isinstance(found["b"], tuple) and torch.equal(found["b"][1]["c"], x.long()[[2, 0]])
     with pytest.raises(AssertionError, match="tree of tensors; found int"):
-        decoding.reorder({"a": 3}, rows)
+        select_rows({"a": 3}, rows)
 
 
 def test_a_change_meets_what_stands_at_the_same_place_of_two_trees():
     x = torch.arange(3.0)
     one, two = {"a": [x, None], "b": (x,)}, {"b": (x + 2,), "a": [10 * x, None]}
-    found = decoding.in_tree(torch.add, one, two)
+    found = map_tensors(torch.add, one, two)
     assert torch.equal(found["a"][0], 11 * x) and torch.equal(found["b"][0], 2 * x + 2)
     assert found["a"][1] is None and isinstance(found["b"], tuple)
     with pytest.raises(ValueError, match="shorter|longer"):
-        decoding.in_tree(torch.add, [x, x], [x])
+        map_tensors(torch.add, [x, x], [x])
 
 
 @pytest.mark.parametrize("name", SEQ2SEQS)
@@ -219,7 +240,7 @@ def test_padded_targets_change_neither_loss_nor_gradient():
         model = make("shared")
         targets = nn.functional.pad(IDS, (0, extra), value=IGNORE)
         batch = Batch(nn.functional.pad(IDS, (0, extra), value=PAD), targets, SOURCE)
-        loss = training.cross_entropy(model, batch)
+        loss = cross_entropy(model, batch)
         loss.backward()
         return [loss.detach()] + [p.grad for p in model.parameters()]
 
@@ -285,18 +306,21 @@ def test_lstm_is_its_gate_equations():
 
 def test_tied_and_shared_matrices_are_counted_once():
     lstm = 2 * 4 * (6 * 6 + 6 * 6 + 6 + 6)  # two layers of four gates
-    assert metrics.parameters(LSTMLM(V, 6, 2)) == V * 6 + lstm + V
-    assert metrics.parameters(LSTMLM(V, 6, 2, tied=False)) == 2 * V * 6 + lstm + V
-    assert metrics.parameters(lstm_seq2seq(V, 6, 2)) == V * 6 + 2 * lstm + V
-    assert metrics.parameters(lstm_seq2seq(V, 6, 2, shared=False)) == 2 * V * 6 + 2 * lstm + V
-    model = LSTMLM(V, 6, 2, embedding=4)
+    assert count_parameters(LSTMLM(V, width=6, layers=2)) == V * 6 + lstm + V
+    assert count_parameters(LSTMLM(V, width=6, layers=2, tied=False)) == 2 * V * 6 + lstm + V
+    assert count_parameters(lstm_seq2seq(V, width=6, layers=2)) == V * 6 + 2 * lstm + V
+    assert (
+        count_parameters(lstm_seq2seq(V, width=6, layers=2, share_embedding=False))
+        == 2 * V * 6 + 2 * lstm + V
+    )
+    model = LSTMLM(V, width=6, layers=2, embedding_size=4)
     narrow = 4 * (4 * 6 + 6 * 6 + 12) + 4 * (6 * 6 + 6 * 6 + 12)
-    assert metrics.parameters(model) == V * 4 + narrow + 6 * 4 + V
+    assert count_parameters(model) == V * 4 + narrow + 6 * 4 + V
 
 
 def test_dropout_acts_in_training_only():
     torch.manual_seed(0)
-    model = LSTMLM(V, 16, 2, dropout=0.5)
+    model = LSTMLM(V, width=16, layers=2, dropout=0.5)
     assert not torch.equal(model(IDS)[0], model(IDS)[0])
     model.eval()
     assert torch.equal(model(IDS)[0], model(IDS)[0])
@@ -309,15 +333,15 @@ def test_one_batch_can_be_learned_by_heart(name):
     source = SOURCE if isinstance(model, EncoderDecoder) else None
     inputs = torch.cat([torch.full((4, 1), 1), IDS[:, 1:]], 1)
     targets = torch.cat([IDS[:, 1:], torch.full((4, 1), 2)], 1)
-    config = training.TrainConfig(steps=100, learning_rate=3e-2)
-    training.fit(model, [Batch(inputs, targets, source)] * 100, config, progress=False)
-    best = training.evaluate(model, [Batch(inputs, targets, source)]).loss
+    config = TrainConfig(steps=100, learning_rate=3e-2)
+    fit(model, [Batch(inputs, targets, source)] * 100, config, progress=False)
+    best = evaluate(model, [Batch(inputs, targets, source)]).loss
     # without a source nothing tells the four rows apart at their first word
     floor = 0.0 if source is not None else torch.tensor([4.0]).log().item() / 5
     assert best < floor + 0.05
 
 
 def test_the_smallest_vocabulary_is_one_token():
-    logits, _ = LSTMLM(1, 2, 1)(torch.zeros(2, 3, dtype=torch.long))
+    logits, _ = LSTMLM(1, width=2, layers=1)(torch.zeros(2, 3, dtype=torch.long))
     assert torch.equal(logits.softmax(-1), torch.ones(2, 3, 1))
-    assert LSTMLM(4, 1, 1)(torch.tensor([[1, 2, 3]]))[0].shape == (1, 3, 4)
+    assert LSTMLM(4, width=1, layers=1)(torch.tensor([[1, 2, 3]]))[0].shape == (1, 3, 4)

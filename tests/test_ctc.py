@@ -8,11 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from tests.tensors import same
-from utils import ctc
-from utils.data import IGNORE
-from utils.lm import GPT, LSTMLM
-from utils.ngram import NGramCounts, NGramLM
-from utils.vocab import BOS, EOS, PAD
+from utils.data.batches import IGNORE
+from utils.data.vocabulary import BOS, EOS, PAD
+from utils.models.gpt import GPT
+from utils.models.language_models import LSTMLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+from utils.speech import ctc
+from utils.speech.ctc_search import prefix_beam_search
 
 V, S = 6, 4  # the specials and two tokens; places
 TEXTS = [[], [4], [5], [4, 4], [4, 5], [5, 4, 5], [4, 4, 5], [4, 5, 4, 5]]
@@ -40,8 +43,8 @@ def language_model(kind: str):
     torch.manual_seed(1)
     if kind == "n-gram":
         texts = [[4, 5, EOS], [4, 4, EOS], [5, 5, 4, EOS], [EOS]]
-        return NGramLM.kneser_ney(NGramCounts(texts, 3, V))
-    return LSTMLM(V, 8, 1, tied=False).double().eval()
+        return NGramLM.kneser_ney(NGramCounts(texts, order=3, vocab_size=V))
+    return LSTMLM(V, width=8, layers=1, tied=False).double().eval()
 
 
 def test_collapse_first_joins_repeats_then_drops_blanks():
@@ -85,7 +88,7 @@ def test_gradient_is_autograds(text):
     logits = torch.randn(S, V, dtype=torch.float64, requires_grad=True)
     log_p = logits.log_softmax(-1)
     targets = torch.tensor([text], dtype=torch.int64)
-    total = ctc.fast_loss(log_p[None], torch.tensor([S]), targets).sum()
+    total = ctc.batch_loss(log_p[None], torch.tensor([S]), targets).sum()
     (wanted,) = torch.autograd.grad(total, logits)
     found = ctc.gradient(log_p.detach(), text)
     assert same(found, wanted, 1e-12) and same(found.sum(1), torch.zeros(S).double(), 1e-12)
@@ -95,17 +98,17 @@ def test_the_fast_loss_of_a_batch_skips_padding():
     rows, texts = [sound(0, 7), sound(1, 5), sound(2, 4)], [[4, 4, 5], [], [5]]
     log_p = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=9.0)
     targets = torch.tensor([[4, 4, 5], [IGNORE] * 3, [5, IGNORE, IGNORE]])
-    found = ctc.fast_loss(log_p, torch.tensor([7, 5, 4]), targets)
+    found = ctc.batch_loss(log_p, torch.tensor([7, 5, 4]), targets)
     assert same(found, torch.stack([ctc.loss(r, t) for r, t in zip(rows, texts, strict=True)]))
     with pytest.raises(ValueError, match="row 0 has 3 places for 4"):
-        ctc.fast_loss(log_p, torch.tensor([3, 5, 4]), targets)
+        ctc.batch_loss(log_p, torch.tensor([3, 5, 4]), targets)
 
 
 def test_greedy_takes_the_best_path_which_is_not_the_best_text():
     log_p = torch.tensor([[0.6, 0.4], [0.6, 0.4]]).log()
     log_p = torch.cat([log_p[:, :1], torch.full((2, 3), -math.inf), log_p[:, 1:]], 1)
-    assert ctc.greedy(log_p) == []  # 0.36 against 0.16 + 0.24 + 0.24 for the token
-    assert [f.ids for f in ctc.beam_search([log_p])[0]] == [[4], []]
+    assert ctc.best_path(log_p) == []  # 0.36 against 0.16 + 0.24 + 0.24 for the token
+    assert [f.ids for f in prefix_beam_search([log_p])[0]] == [[4], []]
 
 
 @torch.no_grad()
@@ -113,7 +116,9 @@ def test_greedy_takes_the_best_path_which_is_not_the_best_text():
 @pytest.mark.parametrize("weight, bonus", [(0.0, 0.0), (0.7, 0.0), (1.3, 0.8), (0.0, -0.5)])
 def test_a_wide_beam_is_exhaustive_search(kind, weight, bonus):
     model, sounds = language_model(kind), [sound(seed, 5 - seed) for seed in range(3)]
-    found = ctc.beam_search(sounds, 200, model, weight, bonus)
+    found = prefix_beam_search(
+        sounds, beam_size=200, language_model=model, lm_weight=weight, token_bonus=bonus
+    )
     for log_p, row in zip(sounds, found, strict=True):
         wanted = []
         for text, acoustic in every_text(log_p).items():
@@ -136,19 +141,35 @@ def test_a_wide_beam_is_exhaustive_search(kind, weight, bonus):
 def test_sounds_searched_together_and_alone_say_the_same(beam):
     model = language_model("n-gram")
     sounds = [sound(seed, 3 + seed) for seed in range(4)]
-    together = ctc.beam_search(sounds, beam, model, 0.5, 0.3)
-    alone = [ctc.beam_search([s], beam, model, 0.5, 0.3)[0] for s in sounds]
+    together = prefix_beam_search(
+        sounds, beam_size=beam, language_model=model, lm_weight=0.5, token_bonus=0.3
+    )
+    alone = [
+        prefix_beam_search(
+            [s], beam_size=beam, language_model=model, lm_weight=0.5, token_bonus=0.3
+        )[0]
+        for s in sounds
+    ]
     assert [[f.ids for f in row] for row in together] == [[f.ids for f in row] for row in alone]
-    assert max(len(row) for row in together) == beam and ctc.beam_search([]) == []
+    assert max(len(row) for row in together) == beam and prefix_beam_search([]) == []
 
 
 def test_mistakes_of_the_reader_are_named():
     with pytest.raises(ValueError, match="beam must be at least 1"):
-        ctc.beam_search([sound(0)], 0)
+        prefix_beam_search([sound(0)], beam_size=0)
     with pytest.raises(ValueError, match="one vocabulary"):
-        ctc.beam_search([sound(0)], 2, LSTMLM(V + 1, 4, 1), 1.0)
+        prefix_beam_search(
+            [sound(0)], beam_size=2, language_model=LSTMLM(V + 1, width=4, layers=1), lm_weight=1.0
+        )
     with pytest.raises(ValueError, match="runs on the CPU; move the model from meta"):
-        ctc.beam_search([sound(0)], 2, LSTMLM(V, 4, 1).to("meta"), 1.0)
-    growing = GPT(V, 8, 1, 2, block=16).double().eval()
+        prefix_beam_search(
+            [sound(0)],
+            beam_size=2,
+            language_model=LSTMLM(V, width=4, layers=1).to("meta"),
+            lm_weight=1.0,
+        )
+    growing = GPT(V, width=8, layers=1, heads=2, context_length=16).double().eval()
     with pytest.raises(ValueError, match="grows with the text"):
-        ctc.beam_search([sound(s) for s in range(3)], 3, growing, 1.0)
+        prefix_beam_search(
+            [sound(s) for s in range(3)], beam_size=3, language_model=growing, lm_weight=1.0
+        )

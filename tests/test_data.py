@@ -21,8 +21,20 @@ import numpy as np
 import pytest
 import torch
 
-from utils import data, fetch
-from utils.vocab import BOS, EOS, PAD, WordTokenizer
+from utils.data.batches import (
+    IGNORE,
+    TextBatches,
+    group_by_length,
+    pad,
+    text_eval_batches,
+    token_mask,
+)
+from utils.data.corpora import corpus_files, load_digits, load_pairs, load_reviews, load_text
+from utils.data.download import MAX_ATTEMPTS, NoNetwork
+from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
+from utils.data.registry import DataError, file_problem, registry
+from utils.data.tokenizers import WordTokenizer
+from utils.data.vocabulary import BOS, EOS, PAD
 
 CONTENT = bytes(range(256)) * 800  # 204,800 bytes: several pieces of a download
 MIRROR = os.environ.get("LLM_BOOK_DATA")
@@ -150,7 +162,7 @@ def describe(path, content, url="http://127.0.0.1:9/none"):
 def toy(server, cache, monkeypatch):
     """A corpus of one file at our server; returns a function that sets how it is answered."""
     entry = describe("toy/file.bin", CONTENT, f"{server.address}/file.bin")
-    monkeypatch.setitem(fetch.registry(), "toy", {"files": [entry]})
+    monkeypatch.setitem(registry(), "toy", {"files": [entry]})
 
     def set_answers(*actions):
         server.answers["/file.bin"] = list(actions)
@@ -168,7 +180,7 @@ def leftovers(cache):
 def test_a_file_is_fetched_once_and_then_comes_from_the_cache(toy, server, cache):
     toy(good)
     for _ in range(2):
-        assert data.files("toy")["file.bin"].read_bytes() == CONTENT
+        assert corpus_files("toy")["file.bin"].read_bytes() == CONTENT
     assert server.hits["/file.bin"] == 1
     assert leftovers(cache) == ["file.bin"]
 
@@ -189,7 +201,7 @@ def test_a_file_is_fetched_once_and_then_comes_from_the_cache(toy, server, cache
 def test_trouble_that_passes_ends_in_the_right_bytes(toy, server, cache, answers, tries):
     toy(*answers)
     server.answers["/elsewhere"] = [good]
-    assert data.files("toy")["file.bin"].read_bytes() == CONTENT
+    assert corpus_files("toy")["file.bin"].read_bytes() == CONTENT
     assert server.hits["/file.bin"] == tries
     assert leftovers(cache) == ["file.bin"]
 
@@ -202,11 +214,11 @@ WRONG = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
     [
         (status(404), "404", 1),
         (status(403), "403", 1),
-        (status(500), "500", fetch.TRIES),
-        (stalls, "broke off", fetch.TRIES),
-        (truncates, "broke off", fetch.TRIES),
-        (gives(CONTENT[:1000]), "broke off", fetch.TRIES),
-        (gives(b""), "broke off", fetch.TRIES),
+        (status(500), "500", MAX_ATTEMPTS),
+        (stalls, "broke off", MAX_ATTEMPTS),
+        (truncates, "broke off", MAX_ATTEMPTS),
+        (gives(CONTENT[:1000]), "broke off", MAX_ATTEMPTS),
+        (gives(b""), "broke off", MAX_ATTEMPTS),
         (gives(WRONG), "SHA-256", 1),
         (gives(CONTENT + b"!"), f"expected {len(CONTENT)} bytes", 1),
         (page, "web page", 1),
@@ -218,9 +230,9 @@ WRONG = bytes([CONTENT[0] ^ 1]) + CONTENT[1:]
 def test_a_wrong_answer_is_an_error_and_nothing_is_kept(toy, server, cache, answer, says, tries):
     toy(answer)
     server.answers["/login"] = [page]
-    with pytest.raises(data.DataError, match=says) as caught:
-        data.files("toy")
-    assert not isinstance(caught.value, fetch.NoNetwork)
+    with pytest.raises(DataError, match=says) as caught:
+        corpus_files("toy")
+    assert not isinstance(caught.value, NoNetwork)
     assert "LLM_BOOK_OFFLINE=1" in str(caught.value)
     assert tries is None or server.hits["/file.bin"] == tries
     assert leftovers(cache) == []
@@ -229,14 +241,14 @@ def test_a_wrong_answer_is_an_error_and_nothing_is_kept(toy, server, cache, answ
 def test_no_answer_at_all_is_no_network(toy, server, cache, monkeypatch):
     toy(silent)
     start = time.monotonic()
-    with pytest.raises(fetch.NoNetwork):
-        data.files("toy")
+    with pytest.raises(NoNetwork):
+        corpus_files("toy")
     assert time.monotonic() - start < 15, "a silent server should not be waited for"
-    assert server.hits["/file.bin"] == fetch.TRIES
+    assert server.hits["/file.bin"] == MAX_ATTEMPTS
     entry = describe("toy/file.bin", CONTENT, "http://127.0.0.1:9/none")  # nobody listens there
-    monkeypatch.setitem(fetch.registry(), "toy", {"files": [entry]})
-    with pytest.raises(fetch.NoNetwork, match="127.0.0.1:9"):
-        data.files("toy")
+    monkeypatch.setitem(registry(), "toy", {"files": [entry]})
+    with pytest.raises(NoNetwork, match="127.0.0.1:9"):
+        corpus_files("toy")
     assert leftovers(cache) == []
 
 
@@ -250,29 +262,29 @@ def test_an_endless_answer_is_cut_short(toy, cache):
             sent.append(1)
 
     toy(endless)
-    with pytest.raises(data.DataError, match="more came"):
-        data.files("toy")
+    with pytest.raises(DataError, match="more came"):
+        corpus_files("toy")
     assert len(sent) < 1000
 
 
 def test_a_damaged_cached_file_is_fetched_again(toy, server, cache):
     toy(good)
-    path = data.files("toy")["file.bin"]
+    path = corpus_files("toy")["file.bin"]
     for damage in (WRONG, CONTENT[:-1], b""):
         path.write_bytes(damage)
-        assert data.files("toy")["file.bin"].read_bytes() == CONTENT
+        assert corpus_files("toy")["file.bin"].read_bytes() == CONTENT
     assert server.hits["/file.bin"] == 4
 
 
 def test_a_damaged_cached_file_without_a_network_is_an_error(toy, server, cache, monkeypatch):
     toy(good)
-    path = data.files("toy")["file.bin"]
+    path = corpus_files("toy")["file.bin"]
     path.write_bytes(WRONG)
     toy(silent)
     for _ in range(2):  # not a stand-in the second time either
-        with pytest.raises(data.DataError, match="damaged") as caught:
-            data.files("toy")
-        assert not isinstance(caught.value, fetch.NoNetwork)
+        with pytest.raises(DataError, match="damaged") as caught:
+            corpus_files("toy")
+        assert not isinstance(caught.value, NoNetwork)
     assert str(path) in str(caught.value)
 
 
@@ -295,16 +307,16 @@ def test_a_full_disk_is_an_error_that_says_so(toy, cache, monkeypatch):
         return Full()
 
     monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(data.DataError, match="disk is full.*LLM_BOOK_CACHE"):
-        data.files("toy")
+    with pytest.raises(DataError, match="disk is full.*LLM_BOOK_CACHE"):
+        corpus_files("toy")
     assert leftovers(cache) == []
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(toy, cache, monkeypatch):
     toy(good)
     cache.write_text("a file where the folder should be")
-    with pytest.raises(data.DataError, match="cannot be written.*LLM_BOOK_CACHE"):
-        data.files("toy")
+    with pytest.raises(DataError, match="cannot be written.*LLM_BOOK_CACHE"):
+        corpus_files("toy")
     cache.unlink()
 
     def refuse(*_, **__):
@@ -312,25 +324,25 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(toy, cache, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "mkdir", refuse)
-        with pytest.raises(data.DataError, match="Permission denied.*LLM_BOOK_CACHE"):
-            data.files("toy")
+        with pytest.raises(DataError, match="Permission denied.*LLM_BOOK_CACHE"):
+            corpus_files("toy")
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", refuse)
-        with pytest.raises(data.DataError, match="Permission denied.*LLM_BOOK_CACHE"):
-            data.files("toy")
+        with pytest.raises(DataError, match="Permission denied.*LLM_BOOK_CACHE"):
+            corpus_files("toy")
     assert leftovers(cache) == []
 
 
 def test_a_read_only_cache_with_the_file_in_it_serves(toy, server, cache, monkeypatch):
     toy(good)
-    data.files("toy")
+    corpus_files("toy")
 
     def refuse(*_, **__):
         raise PermissionError(errno.EROFS, "Read-only file system")
 
     for owner, name in ((Path, "mkdir"), (os, "makedirs"), (os, "replace"), (Path, "unlink")):
         monkeypatch.setattr(owner, name, refuse)
-    assert data.files("toy")["file.bin"].read_bytes() == CONTENT
+    assert corpus_files("toy")["file.bin"].read_bytes() == CONTENT
     assert server.hits["/file.bin"] == 1
 
 
@@ -346,7 +358,7 @@ def start_fetching():
     """Another process that fetches the toy corpus."""
     import json
 
-    command = [sys.executable, "-c", FETCH, json.dumps(fetch.registry()["toy"])]
+    command = [sys.executable, "-c", FETCH, json.dumps(registry()["toy"])]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -372,12 +384,12 @@ def test_a_download_killed_halfway_leaves_no_half_file(toy, server, cache):
     process.communicate()
     remains = [path for path in cache.rglob("*") if path.is_file()]
     assert remains and "file.bin" not in leftovers(cache)
-    assert data.files("toy")["file.bin"].read_bytes() == CONTENT
+    assert corpus_files("toy")["file.bin"].read_bytes() == CONTENT
     for path in remains:
         assert path.exists(), "a fresh unfinished file may belong to a process that still runs"
         os.utime(path, (0, 0))
     (cache / "toy/file.bin").unlink()
-    data.files("toy")
+    corpus_files("toy")
     assert leftovers(cache) == ["file.bin"]
 
 
@@ -419,7 +431,7 @@ def digits_entry(server, cache, monkeypatch):
         "bytes": len(archive(WAVS)),
         "content_sha256": hashlib.sha256(lines.encode()).hexdigest(),
     }
-    monkeypatch.setitem(fetch.registry(), "spoken_digits", {"files": [entry]})
+    monkeypatch.setitem(registry(), "spoken_digits", {"files": [entry]})
     return entry
 
 
@@ -427,7 +439,7 @@ def test_an_archive_packed_otherwise_is_accepted_for_its_content(digits_entry, s
     other = archive(dict(reversed(WAVS.items())), level=1)
     assert other != archive(WAVS)
     server.answers["/x.tar.gz"] = [gives(other)]
-    corpus = data.load_digits()
+    corpus = load_digits()
     assert corpus.origin == "real"
     assert [len(split) for split in (corpus.train, corpus.valid, corpus.test)] == [48, 6, 6]
     clip = next(c for c in corpus.test if (c.digit, c.speaker, c.take) == (2, "bob", 0))
@@ -447,8 +459,8 @@ def test_an_archive_packed_otherwise_is_accepted_for_its_content(digits_entry, s
 )
 def test_an_archive_with_other_content_is_refused(digits_entry, server, cache, body):
     server.answers["/x.tar.gz"] = [gives(body)]
-    with pytest.raises(data.DataError, match="expected content"):
-        data.load_digits()
+    with pytest.raises(DataError, match="expected content"):
+        load_digits()
     assert leftovers(cache) == []
 
 
@@ -463,7 +475,7 @@ def mirror(tmp_path, monkeypatch, cache):
 
     def fill(name, contents):
         entries = [describe(f"{name}/{file}", content) for file, content in contents.items()]
-        monkeypatch.setitem(fetch.registry(), name, {"files": entries})
+        monkeypatch.setitem(registry(), name, {"files": entries})
         (folder / name).mkdir(parents=True)
         for file, content in contents.items():
             (folder / name / file).write_bytes(content)
@@ -474,47 +486,47 @@ def mirror(tmp_path, monkeypatch, cache):
 
 def test_the_mirror_comes_first_and_is_checked(toy, server, mirror, cache):
     toy(good)
-    url = fetch.registry()["toy"]["files"][0]["url"]
+    url = registry()["toy"]["files"][0]["url"]
     folder = mirror("toy", {"file.bin": CONTENT})
-    fetch.registry()["toy"]["files"][0]["url"] = url
-    assert data.files("toy")["file.bin"] == folder / "file.bin"
+    registry()["toy"]["files"][0]["url"] = url
+    assert corpus_files("toy")["file.bin"] == folder / "file.bin"
     assert server.hits == {}
     for wrong, says in ((WRONG, "SHA-256"), (b"short", "found 5")):
         (folder / "file.bin").write_bytes(wrong)
-        with pytest.raises(data.DataError, match=says) as caught:
-            data.files("toy")
+        with pytest.raises(DataError, match=says) as caught:
+            corpus_files("toy")
         assert str(folder / "file.bin") in str(caught.value)
         assert (folder / "file.bin").read_bytes() == wrong
     (folder / "file.bin").unlink()  # what the mirror lacks is fetched
-    assert data.files("toy")["file.bin"] == cache / "toy/file.bin"
+    assert corpus_files("toy")["file.bin"] == cache / "toy/file.bin"
 
 
 def test_a_mirror_that_is_no_folder_is_an_error(toy, monkeypatch, tmp_path):
     toy(good)
     monkeypatch.setenv("LLM_BOOK_DATA", str(tmp_path / "typo"))
-    with pytest.raises(data.DataError, match="typo is not a folder"):
-        data.files("toy")
+    with pytest.raises(DataError, match="typo is not a folder"):
+        corpus_files("toy")
 
 
 def test_offline_forces_the_stand_in_even_with_a_mirror(mirror, monkeypatch, capsys):
     mirror("tiny_shakespeare", {"input.txt": b"To be, or not to be" * 10})
-    assert data.load_text().origin == "real"
+    assert load_text().origin == "real"
     monkeypatch.setenv("LLM_BOOK_OFFLINE", "1")
     capsys.readouterr()
-    corpus = data.load_text()
+    corpus = load_text()
     lines = capsys.readouterr().out.splitlines()
     assert corpus.origin == "stand-in" and len(corpus.train) > 100_000
     assert len(lines) == 1
     for words in ("STAND-IN", "tiny_shakespeare", "LLM_BOOK_OFFLINE is set", "unset"):
         assert words in lines[0]
     monkeypatch.setenv("LLM_BOOK_OFFLINE", "0")
-    assert data.load_text().origin == "real"
+    assert load_text().origin == "real"
 
 
 def test_no_network_gives_the_stand_in_in_one_visible_line(cache, monkeypatch, capsys):
     entry = describe("tiny_shakespeare/input.txt", b"x")
-    monkeypatch.setitem(fetch.registry(), "tiny_shakespeare", {"files": [entry]})
-    assert data.load_text().origin == "stand-in"
+    monkeypatch.setitem(registry(), "tiny_shakespeare", {"files": [entry]})
+    assert load_text().origin == "stand-in"
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1
     for words in ("STAND-IN", "127.0.0.1:9", "connect to the network", "LLM_BOOK_DATA"):
@@ -523,10 +535,10 @@ def test_no_network_gives_the_stand_in_in_one_visible_line(cache, monkeypatch, c
 
 def test_a_wrong_answer_never_turns_into_a_stand_in(server, cache, monkeypatch):
     entry = describe("tiny_shakespeare/input.txt", CONTENT, f"{server.address}/t")
-    monkeypatch.setitem(fetch.registry(), "tiny_shakespeare", {"files": [entry]})
+    monkeypatch.setitem(registry(), "tiny_shakespeare", {"files": [entry]})
     server.answers["/t"] = [gives(WRONG)]
-    with pytest.raises(data.DataError, match="did not give the expected file"):
-        data.load_text()
+    with pytest.raises(DataError, match="did not give the expected file"):
+        load_text()
 
 
 # ---- corpora ------------------------------------------------------------------------------------
@@ -535,14 +547,14 @@ def test_a_wrong_answer_never_turns_into_a_stand_in(server, cache, monkeypatch):
 @pytest.mark.parametrize(
     "call, names",
     [
-        (lambda: data.files("ptb"), "multi30k.*tiny_shakespeare.*spoken_digits"),
-        (lambda: data.load_text("ptb"), "'ptb'.*tiny_shakespeare"),
-        (lambda: data.load_pairs("wmt"), "'wmt'.*multi30k, tatoeba"),
-        (lambda: data.load_pairs(source="xx"), "'xx'.*de, en, fr"),
-        (lambda: data.load_pairs(target="zh"), "'zh'.*de, en, fr"),
-        (lambda: data.load_pairs("tatoeba"), "'de'.*en, zh"),
-        (lambda: data.load_pairs(source="en", target="en"), "both 'en'"),
-        (lambda: data.load_pairs(test="test_2015"), "test_2016_flickr, test_2017_flickr"),
+        (lambda: corpus_files("ptb"), "multi30k.*tiny_shakespeare.*spoken_digits"),
+        (lambda: load_text("ptb"), "'ptb'.*tiny_shakespeare"),
+        (lambda: load_pairs("wmt"), "'wmt'.*multi30k, tatoeba"),
+        (lambda: load_pairs(source="xx"), "'xx'.*de, en, fr"),
+        (lambda: load_pairs(target="zh"), "'zh'.*de, en, fr"),
+        (lambda: load_pairs("tatoeba"), "'de'.*en, zh"),
+        (lambda: load_pairs(source="en", target="en"), "both 'en'"),
+        (lambda: load_pairs(test="test_2015"), "test_2016_flickr, test_2017_flickr"),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_valid_ones(call, names):
@@ -553,7 +565,7 @@ def test_a_wrong_name_is_answered_with_the_valid_ones(call, names):
 def test_text_is_split_by_characters_in_order(mirror):
     text = "".join(chr(97 + i % 26) for i in range(1000)) + "é…"
     mirror("tiny_shakespeare", {"input.txt": text.encode()})
-    corpus = data.load_text()
+    corpus = load_text()
     assert corpus.all == text
     assert [len(s) for s in (corpus.train, corpus.valid, corpus.test)] == [901, 50, 51]
 
@@ -565,28 +577,28 @@ def test_multi30k_pairs_lines_that_belong_together(mirror):
             lines = [f"{split} {language} {i}\u2028 \n" for i in range(3)]
             contents[f"{split}.{language}.gz"] = gzip.compress("".join(lines).encode())
     folder = mirror("multi30k", contents)
-    corpus = data.load_pairs(source="fr", target="de")
+    corpus = load_pairs(source="fr", target="de")
     assert corpus.train[2] == ("train fr 2", "train de 2")
     assert corpus.test[0] == ("test_2016_flickr fr 0", "test_2016_flickr de 0")
-    other = data.load_pairs(test="test_2017_flickr")
+    other = load_pairs(test="test_2017_flickr")
     assert other.test[1] == ("test_2017_flickr de 1", "test_2017_flickr en 1")
     assert len(other.valid) == 3
     (folder / "train.fr.gz").unlink()  # not needed for German and English
-    assert data.load_pairs().origin == "real"
+    assert load_pairs().origin == "real"
 
 
 def test_tatoeba_keeps_an_english_sentence_in_one_split(mirror):
     rows = [f"Sentence {i % 60}{'.!'[i // 60]}\t句子{i}。\tattribution\n" for i in range(120)]
     rows += ["HI THERE\t嗨\tx\n", "Hi, there!\t嗨嗨\tx\n"]
     mirror("tatoeba", {"cmn.txt": "".join(rows).encode()})
-    corpus = data.load_pairs("tatoeba", "en", "zh")
+    corpus = load_pairs("tatoeba", source="en", target="zh")
     assert len(corpus.all) == 122 and corpus.valid and corpus.test
     number = [
         {english.lower().strip(".!").replace(",", "") for english, _ in split}
         for split in (corpus.train, corpus.valid, corpus.test)
     ]
     assert not number[0] & number[1] and not number[0] & number[2] and not number[1] & number[2]
-    back = data.load_pairs("tatoeba", "zh", "en")
+    back = load_pairs("tatoeba", source="zh", target="en")
     assert back.test == [(chinese, english) for english, chinese in corpus.test]
 
 
@@ -598,12 +610,12 @@ def test_reviews_are_split_once_and_for_all(mirror):
         "rt-polarity.pos": praise.encode("latin-1"),
         "rt-polarity.neg": blame.encode("latin-1"),
     })  # fmt: skip
-    corpus = data.load_reviews()
+    corpus = load_reviews()
     assert len(corpus.all) == 140
     assert ("café 3– fine", 1) in corpus.all and ("dull 3", 0) in corpus.all
     texts = [{text for text, _ in split} for split in (corpus.train, corpus.valid, corpus.test)]
     assert sum(map(len, texts)) == len(set().union(*texts)), "a sentence stays in one split"
-    assert data.load_reviews() == corpus
+    assert load_reviews() == corpus
     assert {label for _, label in corpus.train[:30]} == {0, 1}
 
 
@@ -611,20 +623,20 @@ def test_reviews_are_split_once_and_for_all(mirror):
 def test_the_real_corpora(monkeypatch):
     monkeypatch.setenv("LLM_BOOK_DATA", str(MIRROR))
     monkeypatch.delenv("LLM_BOOK_OFFLINE", raising=False)
-    text = data.load_text()
+    text = load_text()
     assert text.origin == "real" and len(text.all) == 1_115_394 and len(set(text.all)) == 65
-    pairs = data.load_pairs()
+    pairs = load_pairs()
     assert [len(s) for s in (pairs.train, pairs.valid, pairs.test)] == [29_000, 1_014, 1_000]
     assert pairs.test[0] == (
         "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",
         "A man in an orange hat starring at something.",
     )
-    assert data.load_pairs(source="en", target="fr", test="test_2017_flickr").origin == "real"
-    tatoeba = data.load_pairs("tatoeba", "en", "zh")
+    assert load_pairs(source="en", target="fr", test="test_2017_flickr").origin == "real"
+    tatoeba = load_pairs("tatoeba", source="en", target="zh")
     assert len(tatoeba.all) == 22_075 and all(a and b for a, b in tatoeba.all)
-    reviews = data.load_reviews()
+    reviews = load_reviews()
     assert len(reviews.all) == 10_662 and sum(label for _, label in reviews.all) == 5_331
-    digits = data.load_digits()
+    digits = load_digits()
     assert [len(s) for s in (digits.train, digits.valid, digits.test)] == [2_400, 300, 300]
     assert {clip.rate for clip in digits.all} == {8000}
     assert len({clip.speaker for clip in digits.test}) == 6
@@ -632,10 +644,10 @@ def test_the_real_corpora(monkeypatch):
 
 @needs_mirror
 def test_the_mirror_holds_what_the_registry_says():
-    for corpus in fetch.registry().values():
+    for corpus in registry().values():
         for entry in corpus["files"]:
             path = Path(MIRROR) / entry["path"]
-            assert not path.exists() or fetch.fault(path, entry) is None
+            assert not path.exists() or file_problem(path, entry) is None
 
 
 # ---- batches ------------------------------------------------------------------------------------
@@ -643,22 +655,22 @@ def test_the_mirror_holds_what_the_registry_says():
 
 def test_text_batches_are_a_function_of_seed_and_step():
     ids = torch.arange(4, 104)
-    stream = data.TextBatches(ids, batch_size=8, block=5, seed=1)
+    stream = TextBatches(ids, batch_size=8, context_length=5, seed=1)
     batch = stream[7]
     assert batch.inputs.shape == batch.targets.shape == (8, 5) and batch.source is None
     assert torch.equal(batch.targets, batch.inputs + 1)  # the text counts up by one
     stream[3]
-    again = data.TextBatches(ids, batch_size=8, block=5, seed=1)[7]
+    again = TextBatches(ids, batch_size=8, context_length=5, seed=1)[7]
     assert torch.equal(again.inputs, batch.inputs)
     assert not torch.equal(stream[8].inputs, batch.inputs)
-    other = data.TextBatches(ids, batch_size=8, block=5, seed=2)[7]
+    other = TextBatches(ids, batch_size=8, context_length=5, seed=2)[7]
     assert not torch.equal(other.inputs, batch.inputs)
 
 
 def test_text_batches_reach_every_window():
-    stream = data.TextBatches(torch.arange(8), batch_size=50, block=5, seed=0)
+    stream = TextBatches(torch.arange(8), batch_size=50, context_length=5, seed=0)
     assert set(stream[0].inputs[:, 0].tolist()) == {0, 1, 2}
-    one = data.TextBatches(torch.arange(6), batch_size=3, block=5)[0]  # batch above the windows
+    one = TextBatches(torch.arange(6), batch_size=3, context_length=5)[0]  # batch above the windows
     assert one.inputs.tolist() == [[0, 1, 2, 3, 4]] * 3 and one.targets[0, -1] == 5
 
 
@@ -666,7 +678,13 @@ def test_text_batches_reach_every_window():
     (6, 3, 5), (10, 1, 5), (23, 2, 5), (101, 7, 4), (101, 200, 4), (8, 50, 7), (40, 3, 1),
 ])  # fmt: skip
 def test_text_batches_without_replacement(count, batch_size, block):
-    stream = data.TextBatches(torch.arange(count), batch_size, block, seed=3, once=True)
+    stream = TextBatches(
+        torch.arange(count),
+        batch_size=batch_size,
+        context_length=block,
+        seed=3,
+        without_replacement=True,
+    )
     windows = max(1, (count - 1) // block - 1)
     steps = -(-4 * windows // batch_size)
     batches = [stream[step] for step in range(steps)]
@@ -679,13 +697,28 @@ def test_text_batches_without_replacement(count, batch_size, block):
         assert sorted(epoch) == list(range(first, first + windows * block, block))
         assert first + windows * block < count and count - 1 - windows * block < 2 * block
     for step in reversed(range(steps)):  # the step alone decides, whatever was read before
-        fresh = data.TextBatches(torch.arange(count), batch_size, block, seed=3, once=True)
+        fresh = TextBatches(
+            torch.arange(count),
+            batch_size=batch_size,
+            context_length=block,
+            seed=3,
+            without_replacement=True,
+        )
         for again in (stream, fresh):
             assert torch.equal(again[step].inputs, batches[step].inputs)
 
 
 def test_epochs_without_replacement_differ_in_order_and_place():
-    texts = [data.TextBatches(torch.arange(1001), 10, 10, seed, once=True) for seed in (0, 1)]
+    texts = [
+        TextBatches(
+            torch.arange(1001),
+            batch_size=10,
+            context_length=10,
+            seed=seed,
+            without_replacement=True,
+        )
+        for seed in (0, 1)
+    ]
     places = set()
     for stream in texts:
         firsts = torch.cat([stream[step].inputs[:, 0] for step in range(99)]).view(10, 99)
@@ -701,39 +734,39 @@ def test_epochs_without_replacement_differ_in_order_and_place():
 ])  # fmt: skip
 def test_evaluation_scores_every_token_after_the_first_once(count, batch_size, block):
     ids = torch.arange(4, count + 4)
-    batches = data.text_eval_batches(ids, batch_size, block)
+    batches = text_eval_batches(ids, batch_size=batch_size, context_length=block)
     scored = torch.cat([b.targets.flatten() for b in batches])
-    assert sorted(scored[scored != data.IGNORE].tolist()) == ids[1:].tolist()
+    assert sorted(scored[scored != IGNORE].tolist()) == ids[1:].tolist()
     for batch in batches:
         assert batch.inputs.shape == batch.targets.shape
         assert len(batch.inputs) <= batch_size and batch.inputs.shape[1] <= block
-        real = batch.targets != data.IGNORE
+        real = batch.targets != IGNORE
         assert torch.equal(batch.inputs[real] + 1, batch.targets[real])
         assert torch.equal(batch.inputs != PAD, real)
 
 
 def test_evaluation_rows_go_on_where_the_batch_before_ended():
-    batches = data.text_eval_batches(torch.arange(4, 105), batch_size=4, block=7)
+    batches = text_eval_batches(torch.arange(4, 105), batch_size=4, context_length=7)
     for before, after in zip(batches, batches[1:], strict=False):
-        real = after.targets[:, 0] != data.IGNORE
+        real = after.targets[:, 0] != IGNORE
         assert torch.equal(before.targets[real, -1], after.inputs[real, 0])
 
 
 @pytest.mark.parametrize("wrong, says", [
-    (lambda: data.TextBatches(torch.arange(5), 1, 5), "needs 6 tokens; there are 5"),
-    (lambda: data.TextBatches(torch.arange(9), 0, 5), "batch_size must be at least 1"),
-    (lambda: data.TextBatches(torch.arange(9), 1, 0), "block must be at least 1"),
-    (lambda: data.TextBatches(torch.zeros(2, 9), 1, 2), r"got shape \(2, 9\)"),
-    (lambda: data.TextBatches(torch.arange(9), 1, 5)[-1], "steps count from 0"),
-    (lambda: data.text_eval_batches(torch.arange(1), 1, 5), "two tokens"),
-    (lambda: data.text_eval_batches(torch.arange(9), 0, 5), "batch_size must be at least 1"),
-    (lambda: data.PairBatches([], 2), "no sentence pairs"),
-    (lambda: data.PairBatches([([4], [4]), ([], [4])], 2), "pair 1 has a source of zero tokens"),
-    (lambda: data.PairBatches([([4], [4])], 0), "batch_size must be at least 1"),
-    (lambda: data.PairBatches([([4], [4])], 2)[-1], "steps count from 0"),
-    (lambda: data.pair_eval_batches([], 2), "no sentence pairs"),
-    (lambda: data.pair_eval_batches([([], [4])], 2), "zero tokens"),
-    (lambda: data.pad([]), "no sequences"),
+    (lambda: TextBatches(torch.arange(5), batch_size=1, context_length=5), "needs 6 tokens; there are 5"),
+    (lambda: TextBatches(torch.arange(9), batch_size=0, context_length=5), "batch_size must be at least 1"),
+    (lambda: TextBatches(torch.arange(9), batch_size=1, context_length=0), "block must be at least 1"),
+    (lambda: TextBatches(torch.zeros(2, 9), batch_size=1, context_length=2), r"got shape \(2, 9\)"),
+    (lambda: TextBatches(torch.arange(9), batch_size=1, context_length=5)[-1], "steps count from 0"),
+    (lambda: text_eval_batches(torch.arange(1), batch_size=1, context_length=5), "two tokens"),
+    (lambda: text_eval_batches(torch.arange(9), batch_size=0, context_length=5), "batch_size must be at least 1"),
+    (lambda: PairBatches([], batch_size=2), "no sentence pairs"),
+    (lambda: PairBatches([([4], [4]), ([], [4])], batch_size=2), "pair 1 has a source of zero tokens"),
+    (lambda: PairBatches([([4], [4])], batch_size=0), "batch_size must be at least 1"),
+    (lambda: PairBatches([([4], [4])], batch_size=2)[-1], "steps count from 0"),
+    (lambda: pair_eval_batches([], batch_size=2), "no sentence pairs"),
+    (lambda: pair_eval_batches([([], [4])], batch_size=2), "zero tokens"),
+    (lambda: pad([]), "no sequences"),
 ])  # fmt: skip
 def test_batches_refuse_what_makes_no_sense(wrong, says):
     with pytest.raises(ValueError, match=says):
@@ -742,7 +775,7 @@ def test_batches_refuse_what_makes_no_sense(wrong, says):
 
 def test_pairs_are_encoded_side_by_side():
     words = WordTokenizer.train("a b c")
-    found = data.encode_pairs([("a b", "c"), ("", "b b")], words)
+    found = encode_pairs([("a b", "c"), ("", "b b")], words)
     assert found == [([4, 5], [6]), ([], [5, 5])]
 
 
@@ -757,16 +790,16 @@ def pairs_of(batch):
     """The pairs that a batch holds, checking BOS, EOS and padding on the way."""
     for source, inputs, targets in zip(batch.source, batch.inputs, batch.targets, strict=True):
         assert PAD not in source
-        kept = targets[targets != data.IGNORE].tolist()
+        kept = targets[targets != IGNORE].tolist()
         assert kept[-1] == EOS and inputs[0] == BOS
         assert inputs[1 : len(kept)].tolist() == kept[:-1]
-        assert (inputs[len(kept) :] == PAD).all() and (targets[len(kept) :] == data.IGNORE).all()
+        assert (inputs[len(kept) :] == PAD).all() and (targets[len(kept) :] == IGNORE).all()
         yield source.tolist(), kept[:-1]
 
 
 def test_an_epoch_holds_every_pair_once():
     pairs = some_pairs()
-    stream = data.PairBatches(pairs, batch_size=4, seed=3)
+    stream = PairBatches(pairs, batch_size=4, seed=3)
     for epoch in range(3):
         steps = range(epoch * len(stream), (epoch + 1) * len(stream))
         found = [pair for step in steps for pair in pairs_of(stream[step])]
@@ -776,9 +809,9 @@ def test_an_epoch_holds_every_pair_once():
 
 
 def test_pair_batches_are_a_function_of_seed_and_step():
-    stream = data.PairBatches(some_pairs(), batch_size=4, seed=3)
+    stream = PairBatches(some_pairs(), batch_size=4, seed=3)
     late = list(pairs_of(stream[2 * len(stream) + 5]))
-    fresh = data.PairBatches(some_pairs(), batch_size=4, seed=3)
+    fresh = PairBatches(some_pairs(), batch_size=4, seed=3)
     assert list(pairs_of(fresh[2 * len(stream) + 5])) == late
 
     def order(stream, epoch):
@@ -786,7 +819,7 @@ def test_pair_batches_are_a_function_of_seed_and_step():
         return [[source[0] for source, _ in pairs_of(stream[s])] for s in steps]
 
     assert order(stream, 0) == order(fresh, 0) != order(stream, 1)
-    assert order(data.PairBatches(some_pairs(), 4, seed=4), 0) != order(stream, 0)
+    assert order(PairBatches(some_pairs(), batch_size=4, seed=4), 0) != order(stream, 0)
     lengths = [stream[s].source.shape[1] for s in range(len(stream))]
     assert lengths != sorted(lengths), "batches should come in mixed lengths"
     mixed = {frozenset(batch) for batch in order(stream, 0)}
@@ -795,31 +828,31 @@ def test_pair_batches_are_a_function_of_seed_and_step():
 
 def test_pair_evaluation_holds_everything_once_in_order():
     pairs = some_pairs()
-    batches = data.pair_eval_batches(pairs, 4)
+    batches = pair_eval_batches(pairs, batch_size=4)
     assert sorted(p for b in batches for p in pairs_of(b)) == sorted(pairs)
     lengths = [b.source.shape[1] for b in batches]
     assert lengths == sorted(lengths)
-    groups = data.length_groups([len(source) for source, _ in pairs], 4)
+    groups = group_by_length([len(source) for source, _ in pairs], batch_size=4)
     assert [[pairs[i][0] for i in g] for g in groups] == [b.source.tolist() for b in batches]
 
 
 def test_a_batch_larger_than_the_data_holds_all_of_one_length():
-    stream = data.PairBatches([([5], [6]), ([7], []), ([8, 8], [9])], batch_size=100)
+    stream = PairBatches([([5], [6]), ([7], []), ([8, 8], [9])], batch_size=100)
     assert sorted(len(batch.source) for batch in stream) == [1, 2]
-    (only,) = data.pair_eval_batches([([7], [])], 100)
+    (only,) = pair_eval_batches([([7], [])], batch_size=100)
     assert only.inputs.tolist() == [[BOS]] and only.targets.tolist() == [[EOS]]
 
 
 def test_padding_and_its_mask():
-    padded = data.pad([[5, 6], [7], []])
+    padded = pad([[5, 6], [7], []])
     assert padded.tolist() == [[5, 6], [7, PAD], [PAD, PAD]] and padded.dtype == torch.long
-    assert data.pad([[5, 6], [7]], data.IGNORE).tolist() == [[5, 6], [7, data.IGNORE]]
-    assert data.padding_mask(padded).tolist() == [[True, True], [True, False], [False, False]]
+    assert pad([[5, 6], [7]], IGNORE).tolist() == [[5, 6], [7, IGNORE]]
+    assert token_mask(padded).tolist() == [[True, True], [True, False], [False, False]]
 
 
 def test_a_batch_moves_with_all_its_parts():
-    batch = data.pair_eval_batches([([5], [6])], 1)[0].to("meta")
+    batch = pair_eval_batches([([5], [6])], batch_size=1)[0].to("meta")
     assert {batch.inputs.device.type, batch.targets.device.type, batch.source.device.type} == {
         "meta"
     }
-    assert data.TextBatches(torch.arange(9), 1, 5)[0].to("cpu").source is None
+    assert TextBatches(torch.arange(9), batch_size=1, context_length=5)[0].to("cpu").source is None

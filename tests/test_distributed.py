@@ -14,9 +14,17 @@ import pytest
 import torch
 
 from tests import workers
-from utils import optimizers, parallel, runtime, training
-from utils.data import IGNORE, Batch, TextBatches
-from utils.parallel import Team
+from utils import runtime  # BARE runtime
+from utils.data.batches import IGNORE, Batch, TextBatches
+from utils.training import (
+    distributed,
+    sharding,  # BARE parallel
+)
+from utils.training.checkpoint import load_checkpoint
+from utils.training.distributed import ProcessGroup
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw
+from utils.training.sharding import RUN_FILE
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS, TASKS = workers.KINDS, list(workers.TASKS)
@@ -65,7 +73,7 @@ def three(two, folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone():
     """The same in one process, without a process group."""
-    return {task: workers.trained(Team(), task) for task in TASKS}
+    return {task: workers.trained(ProcessGroup(), task) for task in TASKS}
 
 
 def close(found, wanted, tolerance):
@@ -92,7 +100,7 @@ def test_losses_and_gradients_are_those_of_one_process(two, kind, task, dtype, t
     if task == "translator":
         assert 1 in sizes or 3 in sizes, "one process gets more rows than the other, or all"
     for i in (0, 1):
-        loss, grads = workers.gradients(Team(), make, batches[i], dtype)
+        loss, grads = workers.gradients(ProcessGroup(), make, batches[i], dtype)
         assert min(g.abs().max() for g in grads.values()) > 1e-5, "there is something to compare"
         for rank in (0, 1):
             there, theirs = two[kind][rank][task, dtype][i]
@@ -127,11 +135,11 @@ def test_the_processes_read_the_rows_of_one_order(two):
 
 def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
     batch = Batch(torch.arange(6).view(2, 3), torch.arange(6).view(2, 3) + 1)
-    assert parallel.share(batch, 0, 1) is batch
-    shares = [parallel.share(batch, rank, 3) for rank in range(3)]
+    assert distributed.local_rows(batch, 0, 1) is batch
+    shares = [distributed.local_rows(batch, rank, 3) for rank in range(3)]
     assert [s.inputs.tolist() for s in shares] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2]]]
     assert (shares[2].targets == IGNORE).all() and shares[2].source is None
-    loss = Team().spread(workers.gpt(), training.cross_entropy)(shares[2])
+    loss = ProcessGroup().spread(workers.gpt(), cross_entropy)(shares[2])
     assert loss == 0
 
 
@@ -141,8 +149,8 @@ def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_
 ):
     assert [two["data"][rank]["writes", task] for rank in (0, 1)] == [2, 0]
     path = folder / f"data-{task}"
-    assert path.is_file() and len(runtime.load_checkpoint(path)["random"]) == 2
-    step, weights, moments = workers.loaded(Team(), task, path)
+    assert path.is_file() and len(load_checkpoint(path)["random"]) == 2
+    step, weights, moments = workers.loaded(ProcessGroup(), task, path)
     _, wanted, wanted_moments = two["data"][0]["stopped", task]
     assert step == 4
     same(weights, wanted)
@@ -154,12 +162,12 @@ def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_
 def test_every_process_writes_its_shards_and_one_or_three_read_them(
     two, three, alone, folder, tmp_path, task
 ):
-    place = parallel.newest(folder / f"shard-{task}")
+    place = sharding.newest_checkpoint(folder / f"shard-{task}")
     assert place.name == "step-000000004"
     assert len(list(place.glob("__[01]_*.distcp"))) == 2, "one file of each process"
     assert [two["shard"][rank]["writes", task] for rank in (0, 1)] == [2, 0]
     shutil.copytree(folder / f"shard-{task}", tmp_path / task)
-    with parallel.team("shard", "cpu") as team:
+    with distributed.process_group("shard", "cpu") as team:
         assert (team.rank, team.world) == (0, 1)
         readers = [(workers.loaded(team, task, tmp_path / task), None)]
         readers[0] = readers[0][0], workers.trained(team, task, tmp_path / task)
@@ -193,8 +201,8 @@ def test_after_a_death_the_run_goes_on_from_its_checkpoint_and_ends_the_same(two
     histories = []
     for place in (whole, again):
         path = place / "checkpoint.safetensors" if kind == "data" else place / "checkpoint"
-        file = path if kind == "data" else parallel.newest(path) / parallel.PLAIN
-        saved = runtime.load_checkpoint(file)
+        file = path if kind == "data" else sharding.newest_checkpoint(path) / RUN_FILE
+        saved = load_checkpoint(file)
         histories.append({k: saved["history"][k] for k in ("losses", "valid", "best_step")})
         if kind == "shard":
             assert not list(path.glob(".step-*")), "what the dead left is swept away"
@@ -231,31 +239,40 @@ def test_shards_gather_twice_and_scatter_once_where_copies_reduce_once(two):
 
 
 def test_a_team_of_one_needs_no_torchrun_and_what_cannot_be_is_named(monkeypatch, tmp_path):
-    with parallel.team("data", "cpu") as team:
+    with distributed.process_group("data", "cpu") as team:
         assert team.alone and team.gather(3) == [3] and not team.any(False)
-    with pytest.raises(ValueError, match="choose from data, shard"), parallel.team("tensor"):
+    with (
+        pytest.raises(ValueError, match="choose from data, shard"),
+        distributed.process_group("tensor"),
+    ):
         pass
     with monkeypatch.context() as patch:
         patch.setattr(parallel, "can_shard", lambda device: False)
-        with pytest.raises(ValueError, match="no shards on 'cpu'"), parallel.team("shard", "cpu"):
+        with (
+            pytest.raises(ValueError, match="no shards on 'cpu'"),
+            distributed.process_group("shard", "cpu"),
+        ):
             pass
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setattr(runtime, "device", lambda name: torch.device("mps"))
-    with pytest.raises(ValueError, match="not 'mps'"), parallel.team("data"):
+    with pytest.raises(ValueError, match="not 'mps'"), distributed.process_group("data"):
         pass
     monkeypatch.setattr(runtime, "device", lambda name: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="2 processes need 2 GPUs"), parallel.team("data"):
+    with (
+        pytest.raises(ValueError, match="2 processes need 2 GPUs"),
+        distributed.process_group("data"),
+    ):
         pass
 
 
 def test_processes_that_do_not_agree_are_told_so(two, folder, tmp_path, monkeypatch):
     """Here the other process always says 3: its checkpoint, say, is of step 3."""
-    team, model = Team(world=2), workers.gpt()
-    optimizer = optimizers.adamw(model, workers.CONFIG)
+    team, model = ProcessGroup(world_size=2), workers.gpt()
+    optimizer = adamw(model, workers.CONFIG)
     before = [p.clone() for p in model.parameters()]
-    monkeypatch.setattr(Team, "gather", lambda self, value: [value, 3])
+    monkeypatch.setattr(ProcessGroup, "gather", lambda self, value: [value, 3])
     with pytest.raises(ValueError, match="not have the same step: by rank .40, 3."):
         team.check_same("step", 40)
     for path, told in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
@@ -267,15 +284,15 @@ def test_processes_that_do_not_agree_are_told_so(two, folder, tmp_path, monkeypa
 @needs_shards
 def test_a_checkpoint_of_the_other_kind_or_model_is_refused(two, folder, tmp_path):
     model = workers.gpt()
-    optimizer = optimizers.adamw(model, workers.CONFIG)
+    optimizer = adamw(model, workers.CONFIG)
     with pytest.raises(ValueError, match="written with parallel='shard', not 'data'"):
-        Team().load(folder / "shard-gpt", model, optimizer, lambda saved: None)
-    with parallel.team("shard", "cpu") as team:
+        ProcessGroup().load(folder / "shard-gpt", model, optimizer, lambda saved: None)
+    with distributed.process_group("shard", "cpu") as team:
         with pytest.raises(ValueError, match="written with parallel='data', not 'shard'"):
             team.load(folder / "data-gpt", model, optimizer, lambda saved: None)
         other = workers.translator()
-        team.spread(other, training.cross_entropy)
-        made = optimizers.adamw(other, workers.CONFIG)
+        team.spread(other, cross_entropy)
+        made = adamw(other, workers.CONFIG)
         with pytest.raises(ValueError, match="shard-gpt belongs to another model"):
             team.load(folder / "shard-gpt", other, made, lambda saved: None)
         assert team.load(tmp_path, other, made, lambda saved: None) is None
@@ -284,8 +301,8 @@ def test_a_checkpoint_of_the_other_kind_or_model_is_refused(two, folder, tmp_pat
 def test_gradients_that_are_not_averaged_would_be_seen():
     """The guard of the first tests: half of the batch has another gradient than all of it."""
     make, batches, _ = workers.TASKS["gpt"]
-    _, whole = workers.gradients(Team(), make, batches[0], torch.float64)
-    part = parallel.share(batches[0], 0, 2)
-    _, half = workers.gradients(Team(), make, part, torch.float64)
+    _, whole = workers.gradients(ProcessGroup(), make, batches[0], torch.float64)
+    part = distributed.local_rows(batches[0], 0, 2)
+    _, half = workers.gradients(ProcessGroup(), make, part, torch.float64)
     assert max((whole[k] - half[k]).abs().max() for k in whole) > 1e-3
     assert isinstance(batches, TextBatches)

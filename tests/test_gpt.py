@@ -5,10 +5,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils import decoding, metrics, optimizers, training
-from utils.data import Batch
-from utils.lm import GPT, row_of
-from utils.vocab import BOS, EOS, PAD
+from utils.data.batches import Batch
+from utils.data.vocabulary import BOS, EOS, PAD
+from utils.decoding import sampling
+from utils.decoding.sampling import SamplingConfig
+from utils.decoding.search import BeamConfig, beam_search, greedy
+from utils.decoding.state import select_rows
+from utils.metrics.cost import count_parameters
+from utils.models.gpt import GPT, ngram_row
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.optimizers import POLYNOMIALS, adamw, muon, orthogonalize
 
 V, B, T = 11, 3, 7
 GPT2 = {
@@ -31,7 +39,7 @@ PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
 def make(name: str, dtype=torch.float64) -> GPT:
     """In evaluation mode, with weights large enough for every part to matter."""
     torch.manual_seed(0)
-    model = GPT(V, width=16, layers=2, heads=2, zeros=False, **MODELS[name]).to(dtype).eval()
+    model = GPT(V, width=16, layers=2, heads=2, zero_init=False, **MODELS[name]).to(dtype).eval()
     with torch.no_grad():
         for p in model.parameters():
             p.add_(torch.randn_like(p) * 0.1)
@@ -86,7 +94,7 @@ def test_each_row_stands_alone_and_states_can_be_reordered(name, ids):
     assert same(model(ids[1:2])[0], whole[1:2])
     kept = [cache[0].clone() for cache in state[1:]]
     rows, step = torch.tensor([2, 0, 0, 1]), ids[:, :1]
-    moved, _ = model(step[rows], decoding.reorder(state, rows))
+    moved, _ = model(step[rows], select_rows(state, rows))
     assert same(moved, model(step, state)[0][rows])
     assert all(torch.equal(a, b[0]) for a, b in zip(kept, state[1:], strict=True))
 
@@ -94,37 +102,40 @@ def test_each_row_stands_alone_and_states_can_be_reordered(name, ids):
 def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
     """With layers that are the identity, the sum of vectors is what is left: by plain loops."""
     torch.manual_seed(0)
-    model = GPT(V, 16, 2, 2, grams=(V * V, 50)).double()
+    model = GPT(V, width=16, layers=2, heads=2, ngram_tables=(V * V, 50)).double()
     words, pairs, triples = (t.weight for t in (model.embedding, *model.grams))
     expected = torch.empty(B, T, 16, dtype=torch.float64)
     for b, row in enumerate(ids.tolist()):
         for t, (u, v, w) in enumerate(zip([PAD, PAD, *row], [PAD, *row], row, strict=False)):
             expected[b, t] = words[w] + pairs[V * v + w] + triples[(V * V * u + V * v + w) % 50]
     assert same(model(ids)[0], model.norm(expected) @ words.T)
-    plain = metrics.parameters(GPT(V, 16, 2, 2))
-    assert metrics.parameters(model) == plain + 16 * (V * V + 50)
-    large = GPT(V, 64, 1, 2, grams=(500, 500))
+    plain = count_parameters(GPT(V, width=16, layers=2, heads=2))
+    assert count_parameters(model) == plain + 16 * (V * V + 50)
+    large = GPT(V, width=64, layers=1, heads=2, ngram_tables=(500, 500))
     assert all(abs(table.weight.std() - 0.1) < 0.005 for table in large.grams)
-    assert torch.equal(model(ids)[1][-1], ids[:, -2:]) and len(GPT(V, 16, 2, 2)(ids)[1]) == 3
+    assert (
+        torch.equal(model(ids)[1][-1], ids[:, -2:])
+        and len(GPT(V, width=16, layers=2, heads=2)(ids)[1]) == 3
+    )
 
 
 @pytest.mark.parametrize("n, rows", [(2, 25), (3, 125), (3, 200)])
 def test_each_n_gram_has_its_own_row_where_they_suffice(n, rows):
     all_grams = torch.cartesian_prod(*[torch.arange(5)] * n)
-    assert row_of(all_grams, 5, rows).tolist() == list(range(5**n))
+    assert ngram_row(all_grams, vocab_size=5, rows=rows).tolist() == list(range(5**n))
 
 
 @pytest.mark.parametrize("vocab_size, rows", [(65, 8192), (64, 8192), (50_000, 4096), (7, 6)])
 def test_n_grams_that_share_rows_lose_no_word(vocab_size, rows):
     random = torch.Generator().manual_seed(0)
     grams = torch.randint(vocab_size, (5000, 5), generator=random)
-    found = row_of(grams, vocab_size, rows)
+    found = ngram_row(grams, vocab_size=vocab_size, rows=rows)
     assert found.min() >= 0 and found.max() < rows
     for place in range(5):  # another word, by less than the rows are many: another row
         other = grams.clone()
         other[:, place] = (other[:, place] + 1) % vocab_size
         kept = (other[:, place] - grams[:, place]) % rows != 0
-        changed = row_of(other, vocab_size, rows) != found
+        changed = ngram_row(other, vocab_size=vocab_size, rows=rows) != found
         assert changed[kept].all() and kept.any()
     counts = found.bincount(minlength=rows).double()
     assert counts.max() < 8 * max(1, 5000 / rows), "the rows are used alike"
@@ -132,7 +143,7 @@ def test_n_grams_that_share_rows_lose_no_word(vocab_size, rows):
 
 def test_the_number_of_an_n_gram_may_be_beyond_64_bits():
     number = sum(49_999 * 50_001**k for k in range(5))
-    assert row_of(torch.full((5,), 49_999), 50_000, 4096) == number % 4096
+    assert ngram_row(torch.full((5,), 49_999), vocab_size=50_000, rows=4096) == number % 4096
 
 
 def test_padding_at_the_end_changes_nothing_before_it(ids):
@@ -145,7 +156,7 @@ def test_padding_at_the_end_changes_nothing_before_it(ids):
 @pytest.mark.parametrize("block", [1, 2, 3])
 def test_the_window_reaches_layers_times_block_less_one_back(layers, block, ids):
     torch.manual_seed(0)
-    model = GPT(V, 16, layers, 2, block, zeros=False).double()
+    model = GPT(V, width=16, layers=layers, heads=2, context_length=block, zero_init=False).double()
     reach = layers * (block - 1)
     here = model(ids)[0][:, -1]
     for back in range(T):
@@ -172,7 +183,7 @@ def test_the_order_of_the_words_matters(name):
 
 
 def test_learned_positions_end_with_the_block():
-    model = GPT(V, 8, 1, 2, block=4, positions="learned")
+    model = GPT(V, width=8, layers=1, heads=2, context_length=4, positional_encoding="learned")
     ids = torch.full((2, 5), 4)
     state = model(ids[:, :4])[1]
     for mistake in (lambda: model(ids), lambda: model(ids[:, :1], state)):
@@ -208,16 +219,16 @@ def test_it_is_torchs_encoder_with_copied_weights(ids):
 def test_the_number_of_parameters_is_the_formulas(width, layers, heads, block):
     D, sizes = width, (V, width, layers, heads, block)
     inside = layers * (4 + 8) * D * D
-    assert metrics.parameters(GPT(*sizes)) == V * D + inside + (2 * layers + 1) * D
+    assert count_parameters(GPT(*sizes)) == V * D + inside + (2 * layers + 1) * D
     gpt2 = V * D + block * D + inside + layers * (3 + 1 + 4 + 1) * D + (2 * layers + 1) * 2 * D
-    assert metrics.parameters(GPT(*sizes, **GPT2)) == gpt2
+    assert count_parameters(GPT(*sizes, **GPT2)) == gpt2
 
 
 def test_zeros_make_each_layer_the_identity_at_the_start(ids):
-    model = GPT(V, 16, 2, 2).double()
+    model = GPT(V, width=16, layers=2, heads=2).double()
     found = model.norm(model.embedding(ids)) @ model.embedding.weight.T
     assert same(model(ids)[0], found)
-    model = GPT(V, 256, 8, 2, zeros=False)
+    model = GPT(V, width=256, layers=8, heads=2, zero_init=False)
     std = model.layers[3].contract.weight.std().item()
     assert abs(std / 0.005 - 1) < 0.05 and abs(model.layers[3].expand.weight.std() - 0.02) < 1e-3
 
@@ -231,7 +242,7 @@ def test_every_parameter_gets_a_gradient(name, ids):
 
 
 def test_dropout_acts_in_training_only(ids):
-    model = GPT(V, 16, 1, 2, dropout=0.5)
+    model = GPT(V, width=16, layers=1, heads=2, dropout=0.5)
     assert not torch.equal(model(ids)[0], model(ids)[0])
     model.eval()
     assert torch.equal(model(ids)[0], model(ids)[0])
@@ -242,15 +253,15 @@ TEXTS = torch.tensor([[BOS, 5, 6, 7, 8], [BOS, 9, 9, 4, 4], [BOS, 3, 10, 4, 5], 
 
 def learned_by_heart(optimizer, **options) -> tuple[GPT, float]:
     torch.manual_seed(0)
-    model = GPT(V, 32, 2, 2, block=5, **options)
+    model = GPT(V, width=32, layers=2, heads=2, context_length=5, **options)
     targets = torch.cat([TEXTS[:, 1:], torch.full((4, 1), EOS)], 1)
     batch = Batch(TEXTS, targets)
-    config = training.TrainConfig(steps=60, learning_rate=1e-2)
-    training.fit(model, [batch] * 60, config, progress=False, optimizer=optimizer)
-    return model, training.evaluate(model, [batch]).loss
+    config = TrainConfig(steps=60, learning_rate=1e-2)
+    fit(model, [batch] * 60, config, progress=False, optimizer=optimizer)
+    return model, evaluate(model, [batch]).loss
 
 
-@pytest.mark.parametrize("optimizer", [optimizers.adamw, optimizers.muon])
+@pytest.mark.parametrize("optimizer", [adamw, muon])
 @pytest.mark.parametrize("options", [{}, GPT2])
 def test_one_batch_can_be_learned_by_heart(optimizer, options):
     _, loss = learned_by_heart(optimizer, **options)
@@ -259,34 +270,46 @@ def test_one_batch_can_be_learned_by_heart(optimizer, options):
 
 
 def test_decoding_runs_on_it():
-    model, _ = learned_by_heart(optimizers.muon)
+    model, _ = learned_by_heart(muon)
     prompts = TEXTS[:, :2]
     rest = TEXTS[:, 2:].tolist()
-    assert decoding.greedy(model, prompts, max_length=9) == rest
-    beams = decoding.beam_search(model, prompts, beam=3, max_length=9)
+    assert greedy(model, prompts, max_length=9) == rest
+    beams = beam_search(model, prompts, config=BeamConfig(3), max_length=9)
     assert [row[0].ids for row in beams] == rest
-    drawn = decoding.sample(model, prompts, max_length=9, temperature=0.1)
+    drawn = sampling.sample(model, prompts, config=SamplingConfig(temperature=0.1), max_length=9)
     assert drawn == rest
-    endless = GPT(V, 16, 1, 2, block=3).eval()  # beyond the block, the window slides
-    assert max(map(len, decoding.sample(endless, prompts, max_length=20, temperature=2.0))) > 3
+    endless = GPT(
+        V, width=16, layers=1, heads=2, context_length=3
+    ).eval()  # beyond the block, the window slides
+    assert (
+        max(
+            map(
+                len,
+                sampling.sample(
+                    endless, prompts, config=SamplingConfig(temperature=2.0), max_length=20
+                ),
+            )
+        )
+        > 3
+    )
 
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="positions is 'alibi'; choose from learned, rotary, sin"):
-        GPT(V, positions="alibi")
+        GPT(V, positional_encoding="alibi")
     with pytest.raises(ValueError, match="3 heads do not divide a width of 16"):
         GPT(V, width=16, heads=3)
     for name in ("vocab_size", "width", "layers", "heads", "block"):
         with pytest.raises(ValueError, match=f"^{name} must be a positive whole number"):
             GPT(**({"vocab_size": V} | {name: 0}))
     with pytest.raises(ValueError, match=r"^grams\[1\] must be a positive whole number, got 0"):
-        GPT(V, grams=(V * V, 0))
+        GPT(V, ngram_tables=(V * V, 0))
 
 
 def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
-    model = GPT(V, 16, 2, 2, grams=(V * V, 20), **GPT2)
-    config = training.TrainConfig(weight_decay=0.1, learning_rate=1e-3)
-    groups = optimizers.muon(model, config, ratio=7.0).param_groups
+    model = GPT(V, width=16, layers=2, heads=2, ngram_tables=(V * V, 20), **GPT2)
+    config = TrainConfig(weight_decay=0.1, learning_rate=1e-3)
+    groups = muon(model, config, ratio=7.0).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
     inside = {names[id(p)] for g in groups if "muon" in g for p in g["params"]}
     parts = ("attention.qkv", "attention.project", "expand", "contract")
@@ -297,7 +320,7 @@ def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
     assert all(decays[name] == (0.1 if p.dim() == 2 else 0) for name, p in model.named_parameters())
     assert {g["scale"] for g in groups if "muon" in g} == {7.0}
     untied = nn.ModuleDict({"inner": nn.Linear(4, 4), "output": nn.Linear(4, V)})
-    chosen = [g["params"] for g in optimizers.muon(untied, config).param_groups if "muon" in g]
+    chosen = [g["params"] for g in muon(untied, config).param_groups if "muon" in g]
     assert len(chosen) == 1 and chosen[0][0] is untied["inner"].weight
 
 
@@ -305,8 +328,8 @@ def test_a_step_of_muon_by_the_singular_values():
     torch.manual_seed(0)
     lone = nn.Linear(6, 12).double()
     before, gradient = lone.weight.detach().clone(), torch.randn(12, 6, dtype=torch.float64)
-    config = training.TrainConfig(learning_rate=1e-3, weight_decay=0.1)
-    step = optimizers.muon(lone, config)
+    config = TrainConfig(learning_rate=1e-3, weight_decay=0.1)
+    step = muon(lone, config)
     for group in step.param_groups:
         group["lr"] = 0.01
     lone.weight.grad, lone.bias.grad = gradient.clone(), torch.ones(12, dtype=torch.float64)
@@ -323,22 +346,22 @@ def test_a_step_of_muon_by_the_singular_values():
 def test_muon_looks_ahead_of_its_momentum():
     torch.manual_seed(0)
     lone, gradients = nn.Linear(6, 6, bias=False).double(), torch.randn(3, 6, 6).double()
-    step = optimizers.muon(lone, training.TrainConfig(learning_rate=0.01))
+    step = muon(lone, TrainConfig(learning_rate=0.01))
     mean = torch.zeros(6, 6).double()
     for gradient in gradients:
         before, lone.weight.grad = lone.weight.detach().clone(), gradient.clone()
         step.step()
         mean = 0.95 * mean + 0.05 * gradient
-        ahead = optimizers.orthogonal(0.95 * mean + 0.05 * gradient)
+        ahead = orthogonalize(0.95 * mean + 0.05 * gradient)
         assert same(before - lone.weight.detach(), 0.01 * ahead, 1e-9)
 
 
 def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
-    model = GPT(V, 16, 1, 2)
+    model = GPT(V, width=16, layers=1, heads=2)
     before = model.layers[0].attention.project.weight.detach().clone()
-    config = training.TrainConfig(steps=1, learning_rate=1e-3, warmup=0, schedule="constant")
+    config = TrainConfig(steps=1, learning_rate=1e-3, warmup=0, schedule="constant")
     batch = Batch(TEXTS, TEXTS.roll(-1, 1))
-    training.fit(model, [batch], config, progress=False, optimizer=optimizers.muon)
+    fit(model, [batch], config, progress=False, optimizer=muon)
     change = model.layers[0].attention.project.weight.detach() - before
     assert 0.6 < torch.linalg.matrix_norm(change, 2) / (2 * 1e-3) < 1.3
 
@@ -349,17 +372,17 @@ def test_orthogonal_moves_all_singular_values_near_one(shape):
     x = torch.randn(shape, dtype=torch.float64)
     u, s, vh = torch.linalg.svd(x, full_matrices=False)
     s = torch.logspace(-1.9, 0, s.shape[-1], dtype=torch.float64).expand_as(s)
-    found = optimizers.orthogonal(u @ s.diag_embed() @ vh)
+    found = orthogonalize(u @ s.diag_embed() @ vh)
     sizes = u.mT @ found @ vh.mT  # in the directions of x, (…, n, n)
     on_the_diagonal = sizes.diagonal(0, -2, -1).diag_embed()
     assert found.shape == x.shape and same(sizes, on_the_diagonal, 1e-9)
     assert 0.72 < sizes.diagonal(0, -2, -1).min() and sizes.diagonal(0, -2, -1).max() < 1.28
-    assert optimizers.orthogonal(torch.zeros(2, 3)).abs().max() == 0, "no NaN without a gradient"
+    assert orthogonalize(torch.zeros(2, 3)).abs().max() == 0, "no NaN without a gradient"
 
 
 def test_the_polynomials_of_muon_keep_their_promise():
     sigma = torch.logspace(-2, 0, 10_000, dtype=torch.float64)
-    for a, b, c in optimizers.POLYNOMIALS:
+    for a, b, c in POLYNOMIALS:
         sigma = a * sigma + b * sigma**3 + c * sigma**5
     assert 0.72 < sigma.min() < 0.74 and 1.26 < sigma.max() < 1.27
 
@@ -378,13 +401,13 @@ class Stopping(list):
 
 def test_a_run_with_muon_resumes_exactly(tmp_path):
     batches = Stopping([Batch(TEXTS, TEXTS.roll(-step, 1)) for step in range(1, 13)])
-    config = training.TrainConfig(steps=12, learning_rate=1e-2, checkpoint_every=6)
+    config = TrainConfig(steps=12, learning_rate=1e-2, checkpoint_every=6)
 
     def run(checkpoint=None):
         torch.manual_seed(0)
-        model = GPT(V, 16, 1, 2)
-        options = {"checkpoint": checkpoint, "progress": False, "optimizer": optimizers.muon}
-        training.fit(model, batches, config, **options)
+        model = GPT(V, width=16, layers=1, heads=2)
+        options = {"checkpoint": checkpoint, "progress": False, "optimizer": muon}
+        fit(model, batches, config, **options)
         return model
 
     whole, path = run(), tmp_path / "run.safetensors"
@@ -429,8 +452,15 @@ def test_the_baseline_of_the_benchmark_is_gpt_with_its_options(ids):
 
     torch.manual_seed(0)
     theirs = bench.Baseline(V).double()
-    ours = GPT(V, bench.WIDTH, bench.LAYERS, bench.HEADS, bench.BLOCK, **bench.GPT2).double()
-    assert metrics.parameters(theirs) == metrics.parameters(ours)
+    ours = GPT(
+        V,
+        width=bench.WIDTH,
+        layers=bench.LAYERS,
+        heads=bench.HEADS,
+        context_length=bench.BLOCK,
+        **bench.GPT2,
+    ).double()
+    assert count_parameters(theirs) == count_parameters(ours)
     renamed = {
         "wte": "embedding", "wpe": "places.table", "h.": "layers.", "ln_1": "norm1",
         "ln_2": "norm2", "c_attn": "attention.qkv", "attn_proj": "attention.project",

@@ -15,8 +15,10 @@ import torch
 import yaml
 from torch.distributed.run import get_args_parser
 
-from utils import catalogue, command
-from utils.training import TrainConfig
+from utils.command.catalogue import build_model
+from utils.command.job import RunConfig
+from utils.command.parser import parse
+from utils.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = ROOT / "book" / "launch"
@@ -93,13 +95,13 @@ def understood(words):
     assert Path(words[0]).name == "torchrun"
     run = get_args_parser().parse_args(words[1:])
     assert run.module and run.training_script == "utils.training"
-    name, chosen = command.parse(run.training_script_args)
+    name, chosen = parse(run.training_script_args)
     source = catalogue.data_of(name)
     source = source(**command.pick(source, chosen))
     config = TrainConfig(**command.pick(TrainConfig, chosen))
-    command.Run(**command.pick(command.Run, chosen))
+    RunConfig(**command.pick(RunConfig, chosen))
     with torch.device("meta"):
-        catalogue.build(name, chosen, 69)
+        build_model(name, chosen, vocab_size=69)
     assert config.steps % config.checkpoint_every == 0 < config.checkpoint_every
     return run, chosen, source
 
@@ -207,9 +209,9 @@ def test_the_commands_of_the_page_are_understood():
             assert source.batch % (nodes * each) == 0
         elif words[-1] == "--help":
             with pytest.raises(SystemExit) as stop:
-                command.parse(words[3:])
+                parse(words[3:])
             assert stop.value.code == 0
         else:
-            command.parse(words[3:])
+            parse(words[3:])
     for name in ("train.sbatch", "pytorchjob.yaml", "Dockerfile"):
         assert f"{{literalinclude}} launch/{name}" in PAGE

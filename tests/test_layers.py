@@ -7,17 +7,18 @@ import torch
 from tensors import random, same
 from torch import nn
 
-from utils import attention as att
-from utils import layers
-from utils.encoders import TransformerEncoder
-from utils.seq2seq import TransformerDecoder
-from utils.vocab import PAD
+from utils.data.vocabulary import PAD
+from utils.models import attention
+from utils.models.layers import ACTIVATIONS, RMSNorm, ScaledEmbedding, TransformerLayer
+from utils.models.multi_head import CrossAttention, SelfAttention
+from utils.models.positions import PositionalEncoding, sinusoids
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
 
 B, T, S, D, H = 3, 5, 7, 12, 4
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 TOKEN = torch.arange(T) < torch.tensor([5, 2, 3])[:, None]  # (B, T)
 SEEN = torch.arange(S) < torch.tensor([7, 1, 4])[:, None]  # (B, S)
-FUTURE = ~att.causal_mask(T)  # torch's masks are True where one must not look
+FUTURE = ~attention.causal_mask(T)  # torch's masks are True where one must not look
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,9 @@ def pair(cross, norm_first, causal, dropout=0.0, activation="gelu", dtype=torch.
     kind = nn.TransformerDecoderLayer if cross else nn.TransformerEncoderLayer
     torchs = kind(D, H, 20, dropout, activation, batch_first=True, norm_first=norm_first)
     options = {"bias": True, "hidden": 20, "activation": activation, "causal": causal}
-    own = layers.Layer(D, H, norm_first=norm_first, cross=cross, dropout=dropout, **options)
+    own = TransformerLayer(
+        D, heads=H, norm_first=norm_first, cross_attention=cross, dropout=dropout, **options
+    )
     own.load_state_dict(renamed(scatter(torchs).state_dict()))
     return own.to(dtype), torchs.to(dtype)
 
@@ -154,7 +157,7 @@ def test_an_encoder_layer_is_torchs_fast_path(padded, norm_first, monkeypatch):
 @pytest.mark.parametrize("training", [False, True])
 def test_self_attention_is_torchs_multi_head_attention(training, padded, causal, dtype):
     torchs = scatter(nn.MultiheadAttention(D, H, batch_first=True)).to(dtype).train(training)
-    own = att.SelfAttention(D, H, causal=causal, bias=True).to(dtype).train(training)
+    own = SelfAttention(D, heads=H, causal=causal, bias=True).to(dtype).train(training)
     own.load_state_dict({
         name.replace("in_proj_", "qkv.").replace("out_proj", "project"): weight
         for name, weight in torchs.state_dict().items()
@@ -170,7 +173,7 @@ def test_self_attention_is_torchs_multi_head_attention(training, padded, causal,
 @pytest.mark.parametrize("padded", [False, True])
 def test_cross_attention_is_torchs_multi_head_attention(padded, dtype):
     torchs = scatter(nn.MultiheadAttention(D, H, batch_first=True)).to(dtype)
-    own = att.CrossAttention(D, H, bias=True).to(dtype)
+    own = CrossAttention(D, heads=H, bias=True).to(dtype)
     weights = split("", torchs.state_dict())
     own.load_state_dict({name.removeprefix("cross."): w for name, w in weights.items()})
     x, memory = random(B, T, D, dtype=dtype), random(B, S, D, dtype=dtype)
@@ -203,9 +206,9 @@ def test_encoder_and_decoder_are_torchs_stacks(norm_first):
 
     def placed(model, ids):
         x = model.embedding.weight[ids] * D**0.5
-        return x + att.sinusoids(torch.arange(ids.shape[1]), D, torch.float64)
+        return x + sinusoids(torch.arange(ids.shape[1]), D, dtype=torch.float64)
 
-    blank, future = source == PAD, ~att.causal_mask(4)
+    blank, future = source == PAD, ~attention.causal_mask(4)
     memory = torchs_encoder(placed(encoder, source), src_key_padding_mask=blank)
     x = torchs_decoder(placed(decoder, ids), memory, future, memory_key_padding_mask=blank)
     state = encoder(source)
@@ -217,7 +220,9 @@ def test_encoder_and_decoder_are_torchs_stacks(norm_first):
 def test_a_layer_reads_as_its_formula():
     """Post-norm is norm(x + f(x)) and pre-norm x + f(norm(x)), part after part."""
     for norm_first in (True, False):
-        own = scatter(layers.Layer(D, H, bias=True, cross=True, norm_first=norm_first)).double()
+        own = scatter(
+            TransformerLayer(D, heads=H, bias=True, cross_attention=True, norm_first=norm_first)
+        ).double()
         x, known = random(B, T, D), own.cross.known(random(B, S, D))
         parts = {
             own.norm1: lambda y, own=own: own.attention(y)[0],
@@ -231,7 +236,7 @@ def test_a_layer_reads_as_its_formula():
 
 
 def test_rms_norm_is_torchs():
-    own, torchs = layers.RMSNorm(D).double(), nn.RMSNorm(D, eps=1e-6).double()
+    own, torchs = RMSNorm(D).double(), nn.RMSNorm(D, eps=1e-6).double()
     with torch.no_grad():
         own.weight.copy_(torch.rand(D))
         torchs.weight.copy_(own.weight)
@@ -242,17 +247,17 @@ def test_rms_norm_is_torchs():
 
 def test_squared_relu():
     x = torch.tensor([-2.0, 0.0, 3.0])
-    assert torch.equal(layers.ACTIVATIONS["relu2"](x), torch.tensor([0.0, 0.0, 9.0]))
+    assert torch.equal(ACTIVATIONS["relu2"](x), torch.tensor([0.0, 0.0, 9.0]))
 
 
 def test_a_scaled_embedding_is_the_tables_row_times_the_root_of_its_length():
-    table = layers.ScaledEmbedding(9, 16, padding_idx=PAD)
+    table = ScaledEmbedding(9, 16, padding_idx=PAD)
     assert same(table(torch.tensor([[3, PAD]])), 4 * table.weight[torch.tensor([[3, PAD]])])
     assert (table.weight[PAD] == 0).all()
 
 
 def test_dropout_acts_in_training_only():
-    own = layers.Layer(D, H, dropout=0.5)
+    own = TransformerLayer(D, heads=H, dropout=0.5)
     x = random(B, T, D, dtype=torch.float32)
     assert not same(own(x)[0], own(x)[0]) and same(own.eval()(x)[0], own(x)[0])
     assert same(copy.deepcopy(own)(x)[0], own(x)[0])
@@ -261,15 +266,15 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("kind", ["rotary", "sinusoidal"])
 def test_half_precision_tells_far_places_apart(kind):
     x, places = torch.zeros(1, 2, 8, dtype=torch.bfloat16), torch.tensor([[256, 257]])
-    placed, turn = layers.Places(kind, 8, 8, 4)(x, places)
+    placed, turn = PositionalEncoding(kind, width=8, head_width=8, context_length=4)(x, places)
     near, far = (turn[0][0, 0] if turn else placed[0]).unbind(0)
     assert near.dtype == torch.bfloat16 and not torch.equal(near, far)
 
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="activation is 'swish'; choose from gelu, relu, relu2"):
-        layers.Layer(12, 3, activation="swish")
+        TransformerLayer(12, heads=3, activation="swish")
     with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
-        layers.Layer(12, 3, norm="batch")
+        TransformerLayer(12, heads=3, norm="batch")
     with pytest.raises(ValueError, match="positions is 'none'; choose from learned, rotary"):
-        layers.Places("none", 12, 4, 8)
+        PositionalEncoding("none", width=12, head_width=4, context_length=8)

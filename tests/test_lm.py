@@ -5,19 +5,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.layers import swap
-from utils.lm import LSTMLM, NNLM, RNNLM
-from utils.vocab import BOS
+from utils.data.vocabulary import BOS
+from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.recurrent import swap_batch_and_layers
 
 V, B, T = 11, 3, 7
 MODELS = {
-    "nnlm": lambda: NNLM(V, order=4, embedding=5, hidden=6),
-    "nnlm, indirect": lambda: NNLM(V, order=3, embedding=5, hidden=6, direct=False),
-    "nnlm, one word": lambda: NNLM(V, order=2, embedding=5, hidden=6),
-    "rnn": lambda: RNNLM(V, 6, embedding=4),
-    "rnn, two layers": lambda: RNNLM(V, 6, layers=2),
-    "gru": lambda: RNNLM(V, 6, layers=2, cell="gru"),
-    "lstm": lambda: LSTMLM(V, 6, layers=2),
+    "nnlm": lambda: NNLM(V, order=4, embedding_size=5, hidden_size=6),
+    "nnlm, indirect": lambda: NNLM(V, order=3, embedding_size=5, hidden_size=6, direct=False),
+    "nnlm, one word": lambda: NNLM(V, order=2, embedding_size=5, hidden_size=6),
+    "rnn": lambda: RNNLM(V, width=6, embedding_size=4),
+    "rnn, two layers": lambda: RNNLM(V, width=6, layers=2),
+    "gru": lambda: RNNLM(V, width=6, layers=2, cell="gru"),
+    "lstm": lambda: LSTMLM(V, width=6, layers=2),
 }
 
 
@@ -88,7 +88,7 @@ def test_every_parameter_gets_a_gradient(model, ids):
 @pytest.mark.parametrize("order", [2, 3, 4])
 def test_nnlm_sees_its_window_and_nothing_before(order, ids):
     torch.manual_seed(0)
-    model = NNLM(V, order, 5, 6).double()
+    model = NNLM(V, order=order, embedding_size=5, hidden_size=6).double()
     here = model(ids)[0][:, -1]
     outside, inside = ids.clone(), ids.clone()
     outside[:, : T - order + 1] = (outside[:, : T - order + 1] + 1) % V
@@ -98,14 +98,14 @@ def test_nnlm_sees_its_window_and_nothing_before(order, ids):
 
 
 def test_nnlm_starts_from_bos(ids):
-    model = NNLM(V, 4, 5, 6).double()
+    model = NNLM(V, order=4, embedding_size=5, hidden_size=6).double()
     padded = torch.cat([torch.full((B, 2), BOS), ids], dim=1)
     torch.testing.assert_close(model(ids)[0], model(padded)[0][:, 2:])
 
 
 def test_nnlm_is_the_printed_formula(ids):
     """y = b + U tanh(d + H x) + W x, with the words of the window in order (Bengio 2003, eq. 1)."""
-    model = NNLM(V, 3, 5, 6).double()
+    model = NNLM(V, order=3, embedding_size=5, hidden_size=6).double()
     C, H, d = model.embedding.weight, model.hidden.weight, model.hidden.bias
     U, b, W = model.output.weight, model.output.bias, model.direct.weight
     x = torch.cat([C[ids[0, 2]], C[ids[0, 3]]])
@@ -114,18 +114,21 @@ def test_nnlm_is_the_printed_formula(ids):
 
 @pytest.mark.parametrize("cell, layer", [("rnn", nn.RNN), ("gru", nn.GRU)])
 def test_rnnlm_is_torchs_layer_with_copied_weights(cell, layer, ids):
-    model = RNNLM(V, 6, layers=2, cell=cell, embedding=4).double()
+    model = RNNLM(V, width=6, layers=2, cell=cell, embedding_size=4).double()
     own = layer(4, 6, 2, batch_first=True).double()
     own.load_state_dict(model.rnn.state_dict())
     h0 = torch.randn(2, B, 6, dtype=torch.float64)
     x, h = own(model.embedding.weight[ids], h0)
-    logits, state = model(ids, swap(h0))
+    logits, state = model(ids, swap_batch_and_layers(h0))
     torch.testing.assert_close(logits, x @ model.output.weight.T + model.output.bias)
-    torch.testing.assert_close(state, swap(h))
+    torch.testing.assert_close(state, swap_batch_and_layers(h))
 
 
 def test_dropout_acts_in_training_only(ids):
-    for model in (NNLM(V, 3, 5, 6, dropout=0.5), RNNLM(V, 6, dropout=0.5)):
+    for model in (
+        NNLM(V, order=3, embedding_size=5, hidden_size=6, dropout=0.5),
+        RNNLM(V, width=6, dropout=0.5),
+    ):
         assert not torch.equal(model(ids)[0], model(ids)[0])
         model.eval()
         assert torch.equal(model(ids)[0], model(ids)[0])
@@ -133,7 +136,7 @@ def test_dropout_acts_in_training_only(ids):
 
 def test_nnlm_drops_word_vectors_and_hidden_units(ids):
     for silent in ("output", "direct"):  # the other way to the output is left: direct, hidden
-        model = NNLM(V, 3, 5, 6, dropout=0.5)
+        model = NNLM(V, order=3, embedding_size=5, hidden_size=6, dropout=0.5)
         with torch.no_grad():
             getattr(model, silent).weight.zero_()
             if silent == "direct":
@@ -148,6 +151,6 @@ def test_mistakes_are_named(ids):
     with pytest.raises(ValueError, match="order must be a whole number from 2, got 1"):
         NNLM(V, order=1)
     with pytest.raises(ValueError, match="hidden"):
-        NNLM(V, hidden=0)
+        NNLM(V, hidden_size=0)
     with pytest.raises(ValueError, match="order 4 is the last 2 ids"):
         NNLM(V, order=4)(ids, ids)

@@ -8,8 +8,12 @@ import sacrebleu
 import torch
 from torch import nn
 
-from utils import metrics
-from utils.lm import GPT
+from utils.metrics.calibration import expected_calibration_error, fit_temperature
+from utils.metrics.cost import count_flops, count_parameters, gpt_flops, gpt_parameters
+from utils.metrics.likelihood import bits_per_character, perplexity
+from utils.metrics.significance import paired_bleu_p_value
+from utils.metrics.text import bleu_interval, chrf, distinct_n, self_bleu
+from utils.models.gpt import GPT
 
 REFERENCES = ["A man in an orange hat is looking at something.", "Two dogs play in the snow .",
               "A woman reads a book.", "Children run over the grass in the park."]  # fmt: skip
@@ -18,51 +22,51 @@ NEAR = ["A man in an orange hat looks at something.", "Two dogs are playing in t
 
 
 def test_perplexity_and_bits_are_totals_over_totals():
-    assert metrics.perplexity(10 * math.log(7), 10) == pytest.approx(7)
-    assert metrics.bits_per_character(30 * math.log(2), 10) == pytest.approx(3)
-    for measure in (metrics.perplexity, metrics.bits_per_character):
+    assert perplexity(10 * math.log(7), 10) == pytest.approx(7)
+    assert bits_per_character(30 * math.log(2), 10) == pytest.approx(3)
+    for measure in (perplexity, bits_per_character):
         with pytest.raises(ValueError, match="at least one"):
             measure(1.0, 0)
 
 
 def test_a_loss_beyond_all_bounds_is_infinitely_perplexed():
-    assert metrics.perplexity(1e6, 1) == metrics.perplexity(math.inf, 3) == math.inf
-    assert metrics.perplexity(700, 1) == pytest.approx(math.exp(700))
+    assert perplexity(1e6, 1) == perplexity(math.inf, 3) == math.inf
+    assert perplexity(700, 1) == pytest.approx(math.exp(700))
 
 
 def test_bleu_is_sacrebleus_with_signature_and_interval():
-    found = metrics.bleu(NEAR, REFERENCES)
+    found = bleu_interval(NEAR, REFERENCES)
     assert found.score == pytest.approx(sacrebleu.corpus_bleu(NEAR, [REFERENCES]).score)
     assert found.low <= found.score <= found.high and found.high - found.low > 1
     assert "tok:13a" in found.signature and "case:mixed" in found.signature
     assert f"{found.score:.1f}" in str(found) and found.signature in str(found)
-    assert metrics.bleu(NEAR, REFERENCES) == found, "the resampling is seeded"
+    assert bleu_interval(NEAR, REFERENCES) == found, "the resampling is seeded"
 
 
 def test_bleu_of_equal_and_of_empty_answers():
-    assert metrics.bleu(REFERENCES, REFERENCES).score == pytest.approx(100)
-    assert metrics.bleu([""] * 4, REFERENCES).score == 0
+    assert bleu_interval(REFERENCES, REFERENCES).score == pytest.approx(100)
+    assert bleu_interval([""] * 4, REFERENCES).score == 0
     lower = [text.lower() for text in REFERENCES]
-    assert metrics.bleu(lower, REFERENCES).score < 95
-    assert metrics.bleu(lower, REFERENCES, lowercase=True).score == pytest.approx(100)
+    assert bleu_interval(lower, REFERENCES).score < 95
+    assert bleu_interval(lower, REFERENCES, lowercase=True).score == pytest.approx(100)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_the_interval_holds_the_score_also_of_few_sentences(count):
-    found = metrics.bleu(NEAR[:count], REFERENCES[:count])
+    found = bleu_interval(NEAR[:count], REFERENCES[:count])
     assert 0 <= found.low <= found.score <= found.high
 
 
 def test_an_unknown_tokenizer_is_answered_with_those_there_are():
     with pytest.raises(ValueError, match="13a"):
-        metrics.bleu(NEAR, REFERENCES, tokenize="scissors")
+        bleu_interval(NEAR, REFERENCES, tokenize="scissors")
 
 
 def test_chrf_is_sacrebleus_and_judges_parts_of_words():
-    assert metrics.chrf(NEAR, REFERENCES) == sacrebleu.corpus_chrf(NEAR, [REFERENCES]).score
-    assert metrics.chrf(REFERENCES, REFERENCES) == pytest.approx(100)
-    assert metrics.chrf(["两只狗在雪里"], ["两只狗在雪里玩"]) > 40
-    close, far = metrics.chrf(["dogs playing"], ["dogs played"]), metrics.chrf(["x"], ["dogs"])
+    assert chrf(NEAR, REFERENCES) == sacrebleu.corpus_chrf(NEAR, [REFERENCES]).score
+    assert chrf(REFERENCES, REFERENCES) == pytest.approx(100)
+    assert chrf(["两只狗在雪里"], ["两只狗在雪里玩"]) > 40
+    close, far = chrf(["dogs playing"], ["dogs played"]), chrf(["x"], ["dogs"])
     assert close > 50 > 10 > far
 
 
@@ -71,41 +75,41 @@ def test_a_paired_test_tells_a_real_difference_from_a_draw():
     worse = [text.replace("orange hat", "cap") for text in texts]
     halves = [[w if i % 2 == k else t for i, (t, w) in enumerate(zip(texts, worse, strict=True))]
               for k in (0, 1)]  # fmt: skip
-    assert metrics.paired_p(texts, worse, texts, trials=200) < 0.01
-    assert metrics.paired_p(*halves, texts, trials=200) > 0.3
-    assert metrics.paired_p(worse, worse, texts) == 1
+    assert paired_bleu_p_value(texts, worse, texts, trials=200) < 0.01
+    assert paired_bleu_p_value(*halves, texts, trials=200) > 0.3
+    assert paired_bleu_p_value(worse, worse, texts) == 1
 
 
-@pytest.mark.parametrize("measure", [metrics.bleu, metrics.chrf])
+@pytest.mark.parametrize("measure", [bleu_interval, chrf])
 def test_answers_that_do_not_pair_up_with_references_are_refused(measure):
     with pytest.raises(ValueError, match="2 hypotheses and 4 references"):
         measure(NEAR[:2], REFERENCES)
     with pytest.raises(ValueError, match="0 hypotheses"):
         measure([], [])
     with pytest.raises(ValueError, match="3 hypotheses"):
-        metrics.paired_p(NEAR, NEAR[:3], REFERENCES)
+        paired_bleu_p_value(NEAR, NEAR[:3], REFERENCES)
 
 
 def test_bleu_splits_chinese_into_characters():
     one, two = ["一个男人在公园里跑步。"], ["一个女人在公园里跑步。"]
-    assert metrics.bleu(one, two, tokenize="zh", resamples=2).score > 50
-    assert "tok:zh" in metrics.bleu(one, two, tokenize="zh", resamples=2).signature
+    assert bleu_interval(one, two, tokenize="zh", resamples=2).score > 50
+    assert "tok:zh" in bleu_interval(one, two, tokenize="zh", resamples=2).signature
 
 
 @pytest.mark.parametrize("hypotheses", [[], ["one"], ["one"] * 5])
 def test_bleu_wants_one_hypothesis_a_reference(hypotheses):
     with pytest.raises(ValueError, match="hypotheses"):
-        metrics.bleu(hypotheses, [] if not hypotheses else REFERENCES)
+        bleu_interval(hypotheses, [] if not hypotheses else REFERENCES)
 
 
 def test_distinct_n_counts_different_ngrams_over_all_texts():
     texts = [list("abab"), list("abc")]
-    assert metrics.distinct_n(texts, 1) == pytest.approx(3 / 7)
-    assert metrics.distinct_n(texts, 2) == pytest.approx(3 / 5), "ab, ba, bc; none across texts"
-    assert metrics.distinct_n([[1, 2, 3], [4, 5]], 3) == 1
+    assert distinct_n(texts, 1) == pytest.approx(3 / 7)
+    assert distinct_n(texts, 2) == pytest.approx(3 / 5), "ab, ba, bc; none across texts"
+    assert distinct_n([[1, 2, 3], [4, 5]], 3) == 1
     for wrong, n in [(texts, 0), (texts, 5), ([], 1)]:
         with pytest.raises(ValueError, match="whole number|longer texts"):
-            metrics.distinct_n(wrong, n)
+            distinct_n(wrong, n)
 
 
 def test_self_bleu_is_the_mean_of_each_text_against_the_others():
@@ -115,18 +119,18 @@ def test_self_bleu_is_the_mean_of_each_text_against_the_others():
         sacrebleu.sentence_bleu(line, lines[:i] + lines[i + 1 :], tokenize="none").score
         for i, line in enumerate(lines)
     ]
-    assert metrics.self_bleu(texts) == pytest.approx(sum(scores) / len(scores))
-    assert metrics.self_bleu([texts[0]] * 3) == pytest.approx(100)
+    assert self_bleu(texts) == pytest.approx(sum(scores) / len(scores))
+    assert self_bleu([texts[0]] * 3) == pytest.approx(100)
     doubled = [texts[0], *texts[:4]]
-    assert metrics.self_bleu(texts[:4], order=2) < metrics.self_bleu(doubled, order=2)
-    assert metrics.self_bleu([["a", "b", "c", "d"], ["e", "f", "g", "h"]]) == 0
+    assert self_bleu(texts[:4], max_order=2) < self_bleu(doubled, max_order=2)
+    assert self_bleu([["a", "b", "c", "d"], ["e", "f", "g", "h"]]) == 0
     for wrong in ([], texts[:1], [["a"], []]):
         with pytest.raises(ValueError, match="two texts"):
-            metrics.self_bleu(wrong)
+            self_bleu(wrong)
 
 
 def test_calibration_by_hand_on_four_predictions_in_two_bins():
-    found = metrics.calibration([0.6, 0.8, 0.3, 0.5], [True, False, True, True], bins=2)
+    found = expected_calibration_error([0.6, 0.8, 0.3, 0.5], [True, False, True, True], bins=2)
     assert found.count.tolist() == [2, 2], "0.5 belongs to the lower bin"
     assert found.confidence == pytest.approx([0.4, 0.7])
     assert found.accuracy == pytest.approx([1.0, 0.5])
@@ -134,12 +138,12 @@ def test_calibration_by_hand_on_four_predictions_in_two_bins():
 
 
 def test_calibration_of_a_sure_and_of_an_honest_model():
-    sure = metrics.calibration(torch.ones(8), torch.arange(8) < 6)
+    sure = expected_calibration_error(torch.ones(8), torch.arange(8) < 6)
     assert sure.error == pytest.approx(0.25) and sure.count.tolist() == [0] * 14 + [8]
     assert np.isnan(sure.accuracy[:14]).all() and np.isnan(sure.confidence[:14]).all()
-    honest = metrics.calibration([0.75] * 8, [1, 1, 1, 0] * 2, bins=3)
+    honest = expected_calibration_error([0.75] * 8, [1, 1, 1, 0] * 2, bins=3)
     assert honest.error == pytest.approx(0, abs=1e-12)
-    assert metrics.calibration([0.0], [False], bins=3).count.tolist() == [1, 0, 0]
+    assert expected_calibration_error([0.0], [False], bins=3).count.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -150,58 +154,61 @@ def test_calibration_of_a_sure_and_of_an_honest_model():
 )  # fmt: skip
 def test_calibration_says_what_is_wrong(p, correct, bins, message):
     with pytest.raises(ValueError, match=message):
-        metrics.calibration(p, correct, bins)
+        expected_calibration_error(p, correct, bins=bins)
 
 
 def test_temperature_is_where_the_loss_is_least():
     torch.manual_seed(0)
     z = 3 * torch.randn(400, 5)
     targets = torch.distributions.Categorical(logits=z / 2).sample()
-    found = metrics.temperature(z, targets)
+    found = fit_temperature(z, targets)
     loss = {t: nn.functional.cross_entropy(z.double() / t, targets) for t in (found - 1e-3, found,
             found + 1e-3)}  # fmt: skip
     assert min(loss, key=loss.get) == found and 1.5 < found < 2.5
-    assert metrics.temperature(4 * z, targets) == pytest.approx(4 * found)
-    assert metrics.temperature(z + torch.randn(400, 1), targets) == pytest.approx(found, rel=1e-4)
+    assert fit_temperature(4 * z, targets) == pytest.approx(4 * found)
+    assert fit_temperature(z + torch.randn(400, 1), targets) == pytest.approx(found, rel=1e-4)
 
 
 def test_temperature_stays_within_its_bounds():
     z, right = torch.eye(3), torch.arange(3)
-    assert metrics.temperature(z, right) == pytest.approx(0.01, rel=0.01)
-    assert metrics.temperature(z, right.roll(1)) == pytest.approx(100, rel=0.01)
-    assert metrics.temperature(torch.zeros(3, 4), right) == 1, "any is as good"
+    assert fit_temperature(z, right) == pytest.approx(0.01, rel=0.01)
+    assert fit_temperature(z, right.roll(1)) == pytest.approx(100, rel=0.01)
+    assert fit_temperature(torch.zeros(3, 4), right) == 1, "any is as good"
     ruled_out = torch.cat([z, torch.full((3, 1), float("-inf"))], 1)
     mixed = torch.tensor([0, 1, 0])
-    assert metrics.temperature(ruled_out, mixed) == pytest.approx(metrics.temperature(z, mixed))
+    assert fit_temperature(ruled_out, mixed) == pytest.approx(fit_temperature(z, mixed))
     for logits, targets in [(z, right[:2]), (z[0], right), (z, right + 1), (z[:0], right[:0])]:
         with pytest.raises(ValueError, match="temperature needs|targets must be"):
-            metrics.temperature(logits, targets)
+            fit_temperature(logits, targets)
 
 
 def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    assert metrics.parameters(model) == 24
+    assert count_parameters(model) == 24
     model[1].weight = model[0].weight
-    assert metrics.parameters(model) == 15
+    assert count_parameters(model) == 15
     model[0].bias.requires_grad_(False)
-    assert metrics.parameters(model, trainable_only=True) == 12
-    assert metrics.parameters(nn.Dropout()) == 0 and torch.is_grad_enabled()
+    assert count_parameters(model, trainable_only=True) == 12
+    assert count_parameters(nn.Dropout()) == 0 and torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize("vocab_size, width, layers", [(11, 8, 1), (50, 12, 3)])
 def test_parameters_of_a_gpt_by_formula(vocab_size, width, layers):
-    model = GPT(vocab_size, width, layers, heads=2, block=8)
-    assert metrics.gpt_parameters(vocab_size, width, layers) == metrics.parameters(model)
+    model = GPT(vocab_size, width=width, layers=layers, heads=2, context_length=8)
+    assert gpt_parameters(vocab_size, width=width, layers=layers) == count_parameters(model)
 
 
 @pytest.mark.parametrize("length", [1, 5, 16])
 def test_flops_of_a_gpt_by_formula_forwards_and_thrice_for_training(length):
-    model, ids = GPT(50, 12, 3, heads=2, block=16), torch.randint(50, (4, length))
-    formula = metrics.gpt_flops(50, 12, 3, batch=4, length=length)
-    assert metrics.counted_flops(lambda: model(ids)) == formula
-    assert metrics.counted_flops(lambda: model(ids)[0].sum().backward()) == 3 * formula
+    model, ids = (
+        GPT(50, width=12, layers=3, heads=2, context_length=16),
+        torch.randint(50, (4, length)),
+    )
+    formula = gpt_flops(50, width=12, layers=3, batch_size=4, length=length)
+    assert count_flops(lambda: model(ids)) == formula
+    assert count_flops(lambda: model(ids)[0].sum().backward()) == 3 * formula
 
 
 def test_flops_of_one_product_are_two_for_each_multiplication():
     a, b = torch.ones(3, 5), torch.ones(5, 7)
-    assert metrics.counted_flops(lambda: a @ b) == 2 * 3 * 5 * 7
+    assert count_flops(lambda: a @ b) == 2 * 3 * 5 * 7

@@ -9,19 +9,24 @@ import numpy as np
 import pytest
 import torch
 
-from utils import decoding, training
-from utils.data import text_eval_batches
-from utils.ngram import NGramCounts, NGramLM, estimated_discounts
-from utils.vocab import BOS, EOS, PAD, UNK
+from utils.data.batches import text_eval_batches
+from utils.data.vocabulary import BOS, EOS, PAD, UNK
+from utils.decoding import sampling
+from utils.decoding.search import BeamConfig, beam_search, greedy
+from utils.models.ngram import NGramLM, estimate_discounts
+from utils.models.ngram_counts import NGramCounts
+from utils.training.evaluation import evaluate
 
 V = 9
 TEXT = [4, 5, 4, 6, 5, 4, 7, 4, 5, 6, 6, 4, 5, 4, 7]  # 8, EOS and UNK never occur
 MODELS = {
     "mle": NGramLM.mle,
-    "add-k": lambda counts, order=None: NGramLM.add_k(counts, 0.3, order),
+    "add-k": lambda counts, order=None: NGramLM.add_k(counts, 0.3, order=order),
     "kneser-ney": NGramLM.kneser_ney,
-    "fixed discount": lambda counts, order=None: NGramLM.kneser_ney(counts, order, discount=0.75),
-    "modified": lambda counts, order=None: NGramLM.kneser_ney(counts, order, modified=True),
+    "fixed discount": lambda counts, order=None: NGramLM.kneser_ney(
+        counts, order=order, discount=0.75
+    ),
+    "modified": lambda counts, order=None: NGramLM.kneser_ney(counts, order=order, modified=True),
 }
 
 
@@ -38,7 +43,7 @@ def random_text(length=400, seed=0):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_counts_are_those_of_plain_loops(order):
-    counts, padded = NGramCounts(TEXT, order, V), [BOS] * (order - 1) + TEXT
+    counts, padded = NGramCounts(TEXT, order=order, vocab_size=V), [BOS] * (order - 1) + TEXT
     for m in range(1, order + 1):
         grams = Counter(tuple(padded[i - m + 1 : i + 1]) for i in range(order - 1, len(padded)))
         ids, found = counts.ngrams(m)
@@ -50,7 +55,7 @@ def test_counts_are_those_of_plain_loops(order):
 
 
 def test_continuation_counts_are_distinct_left_neighbours():
-    counts, padded = NGramCounts(TEXT, 3, V), [BOS, BOS, *TEXT]
+    counts, padded = NGramCounts(TEXT, order=3, vocab_size=V), [BOS, BOS, *TEXT]
     for m in (1, 2):
         longer = {tuple(padded[i - m : i + 1]) for i in range(2, len(padded))}
         left = Counter(gram[1:] for gram in longer)
@@ -60,27 +65,32 @@ def test_continuation_counts_are_distinct_left_neighbours():
 
 
 def test_ngrams_that_start_a_sentence_keep_their_occurrences():
-    counts = NGramCounts([[4, 5], [4, 6], [4, 5]], 3, V)
+    counts = NGramCounts([[4, 5], [4, 6], [4, 5]], order=3, vocab_size=V)
     assert counts.count([BOS, 4], continuation=True) == counts.count([BOS, 4]) == 3
     assert counts.count([4, 5], continuation=True) == 1  # after BOS only
 
 
 def test_several_texts_do_not_touch():
-    counts = NGramCounts([[4, 5], [6], [], [7, 4]], 2, V)
+    counts = NGramCounts([[4, 5], [6], [], [7, 4]], order=2, vocab_size=V)
     assert counts.count([BOS, 4]) == counts.count([BOS, 6]) == counts.count([BOS, 7]) == 1
     assert counts.count([5, 6]) == counts.count([6, 7]) == 0
-    padded = NGramCounts([[4, 5], [6]], 3, V)  # the padding before a text follows nothing
+    padded = NGramCounts(
+        [[4, 5], [6]], order=3, vocab_size=V
+    )  # the padding before a text follows nothing
     assert padded.count([5, BOS]) == padded.count([5, BOS], continuation=True) == 0
 
 
 def test_a_text_in_any_container_gives_the_same_counts():
     forms = [TEXT, tuple(TEXT), np.array(TEXT), torch.tensor(TEXT), [TEXT], np.array([TEXT])]
     for form in forms:
-        assert np.array_equal(NGramCounts(form, 3, V).keys[3], NGramCounts(TEXT, 3, V).keys[3])
+        assert np.array_equal(
+            NGramCounts(form, order=3, vocab_size=V).keys[3],
+            NGramCounts(TEXT, order=3, vocab_size=V).keys[3],
+        )
 
 
 def test_relative_frequencies():
-    lm = NGramLM.mle(NGramCounts(TEXT, 2, V))
+    lm = NGramLM.mle(NGramCounts(TEXT, order=2, vocab_size=V))
     after = [b for a, b in itertools.pairwise(TEXT) if a == 4]
     expected = [after.count(w) / len(after) for w in range(V)]
     np.testing.assert_allclose(probabilities(lm, [4]), expected, rtol=1e-12)
@@ -88,7 +98,7 @@ def test_relative_frequencies():
 
 
 def test_add_k_goes_from_relative_frequencies_to_uniform():
-    counts = NGramCounts(TEXT, 3, V)
+    counts = NGramCounts(TEXT, order=3, vocab_size=V)
     for context in ([4, 5], [4, 7], [8, 8]):
         mle = probabilities(NGramLM.mle(counts), context)
         np.testing.assert_allclose(probabilities(NGramLM.add_k(counts, 0), context), mle)
@@ -107,7 +117,7 @@ def test_kneser_ney_worked_by_hand():
     p(a) = (2 − ½)/4 + ½·3/4 · 1/7, p(b) = p(c) = (1 − ½)/4 + ½·3/4 · 1/7, others ½·3/4 · 1/7.
     After a: b and c once each: p(b | a) = (1 − ½)/2 + ½·2/2 · p(b); p(a | a) = ½·2/2 · p(a).
     """
-    lm = NGramLM.kneser_ney(NGramCounts([4, 5, 4, 6], 2, 7), discount=0.5)
+    lm = NGramLM.kneser_ney(NGramCounts([4, 5, 4, 6], order=2, vocab_size=7), discount=0.5)
     half, rest = Fraction(1, 2), Fraction(1, 2) * Fraction(3, 4) * Fraction(1, 7)
     p = {4: (2 - half) / 4 + rest, 5: half / 4 + rest, 6: half / 4 + rest, UNK: rest}
     after_a = probabilities(lm, [4])
@@ -143,7 +153,7 @@ def brute_kneser_ney(text, order, discount, word, context):
 
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_kneser_ney_is_the_recursion_in_fractions(order):
-    lm = NGramLM.kneser_ney(NGramCounts(TEXT, order, V), discount=0.75)
+    lm = NGramLM.kneser_ney(NGramCounts(TEXT, order=order, vocab_size=V), discount=0.75)
     for context in [[BOS] * 3, [4, 5, 4], [7, 4, 5], [8, 4, 5], [5, 8, 4], [4, 5, 8], [4, UNK, 7]]:
         context = context[4 - order :]
         found = probabilities(lm, context)
@@ -155,18 +165,18 @@ def test_kneser_ney_is_the_recursion_in_fractions(order):
 def test_discounts_from_counts_of_counts():
     counts = np.array([1] * 10 + [2] * 4 + [3] * 2 + [4] * 1 + [9] * 5 + [0])
     y = 10 / (10 + 2 * 4)
-    np.testing.assert_allclose(estimated_discounts(counts), [0, y, y, y])
+    np.testing.assert_allclose(estimate_discounts(counts), [0, y, y, y])
     modified = [0, 1 - 2 * y * 4 / 10, 2 - 3 * y * 2 / 4, 3 - 4 * y * 1 / 2]
-    np.testing.assert_allclose(estimated_discounts(counts, modified=True), modified)
+    np.testing.assert_allclose(estimate_discounts(counts, modified=True), modified)
     for few in ([], [7, 8], [1], [2, 2]):  # too few to estimate: half a count
-        assert estimated_discounts(np.array(few, dtype=int)).tolist() == [0, 0.5, 0.5, 0.5]
-        assert estimated_discounts(np.array(few, dtype=int), True)[1:].min() > 0
+        assert estimate_discounts(np.array(few, dtype=int)).tolist() == [0, 0.5, 0.5, 0.5]
+        assert estimate_discounts(np.array(few, dtype=int), modified=True)[1:].min() > 0
 
 
 def test_modified_takes_one_of_three_discounts():
     text = [4] + 2 * [5] + 3 * [6] + 4 * [7]
-    counts = NGramCounts(text, 1, V)
-    _, one, two, more = estimated_discounts(counts.raw[1], modified=True)
+    counts = NGramCounts(text, order=1, vocab_size=V)
+    _, one, two, more = estimate_discounts(counts.raw[1], modified=True)
     assert len({one, two, more}) == 3  # y = 1/3: 1/3, 1, 5/3
     rest = (one + two + 2 * more) / 10 / V
     p = probabilities(NGramLM.kneser_ney(counts, modified=True), [])
@@ -177,7 +187,7 @@ def test_modified_takes_one_of_three_discounts():
 @pytest.mark.parametrize("order", [1, 2, 4])
 @pytest.mark.parametrize("name", MODELS)
 def test_every_context_sums_to_one(name, order):
-    lm = MODELS[name](NGramCounts(random_text(), order, V))
+    lm = MODELS[name](NGramCounts(random_text(), order=order, vocab_size=V))
     for context in itertools.product([PAD, BOS, UNK, 4, 5, V - 1], repeat=order - 1):
         p = probabilities(lm, list(context))
         assert p.sum() == pytest.approx(1, abs=1e-12) and p.min() >= 0
@@ -188,7 +198,7 @@ def test_every_context_sums_to_one(name, order):
 @pytest.mark.parametrize("name", MODELS)
 def test_a_lower_order_from_higher_counts_is_that_order(name):
     text = random_text()
-    high, low = NGramCounts(text, 5, V), NGramCounts(text, 3, V)
+    high, low = NGramCounts(text, order=5, vocab_size=V), NGramCounts(text, order=3, vocab_size=V)
     expected = MODELS[name](low).score(text)
     torch.testing.assert_close(MODELS[name](high, 3).score(text), expected, rtol=1e-12, atol=0)
 
@@ -196,7 +206,7 @@ def test_a_lower_order_from_higher_counts_is_that_order(name):
 @pytest.mark.parametrize("order", [1, 2, 4])
 @pytest.mark.parametrize("name", MODELS)
 def test_score_is_the_full_distribution_at_each_token(name, order):
-    lm = MODELS[name](NGramCounts(random_text(), order, V))
+    lm = MODELS[name](NGramCounts(random_text(), order=order, vocab_size=V))
     ids = torch.tensor([*random_text(40, seed=1), UNK, 5, 5, EOS, 4])
     logits, _ = lm(torch.cat([torch.tensor([BOS]), ids])[None])
     expected = logits[0, :-1].gather(-1, ids[:, None])[:, 0]
@@ -205,7 +215,7 @@ def test_score_is_the_full_distribution_at_each_token(name, order):
 
 @pytest.mark.parametrize("order", [1, 2, 4])
 def test_token_by_token_is_one_call_and_rows_do_not_touch(order):
-    lm = NGramLM.kneser_ney(NGramCounts(random_text(), order, V))
+    lm = NGramLM.kneser_ney(NGramCounts(random_text(), order=order, vocab_size=V))
     ids = torch.tensor(random_text(30, seed=2)).view(3, 10)
     whole, end = lm(ids)
     state, steps = None, []
@@ -219,7 +229,7 @@ def test_token_by_token_is_one_call_and_rows_do_not_touch(order):
 
 
 def test_scoring_goes_on_from_a_state():
-    lm = NGramLM.kneser_ney(NGramCounts(random_text(), 4, V))
+    lm = NGramLM.kneser_ney(NGramCounts(random_text(), order=4, vocab_size=V))
     ids = torch.tensor(random_text(30, seed=3))
     _, state = lm(ids[None, :12])
     parts = torch.cat([lm.score(ids[:12]), lm.score(ids[12:], state)])
@@ -227,22 +237,25 @@ def test_scoring_goes_on_from_a_state():
 
 
 def test_evaluate_takes_it():
-    lm = NGramLM.kneser_ney(NGramCounts(random_text(), 3, V))
+    lm = NGramLM.kneser_ney(NGramCounts(random_text(), order=3, vocab_size=V))
     ids = torch.tensor(random_text(100, seed=4))
-    found = training.evaluate(lm, text_eval_batches(ids, batch_size=1, block=200))
+    found = evaluate(lm, text_eval_batches(ids, batch_size=1, context_length=200))
     assert found.tokens == 99
     assert found.nll == pytest.approx(-float(lm.score(ids)[1:].sum()), rel=1e-12)
-    nothing = training.evaluate(
-        NGramLM.kneser_ney(NGramCounts([], 3, V)), text_eval_batches(ids, 2, 10)
+    nothing = evaluate(
+        NGramLM.kneser_ney(NGramCounts([], order=3, vocab_size=V)),
+        text_eval_batches(ids, batch_size=2, context_length=10),
     )
     assert nothing.perplexity == pytest.approx(V)
 
 
 def test_sampling_follows_the_counts_and_its_seed():
-    lm = NGramLM.mle(NGramCounts([[4, 5, EOS], [4, 6, EOS], [4, 6, EOS], [4, 6, EOS]], 3, V))
+    lm = NGramLM.mle(
+        NGramCounts([[4, 5, EOS], [4, 6, EOS], [4, 6, EOS], [4, 6, EOS]], order=3, vocab_size=V)
+    )
     prompt = torch.full((2000, 1), BOS)
     first, again = (
-        decoding.sample(lm, prompt, generator=torch.Generator().manual_seed(1)) for _ in range(2)
+        sampling.sample(lm, prompt, generator=torch.Generator().manual_seed(1)) for _ in range(2)
     )
     assert first == again and {tuple(text) for text in first} == {(4, 5), (4, 6)}
     share = sum(text == [4, 6] for text in first) / 2000
@@ -251,28 +264,28 @@ def test_sampling_follows_the_counts_and_its_seed():
 
 def test_wide_beam_finds_the_best_of_all_sentences():
     texts = [[4, 5, EOS], [4, 6, 6, EOS], [5, 4, EOS], [6, 6, 5, EOS], [5, 4, 6, EOS]]
-    lm = NGramLM.kneser_ney(NGramCounts(texts, 3, 7))
-    answers = decoding.beam_search(lm, torch.tensor([[BOS]]), beam=300, max_length=4, alpha=0)
+    lm = NGramLM.kneser_ney(NGramCounts(texts, order=3, vocab_size=7))
+    answers = beam_search(lm, torch.tensor([[BOS]]), config=BeamConfig(300, alpha=0), max_length=4)
     every = [
         (*words, EOS) for n in range(4) for words in itertools.product([UNK, 4, 5, 6], repeat=n)
     ]
     best = max(every, key=lambda ids: float(lm.score(list(ids)).sum()))
     assert answers[0][0].ids == list(best[:-1])
-    assert decoding.greedy(lm, torch.tensor([[BOS]]), max_length=0) == [[]]
+    assert greedy(lm, torch.tensor([[BOS]]), max_length=0) == [[]]
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_one_token_no_token_and_short_texts(name):
-    one = MODELS[name](NGramCounts([0, 0, 0], 3, 1))
+    one = MODELS[name](NGramCounts([0, 0, 0], order=3, vocab_size=1))
     assert one.score([0, 0]).tolist() == pytest.approx([0, 0])
     p = one(torch.zeros(2, 4, dtype=torch.long))[0].exp()
     torch.testing.assert_close(p, torch.ones(2, 4, 1, dtype=torch.float64))
     for text in ([], [[]], [[], []]):
-        nothing = MODELS[name](NGramCounts(text, 3, V))
+        nothing = MODELS[name](NGramCounts(text, order=3, vocab_size=V))
         np.testing.assert_allclose(probabilities(nothing, [4, 5]), 1 / V)
         assert nothing.score([]).shape == (0,)
     for length in (1, 2, 3):  # shorter than the order
-        short = MODELS[name](NGramCounts(TEXT[:length], 4, V))
+        short = MODELS[name](NGramCounts(TEXT[:length], order=4, vocab_size=V))
         assert probabilities(short, [BOS, BOS, BOS])[TEXT[0]] > 1 / V
         assert probabilities(short, [8, 8, 8]).sum() == pytest.approx(1)
 
@@ -280,28 +293,52 @@ def test_one_token_no_token_and_short_texts(name):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        (lambda: NGramCounts(TEXT, 0, V), "order=0"),
-        (lambda: NGramCounts(TEXT, 2, 0), "vocab_size=0"),
-        (lambda: NGramCounts([4, V], 2, V), f"ids \\[{V}\\] lie outside"),
-        (lambda: NGramCounts([4, -1], 2, V), "ids \\[-1\\] lie outside"),
-        (lambda: NGramCounts([4.5, 1.0], 2, V), "expected ids"),
-        (lambda: NGramCounts(np.zeros((0, 3), dtype=int), 2, V), "expected ids"),
-        (lambda: NGramLM.mle(NGramCounts(TEXT, 2, V), order=3), "1 … 2 tokens were counted"),
-        (lambda: NGramLM.kneser_ney(NGramCounts(TEXT, 2, V), order=0), "order=0"),
-        (lambda: NGramLM.add_k(NGramCounts(TEXT, 2, V), -1), "k must be"),
-        (lambda: NGramLM.add_k(NGramCounts(TEXT, 2, V), math.nan), "k must be"),
-        (lambda: NGramLM.kneser_ney(NGramCounts(TEXT, 2, V), discount=0), "discount=0"),
-        (lambda: NGramLM.kneser_ney(NGramCounts(TEXT, 2, V), None, 0.5, True), "excludes"),
-        (lambda: NGramCounts(TEXT, 2, V).count([]), "0 tokens"),
-        (lambda: NGramCounts(TEXT, 2, V).count([4, 4], continuation=True), "know 1 … 1"),
-        (lambda: NGramLM.mle(NGramCounts(TEXT, 2, V))(torch.tensor([4])), "shape \\(B, T\\)"),
-        (lambda: NGramLM.mle(NGramCounts(TEXT, 2, V))(torch.tensor([[V]])), "lie outside"),
+        (lambda: NGramCounts(TEXT, order=0, vocab_size=V), "order=0"),
+        (lambda: NGramCounts(TEXT, order=2, vocab_size=0), "vocab_size=0"),
+        (lambda: NGramCounts([4, V], order=2, vocab_size=V), f"ids \\[{V}\\] lie outside"),
+        (lambda: NGramCounts([4, -1], order=2, vocab_size=V), "ids \\[-1\\] lie outside"),
+        (lambda: NGramCounts([4.5, 1.0], order=2, vocab_size=V), "expected ids"),
+        (lambda: NGramCounts(np.zeros((0, 3), dtype=int), order=2, vocab_size=V), "expected ids"),
         (
-            lambda: NGramLM.mle(NGramCounts(TEXT, 2, V)).score([4], torch.tensor([[V]])),
+            lambda: NGramLM.mle(NGramCounts(TEXT, order=2, vocab_size=V), order=3),
+            "1 … 2 tokens were counted",
+        ),
+        (lambda: NGramLM.kneser_ney(NGramCounts(TEXT, order=2, vocab_size=V), order=0), "order=0"),
+        (lambda: NGramLM.add_k(NGramCounts(TEXT, order=2, vocab_size=V), -1), "k must be"),
+        (lambda: NGramLM.add_k(NGramCounts(TEXT, order=2, vocab_size=V), math.nan), "k must be"),
+        (
+            lambda: NGramLM.kneser_ney(NGramCounts(TEXT, order=2, vocab_size=V), discount=0),
+            "discount=0",
+        ),
+        (
+            lambda: NGramLM.kneser_ney(
+                NGramCounts(TEXT, order=2, vocab_size=V), order=None, discount=0.5, modified=True
+            ),
+            "excludes",
+        ),
+        (lambda: NGramCounts(TEXT, order=2, vocab_size=V).count([]), "0 tokens"),
+        (
+            lambda: NGramCounts(TEXT, order=2, vocab_size=V).count([4, 4], continuation=True),
+            "know 1 … 1",
+        ),
+        (
+            lambda: NGramLM.mle(NGramCounts(TEXT, order=2, vocab_size=V))(torch.tensor([4])),
+            "shape \\(B, T\\)",
+        ),
+        (
+            lambda: NGramLM.mle(NGramCounts(TEXT, order=2, vocab_size=V))(torch.tensor([[V]])),
             "lie outside",
         ),
         (
-            lambda: NGramLM.mle(NGramCounts(TEXT, 3, V)).score([4], torch.tensor([[4]])),
+            lambda: NGramLM.mle(NGramCounts(TEXT, order=2, vocab_size=V)).score(
+                [4], torch.tensor([[V]])
+            ),
+            "lie outside",
+        ),
+        (
+            lambda: NGramLM.mle(NGramCounts(TEXT, order=3, vocab_size=V)).score(
+                [4], torch.tensor([[4]])
+            ),
             "shape \\(1, 2\\); got \\(1, 1\\)",
         ),
     ],

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from utils import plotting
+from utils.notebook import plotting
 
 
 @pytest.fixture(autouse=True)
@@ -34,15 +34,19 @@ def test_paper_is_opaque_and_light():
 def test_smoothing_is_the_mean_of_the_last_values():
     values = np.random.default_rng(0).normal(size=40)
     wanted = [values[max(0, i - 6) : i + 1].mean() for i in range(40)]
-    assert np.allclose(plotting.smooth(values, 7), wanted)
-    assert len(plotting.smooth([])) == 0
+    assert np.allclose(plotting.moving_average(values, 7), wanted)
+    assert len(plotting.moving_average([])) == 0
     with pytest.raises(ValueError, match="window must be at least 1, got 0"):
-        plotting.smooth(values, 0)
+        plotting.moving_average(values, 0)
 
 
 def test_a_heat_map_has_a_name_for_each_row_and_column():
-    ax = plotting.heatmap(np.eye(2, 3), ["a", "b", "c"], ["x", "y"], "source", "target")
+    ax = plotting.heatmap(
+        np.eye(2, 3), columns=["a", "b", "c"], rows=["x", "y"], xlabel="source", ylabel="target"
+    )
     assert [t.get_text() for t in ax.get_xticklabels()] == ["a", "b", "c"]
     assert ax.images[0].get_cmap().name == "cividis"
     with pytest.raises((AssertionError, ValueError), match="name"):
-        plotting.heatmap(np.eye(2), ["a"], ["x", "y"], "source", "target")
+        plotting.heatmap(
+            np.eye(2), columns=["a"], rows=["x", "y"], xlabel="source", ylabel="target"
+        )

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils import runtime
+from utils import runtime  # BARE runtime
+from utils.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def draw():
@@ -37,8 +38,8 @@ def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
         "turned": torch.arange(6).view(2, 3).T, "bytes": torch.arange(3, dtype=torch.uint8),
     }  # fmt: skip
     path = tmp_path / "deep" / "run.safetensors"
-    runtime.save_checkpoint(path, content)
-    found = runtime.load_checkpoint(path)
+    save_checkpoint(path, content)
+    found = load_checkpoint(path)
     assert found.keys() == content.keys()
     assert torch.equal(found["tree"]["a"][0], tied) and torch.equal(found["tree"]["a"][1][0], tied)
     assert found["tree"]["a"][1][1] is None and torch.equal(found["tree"][0], torch.arange(4))
@@ -50,7 +51,7 @@ def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     path = tmp_path / "run.safetensors"
-    runtime.save_checkpoint(path, {"step": 1, "w": torch.ones(2)})
+    save_checkpoint(path, {"step": 1, "w": torch.ones(2)})
 
     def full(tensors, file, metadata):
         file.write_bytes(b"half")
@@ -58,22 +59,22 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runtime, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
-        runtime.save_checkpoint(path, {"step": 2})
-    assert runtime.load_checkpoint(path)["step"] == 1
+        save_checkpoint(path, {"step": 2})
+    assert load_checkpoint(path)["step"] == 1
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_no_checkpoint_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        runtime.load_checkpoint(tmp_path / "none.safetensors")
+        load_checkpoint(tmp_path / "none.safetensors")
 
 
 def test_an_unknown_device_is_answered_with_those_there_are():
-    assert runtime.device("cpu").type == "cpu"
-    assert runtime.device().type in ("cpu", "cuda", "mps")
+    assert runtime.select_device("cpu").type == "cpu"
+    assert runtime.select_device().type in ("cpu", "cuda", "mps")
     for name in ("abacus", "", "cpu:", "cpu:x", "cuda:99"):
         with pytest.raises(ValueError, match="choose from .*cpu"):
-            runtime.device(name)
+            runtime.select_device(name)
 
 
 def test_a_model_is_where_its_parameters_are():
@@ -88,7 +89,7 @@ def test_the_time_of_a_call_is_the_median_of_those_that_count(monkeypatch):
     def call():
         clock[0] += next(takes)
 
-    assert abs(runtime.milliseconds(call, repeats=3, warm_up=2) - 3.0) < 1e-6
+    assert abs(runtime.median_milliseconds(call, repeats=3, warmup=2) - 3.0) < 1e-6
     assert next(takes, None) is None, "two calls to warm up and three to measure"
 
 
@@ -129,7 +130,7 @@ def test_a_gpu_that_only_emulates_bfloat16_does_not_have_it(monkeypatch):
         return including_emulation
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", old_gpu)
-    assert not runtime.has_bfloat16()
+    assert not runtime.supports_bfloat16()
 
 
 def test_mixed_precision_leaves_a_cpu_alone():
@@ -146,6 +147,6 @@ def test_mixed_precision_and_checkpoints_on_a_gpu(tmp_path):
     with runtime.autocast(torch.device("cuda")):
         ones = torch.ones(2, 2, device="cuda")
         assert (ones @ ones).dtype in (torch.bfloat16, torch.float16)
-    runtime.save_checkpoint(tmp_path / "c.safetensors", {"w": ones})
-    found = runtime.load_checkpoint(tmp_path / "c.safetensors", "cuda")["w"]
+    save_checkpoint(tmp_path / "c.safetensors", {"w": ones})
+    found = load_checkpoint(tmp_path / "c.safetensors", map_location="cuda")["w"]
     assert found.is_cuda and torch.equal(found, ones)

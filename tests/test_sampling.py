@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from utils import decoding
-from utils.vocab import BOS
+from utils.data.vocabulary import BOS
+from utils.decoding import sampling
+from utils.decoding.sampling import SamplingConfig
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
@@ -19,11 +20,11 @@ def kept(logits: torch.Tensor) -> list[set[int]]:
 
 @pytest.mark.parametrize("k, first", [(1, {1}), (2, {1, 4}), (3, {1, 3, 4}), (5, set(range(5)))])
 def test_top_k_keeps_the_k_best(k, first):
-    found = decoding.keep_top_k(LOGITS, k)
+    found = sampling.filter_top_k(LOGITS, k)
     assert kept(found)[0] == first
     assert len(kept(found)[1]) == k, "among equals exactly k as well"
     assert torch.equal(found[found > -math.inf], LOGITS[found > -math.inf])
-    assert torch.equal(decoding.keep_top_k(LOGITS, 99), LOGITS)
+    assert torch.equal(sampling.filter_top_k(LOGITS, 99), LOGITS)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_top_k_keeps_the_k_best(k, first):
     ],
 )  # fmt: skip
 def test_top_p_keeps_the_fewest_that_reach_p(p, first, second):
-    found = decoding.keep_top_p(LOGITS, p)
+    found = sampling.filter_top_p(LOGITS, p)
     assert kept(found)[0] == first and len(kept(found)[1]) == second
     for row, probabilities in zip(kept(found), P, strict=True):
         total = sum(probabilities[i].item() for i in row)
@@ -47,14 +48,18 @@ def test_top_p_keeps_the_fewest_that_reach_p(p, first, second):
     [(0.0, set(range(5))), (0.2, {1, 2, 3, 4}), (0.3, {1, 3, 4}), (0.8, {1}), (1.0, {1})],
 )
 def test_min_p_keeps_what_is_not_far_below_the_best(p, first):
-    found = decoding.keep_min_p(LOGITS, p)
+    found = sampling.filter_min_p(LOGITS, p)
     assert kept(found) == [first, set(range(5))], "a flat distribution stays whole"
 
 
 def test_all_three_leave_out_what_was_ruled_out():
     logits = LOGITS.clone()
     logits[:, 1] = -math.inf
-    filters = ((decoding.keep_top_k, 5), (decoding.keep_top_p, 1.0), (decoding.keep_min_p, 0.01))
+    filters = (
+        (sampling.filter_top_k, 5),
+        (sampling.filter_top_p, 1.0),
+        (sampling.filter_min_p, 0.01),
+    )
     for keep, value in filters:
         assert all(1 not in row for row in kept(keep(logits, value)))
         before = logits.clone()
@@ -65,10 +70,10 @@ def test_all_three_leave_out_what_was_ruled_out():
 def test_the_penalty_lowers_what_was_said_and_nothing_else():
     logits = torch.tensor([[2.0, -2.0, 1.0, 0.0], [2.0, -2.0, 1.0, -math.inf]])
     seen = torch.tensor([[0, 1, 0], [3, 3, 2]])
-    found = decoding.penalize_repetition(logits, seen, 2.0)
+    found = sampling.penalize_repetition(logits, seen, 2.0)
     expected = torch.tensor([[1.0, -4.0, 1.0, 0.0], [2.0, -2.0, 0.5, -math.inf]])
     assert torch.equal(found, expected), "once, however often a token was said"
-    assert torch.equal(decoding.penalize_repetition(logits, seen, 1.0), logits)
+    assert torch.equal(sampling.penalize_repetition(logits, seen, 1.0), logits)
 
 
 class Fixed(nn.Module):
@@ -83,7 +88,7 @@ def draw(rows=200, length=20, prompt=None, **options) -> list[list[int]]:
     prompt = torch.full((rows, 1), BOS) if prompt is None else prompt
     generator = torch.Generator().manual_seed(0)
     options = {"max_length": length, "generator": generator} | options
-    return decoding.sample(Fixed(), prompt, **options)
+    return sampling.sample(Fixed(), prompt, **options)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +141,9 @@ class Ends(nn.Module):
 
 def test_the_penalty_follows_the_rows_that_go_on():
     prompt = torch.tensor([[BOS, 6], [BOS, 4], [BOS, 5]])
-    texts = decoding.sample(Ends(), prompt, max_length=2, repetition=100.0, top_k=1)
+    texts = sampling.sample(
+        Ends(), prompt, config=SamplingConfig(top_k=1, repetition_penalty=100.0), max_length=2
+    )
     assert texts == [[], [5, 6], [4, 6]]
 
 

@@ -4,19 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from utils import decoding, metrics
-from utils.attention import SCORES
-from utils.encoders import CNNEncoder, FixedVector, RNNEncoder, TransformerEncoder
-from utils.layers import GatedConvolution
-from utils.seq2seq import (
-    AttentionDecoder,
-    CNNDecoder,
-    EncoderDecoder,
-    RNNDecoder,
-    TransformerDecoder,
-    share_words,
-)
-from utils.vocab import PAD
+from utils.data.vocabulary import PAD
+from utils.decoding.search import BeamConfig, beam_search
+from utils.metrics.cost import count_parameters
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.decoders import CNNDecoder, RNNDecoder
+from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
+from utils.models.encoders import CNNEncoder, FixedVectorEncoder, RNNEncoder
+from utils.models.layers import GatedConvolution
+from utils.models.scores import SCORES
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
 
 V, D = 11, 6
 SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
@@ -26,7 +23,11 @@ IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
 @pytest.mark.parametrize("score", SCORES)
 def test_alignments_are_distributions_over_tokens_and_make_the_answer(score):
     torch.manual_seed(0)
-    model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score=score)).double().eval()
+    model = (
+        EncoderDecoder(RNNEncoder(V, width=D), AttentionDecoder(V, width=D, score=score))
+        .double()
+        .eval()
+    )
     weights = model.decoder.weights(IDS, model.encode(SOURCE))  # (B, T, S)
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3, dtype=torch.float64))
     assert (weights[SOURCE[:, None].expand(-1, 3, -1) == PAD] == 0).all()
@@ -38,9 +39,9 @@ def test_alignments_are_distributions_over_tokens_and_make_the_answer(score):
 def test_scores_are_their_formulas():
     torch.manual_seed(0)
     query, places = torch.randn(2, 3, D), torch.randn(2, 4, D)
-    additive = AttentionDecoder(V, D, score="additive").score
-    general = AttentionDecoder(V, D, score="multiplicative").score
-    scaled = AttentionDecoder(V, D, score="scaled").score
+    additive = AttentionDecoder(V, width=D, score="additive").score
+    general = AttentionDecoder(V, width=D, score="multiplicative").score
+    scaled = AttentionDecoder(V, width=D, score="scaled").score
     for b, t, s in [(0, 0, 0), (1, 2, 3), (0, 1, 2)]:
         q, k = query[b, t], places[b, s]
         hidden = torch.tanh(additive.query.weight @ q + additive.key(k))
@@ -54,7 +55,7 @@ def test_scores_are_their_formulas():
 
 def with_location():
     torch.manual_seed(0)
-    model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score="location"))
+    model = EncoderDecoder(RNNEncoder(V, width=D), AttentionDecoder(V, width=D, score="location"))
     with torch.no_grad():
         for p in model.parameters():
             p.mul_(2)
@@ -83,7 +84,7 @@ def test_location_features_are_their_formula():
 
 def test_a_search_goes_on_from_where_each_hypothesis_looked():
     model = with_location()
-    rows = decoding.beam_search(model, IDS[:, :1], model.encode(SOURCE), beam=3, max_length=4)
+    rows = beam_search(model, IDS[:, :1], model.encode(SOURCE), BeamConfig(3), max_length=4)
     for i, row in enumerate(rows):
         for h in row:
             ids = torch.tensor([[1, *h.ids, 2]])[:, :5]  # cut off at four tokens, EOS among them
@@ -96,25 +97,27 @@ def test_a_search_goes_on_from_where_each_hypothesis_looked():
 @pytest.mark.parametrize("score", ["additive", "multiplicative", "scaled"])
 def test_without_location_nothing_is_carried_and_no_weight_added(score):
     torch.manual_seed(0)
-    model = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D, score=score))
+    model = EncoderDecoder(RNNEncoder(V, width=D), AttentionDecoder(V, width=D, score=score))
     assert "looked" not in model(IDS, model.encode(SOURCE))[1]
     assert not [n for n, _ in model.named_parameters() if "around" in n or "place" in n]
 
 
 def test_shared_words_are_one_matrix():
-    apart = EncoderDecoder(RNNEncoder(V, D), AttentionDecoder(V, D))
-    assert metrics.parameters(apart) - V * D == metrics.parameters(share_words(apart))
+    apart = EncoderDecoder(RNNEncoder(V, width=D), AttentionDecoder(V, width=D))
+    assert count_parameters(apart) - V * D == count_parameters(share_embeddings(apart))
     assert apart.encoder.embedding.weight is apart.decoder.read.output.weight
-    fixed = share_words(EncoderDecoder(FixedVector(RNNEncoder(V, D)), RNNDecoder(V, D)))
+    fixed = share_embeddings(
+        EncoderDecoder(FixedVectorEncoder(RNNEncoder(V, width=D)), RNNDecoder(V, width=D))
+    )
     assert fixed.encoder.encoder.embedding is fixed.decoder.embedding
     with pytest.raises(ValueError, match="one vocabulary"):
-        share_words(EncoderDecoder(RNNEncoder(V + 1, D), RNNDecoder(V, D)))
+        share_embeddings(EncoderDecoder(RNNEncoder(V + 1, width=D), RNNDecoder(V, width=D)))
 
 
 def test_pooling_is_a_mean_or_a_maximum_over_tokens():
     for pooling, pool in (("mean", lambda x: x.mean(0)), ("max", lambda x: x.amax(0))):
         torch.manual_seed(0)
-        encoder = CNNEncoder(V, D, pooling=pooling).double().eval()
+        encoder = CNNEncoder(V, width=D, pooling=pooling).double().eval()
         memory = encoder(SOURCE)
         for i, length in enumerate((4, 3, 2)):
             torch.testing.assert_close(memory["vector"][i], pool(memory["places"][i, :length]))
@@ -123,7 +126,7 @@ def test_pooling_is_a_mean_or_a_maximum_over_tokens():
 def test_a_gated_convolution_is_its_formula():
     torch.manual_seed(0)
     layer, x, before = (
-        GatedConvolution(D, 3, causal=True),
+        GatedConvolution(D, kernel_size=3, causal=True),
         torch.randn(1, 4, D),
         torch.zeros(1, 2, D),
     )
@@ -136,7 +139,7 @@ def test_a_gated_convolution_is_its_formula():
 
 
 def test_the_state_does_not_grow_in_a_convolutional_decoder():
-    model = EncoderDecoder(CNNEncoder(V, D), CNNDecoder(V, D, layers=2, kernel=3))
+    model = EncoderDecoder(CNNEncoder(V, width=D), CNNDecoder(V, width=D, layers=2, kernel_size=3))
     state = model.encode(SOURCE)
     for t in range(3):
         _, state = model(IDS[:, t : t + 1], state)
@@ -144,23 +147,28 @@ def test_the_state_does_not_grow_in_a_convolutional_decoder():
 
 
 def test_post_norm_ends_in_its_own_norm_and_pre_norm_in_one_more():
-    assert isinstance(TransformerEncoder(V, D, 1, 2, norm_first=False).norm, nn.Identity)
-    memory = TransformerEncoder(V, D, 1, 2)(SOURCE)["places"]
+    assert isinstance(
+        TransformerEncoder(V, width=D, layers=1, heads=2, norm_first=False).norm, nn.Identity
+    )
+    memory = TransformerEncoder(V, width=D, layers=1, heads=2)(SOURCE)["places"]
     torch.testing.assert_close(memory.mean(-1), torch.zeros(3, 4), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
     "build, words",
     [
-        (lambda: RNNEncoder(V, D, cell="elman"), "choose from rnn, gru, lstm"),
-        (lambda: RNNEncoder(V, 5), "must be even, got 5"),
-        (lambda: RNNEncoder(V, D, layers=0), "layers must be a positive whole number"),
-        (lambda: CNNEncoder(V, D, pooling="median"), "choose from mean, max"),
-        (lambda: CNNEncoder(V, D, kernel=4), "kernel must be odd"),
-        (lambda: RNNDecoder(V, D, context="never"), "choose from start, every, both"),
-        (lambda: AttentionDecoder(V, D, score="cosine"), "choose from additive, location"),
-        (lambda: TransformerEncoder(V, D, heads=4), "4 heads do not divide a width of 6"),
-        (lambda: TransformerDecoder(V, D, heads=2, positions="circular"), "choose from learned"),
+        (lambda: RNNEncoder(V, width=D, cell="elman"), "choose from rnn, gru, lstm"),
+        (lambda: RNNEncoder(V, width=5), "must be even, got 5"),
+        (lambda: RNNEncoder(V, width=D, layers=0), "layers must be a positive whole number"),
+        (lambda: CNNEncoder(V, width=D, pooling="median"), "choose from mean, max"),
+        (lambda: CNNEncoder(V, width=D, kernel_size=4), "kernel must be odd"),
+        (lambda: RNNDecoder(V, width=D, context="never"), "choose from start, every, both"),
+        (lambda: AttentionDecoder(V, width=D, score="cosine"), "choose from additive, location"),
+        (lambda: TransformerEncoder(V, width=D, heads=4), "4 heads do not divide a width of 6"),
+        (
+            lambda: TransformerDecoder(V, width=D, heads=2, positional_encoding="circular"),
+            "choose from learned",
+        ),
     ],
 )
 def test_mistakes_are_named(build, words):
@@ -169,7 +177,9 @@ def test_mistakes_are_named(build, words):
 
 
 def test_a_target_beyond_learned_positions_is_refused():
-    decoder = TransformerDecoder(V, D, 1, 2, positions="learned", block=2)
-    model = EncoderDecoder(RNNEncoder(V, D), decoder)
+    decoder = TransformerDecoder(
+        V, width=D, layers=1, heads=2, positional_encoding="learned", context_length=2
+    )
+    model = EncoderDecoder(RNNEncoder(V, width=D), decoder)
     with pytest.raises(ValueError, match="3 tokens long"):
         model(IDS, model.encode(SOURCE))

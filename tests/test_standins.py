@@ -10,12 +10,14 @@ from time import sleep
 import numpy as np
 import pytest
 
-from utils import data, standins
-from utils.grammar import Clause, Entry, Phrase, Sentence, Speaker, lexicon
-from utils.languages import SPEAKERS, say
+from utils.data import espeak, grammar, languages, standins
+from utils.data.corpora import load_digits, load_pairs, load_reviews, load_text
+from utils.data.grammar import Clause, Entry, MeaningSampler, Phrase, Sentence
+from utils.data.languages import REALIZERS
+from utils.data.standins import BLAME, PRAISE, SPEAKERS
 
 ROOT = Path(__file__).resolve().parents[1]
-ADJECTIVES = {*standins.PRAISE, *standins.BLAME}
+ADJECTIVES = {*PRAISE, *BLAME}
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def offline(monkeypatch):
 def test_text_is_long_and_repeats_no_paragraph(offline):
     paragraphs = standins.text().split("\n\n")
     assert len(set(paragraphs)) == len(paragraphs) > 500
-    corpus = data.load_text()
+    corpus = load_text()
     assert corpus.all == standins.text()
     assert len(corpus.train) > 200_000 and len(corpus.test) > 10_000
     assert set(corpus.test) - set(corpus.train) <= {c for c in corpus.test if not c.isascii()}
@@ -40,17 +42,17 @@ def test_text_is_long_and_repeats_no_paragraph(offline):
 
 def word(kind, english):
     """The entry whose first English form is `english`."""
-    (found,) = [entry for entry in lexicon()[kind] if entry.en[0] == english]
+    (found,) = [entry for entry in grammar.lexicon()[kind] if entry.en[0] == english]
     return found
 
 
 def place(english):
-    (found,) = [entry for entry in lexicon()["places"] if entry.en[1] == english]
+    (found,) = [entry for entry in grammar.lexicon()["places"] if entry.en[1] == english]
     return found
 
 
 def time(english):
-    (found,) = [entry for entry in lexicon()["times"] if " ".join(entry.en) == english]
+    (found,) = [entry for entry in grammar.lexicon()["times"] if " ".join(entry.en) == english]
     return found
 
 
@@ -179,10 +181,10 @@ SENTENCES = [
 
 @pytest.mark.parametrize("meaning, english, german, french, chinese", SENTENCES)
 def test_a_meaning_is_said_right_in_every_language(meaning, english, german, french, chinese):
-    assert say(meaning, "en") == english
-    assert say(meaning, "de") == german
-    assert say(meaning, "fr") == french
-    assert say(meaning, "zh") == chinese
+    assert languages.realize(meaning, "en") == english
+    assert languages.realize(meaning, "de") == german
+    assert languages.realize(meaning, "fr") == french
+    assert languages.realize(meaning, "zh") == chinese
 
 
 def test_every_word_is_complete():
@@ -195,15 +197,15 @@ def test_every_word_is_complete():
         "places": ({2}, {3}, {3}, {2}),
     }
     for kind, expected in sizes.items():
-        for entry in lexicon()[kind]:
+        for entry in grammar.lexicon()[kind]:
             for forms, allowed in zip(entry, expected, strict=False):
                 assert len(forms) in allowed, entry
-    for entry in lexicon()["nouns"]:
+    for entry in grammar.lexicon()["nouns"]:
         assert entry.de[1] in "mfn" and entry.fr[1] in "mf" and entry.tags
 
 
 def test_what_is_drawn_makes_sense():
-    speaker, phrases = Speaker(5), []
+    speaker, phrases = MeaningSampler(5), []
 
     def visit(part):
         if isinstance(part, Phrase):
@@ -224,16 +226,21 @@ def test_what_is_drawn_makes_sense():
 
 
 def test_no_sentence_has_a_stray_mark():
-    speaker = Speaker(6)
+    speaker = MeaningSampler(6)
     for _ in range(1000):
         meaning = speaker.sentence()
         for language in ("de", "en", "fr"):
-            text = say(meaning, language)
+            text = languages.realize(meaning, language)
             assert text == " ".join(text.split()) and text[0].isupper() and text[-1] == "."
             assert not re.search(r" ,|,,|,\.|\.\.|_", text), text
-        assert not re.search(r"\b[Aa] [aeio]|\ban [^aeio]", say(meaning, "en"))
-        assert not re.search(r"\b([Ll][ea]|[Qq]ue|[Cc]e) [aeiouhéœ]|à les?\b", say(meaning, "fr"))
-        assert " " not in say(meaning, "zh") and say(meaning, "zh")[-1] == "。"
+        assert not re.search(r"\b[Aa] [aeio]|\ban [^aeio]", languages.realize(meaning, "en"))
+        assert not re.search(
+            r"\b([Ll][ea]|[Qq]ue|[Cc]e) [aeiouhéœ]|à les?\b", languages.realize(meaning, "fr")
+        )
+        assert (
+            " " not in languages.realize(meaning, "zh")
+            and languages.realize(meaning, "zh")[-1] == "。"
+        )
 
 
 # ---- sentence pairs -----------------------------------------------------------------------------
@@ -241,23 +248,23 @@ def test_no_sentence_has_a_stray_mark():
 
 @pytest.mark.parametrize("source, target", [("de", "en"), ("en", "zh"), ("fr", "de")])
 def test_pairs_never_overlap(source, target):
-    splits = standins.pairs(source, target, (900, 50, 50))
+    splits = standins.pairs(source, target, sizes=(900, 50, 50))
     assert [len(split) for split in splits] == [900, 50, 50]
     for side in (0, 1):
         assert len({pair[side] for split in splits for pair in split}) == 1000
-    assert splits == standins.pairs(source, target, (900, 50, 50))
-    assert splits[0] != standins.pairs(source, target, (900, 50, 50), seed=1)[0]
+    assert splits == standins.pairs(source, target, sizes=(900, 50, 50))
+    assert splits[0] != standins.pairs(source, target, sizes=(900, 50, 50), seed=1)[0]
 
 
 def test_there_are_far_more_meanings_than_are_used():
-    speaker = Speaker(7)
-    drawn = [say(speaker.sentence(), "en") for _ in range(5000)]
+    speaker = MeaningSampler(7)
+    drawn = [languages.realize(speaker.sentence(), "en") for _ in range(5000)]
     repeats = len(drawn) - len(set(drawn))  # of n draws from N, about n²/2N repeat
     assert repeats < 5000**2 / (2 * 100_000)
 
 
 def test_pairs_offline_come_in_every_language(offline, capsys):
-    corpus = data.load_pairs()
+    corpus = load_pairs()
     assert corpus.origin == "stand-in"
     assert [len(s) for s in (corpus.train, corpus.valid, corpus.test)] == [18000, 1000, 1000]
     for side in (0, 1):
@@ -267,13 +274,15 @@ def test_pairs_offline_come_in_every_language(offline, capsys):
         unknown = [w for pair in corpus.test for w in pair[side].split() if w not in known[side]]
         assert len(unknown) < 10
     assert capsys.readouterr().out.count("\n") == 1
-    assert set(SPEAKERS) == {"de", "en", "fr", "zh"}
+    assert set(REALIZERS) == {"de", "en", "fr", "zh"}
 
 
 def test_word_order_really_differs():
     """A word-by-word translation cannot work: the German verb often ends the sentence."""
-    final = [german for german, _ in standins.pairs("de", "en", (500, 1, 1))[0]]
-    participles = {e.de[2] for e in lexicon()["verbs"]} | {e.de[1] for e in lexicon()["verbs"]}
+    final = [german for german, _ in standins.pairs("de", "en", sizes=(500, 1, 1))[0]]
+    participles = {e.de[2] for e in grammar.lexicon()["verbs"]} | {
+        e.de[1] for e in grammar.lexicon()["verbs"]
+    }
     assert np.mean([text.rstrip(".").split()[-1] in participles for text in final]) > 0.2
 
 
@@ -281,7 +290,7 @@ def test_word_order_really_differs():
 
 
 def test_opinions_are_balanced_distinct_and_hold_words_out(offline):
-    corpus = data.load_reviews()
+    corpus = load_reviews()
     assert corpus.origin == "stand-in"
     assert len({sentence for sentence, _ in corpus.all}) == len(corpus.all) == 6000
     assert 0.45 < np.mean([label for _, label in corpus.train]) < 0.55
@@ -295,7 +304,7 @@ def test_labels_follow_the_last_word_but_for_the_noise():
         clause = sentence.split(" , ")[-1] if ", although" in sentence else sentence
         clause = clause.split(" , ")[-1] if "although" in sentence else clause.split("but ")[-1]
         words = clause.split()
-        praise = [w in standins.PRAISE for w in words if w in ADJECTIVES]
+        praise = [w in PRAISE for w in words if w in ADJECTIVES]
         return praise[0] != ("not" in words[:4] or "nothing" in words[:3])
 
     plain = [
@@ -312,7 +321,7 @@ def test_labels_follow_the_last_word_but_for_the_noise():
 def test_but_joins_praise_and_blame():
     for sentence, _ in standins.reviews(noise=0.0)[0]:
         if " , but " in sentence and not {"not", "nothing"} & set(sentence.split()):
-            praised = [w in standins.PRAISE for w in sentence.split() if w in ADJECTIVES]
+            praised = [w in PRAISE for w in sentence.split() if w in ADJECTIVES]
             assert sorted(praised) == [False, True], sentence
 
 
@@ -328,11 +337,11 @@ def test_bags_of_words_are_not_enough():
 
 
 def test_digits_sound_like_digits(offline):
-    corpus = data.load_digits()
+    corpus = load_digits()
     assert corpus.origin == "stand-in"
     assert [len(s) for s in (corpus.train, corpus.valid, corpus.test)] == [2400, 300, 300]
     assert {(c.digit, c.speaker) for c in corpus.test} == {
-        (digit, speaker) for digit in range(10) for speaker in standins.SPEAKERS
+        (digit, speaker) for digit in range(10) for speaker in SPEAKERS
     }
     for clip in corpus.all:
         assert clip.rate == 8000 and clip.samples.dtype == np.float32
@@ -396,14 +405,14 @@ def test_asking_twice_gives_the_same_digits_and_takes_are_a_part_of_them():
 
 
 def test_what_espeak_reports_is_raised():
-    with standins._espeak() as synthesise:
+    with espeak.synthesizer() as synthesise:
         assert len(synthesise("one", "en-us+m3", 40, 150)) > 1000
         with pytest.raises(RuntimeError, match="the voice nobody"):
             synthesise("one", "nobody", 40, 150)
 
 
 def test_no_setting_is_left_over_from_the_call_before():
-    with standins._espeak() as synthesise:
+    with espeak.synthesizer() as synthesise:
         usual = len(synthesise("seven", "en-us+m3", 40, 130))
         synthesise("seven", "en-gb-scotland+f3", 90, 300)
         again = len(synthesise("seven", "en-us+m3", 40, 130))

@@ -13,11 +13,16 @@ import pytest
 import torch
 from torch import nn
 
-from utils import runtime, training
-from utils.data import IGNORE, Batch, PairBatches, TextBatches, pair_eval_batches
-from utils.lm import LSTMLM
-from utils.seq2seq import lstm_seq2seq
-from utils.training import TrainConfig
+from utils import runtime
+from utils.data.batches import IGNORE, Batch, TextBatches
+from utils.data.pair_batches import PairBatches, pair_eval_batches
+from utils.models.encoder_decoder import lstm_seq2seq
+from utils.models.language_models import LSTMLM
+from utils.training.checkpoint import load_checkpoint, save_checkpoint
+from utils.training.config import SCHEDULES, TrainConfig, learning_rate
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.objectives import cross_entropy
 
 V = 12
 TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
@@ -34,7 +39,7 @@ class Uniform(nn.Module):
 
 def new_model(dropout=0.3):
     runtime.seed_everything(1)
-    return LSTMLM(V, 8, 2, dropout)
+    return LSTMLM(V, width=8, layers=2, dropout=dropout)
 
 
 def weights(model):
@@ -42,7 +47,7 @@ def weights(model):
 
 
 def stream():
-    return TextBatches(TEXT, 4, 10, seed=3)
+    return TextBatches(TEXT, batch_size=4, context_length=10, seed=3)
 
 
 class Stopped(TextBatches):
@@ -59,15 +64,17 @@ class Stopped(TextBatches):
 
 
 def test_a_uniform_models_perplexity_is_the_size_of_the_vocabulary():
-    score = training.evaluate(Uniform(), [stream()[0]])
+    score = evaluate(Uniform(), [stream()[0]])
     assert score.perplexity == pytest.approx(V) and score.tokens == 40
 
 
 def test_evaluation_does_not_depend_on_batching_or_padding():
     runtime.seed_everything(0)
-    model = lstm_seq2seq(V, 8, 1, dropout=0.5).double().train()
+    model = lstm_seq2seq(V, width=8, layers=1, dropout=0.5).double().train()
     assert len({len(t) for _, t in PAIRS}) > 1, "some targets are padded"
-    together, alone = (training.evaluate(model, pair_eval_batches(PAIRS, size)) for size in (24, 1))
+    together, alone = (
+        evaluate(model, pair_eval_batches(PAIRS, batch_size=size)) for size in (24, 1)
+    )
     assert together.tokens == alone.tokens == sum(len(t) + 1 for _, t in PAIRS)
     assert together.nll == pytest.approx(alone.nll, rel=1e-12)
     assert model.training, "evaluation leaves the mode as it was"
@@ -77,7 +84,7 @@ def test_nothing_to_evaluate_is_said():
     empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
     for batches in ([], [empty]):
         with pytest.raises(ValueError, match="no token"):
-            training.evaluate(Uniform(), batches)
+            evaluate(Uniform(), batches)
 
 
 def test_label_smoothing_is_its_formula_and_finite():
@@ -95,9 +102,9 @@ def test_label_smoothing_is_its_formula_and_finite():
         for t, w in enumerate(targets[0].tolist())
         if w != IGNORE
     )
-    assert torch.isclose(training.cross_entropy(Given(), batch, e), wanted)
+    assert torch.isclose(cross_entropy(Given(), batch, e), wanted)
     logits = torch.where(torch.arange(V) == 4, 1e4, logits)
-    assert training.cross_entropy(Given(), batch, e).isfinite()
+    assert cross_entropy(Given(), batch, e).isfinite()
 
 
 def test_accumulated_batches_are_one_large_batch():
@@ -108,8 +115,8 @@ def test_accumulated_batches_are_one_large_batch():
     results = []
     for batches, accumulate in (([whole], 1), (parts, 3)):
         model = new_model(0.0).double()
-        config = TrainConfig(steps=1, learning_rate=0.1, warmup=0, accumulate=accumulate)
-        history = training.fit(model, batches, config, progress=False)
+        config = TrainConfig(steps=1, learning_rate=0.1, warmup=0, accumulation_steps=accumulate)
+        history = fit(model, batches, config, progress=False)
         results.append((weights(model), history.losses[0], history.tokens))
     assert torch.allclose(results[0][0], results[1][0], atol=1e-12)
     assert results[0][1] == pytest.approx(results[1][1]) and results[0][2] == results[1][2] == 26
@@ -120,29 +127,31 @@ def test_the_gradient_is_clipped():
     for clip in (0.0, 1e-9):
         model = new_model(0.0)
         before = weights(model)
-        sgd = TrainConfig(steps=1, learning_rate=1.0, warmup=0, clip=clip, betas=(0.0, 0.0))
-        training.fit(model, stream(), sgd, progress=False)
+        sgd = TrainConfig(steps=1, learning_rate=1.0, warmup=0, clip_norm=clip, betas=(0.0, 0.0))
+        fit(model, stream(), sgd, progress=False)
         moved[clip] = (weights(model) - before).norm()
     # with betas 0 a step is g / (|g| + 1e-8): its size shows only gradients near 1e-8
     assert moved[1e-9] < 0.5 * moved[0.0]
 
 
 def test_the_learning_rate_rises_and_falls_as_written():
-    config = TrainConfig(steps=100, learning_rate=1.0, warmup=0.1, final=0.2, schedule="linear")
-    rates = [training.learning_rate(config, step) for step in range(101)]
+    config = TrainConfig(
+        steps=100, learning_rate=1.0, warmup=0.1, final_ratio=0.2, schedule="linear"
+    )
+    rates = [learning_rate(config, step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == rates[10] == 1.0
     assert rates[55] == pytest.approx(0.6) and rates[100] == pytest.approx(0.2)
     cosine = replace(config, schedule="cosine")
-    assert training.learning_rate(cosine, 55) == pytest.approx(0.6)
-    assert training.learning_rate(cosine, 30) == pytest.approx(
+    assert learning_rate(cosine, 55) == pytest.approx(0.6)
+    assert learning_rate(cosine, 30) == pytest.approx(
         0.2 + 0.8 * (1 + math.cos(math.pi * 20 / 90)) / 2
     )
     constant = replace(config, schedule="constant")
-    assert training.learning_rate(constant, 99) == 1.0
-    assert training.learning_rate(replace(config, warmup=0.0), 0) == 1.0
+    assert learning_rate(constant, 99) == 1.0
+    assert learning_rate(replace(config, warmup=0.0), 0) == 1.0
 
 
-@pytest.mark.parametrize("schedule", training.SCHEDULES)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_each_step_has_the_rate_of_its_schedule(schedule):
     """With betas 0 a step of Adam is lr · g / |g|, so the largest move of a weight is lr."""
     model, seen = new_model(0.0).double(), []
@@ -152,11 +161,19 @@ def test_each_step_has_the_rate_of_its_schedule(schedule):
             seen.append(weights(model))
             return super().__getitem__(step)
 
-    config = TrainConfig(6, 1e-3, schedule, warmup=0.5, final=0.1, clip=0.0, betas=(0.0, 0.0))
-    training.fit(model, Watched(TEXT, 4, 10), config, progress=False)
+    config = TrainConfig(
+        steps=6,
+        learning_rate=1e-3,
+        schedule=schedule,
+        warmup=0.5,
+        final_ratio=0.1,
+        clip_norm=0.0,
+        betas=(0.0, 0.0),
+    )
+    fit(model, Watched(TEXT, 4, 10), config, progress=False)
     seen.append(weights(model))
     moves = [(b - a).abs().max().item() for a, b in zip(seen, seen[1:], strict=False)]
-    rates = [training.learning_rate(config, step) for step in range(6)]
+    rates = [learning_rate(config, step) for step in range(6)]
     assert moves == pytest.approx(rates, rel=1e-3)
 
 
@@ -170,13 +187,13 @@ def test_weight_decay_touches_matrices_only():
 
 def test_the_weights_of_the_best_validation_are_kept():
     """A text learned by heart gets worse on another text; the run goes back to its best."""
-    other = [TextBatches(TEXT.flip(0) % 5 + 4, 4, 10)[0]]
-    model, small = new_model(0.0), TextBatches(TEXT[:30], 4, 10)
+    other = [TextBatches(TEXT.flip(0) % 5 + 4, batch_size=4, context_length=10)[0]]
+    model, small = new_model(0.0), TextBatches(TEXT[:30], batch_size=4, context_length=10)
     config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
-    history = training.fit(model, small, config, valid=other, progress=False)
+    history = fit(model, small, config, valid=other, progress=False)
     best = min(loss for _, loss in history.valid)
     assert history.best_step < 60 and history.valid[-1][1] > best
-    assert training.evaluate(model, other).loss == best
+    assert evaluate(model, other).loss == best
     assert not model.training
 
 
@@ -185,14 +202,16 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
     config = replace(CONFIG, evaluate_every=4)
     valid = [stream()[1000]]
     whole = new_model()
-    history = training.fit(whole, stream(), config, valid, progress=False)
+    history = fit(whole, stream(), config, valid=valid, progress=False)
 
     path = tmp_path / "run.safetensors"
-    first = training.fit(new_model(), Stopped(stop), config, valid, path, progress=False)
+    first = fit(new_model(), Stopped(stop), config, valid=valid, checkpoint=path, progress=False)
     assert first.interrupted == (stop < 11) and len(first.losses) == min(stop + 1, 12)
     runtime.seed_everything(99)
-    again = LSTMLM(V, 8, 2, 0.3)  # other weights: everything comes from the file
-    second = training.fit(again, stream(), config, valid, path, progress=False)
+    again = LSTMLM(
+        V, width=8, layers=2, dropout=0.3
+    )  # other weights: everything comes from the file
+    second = fit(again, stream(), config, valid=valid, checkpoint=path, progress=False)
     assert torch.equal(weights(again), weights(whole))
     assert second.losses == history.losses and second.valid == history.valid
     assert not second.interrupted and second.best_step == history.best_step
@@ -200,27 +219,27 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, stop):
 
 def test_the_best_weights_survive_a_restart(tmp_path):
     """The best validation lies before the interruption; its weights must come from the file."""
-    other = [TextBatches(TEXT.flip(0) % 5 + 4, 4, 10)[0]]
+    other = [TextBatches(TEXT.flip(0) % 5 + 4, batch_size=4, context_length=10)[0]]
     config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
-    small = TextBatches(TEXT[:30], 4, 10)
+    small = TextBatches(TEXT[:30], batch_size=4, context_length=10)
     path, models, best = tmp_path / "run.safetensors", [new_model(0.0), new_model(0.0)], []
     cut_off = Stopped(42, TEXT[:30], seed=0)
     for model, batches, file in ((models[0], small, None), (models[1], cut_off, path)):
-        history = training.fit(model, batches, config, other, file, progress=False)
+        history = fit(model, batches, config, valid=other, checkpoint=file, progress=False)
         best.append(history.best_step)
     assert history.interrupted and best[0] == best[1] < 40
     again = new_model(0.0)
-    training.fit(again, small, config, other, path, progress=False)
+    fit(again, small, config, valid=other, checkpoint=path, progress=False)
     assert torch.equal(weights(again), weights(models[0]))
 
 
 def test_a_run_that_goes_on_without_validation_keeps_its_last_weights(tmp_path):
     path, config = tmp_path / "run.safetensors", replace(CONFIG, steps=20, evaluate_every=5)
-    training.fit(new_model(), Stopped(10), config, [stream()[1000]], path, progress=False)
-    again = LSTMLM(V, 8, 2, 0.3)
-    history = training.fit(again, stream(), config, None, path, progress=False)
+    fit(new_model(), Stopped(10), config, valid=[stream()[1000]], checkpoint=path, progress=False)
+    again = LSTMLM(V, width=8, layers=2, dropout=0.3)
+    history = fit(again, stream(), config, valid=None, checkpoint=path, progress=False)
     whole = new_model()
-    training.fit(whole, stream(), config, progress=False)
+    fit(whole, stream(), config, progress=False)
     assert history.best_step == 20 and torch.equal(weights(again), weights(whole))
 
 
@@ -230,7 +249,7 @@ def test_validation_without_a_batch_is_refused_before_the_first_step():
             raise AssertionError("no batch is needed to see that")
 
     with pytest.raises(ValueError, match="valid holds no batch"):
-        training.fit(new_model(), Untouched(TEXT, 4, 10), CONFIG, [], progress=False)
+        fit(new_model(), Untouched(TEXT, 4, 10), CONFIG, valid=[], progress=False)
 
 
 def test_an_evaluation_that_is_broken_off_leaves_the_mode_as_it_was():
@@ -239,7 +258,7 @@ def test_an_evaluation_that_is_broken_off_leaves_the_mode_as_it_was():
 
     model = new_model().train()
     with pytest.raises(KeyboardInterrupt):
-        training.evaluate(model, [stream()[0]], broken)
+        evaluate(model, [stream()[0]], objective=broken)
     assert model.training
 
 
@@ -271,13 +290,13 @@ def test_a_run_killed_while_it_writes_a_checkpoint_goes_on_from_the_one_before(t
     code = KILLED.format(root=root, path=str(path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert runtime.load_checkpoint(path)["step"] == 4, "the third save died, the second stands"
+    assert load_checkpoint(path)["step"] == 4, "the third save died, the second stands"
     assert len(list(tmp_path.iterdir())) == 2, "and its half is there"
     config = replace(CONFIG, checkpoint_every=2)
     whole = new_model()
-    training.fit(whole, stream(), config, progress=False)
-    again = LSTMLM(V, 8, 2, 0.3)
-    training.fit(again, stream(), config, None, path, progress=False)
+    fit(whole, stream(), config, progress=False)
+    again = LSTMLM(V, width=8, layers=2, dropout=0.3)
+    fit(again, stream(), config, valid=None, checkpoint=path, progress=False)
     assert torch.equal(weights(again), weights(whole))
     assert list(tmp_path.iterdir()) == [path], "the next save swept it away"
 
@@ -292,62 +311,71 @@ def test_ctrl_c_in_time_returns_what_was_learned(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     path = tmp_path / "run.safetensors"
     config = replace(CONFIG, steps=100_000)
-    history = training.fit(new_model(), Slow(TEXT, 4, 10), config, None, path, progress=False)
+    history = fit(
+        new_model(), Slow(TEXT, 4, 10), config, valid=None, checkpoint=path, progress=False
+    )
     assert history.interrupted and 20 < len(history.losses) < 100_000
-    assert runtime.load_checkpoint(path)["step"] == len(history.losses)
+    assert load_checkpoint(path)["step"] == len(history.losses)
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_checkpoint_of_another_run_or_of_nothing_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
-    training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+    fit(new_model(), stream(), CONFIG, valid=None, checkpoint=path, progress=False)
     with pytest.raises(ValueError, match="learning_rate=0.01, not 0.5"):
-        training.fit(
-            new_model(), stream(), replace(CONFIG, learning_rate=0.5), None, path, progress=False
+        fit(
+            new_model(),
+            stream(),
+            replace(CONFIG, learning_rate=0.5),
+            valid=None,
+            checkpoint=path,
+            progress=False,
         )
     whole = path.read_bytes()
     for wrong in (whole[: len(whole) // 2], b"<!doctype html>", b""):
         path.write_bytes(wrong)
         with pytest.raises(ValueError, match="not a checkpoint"):
-            training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+            fit(new_model(), stream(), CONFIG, valid=None, checkpoint=path, progress=False)
 
 
 def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
-    training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+    fit(new_model(), stream(), CONFIG, valid=None, checkpoint=path, progress=False)
     with pytest.raises(ValueError, match="belongs to another model"):
-        training.fit(LSTMLM(V, 9), stream(), CONFIG, None, path, progress=False)
-    runtime.save_checkpoint(path, {"weights": torch.ones(2)})
+        fit(LSTMLM(V, width=9), stream(), CONFIG, valid=None, checkpoint=path, progress=False)
+    save_checkpoint(path, {"weights": torch.ones(2)})
     with pytest.raises(ValueError, match="holds .'weights'., but no run"):
-        training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+        fit(new_model(), stream(), CONFIG, valid=None, checkpoint=path, progress=False)
 
 
 def test_a_restarted_run_may_be_looked_at_more_often(tmp_path):
     path = tmp_path / "run.safetensors"
-    training.fit(new_model(), stream(), CONFIG, None, path, progress=False)
+    fit(new_model(), stream(), CONFIG, valid=None, checkpoint=path, progress=False)
     often = replace(CONFIG, evaluate_every=1, checkpoint_every=1)
-    history = training.fit(new_model(), stream(), often, [stream()[50]], path, progress=False)
+    history = fit(
+        new_model(), stream(), often, valid=[stream()[50]], checkpoint=path, progress=False
+    )
     assert len(history.losses) == 12 and [step for step, _ in history.valid] == [12]
 
 
 def test_what_cannot_train_or_validate_is_said():
     with pytest.raises(ValueError, match="not an iterator"):
-        training.fit(new_model(), stream(), CONFIG, iter([stream()[0]]), progress=False)
+        fit(new_model(), stream(), CONFIG, valid=iter([stream()[0]]), progress=False)
     empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
     with pytest.raises(ValueError, match="step 0 hold no token"):
-        training.fit(new_model(), [empty], CONFIG, progress=False)
+        fit(new_model(), [empty], CONFIG, progress=False)
 
 
 def test_the_bar_tells_loss_and_speed(capsys):
-    training.fit(new_model(), stream(), CONFIG)
+    fit(new_model(), stream(), CONFIG)
     said = capsys.readouterr().err
     assert "12/12 steps" in said and "loss 2." in said and "tokens/s" in said
-    training.fit(new_model(), stream(), CONFIG, progress=False)
+    fit(new_model(), stream(), CONFIG, progress=False)
     assert capsys.readouterr().err == ""
 
 
 def test_the_history_counts_what_was_seen():
-    history = training.fit(new_model(), stream(), CONFIG, progress=False)
+    history = fit(new_model(), stream(), CONFIG, progress=False)
     assert len(history.losses) == history.best_step == 12 and history.tokens == 12 * 40
     assert history.tokens_per_second == history.tokens / history.seconds
     assert history.losses[0] == pytest.approx(math.log(V), abs=1)
@@ -362,8 +390,8 @@ def test_a_validation_that_is_no_number_stops_the_run_and_keeps_the_last_checkpo
     path = tmp_path / "run.safetensors"
     config = replace(CONFIG, evaluate_every=6, checkpoint_every=3)
     with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
-        training.fit(Broken(V, 8), stream(), config, [stream()[0]], path, progress=False)
-    assert runtime.load_checkpoint(path)["step"] == 3
+        fit(Broken(V, 8), stream(), config, valid=[stream()[0]], checkpoint=path, progress=False)
+    assert load_checkpoint(path)["step"] == 3
 
 
 def test_a_loss_that_is_no_number_stops_the_run():
@@ -371,7 +399,7 @@ def test_a_loss_that_is_no_number_stops_the_run():
     with torch.no_grad():
         model.output.bias.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
-        training.fit(model, stream(), CONFIG, progress=False)
+        fit(model, stream(), CONFIG, progress=False)
 
 
 @pytest.mark.parametrize(
@@ -388,9 +416,9 @@ def test_a_configuration_out_of_range_is_named(wrong):
 
 def test_a_translator_learns_a_tiny_language():
     runtime.seed_everything(0)
-    model = lstm_seq2seq(V, 16, 1)
-    batches = PairBatches(PAIRS, 100)  # more than there are
+    model = lstm_seq2seq(V, width=16, layers=1)
+    batches = PairBatches(PAIRS, batch_size=100)  # more than there are
     config = TrainConfig(steps=150, learning_rate=2e-2)
-    training.fit(model, batches, config, progress=False)
-    score = training.evaluate(model, pair_eval_batches(PAIRS, 8))
+    fit(model, batches, config, progress=False)
+    score = evaluate(model, pair_eval_batches(PAIRS, batch_size=8))
     assert score.loss < 0.3 * math.log(V)  # which a model that knows nothing has

@@ -4,17 +4,8 @@ import os
 
 import pytest
 
-from utils.vocab import (
-    BOS,
-    EOS,
-    PAD,
-    SPECIALS,
-    UNK,
-    BPETokenizer,
-    CharTokenizer,
-    Vocab,
-    WordTokenizer,
-)
+from utils.data.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer
+from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 
 TEXTS = ["the cat sat on the mat .", "a dog sat on a log .", "der Hund schläft, während es regnet."]
 STRANGE = ["", " ", "  two  spaces ", "<eos> typed by hand", "naïve", "\x00\ttab\r\n"]
@@ -30,7 +21,7 @@ def bpe():
 def test_bpe_round_trips_every_text_and_knows_everything(bpe, text):
     ids = bpe.encode(text)
     assert bpe.decode(ids) == text
-    assert UNK not in ids and all(i >= len(SPECIALS) for i in ids)
+    assert UNK not in ids and all(i >= len(SPECIAL_TOKENS) for i in ids)
 
 
 def test_bpe_batch_is_one_by_one(bpe):
@@ -64,15 +55,19 @@ def test_all_unknown_words_and_another_script_become_unk():
 
 def test_vocabulary_limits():
     counted = WordTokenizer.train("b b a c c c", max_size=6)
-    assert counted.vocab.tokens == [*SPECIALS, "c", "b"]
-    assert WordTokenizer.train("b b a c c c", min_count=2).vocab.tokens == [*SPECIALS, "c", "b"]
-    assert len(Vocab.count([], max_size=4)) == 4  # nothing but the specials
+    assert counted.vocab.tokens == [*SPECIAL_TOKENS, "c", "b"]
+    assert WordTokenizer.train("b b a c c c", min_count=2).vocab.tokens == [
+        *SPECIAL_TOKENS,
+        "c",
+        "b",
+    ]
+    assert len(Vocabulary.count([], max_size=4)) == 4  # nothing but the specials
     with pytest.raises(ValueError, match="special tokens need room"):
-        Vocab.count("abc", max_size=1)
+        Vocabulary.count("abc", max_size=1)
     with pytest.raises(ValueError, match="at least 260"):
         BPETokenizer.train(TEXTS, max_size=100)
     with pytest.raises(ValueError, match="repeated"):
-        Vocab(["a", "a"])
+        Vocabulary(["a", "a"])
 
 
 @pytest.mark.parametrize("make", [CharTokenizer, WordTokenizer, BPETokenizer])

@@ -14,18 +14,30 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from utils import collectives, command, optimizers, parallel, runtime, training  # noqa: E402
-from utils.data import PairBatches, TextBatches, pair_eval_batches, text_eval_batches  # noqa: E402
-from utils.encoders import TransformerEncoder  # noqa: E402
-from utils.lm import GPT  # noqa: E402
-from utils.seq2seq import EncoderDecoder, TransformerDecoder, share_words  # noqa: E402
-from utils.training import TrainConfig  # noqa: E402
+from utils import runtime
+from utils.command.run import main
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.pair_batches import PairBatches, pair_eval_batches  # noqa: E402
+from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
+from utils.models.gpt import GPT  # noqa: E402
+from utils.models.transformer import (
+    TransformerDecoder,  # noqa: E402
+    TransformerEncoder,  # noqa: E402
+)
+from utils.training import distributed, sharding
+from utils.training.checkpoint import save_checkpoint
+from utils.training.config import TrainConfig  # noqa: E402
+from utils.training.distributed import STRATEGIES
+from utils.training.evaluation import count_tokens
+from utils.training.loop import fit
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw  # noqa: E402
 
-KINDS = [k for k in parallel.KINDS if k == "data" or parallel.can_shard(torch.device("cpu"))]
+KINDS = [k for k in STRATEGIES if k == "data" or sharding.supports_sharding(torch.device("cpu"))]
 V = 13
 TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
 PAIRS = [([4 + i % 5, 5, 6 + i % 3] + [7] * (i % 2), [4 + i % 5] * (1 + i % 4)) for i in range(23)]
-CONFIG = TrainConfig(steps=6, learning_rate=1e-2, accumulate=2, clip=0.5, evaluate_every=3,
+CONFIG = TrainConfig(steps=6, learning_rate=1e-2, accumulation_steps=2, clip_norm=0.5, evaluate_every=3,
                      checkpoint_every=2)  # fmt: skip
 WRITTEN = "to be or not to be, that is the question. " * 60
 MEGABYTES = 32
@@ -36,29 +48,39 @@ ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 def gpt(dtype=torch.float64):
     runtime.seed_everything(1)
-    return GPT(V, 8, 2, 2, block=8, zeros=False, bias=True).to(dtype)
+    return GPT(V, width=8, layers=2, heads=2, context_length=8, zero_init=False, bias=True).to(
+        dtype
+    )
 
 
 def translator(dtype=torch.float64):
     """Of 5 hidden numbers and of 13 words the processes get unequal parts."""
     runtime.seed_everything(1)
     sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 5}
-    return share_words(
+    return share_embeddings(
         EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
     ).to(dtype)
 
 
 TASKS = {  # model, batches by step, validation; of 23 pairs some batches have fewer rows than 2
-    "gpt": (gpt, TextBatches(TEXT, 6, 8, seed=3), text_eval_batches(TEXT[:50], 5, 8)),
-    "translator": (translator, PairBatches(PAIRS, 3), pair_eval_batches(PAIRS, 3)),
+    "gpt": (
+        gpt,
+        TextBatches(TEXT, batch_size=6, context_length=8, seed=3),
+        text_eval_batches(TEXT[:50], batch_size=5, context_length=8),
+    ),
+    "translator": (
+        translator,
+        PairBatches(PAIRS, batch_size=3),
+        pair_eval_batches(PAIRS, batch_size=3),
+    ),
 }
 
 
 def gradients(team, make, batch, dtype):
     """The loss of a batch and the gradient by name, as the team has them."""
     model = make(dtype)
-    loss = team.spread(model, training.cross_entropy)
-    tokens = training.count_tokens(batch)
+    loss = team.spread(model, cross_entropy)
+    tokens = count_tokens(batch)
     mine = loss(batch) / tokens
     (team.world * mine).backward()
     grads = team.whole({name: p.grad for name, p in model.named_parameters()})
@@ -87,12 +109,21 @@ def trained(team, task, path=None, stop=None):
     model, made, history = make(), [], None
 
     def kept(*arguments):
-        made.append(optimizers.adamw(*arguments))
+        made.append(adamw(*arguments))
         return made[0]
 
     try:
         history = vars(
-            training.fit(model, Until(batches, stop), CONFIG, valid, path, False, kept, team=team)
+            fit(
+                model,
+                Until(batches, stop),
+                CONFIG,
+                valid=valid,
+                checkpoint=path,
+                progress=False,
+                optimizer=kept,
+                processes=team,
+            )
         )
     except Stopped:
         pass
@@ -102,8 +133,8 @@ def trained(team, task, path=None, stop=None):
 def loaded(team, task, path):
     """The weights and the optimizer's state of a checkpoint, and the rest of it."""
     model = TASKS[task][0]()
-    team.spread(model, training.cross_entropy)
-    optimizer = optimizers.adamw(model, CONFIG)
+    team.spread(model, cross_entropy)
+    optimizer = adamw(model, CONFIG)
     rest = team.load(path, model, optimizer, lambda saved: None)
     return rest["step"], team.whole(model.state_dict()), moments(team, optimizer)
 
@@ -116,7 +147,9 @@ def moments(team, optimizer):
 
 def rows(team, batches, steps):
     """The inputs that this process reads in each step."""
-    return [parallel.share(batches[step], team.rank, team.world).inputs for step in range(steps)]
+    return [
+        distributed.local_rows(batches[step], team.rank, team.world).inputs for step in range(steps)
+    ]
 
 
 def least_sent(team, work):
@@ -150,7 +183,7 @@ def interrupted(team):
     """Whether a run was interrupted, and after how many steps."""
     make, batches, _ = TASKS["gpt"]
     config = TrainConfig(steps=25)
-    history = training.fit(make(), CtrlC(batches, None), config, progress=False, team=team)
+    history = fit(make(), CtrlC(batches, None), config, progress=False, processes=team)
     return history.interrupted, len(history.losses)
 
 
@@ -170,9 +203,9 @@ class Calls(TorchDispatchMode):
 def moved_by_a_step(team):
     """For the gradients of one step: exchanges by name, bytes sent by all, bytes of the weights."""
     runtime.seed_everything(1)
-    model = GPT(V, 256, 2, 4, block=8)
+    model = GPT(V, width=256, layers=2, heads=4, context_length=8)
     size = 4 * sum(p.numel() for p in model.parameters())
-    loss, batch = team.spread(model, training.cross_entropy), TASKS["gpt"][1][0]
+    loss, batch = team.spread(model, cross_entropy), TASKS["gpt"][1][0]
     loss(batch).backward()  # in the first step DDP sends more, to arrange its buckets
     with Calls() as calls:
         loss(batch).backward()
@@ -181,10 +214,10 @@ def moved_by_a_step(team):
 
 def compare(folder):
     """Both kinds against one process: gradients, runs, rows, who writes, and bytes sent."""
-    writes, save = [], runtime.save_checkpoint
-    runtime.save_checkpoint = lambda path, content: (writes.append(1), save(path, content))
+    writes, save = [], save_checkpoint
+    save_checkpoint = lambda path, content: (writes.append(1), save(path, content))
     for kind in KINDS:
-        with parallel.team(kind, "cpu") as team:
+        with distributed.process_group(kind, "cpu") as team:
             found = {"rows": rows(team, TASKS["gpt"][1], 4)}
             for task, (make, batches, _) in TASKS.items():
                 for dtype in (torch.float32, torch.float64):
@@ -198,12 +231,12 @@ def compare(folder):
             if kind == "data":
                 found["bytes"] = moved(team)
             torch.save(found, folder / f"{kind}-{team.rank}.pt")
-    runtime.save_checkpoint = save
+    save_checkpoint = save
 
 
 def read(folder):
     """Another number of processes reads what two have written, and goes on from there."""
-    with parallel.team("shard", "cpu") as team:
+    with distributed.process_group("shard", "cpu") as team:
         found = {"bytes": moved(team)}
         for task in TASKS:
             path = folder / f"shard-{task}"
@@ -234,7 +267,7 @@ def killed(folder):
     options += ["--steps", "12", "--checkpoint-every", "3", "--evaluate-every", "4"]
     options += ["--device", "cpu", "--file", str(folder / "text-0.txt")]
     command.data.TextBatches = Watched
-    save, saves = runtime.save_checkpoint, itertools.count(1)
+    save, saves = save_checkpoint, itertools.count(1)
 
     def dies(*arguments):  # the shards are written, the step's folder has not its name yet
         if next(saves) == 3:
@@ -244,15 +277,15 @@ def killed(folder):
     for attempt, kind in enumerate(KINDS):
         plain = [*options, "--parallel", kind]
         if ATTEMPT == attempt:
-            assert command.main([*plain, "--out", str(folder / f"whole-{kind}")]) == 0
+            assert main([*plain, "--out", str(folder / f"whole-{kind}")]) == 0
         elif ATTEMPT > attempt + 1:
             continue  # ended in the attempt before
         Watched.note = folder / f"steps-{kind}-{RANK}-{ATTEMPT}.txt"
         if ATTEMPT == attempt:
             Watched.kill = kind == "data" and RANK == 1
             if kind == "shard" and RANK == 0:
-                runtime.save_checkpoint = dies
-        assert command.main([*plain, "--out", str(folder / f"killed-{kind}")]) == 0
+                save_checkpoint = dies
+        assert main([*plain, "--out", str(folder / f"killed-{kind}")]) == 0
         Watched.note = None
     (folder / f"done-{RANK}").write_text(str(ATTEMPT), encoding="utf-8")
 

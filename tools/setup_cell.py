@@ -1,4 +1,5 @@
 """The setup cell of every notebook, letter for letter: tests/test_book.py compares."""
+
 # Setup: the same on your own machine, on Binder and on Colab.
 import subprocess
 import sys
@@ -6,7 +7,7 @@ from pathlib import Path
 
 REPOSITORY = "https://github.com/your-organisation/llm-foundations-book"
 here = [Path.cwd(), *Path.cwd().parents]
-root = next((p for p in here if (p / "utils" / "checks.py").exists()), None)
+root = next((p for p in here if (p / "utils" / "notebook" / "check.py").exists()), None)
 if root:  # a checkout of the book
     sys.path.insert(0, str(root))
 else:  # the notebook alone: fetch the book's library; torch and numpy stay as they are

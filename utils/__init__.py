@@ -1,5 +1,17 @@
-"""The shared library of the book: small rooms around one contract.
+"""The shared library of the book: packages around one contract.
 
-Every model is called as ``model(ids, state=None) -> (logits, state)``: ``ids`` (B, T) int64,
-``logits`` (B, T, V), ``state`` a tree of tensors with the batch first. See ``CONTRIBUTING.md``.
+Every model is called as ``model(ids, state=None) -> (logits, state)``, with ``ids`` (B, T) and
+``logits`` (B, T, V); ``utils.models.contract`` states it as types. Packages, each importing only
+those named before it (``decoding`` and ``training`` do not import each other):
+
+``runtime``   device, seeds, mixed precision, Ctrl-C
+``metrics``   likelihood, text, significance, calibration, cost
+``data``      corpora, tokenizers, batches, offline stand-ins
+``models``    attention, layers, language models, n-grams, encoders, decoders, classifiers
+``decoding``  sampling, greedy and beam search, scoring, mixtures of models
+``training``  configuration, objectives, the loop, optimizers, checkpoints, many processes
+``speech``    features, CTC, recognisers, spoken digits and announcements
+``studies``   scaling laws and collectives: what one section measures and another reads
+``command``   ``python -m utils.training``
+``notebook``  checks, results and figures of the notebooks; imports no other package
 """

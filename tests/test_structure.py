@@ -1,0 +1,210 @@
+"""The library's structure: direction of imports, size of modules, packaging, homes of names."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+UTILS = ROOT / "utils"
+MODULES = sorted(path for path in UTILS.rglob("*.py") if "__pycache__" not in path.parts)
+SOURCES = MODULES + sorted(
+    path for folder in ("benchmarks", "tests", "tools") for path in (ROOT / folder).glob("*.py")
+)
+MAX_LINES = 300
+# They are for scores of text, downloads, tokenizers, speech and figures.
+NOT_FOR_TRAINING = (
+    "espeakng_loader", "jiwer", "matplotlib", "pooch", "requests", "sacrebleu", "tokenizers",
+)  # fmt: skip
+FORBIDDEN_IMPORTS = [  # module of utils, an import that breaks a contract, the contract's name
+    ("models/attention.py", "from utils.training.config import TrainConfig", "Models know nothing"),
+    ("models/layers.py", "import utils.decoding.search", "Models know nothing"),
+    ("training/loop.py", "from utils.models import gpt", "Training knows no particular model"),
+    ("training/config.py", "import utils.command.run", "Only python -m utils.training"),
+    ("training/config.py", "import sacrebleu", "Training loads no package"),
+    ("data/batches.py", "import utils.data.corpora", "Training loads no package"),  # indirectly
+    ("decoding/search.py", "from utils.models.gpt import GPT", "Decoding knows models"),
+    ("decoding/state.py", "import utils.training.loop", "Layers"),
+    ("speech/ctc.py", "import utils.studies.scaling", "Layers"),
+    ("studies/scaling.py", "import utils.notebook.check", "Layers"),
+    ("notebook/check.py", "import utils.runtime", "Checks and figures of notebooks"),
+    ("runtime.py", "import utils.data.batches", "Layers"),
+    ("metrics/likelihood.py", "import utils.runtime", "Layers"),
+    ("models/attention.py", "import utils.models.gpt", "No circular imports"),
+]
+
+
+def name_of(path: Path) -> str:
+    """The dotted name of a module: utils.data.batches, or utils.data for its __init__.py."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def lint_imports(root: Path) -> subprocess.CompletedProcess:
+    """What `make lint` runs, on the checkout in `root`."""
+    code = (
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, encoding="utf-8"
+    )
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the library with its declaration, to be broken."""
+    shutil.copytree(UTILS, tmp_path / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_imports_keep_the_contracts_of_pyproject():
+    result = lint_imports(ROOT)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " 0 broken" in result.stdout
+
+
+@pytest.mark.parametrize("module, line, contract", FORBIDDEN_IMPORTS)
+def test_a_forbidden_import_breaks_its_contract(copy, module, line, contract):
+    with open(copy / "utils" / module, "a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+    result = lint_imports(copy)
+    broken = result.stdout.partition("Broken contracts")[2]
+    assert result.returncode == 1 and contract in broken, result.stdout + result.stderr
+
+
+def test_a_new_package_needs_a_layer(copy):
+    (copy / "utils" / "extras").mkdir()
+    (copy / "utils" / "extras" / "__init__.py").write_text('"""Extras."""\n')
+    result = lint_imports(copy)
+    assert result.returncode == 1 and "extras" in result.stdout, result.stdout + result.stderr
+
+
+def test_the_installed_library_has_every_package():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    packages = {name_of(path) for path in MODULES if path.name == "__init__.py"}
+    assert {
+        name_of(path).rpartition(".")[0] for path in MODULES if path.name != "__init__.py"
+    } <= packages
+    assert packages | {"utils.results"} == set(settings["setuptools"]["packages"])
+    patterns = settings["setuptools"]["package-data"]
+    homes = {path.parent.relative_to(ROOT) for path in UTILS.rglob("*.json")}
+    assert homes and all(patterns[".".join(home.parts)] == ["*.json"] for home in homes)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_has_at_most_300_lines(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_LINES, f"{lines} lines: give one of its subjects a module of its own"
+
+
+def test_training_loads_no_package_that_it_does_not_need():
+    """Each of its modules but `__main__`, in a fresh interpreter, whatever imports them."""
+    names = [
+        name_of(path)
+        for path in MODULES
+        if path.parent.name == "training" and path.name != "__main__.py"
+    ]
+    assert "utils.training.loop" in names
+    code = (
+        "import importlib, sys\n"
+        f"for name in {names}:\n"
+        "    importlib.import_module(name)\n"
+        f"    loaded = sys.modules.keys() & set({NOT_FOR_TRAINING})\n"
+        "    assert not loaded, f'importing {name} loads {sorted(loaded)}'\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_linter_forbids_training_what_the_fresh_interpreter_must_not_load():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    contracts = settings["importlinter"]["contracts"]
+    (contract,) = (c for c in contracts if c["name"].startswith("Training loads no package"))
+    assert sorted(contract["forbidden_modules"]) == sorted(NOT_FOR_TRAINING)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of
+)
+def test_a_package_begins_with_a_docstring_and_nothing_else(path):
+    tree = parse(path)
+    assert ast.get_docstring(tree) and len(tree.body) == 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_says_what_it_is_for(path):
+    assert ast.get_docstring(parse(path))
+
+
+def definitions(path: Path) -> set[str]:
+    """The names that a module defines itself, not those that it imports."""
+    names, nodes = set(), list(parse(path).body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+            continue  # what is inside is not the module's
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        nodes += ast.iter_child_nodes(node)
+    return names
+
+
+DEFINITIONS = {name_of(path): definitions(path) for path in MODULES}
+
+
+def wrong_imports(path: Path) -> list[str]:
+    """Imports of utils that are relative, of everything, or not from where the name is defined."""
+    wrong = []
+    for node in ast.walk(parse(path)):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        module = node.module or ""
+        if node.level:
+            wrong.append(f"line {node.lineno}: a relative import")
+        elif module.partition(".")[0] == "utils":
+            wrong += [
+                f"line {node.lineno}: {module} does not define {alias.name}"
+                for alias in node.names
+                if f"{module}.{alias.name}" not in DEFINITIONS
+                and alias.name not in DEFINITIONS.get(module, ())
+            ]
+    return wrong
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_names_are_imported_from_where_they_are_defined(path):
+    assert not wrong_imports(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_offers_no_name_of_another_one(path):
+    """No `__all__`, and no `import x as x`, by which type checkers know a re-export."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                assert alias.name != "*", f"line {node.lineno}: a wildcard import"
+                assert alias.asname != alias.name, f"line {node.lineno}: a re-export"
+        elif isinstance(node, ast.Name):
+            assert node.id != "__all__", f"line {node.lineno}: __all__"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.parent.name != "tests"], ids=name_of)
+def test_code_runs_as_a_package_and_keeps_the_rules_of_style(path):
+    text = path.read_text(encoding="utf-8")
+    assert "# noqa" not in text
+    assert "sys.path.insert" not in text or path.name == "setup_cell.py"  # it runs in a notebook
+    assert "fmt: skip" not in text or UTILS not in path.parents

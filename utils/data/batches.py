@@ -1,0 +1,248 @@
+"""Batches of token ids: padding, and windows of one running text for training and evaluation.
+
+Used from section 2.1 on. ``utils.data.pair_batches`` has the batches of sentence pairs and of
+labelled texts. A training stream gives its batch as a function of the step alone, so that a resumed
+run reads the data that the uninterrupted one would have read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from utils.data.vocabulary import PAD
+
+IGNORE = -100  # a target that no loss counts (torch's own default)
+
+
+@dataclass
+class Batch:
+    """What a model reads in one step, and what it must predict.
+
+    Parameters
+    ----------
+    inputs
+        Token ids (B, T), filled up with PAD at the end.
+    targets
+        The ids to predict (B, T), IGNORE at padding; of labelled texts the labels (B,).
+    source
+        Token ids of the source sentences (B, S), filled up with PAD at the end; None without an
+        encoder.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    source: torch.Tensor | None = None
+
+    def to(self, device: torch.device | str) -> Batch:
+        """Return the same batch on `device`."""
+        source = None if self.source is None else self.source.to(device)
+        return Batch(self.inputs.to(device), self.targets.to(device), source)
+
+
+def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> torch.Tensor:
+    """Stack B sequences of different lengths to one tensor.
+
+    Parameters
+    ----------
+    sequences
+        B sequences of ids, the longest of length T.
+    value
+        The id that fills the shorter ones up at their end.
+
+    Returns
+    -------
+    torch.Tensor
+        Ids (B, T), int64.
+
+    Raises
+    ------
+    ValueError
+        If there are no sequences.
+    """
+    if not len(sequences):
+        raise ValueError("there are no sequences to pad; at least one is needed")
+    rows = [torch.as_tensor(sequence, dtype=torch.long) for sequence in sequences]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
+
+
+def token_mask(ids: torch.Tensor) -> torch.Tensor:
+    """Return a bool tensor of the shape of `ids`: True at a token, False at padding."""
+    return ids != PAD
+
+
+class TextBatches:
+    """An endless stream of random windows of one text: ``stream[step]`` is the batch of a step.
+
+    A batch depends on the seed and the step alone. A window consists of `context_length` inputs
+    and, as targets, the same tokens shifted by one: inputs and targets are both (B, T).
+
+    Windows are drawn with replacement, so that a batch may hold more than the N − T different
+    windows. Without replacement, each epoch cuts the text into adjacent windows, from a random
+    start on, and draws each of them once, in random order; a batch may hold the end of one epoch
+    and the beginning of the next. The tokens before the first and after the last window, fewer
+    than two windows in all, are left out of that epoch.
+
+    Parameters
+    ----------
+    ids
+        The N token ids of the text, 1-D.
+    batch_size
+        B, the number of windows in a batch.
+    context_length
+        T, the number of inputs in a window.
+    seed
+        The seed of the order of the windows.
+    without_replacement
+        Whether to draw each window of an epoch once.
+
+    Raises
+    ------
+    ValueError
+        If `ids` is not 1-D or too short for a window, or a size is below 1.
+    """
+
+    def __init__(
+        self,
+        ids: torch.Tensor,
+        *,
+        batch_size: int,
+        context_length: int,
+        seed: int = 0,
+        without_replacement: bool = False,
+    ) -> None:
+        self.ids = _checked_text(ids, batch_size, context_length)
+        if len(self.ids) <= context_length:
+            raise ValueError(
+                f"context_length={context_length} needs {context_length + 1} tokens; "
+                f"there are {len(self.ids)}"
+            )
+        self.batch_size, self.context_length, self.seed = batch_size, context_length, seed
+        self.without_replacement = without_replacement
+        self.windows_per_epoch = max(1, (len(self.ids) - 1) // context_length - 1)
+        self._epoch, self._epoch_starts = -1, np.empty(0, dtype=np.int64)
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
+        check_step(step)
+        draw = self._starts_without_replacement if self.without_replacement else self._starts
+        starts = torch.from_numpy(draw(step))  # (B,)
+        windows = self.ids[starts[:, None] + torch.arange(self.context_length + 1)]  # (B, T + 1)
+        return Batch(windows[:, :-1], windows[:, 1:])
+
+    def _starts(self, step: int) -> np.ndarray:
+        """Draw the first indices of a step's windows, with replacement: (B,)."""
+        random = np.random.default_rng([self.seed, step])
+        return random.integers(len(self.ids) - self.context_length, size=self.batch_size)
+
+    def _starts_without_replacement(self, step: int) -> np.ndarray:
+        """Draw the first indices of a step's windows, each once in an epoch: (B,)."""
+        draws = step * self.batch_size + np.arange(self.batch_size)
+        epochs, indices = np.divmod(draws, self.windows_per_epoch)
+        return np.concatenate(
+            [
+                self._shuffled_starts(epoch)[indices[epochs == epoch]]
+                for epoch in np.unique(epochs).tolist()
+            ]
+        )
+
+    def _shuffled_starts(self, epoch: int) -> np.ndarray:
+        """Return the first indices of all windows of an epoch, in its random order."""
+        if epoch != self._epoch:
+            random = np.random.default_rng([self.seed, epoch])
+            first = random.integers(len(self.ids) - self.windows_per_epoch * self.context_length)
+            order = random.permutation(self.windows_per_epoch)
+            self._epoch, self._epoch_starts = epoch, first + self.context_length * order
+        return self._epoch_starts
+
+
+def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int) -> list[Batch]:
+    """Cut a text into windows in which every token after the first is a target exactly once.
+
+    The text is cut into `batch_size` strips of equal length, and batch k holds window k of each
+    strip: row b of a batch continues row b of the batch before. A model whose state is carried from
+    batch to batch lacks context at the beginnings of the strips alone, a model that starts afresh
+    at the beginning of every window. With ``batch_size=1`` and the state carried, every token is
+    scored in its full context.
+
+    Parameters
+    ----------
+    ids
+        The N token ids of the text, 1-D.
+    batch_size
+        B, the number of strips; at most N − 1 are made.
+    context_length
+        The number of inputs in a window; the last window may be shorter.
+
+    Returns
+    -------
+    list of Batch
+        Inputs and targets (B, T). The last strip may be shorter than the others: PAD and IGNORE.
+
+    Raises
+    ------
+    ValueError
+        If `ids` is not 1-D or has fewer than two tokens, or a size is below 1.
+    """
+    ids = _checked_text(ids, batch_size, context_length)
+    if len(ids) < 2:
+        raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
+    count = len(ids) - 1
+    length = -(-count // min(batch_size, count))  # of a strip, rounded up
+    starts = range(0, count, length)
+    inputs = pad([ids[i : min(i + length, count)] for i in starts])  # (B, length)
+    targets = pad([ids[i + 1 : i + length + 1] for i in starts], IGNORE)  # (B, length)
+    windows = [slice(i, i + context_length) for i in range(0, length, context_length)]
+    return [Batch(inputs[:, window], targets[:, window]) for window in windows]  # (B, T)
+
+
+def group_by_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int]]:
+    """Group the indices of sequences into batches of equal length.
+
+    Parameters
+    ----------
+    lengths
+        The length of each sequence.
+    batch_size
+        The largest number of indices in a batch.
+
+    Returns
+    -------
+    list of list of int
+        The batches, short sequences first; equally long ones stay in their order.
+    """
+    check_positive(batch_size=batch_size)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index, length in enumerate(lengths):
+        groups[length].append(index)
+    return [
+        groups[length][start : start + batch_size]
+        for length in sorted(groups)
+        for start in range(0, len(groups[length]), batch_size)
+    ]
+
+
+def check_step(step: int) -> None:
+    """Raise ValueError for a negative step of a stream."""
+    if step < 0:
+        raise ValueError(f"steps count from 0; got {step}")
+
+
+def check_positive(**sizes: int) -> None:
+    """Raise ValueError, naming the size, if one of `sizes` is below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1; got {size}")
+
+
+def _checked_text(ids: torch.Tensor, batch_size: int, context_length: int) -> torch.Tensor:
+    """Return `ids` as int64 (N,); raise ValueError for another shape or a size below 1."""
+    check_positive(batch_size=batch_size, context_length=context_length)
+    ids = torch.as_tensor(ids, dtype=torch.long)
+    if ids.ndim != 1:
+        raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")
+    return ids

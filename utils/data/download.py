@@ -1,0 +1,271 @@
+"""Files of the corpora: looked for on this machine, downloaded if missing, always checked.
+
+A file is looked for in the folder ``$LLM_BOOK_DATA``, then in the user's cache, then at its address
+in the registry (``utils.data.registry``). An attempt that breaks off is repeated; a file with other
+content than the registry says is refused, and nothing of it is kept. Only if no server answers
+(`NoNetwork`) may a stand-in replace the corpus (``utils.data.corpora``).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pooch
+import requests
+from tqdm.auto import tqdm
+
+from utils.data.registry import DataError, FileEntry, file_problem, registry
+
+TIMEOUT_SECONDS = (10.0, 30.0)  # to connect, and between two chunks of the response
+MAX_ATTEMPTS = 3  # requests for one file
+RETRY_DELAY_SECONDS = 0.5  # before the second attempt; doubled before each further one
+CHUNK_BYTES = 1 << 16  # written to the disk at once
+STALE_SECONDS = 24 * 3600.0  # age at which an unfinished download is deleted
+OFFLINE_HELP = "set LLM_BOOK_OFFLINE=1 to go on with the built-in stand-in"
+RETRY_HELP = f"Try another network or later, or {OFFLINE_HELP}."
+
+
+class NoNetwork(DataError):
+    """No server answered; a stand-in may take the corpus' place."""
+
+    remedy = "connect to the network, or let LLM_BOOK_DATA name a folder that holds it"
+
+
+class OfflineRequested(NoNetwork):
+    """The environment variable LLM_BOOK_OFFLINE asks for the stand-in."""
+
+    remedy = "unset LLM_BOOK_OFFLINE"
+
+
+class _TemporaryError(Exception):
+    """A response that broke off, or a server that is busy: another attempt may succeed."""
+
+
+def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
+    """Find, or download, the files of a corpus, and check them.
+
+    Parameters
+    ----------
+    name
+        The name of the corpus in the registry.
+    only
+        The names of the files that are needed; None for all.
+
+    Returns
+    -------
+    dict of str to Path
+        The path of each file by its name.
+
+    Raises
+    ------
+    ValueError
+        If the registry has no such corpus.
+    NoNetwork
+        If a file is missing and no server answers, or LLM_BOOK_OFFLINE is set.
+    DataError
+        If a file or a server's response is not what the registry says, or cannot be stored.
+    """
+    if name not in registry():
+        raise ValueError(f"unknown corpus {name!r}; choose from {', '.join(registry())}")
+    if os.environ.get("LLM_BOOK_OFFLINE", "0") not in ("", "0"):
+        raise OfflineRequested("LLM_BOOK_OFFLINE is set")
+    entries = {Path(entry["path"]).name: entry for entry in registry()[name]["files"]}
+    return {file: _resolve_file(entries[file]) for file in (entries if only is None else only)}
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads: $LLM_BOOK_CACHE, or else the user's cache folder."""
+    return Path(os.environ.get("LLM_BOOK_CACHE") or pooch.os_cache("llm-foundations-book"))
+
+
+def _resolve_file(entry: FileEntry) -> Path:
+    """Return the checked path of one file, from the mirror, the cache or the network."""
+    path = _mirror_path(entry)
+    if path is not None:
+        return path
+    path = cache_folder() / entry["path"]
+    problem = None
+    if path.is_file():
+        problem = file_problem(path, entry)
+        if problem is None:
+            return path
+    try:
+        _download(entry, path)
+    except NoNetwork as error:
+        if problem is None:
+            raise
+        raise DataError(
+            f"{path} is damaged ({problem}) and cannot be downloaded again: {error}. "
+            f"Connect to the network, or delete the file and {OFFLINE_HELP}."
+        ) from error
+    return path
+
+
+def _mirror_path(entry: FileEntry) -> Path | None:
+    """Return the checked path of the file in $LLM_BOOK_DATA; None if that is unset or lacks it."""
+    setting = os.environ.get("LLM_BOOK_DATA")
+    if not setting:
+        return None
+    folder = Path(setting).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"LLM_BOOK_DATA={setting} is not a folder; correct it or unset it")
+    path = folder / entry["path"]
+    if not path.exists():
+        return None
+    problem = file_problem(path, entry)
+    if problem:
+        raise DataError(
+            f"{path} (found through LLM_BOOK_DATA) is not the expected file: {problem}. "
+            f"Replace it by {entry['url']}, or delete it."
+        )
+    return path
+
+
+def _download(entry: FileEntry, path: Path) -> None:
+    """Download to a temporary name of this process, check, and only then rename to `path`."""
+    temporary = f"{entry['path']}.{uuid.uuid4().hex}.part"
+    known_hash = f"sha256:{entry['sha256']}" if "sha256" in entry else None
+    store = pooch.create(cache_folder(), base_url="", registry={temporary: known_hash})
+    store.urls[temporary] = entry["url"]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _delete_stale_downloads(path.parent)
+        with _quiet_pooch():
+            downloaded = store.fetch(temporary, downloader=partial(_request_with_retries, entry))
+        os.replace(downloaded, path)
+    except OSError as error:
+        raise DataError(_storage_error_message(error, entry)) from error
+    finally:
+        _delete_if_possible(cache_folder() / temporary)
+
+
+@contextmanager
+def _quiet_pooch() -> Iterator[None]:
+    """Silence pooch's log, which would name a temporary file; the progress bar says enough."""
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _delete_if_possible(path: Path) -> None:
+    """Delete a file; ignore that it was renamed, never written or cannot be deleted."""
+    try:
+        path.unlink()
+    except OSError:
+        pass
+
+
+def _delete_stale_downloads(folder: Path) -> None:
+    """Delete what downloads that were killed more than a day ago left in `folder`."""
+    for pattern in ("tmp*", "*.part"):
+        for path in folder.glob(pattern):
+            if path.is_file() and time.time() - path.stat().st_mtime > STALE_SECONDS:
+                _delete_if_possible(path)
+
+
+def _storage_error_message(error: OSError, entry: FileEntry) -> str:
+    """Explain why a download could not be stored, and what to do."""
+    if error.errno == errno.ENOSPC:
+        reason = f"the disk is full ({entry['bytes'] / 1e6:.1f} MB needed)"
+    else:
+        reason = f"the folder cannot be written ({error})"
+    return (
+        f"{entry['path']} cannot be stored in {cache_folder()}: {reason}. "
+        f"Mend that, or set LLM_BOOK_CACHE to another folder, or {OFFLINE_HELP}."
+    )
+
+
+def _request_with_retries(entry: FileEntry, url: str, output: str, _pooch: object) -> None:
+    """Write the checked bytes of `url` to the file `output`; the downloader given to pooch."""
+    for attempt in range(MAX_ATTEMPTS):
+        if attempt:
+            time.sleep(RETRY_DELAY_SECONDS * 2 ** (attempt - 1))
+        try:
+            _request(entry, url, Path(output))
+            return
+        except _TemporaryError as error:
+            last_error = DataError(
+                f"{url} did not give the file in {MAX_ATTEMPTS} tries: {error}. "
+                f"Try later, or {OFFLINE_HELP}."
+            )
+        except NoNetwork as error:
+            last_error = error
+    raise last_error
+
+
+def _request(entry: FileEntry, url: str, output: Path) -> None:
+    """Make one attempt; raise _TemporaryError or NoNetwork if another one may succeed."""
+    try:
+        response = requests.get(
+            url, stream=True, timeout=TIMEOUT_SECONDS, headers={"Accept-Encoding": "identity"}
+        )
+    except (requests.ConnectionError, requests.Timeout) as error:
+        host = urlsplit(url).netloc
+        raise NoNetwork(f"no answer from {host} ({_root_cause(error)})") from error
+    except requests.RequestException as error:
+        raise DataError(f"{url} cannot be fetched: {error}. {RETRY_HELP}") from error
+    with response:
+        _check_response(response)
+        try:
+            _write_body(response, entry, output)
+        except requests.RequestException as error:
+            raise _TemporaryError(f"the answer broke off ({_root_cause(error)})") from error
+    problem = file_problem(output, entry)
+    if problem and "sha256" in entry and output.stat().st_size < entry["bytes"]:
+        raise _TemporaryError(f"the answer broke off ({problem})")
+    if problem:
+        raise _wrong_content(response, f"{problem}. Nothing was kept")
+
+
+def _check_response(response: requests.Response) -> None:
+    """Accept only status 200 with anything but a web page."""
+    status = f"{response.status_code} {response.reason}"
+    if response.status_code >= 500 or response.status_code == 429:
+        raise _TemporaryError(f"the server answered {status}")
+    if response.status_code != 200:
+        raise DataError(f"{response.url} answered {status}: the file may have moved. {RETRY_HELP}")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise _wrong_content(response, "a web page came instead, perhaps this network's login page")
+
+
+def _write_body(response: requests.Response, entry: FileEntry, output: Path) -> None:
+    """Write the body of a response to `output`, but no endless one."""
+    # An archive that is packed anew may be somewhat larger than the registry says.
+    limit = entry["bytes"] * (2 if "content_sha256" in entry else 1)
+    name = Path(entry["path"]).name
+    written = 0
+    with (
+        output.open("wb") as file,
+        tqdm(total=entry["bytes"], unit="B", unit_scale=True, desc=name, leave=False) as progress,
+    ):
+        for chunk in response.iter_content(CHUNK_BYTES):
+            written += len(chunk)
+            if written > limit:
+                reason = f"expected {entry['bytes']} bytes, and more came. Nothing was kept"
+                raise _wrong_content(response, reason)
+            file.write(chunk)
+            progress.update(len(chunk))
+
+
+def _wrong_content(response: requests.Response, reason: str) -> DataError:
+    """Return the error for a response with other content than the registry says."""
+    return DataError(f"{response.url} did not give the expected file: {reason}. {RETRY_HELP}")
+
+
+def _root_cause(error: BaseException) -> str:
+    """Describe the innermost of a chain of network errors in a few words."""
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return f"{type(error).__name__}: {error}"[:200]

@@ -1,0 +1,110 @@
+"""The registry of the corpora's files, and the check of a file against it.
+
+``registry.json``, beside this module, lists each corpus with its homepage, its licence and its
+files: for each file a path, an address, a size in bytes and a SHA-256 hash. Every file is checked
+each time before it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+import pooch
+
+
+class DataError(RuntimeError):
+    """A file of a corpus cannot be had, or is not the expected one; the message says what to do."""
+
+
+class _FileLocation(TypedDict):
+    """The part of a file's entry that every file has."""
+
+    path: str  # relative to a folder of corpora
+    url: str
+    bytes: int
+
+
+class FileEntry(_FileLocation, total=False):
+    """One file of a corpus: its path, address and size, and one of the two hashes."""
+
+    sha256: str
+    content_sha256: str  # of an archive that the server packs anew: only its content is stable
+
+
+class CorpusEntry(TypedDict):
+    """One corpus of the registry."""
+
+    homepage: str
+    licence: str
+    files: list[FileEntry]
+
+
+@cache
+def registry() -> dict[str, CorpusEntry]:
+    """Return the entries of all corpora by name."""
+    return json.loads((Path(__file__).parent / "registry.json").read_text(encoding="utf-8"))
+
+
+def file_problem(path: Path, entry: FileEntry) -> str | None:
+    """Check a file against its entry in the registry.
+
+    Parameters
+    ----------
+    path
+        The file to check.
+    entry
+        What the registry says about it.
+
+    Returns
+    -------
+    str or None
+        What was expected and what the file has instead; None if the file is right.
+    """
+    if "content_sha256" in entry:
+        expected, actual = entry["content_sha256"], _content_sha256(path)
+        return None if actual == expected else f"expected content {expected}, found {actual}"
+    size = path.stat().st_size
+    if size != entry["bytes"]:
+        return f"expected {entry['bytes']} bytes, found {size}"
+    expected, actual = entry["sha256"], pooch.file_hash(str(path))
+    return None if actual == expected else f"expected SHA-256 {expected}, found {actual}"
+
+
+def read_wav_archive(path: Path) -> dict[str, bytes]:
+    """Read the wav files of a tar archive, by their names without folders.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as a tar archive.
+    """
+    recordings = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith(".wav"):
+                    file = archive.extractfile(member)
+                    assert file is not None, "a regular file of an archive can be opened"
+                    recordings[Path(member.name).name] = file.read()
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{path} cannot be read as a tar archive: {error}") from error
+    return recordings
+
+
+def _content_sha256(path: Path) -> str:
+    """Hash the lines "NAME SHA256" of an archive's wav files, sorted by name."""
+    try:
+        recordings = read_wav_archive(path)
+    except DataError as error:
+        return f"an unreadable archive ({error})"
+    lines = (
+        f"{name} {hashlib.sha256(content).hexdigest()}\n"
+        for name, content in sorted(recordings.items())
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -1,0 +1,101 @@
+"""The vocabulary: a numbering of tokens, with the four special tokens of every model of the book.
+
+Used from section 2.1 on. A vocabulary is always made from the training split alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+PAD, BOS, EOS, UNK = 0, 1, 2, 3  # ids of padding, begin and end of sequence, unknown token
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")  # in the order of their ids
+
+
+class Vocabulary:
+    """A one-to-one mapping between tokens and the ids 0 … V − 1.
+
+    Parameters
+    ----------
+    tokens
+        The ordinary tokens in the order of their ids, without repeats and without the special
+        tokens, which get the ids 0 to 3.
+
+    Attributes
+    ----------
+    tokens : list of str
+        All V tokens in the order of their ids, the special ones first.
+    index : dict of str to int
+        The id of each token.
+
+    Raises
+    ------
+    ValueError
+        If a token is repeated.
+    """
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        self.tokens = [*SPECIAL_TOKENS, *tokens]
+        self.index = {token: i for i, token in enumerate(self.tokens)}
+        if len(self.index) != len(self.tokens):
+            repeated = [token for token, count in Counter(self.tokens).items() if count > 1]
+            raise ValueError(f"a vocabulary lists each token once; repeated: {repeated[:5]}")
+
+    @classmethod
+    def from_tokens(
+        cls, tokens: Iterable[str], *, max_size: int | None = None, min_count: int = 1
+    ) -> Vocabulary:
+        """Build the vocabulary of the most frequent tokens of a text, most frequent first.
+
+        Tokens of equal frequency come in alphabetical order.
+
+        Parameters
+        ----------
+        tokens
+            The tokens of the training text, with their repeats.
+        max_size
+            The largest V, special tokens included; None for no limit.
+        min_count
+            How often a token must occur to be included.
+
+        Raises
+        ------
+        ValueError
+            If `max_size` leaves no room for the special tokens.
+        """
+        if max_size is not None and max_size < len(SPECIAL_TOKENS):
+            raise ValueError(
+                f"max_size={max_size}, but {len(SPECIAL_TOKENS)} special tokens need room"
+            )
+        counts = sorted(Counter(tokens).items(), key=lambda item: (-item[1], item[0]))
+        frequent = [
+            token for token, count in counts if count >= min_count and token not in SPECIAL_TOKENS
+        ]
+        return cls(frequent if max_size is None else frequent[: max_size - len(SPECIAL_TOKENS)])
+
+    def __len__(self) -> int:
+        """V, the number of tokens, special tokens included."""
+        return len(self.tokens)
+
+    def to_ids(self, tokens: Iterable[str]) -> list[int]:
+        """Return the ids of `tokens`; a token outside the vocabulary becomes UNK."""
+        return [self.index.get(token, UNK) for token in tokens]
+
+    def to_tokens(self, ids: Iterable[int]) -> list[str]:
+        """Return the tokens of `ids`.
+
+        Raises
+        ------
+        ValueError
+            If an id lies outside 0 … V − 1.
+        """
+        ids = [int(i) for i in ids]
+        check_ids(ids, len(self))
+        return [self.tokens[i] for i in ids]
+
+
+def check_ids(ids: Iterable[int], vocab_size: int) -> None:
+    """Raise ValueError if one of `ids` lies outside 0 … `vocab_size` − 1."""
+    invalid = [i for i in ids if not 0 <= i < vocab_size]
+    if invalid:
+        raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")

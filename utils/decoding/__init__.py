@@ -1,0 +1,13 @@
+"""From a model's distributions to text: search, sampling, translation and scoring.
+
+The package knows a model by its contract only (``utils.models.contract``), so every function here
+serves n-gram models, recurrent networks and Transformers, with or without a source.
+
+- ``state``: take rows of a model's state, whatever it is made of.
+- ``generation``: the loop that extends a batch of prompts token by token.
+- ``search``: greedy search and beam search.
+- ``sampling``: temperature, top-k, top-p, min-p and the repetition penalty.
+- ``translation``: decode a list of source texts.
+- ``scoring``: the log-probability of each token of a given text.
+- ``fusion``: mixtures of two models' probabilities.
+"""

@@ -1,0 +1,63 @@
+"""Mixtures of the probabilities of two language models.
+
+Section 4.1.1 mixes a neural model with an n-gram model, as Bengio et al. 2003 did; sections 5.1 and
+6.2 repeat it. Fusion inside a search, for speech, is in ``utils.speech.ctc_search``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+WEIGHTS = tuple(i / 100 for i in range(1, 100))
+"""The weights that `best_mixture_weight` tries by default: 0.01, 0.02, … 0.99."""
+
+
+def mix_log_probs(
+    log_probs_a: torch.Tensor, log_probs_b: torch.Tensor, weight: float
+) -> torch.Tensor:
+    """Return log(weight · a + (1 − weight) · b) for the log-probabilities of models a and b.
+
+    Parameters
+    ----------
+    log_probs_a, log_probs_b
+        Log-probabilities of one shape (…).
+    weight
+        The weight of a, above 0 and below 1.
+
+    Returns
+    -------
+    torch.Tensor
+        The log-probabilities of the mixture, (…).
+
+    Raises
+    ------
+    ValueError
+        If the weight is not between 0 and 1.
+
+    Source: ``eq-nnlm-mixture`` (section 4.1.1); Bengio et al. 2003.
+    """
+    if not 0 < weight < 1:
+        raise ValueError(f"weight must be above 0 and below 1, got {weight}")
+    return torch.logaddexp(log_probs_a + math.log(weight), log_probs_b + math.log(1 - weight))
+
+
+def best_mixture_weight(
+    log_probs_a: torch.Tensor, log_probs_b: torch.Tensor, weights: Sequence[float] = WEIGHTS
+) -> float:
+    """Return the weight of a at which the mean log-probability of the mixture is highest.
+
+    The weight is a hyperparameter: choose it on validation text.
+
+    Parameters
+    ----------
+    log_probs_a, log_probs_b
+        What the two models give to each token of one text, (N,).
+    weights
+        The weights to try.
+    """
+    return max(
+        weights, key=lambda weight: float(mix_log_probs(log_probs_a, log_probs_b, weight).mean())
+    )

@@ -1,0 +1,56 @@
+"""The log-probability that a model gives to each token of a text.
+
+Section 4.1.1 writes this out; sections 4.1.2, 5.1, 6.2 and 8.3 and the benchmarks use it.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+
+from utils.models.contract import LanguageModel, State, TextScorer
+from utils.runtime import device_of
+
+
+@torch.inference_mode()
+def token_log_probs(
+    model: LanguageModel | TextScorer, ids: torch.Tensor, *, chunk_length: int = 512
+) -> torch.Tensor:
+    """Compute log p of each token of a text given all tokens before it.
+
+    A model that is a `TextScorer` computes the whole text at once. Any other reads it in chunks and
+    keeps its state from one to the next, so that the chunk length does not change the result.
+
+    Parameters
+    ----------
+    model
+        A language model in evaluation mode.
+    ids
+        The text, (N,) with N ≥ 2.
+    chunk_length
+        The number of tokens a call, which bounds the memory for logits.
+
+    Returns
+    -------
+    torch.Tensor
+        The log-probabilities of all tokens but the first, (N − 1,) float64 on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the text has fewer than two tokens.
+    """
+    if len(ids) < 2:
+        raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
+    if isinstance(model, TextScorer):
+        return model.score(ids)[1:]
+    device = device_of(cast(torch.nn.Module, model))
+    chunks: list[torch.Tensor] = []
+    state: State = None
+    for start in range(0, len(ids) - 1, chunk_length):
+        chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
+        logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)
+        log_probs = logits[0].cpu().double().log_softmax(-1)  # (chunk_length, V); no mps: float64
+        chunks.append(log_probs.gather(-1, chunk[1:, None])[:, 0])  # (chunk_length,)
+    return torch.cat(chunks)

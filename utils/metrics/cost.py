@@ -1,0 +1,72 @@
+"""The cost of a model: its number of parameters and of floating-point operations (FLOPs).
+
+Sections 2.2 and 8.1 derive the formulas for GPT, after Kaplan et al. 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) -> int:
+    """Return the number of the model's parameters; shared ones count once.
+
+    Parameters
+    ----------
+    model
+        Any module.
+    trainable_only
+        Whether to leave out parameters that need no gradient.
+    """
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+
+
+def gpt_parameters(vocab_size: int, *, width: int, layers: int) -> int:
+    """Return the number of parameters of ``utils.models.gpt.GPT`` with its default options.
+
+    They are the embedding, which is the output matrix too, four matrices and two gains in each
+    layer, and the gain of the final norm.
+
+    Parameters
+    ----------
+    vocab_size, width, layers
+        V, D and the number of layers.
+
+    Source: ``eq-gpt-parameters`` (section 2.2).
+    """
+    return vocab_size * width + layers * (12 * width**2 + 2 * width) + width
+
+
+def gpt_flops(vocab_size: int, *, width: int, layers: int, batch_size: int, length: int) -> int:
+    """Return the FLOPs of one forward pass of GPT over ids (B, T).
+
+    A multiplication and an addition count as two operations. Only matrix products count, not norms,
+    softmax and rotations; attention counts as the full T × T, masked or not. A training step takes
+    three times as many (``eq-training-flops``).
+
+    Parameters
+    ----------
+    vocab_size, width, layers
+        V, D and the number of layers.
+    batch_size, length
+        B and T.
+
+    Source: ``eq-flops-forward`` (section 2.2), times B·T; Kaplan et al. 2020.
+    """
+    per_token = 2 * (12 * layers * width**2 + vocab_size * width) + 4 * layers * length * width
+    return batch_size * length * per_token
+
+
+def count_flops(call: Callable[[], object]) -> int:
+    """Return the FLOPs of the matrix products, forward and backward, while `call` runs.
+
+    Attention is computed by its plain formula meanwhile, because torch does not count the
+    operations of its fused CPU kernel.
+    """
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()

@@ -1,0 +1,140 @@
+"""The model that joins any encoder to any decoder, and the LSTM translator of section 5.2.
+
+Derived in section 4.2; used wherever the book translates, in 2.3, 3.2, 5.2, 6.1, 7.3 and 8.3.
+Sutskever et al. 2014, Cho et al. 2014; one matrix for all words: Press and Wolf 2017.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from utils.models.contract import Decoder, Encoder, State
+from utils.models.encoders import FixedVectorEncoder, LSTMEncoder
+from utils.models.language_models import LSTMLM
+
+
+class EncoderDecoder(nn.Module):
+    """Model of a target given a source: p(w_t | w_1 … w_{t−1}, source).
+
+    Parameters
+    ----------
+    encoder
+        Turns the source into a `Memory`.
+    decoder
+        A language model that computes its first state from that memory.
+
+    Source: ``eq-seq2seq`` (section 5.2).
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+
+    def encode(self, source: torch.Tensor) -> State:
+        """Return the decoder's first state for `source` (B, S), padded with PAD at the end."""
+        return self.decoder.begin(self.encoder(source))
+
+    def forward(self, ids: torch.Tensor, state: State = None) -> tuple[torch.Tensor, State]:
+        """Return logits for the target tokens, and the decoder's state after them.
+
+        Parameters
+        ----------
+        ids
+            What the decoder reads, (B, T).
+        state
+            What `encode` or an earlier call returned.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            (B, T, V).
+        state
+            The decoder's state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            Without a state: the decoder cannot translate before a source was encoded.
+        """
+        if state is None:
+            raise ValueError("an encoder–decoder starts from state = model.encode(source)")
+        return self.decoder(ids, state)
+
+
+def share_embeddings(model: EncoderDecoder) -> EncoderDecoder:
+    """Let the encoder use the decoder's embedding, which is often its output matrix too.
+
+    Parameters
+    ----------
+    model
+        Its encoder and decoder each have an `embedding` of the same vocabulary. It is changed.
+
+    Returns
+    -------
+    EncoderDecoder
+        The same model.
+
+    Raises
+    ------
+    ValueError
+        If the embeddings differ in shape.
+    """
+    encoder: Any = model.encoder
+    decoder: Any = model.decoder
+    if isinstance(encoder, FixedVectorEncoder):
+        encoder = encoder.encoder
+    if encoder.embedding.weight.shape != decoder.embedding.weight.shape:
+        raise ValueError("encoder and decoder can share words of one vocabulary and width only")
+    encoder.embedding = decoder.embedding
+    return model
+
+
+def lstm_seq2seq(
+    vocab_size: int,
+    *,
+    width: int = 256,
+    layers: int = 2,
+    dropout: float = 0.0,
+    share_embedding: bool = True,
+    embedding_size: int | None = None,
+) -> EncoderDecoder:
+    """Build the model of section 5.2: an LSTM whose last state is the first of another LSTM.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the vocabulary of source and target.
+    width
+        Length D of the hidden states.
+    layers
+        Number of layers of encoder and of decoder.
+    dropout
+        Probability of dropout on word vectors, between layers and before the output.
+    share_embedding
+        Whether one matrix embeds source and target tokens; it is the output matrix in any case.
+    embedding_size
+        Length E of a word vector; D where not given.
+
+    Returns
+    -------
+    EncoderDecoder
+        The untrained model.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number.
+
+    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
+    """
+    encoder = LSTMEncoder(
+        vocab_size, width=width, layers=layers, dropout=dropout, embedding_size=embedding_size
+    )
+    decoder = LSTMLM(
+        vocab_size, width=width, layers=layers, dropout=dropout, embedding_size=embedding_size
+    )
+    model = EncoderDecoder(encoder, decoder)
+    return share_embeddings(model) if share_embedding else model

@@ -1,0 +1,270 @@
+"""GPT: a language model made of causal Transformer layers.
+
+Section 6.2 introduces it; sections 2.2, 7.1, 8.1, 8.2 and 9.1 use it. GPT-2: Radford et al. 2019;
+sliding window: Beltagy et al. 2020.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from utils.data.vocabulary import PAD
+from utils.models.layers import TransformerLayer, check_sizes, make_norm
+from utils.models.multi_head import KVCache
+from utils.models.positions import PositionalEncoding, token_positions
+
+WEIGHT_STD = 0.02  # standard deviation of GPT-2's initial weights
+NGRAM_STD = 0.1  # larger, as most n-grams are rare and their vectors seldom trained
+
+
+class GPTState(NamedTuple):
+    """What a GPT remembers of the tokens read so far.
+
+    Parameters
+    ----------
+    tokens_read
+        How many there are, (B,) int64.
+    caches
+        Keys and values of each layer.
+    ngram_context
+        The last n − 1 tokens, (B, n − 1), where n is the largest order of n-gram vectors; None
+        for a model without them.
+    """
+
+    tokens_read: torch.Tensor
+    caches: tuple[KVCache, ...]
+    ngram_context: torch.Tensor | None = None
+
+
+class GPT(nn.Module):
+    """Transformer language model: causal pre-norm layers, output matrix tied to the embedding.
+
+    The defaults train fast. GPT-2 is ``positional_encoding="learned", norm="layer",
+    activation="gelu", qk_norm=False, zero_init=False, bias=True``.
+
+    A text may be longer than `context_length`: the window of each layer slides, in one call as
+    token by token. Padding belongs at the end of a row, where no token attends to it.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the vocabulary.
+    width
+        Length D of the vectors.
+    layers
+        Number of layers.
+    heads
+        Number H of attention heads, each of width D/H.
+    context_length
+        Number of tokens that a layer attends to, the present one included.
+    positional_encoding
+        "learned", "rotary" or "sinusoidal"; learned positions end at `context_length`.
+    norm
+        "layer" or "rms".
+    activation
+        "gelu", "relu" or "relu2", which is the square of relu.
+    qk_norm
+        Normalize queries and keys (see `SelfAttention`).
+    zero_init
+        Initialize the last matrix of each part of a layer with zeros, so that each layer starts
+        as the identity.
+    bias
+        Give the layers' linear maps and all LayerNorms a bias; the output has none.
+    dropout
+        Probability of dropout, on word vectors and in the layers.
+    ngram_tables
+        Numbers of rows of the tables of n-gram vectors: first for pairs, then for triples, and so
+        on. Each token's vector is then the sum of its own and of those of the pair, triple … that
+        it completes. With Vⁿ rows each n-gram has one of its own; with fewer, some share one (see
+        `ngram_row`).
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number, `heads` does not divide `width`, or a name is
+        unknown.
+
+    Source: section 6.2; Radford et al. 2019, section 2.3.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 128,
+        layers: int = 4,
+        heads: int = 4,
+        context_length: int = 64,
+        positional_encoding: str = "rotary",
+        norm: str = "rms",
+        activation: str = "relu2",
+        qk_norm: bool = True,
+        zero_init: bool = True,
+        bias: bool = False,
+        dropout: float = 0.0,
+        ngram_tables: Sequence[int] = (),
+    ) -> None:
+        super().__init__()
+        check_sizes(
+            vocab_size=vocab_size,
+            width=width,
+            layers=layers,
+            heads=heads,
+            context_length=context_length,
+        )
+        check_sizes(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
+        self.context_length = context_length
+        self.embedding = nn.Embedding(vocab_size, width)
+        self.positional_encoding = PositionalEncoding(
+            positional_encoding,
+            width=width,
+            head_width=width // heads,
+            context_length=context_length,
+        )
+        # sinusoids are of size 1, and word vectors must not be small beside them
+        self.embedding_scale = width**0.5 if positional_encoding == "sinusoidal" else 1.0
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                width,
+                heads=heads,
+                norm=norm,
+                activation=activation,
+                bias=bias,
+                dropout=dropout,
+                window=context_length,
+                qk_norm=qk_norm,
+            )
+            for _ in range(layers)
+        )
+        self.norm = make_norm(norm, width, bias=bias)
+        self.output = nn.Linear(width, vocab_size, bias=False)
+        self.output.weight = self.embedding.weight
+        self.ngram_tables = nn.ModuleList(nn.Embedding(rows, width) for rows in ngram_tables)
+        init_gpt_weights(self, residual_std=0.0 if zero_init else WEIGHT_STD / (2 * layers) ** 0.5)
+
+    def forward(
+        self, ids: torch.Tensor, state: GPTState | None = None
+    ) -> tuple[torch.Tensor, GPTState]:
+        """Compute the logits of the token after each of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state after the tokens before `ids`; None where there are none.
+
+        Returns
+        -------
+        tuple
+            Logits (B, T, V), and the state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If positions are learned and the text is longer than `context_length`.
+        """
+        tokens_read = ids.new_zeros(1) if state is None else state.tokens_read
+        positions = tokens_read[:, None] + token_positions(ids)  # (B or 1, T)
+        x = self.embedding(ids) * self.embedding_scale  # (B, T, D)
+        ngram_context = None
+        if self.ngram_tables:
+            tokens = self._with_context(ids, state)  # (B, n − 1 + T)
+            x = x + self._ngram_vectors(tokens)
+            ngram_context = tokens[:, ids.shape[1] :]  # (B, n − 1)
+        x, rotary = self.positional_encoding(x, positions)
+        x = self.dropout(x)
+        previous = [None] * len(self.layers) if state is None else state.caches
+        caches = []
+        for layer, cache in zip(self.layers, previous, strict=True):
+            x, cache = layer(x, cache=cache, rotary=rotary)
+            caches.append(cache)
+        tokens_read = (tokens_read + ids.shape[1]).expand(ids.shape[0])  # (B,)
+        logits = self.output(self.norm(x))  # (B, T, V)
+        return logits, GPTState(tokens_read, tuple(caches), ngram_context)
+
+    def output_parameters(self) -> list[nn.Parameter]:
+        """Return the output matrix, which optimizers such as Muon leave to AdamW."""
+        return [p for p in self.output.parameters() if p.dim() == 2]
+
+    def _with_context(self, ids: torch.Tensor, state: GPTState | None) -> torch.Tensor:
+        """Return `ids` (B, T) behind the n − 1 tokens before them, PAD where there are none."""
+        context = None if state is None else state.ngram_context
+        if context is None:
+            context = ids.new_full((len(ids), len(self.ngram_tables)), PAD)
+        return torch.cat([context, ids], 1)  # (B, n − 1 + T)
+
+    def _ngram_vectors(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the sum of the vectors of all n-grams that end at each of the last T tokens."""
+        T = tokens.shape[1] - len(self.ngram_tables)
+        vectors = []
+        for n, table in enumerate(self.ngram_tables, start=2):
+            assert isinstance(table, nn.Embedding)
+            ngrams = tokens[:, -(T + n - 1) :].unfold(1, n, 1)  # (B, T, n)
+            rows = ngram_row(
+                ngrams, vocab_size=self.embedding.num_embeddings, rows=table.num_embeddings
+            )
+            vectors.append(table(rows))  # (B, T, D)
+        return sum(vectors[1:], start=vectors[0])
+
+
+def ngram_row(ngrams: torch.Tensor, *, vocab_size: int, rows: int) -> torch.Tensor:
+    """Return the row of each n-gram in a table, the same for the same n-gram.
+
+    An n-gram is read as a number whose digits are its ids, modulo `rows`. With at least Vⁿ rows no
+    two n-grams share one. With fewer, the base of the number is the first from V on that has no
+    divisor in common with `rows`, so that the row depends on every id.
+
+    Parameters
+    ----------
+    ngrams
+        Ids, (…, n) int64.
+    vocab_size
+        Size V of the vocabulary.
+    rows
+        Number of rows of the table.
+
+    Returns
+    -------
+    torch.Tensor
+        Numbers from 0 to `rows` − 1, (…) int64.
+    """
+    base = vocab_size
+    while rows < vocab_size ** ngrams.shape[-1] and math.gcd(base, rows) > 1:
+        base += 1
+    row = torch.zeros_like(ngrams[..., 0])
+    for ids in ngrams.unbind(-1):
+        row = (row * base + ids) % rows  # at each digit, so that no number grows beyond 64 bits
+    return row
+
+
+def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
+    """Draw the initial weights as GPT-2 does, and set biases to zero.
+
+    Parameters
+    ----------
+    model
+        Its weights are replaced: matrices and word vectors get a standard deviation of 0.02,
+        n-gram vectors 0.1.
+    residual_std
+        Standard deviation of the matrices whose result is added to the residual: the last of each
+        attention and of each feed-forward network.
+
+    Source: Radford et al. 2019, section 2.3.
+    """
+    std_of = dict.fromkeys(model.ngram_tables, NGRAM_STD)
+    for module in model.modules():
+        if isinstance(module, TransformerLayer):
+            std_of[module.attention.project] = std_of[module.contract] = residual_std
+    for module in model.modules():
+        if module is model.output or not isinstance(module, (nn.Embedding, nn.Linear)):
+            continue  # the output matrix is the embedding's, drawn already
+        nn.init.normal_(module.weight, std=std_of.get(module, WEIGHT_STD))
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,240 @@
+"""Attention with several heads, to a text's own tokens and to an encoder's states.
+
+GPT (section 6.2) and the Transformer (section 7.3) are built from it. Several heads: Vaswani et al.
+2017; normalized queries and keys: Henry et al. 2020; sliding window: Beltagy et al. 2020.
+
+Letters: B batch, T queries, S keys, D model width, H heads; a head has width D/H.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from utils.models.attention import causal_mask, fused_attention
+from utils.models.positions import Rotary, rotate
+
+QUERY_SCALE = 2.0
+"""Factor of normalized queries. Scores then lie within ±2√d, enough for a sharp softmax."""
+
+RMS_EPSILON = 1e-6
+"""What is added to a mean square before its root is taken, here and in ``layers``."""
+
+
+class KVCache(NamedTuple):
+    """Keys and values of one attention layer for the tokens read so far.
+
+    A KVCache is never changed in place: `extended` and `last` return a new one.
+
+    Parameters
+    ----------
+    keys, values
+        One vector for each head and token, each (B, H, S, D/H).
+    """
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def extended(self, keys: torch.Tensor, values: torch.Tensor) -> KVCache:
+        """Return a cache with the `keys` and `values` (B, H, T, D/H) of T more tokens."""
+        return KVCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
+
+    def last(self, count: int) -> KVCache:
+        """Return a cache with the last `count` tokens, or with all where there are fewer."""
+        start = max(0, self.keys.shape[2] - count)
+        return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raise ValueError unless `heads` divides `width`."""
+    if heads < 1 or width % heads:
+        raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention.
+
+    Parameters
+    ----------
+    width
+        Length D of an input and of an output vector.
+    heads
+        Number H of heads, each of width D/H.
+    causal
+        A token attends to itself and to those before it only.
+    window
+        A token attends to the last `window` tokens only, itself included; None for all. It has
+        an effect with `causal` only.
+    qk_norm
+        Normalize queries and keys to mean square 1, then multiply queries by `QUERY_SCALE`.
+    bias
+        Give the linear maps a bias.
+    dropout
+        Probability with which an attention weight is set to zero in training.
+
+    Raises
+    ------
+    ValueError
+        If `heads` does not divide `width`.
+
+    Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.2.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        heads: int,
+        causal: bool = True,
+        window: int | None = None,
+        qk_norm: bool = False,
+        bias: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_heads(width, heads)
+        self.heads = heads
+        self.causal = causal
+        self.window = window
+        self.qk_norm = qk_norm
+        self.dropout = dropout
+        self.qkv = nn.Linear(width, 3 * width, bias=bias)
+        self.project = nn.Linear(width, width, bias=bias)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        *,
+        cache: KVCache | None = None,
+        rotary: Rotary | None = None,
+        is_token: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, KVCache | None]:
+        """Let each of T tokens attend to these tokens and to those in the cache.
+
+        Parameters
+        ----------
+        x
+            Vectors of T tokens, (B, T, D).
+        cache
+            Keys and values of the tokens before these T; None where there are none.
+        rotary
+            Rotation of queries and keys by the positions of the T tokens.
+        is_token
+            True where there is a token, False for padding, for the S tokens of cache and `x`
+            together, (B, S) bool; None where there is no padding.
+
+        Returns
+        -------
+        tuple
+            The result (B, T, D), and the cache for the next call, None unless `causal`.
+        """
+        q, k, v = self._project_heads(x, rotary)  # (B, H, T, D/H) each
+        full = KVCache(k, v) if cache is None else cache.extended(k, v)  # (B, H, S, D/H)
+        mask, causal = self._choose_mask(q.shape[2], full.keys.shape[2], is_token, x.device)
+        dropout = self.dropout if self.training else 0.0
+        means = fused_attention(q, full.keys, full.values, mask, causal=causal, dropout=dropout)
+        out = self.project(means.transpose(1, 2).flatten(2))  # (B, T, D)
+        if not self.causal:
+            return out, None
+        return out, full if self.window is None else full.last(self.window - 1)
+
+    def _project_heads(
+        self, x: torch.Tensor, rotary: Rotary | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return queries, keys and values of `x` (B, T, D), each (B, H, T, D/H)."""
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
+        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, B, H, T, D/H)
+        qk, v = qkv[:2], qkv[2]
+        if self.qk_norm:
+            qk = F.rms_norm(qk, qk.shape[-1:], eps=RMS_EPSILON)
+        if rotary is not None:
+            qk = rotate(qk, rotary.cos, rotary.sin)
+        q, k = qk
+        return (q * QUERY_SCALE if self.qk_norm else q), k, v
+
+    def _choose_mask(
+        self, T: int, S: int, is_token: torch.Tensor | None, device: torch.device
+    ) -> tuple[torch.Tensor | None, bool]:
+        """Return the mask, or None where none is needed, and whether the kernel's causal one is."""
+        fits_window = self.window is None or S <= self.window
+        if is_token is None and fits_window and (not self.causal or T in (1, S)):
+            # a Python bool, not a SymBool, when the model is compiled for any T
+            return None, (True if self.causal and T == S else False)
+        mask = causal_mask(T, S, window=self.window, device=device) if self.causal else None
+        if is_token is None:
+            return mask, False  # (T, S)
+        key_mask = is_token[:, None, None, :]  # (B, 1, 1, S)
+        return (key_mask if mask is None else key_mask & mask), False
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention from the T tokens of a decoder to the S states of an encoder.
+
+    Parameters
+    ----------
+    width
+        Length D of the vectors of both.
+    heads
+        Number H of heads, each of width D/H.
+    bias
+        Give the linear maps a bias.
+    dropout
+        Probability with which an attention weight is set to zero in training.
+
+    Raises
+    ------
+    ValueError
+        If `heads` does not divide `width`.
+
+    Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.3.
+    """
+
+    def __init__(self, width: int, *, heads: int, bias: bool = False, dropout: float = 0.0) -> None:
+        super().__init__()
+        check_heads(width, heads)
+        self.heads = heads
+        self.dropout = dropout
+        self.query = nn.Linear(width, width, bias=bias)
+        self.kv = nn.Linear(width, 2 * width, bias=bias)
+        self.project = nn.Linear(width, width, bias=bias)
+
+    def memory_cache(self, states: torch.Tensor) -> KVCache:
+        """Return keys and values of an encoder's `states` (B, S, D).
+
+        They are the same for every token that the decoder writes: compute them once for a source.
+        """
+        kv = self.kv(states).unflatten(-1, (2, self.heads, -1))  # (B, S, 2, H, D/H)
+        keys, values = kv.permute(2, 0, 3, 1, 4)  # (B, H, S, D/H) each
+        return KVCache(keys, values)
+
+    def queries(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the queries (B, H, T, D/H) of the decoder's vectors `x` (B, T, D)."""
+        return self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def forward(
+        self, x: torch.Tensor, memory_cache: KVCache, is_token: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Let each token of the decoder attend to the encoder's states.
+
+        Parameters
+        ----------
+        x
+            Vectors of the decoder's tokens, (B, T, D).
+        memory_cache
+            What the method `memory_cache` returned for the source.
+        is_token
+            True where the source has a token, (B, S) bool; None where it has no padding.
+
+        Returns
+        -------
+        torch.Tensor
+            The result, (B, T, D).
+        """
+        mask = None if is_token is None else is_token[:, None, None, :]  # (B, 1, 1, S)
+        dropout = self.dropout if self.training else 0.0
+        keys, values = memory_cache
+        means = fused_attention(self.queries(x), keys, values, mask, dropout=dropout)
+        return self.project(means.transpose(1, 2).flatten(2))  # (B, T, D)

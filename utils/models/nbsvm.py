@@ -1,0 +1,150 @@
+"""NBSVM: a linear classifier of texts on n-grams weighted by naive Bayes.
+
+The baseline of section 9.1. Wang and Manning 2012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+LOSSES = ("squared hinge", "logistic")
+"""The losses of the linear classifier, by name."""
+
+
+class NBSVM:
+    """A support vector machine or a logistic regression on naive Bayes' log-count ratios.
+
+    Texts are split at spaces. Each n-gram of the training texts is a feature: its log-count ratio
+    where the text contains the n-gram, else 0. The weights of the linear classifier are then
+    interpolated with their mean magnitude.
+
+    Parameters
+    ----------
+    order
+        The largest n.
+    alpha
+        What is added to each count before the ratios are computed.
+    C
+        Weight of the loss relative to the squared length of the classifier's weights.
+    interpolation
+        Coefficient β of each learned weight, from 0 to 1; that of the mean magnitude of all
+        weights is 1 − β.
+    loss
+        "squared hinge", that of a support vector machine, or "logistic".
+
+    Attributes
+    ----------
+    vectorizer
+        Maps texts to the n-grams that they contain.
+    classifier
+        The linear classifier of scikit-learn.
+    log_ratio
+        Log-count ratios (F,) of the F features, once `fit` was called; as `weights` and `bias`.
+    weights
+        Interpolated weights, (F,).
+    bias
+        The classifier's intercept.
+
+    Raises
+    ------
+    ValueError
+        For an unknown loss, or an interpolation outside [0, 1].
+
+    Source: Wang and Manning 2012.
+    """
+
+    def __init__(
+        self,
+        *,
+        order: int = 2,
+        alpha: float = 1.0,
+        C: float = 1.0,
+        interpolation: float = 0.25,
+        loss: str = "squared hinge",
+    ) -> None:
+        if not 0 <= interpolation <= 1:
+            raise ValueError(f"interpolation must be from 0 to 1, got {interpolation}")
+        self.vectorizer = CountVectorizer(
+            token_pattern=r"\S+", ngram_range=(1, order), binary=True, lowercase=False
+        )
+        self.alpha, self.interpolation = alpha, interpolation
+        self.classifier = _linear_classifier(loss, C)
+
+    def fit(self, texts: Sequence[str], labels: Sequence[int]) -> NBSVM:
+        """Learn from texts and their labels.
+
+        Parameters
+        ----------
+        texts
+            N training texts.
+        labels
+            Their labels, 0 or 1.
+
+        Returns
+        -------
+        NBSVM
+            This classifier itself.
+
+        Raises
+        ------
+        ValueError
+            Unless the labels are 0 and 1 and both occur.
+        """
+        classes = np.asarray(labels)  # (N,)
+        if set(classes.tolist()) != {0, 1}:
+            raise ValueError(
+                f"labels must be 0 and 1, both at least once; got {sorted(set(labels))}"
+            )
+        x = self.vectorizer.fit_transform(texts)  # (N, F)
+        self.log_ratio = log_count_ratio(x, classes, alpha=self.alpha)
+        features = x.multiply(self.log_ratio).tocsr()  # (N, F)
+        learned = self.classifier.fit(features, classes).coef_[0]  # (F,)
+        beta = self.interpolation
+        self.weights = (1 - beta) * np.abs(learned).mean() + beta * learned
+        self.bias = float(self.classifier.intercept_[0])
+        return self
+
+    def decision_function(self, texts: Sequence[str]) -> np.ndarray:
+        """Return a score for each of N texts, (N,), above 0 for class 1 and below 0 for class 0."""
+        features = self.vectorizer.transform(texts).multiply(self.log_ratio)  # (N, F)
+        return features @ self.weights + self.bias
+
+
+def log_count_ratio(x: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.0) -> np.ndarray:
+    """Compute the weights that naive Bayes gives to features.
+
+    Parameters
+    ----------
+    x
+        How often each of N texts has each of F features, (N, F).
+    labels
+        Classes of the texts, 0 or 1, (N,).
+    alpha
+        What is added to each count.
+
+    Returns
+    -------
+    numpy.ndarray
+        The logarithm of each feature's relative frequency in class 1 over that in class 0, (F,).
+
+    Source: ``eq-nb-ratio`` (section 9.1); Wang and Manning 2012.
+    """
+    positive, negative = (
+        np.asarray(x[labels == label].sum(0))[0] + alpha for label in (1, 0)
+    )  # (F,) each
+    return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+
+
+def _linear_classifier(loss: str, C: float) -> LinearSVC | LogisticRegression:
+    """Return scikit-learn's linear classifier with this loss."""
+    if loss == "squared hinge":
+        return LinearSVC(C=C, random_state=0)
+    if loss == "logistic":
+        return LogisticRegression(C=C, solver="liblinear", random_state=0)
+    raise ValueError(f"loss is {loss!r}; choose from {', '.join(LOSSES)}")

@@ -1,0 +1,213 @@
+"""Counts of n-grams, from which the n-gram language models of ``utils.models.ngram`` are estimated.
+
+Explained in section 2.1; used in 2.2, 3.1, 4.1, 5.1, 6.2, 6.3 and 8.3. Continuation counts: Kneser
+and Ney 1995.
+
+Each n-gram of m tokens has an index, its position in the sorted array ``keys[m]``. Its key is
+(index of its first m − 1 tokens) · base + (id of its last token), so that the n-grams that continue
+one context are neighbours in the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import torch
+
+from utils.data.vocabulary import BOS
+
+Ids: TypeAlias = Sequence[int] | np.ndarray | torch.Tensor
+"""The token ids of one text, (N,)."""
+
+NO_KEY = np.iinfo(np.int64).max
+"""Ends each array of keys, so that a search always returns a valid index."""
+
+
+class NGramCounts:
+    """How often each n-gram of 1 … `order` tokens occurs in some texts.
+
+    Parameters
+    ----------
+    texts
+        Ids of one text, (N,), or a sequence of several texts, such as sentences. Each text is
+        counted after a context of order − 1 BOS.
+    order
+        The largest n.
+    vocab_size
+        V; ids are 0 … V − 1.
+
+    Attributes
+    ----------
+    keys
+        ``keys[m]``: the sorted keys of the n-grams of m tokens, and NO_KEY.
+    raw
+        ``raw[m]``: occurrences of each n-gram of m tokens, and a last 0, which the index −1 of an
+        n-gram that does not occur selects. ``raw[0]`` is empty.
+    continuation
+        ``continuation[m]``, for m < order: the number of distinct tokens before each n-gram; an
+        n-gram that starts with BOS, which nothing can precede, has its occurrences here too.
+        Ends with a 0, as `raw`.
+    base
+        The factor of the context's index in a key.
+
+    Raises
+    ------
+    ValueError
+        For an order or a vocabulary below 1, and for ids outside the vocabulary.
+
+    Source: ``eq-continuation`` (section 2.1); Kneser and Ney 1995.
+    """
+
+    def __init__(self, texts: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> None:
+        if order < 1 or vocab_size < 1:
+            raise ValueError(f"order={order}, vocab_size={vocab_size}: both must be at least 1")
+        self.order, self.vocab_size = order, vocab_size
+        self.base = max(vocab_size, BOS + 1)
+        nothing = np.zeros(0, dtype=np.int64)
+        self.keys, self.raw, self.continuation = [np.array([0, NO_KEY])], [nothing], [nothing]
+        self._count(*self._pad(texts))
+
+    def _pad(self, texts: Ids | Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
+        """Return all texts in one array, order − 1 BOS before each, and a mask of their tokens."""
+        arrays = [check_ids(text, self.vocab_size) for text in _as_texts(texts)]
+        padding = np.full(self.order - 1, BOS)
+        tokens = np.concatenate(
+            [padding[:0], *(part for array in arrays for part in (padding, array))]
+        )
+        is_token = [np.repeat([False, True], [len(padding), len(array)]) for array in arrays]
+        return tokens, np.concatenate([padding[:0].astype(bool), *is_token])
+
+    def _count(self, tokens: np.ndarray, is_token: np.ndarray) -> None:
+        """Fill `keys`, `raw` and `continuation`, from short n-grams to long ones."""
+        # index of the n-gram of length − 1 tokens that starts at each position
+        prefix = np.zeros(len(tokens) + 1, dtype=np.int64)
+        starts_with_bos = np.zeros(0, dtype=bool)
+        for length in range(1, self.order + 1):
+            keys = prefix[: len(tokens) - length + 1] * self.base + tokens[length - 1 :]
+            keys, first, index = np.unique(keys, return_index=True, return_inverse=True)
+            weights = is_token[length - 1 :]  # an n-gram that ends with BOS does not count
+            raw = np.bincount(index, weights=weights, minlength=len(keys)).astype(np.int64)
+            if length > 1:
+                # each n-gram that occurs adds one left neighbour to its last length − 1 tokens
+                suffix = prefix[first[raw > 0] + 1]
+                neighbours = np.bincount(suffix, minlength=len(self.raw[-1]))
+                self.continuation.append(np.where(starts_with_bos, self.raw[-1], neighbours))
+            starts_with_bos = np.append(tokens[first] == BOS, False)
+            self.keys.append(np.append(keys, NO_KEY))
+            self.raw.append(np.append(raw, 0))
+            prefix = index
+
+    def indices(self, tokens: np.ndarray, order: int) -> list[np.ndarray]:
+        """Look up all n-grams of 0 … `order` tokens in each row of `tokens`.
+
+        Parameters
+        ----------
+        tokens
+            Ids, (B, N).
+        order
+            The largest number of tokens.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            Item m is (B, N + 1 − m): the index of the n-gram of m tokens that starts at each
+            position, −1 where it does not occur.
+        """
+        indices = [np.zeros((len(tokens), tokens.shape[1] + 1), dtype=np.int64)]
+        for length in range(1, order + 1):
+            prefix = indices[-1][:, : tokens.shape[1] + 1 - length]  # (B, N + 1 − length)
+            keys = prefix * self.base + tokens[:, length - 1 :]
+            candidates = np.searchsorted(self.keys[length], keys)
+            is_match = self.keys[length][candidates] == keys
+            indices.append(np.where(is_match, candidates, -1))
+        return indices
+
+    def followers(self, contexts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """List the n-grams of `length` + 1 tokens that continue each of some contexts.
+
+        Parameters
+        ----------
+        contexts
+            Indices of n-grams of `length` tokens, (R,); −1 has no followers.
+        length
+            The number of tokens of a context.
+
+        Returns
+        -------
+        rows, indices : numpy.ndarray
+            For each of all followers the row of its context in `contexts`, and its own index.
+        """
+        starts, ends = (
+            np.searchsorted(self.keys[length + 1], (contexts + i) * self.base) for i in (0, 1)
+        )  # (R,) each
+        rows = np.repeat(np.arange(len(contexts)), ends - starts)  # (number of followers,)
+        offsets = np.cumsum(ends - starts) - ends  # (R,)
+        return rows, np.arange(len(rows)) - offsets[rows]
+
+    def contexts(self, length: int) -> np.ndarray:
+        """Return the index of the context of each n-gram of `length` tokens, (number of them + 1,).
+
+        A context is all tokens but the last. The last entry is −1, for n-grams that do not occur.
+        """
+        return np.append(self.keys[length][:-1] // self.base, -1)
+
+    def count(self, ngram: Sequence[int], *, continuation: bool = False) -> int:
+        """Return the occurrences of one n-gram.
+
+        Parameters
+        ----------
+        ngram
+            Its ids.
+        continuation
+            Return the number of distinct tokens before it instead.
+
+        Raises
+        ------
+        ValueError
+            For an n-gram of no tokens, or of more tokens than were counted.
+        """
+        counts = self.continuation if continuation else self.raw
+        if not 1 <= len(ngram) < len(counts):
+            raise ValueError(
+                f"an n-gram of {len(ngram)} tokens, but these counts hold n-grams of "
+                f"1 … {len(counts) - 1} tokens"
+            )
+        row = check_ids(ngram, self.vocab_size)[None]  # (1, m)
+        return int(counts[len(ngram)][self.indices(row, len(ngram))[-1][0, 0]])
+
+    def ngrams(self, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the n-grams of `length` tokens that occur, ids (N, length), and how often (N,)."""
+        index = np.flatnonzero(self.raw[length])
+        occurrences, columns = self.raw[length][index], []
+        for keys in self.keys[length:0:-1]:
+            index, last_tokens = np.divmod(keys[index], self.base)
+            columns.append(last_tokens)
+        return np.stack(columns[::-1], axis=-1), occurrences
+
+
+def check_ids(ids: Ids, vocab_size: int) -> np.ndarray:
+    """Return the ids of one text as an int64 array (N,).
+
+    Raises
+    ------
+    ValueError
+        For anything but one row of whole numbers, and for ids outside 0 … `vocab_size` − 1.
+    """
+    array = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
+    array = array.astype(np.int64) if array.size == 0 else array
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"expected ids of shape (N,); got {array.dtype} {array.shape}")
+    if array.size and not (0 <= array.min() and array.max() < vocab_size):
+        wrong = array[(array < 0) | (array >= vocab_size)]
+        raise ValueError(f"ids {wrong[:5]} lie outside this vocabulary of {vocab_size} tokens")
+    return array.astype(np.int64)
+
+
+def _as_texts(texts: Ids | Sequence[Ids]) -> list[Ids]:
+    """Return one text or several as a list of texts."""
+    if isinstance(texts, np.ndarray | torch.Tensor):
+        return list(texts) if texts.ndim == 2 and len(texts) else [texts]
+    several = len(texts) > 0 and np.ndim(texts[0]) == 1
+    return list(texts) if several else [texts]  # type: ignore[list-item,arg-type]

@@ -1,0 +1,191 @@
+"""Positional encodings: how a Transformer represents the order of its tokens.
+
+Sections 6.2 (GPT) and 7.3 (Transformer) use all three kinds; the convolutional models of sections
+3.2 and 6.1 use the sinusoids alone. Learned positions: Gehring et al. 2017; sinusoids: Vaswani et
+al. 2017; rotary positions: Su et al. 2021.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+POSITIONAL_ENCODINGS = ("learned", "rotary", "sinusoidal")
+"""The kinds that `PositionalEncoding` knows."""
+
+
+class Rotary(NamedTuple):
+    """Cosine and sine of the rotary angles, in the shape that self-attention multiplies with.
+
+    Parameters
+    ----------
+    cos, sin
+        One angle for each position and each pair of numbers of a head, (B or 1, 1, T, D/2H).
+    """
+
+    cos: torch.Tensor
+    sin: torch.Tensor
+
+
+class PositionalEncoding(nn.Module):
+    """Positional encoding of a Transformer: learned, sinusoidal or rotary.
+
+    Parameters
+    ----------
+    kind
+        "learned": a vector for each position, a parameter, is added to the word vectors.
+        "sinusoidal": the vector of `sinusoids` is added; there is no longest text.
+        "rotary": word vectors stay as they are, and each layer rotates its queries and keys.
+    width
+        Length D of a word vector.
+    head_width
+        Length D/H of a query or key; only rotary positions need it, and need it even.
+    context_length
+        Number of positions that can be learned; the other kinds do not use it.
+
+    Raises
+    ------
+    ValueError
+        If `kind` is none of the three.
+    """
+
+    def __init__(self, kind: str, *, width: int, head_width: int, context_length: int) -> None:
+        super().__init__()
+        if kind not in POSITIONAL_ENCODINGS:
+            choices = ", ".join(POSITIONAL_ENCODINGS)
+            raise ValueError(f"positional_encoding is {kind!r}; choose from {choices}")
+        self.kind = kind
+        self.head_width = head_width
+        self.context_length = context_length
+        self.table = nn.Embedding(context_length, width) if kind == "learned" else None
+
+    def forward(
+        self, x: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, Rotary | None]:
+        """Add positions to word vectors, or compute the rotation that represents them.
+
+        Parameters
+        ----------
+        x
+            Word vectors, (B, T, D).
+        positions
+            Position of each token, counted from 0, (B or 1, T) int64.
+
+        Returns
+        -------
+        tuple
+            The vectors that the first layer reads (B, T, D), and the `Rotary` that every layer
+            needs, None unless the kind is rotary.
+
+        Raises
+        ------
+        ValueError
+            If the positions are learned and one lies beyond the last of them, or if they are
+            rotary and `head_width` is odd.
+        """
+        if self.kind == "sinusoidal":
+            return x + sinusoids(positions, x.shape[2], dtype=x.dtype), None
+        if self.table is None:
+            angles = rotary_angles(positions, self.head_width, dtype=x.dtype)
+            angles = angles[:, None]  # (B or 1, 1, T, D/2H)
+            return x, Rotary(angles.cos().to(x.dtype), angles.sin().to(x.dtype))
+        self._check_range(positions)
+        return x + self.table(positions), None
+
+    def _check_range(self, positions: torch.Tensor) -> None:
+        """Raise ValueError unless there is a learned vector for each position."""
+        if positions.numel() and (length := int(positions.max()) + 1) > self.context_length:
+            raise ValueError(
+                f"the text is {length} tokens long, and learned positions end at "
+                f"context_length={self.context_length}: give a shorter text and max_length, or "
+                f"build the model with positional_encoding='rotary'"
+            )
+
+
+def token_positions(ids: torch.Tensor) -> torch.Tensor:
+    """Return the positions 0 … T − 1 of the tokens `ids` (B, T), the same for each row: (1, T)."""
+    return torch.arange(ids.shape[1], device=ids.device)[None]
+
+
+def rotary_angles(
+    positions: torch.Tensor, width: int, *, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Compute the angle of each position at each frequency: position · 10000^(−2i/width).
+
+    Parameters
+    ----------
+    positions
+        Any integers, (…).
+    width
+        Length of the vectors that are rotated or made of these angles, two numbers to an angle.
+    dtype
+        Precision of the result, but float32 at least: half precision cannot distinguish
+        neighbouring positions beyond some hundreds.
+
+    Returns
+    -------
+    torch.Tensor
+        Angles in radians for i = 0 … width/2 − 1, (…, width/2).
+
+    Raises
+    ------
+    ValueError
+        If `width` is odd.
+
+    Source: ``eq-rotary`` (section 7.3); Su et al. 2021.
+    """
+    if width % 2:
+        raise ValueError(f"angles rotate pairs of numbers: the width must be even, got {width}")
+    dtype = torch.promote_types(dtype, torch.float32)
+    exponent = torch.arange(0, width, 2, device=positions.device, dtype=dtype) / width
+    return positions[..., None].to(dtype) * 10000.0**-exponent  # (…, width/2)
+
+
+def sinusoids(
+    positions: torch.Tensor, width: int, *, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Return sine and cosine of each angle of `rotary_angles`, in alternation.
+
+    Parameters
+    ----------
+    positions
+        Any integers, (…).
+    width
+        Length of a vector; it must be even.
+    dtype
+        Type of the result.
+
+    Returns
+    -------
+    torch.Tensor
+        One vector for each position, (…, width).
+
+    Source: ``eq-sinusoids`` (section 7.3); Vaswani et al. 2017, section 3.5.
+    """
+    angles = rotary_angles(positions, width, dtype=dtype)
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2).to(dtype)  # (…, width)
+
+
+def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Rotate numbers i and i + d/2 of each vector, as a pair, by angle i.
+
+    The product of two rotated vectors depends on the difference of their positions alone.
+
+    Parameters
+    ----------
+    x
+        Queries or keys, (…, d).
+    cos, sin
+        Cosine and sine of the angles, (…, d/2).
+
+    Returns
+    -------
+    torch.Tensor
+        The rotated vectors, (…, d).
+
+    Source: ``eq-rotary`` and ``eq-rotary-score`` (section 7.3); Su et al. 2021.
+    """
+    cos, sin = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)  # (…, d)
+    return x * cos + x.roll(x.shape[-1] // 2, -1) * sin

@@ -1,0 +1,201 @@
+"""The common style of the book's figures, line plots and heat maps.
+
+Used in every notebook. Curves have the colours of Okabe and Ito, which colour-blind readers can
+tell apart, and a line style and a marker each, so that they also differ in print without colour.
+Heat maps use cividis. Figures have an opaque light background, so that they can be read on a dark
+page.
+
+Source: Okabe and Ito 2008, "Color Universal Design"; Nuñez et al. 2018 (cividis).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import numpy.typing as npt
+from cycler import cycler
+from IPython import get_ipython
+from matplotlib.axes import Axes
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+Curve: TypeAlias = tuple[Sequence[Any], Sequence[Any]]  # x and y values
+
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "black": "#000000",
+}
+PAPER = "#FFFFFF"  # background
+INK = "#222222"  # text and axes
+GRID = "#D9D9D9"
+LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1))]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+MARKERS_PER_CURVE = 10  # about so many, also on a curve of thousands of points
+
+
+def style() -> None:
+    """Set the book's style for all figures that follow; in a notebook, at double resolution."""
+    if get_ipython() is not None:
+        set_matplotlib_formats("retina")
+    cycle = cycler(color=list(COLOURS.values())) + cycler(linestyle=LINES) + cycler(marker=MARKERS)
+    mpl.rcParams.update(
+        {
+            "axes.axisbelow": True,
+            "axes.edgecolor": INK,
+            "axes.facecolor": PAPER,
+            "axes.grid": True,
+            "axes.labelcolor": INK,
+            "axes.prop_cycle": cycle,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 110,
+            "figure.facecolor": PAPER,
+            "figure.figsize": (6.4, 3.8),
+            "font.size": 11,
+            "grid.color": GRID,
+            "image.cmap": "cividis",
+            "legend.frameon": False,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+            "savefig.dpi": 160,
+            "savefig.facecolor": PAPER,
+            "text.color": INK,
+            "xtick.color": INK,
+            "ytick.color": INK,
+        }
+    )
+
+
+def curves(
+    lines: Mapping[str, Curve],
+    xlabel: str,
+    ylabel: str,
+    *,
+    ax: Axes | None = None,
+    logx: bool = False,
+    logy: bool = False,
+) -> Axes:
+    """Draw named curves into one plot.
+
+    Parameters
+    ----------
+    lines
+        For each name in the legend, the x values and as many y values.
+    xlabel, ylabel
+        Labels of the axes, with units.
+    ax
+        Axes to draw into; by default those of a new figure.
+    logx, logy
+        Whether the axis is logarithmic.
+
+    Returns
+    -------
+    Axes
+        The axes drawn into; they have a legend if there are several curves.
+    """
+    ax = _axes(ax)
+    for name, (x, y) in lines.items():
+        ax.plot(x, y, label=name, markevery=max(1, len(x) // MARKERS_PER_CURVE))
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_xscale("log" if logx else "linear")
+    ax.set_yscale("log" if logy else "linear")
+    if len(lines) > 1:
+        ax.legend()
+    return ax
+
+
+def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.float64]:
+    """Average each value with those before it, to smooth a loss curve.
+
+    Parameters
+    ----------
+    values
+        N numbers.
+    window
+        How many values are averaged, the current one included; the first ``window - 1`` results
+        are averages of fewer.
+
+    Returns
+    -------
+    averages
+        N numbers.
+
+    Raises
+    ------
+    ValueError
+        If `window` is less than 1.
+    """
+    if window < 1:
+        raise ValueError(f"window must be at least 1, got {window}")
+    totals = np.cumsum(np.concatenate([[0.0], np.asarray(values, dtype=np.float64)]))  # (N + 1,)
+    end = np.arange(1, len(totals))
+    start = np.maximum(0, end - window)
+    return (totals[end] - totals[start]) / (end - start)  # (N,)
+
+
+def heatmap(
+    matrix: npt.ArrayLike,
+    *,
+    columns: Sequence[object],
+    rows: Sequence[object],
+    xlabel: str,
+    ylabel: str,
+    ax: Axes | None = None,
+    label: str = "",
+) -> Axes:
+    """Draw a matrix with named rows and columns and a colour bar.
+
+    Parameters
+    ----------
+    matrix
+        Numbers of shape (number of rows, number of columns).
+    columns, rows
+        A name for each column and each row.
+    xlabel, ylabel
+        Labels of the axes: what the columns are and what the rows are.
+    ax
+        Axes to draw into; by default those of a new figure.
+    label
+        Label of the colour bar, with the unit.
+
+    Returns
+    -------
+    Axes
+        The axes drawn into.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name for each row and column.
+    """
+    matrix = np.asarray(matrix)
+    if matrix.shape != (len(rows), len(columns)):
+        raise ValueError(
+            f"a matrix of shape {matrix.shape} needs one name for each row and column; "
+            f"got {len(rows)} row names and {len(columns)} column names"
+        )
+    ax = _axes(ax)
+    image = ax.imshow(matrix, aspect="auto")
+    column_names, row_names = [str(name) for name in columns], [str(name) for name in rows]
+    ax.set_xticks(
+        range(len(column_names)), column_names, rotation=60, ha="right", rotation_mode="anchor"
+    )
+    ax.set_yticks(range(len(row_names)), row_names)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.grid(False)
+    ax.figure.colorbar(image, ax=ax, label=label)
+    return ax
+
+
+def _axes(ax: Axes | None) -> Axes:
+    """Return the given axes, or those of a new figure."""
+    return plt.subplots()[1] if ax is None else ax

@@ -1,0 +1,132 @@
+"""Announcements of a railway station: the second task of section 6.3.
+
+The sentences come from a small grammar, the voices from the speech synthesiser eSpeak NG: accents
+of English times variants of the voice, so that some of both can be held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from utils.data import espeak
+
+TOWNS = """
+bath bristol carlisle chester crewe derby durham exeter leeds lincoln london norwich oxford
+plymouth preston reading swindon york
+""".split()
+NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
+MINUTES = "five ten fifteen twenty thirty".split()
+FORMS = [
+    "the train to {town} leaves from platform {number}",
+    "the train to {town} is {minutes} minutes late",
+    "the train from {town} is now arriving at platform {number}",
+    "platform {number} for the {minutes} past {other} to {town}",
+    "please change at {town} for trains to {second}",
+    "the next train to {town} calls at {second} and {third}",
+    "we are sorry that the train to {town} is cancelled",
+]
+# "far" has the accent of the test split and variants that no other split has
+ACCENTS = {
+    "train": ["en-us", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-029"],
+    "valid": ["en-gb-x-gbclan"],
+    "test": ["en-gb-x-gbcwmd"],
+    "far": ["en-gb-x-gbcwmd"],
+}
+VARIANTS = {
+    "train": ["m1", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f4", "f5"],
+    "valid": ["m2"],
+    "test": ["m5", "f3"],
+    "far": ["klatt", "croak", "whisper"],
+}
+PITCHES = (35, 65)  # eSpeak NG's units, from 0 to 99; the upper end is excluded
+SPEEDS = (115, 150)  # words per minute; the upper end is excluded
+ATTEMPTS_PER_SENTENCE = 50
+
+
+def sample_sentence(rng: np.random.Generator) -> str:
+    """Draw one announcement, in lower-case letters and spaces."""
+    town, second, third = rng.choice(TOWNS, 3, replace=False)
+    number, other = rng.choice(NUMBERS, 2)
+    form = FORMS[rng.integers(len(FORMS))]
+    minutes = MINUTES[rng.integers(len(MINUTES))]
+    return form.format(
+        town=town, second=second, third=third, number=number, other=other, minutes=minutes
+    )
+
+
+def sample_sentences(count: int, seed: int, *, excluded: Sequence[str] = ()) -> list[str]:
+    """Draw distinct announcements.
+
+    Parameters
+    ----------
+    count
+        How many to draw.
+    seed
+        Seeds the generator.
+    excluded
+        Sentences that must not be among them, such as those of the test set.
+
+    Returns
+    -------
+    list of str
+        The sentences.
+
+    Raises
+    ------
+    ValueError
+        If the grammar does not have so many sentences.
+    """
+    rng = np.random.default_rng(seed)
+    forbidden = frozenset(excluded)
+    sentences: dict[str, None] = {}  # a set that keeps its order
+    for _ in range(ATTEMPTS_PER_SENTENCE * count):
+        if len(sentences) == count:
+            break
+        sentence = sample_sentence(rng)
+        if sentence not in forbidden:
+            sentences[sentence] = None
+    if len(sentences) < count:
+        raise ValueError(
+            f"the grammar gave {len(sentences)} sentences besides those excluded, not {count}"
+        )
+    return list(sentences)
+
+
+def synthesize(texts: Sequence[str], *, split: str, seed: int) -> Iterator[tuple[np.ndarray, str]]:
+    """Speak each text in a random voice of a split.
+
+    Parameters
+    ----------
+    texts
+        The announcements.
+    split
+        "train", "valid", "test" or "far". No variant belongs to two splits; "test" and "far" share
+        an accent that "train" and "valid" do not have.
+    seed
+        Seeds the choice of voice, pitch and speed.
+
+    Returns
+    -------
+    iterator of tuple of numpy.ndarray and str
+        For each text its samples, (N,) float32 at SAMPLE_RATE, and the name of the voice.
+
+    Raises
+    ------
+    ValueError
+        If the split is unknown.
+    """
+    if split not in ACCENTS:
+        raise ValueError(f"unknown split {split!r}; choose from {', '.join(ACCENTS)}")
+    rng = np.random.default_rng(seed)
+    utterances = [_random_utterance(text, split, rng) for text in texts]
+    clips = espeak.synthesize(utterances)
+    return zip(clips, (utterance.voice for utterance in utterances), strict=True)
+
+
+def _random_utterance(text: str, split: str, rng: np.random.Generator) -> espeak.Utterance:
+    """Draw a voice of the split, a pitch and a speed for a text."""
+    voice = f"{rng.choice(ACCENTS[split])}+{rng.choice(VARIANTS[split])}"
+    pitch = int(rng.integers(*PITCHES))
+    return espeak.Utterance(text, voice, pitch, int(rng.integers(*SPEEDS)))

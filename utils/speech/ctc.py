@@ -1,0 +1,199 @@
+"""Connectionist temporal classification (CTC): the likelihood of a text, and its gradient.
+
+An encoder gives a distribution over tokens and a blank at each of its S steps; CTC sums the
+probability of a text over all alignments of its tokens with the steps. Section 6.3 derives the
+functions; Graves et al. 2006. The search with a language model is ``utils.speech.ctc_search``.
+
+The blank has the id of PAD, so that tokens have the same ids here and in a language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+from utils.data.batches import IGNORE
+from utils.data.vocabulary import PAD
+
+BLANK = PAD
+NEG_INF = float("-inf")
+
+
+def collapse(path: Sequence[int]) -> list[int]:
+    """Return the text of an alignment: repeats become one token, then blanks are removed.
+
+    Source: ``eq-ctc-collapse`` (section 6.3); Graves et al. 2006.
+    """
+    return [
+        token
+        for step, token in enumerate(path)
+        if token != BLANK and (step == 0 or token != path[step - 1])
+    ]
+
+
+def insert_blanks(ids: Sequence[int]) -> list[int]:
+    """Return L tokens with a blank before, between and after them: 2·L + 1 labels."""
+    return [BLANK, *(label for token in ids for label in (token, BLANK))]
+
+
+def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+    """Compute log α: the probability of all alignments of a beginning of the text.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities of tokens and blank at each step, (S, V).
+    ids
+        The L tokens of the text.
+
+    Returns
+    -------
+    torch.Tensor
+        log α (S, 2·L + 1). Entry (s, i) sums all alignments of the labels 0 … i of
+        `insert_blanks(ids)` with the steps 0 … s, the probability at step s included.
+
+    Source: ``eq-ctc-forward`` (section 6.3); Graves et al. 2006, eq. 6.
+    """
+    labels = insert_blanks(ids)
+    # a blank may be skipped between two different tokens
+    may_skip = torch.tensor(
+        [i >= 2 and label not in (BLANK, labels[i - 2]) for i, label in enumerate(labels)],
+        device=log_probs.device,
+    )
+    label_log_probs = log_probs[:, labels]  # (S, 2·L + 1)
+    alpha = torch.full_like(label_log_probs, NEG_INF)
+    alpha[0, :2] = label_log_probs[0, :2]
+    for step in range(1, len(log_probs)):
+        same_label = alpha[step - 1]
+        next_label = F.pad(same_label[:-1], (1, 0), value=NEG_INF)
+        skipped_blank = F.pad(same_label, (2, 0), value=NEG_INF)[: len(labels)]
+        skipped_blank = skipped_blank.masked_fill(~may_skip, NEG_INF)
+        total = torch.stack([same_label, next_label, skipped_blank]).logsumexp(0)
+        alpha[step] = total + label_log_probs[step]
+    return alpha
+
+
+def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+    """Compute log β: the probability of all alignments of the rest of the text.
+
+    The recursion is the forward one on the reversed steps and the reversed text; the probability at
+    the step itself, which α includes, is taken out.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities of tokens and blank at each step, (S, V).
+    ids
+        The L tokens of the text.
+
+    Returns
+    -------
+    torch.Tensor
+        log β (S, 2·L + 1). Entry (s, i) sums all alignments of the labels from i on with the steps
+        after s, given that step s has label i.
+
+    Source: ``eq-ctc-backward`` (section 6.3); Graves et al. 2006, eq. 10.
+    """
+    reversed_alpha = forward_variables(log_probs.flip(0), list(ids)[::-1]).flip(0, 1)
+    without_step = reversed_alpha - log_probs[:, insert_blanks(ids)]
+    return torch.where(reversed_alpha == NEG_INF, NEG_INF, without_step)  # (S, 2·L + 1)
+
+
+def loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+    """Compute −log p(text | audio), summed over all alignments.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities of tokens and blank at each step, (S, V) with S ≥ 1.
+    ids
+        The tokens of the text.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar; ∞ if S steps are too few for the text.
+
+    Source: ``eq-ctc`` (section 6.3); Graves et al. 2006, eq. 8.
+    """
+    return -forward_variables(log_probs, ids)[-1, -2:].logsumexp(0)
+
+
+def gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+    """Compute the gradient of `loss` with respect to the logits behind `log_probs`.
+
+    For each step and token it is the predicted probability minus the probability that an alignment
+    of the text, drawn by its probability, has this token at this step.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities of tokens and blank at each step, (S, V).
+    ids
+        The tokens of the text.
+
+    Returns
+    -------
+    torch.Tensor
+        The gradient, (S, V).
+
+    Raises
+    ------
+    ValueError
+        If S steps are too few for the text.
+
+    Source: ``eq-ctc-gradient`` (section 6.3); Graves et al. 2006, eq. 16.
+    """
+    alignments = forward_variables(log_probs, ids) + backward_variables(log_probs, ids)
+    total = alignments[-1].logsumexp(0)
+    if total.isneginf():
+        raise ValueError(f"no alignment of {len(log_probs)} steps gives these {len(ids)} tokens")
+    occupancy = (alignments - total).exp()  # (S, 2·L + 1), each row sums to 1
+    labels = torch.tensor(insert_blanks(ids), device=log_probs.device).expand_as(occupancy)
+    return log_probs.exp() - torch.zeros_like(log_probs).scatter_add(1, labels, occupancy)
+
+
+def batch_loss(
+    log_probs: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Compute the loss of each row of a batch, with torch's implementation.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities of tokens and blank, (B, S, V).
+    lengths
+        The number of valid steps of each row, (B,).
+    targets
+        The tokens of each text, (B, L), padded with IGNORE.
+
+    Returns
+    -------
+    torch.Tensor
+        −log p(text | audio) of each row, (B,).
+
+    Raises
+    ------
+    ValueError
+        If a row has fewer steps than its tokens and the blanks between equal ones need.
+    """
+    is_token = targets != IGNORE
+    target_lengths = is_token.sum(1)  # (B,)
+    repeats = ((targets[:, 1:] == targets[:, :-1]) & is_token[:, 1:]).sum(1)  # (B,)
+    needed = target_lengths + repeats
+    if (needed > lengths).any():
+        row = int((needed > lengths).nonzero()[0])
+        raise ValueError(f"row {row} has {lengths[row]} steps for {needed[row]} tokens and blanks")
+    targets = targets.masked_fill(~is_token, BLANK)
+    time_first = log_probs.transpose(0, 1)  # (S, B, V)
+    return F.ctc_loss(time_first, targets, lengths, target_lengths, BLANK, "none")
+
+
+def best_path(log_probs: torch.Tensor) -> list[int]:
+    """Return the text of the most probable alignment, by log-probabilities (S, V).
+
+    It need not be the most probable text, which has many alignments.
+    """
+    return collapse(log_probs.argmax(-1).tolist())

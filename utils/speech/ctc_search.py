@@ -1,0 +1,285 @@
+"""CTC prefix beam search, with a language model by shallow fusion.
+
+Section 6.3 derives the search and measures what the language model contributes. Prefix beam search
+with a language model: Hannun et al. 2014; shallow fusion: Gulcehre et al. 2015.
+
+The search keeps K prefixes of texts for each clip. The probability of a prefix, by the recogniser
+alone, is a sum over alignments, in two parts: those that end in a blank, and those that end in the
+prefix's last token. The distinction is needed because a token that repeats the last one is a new
+token only after a blank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+
+from utils.data.vocabulary import BOS, EOS, PAD, UNK
+from utils.models.contract import LanguageModel
+from utils.speech.ctc import BLANK, NEG_INF
+from utils.speech.shallow_fusion import ShallowFusion
+
+NEVER_SPOKEN = (BLANK, BOS, EOS, UNK)
+"""Tokens that no prefix is extended by."""
+
+
+@dataclass(frozen=True)
+class CTCHypothesis:
+    """One text that the search found for a clip.
+
+    Parameters
+    ----------
+    ids
+        Its tokens.
+    acoustic
+        log p(text | audio), summed over all alignments that the search kept.
+    language
+        log p(text) by the language model, EOS included; 0 without one.
+    score
+        What it is ranked by: the sum of both, weighted, and the bonus for each token.
+    """
+
+    ids: list[int]
+    acoustic: float
+    language: float
+    score: float
+
+
+@torch.inference_mode()
+def prefix_beam_search(
+    log_probs: Sequence[torch.Tensor],
+    *,
+    beam_size: int = 8,
+    language_model: LanguageModel | None = None,
+    lm_weight: float = 0.0,
+    token_bonus: float = 0.0,
+) -> list[list[CTCHypothesis]]:
+    """Search for the most probable texts of each clip.
+
+    They maximise log p(text | audio) + `lm_weight` · log p(text) + `token_bonus` · length. All
+    clips are searched together, on the CPU.
+
+    Parameters
+    ----------
+    log_probs
+        For each of B clips, the log-probabilities of tokens and blank at each step, (S, V).
+    beam_size
+        The number K of prefixes that are kept after each step.
+    language_model
+        A language model with the recogniser's vocabulary, on the CPU and in evaluation mode, whose
+        state does not grow with the text, such as an n-gram or a recurrent model.
+    lm_weight
+        The weight of the language model; at 0 it is not used.
+    token_bonus
+        Added to the score for each token: a language model favours short texts.
+
+    Returns
+    -------
+    list of list of CTCHypothesis
+        For each clip its texts, at most K, best first.
+
+    Raises
+    ------
+    ValueError
+        If the beam size is below 1, or if the language model is missing, has another vocabulary,
+        is not on the CPU or has a state that grows.
+
+    Source: ``eq-fusion`` and ``eq-ctc-prefix`` (section 6.3); Hannun et al. 2014.
+    """
+    if beam_size < 1:
+        raise ValueError(f"beam_size must be at least 1, got {beam_size}")
+    if len(log_probs) == 0:
+        return []
+    padded = _pad_clips(log_probs)  # (B, S, V)
+    fusion = None
+    if lm_weight:
+        if language_model is None:
+            raise ValueError(f"lm_weight={lm_weight} needs a language_model")
+        B, _, V = padded.shape
+        fusion = ShallowFusion(
+            language_model, weight=lm_weight, batch_size=B, beam_size=beam_size, vocab_size=V
+        )
+    search = _PrefixSearch(padded.shape, beam_size, token_bonus, fusion)
+    for step_log_probs in padded.unbind(1):  # (B, V)
+        search.advance(step_log_probs)
+    return search.results()
+
+
+class _Prefixes(NamedTuple):
+    """K prefixes for each of B clips; some only fill the beam and have probability 0."""
+
+    ids: torch.Tensor  # (B, K, S + 1), padded with PAD
+    lengths: torch.Tensor  # (B, K)
+    blank_log_probs: torch.Tensor  # (B, K), of the alignments that end in a blank
+    token_log_probs: torch.Tensor  # (B, K), of those that end in the last token
+
+    @property
+    def log_probs(self) -> torch.Tensor:
+        """Log p of all alignments, (B, K)."""
+        return torch.logaddexp(self.blank_log_probs, self.token_log_probs)
+
+    @property
+    def last_indices(self) -> torch.Tensor:
+        """The position in `ids` of each prefix's last token, (B, K, 1); 0 for an empty prefix."""
+        return (self.lengths - 1).clamp(min=0)[..., None]
+
+    @property
+    def last_tokens(self) -> torch.Tensor:
+        """The last token of each prefix, (B, K, 1); PAD for an empty prefix."""
+        return self.ids.gather(2, self.last_indices)
+
+
+class _Successors(NamedTuple):
+    """Log p of every text that a prefix can become with one more step of the recogniser."""
+
+    blank: torch.Tensor  # (B, K), the prefix unchanged, its alignment ending in a blank
+    repeat: torch.Tensor  # (B, K), the prefix unchanged, its alignment ending in the last token
+    extended: torch.Tensor  # (B, K, V), the prefix extended by each token
+
+
+class _Choice(NamedTuple):
+    """Which successors become the new prefixes."""
+
+    parents: torch.Tensor  # (B, K), positions in the old beam
+    tokens: torch.Tensor  # (B, K), the new token of extended prefixes, else PAD
+    is_extended: torch.Tensor  # (B, K) bool
+
+
+class _PrefixSearch:
+    """The search for B clips at once, one step of the recogniser at a time.
+
+    `shape` is that of the recogniser's log-probabilities, (B, S, V).
+    """
+
+    def __init__(
+        self, shape: torch.Size, beam_size: int, token_bonus: float, fusion: ShallowFusion | None
+    ) -> None:
+        B, S, _ = shape
+        impossible = torch.full((B, beam_size), NEG_INF, dtype=torch.float64)
+        self.prefixes = _Prefixes(
+            ids=torch.full((B, beam_size, S + 1), PAD),
+            lengths=torch.zeros(B, beam_size, dtype=torch.int64),
+            blank_log_probs=impossible.clone(),
+            token_log_probs=impossible,
+        )
+        self.prefixes.blank_log_probs[:, 0] = 0.0  # at first there is one prefix, the empty one
+        self.token_bonus = token_bonus
+        self.fusion = fusion
+
+    def advance(self, step_log_probs: torch.Tensor) -> None:
+        """Replace the prefixes by the best ones after one more step, `step_log_probs` (B, V)."""
+        successors = self._merge_duplicates(self._compute_successors(step_log_probs))
+        choice = self._choose_best(successors)
+        self.prefixes = self._select(choice, successors)
+        if self.fusion is not None:
+            self.fusion.select(
+                parents=choice.parents,
+                new_tokens=choice.tokens,
+                is_extended=choice.is_extended,
+                is_alive=self.prefixes.log_probs > NEG_INF,
+            )
+
+    def _compute_successors(self, step_log_probs: torch.Tensor) -> _Successors:
+        """Let each prefix stay unchanged, or extend it by each token."""
+        prefixes = self.prefixes
+        last_tokens = prefixes.last_tokens  # (B, K, 1)
+        V = step_log_probs.shape[1]
+        prefix_log_probs = prefixes.log_probs[..., None].repeat(1, 1, V)  # (B, K, V)
+        # the last token once more is a new token only after a blank
+        prefix_log_probs.scatter_(2, last_tokens, prefixes.blank_log_probs[..., None])
+        extended = prefix_log_probs + step_log_probs[:, None]  # (B, K, V)
+        extended[..., list(NEVER_SPOKEN)] = NEG_INF
+        return _Successors(
+            blank=prefixes.log_probs + step_log_probs[:, BLANK, None],
+            repeat=prefixes.token_log_probs + step_log_probs.gather(1, last_tokens[..., 0]),
+            extended=extended,
+        )
+
+    def _merge_duplicates(self, successors: _Successors) -> _Successors:
+        """Where an extended prefix equals another one of the beam, add its probability to that."""
+        prefixes = self.prefixes
+        without_last = prefixes.ids.scatter(2, prefixes.last_indices, PAD)  # (B, K, S + 1)
+        # entry (b, i, j): prefix j is prefix i and one more token
+        is_parent = (prefixes.ids[:, :, None] == without_last[:, None]).all(-1)  # (B, K, K)
+        is_parent &= prefixes.lengths[:, :, None] + 1 == prefixes.lengths[:, None]
+        is_alive = prefixes.log_probs > NEG_INF  # (B, K)
+        is_parent &= is_alive[:, :, None] & is_alive[:, None]
+        child_tokens = prefixes.last_tokens.mT.expand_as(is_parent)  # (B, K, K)
+        from_parents = successors.extended.gather(2, child_tokens).masked_fill(~is_parent, NEG_INF)
+        repeat = torch.logaddexp(successors.repeat, from_parents.logsumexp(1))  # (B, K)
+        counts = torch.zeros_like(successors.extended)  # (B, K, V)
+        is_duplicate = counts.scatter_add(2, child_tokens, is_parent.to(counts.dtype)) > 0
+        extended = successors.extended.masked_fill(is_duplicate, NEG_INF)
+        return _Successors(successors.blank, repeat, extended)
+
+    def _choose_best(self, successors: _Successors) -> _Choice:
+        """Choose the K successors of highest score."""
+        _, K, V = successors.extended.shape
+        prefix_scores = self.token_bonus * self.prefixes.lengths.double()  # (B, K)
+        if self.fusion is not None:
+            prefix_scores = prefix_scores + self.fusion.weight * self.fusion.log_probs
+        unchanged = torch.logaddexp(successors.blank, successors.repeat) + prefix_scores  # (B, K)
+        extended = successors.extended + self.token_bonus + prefix_scores[..., None]  # (B, K, V)
+        if self.fusion is not None:
+            extended = extended + self.fusion.weight * self.fusion.next_log_probs
+        # of K + K·V scores, number k is prefix k, and number K + k·V + v prefix k with token v
+        best = torch.cat([unchanged, extended.flatten(1)], 1).topk(K, 1).indices  # (B, K)
+        is_extended = best >= K
+        return _Choice(
+            parents=torch.where(is_extended, (best - K) // V, best),
+            tokens=((best - K) % V).masked_fill(~is_extended, PAD),
+            is_extended=is_extended,
+        )
+
+    def _select(self, choice: _Choice, successors: _Successors) -> _Prefixes:
+        """Return the chosen successors as prefixes."""
+        parents, tokens, is_extended = choice
+        V = successors.extended.shape[2]
+        blank = successors.blank.gather(1, parents)  # (B, K)
+        repeat = successors.repeat.gather(1, parents)  # (B, K)
+        extended = successors.extended.flatten(1).gather(1, parents * V + tokens)  # (B, K)
+        lengths = self.prefixes.lengths.gather(1, parents)  # (B, K)
+        ids = self.prefixes.ids  # (B, K, S + 1)
+        ids = ids.gather(1, parents[..., None].expand_as(ids))
+        return _Prefixes(
+            ids=ids.scatter(2, lengths[..., None], tokens[..., None]),
+            lengths=lengths + is_extended,
+            blank_log_probs=blank.masked_fill(is_extended, NEG_INF),
+            token_log_probs=torch.where(is_extended, extended, repeat),
+        )
+
+    def results(self) -> list[list[CTCHypothesis]]:
+        """Return the hypotheses of each clip, best first."""
+        acoustic = self.prefixes.log_probs  # (B, K)
+        language = torch.zeros_like(acoustic)
+        scores = acoustic + self.token_bonus * self.prefixes.lengths.double()
+        if self.fusion is not None:
+            language = self.fusion.final_log_probs()
+            scores = scores + self.fusion.weight * language
+        results = []
+        for clip, clip_scores in enumerate(scores.tolist()):
+            hypotheses = [
+                CTCHypothesis(
+                    ids=self.prefixes.ids[clip, k, : self.prefixes.lengths[clip, k]].tolist(),
+                    acoustic=float(acoustic[clip, k]),
+                    language=float(language[clip, k]),
+                    score=score,
+                )
+                for k, score in enumerate(clip_scores)
+                if acoustic[clip, k] > NEG_INF
+            ]
+            results.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
+        return results
+
+
+def _pad_clips(log_probs: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Stack the clips (S, V) as (B, S, V) float64; after its end a clip has only blanks."""
+    clips = [clip.cpu().double() for clip in log_probs]
+    padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
+    for row, clip in zip(padded, clips, strict=True):
+        row[len(clip) :] = NEG_INF
+        row[len(clip) :, BLANK] = 0.0
+    return padded

@@ -1,0 +1,130 @@
+"""Strings of spoken digits, made from recordings of single ones: the first task of section 6.3.
+
+The recordings are those of ``utils.data.corpora.load_digits``; ``benchmarks/speech.py`` uses the
+same strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from utils.data.tokenizers import CharTokenizer
+from utils.speech.audio import add_noise, change_speed, concatenate_clips
+
+if TYPE_CHECKING:
+    from utils.data.examples import Clip
+
+DIGITS = "0123456789"
+DIGIT_TOKENIZER = CharTokenizer.train(DIGITS)
+SINGLE_DIGIT_FRACTION = 0.3  # of the training steps, at the beginning
+MIN_LENGTH = 3  # digits in a string after these steps
+SNR_RANGE = (5.0, 25.0)  # decibels
+SPEED_RANGE = (0.8, 1.25)  # factors
+
+Recordings: TypeAlias = dict[str, list[np.ndarray]]
+"""The recordings of each digit, "0" to "9", by one speaker: samples (N,) each."""
+
+
+def recordings_by_speaker(clips: Iterable[Clip]) -> dict[str, Recordings]:
+    """Group the clips of a corpus by speaker and digit.
+
+    Returns
+    -------
+    dict
+        The recordings of each speaker, speakers in alphabetical order, takes in their order.
+    """
+    speakers: dict[str, Recordings] = {}
+    for clip in sorted(clips, key=lambda clip: (clip.speaker, clip.digit, clip.take)):
+        recordings = speakers.setdefault(clip.speaker, {})
+        recordings.setdefault(str(clip.digit), []).append(clip.samples)
+    return speakers
+
+
+def speak_digits(
+    digits: str,
+    recordings: Recordings,
+    *,
+    rng: np.random.Generator,
+    snr: float,
+    speeds: tuple[float, float] = (0.85, 1.2),
+) -> np.ndarray:
+    """Make a clip of a string of digits, spoken by one speaker.
+
+    A recording of each digit is drawn; they are joined with gaps, played at a random speed, and
+    noise is added.
+
+    Parameters
+    ----------
+    digits
+        The string, such as "20240229".
+    recordings
+        The speaker's recordings.
+    rng
+        Makes all random choices.
+    snr
+        The signal-to-noise ratio in decibels.
+    speeds
+        The lowest and the highest factor of speed.
+
+    Returns
+    -------
+    numpy.ndarray
+        Samples, (N,) float32.
+    """
+    clips = [recordings[digit][rng.integers(len(recordings[digit]))] for digit in digits]
+    joined = concatenate_clips(clips, rng=rng)
+    return add_noise(change_speed(joined, rng.uniform(*speeds)), snr=snr, rng=rng)
+
+
+def random_digits(rng: np.random.Generator, length: int) -> str:
+    """Draw a string of `length` digits, each with the same probability."""
+    return "".join(rng.choice(list(DIGITS), length))
+
+
+@dataclass(frozen=True)
+class RandomDigitStrings:
+    """Training examples of random strings of digits; a `MakeExamples` for `AudioBatches`.
+
+    The strings of a step have one length: 1 in the first three tenths of all steps, so that each
+    digit is learned early, then 3 to `max_length`. Each string has a random speaker, speed and
+    signal-to-noise ratio.
+
+    Parameters
+    ----------
+    recordings
+        The recordings of each speaker.
+    steps
+        The number of steps of the training run.
+    digits_per_batch
+        The number of digits of a step, over all its strings.
+    max_length
+        The largest number of digits of a string.
+    """
+
+    recordings: Mapping[str, Recordings]
+    _: KW_ONLY
+    steps: int
+    digits_per_batch: int = 48
+    max_length: int = 8
+
+    def __call__(
+        self, rng: np.random.Generator, step: int
+    ) -> tuple[list[np.ndarray], list[list[int]]]:
+        """Return the clips of a step, samples (N,) each, and the ids of their digits."""
+        if step < SINGLE_DIGIT_FRACTION * self.steps:
+            length = 1
+        else:
+            length = int(rng.integers(MIN_LENGTH, self.max_length + 1))
+        texts = [random_digits(rng, length) for _ in range(self.digits_per_batch // length)]
+        clips = [self._speak(text, rng) for text in texts]
+        return clips, [DIGIT_TOKENIZER.encode(text) for text in texts]
+
+    def _speak(self, text: str, rng: np.random.Generator) -> np.ndarray:
+        """Return a clip of `text` by a random speaker."""
+        speaker = rng.choice(list(self.recordings))
+        snr = rng.uniform(*SNR_RANGE)
+        return speak_digits(text, self.recordings[speaker], rng=rng, snr=snr, speeds=SPEED_RANGE)

@@ -1,0 +1,138 @@
+"""The language model's part of a beam search over speech.
+
+Shallow fusion adds the weighted log-probability of a language model to that of the recogniser
+(Gulcehre et al. 2015); section 6.3 measures what it contributes to CTC.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+
+from utils.data.vocabulary import BOS, EOS
+from utils.decoding.state import map_tensors, select_rows
+from utils.models.contract import LanguageModel, State
+from utils.runtime import device_of
+
+
+class ShallowFusion:
+    """A language model's states and log-probabilities for the K prefixes of each of B clips.
+
+    Each prefix starts as the empty text; `select` follows the search from step to step.
+
+    Parameters
+    ----------
+    model
+        A language model, on the CPU and in evaluation mode, whose state does not grow.
+    weight
+        The factor of its log-probabilities in the score of the search.
+    batch_size
+        The number B of clips.
+    beam_size
+        The number K of prefixes of each clip.
+    vocab_size
+        The size V of the recogniser's vocabulary.
+
+    Attributes
+    ----------
+    log_probs : torch.Tensor
+        Log p of each prefix, (B, K) float64.
+    next_log_probs : torch.Tensor
+        Log p of each token after each prefix, (B, K, V) float64.
+
+    Raises
+    ------
+    ValueError
+        If the model is not on the CPU or has another vocabulary.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        weight: float,
+        batch_size: int,
+        beam_size: int,
+        vocab_size: int,
+    ) -> None:
+        device = device_of(cast(torch.nn.Module, model))
+        if device.type != "cpu":
+            raise ValueError(f"the search runs on the CPU; move the model from {device}")
+        logits, state = model(torch.full((batch_size * beam_size, 1), BOS), None)
+        if logits.shape[-1] != vocab_size:
+            raise ValueError(
+                f"the language model has {logits.shape[-1]} tokens, the recogniser {vocab_size}: "
+                "both need one vocabulary"
+            )
+        self.model = model
+        self.weight = weight
+        self.log_probs = torch.zeros(batch_size, beam_size, dtype=torch.float64)
+        self.next_log_probs = _next_log_probs(logits).view(batch_size, beam_size, vocab_size)
+        self._state = state
+
+    def select(
+        self,
+        *,
+        parents: torch.Tensor,
+        new_tokens: torch.Tensor,
+        is_extended: torch.Tensor,
+        is_alive: torch.Tensor,
+    ) -> None:
+        """Replace the prefixes by those that the search has chosen.
+
+        Parameters
+        ----------
+        parents
+            The position in the old beam of the prefix that each new one continues, (B, K).
+        new_tokens
+            The token by which it is extended, (B, K).
+        is_extended
+            True where it is extended, False where it stays the same, (B, K) bool.
+        is_alive
+            False where it has probability 0 and need not be scored, (B, K) bool.
+
+        Raises
+        ------
+        ValueError
+            If the state of the language model grows with the text.
+        """
+        B, K, V = self.next_log_probs.shape
+        added = self.next_log_probs.flatten(1).gather(1, parents * V + new_tokens)  # (B, K)
+        self.log_probs = self.log_probs.gather(1, parents) + added.masked_fill(~is_extended, 0.0)
+        parent_rows = (parents + K * torch.arange(B)[:, None]).flatten()  # (B·K,)
+        next_log_probs = self.next_log_probs.flatten(0, 1)[parent_rows]  # (B·K, V)
+        state = select_rows(self._state, parent_rows)
+        rows = (
+            (is_extended & is_alive).flatten().nonzero()[:, 0]
+        )  # (R,), those with a token to read
+        if len(rows):
+            ids = new_tokens.flatten()[rows][:, None]  # (R, 1)
+            logits, new_state = self.model(ids, select_rows(self._state, parent_rows[rows]))
+            next_log_probs[rows] = _next_log_probs(logits)
+            state = _replace_rows(state, rows, new_state)
+        self.next_log_probs = next_log_probs.view(B, K, V)
+        self._state = state
+
+    def final_log_probs(self) -> torch.Tensor:
+        """Return log p of each prefix as a complete text, EOS included: (B, K)."""
+        return self.log_probs + self.next_log_probs[..., EOS]
+
+
+def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
+    """Return log p of the token after the last, (R, V) float64, from logits (R, T, V)."""
+    return logits[:, -1].double().log_softmax(-1)
+
+
+def _replace_rows(state: State, rows: torch.Tensor, new_state: State) -> State:
+    """Return the state with its batch rows `rows` (R,) replaced by those of `new_state`."""
+
+    def replace(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        if old.shape[1:] != new.shape[1:]:
+            raise ValueError(
+                "the language model's state grows with the text, and prefixes differ in length: "
+                "take a model with a state of one shape, such as an n-gram or a recurrent one"
+            )
+        return old.index_copy(0, rows, new)
+
+    return map_tensors(replace, state, new_state)

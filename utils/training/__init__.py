@@ -1,0 +1,19 @@
+"""Training: one loop for every neural model of the book, by one process or by many.
+
+Modules, in the order in which a reader meets them:
+
+- ``config``: the configuration of a run and its learning-rate schedule.
+- ``objectives``: the losses that are minimized, and the form of the batches.
+- ``optimizers``: AdamW and Muon.
+- ``loop``: `fit`, and the single step `train_step`.
+- ``evaluation``: loss and perplexity on given batches.
+- ``state``: everything that changes during a run, and the history that `fit` returns.
+- ``validation``: the validation loss during a run, and the best weights.
+- ``progress``: the progress bar.
+- ``checkpoint``: the file format of checkpoints.
+- ``resuming``: checkpoints of a run, from which it resumes.
+- ``distributed``: several processes that train one model, each with a copy of it.
+- ``sharding``: several processes that train one model, each with a part of it.
+
+``python -m utils.training`` starts the command line of ``utils.command``.
+"""

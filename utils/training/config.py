@@ -1,0 +1,137 @@
+"""The configuration of a training run and its learning-rate schedule.
+
+Section 3.1 derives the schedules and the options of AdamW; section 5.2 uses label smoothing and
+section 7.2 mixed precision. The module depends on the standard library alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Integral
+
+
+def _cosine(progress: float) -> float:
+    """Follow half a period of the cosine, from 1 down to 0."""
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def _linear(progress: float) -> float:
+    """Fall at a constant rate from 1 to 0."""
+    return 1 - progress
+
+
+def _constant(progress: float) -> float:
+    """Stay at 1."""
+    return 1.0
+
+
+# Each schedule maps the fraction of the steps after the warm-up that are done, from 0 to 1, to the
+# fraction of the way from the final up to the highest learning rate.
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "cosine": _cosine,
+    "linear": _linear,
+    "constant": _constant,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a model is trained.
+
+    Parameters
+    ----------
+    steps
+        Number of optimizer steps.
+    learning_rate
+        The highest learning rate, reached at the end of the warm-up.
+    schedule
+        How the learning rate falls after the warm-up: cosine, linear or constant.
+    warmup
+        Fraction of `steps` in which the learning rate rises linearly from 0 to `learning_rate`.
+    final_ratio
+        The learning rate that the schedule ends with, as a fraction of `learning_rate`.
+    weight_decay
+        Weight decay of the optimizer; only matrices are decayed.
+    betas
+        Decay rates of Adam's running means of the gradient and of its square.
+    clip_norm
+        Largest norm of the gradient; a longer gradient is scaled down to it. 0 for no limit.
+    accumulation_steps
+        Number of batches whose gradients are added up for one optimizer step.
+    label_smoothing
+        Probability that is taken from the correct token and spread over the whole vocabulary.
+    evaluate_every
+        Number of steps between two validations; 0 for one validation at the end.
+    checkpoint_every
+        Number of steps between two checkpoints; 0 for one checkpoint at the end.
+    mixed_precision
+        Whether matrix products on CUDA are computed in half precision.
+
+    Raises
+    ------
+    ValueError
+        If a value is outside its range; the message names it.
+    """
+
+    steps: int = 1000
+    learning_rate: float = 2e-3
+    schedule: str = "linear"
+    warmup: float = 0.04
+    final_ratio: float = 0.0
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.98)
+    clip_norm: float = 1.0
+    accumulation_steps: int = 1
+    label_smoothing: float = 0.0
+    evaluate_every: int = 0
+    checkpoint_every: int = 0
+    mixed_precision: bool = True
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule is {self.schedule!r}; choose from {', '.join(SCHEDULES)}")
+        for name in ("steps", "accumulation_steps"):
+            self._check_count(name, minimum=1)
+        for name in ("evaluate_every", "checkpoint_every"):
+            self._check_count(name, minimum=0)
+        for name in ("warmup", "final_ratio", "label_smoothing"):
+            self._check_number(name, maximum=1)
+        for name in ("weight_decay", "clip_norm"):
+            self._check_number(name, maximum=math.inf)
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def _check_count(self, name: str, *, minimum: int) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, Integral) or value < minimum:
+            raise ValueError(f"{name} must be a whole number from {minimum}, got {value}")
+
+    def _check_number(self, name: str, *, maximum: float) -> None:
+        value = getattr(self, name)
+        if not 0 <= value <= maximum:
+            raise ValueError(f"{name} must be a number from 0 to {maximum}, got {value}")
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Return the learning rate of one optimizer step.
+
+    It rises linearly during the warm-up and then follows the schedule down to the final rate, at
+    which it stays.
+
+    Parameters
+    ----------
+    config
+        The configuration of the run.
+    step
+        The step, counted from 0.
+
+    Source: ``eq-training-schedule`` (section 3.1).
+    """
+    warmup_steps = round(config.warmup * config.steps)
+    if step < warmup_steps:
+        return config.learning_rate * (step + 1) / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / max(1, config.steps - warmup_steps))
+    height = SCHEDULES[config.schedule](progress)
+    return config.learning_rate * (config.final_ratio + (1 - config.final_ratio) * height)

@@ -1,0 +1,88 @@
+"""The loss and the perplexity of a model on given batches; used from section 2.1 on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from utils.data.batches import IGNORE
+from utils.metrics.likelihood import perplexity
+from utils.runtime import device_of, evaluation_mode
+from utils.training.objectives import Objective, TrainingBatch, cross_entropy
+
+
+@dataclass
+class Score:
+    """How well a model predicts a text.
+
+    Parameters
+    ----------
+    nll
+        Total negative log-likelihood in nats.
+    tokens
+        Number of predicted tokens.
+    """
+
+    nll: float
+    tokens: int
+
+    @property
+    def loss(self) -> float:
+        """The negative log-likelihood in nats per token."""
+        return self.nll / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of `loss`."""
+        return perplexity(self.nll, self.tokens)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, batches: Iterable[TrainingBatch], *, objective: Objective = cross_entropy
+) -> Score:
+    """Evaluate `model` on `batches`, in evaluation mode, teacher-forced, without label smoothing.
+
+    The score is total loss over total tokens, so it does not depend on how a text is batched.
+
+    Parameters
+    ----------
+    model
+        The model to evaluate; afterwards it is in the mode it was in.
+    batches
+        A finite collection of batches, such as the list that ``text_eval_batches`` returns.
+    objective
+        The summed loss of a batch.
+
+    Raises
+    ------
+    ValueError
+        If there is no token to predict, or if `batches` has no end.
+    """
+    check_not_endless(batches)
+    device = device_of(model)
+    nll, tokens = 0.0, 0
+    with evaluation_mode(model):
+        for batch in batches:
+            nll += float(objective(model, batch.to(device), 0.0))
+            tokens += count_tokens(batch)
+    if tokens == 0:
+        raise ValueError("nothing to evaluate: the batches hold no token to predict")
+    return Score(nll, tokens)
+
+
+def count_tokens(batch: TrainingBatch) -> int:
+    """Return the number of predicted tokens in a batch, padding left out."""
+    return int((batch.targets != IGNORE).sum())
+
+
+def check_not_endless(batches: object) -> None:
+    """Raise ValueError for a stream of training batches, which has a batch for every step."""
+    if not isinstance(batches, Iterable):
+        raise ValueError(
+            f"{type(batches).__name__} is an endless stream of training batches: evaluate a list "
+            "of batches, such as text_eval_batches returns"
+        )

@@ -1,0 +1,201 @@
+"""The training loop of every neural model of the book.
+
+`train_step` is one optimizer step written out: accumulate, unscale, clip, schedule, step. `fit`
+repeats it and adds what surrounds it: validation, checkpoints, a progress bar and Ctrl-C. The batch
+and the learning rate are functions of the step, so a checkpoint needs no more than the step to go
+on where it stopped: on a CPU a resumed run equals the uninterrupted one to the bit. Section 3.1
+builds the loop; every section that trains a model uses it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from utils.runtime import autocast, interrupt_flag
+from utils.training.config import TrainConfig, learning_rate
+from utils.training.distributed import ProcessGroup
+from utils.training.evaluation import count_tokens
+from utils.training.objectives import BatchStream, Objective, TrainingBatch, cross_entropy
+from utils.training.optimizers import OptimizerFactory, adamw
+from utils.training.progress import progress_bar, show_loss
+from utils.training.resuming import resume_run, save_run
+from utils.training.state import History, TrainingState, initial_state
+from utils.training.validation import check_validation_batches, validate
+
+LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
+
+
+def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
+    """Take one optimizer step on the mean loss per token of `batches`.
+
+    Raises
+    ------
+    ValueError
+        If the batches hold no token to predict.
+
+    Source: ``eq-training-clip`` and ``eq-training-schedule`` (section 3.1), ``eq-torch-loss-scale``
+    and ``eq-torch-data-parallel`` (section 7.2).
+    """
+    config, processes = state.config, state.processes
+    optimizer, scaler = state.optimizer, state.scaler
+    tokens = sum(map(count_tokens, batches))  # on the CPU: does not wait for a GPU
+    if tokens == 0:
+        raise ValueError(f"the batches of step {state.step} hold no token to predict")
+
+    state.loss_module.train()
+    optimizer.zero_grad()
+    total = torch.zeros((), device=state.device)
+    for i, batch in enumerate(batches, start=1):
+        with processes.gradient_sync(state.loss_module, enabled=i == len(batches)):
+            with autocast(state.device, enabled=config.mixed_precision):
+                loss = state.loss_module(batch.to(state.device), config.label_smoothing)
+            # Gradients are averaged over the processes; times their number, that is the sum.
+            scaler.scale(processes.world_size * loss / tokens).backward()
+        total = total + loss.detach()
+
+    scaler.unscale_(optimizer)
+    if config.clip_norm:
+        nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(config, state.step) * group.get("scale", 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+    state.record_step(total / tokens, tokens)
+
+
+def fit(
+    model: nn.Module,
+    batches: BatchStream,
+    config: TrainConfig,
+    *,
+    valid: Iterable[TrainingBatch] | None = None,
+    checkpoint: str | Path | None = None,
+    progress: bool = True,
+    optimizer: OptimizerFactory = adamw,
+    objective: Objective = cross_entropy,
+    processes: ProcessGroup | None = None,
+    on_validation: Callable[[History], None] | None = None,
+) -> History:
+    """Train `model` and leave the best weights in it, in evaluation mode.
+
+    The best weights are those of the lowest validation loss, or without validation the last ones.
+    Ctrl-C ends the run after the current step, with a checkpoint.
+
+    Parameters
+    ----------
+    model
+        The model to train, on its device.
+    batches
+        ``batches[0]``, ``batches[1]``, … are the batches of the run, `accumulation_steps` of them
+        for each step.
+    config
+        How to train.
+    valid
+        Validation batches, a collection that can be read several times. The model is validated
+        every `evaluate_every` steps and at the end.
+    checkpoint
+        A file to write checkpoints to. If it exists, the run resumes from it.
+    progress
+        Whether to show a progress bar.
+    optimizer
+        A function that builds the optimizer, such as those in ``utils.training.optimizers``. The
+        learning rate of a parameter group is the schedule's times the group's "scale", if any.
+    objective
+        The summed loss of a batch, such as those in ``utils.training.objectives``.
+    processes
+        The processes that train together; each of them calls `fit` with the same arguments and
+        gets the same history. By default this process alone.
+    on_validation
+        A function that is called with the history after each validation.
+
+    Returns
+    -------
+    History
+        The losses of all steps and validations, the speed, and the step of the best weights.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint belongs to another configuration or model, if batches hold no token to
+        predict, or if `valid` can be read only once.
+    FloatingPointError
+        If the loss is no longer finite.
+    """
+    if valid is not None:
+        check_validation_batches(valid)
+    state = initial_state(
+        model,
+        config,
+        optimizer=optimizer,
+        objective=objective,
+        processes=processes or ProcessGroup(),
+    )
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None:
+        resume_run(state, path)
+    with interrupt_flag() as interrupt, progress_bar(state, visible=progress) as bar:
+        while state.step < config.steps and not _must_stop(state, interrupt):
+            _timed_step(state, batches)
+            if valid is not None and _is_due(state, config.evaluate_every):
+                validate(state, valid, on_validation)
+            if path is not None and _is_due(state, config.checkpoint_every):
+                save_run(state, path)
+            bar.update()
+            if _is_due(state, LOSS_EVERY, config.steps):
+                show_loss(bar, state)
+        _finish(state, valid, path, on_validation)
+    return state.history
+
+
+def _timed_step(state: TrainingState, batches: BatchStream) -> None:
+    """Take one step, and read the losses if that is due after it."""
+    start = time.perf_counter()
+    config = state.config
+    first = state.step * config.accumulation_steps
+    train_step(state, [batches[first + i] for i in range(config.accumulation_steps)])
+    if _is_due(state, LOSS_EVERY, config.evaluate_every, config.checkpoint_every, config.steps):
+        state.read_losses()
+    state.history.seconds += time.perf_counter() - start
+
+
+def _is_due(state: TrainingState, *intervals: int) -> bool:
+    """Return whether the number of steps taken is a multiple of an interval; 0 means never."""
+    return any(interval and state.step % interval == 0 for interval in intervals)
+
+
+def _must_stop(state: TrainingState, interrupt: threading.Event) -> bool:
+    """Return whether Ctrl-C was pressed; several processes exchange this when they read losses."""
+    processes = state.processes
+    if not processes.alone and not _is_due(state, LOSS_EVERY):
+        return False
+    return processes.any(interrupt.is_set())
+
+
+def _finish(
+    state: TrainingState,
+    valid: Iterable[TrainingBatch] | None,
+    path: Path | None,
+    on_validation: Callable[[History], None] | None,
+) -> None:
+    """Validate and save for the last time, and put the best weights into the model."""
+    history = state.history
+    state.read_losses()
+    state.optimizer.zero_grad()
+    history.interrupted = state.step < state.config.steps
+    if path is not None and history.interrupted:
+        save_run(state, path)  # before a validation that the uninterrupted run does not make
+    if valid is not None and state.step:
+        validate(state, valid, on_validation)
+    if path is not None and not history.interrupted:
+        save_run(state, path)
+    if valid is None or state.best_weights is None:
+        history.best_step = state.step
+    else:
+        state.model.load_state_dict(state.best_weights)
+    state.model.eval()

@@ -1,0 +1,131 @@
+"""Objectives: what a training run minimizes, and the form of the batches it reads.
+
+An objective is the sum of the negative log-likelihoods of a batch's targets, in nats. The training
+loop divides it by the number of targets, so that accumulated batches and several processes give the
+gradient of one large batch. Label smoothing (Szegedy et al. 2016) is used in section 5.2,
+adversarial training (Miyato et al. 2017) in section 9.1; ``utils.speech`` has more objectives.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from utils.data.batches import IGNORE, Batch
+
+
+class TrainingBatch(Protocol):
+    """What training needs of a batch; ``utils.data.batches.Batch`` is one."""
+
+    @property
+    def targets(self) -> torch.Tensor:
+        """What is predicted, with the batch first; IGNORE where there is nothing to predict."""
+        ...
+
+    def to(self, device: torch.device) -> TrainingBatch:
+        """Return the same batch on `device`."""
+        ...
+
+
+class BatchStream(Protocol):
+    """Training batches as a function of the step, so that a resumed run reads the same data."""
+
+    def __getitem__(self, step: int, /) -> TrainingBatch:
+        """Return the batch of a step, counted from 0."""
+        ...
+
+
+class Objective(Protocol):
+    """A loss that `fit` minimizes: a function of a model, a batch and the label smoothing."""
+
+    def __call__(self, model: nn.Module, batch: Any, label_smoothing: float, /) -> torch.Tensor:
+        """Return the loss summed over the targets of `batch`, a scalar."""
+        ...
+
+
+def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+    """Return the summed negative log-likelihood of a batch's targets, padding left out; a scalar.
+
+    The model is teacher-forced: it predicts all T targets of a row in one call. If the batch has a
+    source, the call starts from the state that `model.encode` returns for it.
+
+    Parameters
+    ----------
+    model
+        A language model, or an encoder–decoder, of the contract in ``utils.models.contract``.
+    batch
+        Inputs (B, T), targets (B, T) and source (B, S) or None.
+    label_smoothing
+        Probability that is taken from each target and spread over the whole vocabulary.
+
+    Source: ``eq-cross-entropy`` (section 2.1); ``eq-label-smoothing`` (section 6.1).
+    """
+    conditional_model: Any = model  # has `encode` if batches have a source
+    state = None if batch.source is None else conditional_model.encode(batch.source)
+    logits, _ = model(batch.inputs, state)  # (B, T, V)
+    logits = logits.flatten(0, 1)  # (B·T, V)
+    return F.cross_entropy(
+        logits if logits.dtype == torch.float64 else logits.float(),  # never in half precision
+        batch.targets.flatten(),
+        ignore_index=IGNORE,
+        reduction="sum",
+        label_smoothing=label_smoothing,
+    )
+
+
+def label_cross_entropy(
+    model: nn.Module, batch: Batch, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """Return the summed negative log-likelihood of the labels of a batch of texts; a scalar.
+
+    Parameters
+    ----------
+    model
+        A classifier: ``model(texts)`` returns logits (B, number of classes).
+    batch
+        Texts as inputs (B, S), labels as targets (B,).
+    label_smoothing
+        Probability that is taken from each label and spread over all classes.
+    """
+    return F.cross_entropy(
+        model(batch.inputs), batch.targets, reduction="sum", label_smoothing=label_smoothing
+    )
+
+
+def adversarial_objective(size: float) -> Objective:
+    """Return an objective that trains a classifier on misleading word vectors as well.
+
+    It is the mean of two values of `label_cross_entropy`: that of the batch as it is, and that of
+    the batch with each text's word vectors moved in the direction in which its loss grows fastest.
+    In evaluation mode nothing is moved.
+
+    Parameters
+    ----------
+    size
+        Length of that move, over all word vectors of a text together.
+
+    Returns
+    -------
+    Objective
+        For a ``utils.models.classifiers.Classifier`` whose encoder has an `embedding`.
+
+    Source: Miyato, Dai and Goodfellow 2017, eq. 5 (section 9.1).
+    """
+
+    def objective(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+        if not model.training:
+            return label_cross_entropy(model, batch, label_smoothing)
+        classifier: Any = model
+        embedding, vectors = classifier.encoder.embedding, []
+        with embedding.register_forward_hook(lambda _, __, output: vectors.append(output)):
+            plain_loss = label_cross_entropy(model, batch, label_smoothing)
+        (gradient,) = torch.autograd.grad(plain_loss, vectors[0], retain_graph=True)  # (B, S, E)
+        norm = gradient.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)  # (B, 1, 1)
+        with embedding.register_forward_hook(lambda _, __, x: x + size * gradient / norm):
+            adversarial_loss = label_cross_entropy(model, batch, label_smoothing)
+        return (plain_loss + adversarial_loss) / 2
+
+    return objective

@@ -1,0 +1,186 @@
+"""Optimizers for `fit`: AdamW, and Muon for matrices.
+
+Section 3.1 derives AdamW (Loshchilov and Hutter 2019), section 6.2 Muon (Jordan et al. 2024). Each
+optimizer is built by a function of the model and its `TrainConfig`, so that the loop needs not
+know which parameters it treats how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from utils.training.config import TrainConfig
+
+OptimizerFactory: TypeAlias = Callable[[nn.Module, TrainConfig], torch.optim.Optimizer]
+
+
+def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
+    """Build AdamW, with weight decay on matrices but not on biases and gains.
+
+    Source: ``eq-training-adamw`` (section 3.1); Loshchilov and Hutter 2019.
+    """
+    groups = _decay_groups(_trainable(model.parameters()), config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
+
+
+def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
+    """Build Muon for the matrices inside the model and AdamW for all other parameters.
+
+    The others are embeddings, output matrices, biases and gains. A model says which of its
+    parameters belong to the output by a method `output_parameters`.
+
+    Parameters
+    ----------
+    model
+        The model to train.
+    config
+        Its configuration; `learning_rate` is AdamW's.
+    ratio
+        Muon's learning rate as a multiple of AdamW's.
+    """
+    outer = _embeddings_and_outputs(model)
+    matrices = [
+        module.weight
+        for module in model.modules()
+        if isinstance(module, nn.Linear)
+        and module.weight.requires_grad
+        and id(module.weight) not in outer
+    ]
+    inner = {id(matrix) for matrix in matrices}
+    others = [
+        parameter for parameter in _trainable(model.parameters()) if id(parameter) not in inner
+    ]
+    groups = _decay_groups(others, config.weight_decay)
+    for shape in sorted({matrix.shape for matrix in matrices}):
+        groups.append(
+            {
+                "params": [matrix for matrix in matrices if matrix.shape == shape],
+                "weight_decay": config.weight_decay,
+                "scale": ratio,
+                "muon": 0.95,
+            }
+        )
+    on_cpu = all(parameter.device.type == "cpu" for parameter in model.parameters())
+    return Muon(groups, lr=config.learning_rate, betas=config.betas, fused=on_cpu or None)
+
+
+OPTIMIZERS: dict[str, OptimizerFactory] = {"adamw": adamw, "muon": muon}
+
+
+class Muon(torch.optim.AdamW):
+    """AdamW, except for parameter groups with a "muon" momentum, whose steps are orthogonal.
+
+    Such a group holds matrices of one shape, which are orthogonalized together. All singular values
+    of a step are then near 1, so that rare directions are learned as fast as common ones. Groups
+    without "muon" are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`.
+
+    Source: Jordan et al. 2024 (section 6.2).
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step; `closure`, if given, is called first and its value returned."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            if "muon" in group:
+                self._orthogonal_step(group)
+        super().step()
+        return loss
+
+    def _orthogonal_step(self, group: dict[str, Any]) -> None:
+        """Step the matrices of one group that have gradients, and hide these from AdamW."""
+        matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
+        if not matrices:
+            return
+        momentum = group["muon"]
+        directions = []
+        for matrix in matrices:
+            state = self.state[matrix]
+            if not state:  # AdamW looks for "step" when it loads a state
+                state.update(step=torch.tensor(0.0), momentum=torch.zeros_like(matrix))
+            mean = state["momentum"].lerp_(matrix.grad, 1 - momentum)
+            directions.append(matrix.grad.lerp(mean, momentum))  # Nesterov momentum
+            matrix.grad = None  # AdamW skips parameters without a gradient
+        steps = orthogonalize(torch.stack(directions))  # (number of matrices, rows, columns)
+        rows, columns = matrices[0].shape
+        rate = group["lr"] * max(1, rows / columns) ** 0.5
+        for matrix, step in zip(matrices, steps, strict=True):
+            matrix.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=rate)
+
+
+# Coefficients (a, b, c) of a σ + b σ³ + c σ⁵, one polynomial for each iteration. Each is the best
+# one for the singular values that the iterations before it leave of [0.01, 1].
+POLYNOMIALS = (
+    (8.0934, -23.6204, 17.4462),
+    (3.6366, -2.7219, 0.5365),
+    (2.6613, -1.9772, 0.4526),
+)
+
+
+def orthogonalize(x: torch.Tensor) -> torch.Tensor:
+    """Move the singular values of each matrix near 1: U Σ Vᵀ becomes about U Vᵀ.
+
+    The Newton–Schulz iteration divides `x` by its norm and then applies odd polynomials, which act
+    on the singular values alone. The three in `POLYNOMIALS`, optimal in the sense of Amsel et al.
+    2025, map [0.01, 1] into [0.73, 1.27].
+
+    Parameters
+    ----------
+    x
+        One matrix or several, (…, rows, columns).
+
+    Returns
+    -------
+    torch.Tensor
+        Matrices of the same shape.
+
+    Source: ``eq-generation-muon`` (section 6.2); Jordan et al. 2024.
+    """
+    is_tall = x.shape[-2] > x.shape[-1]
+    x = x.mT if is_tall else x
+    x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
+    gram = x @ x.mT  # (…, n, n) with n the smaller side: cheaper to iterate on than x
+    identity = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
+    polynomials = []  # of the Gram matrix, each (…, n, n); they are multiplied in the end
+    for a, b, c in POLYNOMIALS:
+        polynomial = a * identity + b * gram + c * gram @ gram
+        gram = polynomial @ gram @ polynomial
+        polynomials.append(polynomial)
+    x = reduce(lambda product, polynomial: polynomial @ product, polynomials) @ x
+    return x.mT if is_tall else x
+
+
+def _trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Return the parameters that are trained."""
+    return [parameter for parameter in parameters if parameter.requires_grad]
+
+
+def _decay_groups(parameters: Sequence[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+    """Return at most two parameter groups: matrices with weight decay, and all others without."""
+    matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
+    others = [parameter for parameter in parameters if parameter.dim() < 2]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def _embeddings_and_outputs(model: nn.Module) -> set[int]:
+    """Return the ids of the parameter objects of all embeddings and outputs of the model."""
+    identities = set()
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            identities.add(id(module.weight))
+        output_parameters: Any = getattr(module, "output_parameters", None)
+        if output_parameters is not None:
+            identities.update(map(id, output_parameters()))
+    return identities

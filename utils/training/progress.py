@@ -1,0 +1,29 @@
+"""The progress bar of a training run: steps, time, recent loss and speed."""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+from utils.training.state import TrainingState
+
+AVERAGED_STEPS = 50  # steps whose mean loss the bar shows
+
+
+def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
+    """Return a bar from the run's present step to its last one; a context manager."""
+    return tqdm(
+        total=state.config.steps,
+        initial=state.step,
+        unit="step",
+        disable=not visible,
+        mininterval=0.5,
+        ascii=" ━",
+        bar_format="{n_fmt}/{total_fmt} steps, {elapsed}{postfix}",
+    )
+
+
+def show_loss(bar: tqdm, state: TrainingState) -> None:
+    """Show the mean loss of the last steps that have been read from the device, and the speed."""
+    recent = state.history.losses[-AVERAGED_STEPS:]
+    speed = state.history.tokens_per_second
+    bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}, {speed:,.0f} tokens/s")

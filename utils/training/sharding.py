@@ -1,0 +1,185 @@
+"""Sharded training: every process keeps a part of each weight, gradient and optimizer state.
+
+This module wraps PyTorch's ``fully_shard`` (FSDP2, the successor of Zhao et al. 2023) and its
+distributed checkpoints. The idea is that of ZeRO (Rajbhandari et al. 2020); the chapter "Beyond one
+machine" derives what it saves and what it sends. ``distributed`` uses it for the strategy "shard".
+
+All functions need an initialized process group of ``torch.distributed``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from utils.training.checkpoint import save_checkpoint
+
+# The file in a checkpoint folder that holds all but the shards: step, configuration, history and
+# random states.
+RUN_FILE = "run.safetensors"
+
+
+def supports_sharding(device: torch.device) -> bool:
+    """Return whether this torch can shard a model on `device`; torch 2.6 can on GPUs only."""
+    return device.type == "cuda" or (
+        device.type == "cpu" and hasattr(torch.cpu.Stream, "record_event")
+    )
+
+
+def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> nn.Module:
+    """Cut the weights of `model` along their first dimension, one part for each process.
+
+    The weights of the first process are the ones that are cut. Those of a layer in an
+    ``nn.ModuleList`` are gathered when the layer is needed and freed afterwards; all others are
+    gathered once for a step.
+
+    Parameters
+    ----------
+    model
+        The module to shard, in place; its optimizer must be built afterwards.
+    device
+        The device of this process.
+    world_size
+        The number of processes.
+    """
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    for tensor in (*model.parameters(), *model.buffers()):
+        dist.broadcast(tensor.detach(), src=0)
+    mesh = init_device_mesh(device.type, (world_size,))
+    stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    for stack in stacks:
+        for layer in stack:
+            # One group for all modules with weights, because any of them may be called first.
+            group = [module for module in layer.modules() if list(module.parameters(recurse=False))]
+            for module in group:
+                module.register_forward_hook(_clone_view)
+            fully_shard(group, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    return model
+
+
+def newest_checkpoint(path: Path) -> Path | None:
+    """Return the folder of the last complete sharded checkpoint in the folder `path`, or None."""
+    return max(path.glob("step-*"), default=None) if path.is_dir() else None
+
+
+def save_shards(
+    path: Path,
+    run_values: dict[str, Any],
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best_weights: dict[str, torch.Tensor] | None,
+) -> None:
+    """Write a sharded checkpoint to the folder path/step-N, completely or not at all.
+
+    Every process calls this function and writes its own shards. The folder has a hidden name until
+    it is complete; older checkpoints in `path` are then removed.
+
+    Parameters
+    ----------
+    path
+        The folder of all checkpoints of the run.
+    run_values
+        What `RUN_FILE` will hold, with "step" among it.
+    model, optimizer
+        A model from `shard_model` and its optimizer.
+    best_weights
+        Sharded weights by name, or None.
+    """
+    from torch.distributed import checkpoint as distributed_checkpoint
+
+    name = f"step-{run_values['step']:09d}"
+    temporary = path / f".{name}"
+    if dist.get_rank() == 0:
+        for leftover in path.glob(".step-*"):  # of a run that was killed while it wrote
+            shutil.rmtree(leftover)
+        temporary.mkdir(parents=True)
+    dist.barrier()  # until the folder exists
+    distributed_checkpoint.save(
+        _sharded_tensors(model, optimizer, best_weights), checkpoint_id=temporary
+    )
+    if dist.get_rank() == 0:
+        save_checkpoint(
+            temporary / RUN_FILE, {**run_values, "has_best_weights": best_weights is not None}
+        )
+        _replace_checkpoints(temporary, path / name)
+
+
+def load_shards(
+    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, has_best_weights: bool
+) -> dict[str, torch.Tensor] | None:
+    """Load a sharded checkpoint, written by any number of processes, into model and optimizer.
+
+    Parameters
+    ----------
+    folder
+        The folder of the checkpoint, as `newest_checkpoint` returns it.
+    model, optimizer
+        A model from `shard_model` and its optimizer.
+    has_best_weights
+        Whether the checkpoint holds the weights of the best validation.
+
+    Returns
+    -------
+    dict or None
+        This process's shards of the weights of the best validation, if there are any.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is one of another model.
+    """
+    from torch.distributed import checkpoint as distributed_checkpoint
+    from torch.distributed.checkpoint import state_dict
+
+    best_weights = None
+    if has_best_weights:
+        best_weights = {name: x.detach().clone() for name, x in model.state_dict().items()}
+    tensors = _sharded_tensors(model, optimizer, best_weights)
+    try:
+        distributed_checkpoint.load(tensors, checkpoint_id=folder)
+    except distributed_checkpoint.CheckpointException as error:
+        first_failure = next(iter(error.failures.values()))[0]
+        raise ValueError(first_failure) from error
+    state_dict.set_model_state_dict(model, tensors["model"])
+    state_dict.set_optimizer_state_dict(model, optimizer, tensors["optimizer"])
+    return best_weights
+
+
+def _sharded_tensors(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    best_weights: dict[str, torch.Tensor] | None,
+) -> dict[str, Any]:
+    """Return the tensors of a sharded checkpoint, by the names of the weights."""
+    from torch.distributed.checkpoint import state_dict
+
+    return {
+        "model": state_dict.get_model_state_dict(model),
+        "optimizer": state_dict.get_optimizer_state_dict(model, optimizer),
+        "best_weights": best_weights or {},
+    }
+
+
+def _replace_checkpoints(temporary: Path, folder: Path) -> None:
+    """Rename a complete checkpoint to `folder` and remove those beside it."""
+    while folder.exists():  # the end of a run saves again at the same step
+        folder = folder.with_name(folder.name + "+")
+    os.replace(temporary, folder)
+    for older in folder.parent.glob("step-*"):
+        if older != folder:
+            shutil.rmtree(older)
+
+
+def _clone_view(module: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+    """Clone an output that is a view (a forward hook): FSDP2 would lose its backward hook."""
+    return output if output._base is None else output.clone()

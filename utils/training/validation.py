@@ -1,0 +1,68 @@
+"""Validation during training: the loss on held-out batches, and the weights with the lowest one.
+
+Section 3.1 shows why the weights of the lowest validation loss are kept (early stopping).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any
+
+import torch
+from torch import nn
+
+from utils.training.evaluation import check_not_endless, evaluate
+from utils.training.objectives import TrainingBatch
+from utils.training.state import History, TrainingState
+
+
+def check_validation_batches(batches: Iterable[TrainingBatch]) -> None:
+    """Raise ValueError if `batches` is empty, endless, or can be read only once."""
+    if isinstance(batches, Iterator):
+        raise ValueError("valid is read again and again: give a list of batches, not an iterator")
+    check_not_endless(batches)
+    if isinstance(batches, Sized) and not len(batches):
+        raise ValueError("nothing to evaluate: valid holds no batch")
+
+
+def validate(
+    state: TrainingState,
+    batches: Iterable[TrainingBatch],
+    on_validation: Callable[[History], None] | None = None,
+) -> None:
+    """Evaluate the model, record the loss, and copy the weights if it is the lowest so far.
+
+    A step that has been validated already is not validated again.
+
+    Parameters
+    ----------
+    state
+        The run.
+    batches
+        The validation batches.
+    on_validation
+        A function that is called with the history after the validation.
+
+    Raises
+    ------
+    FloatingPointError
+        If the loss is not finite.
+    """
+    valid_losses = state.history.valid_losses
+    if valid_losses and valid_losses[-1][0] == state.step:
+        return
+
+    def loss_of_all_rows(
+        loss_module: nn.Module, batch: Any, label_smoothing: float
+    ) -> torch.Tensor:
+        return state.processes.sum(loss_module(batch, label_smoothing))
+
+    loss = evaluate(state.loss_module, batches, objective=loss_of_all_rows).loss
+    state.check_finite(loss)
+    if state.best_weights is None or loss < min(earlier for _, earlier in valid_losses):
+        weights = state.model.state_dict()
+        state.best_weights = {name: x.detach().clone() for name, x in weights.items()}
+        state.history.best_step = state.step
+    valid_losses.append((state.step, loss))
+    if on_validation is not None:
+        on_validation(state.history)
