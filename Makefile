@@ -60,7 +60,7 @@ notebooks: $(READY)  ## run copies of the notebooks, in executed/
 		--durations=0 -q executed
 
 execute: notebooks  ## run the notebooks and keep their outputs in place
-	$(BIN)/python tools/notebooks.py keep executed notebooks
+	$(BIN)/python -m tools.notebooks keep executed notebooks
 
 test: lint unit notebooks book  ## everything: lint, units, notebooks, book, site, launching
 	$(PYTEST) -q $(filter-out tests/test_site.py,$(WHOLE))
@@ -72,7 +72,7 @@ constraints:  ## refresh the exact tested versions from requirements.txt
 		--quiet requirements.txt --output-file constraints.txt
 
 address: $(READY)  ## move the book to another repository: make address URL=https://github.com/me/book
-	$(BIN)/python tools/notebooks.py address "$(URL)"
+	$(BIN)/python -m tools.notebooks address "$(URL)"
 
 clean:  ## remove what was built (not .venv)
 	rm -rf _build executed .pytest_cache .ruff_cache .mypy_cache .import_linter_cache

@@ -1,163 +1,209 @@
-"""The ladder of section 5.1 with several seeds, and GPT on it.
+"""The language models of section 5.1 with several seeds, and GPT beside them.
 
     python -m benchmarks.ladder
 
-Trains the window model, the simple recurrent network, the LSTM and GPT on characters and on words
-of one text, each for as many steps as one quiet core does in a minute (the last GPT: in five), and
-mixes each with the best Kneser–Ney n-gram. Steps are counted, so that a busy machine gets the same
-losses later; the seconds are measured. book/results/ladder.json gets loss by time and the loss at
-the end, alone and mixed, for each seed, and where each run came from. `--units` and `--seeds` pick
-parts, which are kept beside those that are there. The test text is not touched: the notebook does
-that, once.
+Trains the window model, the simple recurrent network, the LSTM and GPT (``ladder_recipes``) on
+characters and on words of one text, each for as many steps as one quiet core does in a minute (the
+last GPT: in five), and mixes each with the best Kneser–Ney n-gram model. Steps are counted, so that
+a busy machine gets the same losses later; the seconds are measured. For each seed,
+book/results/ladder.json gets the loss by time, the loss at the end, alone and mixed, and where the
+run came from. `--units` and `--seeds` choose parts; the other parts of the file stay as they are.
+The test text is not used here: the notebook uses it, once.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks import record
-from utils import runtime
+from benchmarks.ladder_recipes import UNITS, Recipe, Unit
 from utils.data.batches import TextBatches, text_eval_batches
-from utils.data.corpora import load_text
-from utils.data.tokenizers import CharTokenizer, WordTokenizer
+from utils.data.corpora import Corpus, load_text
 from utils.decoding.fusion import best_mixture_weight, mix_log_probs
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
-from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM, NNLM, RNNLM
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
+from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.optimizers import adamw, muon
 
-UNITS = {  # unit → tokenizer, its options, order of the n-gram
-    "characters": (CharTokenizer, {}, 6),
-    "words": (WordTokenizer, {"min_count": 5}, 5),
-}
-LOOKS = 20  # at a part of the validation text in a run
+VALIDATIONS = 20  # in a run
+CURVE_TOKENS = 20_000  # tokens of the validation text that the curves are measured on
+CURVE_BATCH_SIZE = 20  # windows
 
 
 @dataclass(frozen=True)
-class Rung:
-    """A model by the size of its vocabulary, for how many steps it is trained, and how."""
+class TokenizedText:
+    """One text as tokens.
 
-    build: Callable[[int], nn.Module]
-    steps: int
-    rate: float
-    batch: int = 16
-    block: int = 64
-    decay: float = 0.01
-    optimizer: Callable = adamw
-
-
-RUNGS = {
-    "characters": {
-        "window": Rung(lambda V: NNLM(V, order=8, embedding_size=16, hidden_size=160, direct=False), 15_000, 5e-3),
-        "RNN": Rung(lambda V: RNNLM(V, width=192, embedding_size=32), 6500, 8e-3),
-        "LSTM": Rung(lambda V: LSTMLM(V, width=128, layers=1, tied=False, embedding_size=32), 9000, 1.5e-2),
-        "LSTM, wide": Rung(
-            lambda V: LSTMLM(V, width=512, layers=1, tied=False, embedding_size=64), 1100, 6e-3
-        ),
-        "GPT": Rung(
-            lambda V: GPT(V, width=128, layers=4, heads=4, context_length=64, ngram_tables=(V * V,)), 700, 1e-2, batch=12, decay=0.0,
-            optimizer=muon,
-        ),
-        "GPT, five minutes": Rung(
-            lambda V: GPT(V, width=128, layers=4, heads=4, context_length=128, ngram_tables=(V * V,)), 2500, 1e-2, batch=8, block=128,
-            decay=0.0, optimizer=muon,
-        ),
-    },
-    "words": {
-        "window": Rung(
-            lambda V: NNLM(V, order=4, embedding_size=64, hidden_size=128, direct=False, dropout=0.2), 2000, 6e-3, block=32
-        ),
-        "RNN": Rung(lambda V: RNNLM(V, width=128, embedding_size=64, dropout=0.2), 2000, 5e-3, block=32),
-        "LSTM": Rung(lambda V: LSTMLM(V, width=128, layers=1, dropout=0.2), 2100, 1.2e-2, block=32),
-        "GPT": Rung(
-            lambda V: GPT(V, width=128, layers=2, heads=4, context_length=64, dropout=0.2), 950, 5e-3, batch=8,
-            optimizer=muon,
-        ),
-    },
-}  # fmt: skip
-
-
-def climb(rung: Rung, V: int, ids: dict, counted: torch.Tensor, seed: int) -> dict:
-    """Train one model from one seed: its figures.
-
-    "seconds" are those of the training steps; the curve, over them, is of windows that start blank,
-    and "line" the n-gram's loss on the same tokens. "loss" and "mixed" are of the whole validation
-    text, the state handed on.
+    Parameters
+    ----------
+    train, valid
+        Ids of the training and of the validation text, (N,).
+    vocab_size
+        Size of the vocabulary.
     """
-    runtime.seed_everything(seed)
-    model = rung.build(V)
+
+    train: torch.Tensor
+    valid: torch.Tensor
+    vocab_size: int
+
+    @classmethod
+    def from_corpus(cls, corpus: Corpus[str], unit: Unit) -> TokenizedText:
+        """Train a tokenizer on the training text and encode both texts."""
+        tokenizer = unit.train_tokenizer(corpus.train)
+        train, valid = (
+            torch.tensor(tokenizer.encode(text)) for text in (corpus.train, corpus.valid)
+        )
+        return cls(train, valid, len(tokenizer))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """What is stored about one neural model from one seed; losses in nats per token.
+
+    Parameters
+    ----------
+    seed
+        Seed of the weights and of the order of the data.
+    loss
+        Loss on the whole validation text, the state handed on from one window to the next.
+    mixed
+        Loss of the mixture with the n-gram model on the same text.
+    weight
+        The model's weight in the mixture, the best one on that text.
+    parameters
+        Number of the model's parameters.
+    steps
+        Training steps.
+    seconds
+        Time of these steps.
+    curve
+        Seconds of training and loss of each validation, on windows that start without a state.
+    line
+        Loss of the n-gram model on the tokens of the curve.
+    """
+
+    seed: int
+    loss: float
+    mixed: float
+    weight: float
+    parameters: int
+    steps: int
+    seconds: float
+    curve: list[tuple[float, float]]
+    line: float
+
+
+def train_ngram(text: TokenizedText, order: int) -> tuple[torch.Tensor, float]:
+    """Return what a Kneser–Ney model gives to each token of the validation text but the first.
+
+    Returns
+    -------
+    log_probs, seconds
+        Log-probabilities (N − 1,), and the processor time of counting.
+    """
+    start = time.process_time()
+    counts = NGramCounts(text.train, order=order, vocab_size=text.vocab_size)
+    model = NGramLM.kneser_ney(counts, modified=True)
+    seconds = time.process_time() - start
+    return model.score(text.valid)[1:], seconds
+
+
+def train_neural(
+    recipe: Recipe, text: TokenizedText, ngram_log_probs: torch.Tensor, *, seed: int
+) -> Figures:
+    """Train one model from one seed, and score it alone and mixed with the n-gram model."""
+    seed_everything(seed)
+    model = recipe.build(text.vocab_size)
     config = TrainConfig(
-        steps=rung.steps,
-        learning_rate=rung.rate,
-        weight_decay=rung.decay,
-        evaluate_every=-(-rung.steps // LOOKS),
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        evaluate_every=-(-recipe.steps // VALIDATIONS),  # rounded up
     )
-    stream = TextBatches(ids["train"], batch_size=rung.batch, context_length=rung.block, seed=seed)
-    part = ids["valid"][:20_000]
-    some = text_eval_batches(part, batch_size=20, context_length=rung.block)
-    history = fit(model, stream, config, valid=some, progress=False, optimizer=rung.optimizer)
-    own = token_log_probs(model, ids["valid"])
-    weight = best_mixture_weight(own, counted)
-    mixed = -float(mix_log_probs(own, counted, weight).mean())
-    line = -float(counted[: len(part) - 1].mean())
-    curve = [(history.seconds * step / rung.steps, loss) for step, loss in history.valid]
-    return {
-        "seed": seed, "loss": -float(own.mean()), "mixed": mixed, "weight": weight,
-        "parameters": count_parameters(model), "steps": rung.steps, "seconds": history.seconds,
-        "curve": curve, "line": line,
-    }  # fmt: skip
+    batches = TextBatches(
+        text.train,
+        batch_size=recipe.batch_size,
+        context_length=recipe.context_length,
+        seed=seed,
+    )
+    curve_ids = text.valid[:CURVE_TOKENS]
+    valid = text_eval_batches(
+        curve_ids, batch_size=CURVE_BATCH_SIZE, context_length=recipe.context_length
+    )
+    history = fit(model, batches, config, valid=valid, progress=False, optimizer=recipe.optimizer)
+    log_probs = token_log_probs(model, text.valid)  # (N − 1,)
+    weight = best_mixture_weight(log_probs, ngram_log_probs)
+    return Figures(
+        seed=seed,
+        loss=-float(log_probs.mean()),
+        mixed=-float(mix_log_probs(log_probs, ngram_log_probs, weight).mean()),
+        weight=weight,
+        parameters=count_parameters(model),
+        steps=recipe.steps,
+        seconds=history.seconds,
+        curve=[
+            (history.seconds * step / recipe.steps, loss) for step, loss in history.valid_losses
+        ],
+        line=-float(ngram_log_probs[: len(curve_ids) - 1].mean()),
+    )
 
 
-def measure(unit: str, corpus, seed: int) -> dict:
-    """All models of one unit (characters or words) from one seed: {model: figures}."""
-    kind, options, order = UNITS[unit]
-    tokenizer = kind.train(corpus.train, **options)
-    V = len(tokenizer)
-    ids = {s: torch.tensor(tokenizer.encode(getattr(corpus, s))) for s in ("train", "valid")}
-    begun = time.process_time()
-    ngram = NGramLM.kneser_ney(NGramCounts(ids["train"], order=order, vocab_size=V), modified=True)
-    seconds = time.process_time() - begun
-    counted = ngram.score(ids["valid"])[1:]
-    found = {f"{order}-gram": {"loss": -float(counted.mean()), "seconds": seconds}}
-    for name, rung in RUNGS[unit].items():
-        found[name] = row = climb(rung, V, ids, counted, seed)
-        alone, mixed, seconds = row["loss"], row["mixed"], row["seconds"]
-        losses = f"{alone:.3f}, mixed {mixed:.3f} nats"
-        print(f"{unit}, {name}, seed {seed}: {losses}, {seconds:.0f} s", flush=True)
-    return found
+def train_unit(
+    name: str, corpus: Corpus[str], *, seed: int, steps: int | None = None
+) -> dict[str, Any]:
+    """Train all models of one unit from one seed, and return what is stored of each by its name.
+
+    Parameters
+    ----------
+    name
+        The unit, "characters" or "words".
+    corpus
+        The text.
+    seed
+        Seed of the weights and of the order of the data.
+    steps
+        Training steps of each neural model; by default those of its recipe.
+    """
+    unit = UNITS[name]
+    text = TokenizedText.from_corpus(corpus, unit)
+    ngram_log_probs, seconds = train_ngram(text, unit.ngram_order)
+    results: dict[str, Any] = {
+        f"{unit.ngram_order}-gram": {"loss": -float(ngram_log_probs.mean()), "seconds": seconds}
+    }
+    for model_name, recipe in unit.recipes.items():
+        if steps is not None:
+            recipe = replace(recipe, steps=steps)
+        figures = train_neural(recipe, text, ngram_log_probs, seed=seed)
+        losses = f"{figures.loss:.3f}, mixed {figures.mixed:.3f} nats"
+        print(f"{name}, {model_name}, seed {seed}: {losses}, {figures.seconds:.0f} s", flush=True)
+        results[model_name] = asdict(figures)
+    return results
 
 
-def main(arguments: list[str]) -> None:
-    parser = record.parser("ladder", __doc__)
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.command_line("ladder", __doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--units", nargs="+", choices=list(UNITS), default=list(UNITS))
-    chosen = parser.parse_args(arguments)
+    parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
+    parser.add_argument("--steps", type=int, help="of each model, instead of its own")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    corpus = load_text()
-    for unit in chosen.units:
-        for seed in chosen.seeds:
-            started, commit = time.perf_counter(), record.commit_now()
-            part = measure(unit, corpus, seed)
-            part["provenance"] = record.provenance(
-                "ladder",
-                arguments,
-                commit=commit,
-                seeds=[seed],
-                origin=corpus.origin,
-                started=started,
-            )
-            record.write(chosen.out, {f"{unit}, seed {seed}": part}, keep=True)
+    run, corpus = record.Run.start("ladder", arguments), load_text()
+    for name in options.units:
+        for seed in options.seeds:
+            part_run = run.restarted()
+            part = train_unit(name, corpus, seed=seed, steps=options.steps)
+            part["provenance"] = part_run.provenance(seeds=[seed], origin=corpus.origin)
+            record.write_results(options.out, {f"{name}, seed {seed}": part}, keep_others=True)
 
 
 if __name__ == "__main__":

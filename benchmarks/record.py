@@ -1,4 +1,8 @@
-"""Where the figures of a benchmark come from, and the file that holds them."""
+"""The files of the benchmarks' results, and what is recorded about each run.
+
+Results are JSON files in book/results. A benchmark starts a `Run`, adds ``run.provenance(…)`` to
+its figures and hands them to `write_results`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,11 @@ import platform
 import shlex
 import subprocess
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,56 +27,115 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "book" / "results"
 
 
-def parser(name: str, docstring: str | None) -> argparse.ArgumentParser:
-    """The command line of the benchmark `name`, which has an option for its file of results."""
-    summary = (docstring or "").split("\n")[0]
-    command_line = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=summary)
-    command_line.add_argument(
-        "--out", type=Path, default=RESULTS / f"{name}.json", help="file of the results"
-    )
-    return command_line
+def command_line(name: str, docstring: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark's command line, which has the option `--out`.
 
-
-def provenance(
-    name: str,
-    arguments: list[str],
-    *,
-    commit: str | None,
-    seeds: list[int],
-    origin: str,
-    started: float,
-) -> dict:
-    """Command, `commit_now`, machine, versions, seeds, the data's origin, seconds since `started`.
-
-    `started` is a reading of ``time.perf_counter``. `--out` is not part of the command.
+    Parameters
+    ----------
+    name
+        The benchmark's module.
+    docstring
+        Its docstring, whose first line describes it.
     """
-    out = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    out.add_argument("--out")
-    _, arguments = out.parse_known_args(arguments)
-    return {
-        "command": shlex.join(["python", "-m", f"benchmarks.{name}", *arguments]),
-        "commit": commit,
-        "date": date.today().isoformat(),
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load": [round(load, 1) for load in os.getloadavg()],
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "seeds": seeds,
-        "origin": origin,
-        "seconds": round(time.perf_counter() - started),
-    }
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS / f"{name}.json", help="the file of the results"
+    )
+    return parser
 
 
-def commit_now() -> str | None:
-    """The commit that is checked out; ask before the run, for a long one may see another."""
+@dataclass(frozen=True)
+class Run:
+    """One run of a benchmark.
+
+    Parameters
+    ----------
+    name
+        The benchmark's module.
+    arguments
+        The arguments of its command line.
+    commit
+        The commit that was checked out when it started; None outside a repository.
+    start_time
+        The reading of ``time.perf_counter`` when it started.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    commit: str | None
+    start_time: float
+
+    @classmethod
+    def start(cls, name: str, arguments: Sequence[str]) -> Run:
+        """Return a run that starts now."""
+        return cls(name, tuple(arguments), _current_commit(), time.perf_counter())
+
+    def restarted(self) -> Run:
+        """Return this run for a part of it that starts now, by the code of the same commit."""
+        return replace(self, start_time=time.perf_counter())
+
+    @property
+    def command(self) -> str:
+        """The command line without `--out`."""
+        out = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        out.add_argument("--out")
+        _, arguments = out.parse_known_args(self.arguments)
+        return shlex.join(["python", "-m", f"benchmarks.{self.name}", *arguments])
+
+    def provenance(
+        self, *, seeds: Sequence[int], origin: str, **versions: str
+    ) -> dict[str, str | int | float | list[float] | None]:
+        """Return what is stored about the run beside its figures, to be called at its end.
+
+        Parameters
+        ----------
+        seeds
+            The seeds of the figures.
+        origin
+            Where the data come from: "real" or "stand-in".
+        **versions
+            Versions of packages other than torch.
+        """
+        return {
+            "command": self.command,
+            "commit": self.commit,
+            "date": date.today().isoformat(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "threads": torch.get_num_threads(),
+            "load": [round(load, 1) for load in os.getloadavg()],
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "seeds": list(seeds),
+            "origin": origin,
+            "seconds": round(time.perf_counter() - self.start_time),
+            **versions,
+        }
+
+
+def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = False) -> None:
+    """Write a file of results, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; missing folders are created.
+    results
+        Its parts by name.
+    keep_others
+        Whether parts of an earlier file that `results` does not name stay in it.
+    """
+    earlier: dict[str, Any] = {}
+    if keep_others and path.exists():
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    text = json.dumps(earlier | results, indent=1, ensure_ascii=False) + "\n"
+    write_text_atomically(path, text)
+    print(f"wrote {path.name}")
+
+
+def _current_commit() -> str | None:
+    """Return the commit that is checked out now; a long run may end with another."""
     git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return git.stdout.strip() or None
-
-
-def write(path: Path, results: dict, *, keep: bool = False) -> None:
-    """Write the file atomically; with `keep`, its parts that are not in `results` stay in it."""
-    old = json.loads(path.read_text(encoding="utf-8")) if keep and path.exists() else {}
-    write_text_atomically(path, json.dumps(old | results, indent=1, ensure_ascii=False) + "\n")
-    print(f"wrote {path.name}")

@@ -2,107 +2,203 @@
 
     python -m benchmarks.reviews            about seven minutes on one thread
 
-The sentences are shuffled once and cut into ten folds, stratified by label. Nine folds are learned
-from, the tenth is tested on, once. Each method has one setting for all folds, found by trials on
-the same sentences, mostly cut in other ways. The network trains for a fixed number of epochs, its
-rate falling to zero, so that no sentence is set aside to stop it by. Results go to
-book/results/reviews.json, or where `--out=FILE` says.
+The sentences are shuffled once and cut into ten folds, stratified by label. Each fold is the test
+set once, and the other nine are trained on. Each method has one setting for all folds, found by
+trials on the same sentences, mostly cut in other ways. The network trains for a fixed number of
+epochs, its learning rate falling to zero, so that no sentence is set aside for early stopping.
+Results go to book/results/reviews.json, or where `--out=FILE` says.
 """
 
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks import record
-from utils import runtime
 from utils.data.corpora import load_reviews
+from utils.data.examples import LabelledReview
 from utils.data.pair_batches import LabelledBatches
 from utils.data.tokenizers import WordTokenizer
 from utils.models.classifiers import Classifier, WordCNN, predict_logits
 from utils.models.nbsvm import NBSVM
+from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
 from utils.training.objectives import adversarial_objective
 
 FOLDS = 10
-COUNTING = {"order": 2, "alpha": 0.5, "C": 1.0, "blend": 0.25, "loss": "logistic"}
-SIZES = {"embedding": 128, "filters": 100, "spans": (1, 2, 3, 4), "dropout": 0.3}
-TRAINING = {"learning_rate": 5e-3, "warmup": 0.1, "weight_decay": 0.05, "label_smoothing": 0.1}
-EPOCHS, BATCH, DROPOUT, MISLED = 4, 64, 0.5, 1.0  # the last: size of the adversarial step
+STORED_NAMES = {  # names of settings in the results, where they differ from those of the fields
+    "interpolation": "blend",
+    "embedding_size": "embedding",
+    "kernel_sizes": "spans",
+    "batch_size": "batch",
+    "output_dropout": "output dropout",
+    "adversarial_size": "adversarial",
+}
 
 
-def counting(train: list, test: list, seed: int) -> float:
-    """Accuracy on `test` of NBSVM with pairs of words; the seed changes nothing."""
-    texts, labels = zip(*train, strict=True)
-    scores = NBSVM(**COUNTING).fit(texts, labels).decide([text for text, _ in test])
-    return float(np.mean((scores > 0) == [label == 1 for _, label in test]))
+@dataclass(frozen=True)
+class Fold:
+    """The reviews that a classifier is trained on, and those that it is tested on."""
+
+    train: list[LabelledReview]
+    test: list[LabelledReview]
+
+    def accuracy(self, predictions: np.ndarray) -> float:
+        """Return the fraction of the test's labels that `predictions` (N,) has right."""
+        return float(np.mean(predictions == [label for _, label in self.test]))
 
 
-def convolution(train: list, test: list, seed: int) -> float:
-    """Accuracy on `test` of Kim's network, its words' vectors random at first."""
-    tokenizer = WordTokenizer.train([text for text, _ in train], min_count=2)
-    examples = [(tokenizer.encode(text), label) for text, label in train]
-    runtime.seed_everything(seed)
-    encoder = WordCNN(len(tokenizer), **SIZES)
-    model = Classifier(encoder, input_size=SIZES["filters"] * len(SIZES["spans"]), dropout=DROPOUT)
-    batches = LabelledBatches(examples, batch_size=BATCH, seed=seed)
-    config = TrainConfig(steps=EPOCHS * len(batches), **TRAINING)
-    fit(model, batches, config, progress=False, objective=adversarial_objective(MISLED))
-    told = predict_logits(model, [tokenizer.encode(text) for text, _ in test]).argmax(1).numpy()
-    return float(np.mean(told == [label for _, label in test]))
+@dataclass(frozen=True)
+class NBSVMMethod:
+    """`NBSVM` on words and pairs of words; the fields are its arguments."""
+
+    order: int = 2
+    alpha: float = 0.5
+    C: float = 1.0
+    interpolation: float = 0.25
+    loss: str = "logistic"
+
+    def accuracy(self, fold: Fold, *, seed: int) -> float:
+        """Train on one part of a fold and return the accuracy on the other; no seed is needed."""
+        texts, labels = zip(*fold.train, strict=True)
+        classifier = NBSVM(**asdict(self)).fit(texts, labels)
+        scores = classifier.decision_function([text for text, _ in fold.test])  # (N,)
+        return fold.accuracy((scores > 0).astype(int))
 
 
-MODELS = {"NBSVM": counting, "CNN": convolution}
+@dataclass(frozen=True)
+class CNNMethod:
+    """The convolutional network of Kim 2014 with random word vectors, trained adversarially.
 
+    Parameters
+    ----------
+    embedding_size, filters, kernel_sizes, dropout
+        Arguments of `WordCNN`.
+    learning_rate, warmup, weight_decay, label_smoothing
+        Fields of `TrainConfig`.
+    epochs
+        How many times each sentence is trained on.
+    batch_size
+        Sentences in a training step.
+    output_dropout
+        Probability of dropout before the output.
+    adversarial_size
+        Size of the adversarial step.
+    """
 
-def folds(sentences: list, seed: int = 0) -> list[tuple[list, list]]:
-    """(train, test) of each fold; every sentence is tested on once."""
-    labels = [label for _, label in sentences]
-    cut = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(labels, labels)
-    shuffled = np.random.default_rng(seed).permutation
-    return [([sentences[i] for i in shuffled(train)], [sentences[i] for i in test])
-            for train, test in cut]  # fmt: skip
+    embedding_size: int = 128
+    filters: int = 100
+    kernel_sizes: tuple[int, ...] = (1, 2, 3, 4)
+    dropout: float = 0.3
+    learning_rate: float = 5e-3
+    warmup: float = 0.1
+    weight_decay: float = 0.05
+    label_smoothing: float = 0.1
+    epochs: int = 4
+    batch_size: int = 64
+    output_dropout: float = 0.5
+    adversarial_size: float = 1.0
 
-
-def main(arguments: list[str]) -> None:
-    parser = record.parser("reviews", __doc__)
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
-    parser.add_argument("--seeds", type=int, default=1)
-    chosen = parser.parse_args(arguments)
-    corpus, commit = load_reviews(), record.commit_now()
-    cut = folds(corpus.all)
-    for name in chosen.models:
-        started, runs = time.perf_counter(), []
-        for seed in range(chosen.seeds):
-            for fold in chosen.folds:
-                accuracy = MODELS[name](*cut[fold], seed)
-                runs.append({"fold": fold, "seed": seed, "accuracy": accuracy})
-                print(f"{name} fold {fold} seed {seed}: {accuracy:.2%}", flush=True)
-        source = record.provenance(
-            "reviews",
-            arguments,
-            commit=commit,
-            seeds=list(range(chosen.seeds)),
-            origin=corpus.origin,
-            started=started,
+    def accuracy(self, fold: Fold, *, seed: int) -> float:
+        """Train on one part of a fold and return the accuracy on the other."""
+        tokenizer = WordTokenizer.train([text for text, _ in fold.train], min_count=2)
+        examples = [(tokenizer.encode(text), label) for text, label in fold.train]
+        seed_everything(seed)
+        model = self._build(len(tokenizer))
+        batches = LabelledBatches(examples, batch_size=self.batch_size, seed=seed)
+        config = TrainConfig(
+            steps=self.epochs * len(batches),
+            learning_rate=self.learning_rate,
+            warmup=self.warmup,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
         )
-        found = [100 * run["accuracy"] for run in runs]
-        part = {
-            "per cent right": float(np.mean(found)),
-            "standard error": float(np.std(found, ddof=1)) / len(found) ** 0.5,
-            "runs": runs, "provenance": source,
-        }  # fmt: skip
-        settings = COUNTING if name == "NBSVM" else {
-            **SIZES, **TRAINING, "epochs": EPOCHS, "batch": BATCH, "output dropout": DROPOUT,
-            "adversarial": MISLED,
-        }  # fmt: skip
-        print(f"{name}: {part['per cent right']:.2f} % over {len(runs)} runs")
-        record.write(chosen.out, {name: {"settings": settings, **part}}, keep=True)
+        objective = adversarial_objective(self.adversarial_size)
+        fit(model, batches, config, progress=False, objective=objective)
+        logits = predict_logits(model, [tokenizer.encode(text) for text, _ in fold.test])
+        return fold.accuracy(logits.argmax(1).numpy())
+
+    def _build(self, vocab_size: int) -> Classifier:
+        """Build the network."""
+        encoder = WordCNN(
+            vocab_size,
+            embedding_size=self.embedding_size,
+            filters=self.filters,
+            kernel_sizes=self.kernel_sizes,
+            dropout=self.dropout,
+        )
+        input_size = self.filters * len(self.kernel_sizes)
+        return Classifier(encoder, input_size=input_size, dropout=self.output_dropout)
+
+
+METHODS: dict[str, NBSVMMethod | CNNMethod] = {"NBSVM": NBSVMMethod(), "CNN": CNNMethod()}
+
+
+def make_folds(reviews: Sequence[LabelledReview], *, seed: int = 0) -> list[Fold]:
+    """Cut the reviews into folds; each review is tested on once."""
+    labels = [label for _, label in reviews]
+    splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    rng = np.random.default_rng(seed)
+    return [
+        Fold(
+            train=[reviews[i] for i in rng.permutation(train_indices)],
+            test=[reviews[i] for i in test_indices],
+        )
+        for train_indices, test_indices in splitter.split(labels, labels)
+    ]
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """The accuracy on the test part of one fold, from one seed."""
+
+    fold: int
+    seed: int
+    accuracy: float
+
+
+def cross_validate(
+    name: str, folds: Sequence[Fold], *, indices: Sequence[int], seeds: int
+) -> dict[str, Any]:
+    """Train and test a method on the folds with these indices, and return what is stored of it."""
+    method, results = METHODS[name], []
+    for seed in range(seeds):
+        for i in indices:
+            accuracy = method.accuracy(folds[i], seed=seed)
+            print(f"{name} fold {i} seed {seed}: {accuracy:.2%}", flush=True)
+            results.append(FoldResult(i, seed, accuracy))
+    percentages = [100 * result.accuracy for result in results]
+    deviation = float(np.std(percentages, ddof=1)) if len(results) > 1 else None
+    print(f"{name}: {np.mean(percentages):.2f} % over {len(results)} runs")
+    settings = {STORED_NAMES.get(key, key): value for key, value in asdict(method).items()}
+    return {
+        "settings": settings,
+        "per cent right": float(np.mean(percentages)),
+        "standard error": None if deviation is None else deviation / len(results) ** 0.5,
+        "runs": [asdict(result) for result in results],
+    }
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.command_line("reviews", __doc__)
+    parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
+    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    options = parser.parse_args(arguments)
+    run, corpus = record.Run.start("reviews", arguments), load_reviews()
+    folds = make_folds(corpus.all)
+    for name in options.models:
+        method_run = run.restarted()
+        part = cross_validate(name, folds, indices=options.folds, seeds=options.seeds)
+        part["provenance"] = method_run.provenance(seeds=range(options.seeds), origin=corpus.origin)
+        record.write_results(options.out, {name: part}, keep_others=True)
 
 
 if __name__ == "__main__":

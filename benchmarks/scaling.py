@@ -1,24 +1,23 @@
-"""How loss falls with parameters and tokens: section 2.2's experiment, larger.
+"""How the loss falls with parameters and tokens: the experiment of section 2.2, larger.
 
     python -m benchmarks.scaling            about a quarter of an hour on one thread
 
-Every width is trained afresh on every budget, with each seed, by ``utils.scaling``; the largest is
-left out of the fit that it tests. Before that, each width tries half and twice the learning rate
-that the rule gives it, to show what the rule costs. Results go to book/results/scaling.json, or
-where `--out=FILE` says, when all runs are done.
+Each width is trained anew on each budget with each seed, by ``utils.studies.scaling``. The section
+leaves the largest width out of the fit of the law and tests the law on it. Before that, each width
+tries half and twice the learning rate that the rule gives it, to show what the rule costs. Results
+go to book/results/scaling.json, or where `--out=FILE` says, when all runs are done.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import scipy
 
 from benchmarks import record
 from utils.data.corpora import load_text
-from utils.studies import scaling
 from utils.studies.scaling import (
     BATCH_SIZE,
     CONTEXT_LENGTH,
@@ -26,62 +25,100 @@ from utils.studies.scaling import (
     LAYERS,
     VALID_CHARACTERS,
     CharacterScaling,
+    ScalingRun,
+    learning_rate_for,
 )
 
 WIDTHS = (8, 12, 20, 32, 48, 72, 104, 152)
 STEPS = (80, 160, 320, 640, 1280)
-SCALES, TRIAL = (0.5, 1.0, 2.0), 160  # of the rule's learning rate, and for how many steps
+LEARNING_RATE_FACTORS = (0.5, 1.0, 2.0)  # of the rule's learning rate
+TRIAL_STEPS = 160
 
 
-def grid(runs: CharacterScaling, widths, steps, seeds: int) -> list[dict]:
-    """Every width on every budget with every seed."""
-    found = []
+@dataclass(frozen=True)
+class RateTrial:
+    """One width at several learning rates.
+
+    Parameters
+    ----------
+    width
+        Width of the model.
+    rate
+        The learning rate that the rule gives it.
+    losses
+        Its validation loss with each of the `LEARNING_RATE_FACTORS`, in nats per character.
+    """
+
+    width: int
+    rate: float
+    losses: list[float]
+
+
+def try_learning_rates(
+    study: CharacterScaling, *, widths: Sequence[int], steps: int
+) -> list[RateTrial]:
+    """Train each width at half, once and twice its learning rate."""
+    trials = []
     for width in widths:
-        for count in steps:
+        losses = [
+            study.train(width, steps=steps, learning_rate_factor=factor).loss
+            for factor in LEARNING_RATE_FACTORS
+        ]
+        trial = RateTrial(width, learning_rate_for(width), losses)
+        print(f"width {width:3d} rate {trial.rate:.4f} × {LEARNING_RATE_FACTORS}: {losses}")
+        trials.append(trial)
+    return trials
+
+
+def train_all(
+    study: CharacterScaling, *, widths: Sequence[int], steps: Sequence[int], seeds: int
+) -> list[ScalingRun]:
+    """Train each width on each budget with each seed."""
+    runs = []
+    for width in widths:
+        for step_count in steps:
             for seed in range(seeds):
-                found.append(run := runs.train(width, count, seed))
+                run = study.train(width, steps=step_count, seed=seed)
                 size = f"{run.parameters:7,} parameters, {run.tokens:7,} tokens"
                 print(f"width {width:3d}, seed {seed}: {size}, {run.loss:.4f} nats", flush=True)
-    return [asdict(run) for run in found]
+                runs.append(run)
+    return runs
 
 
-def rates(runs: CharacterScaling, widths, steps: int) -> list[dict]:
-    """Every width at half, once and twice its learning rate."""
-    found = []
-    for width in widths:
-        losses = [runs.train(width, steps, scale=scale).loss for scale in SCALES]
-        found.append({"width": width, "rate": scaling.learning_rate_for(width), "losses": losses})
-        print(f"width {width:3d} rate {found[-1]['rate']:.4f} × {SCALES}: {losses}")
-    return found
-
-
-def main(arguments: list[str]) -> None:
-    parser = record.parser("scaling", __doc__)
-    parser.add_argument("--seeds", type=int, default=2)
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.command_line("scaling", __doc__)
+    parser.add_argument("--seeds", type=int, default=2, help="how many")
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
-    parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
-    chosen = parser.parse_args(arguments)
-    started = time.perf_counter()
-    commit = record.commit_now()
-    corpus = load_text()
-    runs = CharacterScaling(corpus)
-    settings = {
-        "layers": LAYERS, "heads": HEADS, "block": CONTEXT_LENGTH,
-        "batch": BATCH_SIZE, "valid_characters": VALID_CHARACTERS, "vocabulary": runs.vocab_size,
-    }  # fmt: skip
-    tried = {"steps": TRIAL, "scales": SCALES, "rows": rates(runs, chosen.widths, TRIAL)}
-    found = grid(runs, chosen.widths, chosen.steps, chosen.seeds)
-    source = record.provenance(
-        "scaling",
-        arguments,
-        commit=commit,
-        seeds=list(range(chosen.seeds)),
-        origin=corpus.origin,
-        started=started,
+    parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="of each budget")
+    parser.add_argument(
+        "--trial-steps", type=int, default=TRIAL_STEPS, help="of the trials of learning rates"
     )
-    source["scipy"] = scipy.__version__
-    content = {"settings": settings, "rates": tried, "runs": found, "provenance": source}
-    record.write(chosen.out, content)
+    options = parser.parse_args(arguments)
+    run, corpus = record.Run.start("scaling", arguments), load_text()
+    study = CharacterScaling(corpus)
+    trials = try_learning_rates(study, widths=options.widths, steps=options.trial_steps)
+    runs = train_all(study, widths=options.widths, steps=options.steps, seeds=options.seeds)
+    results = {
+        "settings": {
+            "layers": LAYERS,
+            "heads": HEADS,
+            "block": CONTEXT_LENGTH,
+            "batch": BATCH_SIZE,
+            "valid_characters": VALID_CHARACTERS,
+            "vocabulary": study.vocab_size,
+        },
+        "rates": {
+            "steps": options.trial_steps,
+            "scales": LEARNING_RATE_FACTORS,
+            "rows": [asdict(trial) for trial in trials],
+        },
+        "runs": [asdict(result) for result in runs],
+        "provenance": run.provenance(
+            seeds=range(options.seeds), origin=corpus.origin, scipy=scipy.__version__
+        ),
+    }
+    record.write_results(options.out, results)
 
 
 if __name__ == "__main__":

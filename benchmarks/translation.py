@@ -5,16 +5,15 @@
     bake-off   four models of equal size, each for as many steps as one quiet core does in about
                five minutes; steps are counted, so that a busy machine gets the same models later
     longer     attention alone: between LSTMs 1,650 steps, five minutes of two quiet cores; between
-               GRUs 5,400, fifteen, with more dropout; there the beam's answers are ranked by the
+               GRUs 5,400, fifteen, with more dropout; there beam search ranks its answers by the
                length penalty or by a bonus per token, whichever has the best BLEU on validation
     rates      each model of the bake-off from seed 0 with half and with twice its learning rate
 
-All models share one vocabulary of 4,000 cased pieces, made of the training text of both languages,
-and one matrix for the words of source, target and output. Batches hold up to 64 sentences of equal
-source length; dropout, label smoothing and schedule are the same for all in the bake-off. The
-learning rates are those of which `rates` found neither the half nor the double better on
-validation, after all steps. AdamW trains all weights, Muon the matrices of the Transformer, which a
-row of its own trains by AdamW alone. Nothing is chosen on the test set (test_2016_flickr), which
+All models share one vocabulary of 4,000 cased pieces, trained on the training text of both
+languages, and one matrix for the embeddings of source and target and for the output. Batches hold
+up to 64 sentences of equal source length; dropout, label smoothing and schedule are the same for
+all in the bake-off. AdamW trains all weights, Muon the matrices of the Transformer, which has a
+second row where AdamW alone trains it. Nothing is chosen on the test set (test_2016_flickr), which
 each trained model translates once, greedily and with a beam of 5. Each model trains on one thread.
 book/results/translation.json gets every seed's figures, beside those that are there; `--parallel 2`
 trains two models at a time, each in a process of its own.
@@ -25,245 +24,252 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from multiprocessing import get_context
+from typing import Any
 
 import torch
-from torch import nn
 
 from benchmarks import record
-from utils import runtime
-from utils.data.corpora import Corpus, load_pairs
-from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
-from utils.data.tokenizers import BPETokenizer
+from benchmarks.translation_recipes import (
+    BAKE_OFF_STEPS,
+    BUDGETS,
+    RECIPES,
+    Job,
+    bake_off_jobs,
+    longer_jobs,
+    rate_jobs,
+)
+from benchmarks.translation_task import MAX_LENGTH, TranslationTask
+from utils.data.examples import SentencePair
+from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.decoding.search import BeamConfig
 from utils.decoding.translation import translate
 from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import perplexity
-from utils.metrics.text import bleu_interval, chrf
-from utils.models.attention_decoder import AttentionDecoder
-from utils.models.decoders import CNNDecoder
+from utils.metrics.text import bleu, bleu_interval, chrf
 from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
-from utils.models.encoders import CNNEncoder, FixedVectorEncoder, RNNEncoder
-from utils.models.transformer import TransformerDecoder, TransformerEncoder
-from utils.training import loop
+from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
-from utils.training.optimizers import adamw, muon
+from utils.training.loop import fit
+from utils.training.state import History
 
-VOCABULARY, BATCH, BEAM, MAX_LENGTH, LOOKS = 4000, 64, 5, 60, 10
-STEPS = {  # in the bake-off
-    "LSTM": 1380, "LSTM + attention": 1350, "CNN": 1270, "Transformer": 680,
-    "Transformer, AdamW": 910,
-}  # fmt: skip
-PENALTY = {"alpha": 1.0}
-BONUSES = [{"alpha": 0.0, "bonus": bonus, "patience": 2} for bonus in (0.4, 0.6, 0.8)]
-LONGER = {  # model, steps, dropout and how the beam's answers may be ranked
-    "five minutes": ("LSTM + attention", 1650, 0.1, [PENALTY]),
-    "fifteen minutes": ("GRU + attention", 5400, 0.2, [PENALTY, *BONUSES]),
-}
-LENGTHS = (0, 8, 10, 12, 14, 17, 100)  # bounds of the classes of source lengths, in words
+BATCH_SIZE, EVAL_BATCH_SIZE = 64, 128  # sentences
+LABEL_SMOOTHING = 0.1
+VALIDATIONS = 10  # in a run
+LENGTH_BOUNDS = (0, 8, 10, 12, 14, 17, 100)  # of the classes of source lengths, in words
+PARTS = ("bake-off", "longer", "rates")
 
 
-def recurrent(fixed: bool, cell: str = "lstm") -> Callable[[int, float], EncoderDecoder]:
-    """A bidirectional layer of `cell`, and two more around attention to its places.
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model with its best weights on validation.
 
-    With `fixed`, a single place is left to look at: the encoder's vector.
+    Parameters
+    ----------
+    model
+        The model, in evaluation mode.
+    history
+        The losses of its training.
+    processor_seconds
+        The processor time of its training, validations included.
     """
 
-    def build(V: int, dropout: float) -> EncoderDecoder:
-        encoder = RNNEncoder(V, width=256, layers=1, cell=cell, dropout=dropout)
-        decoder = AttentionDecoder(
-            V, width=256, layers=1, cell=cell, score="scaled", dropout=dropout
-        )
-        return EncoderDecoder(FixedVectorEncoder(encoder) if fixed else encoder, decoder)
+    model: EncoderDecoder
+    history: History
+    processor_seconds: float
 
-    return build
-
-
-def convolutional(V: int, dropout: float) -> EncoderDecoder:
-    encoder = CNNEncoder(V, width=264, layers=2, dropout=dropout)
-    return EncoderDecoder(encoder, CNNDecoder(V, width=264, layers=2, dropout=dropout))
+    @property
+    def valid_loss(self) -> float:
+        """The validation loss of its weights, in nats per token."""
+        return min(loss for _, loss in self.history.valid_losses)
 
 
-def transformer(V: int, dropout: float) -> EncoderDecoder:
-    sizes = {"width": 256, "layers": 2, "heads": 4, "hidden": 256, "dropout": dropout}
-    return EncoderDecoder(TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is built and trained."""
-
-    build: Callable[[int, float], EncoderDecoder]
-    rate: float
-    optimizer: Callable = adamw
-
-
-MODELS = {
-    "LSTM": Recipe(recurrent(fixed=True), rate=4e-3),
-    "LSTM + attention": Recipe(recurrent(fixed=False), rate=4e-3),
-    "CNN": Recipe(convolutional, rate=4e-3),
-    "Transformer": Recipe(transformer, rate=8e-3, optimizer=muon),
-    "Transformer, AdamW": Recipe(transformer, rate=2e-3),
-    "GRU + attention": Recipe(recurrent(fixed=False, cell="gru"), rate=2e-3),
-}
-
-
-@dataclass(frozen=True)
-class Task:
-    """The sentences, their ids, and the tokenizer; `origin` is where the sentences come from."""
-
-    corpus: Corpus
-    tokenizer: BPETokenizer
-    train: list
-    valid: list
-
-    @classmethod
-    def load(cls) -> Task:
-        corpus = load_pairs("multi30k", source="de", target="en")
-        words = [sentence for pair in corpus.train for sentence in pair]
-        tokenizer = BPETokenizer.train(words, max_size=VOCABULARY)
-        train, valid = (encode_pairs(p, tokenizer) for p in (corpus.train, corpus.valid))
-        return cls(corpus, tokenizer, train, valid)
-
-
-def build(name: str, task: Task, seed: int, dropout: float) -> EncoderDecoder:
-    runtime.seed_everything(seed)
-    return share_embeddings(MODELS[name].build(len(task.tokenizer), dropout))
-
-
-def fit(name, task: Task, seed: int, steps: int, rate: float, dropout: float):
-    """A trained model, its History and the processor's seconds; weights: the best on validation."""
-    model = build(name, task, seed, dropout)
+def train_model(job: Job, task: TranslationTask) -> TrainedModel:
+    """Train the model of a job."""
+    recipe = RECIPES[job.model]
+    seed_everything(job.seed)
+    model = share_embeddings(recipe.build(len(task.tokenizer), dropout=job.dropout))
     config = TrainConfig(
-        steps=steps, learning_rate=rate, label_smoothing=0.1, evaluate_every=max(1, steps // LOOKS)
+        steps=job.steps,
+        learning_rate=job.learning_rate,
+        label_smoothing=LABEL_SMOOTHING,
+        evaluate_every=max(1, job.steps // VALIDATIONS),
     )
-    batches = PairBatches(task.train, batch_size=BATCH, seed=seed)
-    valid, begun = pair_eval_batches(task.valid, batch_size=128), time.process_time()
-    optimizer = MODELS[name].optimizer
-    history = loop.fit(model, batches, config, valid=valid, progress=False, optimizer=optimizer)
-    return model, history, time.process_time() - begun
+    batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=job.seed)
+    valid = pair_eval_batches(task.valid, batch_size=EVAL_BATCH_SIZE)
+    start = time.process_time()
+    history = fit(model, batches, config, valid=valid, progress=False, optimizer=recipe.optimizer)
+    return TrainedModel(model, history, time.process_time() - start)
 
 
-def test(model: nn.Module, task: Task, rankings: list[dict]) -> dict:
-    """What the trained model makes of the test set, greedily and with a beam.
+def translate_sources(
+    model: EncoderDecoder,
+    pairs: Sequence[SentencePair],
+    task: TranslationTask,
+    beam: BeamConfig | None,
+) -> list[str]:
+    """Translate the sources of sentence pairs, greedily if `beam` is None."""
+    sources = [source for source, _ in pairs]
+    return translate(model, sources, task.tokenizer, beam=beam, max_length=MAX_LENGTH)
 
-    The beam's answers are ranked as has the best BLEU, of `rankings`, on the validation sentences.
+
+def choose_ranking(
+    model: EncoderDecoder, task: TranslationTask, rankings: Sequence[BeamConfig]
+) -> BeamConfig:
+    """Return the ranking with the best BLEU on the validation sentences."""
+    if len(rankings) == 1:
+        return rankings[0]
+    references = [reference for _, reference in task.corpus.valid]
+    return max(
+        rankings,
+        key=lambda beam: bleu(translate_sources(model, task.corpus.valid, task, beam), references),
+    )
+
+
+def score_on_test(
+    model: EncoderDecoder, task: TranslationTask, beam: BeamConfig | None
+) -> dict[str, Any]:
+    """Translate the test set, greedily if `beam` is None, and return what is stored about it."""
+    references = [reference for _, reference in task.corpus.test]
+    start = time.process_time()
+    answers = translate_sources(model, task.corpus.test, task, beam)
+    seconds = time.process_time() - start
+    interval = bleu_interval(answers, references)
+    return {
+        "bleu": interval.score,
+        "low": interval.low,
+        "high": interval.high,
+        "signature": interval.signature,
+        "lowercased": bleu(answers, references, lowercase=True),
+        "chrf": chrf(answers, references),
+        "by length": [asdict(row) for row in bleu_by_length(answers, task.corpus.test)],
+        "sentences a second": len(answers) / seconds,
+        "answers": answers,
+        "ranking": stored_ranking(beam),
+    }
+
+
+def stored_ranking(beam: BeamConfig | None) -> dict[str, float]:
+    """Return how a ranking is stored: its options that are not without effect, by their names."""
+    if beam is None:
+        return {}
+    if not beam.token_bonus:
+        return {"alpha": beam.alpha}
+    return {"alpha": beam.alpha, "bonus": beam.token_bonus, "patience": beam.patience}
+
+
+@dataclass(frozen=True)
+class LengthClass:
+    """The test sentences whose sources have so many words.
+
+    Parameters
+    ----------
+    low, high
+        The smallest number of words, and the smallest that is too large.
+    sentences
+        The number of sentences.
+    bleu
+        The BLEU of their translations; None without sentences.
     """
 
-    def answer(pairs: list, beam: int | None, ranking: dict) -> list[str]:
-        sources = [source for source, _ in pairs]
-        return translate(
-            model, sources, task.tokenizer, beam=BeamConfig(beam), max_length=MAX_LENGTH, **ranking
-        )
-
-    def on_valid(ranking: dict) -> float:
-        references = [reference for _, reference in task.corpus.valid]
-        return bleu_interval(
-            answer(task.corpus.valid, BEAM, ranking), references, resamples=2
-        ).score
-
-    best = max(rankings, key=on_valid) if len(rankings) > 1 else rankings[0]
-    references = [reference for _, reference in task.corpus.test]
-    found: dict = {}
-    for name, beam, ranking in (("greedy", None, {}), ("beam", BEAM, best)):
-        begun = time.process_time()
-        answers = answer(task.corpus.test, beam, ranking)
-        speed = len(answers) / (time.process_time() - begun)
-        bleu = bleu_interval(answers, references)
-        found[name] = {
-            "bleu": bleu.score, "low": bleu.low, "high": bleu.high, "signature": bleu.signature,
-            "lowercased": bleu_interval(answers, references, lowercase=True).score,
-            "chrf": chrf(answers, references), "by length": by_length(answers, task),
-            "sentences a second": speed, "answers": answers, "ranking": ranking,
-        }  # fmt: skip
-    return found
+    low: int
+    high: int
+    sentences: int
+    bleu: float | None
 
 
-def by_length(answers: list[str], task: Task) -> list[dict]:
-    """BLEU of the sentences whose sources have so many words: from `low`, below `high`."""
+def bleu_by_length(answers: Sequence[str], pairs: Sequence[SentencePair]) -> list[LengthClass]:
+    """Compute BLEU for each class of source lengths.
+
+    Parameters
+    ----------
+    answers
+        The translation of each source.
+    pairs
+        Sources and references.
+    """
     rows = []
-    for low, high in zip(LENGTHS, LENGTHS[1:], strict=False):
-        inside = [i for i, (s, _) in enumerate(task.corpus.test) if low <= len(s.split()) < high]
-        pairs = [(answers[i], task.corpus.test[i][1]) for i in inside]
-        score = bleu_interval(*zip(*pairs, strict=True), resamples=2).score if pairs else None
-        rows.append({"low": low, "high": high, "sentences": len(pairs), "bleu": score})
+    for low, high in pairwise(LENGTH_BOUNDS):
+        inside = [i for i, (source, _) in enumerate(pairs) if low <= len(source.split()) < high]
+        references = [pairs[i][1] for i in inside]
+        score = bleu([answers[i] for i in inside], references) if inside else None
+        rows.append(LengthClass(low, high, len(inside), score))
     return rows
 
 
-def run(
-    name: str,
-    seed: int,
-    steps: int,
-    rate: float,
-    dropout: float,
-    rankings: list[dict],
-    commit: str | None,
-) -> dict:
-    """One model from one seed: its figures, on the test set unless `rankings` is empty.
-
-    In a process of its own, on one thread, by the code of `commit`.
-    """
+def run_job(job: Job, run: record.Run) -> dict[str, Any]:
+    """Train and test one model in a process of its own, and return what is stored about it."""
     torch.set_num_threads(1)
-    started, task = time.perf_counter(), Task.load()
-    model, history, processor = fit(name, task, seed, steps, rate, dropout)
-    valid = min(loss for _, loss in history.valid)  # of the weights that were kept
-    found = {
-        "parameters": count_parameters(model), "steps": steps, "rate": rate, "dropout": dropout,
-        "curve": history.valid, "tokens": history.tokens, "wall": history.seconds,
-        "processor": processor, "valid perplexity": perplexity(valid, 1),
-    }  # fmt: skip
-    if rankings:
-        found["test"] = test(model, task, rankings)
-        if seed:  # the answers of one seed are enough for examples and paired tests
-            for part in found["test"].values():
-                del part["answers"]
-    best = found["test"]["beam"]["bleu"] if rankings else valid
-    print(f"{name}, seed {seed}, rate {rate:g}, {steps} steps: {best:.4g}", flush=True)
-    found["provenance"] = record.provenance(
-        "translation",
-        sys.argv[1:],
-        commit=commit,
-        seeds=[seed],
-        origin=task.corpus.origin,
-        started=started,
-    )
-    return found
+    run, task = run.restarted(), TranslationTask.load()
+    trained = train_model(job, task)
+    history = trained.history
+    results: dict[str, Any] = {
+        "parameters": count_parameters(trained.model),
+        "steps": job.steps,
+        "rate": job.learning_rate,
+        "dropout": job.dropout,
+        "curve": history.valid_losses,
+        "tokens": history.tokens,
+        "wall": history.seconds,
+        "processor": trained.processor_seconds,
+        "valid perplexity": perplexity(trained.valid_loss, 1),
+    }
+    figure = f"validation loss {trained.valid_loss:.4g}"
+    if job.rankings:
+        results["test"] = score_trained(trained.model, task, job)
+        figure = f"BLEU {results['test']['beam']['bleu']:.4g}"
+    rate = f"rate {job.learning_rate:g}"
+    print(f"{job.model}, seed {job.seed}, {rate}, {job.steps} steps: {figure}", flush=True)
+    results["provenance"] = run.provenance(seeds=[job.seed], origin=task.corpus.origin)
+    return results
 
 
-def plan(chosen: argparse.Namespace) -> dict[str, tuple]:
-    """What each name in the file is the result of: the arguments of `run`, but for the commit."""
-    if chosen.part == "longer":
-        return {
-            f"{budget}, seed {seed}": (name, seed, steps, MODELS[name].rate, *how)
-            for seed in chosen.seeds for budget, (name, steps, *how) in LONGER.items()
-            if budget in chosen.budgets
-        }  # fmt: skip
-    if chosen.part == "rates":
-        return {
-            f"rate {rate:g}, {name}": (name, 0, STEPS[name], rate, 0.1, [])
-            for name in chosen.models for rate in (MODELS[name].rate / 2, MODELS[name].rate * 2)
-        }  # fmt: skip
-    return {
-        f"{name}, seed {seed}": (name, seed, STEPS[name], MODELS[name].rate, 0.1, [PENALTY])
-        for seed in chosen.seeds for name in chosen.models
-    }  # fmt: skip
+def score_trained(model: EncoderDecoder, task: TranslationTask, job: Job) -> dict[str, Any]:
+    """Test a model of a job greedily and with the best of its rankings."""
+    ranking = choose_ranking(model, task, job.rankings)
+    results = {
+        "greedy": score_on_test(model, task, None),
+        "beam": score_on_test(model, task, ranking),
+    }
+    if job.seed:  # the answers of one seed are enough for examples and paired tests
+        for result in results.values():
+            del result["answers"]
+    return results
 
 
-def main(arguments: list[str]) -> None:
-    parser = record.parser("translation", __doc__)
-    parser.add_argument("part", choices=["bake-off", "longer", "rates"])
+def plan_jobs(options: argparse.Namespace) -> dict[str, Job]:
+    """Return the jobs of a part of the benchmark, by their names in the results."""
+    if options.part == "longer":
+        jobs = longer_jobs(options.budgets, options.seeds)
+    elif options.part == "rates":
+        jobs = rate_jobs(options.models)
+    else:
+        jobs = bake_off_jobs(options.models, options.seeds)
+    if options.steps is not None:
+        jobs = {name: replace(job, steps=options.steps) for name, job in jobs.items()}
+    return jobs
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.command_line("translation", __doc__)
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--models", nargs="+", choices=list(STEPS), default=list(STEPS))
-    parser.add_argument("--budgets", nargs="+", choices=list(LONGER), default=list(LONGER))
+    parser.add_argument("--models", nargs="+", choices=BAKE_OFF_STEPS, default=list(BAKE_OFF_STEPS))
+    parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS))
+    parser.add_argument("--steps", type=int, help="of each model, instead of its own")
     parser.add_argument("--parallel", type=int, default=1, help="models trained at a time")
-    chosen, commit = parser.parse_args(arguments), record.commit_now()
-    with ProcessPoolExecutor(chosen.parallel, mp_context=get_context("spawn")) as pool:
-        futures = {name: pool.submit(run, *given, commit) for name, given in plan(chosen).items()}
+    options = parser.parse_args(arguments)
+    run = record.Run.start("translation", arguments)
+    with ProcessPoolExecutor(options.parallel, mp_context=get_context("spawn")) as pool:
+        jobs = plan_jobs(options)
+        futures = {name: pool.submit(run_job, job, run) for name, job in jobs.items()}
         for name, future in futures.items():
-            record.write(chosen.out, {name: future.result()}, keep=True)
+            record.write_results(options.out, {name: future.result()}, keep_others=True)
 
 
 if __name__ == "__main__":

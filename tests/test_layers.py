@@ -1,24 +1,34 @@
-"""Layers: the library's = torch's with copied weights, masked and not, in use and in training."""
+"""Layers: equal to torch's with copied weights, with and without padding, in and out of training.
+
+The layers of recurrent networks are in test_recurrent.py, whole stacks in test_transformer.py.
+"""
 
 import copy
 
 import pytest
 import torch
-from tensors import random, same
 from torch import nn
 
+from tests.tensors import close, randn, randomize_weights, same
+from tests.torch_layers import rename
 from utils.data.vocabulary import PAD
-from utils.models import attention
-from utils.models.layers import ACTIVATIONS, RMSNorm, ScaledEmbedding, TransformerLayer
-from utils.models.multi_head import CrossAttention, SelfAttention
-from utils.models.positions import PositionalEncoding, sinusoids
-from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.models.attention import causal_mask
+from utils.models.layers import (
+    ACTIVATIONS,
+    GatedConvolution,
+    ScaledEmbedding,
+    TransformerLayer,
+    check_sizes,
+    make_norm,
+)
+from utils.models.multi_head import KVCache
 
 B, T, S, D, H = 3, 5, 7, 12, 4
+HIDDEN = 20
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
-TOKEN = torch.arange(T) < torch.tensor([5, 2, 3])[:, None]  # (B, T)
-SEEN = torch.arange(S) < torch.tensor([7, 1, 4])[:, None]  # (B, S)
-FUTURE = ~attention.causal_mask(T)  # torch's masks are True where one must not look
+IS_TOKEN = torch.arange(T) < torch.tensor([5, 2, 3])[:, None]  # (B, T)
+MEMORY_IS_TOKEN = torch.arange(S) < torch.tensor([7, 1, 4])[:, None]  # (B, S)
+TORCH_CAUSAL_MASK = ~causal_mask(T)  # torch's masks are True where a query may not attend
 
 
 @pytest.fixture(autouse=True)
@@ -26,77 +36,56 @@ def seed():
     torch.manual_seed(0)
 
 
-def close(a, b, tolerance) -> bool:
-    """The same up to `tolerance` of the largest number, or of 1."""
-    return same(a, b, tolerance * max(1.0, b.detach().abs().max().item()))
-
-
-def gradients(layer, y, x, memory) -> dict:
-    """The gradient by each weight and by both inputs, by name; of no use is of zero gradient."""
-    at = dict(layer.named_parameters()) | {"x": x, "memory": memory}
-    found = torch.autograd.grad(y.sin().sum(), list(at.values()), allow_unused=True)
-    return {n: torch.zeros_like(p) if g is None else g
-            for (n, p), g in zip(at.items(), found, strict=True)}  # fmt: skip
-
-
-def scatter(module: nn.Module) -> nn.Module:
-    """Random biases and gains too, so that none of them can be left out unnoticed."""
-    with torch.no_grad():
-        for p in module.parameters():
-            p.copy_(torch.randn_like(p) / 2)
-    return module
-
-
-def split(name: str, theirs: dict) -> dict:
-    """torch keeps the three projections of a cross-attention in one matrix, we one and two."""
-    found = {}
-    for kind in ("weight", "bias"):
-        whole = theirs[f"{name}in_proj_{kind}"]
-        found[f"cross.query.{kind}"], found[f"cross.kv.{kind}"] = whole.tensor_split([D])
-        found[f"cross.project.{kind}"] = theirs[f"{name}out_proj.{kind}"]
-    return found
-
-
-def renamed(theirs: dict) -> dict:
-    """torch's state of an encoder or decoder layer under the names of `layers.Layer`."""
-    names = {
-        "self_attn.in_proj_": "attention.qkv.", "self_attn.out_proj": "attention.project",
-        "linear1": "expand", "linear2": "contract",
-    }  # fmt: skip
-    cross = any("multihead_attn" in name for name in theirs)
-    if cross:
-        names |= {"norm2": "norm_cross", "norm3": "norm2"}
-    found = split("multihead_attn.", theirs) if cross else {}
-    for name, value in theirs.items():
-        if not name.startswith("multihead_attn"):
-            old = next((old for old in names if name.startswith(old)), "")
-            found[name.replace(old, names.get(old, ""), 1)] = value
-    return found
-
-
-def pair(cross, norm_first, causal, dropout=0.0, activation="gelu", dtype=torch.float64):
+def make_pair(cross, norm_first, causal, *, dropout=0.0, activation="gelu", dtype=torch.float64):
     """A layer of ours and one of torch's with the same weights."""
-    kind = nn.TransformerDecoderLayer if cross else nn.TransformerEncoderLayer
-    torchs = kind(D, H, 20, dropout, activation, batch_first=True, norm_first=norm_first)
-    options = {"bias": True, "hidden": 20, "activation": activation, "causal": causal}
-    own = TransformerLayer(
-        D, heads=H, norm_first=norm_first, cross_attention=cross, dropout=dropout, **options
+    torch_class = nn.TransformerDecoderLayer if cross else nn.TransformerEncoderLayer
+    torch_layer = torch_class(
+        D, H, HIDDEN, dropout, activation, batch_first=True, norm_first=norm_first
     )
-    own.load_state_dict(renamed(scatter(torchs).state_dict()))
-    return own.to(dtype), torchs.to(dtype)
+    layer = TransformerLayer(
+        D,
+        heads=H,
+        activation=activation,
+        bias=True,
+        dropout=dropout,
+        norm_first=norm_first,
+        cross_attention=cross,
+        hidden_size=HIDDEN,
+        causal=causal,
+    )
+    layer.load_state_dict(rename(randomize_weights(torch_layer).state_dict()))
+    return layer.to(dtype), torch_layer.to(dtype)
 
 
-def both(own, torchs, x, memory, causal, padded):
-    """What the two layers give for x (B, T, D), with a memory (B, S, D) where there is cross."""
-    token, seen = (TOKEN, SEEN) if padded else (None, None)
-    hidden = {"padding": token} | ({} if own.cross is None else {"seen": seen})
-    known = {} if own.cross is None else {"known": own.cross.known(memory)}
-    mine = own(x, **hidden, **known)[0]
-    mask, blank = FUTURE if causal else None, None if token is None else ~token
-    if own.cross is None:
-        return mine, torchs(x, src_mask=mask, src_key_padding_mask=blank)
-    unseen = None if seen is None else ~seen
-    return mine, torchs(x, memory, mask, tgt_key_padding_mask=blank, memory_key_padding_mask=unseen)
+def run_pair(layer, torch_layer, x, states, *, causal, padded):
+    """Apply both layers to x (B, T, D), and to an encoder's states (B, S, D) where they attend."""
+    is_token, memory_is_token = (IS_TOKEN, MEMORY_IS_TOKEN) if padded else (None, None)
+    mask, padding = TORCH_CAUSAL_MASK if causal else None, None if is_token is None else ~is_token
+    if layer.cross_attention is None:
+        result, _ = layer(x, is_token=is_token)
+        return result, torch_layer(x, src_mask=mask, src_key_padding_mask=padding)
+    memory_cache = layer.cross_attention.memory_cache(states)
+    result, _ = layer(
+        x, is_token=is_token, memory_cache=memory_cache, memory_is_token=memory_is_token
+    )
+    torch_result = torch_layer(
+        x,
+        states,
+        mask,
+        tgt_key_padding_mask=padding,
+        memory_key_padding_mask=None if memory_is_token is None else ~memory_is_token,
+    )
+    return result, torch_result
+
+
+def gradients(layer, result, x, states) -> dict:
+    """The gradients with respect to each weight and both inputs, by name; zero where unused."""
+    variables = dict(layer.named_parameters()) | {"x": x, "states": states}
+    values = torch.autograd.grad(result.sin().sum(), list(variables.values()), allow_unused=True)
+    return {
+        name: torch.zeros_like(variable) if value is None else value
+        for (name, variable), value in zip(variables.items(), values, strict=True)
+    }
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -105,144 +94,109 @@ def both(own, torchs, x, memory, causal, padded):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("cross", [False, True])
-def test_a_layer_is_torchs_with_its_gradients(cross, norm_first, causal, padded, training, dtype):
-    own, torchs = pair(cross, norm_first, causal, dtype=dtype)
-    own.train(training), torchs.train(training)
-    x, memory = (random(B, n, D, dtype=dtype).requires_grad_() for n in (T, S))
-    token = TOKEN if padded else torch.ones_like(TOKEN)  # what stands at padding does not count
-    mine, theirs = (y[token] for y in both(own, torchs, x, memory, causal, padded))
-    assert close(mine, theirs, TOLERANCE[dtype])
-    found, wanted = gradients(own, mine, x, memory), gradients(torchs, theirs, x, memory)
-    inputs = {name: wanted.pop(name) for name in ("x", "memory")}
-    wanted = renamed(wanted) | inputs
-    assert found.keys() == wanted.keys()
-    for name, gradient in found.items():
-        assert close(gradient, wanted[name], 10 * TOLERANCE[dtype]), name
+def test_a_layer_and_its_gradients_equal_torchs(cross, norm_first, causal, padded, training, dtype):
+    layer, torch_layer = make_pair(cross, norm_first, causal, dtype=dtype)
+    layer.train(training), torch_layer.train(training)
+    x, states = (randn(B, length, D, dtype=dtype).requires_grad_() for length in (T, S))
+    is_token = IS_TOKEN if padded else torch.ones_like(IS_TOKEN)  # results at padding do not count
+    result, torch_result = (
+        result[is_token]
+        for result in run_pair(layer, torch_layer, x, states, causal=causal, padded=padded)
+    )
+    assert close(result, torch_result, TOLERANCE[dtype])
+    computed = gradients(layer, result, x, states)
+    expected = gradients(torch_layer, torch_result, x, states)
+    inputs = {name: expected.pop(name) for name in ("x", "states")}
+    expected = rename(expected) | inputs
+    assert computed.keys() == expected.keys()
+    for name, gradient in computed.items():
+        assert close(gradient, expected[name], 10 * TOLERANCE[dtype]), name
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+def test_activations_equal_torchs(activation):
+    layer, torch_layer = make_pair(False, True, False, activation=activation)
+    x = randn(B, T, D)
+    assert same(layer(x)[0], torch_layer(x), 1e-10)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("cross", [False, True])
-def test_dropout_falls_on_the_same_numbers_as_torchs(cross, norm_first):
-    """One sentence: torch draws those of several in another order."""
-    own, torchs = pair(cross, norm_first, True, dropout=0.3)
-    x, memory = random(1, T, D), random(1, S, D)
+def test_dropout_acts_on_the_same_numbers_as_torchs(cross, norm_first):
+    """One sentence only: of several, torch draws the numbers in another order."""
+    layer, torch_layer = make_pair(cross, norm_first, True, dropout=0.3)
+    x, states = randn(1, T, D), randn(1, S, D)
     torch.manual_seed(7)
-    mine = own(x, known=own.cross.known(memory) if cross else None)[0]
+    memory_cache = layer.cross_attention.memory_cache(states) if cross else None
+    result = layer(x, memory_cache=memory_cache)[0]
     torch.manual_seed(7)
-    theirs = torchs(x, memory, FUTURE) if cross else torchs(x, FUTURE)
-    assert same(mine, theirs)
-    assert not same(mine, own.eval()(x, known=own.cross.known(memory) if cross else None)[0], 1e-3)
+    mask = TORCH_CAUSAL_MASK
+    torch_result = torch_layer(x, states, mask) if cross else torch_layer(x, mask)
+    assert same(result, torch_result)
+    assert not same(result, layer.eval()(x, memory_cache=memory_cache)[0], 1e-3)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("padded", [False, True])
-def test_an_encoder_layer_is_torchs_fast_path(padded, norm_first, monkeypatch):
-    """In evaluation without gradients, torch takes a kernel of its own."""
+def test_an_encoder_layer_equals_torchs_fast_path(padded, norm_first, monkeypatch):
+    """In evaluation without gradients, torch uses a kernel for the layer as a whole."""
     kernel, calls = torch._transformer_encoder_layer_fwd, []
-    monkeypatch.setattr(
-        torch, "_transformer_encoder_layer_fwd", lambda *a: calls.append(1) or kernel(*a)
-    )
-    own, torchs = pair(False, norm_first, False, dtype=torch.float32)
-    own.eval(), torchs.eval()
-    x = random(B, T, D, dtype=torch.float32)
-    token = TOKEN if padded else torch.ones_like(TOKEN)
+
+    def counted_kernel(*arguments):
+        calls.append(1)
+        return kernel(*arguments)
+
+    monkeypatch.setattr(torch, "_transformer_encoder_layer_fwd", counted_kernel)
+    layer, torch_layer = make_pair(False, norm_first, False, dtype=torch.float32)
+    layer.eval(), torch_layer.eval()
+    x = randn(B, T, D, dtype=torch.float32)
+    is_token = IS_TOKEN if padded else torch.ones_like(IS_TOKEN)
     with torch.inference_mode():
-        mine, theirs = both(own, torchs, x, None, False, padded)
-    assert calls and close(mine[token], theirs[token], 1e-5)
-
-
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("padded", [False, True])
-@pytest.mark.parametrize("training", [False, True])
-def test_self_attention_is_torchs_multi_head_attention(training, padded, causal, dtype):
-    torchs = scatter(nn.MultiheadAttention(D, H, batch_first=True)).to(dtype).train(training)
-    own = SelfAttention(D, heads=H, causal=causal, bias=True).to(dtype).train(training)
-    own.load_state_dict({
-        name.replace("in_proj_", "qkv.").replace("out_proj", "project"): weight
-        for name, weight in torchs.state_dict().items()
-    })  # fmt: skip
-    x = random(B, T, D, dtype=dtype)
-    mine = own(x, padding=TOKEN if padded else None)[0]
-    masks = {"attn_mask": FUTURE} if causal else {}
-    theirs, _ = torchs(x, x, x, key_padding_mask=~TOKEN if padded else None, **masks)
-    assert close(mine, theirs, TOLERANCE[dtype])
-
-
-@pytest.mark.parametrize("dtype", TOLERANCE)
-@pytest.mark.parametrize("padded", [False, True])
-def test_cross_attention_is_torchs_multi_head_attention(padded, dtype):
-    torchs = scatter(nn.MultiheadAttention(D, H, batch_first=True)).to(dtype)
-    own = CrossAttention(D, heads=H, bias=True).to(dtype)
-    weights = split("", torchs.state_dict())
-    own.load_state_dict({name.removeprefix("cross."): w for name, w in weights.items()})
-    x, memory = random(B, T, D, dtype=dtype), random(B, S, D, dtype=dtype)
-    mine = own(x, own.known(memory), SEEN if padded else None)
-    theirs, _ = torchs(x, memory, memory, key_padding_mask=~SEEN if padded else None)
-    assert close(mine, theirs, TOLERANCE[dtype])
+        result, torch_result = run_pair(layer, torch_layer, x, None, causal=False, padded=padded)
+    assert calls and close(result[is_token], torch_result[is_token], 1e-5)
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-def test_encoder_and_decoder_are_torchs_stacks(norm_first):
-    """All layers and the norm behind the last, from word vectors with positions to the output."""
-    V, options = 11, {"layers": 2, "heads": H, "hidden": 20, "norm_first": norm_first, "bias": True}
-    encoder, decoder = (kind(V, D, **options) for kind in (TransformerEncoder, TransformerDecoder))
-    shape = (D, H, 20, 0.0, "gelu", 1e-5, True, norm_first)
-    norms = [nn.LayerNorm(D) if norm_first else None for _ in range(2)]
-    torchs_encoder = nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(*shape), 2, norms[0], enable_nested_tensor=False
-    )
-    torchs_decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(*shape), 2, norms[1])
-    for own, theirs in ((encoder, torchs_encoder), (decoder, torchs_decoder)):
-        scatter(theirs)
-        for mine, layer in zip(own.layers, theirs.layers, strict=True):
-            mine.load_state_dict(renamed(layer.state_dict()))
-        if norm_first:
-            own.norm.load_state_dict(theirs.norm.state_dict())
-    for module in (encoder, decoder, torchs_encoder, torchs_decoder):
-        module.double().eval()
-    source = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
-    ids = torch.tensor([[1, 5, 6, 4], [1, 9, 9, 3], [1, 3, 10, 8]])
-
-    def placed(model, ids):
-        x = model.embedding.weight[ids] * D**0.5
-        return x + sinusoids(torch.arange(ids.shape[1]), D, dtype=torch.float64)
-
-    blank, future = source == PAD, ~attention.causal_mask(4)
-    memory = torchs_encoder(placed(encoder, source), src_key_padding_mask=blank)
-    x = torchs_decoder(placed(decoder, ids), memory, future, memory_key_padding_mask=blank)
-    state = encoder(source)
-    assert same(state["places"][~blank], memory[~blank], 1e-10)
-    logits = x @ decoder.embedding.weight.T + decoder.read.output.bias
-    assert same(decoder(ids, state)[0], logits, 1e-9)
-
-
-def test_a_layer_reads_as_its_formula():
+def test_a_layer_equals_its_formula(norm_first):
     """Post-norm is norm(x + f(x)) and pre-norm x + f(norm(x)), part after part."""
-    for norm_first in (True, False):
-        own = scatter(
-            TransformerLayer(D, heads=H, bias=True, cross_attention=True, norm_first=norm_first)
-        ).double()
-        x, known = random(B, T, D), own.cross.known(random(B, S, D))
-        parts = {
-            own.norm1: lambda y, own=own: own.attention(y)[0],
-            own.norm_cross: lambda y, own=own, known=known: own.cross(y, known),
-            own.norm2: lambda y, own=own: own.contract(nn.functional.gelu(own.expand(y))),
-        }
-        y = x
-        for norm, part in parts.items():
-            y = y + part(norm(y)) if norm_first else norm(y + part(y))
-        assert same(own(x, known=known)[0], y)
+    layer = TransformerLayer(D, heads=H, bias=True, cross_attention=True, norm_first=norm_first)
+    layer = randomize_weights(layer).double()
+    x, memory_cache = randn(B, T, D), layer.cross_attention.memory_cache(randn(B, S, D))
+    parts = {
+        layer.norm1: lambda y: layer.attention(y)[0],
+        layer.norm_cross: lambda y: layer.cross_attention(y, memory_cache),
+        layer.norm2: lambda y: layer.contract(nn.functional.gelu(layer.expand(y))),
+    }
+    y = x
+    for norm, part in parts.items():
+        y = y + part(norm(y)) if norm_first else norm(y + part(y))
+    assert same(layer(x, memory_cache=memory_cache)[0], y)
 
 
-def test_rms_norm_is_torchs():
-    own, torchs = RMSNorm(D).double(), nn.RMSNorm(D, eps=1e-6).double()
-    with torch.no_grad():
-        own.weight.copy_(torch.rand(D))
-        torchs.weight.copy_(own.weight)
-    x = random(B, T, D) * 3
-    assert same(own(x), torchs(x))
-    assert torch.isfinite(own(torch.zeros(1, D))).all()
+def test_a_layer_hands_its_cache_on():
+    layer = TransformerLayer(D, heads=H, window=3, qk_norm=True).double()
+    x = randn(B, T, D)
+    expected, last_cache = layer(x)
+    first, cache = layer(x[:, :2])
+    second, cache = layer(x[:, 2:], cache=cache)
+    assert same(torch.cat([first, second], 1), expected)
+    assert isinstance(cache, KVCache) and cache.keys.shape[2] == 2
+    assert same(cache.keys, last_cache.keys) and same(cache.values, last_cache.values)
+
+
+def test_rms_norm_equals_its_formula():
+    norm = randomize_weights(make_norm("rms", D)).double()
+    x = randn(B, T, D) * 3
+    expected = x / (x.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * norm.weight
+    assert same(norm(x), expected)
+    assert torch.isfinite(norm(torch.zeros(1, D, dtype=torch.float64))).all()
+    assert [name for name, _ in norm.named_parameters()] == ["weight"]
+
+
+def test_layer_norm_is_torchs_with_or_without_a_bias():
+    for bias in (True, False):
+        norm = make_norm("layer", D, bias=bias)
+        assert isinstance(norm, nn.LayerNorm) and (norm.bias is not None) == bias
 
 
 def test_squared_relu():
@@ -250,31 +204,71 @@ def test_squared_relu():
     assert torch.equal(ACTIVATIONS["relu2"](x), torch.tensor([0.0, 0.0, 9.0]))
 
 
-def test_a_scaled_embedding_is_the_tables_row_times_the_root_of_its_length():
-    table = ScaledEmbedding(9, 16, padding_idx=PAD)
-    assert same(table(torch.tensor([[3, PAD]])), 4 * table.weight[torch.tensor([[3, PAD]])])
-    assert (table.weight[PAD] == 0).all()
+def test_a_scaled_embedding_is_the_row_of_the_matrix_times_the_root_of_its_length():
+    embedding = ScaledEmbedding(9, 16, padding_idx=PAD)
+    ids = torch.tensor([[3, PAD]])
+    assert same(embedding(ids), 4 * embedding.weight[ids])
+    assert (embedding.weight[PAD] == 0).all()
+    lengths = ScaledEmbedding(5000, 16).weight.norm(dim=1)
+    assert abs(lengths.pow(2).mean() - 1) < 0.05
+
+
+def test_a_gated_convolution_equals_its_formula():
+    layer = GatedConvolution(D, kernel_size=3, causal=True)
+    x, previous = torch.randn(1, 4, D), torch.randn(1, 2, D)
+    result = layer(x, previous)
+    weight, bias = layer.convolution.weight, layer.convolution.bias  # (2·D, D, 3), (2·D)
+    inputs = torch.cat([previous, x], 1)[0]
+    for t in range(4):
+        a, b = (bias + sum(weight[:, :, k] @ inputs[t + k] for k in range(3))).chunk(2)
+        torch.testing.assert_close(result[0, t], a * b.sigmoid())
+
+
+def test_a_convolution_that_is_not_causal_reaches_equally_far_in_both_directions():
+    layer = GatedConvolution(D, kernel_size=5).double()
+    x = randn(1, 9, D)
+    other = x.clone()
+    other[:, 4] += 1
+    change = (layer(x) - layer(other)).abs().amax(-1)[0]  # (9,)
+    assert (change[2:7] > 1e-6).all() and (change[:2] == 0).all() and (change[7:] == 0).all()
 
 
 def test_dropout_acts_in_training_only():
-    own = TransformerLayer(D, heads=H, dropout=0.5)
-    x = random(B, T, D, dtype=torch.float32)
-    assert not same(own(x)[0], own(x)[0]) and same(own.eval()(x)[0], own(x)[0])
-    assert same(copy.deepcopy(own)(x)[0], own(x)[0])
+    layer = TransformerLayer(D, heads=H, dropout=0.5)
+    x = randn(B, T, D, dtype=torch.float32)
+    assert not same(layer(x)[0], layer(x)[0])
+    layer.eval()
+    assert same(layer(x)[0], layer(x)[0]) and same(copy.deepcopy(layer)(x)[0], layer(x)[0])
 
 
-@pytest.mark.parametrize("kind", ["rotary", "sinusoidal"])
-def test_half_precision_tells_far_places_apart(kind):
-    x, places = torch.zeros(1, 2, 8, dtype=torch.bfloat16), torch.tensor([[256, 257]])
-    placed, turn = PositionalEncoding(kind, width=8, head_width=8, context_length=4)(x, places)
-    near, far = (turn[0][0, 0] if turn else placed[0]).unbind(0)
-    assert near.dtype == torch.bfloat16 and not torch.equal(near, far)
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (
+            lambda: TransformerLayer(12, heads=3, activation="swish"),
+            "activation is 'swish'; choose from gelu, relu, relu2",
+        ),
+        (
+            lambda: TransformerLayer(12, heads=3, norm="batch"),
+            "norm is 'batch'; choose from layer, rms",
+        ),
+        (
+            lambda: TransformerLayer(12, heads=3, cross_attention=True)(torch.zeros(1, 2, 12)),
+            "needs memory_cache",
+        ),
+        (lambda: GatedConvolution(12, kernel_size=4), "kernel_size must be odd .*, got 4"),
+        (lambda: GatedConvolution(12, kernel_size=0), "kernel_size must be a positive whole numb"),
+        (
+            lambda: GatedConvolution(12, causal=True)(torch.zeros(1, 2, 12)),
+            "needs previous, the inputs before x",
+        ),
+        (lambda: check_sizes(width=3, layers=None, heads=1.5), "^heads must be .*, got 1.5"),
+    ],
+)
+def test_mistakes_are_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
 
 
-def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="activation is 'swish'; choose from gelu, relu, relu2"):
-        TransformerLayer(12, heads=3, activation="swish")
-    with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
-        TransformerLayer(12, heads=3, norm="batch")
-    with pytest.raises(ValueError, match="positions is 'none'; choose from learned, rotary"):
-        PositionalEncoding("none", width=12, head_width=4, context_length=8)
+def test_even_kernels_are_for_causal_convolutions():
+    assert GatedConvolution(4, kernel_size=2, causal=True).kernel_size == 2

@@ -1,4 +1,4 @@
-"""Perplexity, bits per character, BLEU, diversity, calibration, parameter counts."""
+"""Likelihood, scores of text, significance, calibration, and the cost of a model."""
 
 import math
 
@@ -12,13 +12,21 @@ from utils.metrics.calibration import expected_calibration_error, fit_temperatur
 from utils.metrics.cost import count_flops, count_parameters, gpt_flops, gpt_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.metrics.significance import paired_bleu_p_value
-from utils.metrics.text import bleu_interval, chrf, distinct_n, self_bleu
+from utils.metrics.text import bleu, bleu_interval, chrf, distinct_n, self_bleu
 from utils.models.gpt import GPT
 
-REFERENCES = ["A man in an orange hat is looking at something.", "Two dogs play in the snow .",
-              "A woman reads a book.", "Children run over the grass in the park."]  # fmt: skip
-NEAR = ["A man in an orange hat looks at something.", "Two dogs are playing in the snow.",
-        "A woman reads the book.", "Children run on the green grass in a park."]  # fmt: skip
+REFERENCES = [
+    "A man in an orange hat is looking at something.",
+    "Two dogs play in the snow .",
+    "A woman reads a book.",
+    "Children run over the grass in the park.",
+]
+HYPOTHESES = [
+    "A man in an orange hat looks at something.",
+    "Two dogs are playing in the snow.",
+    "A woman reads the book.",
+    "Children run on the green grass in a park.",
+]
 
 
 def test_perplexity_and_bits_are_totals_over_totals():
@@ -35,35 +43,45 @@ def test_a_loss_beyond_all_bounds_is_infinitely_perplexed():
 
 
 def test_bleu_is_sacrebleus_with_signature_and_interval():
-    found = bleu_interval(NEAR, REFERENCES)
-    assert found.score == pytest.approx(sacrebleu.corpus_bleu(NEAR, [REFERENCES]).score)
-    assert found.low <= found.score <= found.high and found.high - found.low > 1
-    assert "tok:13a" in found.signature and "case:mixed" in found.signature
-    assert f"{found.score:.1f}" in str(found) and found.signature in str(found)
-    assert bleu_interval(NEAR, REFERENCES) == found, "the resampling is seeded"
+    interval = bleu_interval(HYPOTHESES, REFERENCES)
+    assert interval.score == pytest.approx(sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score)
+    assert interval.low <= interval.score <= interval.high and interval.high - interval.low > 1
+    assert "tok:13a" in interval.signature and "case:mixed" in interval.signature
+    assert f"{interval.score:.1f}" in str(interval) and interval.signature in str(interval)
+    assert bleu_interval(HYPOTHESES, REFERENCES) == interval, "the resampling is seeded"
 
 
-def test_bleu_of_equal_and_of_empty_answers():
-    assert bleu_interval(REFERENCES, REFERENCES).score == pytest.approx(100)
-    assert bleu_interval([""] * 4, REFERENCES).score == 0
+def score_of_interval(hypotheses, references, **options):
+    return bleu_interval(hypotheses, references, **options).score
+
+
+@pytest.mark.parametrize("score", [bleu, score_of_interval])
+def test_bleu_of_equal_and_of_empty_answers(score):
+    assert score(REFERENCES, REFERENCES) == pytest.approx(100)
+    assert score([""] * 4, REFERENCES) == 0
     lower = [text.lower() for text in REFERENCES]
-    assert bleu_interval(lower, REFERENCES).score < 95
-    assert bleu_interval(lower, REFERENCES, lowercase=True).score == pytest.approx(100)
+    assert score(lower, REFERENCES) < 95
+    assert score(lower, REFERENCES, lowercase=True) == pytest.approx(100)
+
+
+def test_bleu_alone_is_the_score_of_the_interval():
+    assert bleu(HYPOTHESES, REFERENCES) == bleu_interval(HYPOTHESES, REFERENCES).score
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_the_interval_holds_the_score_also_of_few_sentences(count):
-    found = bleu_interval(NEAR[:count], REFERENCES[:count])
-    assert 0 <= found.low <= found.score <= found.high
+    interval = bleu_interval(HYPOTHESES[:count], REFERENCES[:count])
+    assert 0 <= interval.low <= interval.score <= interval.high
 
 
-def test_an_unknown_tokenizer_is_answered_with_those_there_are():
+@pytest.mark.parametrize("measure", [bleu, bleu_interval])
+def test_an_unknown_tokenizer_is_answered_with_those_there_are(measure):
     with pytest.raises(ValueError, match="13a"):
-        bleu_interval(NEAR, REFERENCES, tokenize="scissors")
+        measure(HYPOTHESES, REFERENCES, tokenize="scissors")
 
 
 def test_chrf_is_sacrebleus_and_judges_parts_of_words():
-    assert chrf(NEAR, REFERENCES) == sacrebleu.corpus_chrf(NEAR, [REFERENCES]).score
+    assert chrf(HYPOTHESES, REFERENCES) == sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score
     assert chrf(REFERENCES, REFERENCES) == pytest.approx(100)
     assert chrf(["两只狗在雪里"], ["两只狗在雪里玩"]) > 40
     close, far = chrf(["dogs playing"], ["dogs played"]), chrf(["x"], ["dogs"])
@@ -73,27 +91,32 @@ def test_chrf_is_sacrebleus_and_judges_parts_of_words():
 def test_a_paired_test_tells_a_real_difference_from_a_draw():
     texts = [f"A man in an orange hat looks at picture {i} ." for i in range(60)]
     worse = [text.replace("orange hat", "cap") for text in texts]
-    halves = [[w if i % 2 == k else t for i, (t, w) in enumerate(zip(texts, worse, strict=True))]
-              for k in (0, 1)]  # fmt: skip
+    alternating = [
+        [
+            wrong if i % 2 == parity else text
+            for i, (text, wrong) in enumerate(zip(texts, worse, strict=True))
+        ]
+        for parity in (0, 1)
+    ]
     assert paired_bleu_p_value(texts, worse, texts, trials=200) < 0.01
-    assert paired_bleu_p_value(*halves, texts, trials=200) > 0.3
+    assert paired_bleu_p_value(*alternating, texts, trials=200) > 0.3
     assert paired_bleu_p_value(worse, worse, texts) == 1
 
 
-@pytest.mark.parametrize("measure", [bleu_interval, chrf])
+@pytest.mark.parametrize("measure", [bleu, bleu_interval, chrf])
 def test_answers_that_do_not_pair_up_with_references_are_refused(measure):
     with pytest.raises(ValueError, match="2 hypotheses and 4 references"):
-        measure(NEAR[:2], REFERENCES)
+        measure(HYPOTHESES[:2], REFERENCES)
     with pytest.raises(ValueError, match="0 hypotheses"):
         measure([], [])
     with pytest.raises(ValueError, match="3 hypotheses"):
-        paired_bleu_p_value(NEAR, NEAR[:3], REFERENCES)
+        paired_bleu_p_value(HYPOTHESES, HYPOTHESES[:3], REFERENCES)
 
 
 def test_bleu_splits_chinese_into_characters():
-    one, two = ["一个男人在公园里跑步。"], ["一个女人在公园里跑步。"]
-    assert bleu_interval(one, two, tokenize="zh", resamples=2).score > 50
-    assert "tok:zh" in bleu_interval(one, two, tokenize="zh", resamples=2).signature
+    hypotheses, references = ["一个男人在公园里跑步。"], ["一个女人在公园里跑步。"]
+    assert bleu(hypotheses, references, tokenize="zh") > 50
+    assert "tok:zh" in bleu_interval(hypotheses, references, tokenize="zh", resamples=2).signature
 
 
 @pytest.mark.parametrize("hypotheses", [[], ["one"], ["one"] * 5])
@@ -113,7 +136,7 @@ def test_distinct_n_counts_different_ngrams_over_all_texts():
 
 
 def test_self_bleu_is_the_mean_of_each_text_against_the_others():
-    texts = [line.split() for line in (*REFERENCES, *NEAR)]
+    texts = [line.split() for line in (*REFERENCES, *HYPOTHESES)]
     lines = [" ".join(text) for text in texts]
     scores = [
         sacrebleu.sentence_bleu(line, lines[:i] + lines[i + 1 :], tokenize="none").score
@@ -130,11 +153,11 @@ def test_self_bleu_is_the_mean_of_each_text_against_the_others():
 
 
 def test_calibration_by_hand_on_four_predictions_in_two_bins():
-    found = expected_calibration_error([0.6, 0.8, 0.3, 0.5], [True, False, True, True], bins=2)
-    assert found.count.tolist() == [2, 2], "0.5 belongs to the lower bin"
-    assert found.confidence == pytest.approx([0.4, 0.7])
-    assert found.accuracy == pytest.approx([1.0, 0.5])
-    assert found.error == pytest.approx((2 * 0.6 + 2 * 0.2) / 4)
+    result = expected_calibration_error([0.6, 0.8, 0.3, 0.5], [True, False, True, True], bins=2)
+    assert result.count.tolist() == [2, 2], "0.5 belongs to the lower bin"
+    assert result.confidence == pytest.approx([0.4, 0.7])
+    assert result.accuracy == pytest.approx([1.0, 0.5])
+    assert result.error == pytest.approx((2 * 0.6 + 2 * 0.2) / 4)
 
 
 def test_calibration_of_a_sure_and_of_an_honest_model():
@@ -148,10 +171,17 @@ def test_calibration_of_a_sure_and_of_an_honest_model():
 
 @pytest.mark.parametrize(
     "p, correct, bins, message",
-    [([0.5], [True, False], 5, "shapes"), ([], [], 5, "shapes"), ([[0.5]], [[1]], 5, "shapes"),
-     ([1.2], [1], 5, "between 0 and 1"), ([math.nan], [1], 5, "between 0 and 1"),
-     ([0.5], [2], 5, "true or false"), ([0.5], [1], 0, "whole"), ([0.5], [1], 2.5, "whole")],
-)  # fmt: skip
+    [
+        ([0.5], [True, False], 5, "shapes"),
+        ([], [], 5, "shapes"),
+        ([[0.5]], [[1]], 5, "shapes"),
+        ([1.2], [1], 5, "between 0 and 1"),
+        ([math.nan], [1], 5, "between 0 and 1"),
+        ([0.5], [2], 5, "true or false"),
+        ([0.5], [1], 0, "whole"),
+        ([0.5], [1], 2.5, "whole"),
+    ],
+)
 def test_calibration_says_what_is_wrong(p, correct, bins, message):
     with pytest.raises(ValueError, match=message):
         expected_calibration_error(p, correct, bins=bins)
@@ -159,27 +189,39 @@ def test_calibration_says_what_is_wrong(p, correct, bins, message):
 
 def test_temperature_is_where_the_loss_is_least():
     torch.manual_seed(0)
-    z = 3 * torch.randn(400, 5)
-    targets = torch.distributions.Categorical(logits=z / 2).sample()
-    found = fit_temperature(z, targets)
-    loss = {t: nn.functional.cross_entropy(z.double() / t, targets) for t in (found - 1e-3, found,
-            found + 1e-3)}  # fmt: skip
-    assert min(loss, key=loss.get) == found and 1.5 < found < 2.5
-    assert fit_temperature(4 * z, targets) == pytest.approx(4 * found)
-    assert fit_temperature(z + torch.randn(400, 1), targets) == pytest.approx(found, rel=1e-4)
+    logits = 3 * torch.randn(400, 5)
+    targets = torch.distributions.Categorical(logits=logits / 2).sample()
+    best = fit_temperature(logits, targets)
+    loss = {
+        temperature: nn.functional.cross_entropy(logits.double() / temperature, targets)
+        for temperature in (best - 1e-3, best, best + 1e-3)
+    }
+    assert min(loss, key=loss.get) == best and 1.5 < best < 2.5
+    assert fit_temperature(4 * logits, targets) == pytest.approx(4 * best)
+    shifted = logits + torch.randn(400, 1)
+    assert fit_temperature(shifted, targets) == pytest.approx(best, rel=1e-4)
 
 
 def test_temperature_stays_within_its_bounds():
-    z, right = torch.eye(3), torch.arange(3)
-    assert fit_temperature(z, right) == pytest.approx(0.01, rel=0.01)
-    assert fit_temperature(z, right.roll(1)) == pytest.approx(100, rel=0.01)
+    logits, right = torch.eye(3), torch.arange(3)
+    assert fit_temperature(logits, right) == pytest.approx(0.01, rel=0.01)
+    assert fit_temperature(logits, right.roll(1)) == pytest.approx(100, rel=0.01)
     assert fit_temperature(torch.zeros(3, 4), right) == 1, "any is as good"
-    ruled_out = torch.cat([z, torch.full((3, 1), float("-inf"))], 1)
+    ruled_out = torch.cat([logits, torch.full((3, 1), float("-inf"))], 1)
     mixed = torch.tensor([0, 1, 0])
-    assert fit_temperature(ruled_out, mixed) == pytest.approx(fit_temperature(z, mixed))
-    for logits, targets in [(z, right[:2]), (z[0], right), (z, right + 1), (z[:0], right[:0])]:
+    assert fit_temperature(ruled_out, mixed) == pytest.approx(fit_temperature(logits, mixed))
+
+
+def test_a_temperature_needs_one_class_for_each_row_of_logits():
+    logits, right = torch.eye(3), torch.arange(3)
+    for wrong in [
+        (logits, right[:2]),
+        (logits[0], right),
+        (logits, right + 1),
+        (logits[:0], right[:0]),
+    ]:
         with pytest.raises(ValueError, match="temperature needs|targets must be"):
-            fit_temperature(logits, targets)
+            fit_temperature(*wrong)
 
 
 def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():
@@ -200,10 +242,8 @@ def test_parameters_of_a_gpt_by_formula(vocab_size, width, layers):
 
 @pytest.mark.parametrize("length", [1, 5, 16])
 def test_flops_of_a_gpt_by_formula_forwards_and_thrice_for_training(length):
-    model, ids = (
-        GPT(50, width=12, layers=3, heads=2, context_length=16),
-        torch.randint(50, (4, length)),
-    )
+    model = GPT(50, width=12, layers=3, heads=2, context_length=16)
+    ids = torch.randint(50, (4, length))
     formula = gpt_flops(50, width=12, layers=3, batch_size=4, length=length)
     assert count_flops(lambda: model(ids)) == formula
     assert count_flops(lambda: model(ids)[0].sum().backward()) == 3 * formula

@@ -1,6 +1,5 @@
-"""Devices, seeds and checkpoints."""
+"""Seeds, devices, timing, Ctrl-C and mixed precision."""
 
-import errno
 import os
 import random
 import signal
@@ -11,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils import runtime  # BARE runtime
-from utils.training.checkpoint import load_checkpoint, save_checkpoint
+from utils import runtime
 
 
 def draw():
@@ -30,45 +28,6 @@ def test_seeds_and_random_states_bring_the_same_numbers_again():
     assert draw() == first
 
 
-def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
-    tied = torch.randn(3, 2)
-    content = {
-        "tree": {"a": [tied, (tied, None)], 0: torch.arange(4)}, "step": 3, "rate": 0.1,
-        "name": "Größe 语言", "on": True, "empty": torch.empty(0), "betas": (0.9, 0.98),
-        "turned": torch.arange(6).view(2, 3).T, "bytes": torch.arange(3, dtype=torch.uint8),
-    }  # fmt: skip
-    path = tmp_path / "deep" / "run.safetensors"
-    save_checkpoint(path, content)
-    found = load_checkpoint(path)
-    assert found.keys() == content.keys()
-    assert torch.equal(found["tree"]["a"][0], tied) and torch.equal(found["tree"]["a"][1][0], tied)
-    assert found["tree"]["a"][1][1] is None and torch.equal(found["tree"][0], torch.arange(4))
-    assert torch.equal(found["turned"], content["turned"]) and found["bytes"].dtype == torch.uint8
-    plain = ("step", "rate", "name", "on", "betas")
-    assert all(found[key] == content[key] for key in plain)
-    assert [p.name for p in path.parent.iterdir()] == ["run.safetensors"], "no leftovers"
-
-
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"step": 1, "w": torch.ones(2)})
-
-    def full(tensors, file, metadata):
-        file.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(runtime, "save_file", full)
-    with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(path, {"step": 2})
-    assert load_checkpoint(path)["step"] == 1
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_no_checkpoint_is_said(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        load_checkpoint(tmp_path / "none.safetensors")
-
-
 def test_an_unknown_device_is_answered_with_those_there_are():
     assert runtime.select_device("cpu").type == "cpu"
     assert runtime.select_device().type in ("cpu", "cuda", "mps")
@@ -83,25 +42,25 @@ def test_a_model_is_where_its_parameters_are():
 
 
 def test_the_time_of_a_call_is_the_median_of_those_that_count(monkeypatch):
-    clock, takes = [100.0], iter([5.0, 4.0, 0.001, 0.003, 9.0])
-    monkeypatch.setattr(runtime.time, "perf_counter", lambda: clock[0])
+    now, seconds = [100.0], iter([5.0, 4.0, 0.001, 0.003, 9.0])
+    monkeypatch.setattr(runtime.time, "perf_counter", lambda: now[0])
 
     def call():
-        clock[0] += next(takes)
+        now[0] += next(seconds)
 
     assert abs(runtime.median_milliseconds(call, repeats=3, warmup=2) - 3.0) < 1e-6
-    assert next(takes, None) is None, "two calls to warm up and three to measure"
+    assert next(seconds, None) is None, "two calls to warm up and three to measure"
 
 
 @pytest.fixture
-def ctrl_c():
+def python_handles_ctrl_c():
     """Python's own answer to Ctrl-C, which a job in the background does not start with."""
-    started_with = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handler_before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, started_with)
+    signal.signal(signal.SIGINT, handler_before)
 
 
-def test_the_first_ctrl_c_waits_and_the_second_acts_at_once(ctrl_c):
+def test_the_first_ctrl_c_waits_and_the_second_acts_at_once(python_handles_ctrl_c):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), runtime.interrupt_flag() as flag:
         assert not flag.is_set()
@@ -113,16 +72,16 @@ def test_the_first_ctrl_c_waits_and_the_second_acts_at_once(ctrl_c):
 
 
 def test_outside_the_main_thread_nothing_waits_for_ctrl_c():
-    found = []
+    interrupted = []
 
     def work():
         with runtime.interrupt_flag() as flag:
-            found.append(flag.is_set())
+            interrupted.append(flag.is_set())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [False]
+    assert interrupted == [False]
 
 
 def test_a_gpu_that_only_emulates_bfloat16_does_not_have_it(monkeypatch):
@@ -134,19 +93,16 @@ def test_a_gpu_that_only_emulates_bfloat16_does_not_have_it(monkeypatch):
 
 
 def test_mixed_precision_leaves_a_cpu_alone():
-    for nothing in (
+    for context in (
         runtime.autocast(torch.device("cpu")),
         runtime.autocast(torch.device("mps")),
         runtime.autocast(torch.device("cuda"), enabled=False),
     ):
-        assert isinstance(nothing, nullcontext)
+        assert isinstance(context, nullcontext)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: CUDA was not tried")
-def test_mixed_precision_and_checkpoints_on_a_gpu(tmp_path):
+def test_mixed_precision_on_a_gpu():
     with runtime.autocast(torch.device("cuda")):
         ones = torch.ones(2, 2, device="cuda")
         assert (ones @ ones).dtype in (torch.bfloat16, torch.float16)
-    save_checkpoint(tmp_path / "c.safetensors", {"w": ones})
-    found = load_checkpoint(tmp_path / "c.safetensors", map_location="cuda")["w"]
-    assert found.is_cuda and torch.equal(found, ones)

@@ -1,87 +1,99 @@
-"""What the site's generated pages are made of: tools/book_facts and the pieces around it."""
+"""What the site's generated pages are made of: facts about the book, and the pieces around them."""
 
 import nbformat
 import pytest
 
-from tools import book_facts as facts
-from tools import book_parts, figures, leaner_pages
-from tools.book_site import allowed, ours, table
+from tools import book_facts, book_parts, book_site, figures, theme_fixes
+from tools.notebooks import WIDGET, clean, code_hash, problems
 
 
-def make_book(folder):
+@pytest.fixture
+def book(tmp_path):
     """A book of one page and one notebook that checks one of its two formulas."""
-    (folder / "book").mkdir()
-    (folder / "notebooks").mkdir()
-    (folder / "_toc.yml").write_text(
+    (tmp_path / "book").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "_toc.yml").write_text(
         "root: book/index\nparts:\n- caption: Chapters\n  chapters:\n"
         "  - file: book/a\n    sections:\n    - file: notebooks/b\n"
         "      sections:\n      - file: notebooks/c\n"
     )
-    (folder / "book" / "a.md").write_text("# 1 A\n\n" + "word " * 398)
+    (tmp_path / "book" / "a.md").write_text("# 1 A\n\n" + "word " * 398)
     v4 = nbformat.v4
-    stream = v4.new_output("stream", text="✓ eq-one: 3 numbers agree, largest error 0.0e+00\n")
-    shown = v4.new_output("display_data", metadata={facts.RESULTS: {"values": {"seconds": 90.0}}})
+    check = v4.new_output("stream", text="✓ eq-one: 3 numbers agree, largest error 0.0e+00\n")
+    results = {book_facts.RESULTS_KEY: {"values": {"seconds": 90.0}}}
+    prose = "# 1.1 B\n\n$$\na = b\n$$ (eq-one)\n\n$$\nc\n$$\n\n$$\nd\n$$ (eq-two)"
     cells = [
-        v4.new_markdown_cell(
-            "# 1.1 B\n\n$$\na = b\n$$ (eq-one)\n\n$$\nc\n$$\n\n$$\nd\n$$ (eq-two)"
+        v4.new_markdown_cell(prose),
+        v4.new_code_cell(
+            "x = 1\n\n" * 40, outputs=[check, v4.new_output("display_data", metadata=results)]
         ),
-        v4.new_code_cell("x = 1\n\n" * 40, outputs=[stream, shown]),
     ]
-    nbformat.write(v4.new_notebook(cells=cells), folder / "notebooks" / "b.ipynb")
+    nbformat.write(v4.new_notebook(cells=cells), tmp_path / "notebooks" / "b.ipynb")
+    return tmp_path
 
 
-def test_contents_sizes_and_times(tmp_path):
-    make_book(tmp_path)
-    (chapter,) = facts.contents(tmp_path)
-    assert chapter["file"] == "book/a" and chapter["sections"] == ["notebooks/b", "notebooks/c"]
-    a, b = facts.page("book/a", tmp_path), facts.page("notebooks/b", tmp_path)
-    assert (a.title, a.words, a.lines, a.running_seconds) == ("1 A", 401, 0, None)
+def test_contents_sizes_and_times(book):
+    (chapter,) = book_facts.chapters(book)
+    assert chapter.name == "book/a" and chapter.sections == ["notebooks/b", "notebooks/c"]
+    assert list(book_facts.page_names(book)) == ["book/a", "notebooks/b", "notebooks/c"]
+    a, b = (book_facts.read_page(name, book) for name in ("book/a", "notebooks/b"))
+    assert (a.title, a.words, a.code_lines, a.running_seconds) == ("1 A", 401, 0, None)
     assert a.reading_minutes == pytest.approx(401 / 200)
-    assert (b.title, b.lines, b.running_seconds) == ("1.1 B", 40, 90.0)
+    assert (b.title, b.code_lines, b.running_seconds) == ("1.1 B", 40, 90.0)
     with pytest.raises(ValueError, match="notebooks/c"):
-        facts.page("notebooks/c", tmp_path)
+        book_facts.read_page("notebooks/c", book)
 
 
-def test_equations_with_and_without_a_check(tmp_path):
-    make_book(tmp_path)
-    one, two = facts.equations("notebooks/b", tmp_path)
+def test_equations_with_and_without_a_check(book):
+    one, two = book_facts.read_equations("notebooks/b", book)
     assert (one.label, one.name, one.formula) == ("eq-one", "one", "a = b")
-    assert one.proof == "3 numbers agree, largest error 0.0e+00"
-    assert (two.label, two.formula, two.proof) == ("eq-two", "d", None)
+    assert one.check == "3 numbers agree, largest error 0.0e+00"
+    assert (two.label, two.formula, two.check) == ("eq-two", "d", None)
 
 
 def test_benchmark_rows_join_seeds_and_leave_curves_out():
+    first_seed = {"loss": 2.0, "curve": [1] * 30, "test": {"bleu": 20}, "provenance": {"a": 1}}
     content = {
-        "LSTM, seed 0": {
-            "loss": 2.0,
-            "curve": [1] * 30,
-            "test": {"bleu": 20},
-            "provenance": {"a": 1},
-        },
+        "LSTM, seed 0": first_seed,
         "LSTM, seed 1": {"loss": 4.0, "test": {"bleu": 22}},
         "rows": [{"added": "rotary", "losses": [1.0, 3.0]}],
     }
-    rows = facts.benchmark(content, ["loss", "test/bleu", "losses"])
+    rows = book_facts.benchmark_rows(content, ["loss", "test/bleu", "losses"])
     assert rows["LSTM"] == {"loss": [2.0, 4.0], "test/bleu": [20.0, 22.0]}
     assert rows["rows, rotary"] == {"losses": [1.0, 3.0]}
-    assert facts.provenances(content) == [{"a": 1}]
+    assert book_facts.provenances(content) == [{"a": 1}]
 
 
 def test_figures_in_words():
-    assert facts.spread([2.0]) == "2" and facts.spread([7, 7]) == "7"
-    assert facts.spread([2.0, 4.0]) == "3 ± 1.4 (2 runs)"
-    assert [facts.number(x) for x in (1234567, 0.12345, 12.0)] == ["1,234,567", "0.1235", "12"]
-    assert [facts.duration(s) for s in (90, 600, 9000)] == ["90 seconds", "10 minutes", "2 hours"]
-    found = {"tolerances": {"a": None, "b": 0, "c": 0.05}}
-    assert [allowed(found, n) for n in "abc"] == ["anything", "nothing", "5 %"]
-    assert table(["x", "y"], [["a|b", "1"]])[1:] == ["| --- | ---: |", r"| a\|b | 1 |"]
+    format_values, format_number = book_facts.format_values, book_facts.format_number
+    assert format_values([2.0]) == "2" and format_values([7, 7]) == "7"
+    assert format_values([2.0, 4.0]) == "3 ± 1.4 (2 runs)"
+    assert [format_number(x) for x in (1234567, 0.12345, 12.0)] == ["1,234,567", "0.1235", "12"]
+    durations = [book_facts.format_duration(seconds) for seconds in (90, 600, 9000)]
+    assert durations == ["90 seconds", "10 minutes", "2 hours"]
+    results = {"tolerances": {"a": None, "b": 0, "c": 0.05}}
+    tolerances = [book_site.format_tolerance(results, name) for name in "abc"]
+    assert tolerances == ["anything", "nothing", "5 %"]
+    assert book_site.table(["x", "y"], [["a|b", "1"]])[1:] == ["| --- | ---: |", r"| a\|b | 1 |"]
 
 
 def test_measured_figures_stand_beside_published_ones():
-    (text,) = ours([{"benchmark": "translation", "row": "LSTM", "column": "test/greedy/bleu"}])
+    reference = {"benchmark": "translation", "row": "LSTM", "column": "test/greedy/bleu"}
+    (text,) = book_site.measured_results([reference])
     assert text.startswith("[LSTM](#translation) 2")
-    assert list(ours([{"page": "notebooks/none", "value": "*"}])) == []
-    assert list(ours([{"benchmark": "none", "row": "", "column": ""}])) == []
+    missing_page = {"page": "notebooks/none", "value": "*"}
+    assert list(book_site.measured_results([missing_page])) == []
+    missing_benchmark = {"benchmark": "none", "row": "", "column": ""}
+    assert list(book_site.measured_results([missing_benchmark])) == []
+
+
+def test_the_list_of_equations_names_modules_of_every_package():
+    modules = book_parts.modules_by_label()
+    assert modules["eq-scaling-law"] == ["utils/studies/scaling.py"]
+    assert modules["eq-handover"] == ["utils/models/encoder_decoder.py", "utils/models/encoders.py"]
+    equation = book_facts.Equation("eq-handover", "notebooks/x", "a", "3 numbers agree")
+    links = "".join(book_parts.equation_links(equation, modules))
+    assert links.count("/blob/main/utils/models/") == 2 and "check-eq-handover" in links
 
 
 def test_previews_are_cut_from_pages_without_their_links():
@@ -93,10 +105,10 @@ def test_previews_are_cut_from_pages_without_their_links():
         '<div class="citation" id="id3" role="doc-biblioentry">\n<span class="label">[1]</span>\n'
         '<p>Ann. <a href="https://a.org">doi</a>.</p>\n</div>'
     )
-    found = book_parts.extracts(html)
-    assert found["equation-eq-a"] == '<div class="math">\\[x\\]</div>'
-    assert found["term-B"] == found["term-7"] == "<p><strong>B · 乙</strong></p><p>See C.</p>"
-    assert found["id3"] == "<p>Ann. doi.</p>"
+    previews = book_parts.previews_in(html)
+    assert previews["equation-eq-a"] == '<div class="math">\\[x\\]</div>'
+    assert previews["term-B"] == previews["term-7"] == "<p><strong>B · 乙</strong></p><p>See C.</p>"
+    assert previews["id3"] == "<p>Ann. doi.</p>"
 
 
 def test_pages_are_mended_once():
@@ -106,15 +118,29 @@ def test_pages_are_mended_once():
         '<a class="current reference internal" href="x">2 X</a>'
         "<details open><summary><i></i></summary>"
     )
-    better = leaner_pages.mended(html)
-    assert "script" not in better and 'role="complementary"' in better
-    assert '<summary aria-label="Sections of 2 X">' in better
-    assert leaner_pages.mended(better) == better
+    fixed = theme_fixes.fix_page(html)
+    assert "script" not in fixed and 'role="complementary"' in fixed
+    assert '<summary aria-label="Sections of 2 X">' in fixed
+    assert theme_fixes.fix_page(fixed) == fixed
+
+
+def test_a_kept_notebook_has_its_stamp_and_nothing_of_one_run_alone(book):
+    notebook = nbformat.read(book / "notebooks" / "b.ipynb", as_version=4)
+    assert problems(notebook) == ["was not executed once from top to bottom"]
+    cell = notebook.cells[1]
+    cell.execution_count = 1
+    cell.metadata["execution"] = {"iopub.execute_input": "now"}
+    cell.outputs.append(nbformat.v4.new_output("display_data", {WIDGET: {}}))
+    assert problems(notebook) == []
+    cleaned = clean(notebook)
+    assert cleaned.metadata["executed_code_sha256"] == code_hash(notebook)
+    assert "execution" not in cleaned.cells[1].metadata
+    assert [WIDGET in output.get("data", {}) for output in cleaned.cells[1].outputs] == [False] * 2
 
 
 def test_the_pictures_are_those_that_the_script_draws(tmp_path):
     figures.main(tmp_path)
     for path in tmp_path.glob("*.svg"):
-        kept = figures.FOLDER / path.name
-        same = kept.read_text(encoding="utf-8") == path.read_text(encoding="utf-8")
-        assert same, f"{path.name} is out of date: python tools/figures.py"
+        committed = (figures.FOLDER / path.name).read_text(encoding="utf-8")
+        is_current = committed == path.read_text(encoding="utf-8")
+        assert is_current, f"{path.name} is out of date: python -m tools.figures"

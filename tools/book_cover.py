@@ -1,76 +1,106 @@
-"""Sphinx directives of the cover page: the chapters as cards, and learning paths with their times.
+"""Sphinx directives of the first page: ``chapter-cards`` and ``learning-path``.
 
-A map whose nodes are links stands in the page itself, not as an image: only so do links, the
-keyboard and the dark theme reach its boxes.
+A picture whose nodes are links is put into the page itself, not shown as an image: only so do the
+links work, and the keyboard and the dark theme reach its boxes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
 
-from tools import book_facts as facts
-from tools.book_site import Generated, link
+from tools.book_facts import chapters, format_duration, read_page
+from tools.book_site import GeneratedDirective, link
+
+NUMBERED_PART = "Chapters"  # the caption of the numbered chapters in _toc.yml
 
 
-def times(names: list[str]) -> str:
-    """How long pages take to read, and how long their notebooks took when they were last run."""
-    pages = [facts.page(name) for name in names]
-    reading = facts.duration(60 * sum(page.reading_minutes for page in pages))
+def format_times(names: Sequence[str]) -> str:
+    """Return how long pages take to read, and how long their notebooks last took to run."""
+    pages = [read_page(name) for name in names]
+    reading = format_duration(60 * sum(page.reading_minutes for page in pages))
     running = sum(page.running_seconds or 0 for page in pages)
-    return f"{reading} to read" + (f", {facts.duration(running)} to run" if running else "")
+    return f"{reading} to read" + (f", {format_duration(running)} to run" if running else "")
 
 
-class ChapterCards(Generated):
+class ChapterCards(GeneratedDirective):
     """One card for each numbered chapter: its sections, as links, and its times."""
 
-    def markdown(self):
+    def markdown(self) -> Iterator[str]:
+        """Yield a grid with a card for each chapter."""
         yield from ("::::{grid} 1 1 2 2", ":gutter: 3", "")
-        for chapter in facts.contents():
-            if chapter["part"] != "Chapters":
+        for chapter in chapters():
+            if chapter.part != NUMBERED_PART:
                 continue
-            names = [chapter["file"], *chapter["sections"]]
-            head, below = facts.page(names[0]), names[1:]
-            yield from (f":::{{grid-item-card}} {link(names[0], head.title)}", "")
-            yield from (f"- {link(name, facts.page(name).title)}" for name in below)
-            yield from ("", f"*{times(names)}*", ":::")
+            title = read_page(chapter.name).title
+            yield from (f":::{{grid-item-card}} {link(chapter.name, title)}", "")
+            yield from (f"- {link(name, read_page(name).title)}" for name in chapter.sections)
+            yield from ("", f"*{format_times([chapter.name, *chapter.sections])}*", ":::")
         yield "::::"
 
 
-class LearningPath(Generated):
-    """A list of pages in order, with links and the sum of their times; the argument is its title.
+class LearningPath(GeneratedDirective):
+    """A numbered list of pages, with links and the sum of their times.
 
-    Content: one page's name a line, as in _toc.yml, each with an optional note after a colon.
+    The argument is its title. Each line of the content is the name of a page as in ``_toc.yml``,
+    with an optional note after a colon.
     """
 
-    required_arguments, optional_arguments = 1, 0
+    required_arguments = 1
+    optional_arguments = 0
 
-    def markdown(self):
+    def markdown(self) -> Iterator[str]:
+        """Yield the title with the times, then the list."""
         steps = [line.partition(": ") for line in self.content if line.strip()]
-        yield from (f"**{self.arguments[0]}** ({times([name for name, _, _ in steps])})", "")
+        times = format_times([name for name, _, _ in steps])
+        yield from (f"**{self.arguments[0]}** ({times})", "")
         for name, _, note in steps:
-            yield f"1. {link(name, facts.page(name).title)}" + (f": {note}" if note else "")
+            yield f"1. {link(name, read_page(name).title)}" + (f": {note}" if note else "")
 
 
-def inline_pictures(app, doctree, docname) -> None:
-    """Put an SVG that holds links into the page itself, with its text alternative."""
+def inline_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Replace each image of an SVG with links by the SVG itself, with its text alternative."""
     if app.builder.format != "html":
         return
     for image in list(doctree.findall(nodes.image)):
         path = Path(app.srcdir) / image["uri"]
-        if path.suffix != ".svg" or "<a " not in (text := path.read_text(encoding="utf-8")):
+        if path.suffix != ".svg":
             continue
-        text = text.replace('role="img"', 'role="group" class="linked-picture"', 1)
-        label = nodes.make_id(path.stem) + "-words"
-        text = text.replace("</title>", f'</title><desc id="{label}">{image["alt"]}</desc>', 1)
-        text = text.replace(
-            "<svg ", f'<svg aria-label="{path.stem}" aria-describedby="{label}" ', 1
-        )
-        image.replace_self(nodes.raw("", text, format="html"))
+        svg = path.read_text(encoding="utf-8")
+        if "<a " in svg:
+            inline = with_description(svg, name=path.stem, description=image["alt"])
+            image.replace_self(nodes.raw("", inline, format="html"))
 
 
-def setup(app) -> dict:
+def with_description(svg: str, *, name: str, description: str) -> str:
+    """Return an SVG for the page itself: a group of links with a label and a description.
+
+    Parameters
+    ----------
+    svg
+        The picture as ``tools.figures`` wrote it.
+    name
+        Its label, and the beginning of the description's id.
+    description
+        The text alternative.
+    """
+    label = nodes.make_id(name) + "-words"
+    replacements = [
+        ('role="img"', 'role="group" class="linked-picture"'),
+        ("</title>", f'</title><desc id="{label}">{description}</desc>'),
+        ("<svg ", f'<svg aria-label="{name}" aria-describedby="{label}" '),
+    ]
+    for old, new in replacements:
+        svg = svg.replace(old, new, 1)
+    return svg
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the directives and the replacement of pictures; Sphinx calls this."""
     app.add_directive("chapter-cards", ChapterCards)
     app.add_directive("learning-path", LearningPath)
     app.connect("doctree-resolved", inline_pictures)

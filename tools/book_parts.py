@@ -1,20 +1,35 @@
-"""What every page gets when the site is built: times, anchors on checks, marked parts, previews.
+"""Parts of every page that are made when the site is built, and the list of equations.
 
-Reads what the pages say themselves: the line that begins "You will **derive**" is the box of
-objectives, the section "Summary" the box of what was built.
+A page gets its times below the title, classes on the box of objectives (the paragraph that begins
+"You will derive") and on the section "Summary", an anchor on each cell that checks a formula, and
+previews of formulas, terms and references on hover.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
 
-from tools import book_facts as facts
-from tools.book_site import Generated, all_pages
+from tools.book_facts import (
+    CHECK,
+    ROOT,
+    Equation,
+    Page,
+    format_duration,
+    page_names,
+    read_equations,
+    read_page,
+)
+from tools.book_site import GeneratedDirective
 from tools.notebooks import address
+
+MIN_WORDS = 250  # of a page that shows its times
 
 # What a preview shows, in the pages that Sphinx writes.
 FORMULA = re.compile(
@@ -22,122 +37,149 @@ FORMULA = re.compile(
     re.S,
 )
 TERM = re.compile(r'((?:<dt id="term-[^"]*">.*?</dt>)+)<dd>(.*?)</dd>', re.S)
-ENTRY = re.compile(r'<div class="citation" id="(id\d+)".*?(<p>.*?</p>)\s*</div>', re.S)
+TERM_NAME = re.compile(r'<dt id="(term-[^"]+)">(.*?)<')
+REFERENCE = re.compile(r'<div class="citation" id="(id\d+)".*?(<p>.*?</p>)\s*</div>', re.S)
 
 
-def mark(app, doctree) -> None:
-    """Times below the title, classes on objectives and summary, anchors on the cells that check."""
+def add_parts(app: Sphinx, doctree: nodes.document) -> None:
+    """Add the times, the classes and the anchors to a page that was read."""
     name = app.env.docname
     title = next(iter(doctree.findall(nodes.title)), None)
     if title is None or name not in app.env.found_docs:
         return
-    page = facts.page(name)
-    if page.words > 250 and name.startswith(("book/0", "notebooks/")):
-        title.parent.insert(
-            1, nodes.paragraph("", "", nodes.Text(line(page)), classes=["page-facts"])
-        )
+    page = read_page(name)
+    if page.words > MIN_WORDS and name.startswith(("book/0", "notebooks/")):
+        times = nodes.paragraph("", "", nodes.Text(times_line(page)), classes=["page-facts"])
+        title.parent.insert(1, times)
     for paragraph in doctree.findall(nodes.paragraph):
         if paragraph.astext().startswith("You will derive"):
             paragraph["classes"].append("objectives")
     for section in doctree.findall(nodes.section):
         if section[0].astext() == "Summary":
             section["classes"].append("what-you-built")
-    own = {equation.label for equation in facts.equations(name)}
-    for cell in doctree.findall(nodes.container):
-        if "cell" in cell.get("classes", []):
-            anchor_checks(app, name, cell, own)
+    labels = {equation.label for equation in read_equations(name)}
+    for container in doctree.findall(nodes.container):
+        if "cell" in container.get("classes", []):
+            add_check_anchors(app, container, labels)
 
 
-def line(page: facts.Page) -> str:
-    """The times of one page, and where its stored outputs come from."""
+def times_line(page: Page) -> str:
+    """Return the times of a page and, if it stores results, on what machine they were measured."""
     parts = [f"{page.reading_minutes:.0f} minutes to read"]
     if page.running_seconds and page.results:
-        where = (
-            f"{page.results['device'].upper()}, {page.results['machine']}, {page.results['date']}"
-        )
-        parts.append(f"{facts.duration(page.running_seconds)} to run, when last run ({where})")
+        results = page.results
+        machine = f"{results['device'].upper()}, {results['machine']}, {results['date']}"
+        duration = format_duration(page.running_seconds)
+        parts.append(f"{duration} to run, when last run ({machine})")
         parts.append("a GPU is used where there is one, and not needed")
     return " · ".join(parts)
 
 
-def anchor_checks(app, name: str, cell: nodes.container, own: set[str]) -> None:
-    """An anchor check-LABEL, known to {ref}, on the cell that checks a formula of its own page."""
+def add_check_anchors(app: Sphinx, cell: nodes.container, labels: Collection[str]) -> None:
+    """Add the anchor ``check-LABEL``, a target of ``{ref}``, to the first check of each formula.
+
+    Parameters
+    ----------
+    app
+        The running build, which is at the page of the cell.
+    cell
+        A code cell of a notebook.
+    labels
+        The labels of the formulas of its page.
+    """
     code = "\n".join(block.astext() for block in cell.findall(nodes.literal_block))
-    domain = app.env.get_domain("std")
-    for label in dict.fromkeys(facts.CHECK.findall(code)):
+    domain = app.env.domains["std"]
+    for label in dict.fromkeys(CHECK.findall(code)):
         anchor = f"check-{label}"
-        if label in own and anchor not in domain.anonlabels:  # its first check
+        if label in labels and anchor not in domain.anonlabels:  # not checked before
             cell["ids"].append(anchor)
-            domain.note_hyperlink_target(anchor, name, anchor, f"check of {label}")
+            domain.note_hyperlink_target(anchor, app.env.docname, anchor, f"check of {label}")
 
 
-def previews(app, error) -> None:
-    """Write what the pages show on hover: formulas, glossary terms and references, by anchor.
+def write_previews(app: Sphinx, error: Exception | None) -> None:
+    """Write what the pages show on hover of a link, by anchor, when the site is complete.
 
-    A script and not a JSON file, since a page opened from the file system may load no other.
+    The file is a script and not JSON, because a page opened from the file system may load no JSON.
     """
     if error or app.builder.format != "html":
         return
-    out, found = Path(app.outdir), {}
-    for path in sorted([*out.glob("book/*.html"), *out.glob("notebooks/*.html")]):
-        found |= extracts(path.read_text(encoding="utf-8"))
-    text = json.dumps(found, ensure_ascii=False, sort_keys=True)
-    file = out / "_static" / "preview-texts.js"
-    file.write_text(f"window.previewTexts = {text};\n", encoding="utf-8")
+    site = Path(app.outdir)
+    previews: dict[str, str] = {}
+    for path in sorted([*site.glob("book/*.html"), *site.glob("notebooks/*.html")]):
+        previews |= previews_in(path.read_text(encoding="utf-8"))
+    text = json.dumps(previews, ensure_ascii=False, sort_keys=True)
+    script = site / "_static" / "preview-texts.js"
+    script.write_text(f"window.previewTexts = {text};\n", encoding="utf-8")
 
 
-def extracts(html: str) -> dict[str, str]:
-    """{anchor: what a preview of it shows}, from a page as Sphinx writes it."""
-    found = {}
+def previews_in(html: str) -> dict[str, str]:
+    """Return what a preview of each formula, term and reference of a page shows, by anchor."""
+    previews = {}
     for anchor, formula in FORMULA.findall(html):
-        found[anchor] = f'<div class="math">{formula}</div>'
+        previews[anchor] = f'<div class="math">{formula}</div>'
     for terms, meaning in TERM.findall(html):
-        names = re.findall(r'<dt id="(term-[^"]+)">(.*?)<', terms)
+        names = TERM_NAME.findall(terms)
+        words = " · ".join(word for _, word in names)
         for anchor, _ in names:
-            words = " · ".join(name for _, name in names)
-            found[anchor] = f"<p><strong>{words}</strong></p>{plain(meaning)}"
-    for anchor, entry in ENTRY.findall(html):
-        found[anchor] = plain(entry)
-    return found
+            previews[anchor] = f"<p><strong>{words}</strong></p>{without_links(meaning)}"
+    for anchor, entry in REFERENCE.findall(html):
+        previews[anchor] = without_links(entry)
+    return previews
 
 
-def plain(html: str) -> str:
-    """A piece of a page without its links: it is shown elsewhere, where they would lead astray."""
+def without_links(html: str) -> str:
+    """Return a part of a page without its links, which are relative to that page."""
     return re.sub(r"</?a\b[^>]*>", "", html).strip()
 
 
-class EquationList(Generated):
-    """Every labelled formula, with links to its derivation, its code and its check."""
+class EquationList(GeneratedDirective):
+    """Every labelled formula, with links to its derivation, its check and its code."""
 
-    def markdown(self):
-        homes = in_library()
-        for name in all_pages():
-            equations = facts.equations(name)
+    def markdown(self) -> Iterator[str]:
+        """Yield a heading for each page with formulas, and each formula with its links."""
+        modules = modules_by_label()
+        for name in page_names():
+            equations = read_equations(name)
             if equations:
-                yield from (f"### {facts.page(name).title}", "")
-            for e in equations:
-                yield from ("$$", e.formula, "$$", "")
-                yield "```{div} equation-links"
-                yield f"**{e.name}** · derived at {{eq}}`{e.label}` · "
-                if e.proof:
-                    yield f"{{ref}}`code and check <check-{e.label}>` · "
-                if e.label in homes:
-                    file = f"utils/{homes[e.label]}"
-                    yield f"[{file}]({address()}/blob/main/{file}) · "
-                yield from (e.proof or "a definition", "```", "")
+                yield from (f"### {read_page(name).title}", "")
+            for equation in equations:
+                yield from ("$$", equation.formula, "$$", "")
+                yield from ("```{div} equation-links", *equation_links(equation, modules), "```")
+                yield ""
 
 
-def in_library() -> dict[str, str]:
-    """{label: module of utils whose docstrings name it}."""
-    return {
-        label: path.name for path in sorted((facts.ROOT / "utils").glob("*.py"))
-        for label in re.findall(r"``(eq-[\w-]+)``", path.read_text(encoding="utf-8"))
-    }  # fmt: skip
+def equation_links(equation: Equation, modules: Mapping[str, list[str]]) -> Iterator[str]:
+    """Yield the links of a formula, a line each, and what its check printed.
+
+    Parameters
+    ----------
+    equation
+        The formula.
+    modules
+        The modules of the library that name each label, as `modules_by_label` returns them.
+    """
+    yield f"**{equation.name}** · derived at {{eq}}`{equation.label}` · "
+    if equation.check:
+        yield f"{{ref}}`code and check <check-{equation.label}>` · "
+    for path in modules.get(equation.label, []):
+        yield f"[{path}]({address()}/blob/main/{path}) · "
+    yield equation.check or "a definition"
 
 
-def setup(app) -> dict:
+def modules_by_label() -> dict[str, list[str]]:
+    """Return, for each label, the paths of the modules of the library whose docstrings name it."""
+    modules: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "utils").rglob("*.py")):
+        labels = re.findall(r"``(eq-[\w-]+)``", path.read_text(encoding="utf-8"))
+        for label in dict.fromkeys(labels):
+            modules.setdefault(label, []).append(path.relative_to(ROOT).as_posix())
+    return modules
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the directive and the steps of the build; Sphinx calls this."""
     app.add_directive("equation-list", EquationList)
-    app.connect("doctree-read", mark)
-    app.connect("build-finished", previews)
+    app.connect("doctree-read", add_parts)
+    app.connect("build-finished", write_previews)
     app.add_js_file("book.js", loading_method="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

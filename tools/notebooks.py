@@ -1,7 +1,7 @@
 """Care of the committed notebooks.
 
-python tools/notebooks.py keep FROM TO      take freshly executed notebooks into the book
-python tools/notebooks.py address URL       move the book to another repository
+python -m tools.notebooks keep FROM TO      take freshly executed notebooks into the book
+python -m tools.notebooks address URL       move the book to another repository
 """
 
 from __future__ import annotations
@@ -16,63 +16,102 @@ import nbformat
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 ROOT = Path(__file__).resolve().parents[1]
-STAMP = "executed_code_sha256"
-WIDGET = "application/vnd.jupyter.widget-view+json"  # an output that is dead without a kernel
+STAMP = "executed_code_sha256"  # the key of a notebook's metadata for the hash of its code
+WIDGET = "application/vnd.jupyter.widget-view+json"  # an output that needs a running kernel
+FILES_WITH_ADDRESS = (
+    "_config.yml",
+    "*.md",
+    "*.cff",
+    "*.toml",
+    "book/*.md",
+    "notebooks/*.ipynb",
+    "tools/setup_cell.py",
+)
 
 
 def address() -> str:
-    """The repository's address, from the one place where it stands."""
-    found = re.search(r"^repository:\n  url: (\S+)$", (ROOT / "_config.yml").read_text(), re.M)
-    assert found, "_config.yml has no repository.url"
-    return found[1]
+    """Return the address of the repository, which ``_config.yml`` holds."""
+    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    match = re.search(r"^repository:\n  url: (\S+)$", config, re.M)
+    assert match, "_config.yml has no repository.url"
+    return match[1]
 
 
-def code_hash(notebook) -> str:
-    """A hash of the notebook's code cells; moving the repository does not change it."""
+def code_hash(notebook: nbformat.NotebookNode) -> str:
+    """Return a hash of the code of a notebook; the address of the repository does not matter."""
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     code = [re.sub(r'^REPOSITORY = ".*"$', "REPOSITORY", text, flags=re.M) for text in cells]
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
-def problems(notebook) -> list[str]:
-    """Why a notebook's outputs are not those of one run from top to bottom, or an empty list."""
-    code = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
-    found = [f"raised {o.ename}" for c in code for o in c.outputs if o.output_type == "error"]
-    if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
-        found.append("was not executed once from top to bottom")
-    return found
+def problems(notebook: nbformat.NotebookNode) -> list[str]:
+    """Return why the outputs are not those of one run from top to bottom; empty if they are."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    messages = [
+        f"raised {output.ename}"
+        for cell in cells
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+    if [cell.execution_count for cell in cells] != list(range(1, len(cells) + 1)):
+        messages.append("was not executed once from top to bottom")
+    return messages
 
 
-def keep(fresh: Path, kept: Path) -> None:
-    """Stamp the executed notebooks of `fresh` and write them over those of `kept`."""
-    for path in sorted(fresh.glob("*.ipynb")):
+def keep(executed: Path, committed: Path) -> None:
+    """Clean and stamp freshly executed notebooks, and write them over the committed ones.
+
+    Parameters
+    ----------
+    executed
+        The folder of the executed notebooks.
+    committed
+        The folder to write them to.
+
+    Raises
+    ------
+    SystemExit
+        At the first notebook that has `problems`; it and those after it are not written.
+    """
+    for path in sorted(executed.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        wrong = problems(notebook)
-        if wrong:
-            sys.exit(f"{path.name} {', '.join(wrong)}: nothing of it is kept")
-        notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
-        for cell in notebook.cells:  # what differs between two equal runs
-            cell.metadata.pop("execution", None)
-            if cell.cell_type == "code":
-                cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
-        notebook.metadata = {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            STAMP: code_hash(notebook),
-        }
-        nbformat.write(notebook, kept / path.name)
+        messages = problems(notebook)
+        if messages:
+            sys.exit(f"{path.name} {', '.join(messages)}: nothing of it is kept")
+        nbformat.write(clean(notebook), committed / path.name)
         print(f"kept {path.name}")
 
 
+def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook with its stamp, without what differs between two equal runs."""
+    notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [
+                output for output in cell.outputs if WIDGET not in output.get("data", {})
+            ]
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        STAMP: code_hash(notebook),
+    }
+    return notebook
+
+
 def move(url: str) -> None:
-    """Write `url` in place of the present address, everywhere it is derived from it."""
+    """Replace the address of the repository by `url`, in every file that contains it.
+
+    Raises
+    ------
+    SystemExit
+        If `url` is not the address of a repository on GitHub.
+    """
     url = url.strip().removesuffix("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
         sys.exit(f"{url!r} is not an address; expected https://github.com/OWNER/REPOSITORY")
-    old = address().removeprefix("https://github.com/")
-    new = url.removeprefix("https://github.com/")
-    for pattern in ["_config.yml", "*.md", "*.cff", "*.toml", "book/*.md", "notebooks/*.ipynb",
-                    "tools/setup_cell.py"]:  # fmt: skip
+    old, new = (text.removeprefix("https://github.com/") for text in (address(), url))
+    for pattern in FILES_WITH_ADDRESS:
         for path in sorted(ROOT.glob(pattern)):
             text = path.read_text(encoding="utf-8")
             if old in text:
@@ -82,8 +121,8 @@ def move(url: str) -> None:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case ["keep", fresh, kept]:
-            keep(Path(fresh), Path(kept))
+        case ["keep", executed, committed]:
+            keep(Path(executed), Path(committed))
         case ["address", url]:
             move(url)
         case _:

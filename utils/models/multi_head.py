@@ -146,10 +146,13 @@ class SelfAttention(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return queries, keys and values of `x` (B, T, D), each (B, H, T, D/H)."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
-        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, B, H, T, D/H)
-        qk, v = qkv[:2], qkv[2]
+        qk, v = qkv[:, :, :2], qkv[:, :, 2]
         if self.qk_norm:
+            # before the axes are permuted, because the result is contiguous: the kernel's output
+            # then has the layout of `x`, and its heads are joined without a copy
             qk = F.rms_norm(qk, qk.shape[-1:], eps=RMS_EPSILON)
+        qk = qk.permute(2, 0, 3, 1, 4)  # (2, B, H, T, D/H)
+        v = v.transpose(1, 2)  # (B, H, T, D/H)
         if rotary is not None:
             qk = rotate(qk, rotary.cos, rotary.sin)
         q, k = qk

@@ -1,0 +1,83 @@
+"""Comparison of two speeds, measured in turn so that other work on the machine slows both alike."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Measurements(NamedTuple):
+    """What one round measured: the book's side and the other one."""
+
+    book: float
+    other: float
+
+
+def measure_in_turn(
+    measure_book: Callable[[int], float],
+    measure_other: Callable[[int], float],
+    *,
+    rounds: int,
+    warmup: int = 1,
+) -> list[Measurements]:
+    """Measure two sides round by round; each of them is first in every other round.
+
+    Parameters
+    ----------
+    measure_book, measure_other
+        Measure one side in the round with the given index, and return a time or a speed.
+    rounds
+        How many rounds to return.
+    warmup
+        How many rounds to measure before, which are left out.
+    """
+    results = []
+    for i in range(warmup + rounds):
+        if i % 2:
+            book = measure_book(i)
+            other = measure_other(i)
+        else:
+            other = measure_other(i)
+            book = measure_book(i)
+        results.append(Measurements(book, other))
+    return results[warmup:]
+
+
+@dataclass(frozen=True)
+class RatioFigures:
+    """The ratio of the book's side to the other one over the rounds.
+
+    Parameters
+    ----------
+    median
+        Its median.
+    quartiles
+        Its lower and its upper quartile.
+    rounds
+        The number of rounds.
+    """
+
+    median: float
+    quartiles: tuple[float, float]
+    rounds: int
+
+    @classmethod
+    def from_rounds(cls, measurements: Sequence[Measurements]) -> RatioFigures:
+        """Summarize two rounds or more."""
+        ratios = [book / other for book, other in measurements]
+        low, median, high = statistics.quantiles(ratios, n=4)
+        return cls(median, (low, high), len(ratios))
+
+
+def stored_speeds(speeds: Sequence[Measurements]) -> dict[str, Any]:
+    """Return what is stored about the speeds of two sides: their medians and that of the ratio."""
+    figures = RatioFigures.from_rounds(speeds)
+    return {
+        "ratio": figures.median,
+        "quartiles": figures.quartiles,
+        "rounds": figures.rounds,
+        "book": statistics.median(speed.book for speed in speeds),
+        "other": statistics.median(speed.other for speed in speeds),
+    }

@@ -1,0 +1,126 @@
+"""Single spoken digits as the corpus publishes them: recordings 0 to 4 of all speakers test.
+
+The part "isolated" of ``speech``. The other recordings train. Each clip has a moment of silence
+and a little noise around it, as features are relative to the clip; the answer is the digit that is
+most probable by CTC.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.speech_task import STRIDES
+from utils.data.corpora import Corpus
+from utils.data.examples import Clip
+from utils.runtime import seed_everything, select_device
+from utils.speech import ctc
+from utils.speech.audio import (
+    SAMPLE_RATE,
+    add_noise,
+    change_speed,
+    concatenate_clips,
+    normalize_loudness,
+)
+from utils.speech.ctc_recogniser import CTCRecogniser, frame_log_probs, train_recogniser
+from utils.speech.digits import DIGIT_TOKENIZER, DIGITS
+
+WIDTH, DROPOUT, LEARNING_RATE = 96, 0.2, 2e-3
+BATCH_SIZE = 48  # clips
+SILENCE_SECONDS = 0.15  # before and after each clip
+TRAIN_SPEEDS = (0.85, 1.18)  # factors
+TRAIN_SNR_RANGE, TEST_SNR = (8, 35), 25.0  # decibels
+
+
+@dataclass(frozen=True)
+class IsolatedResult:
+    """The accuracy on the test recordings, from one seed.
+
+    Parameters
+    ----------
+    seed
+        Seed of the weights and of all examples.
+    right
+        The fraction of the recordings whose digit was recognised.
+    tested
+        The number of recordings.
+    """
+
+    seed: int
+    right: float
+    tested: int
+
+    def stored(self) -> dict[str, Any]:
+        """Return the result by its names in the file of results."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RandomDigits:
+    """Training examples of single digits at random speeds, with random noise; a `MakeExamples`.
+
+    Parameters
+    ----------
+    clips
+        The recordings to draw from.
+    """
+
+    clips: Sequence[Clip]
+
+    def __call__(
+        self, rng: np.random.Generator, step: int
+    ) -> tuple[list[np.ndarray], list[list[int]]]:
+        """Return the clips of a step, samples (N,) each, and the ids of their digits."""
+        batch = [self.clips[i] for i in rng.integers(len(self.clips), size=BATCH_SIZE)]
+        played = [
+            change_speed(concatenate_clips([clip.samples], rng=rng), rng.uniform(*TRAIN_SPEEDS))
+            for clip in batch
+        ]
+        samples = [
+            surround_with_silence(x, snr=rng.uniform(*TRAIN_SNR_RANGE), rng=rng) for x in played
+        ]
+        return samples, [DIGIT_TOKENIZER.encode(str(clip.digit)) for clip in batch]
+
+
+def surround_with_silence(x: np.ndarray, *, snr: float, rng: np.random.Generator) -> np.ndarray:
+    """Return samples (N,) with silence before and after them, and noise over everything."""
+    return add_noise(np.pad(x, int(SILENCE_SECONDS * SAMPLE_RATE)), snr=snr, rng=rng)
+
+
+def measure_isolated(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[IsolatedResult]:
+    """Train for `steps` steps and test once."""
+    seed_everything(seed)
+    model = CTCRecogniser(len(DIGIT_TOKENIZER), width=WIDTH, dropout=DROPOUT, strides=STRIDES)
+    examples = RandomDigits([*corpus.train, *corpus.valid])
+    train_recogniser(
+        model.to(select_device()), examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed
+    )
+    rng = np.random.default_rng([seed, 1])
+    samples = [
+        surround_with_silence(normalize_loudness(clip.samples), snr=TEST_SNR, rng=rng)
+        for clip in corpus.test
+    ]
+    answers = [most_probable_digit(log_probs) for log_probs in frame_log_probs(model, samples)]
+    right = statistics.mean(
+        answer == clip.digit for answer, clip in zip(answers, corpus.test, strict=True)
+    )
+    print(f"seed {seed} isolated digits: {right:.4f} right", flush=True)
+    return [IsolatedResult(seed, right, len(answers))]
+
+
+def most_probable_digit(log_probs: torch.Tensor) -> int:
+    """Return the digit with the highest probability by CTC, given log-probabilities (S, V)."""
+    return min(
+        range(len(DIGITS)),
+        key=lambda digit: float(ctc.loss(log_probs, DIGIT_TOKENIZER.encode(str(digit)))),
+    )
+
+
+def summarize_isolated(results: Sequence[IsolatedResult]) -> dict[str, Any]:
+    """Return the mean accuracy over the seeds."""
+    return {"accuracy": statistics.mean(result.right for result in results)}

@@ -1,0 +1,156 @@
+"""Padding, and batches of one running text: a function of the step, and every token scored once."""
+
+import pytest
+import torch
+
+from utils.data.batches import (
+    IGNORE,
+    TextBatches,
+    group_by_length,
+    pad,
+    text_eval_batches,
+    token_mask,
+)
+from utils.data.vocabulary import PAD
+
+IDS = torch.arange(9)
+
+
+def test_text_batches_are_a_function_of_seed_and_step():
+    ids = torch.arange(4, 104)
+    stream = TextBatches(ids, batch_size=8, context_length=5, seed=1)
+    batch = stream[7]
+    assert batch.inputs.shape == batch.targets.shape == (8, 5) and batch.source is None
+    assert torch.equal(batch.targets, batch.inputs + 1)  # the text counts up by one
+    stream[3]
+    again = TextBatches(ids, batch_size=8, context_length=5, seed=1)[7]
+    assert torch.equal(again.inputs, batch.inputs)
+    assert not torch.equal(stream[8].inputs, batch.inputs)
+    other = TextBatches(ids, batch_size=8, context_length=5, seed=2)[7]
+    assert not torch.equal(other.inputs, batch.inputs)
+
+
+def test_text_batches_reach_every_window():
+    stream = TextBatches(torch.arange(8), batch_size=50, context_length=5, seed=0)
+    assert set(stream[0].inputs[:, 0].tolist()) == {0, 1, 2}
+    one_window = TextBatches(torch.arange(6), batch_size=3, context_length=5)[0]
+    assert one_window.inputs.tolist() == [[0, 1, 2, 3, 4]] * 3 and one_window.targets[0, -1] == 5
+
+
+def without_replacement(count, batch_size, context_length, seed):
+    """A stream over a text that counts up by one, each window once in an epoch."""
+    return TextBatches(
+        torch.arange(count),
+        batch_size=batch_size,
+        context_length=context_length,
+        seed=seed,
+        without_replacement=True,
+    )
+
+
+@pytest.mark.parametrize(
+    "count, batch_size, context_length",
+    [(6, 3, 5), (10, 1, 5), (23, 2, 5), (101, 7, 4), (101, 200, 4), (8, 50, 7), (40, 3, 1)],
+)
+def test_text_batches_without_replacement(count, batch_size, context_length):
+    stream = without_replacement(count, batch_size, context_length, seed=3)
+    windows = max(1, (count - 1) // context_length - 1)
+    steps = -(-4 * windows // batch_size)
+    batches = [stream[step] for step in range(steps)]
+    assert all(b.inputs.shape == (batch_size, context_length) for b in batches)
+    assert all(torch.equal(b.targets, b.inputs + 1) for b in batches)
+    starts = torch.cat([b.inputs[:, 0] for b in batches]).tolist()
+    length = windows * context_length
+    for epoch in range(4):  # adjacent windows, each once
+        epoch_starts = starts[epoch * windows : (epoch + 1) * windows]
+        first = min(epoch_starts)
+        assert sorted(epoch_starts) == list(range(first, first + length, context_length))
+        assert first + length < count and count - 1 - length < 2 * context_length
+    for step in reversed(range(steps)):  # the step alone decides, whatever was read before
+        fresh = without_replacement(count, batch_size, context_length, seed=3)
+        for again in (stream, fresh):
+            assert torch.equal(again[step].inputs, batches[step].inputs)
+
+
+def test_epochs_without_replacement_differ_in_order_and_start():
+    streams = [without_replacement(1001, 10, 10, seed) for seed in (0, 1)]
+    first_starts = set()
+    for stream in streams:
+        starts = torch.cat([stream[step].inputs[:, 0] for step in range(99)]).view(10, 99)
+        first_starts |= {min(epoch) for epoch in starts.tolist()}
+        orders = {tuple((epoch - epoch.min()).tolist()) for epoch in starts}
+        assert len(orders) == 10 and tuple(range(0, 990, 10)) not in orders
+    assert len(first_starts) > 6 and max(first_starts) <= 10
+    assert not torch.equal(streams[0][0].inputs % 10, streams[1][0].inputs % 10)
+
+
+@pytest.mark.parametrize(
+    "count, batch_size, context_length",
+    [(2, 1, 1), (2, 9, 9), (11, 1, 4), (11, 3, 4), (12, 3, 2), (11, 7, 1), (101, 4, 7), (5, 4, 99)],
+)
+def test_evaluation_scores_every_token_after_the_first_once(count, batch_size, context_length):
+    ids = torch.arange(4, count + 4)
+    batches = text_eval_batches(ids, batch_size=batch_size, context_length=context_length)
+    scored = torch.cat([b.targets.flatten() for b in batches])
+    assert sorted(scored[scored != IGNORE].tolist()) == ids[1:].tolist()
+    for batch in batches:
+        assert batch.inputs.shape == batch.targets.shape
+        assert len(batch.inputs) <= batch_size and batch.inputs.shape[1] <= context_length
+        is_token = batch.targets != IGNORE
+        assert torch.equal(batch.inputs[is_token] + 1, batch.targets[is_token])
+        assert torch.equal(batch.inputs != PAD, is_token)
+
+
+def test_evaluation_rows_go_on_where_the_batch_before_ended():
+    batches = text_eval_batches(torch.arange(4, 105), batch_size=4, context_length=7)
+    for before, after in zip(batches, batches[1:], strict=False):
+        continues = after.targets[:, 0] != IGNORE
+        assert torch.equal(before.targets[continues, -1], after.inputs[continues, 0])
+
+
+@pytest.mark.parametrize(
+    "ids, sizes, message",
+    [
+        (torch.arange(5), (1, 5), "needs 6 tokens; there are 5"),
+        (IDS, (0, 5), "batch_size must be at least 1"),
+        (IDS, (1, 0), "context_length must be at least 1"),
+        (torch.zeros(2, 9), (1, 2), r"got shape \(2, 9\)"),
+    ],
+)
+def test_a_stream_of_text_refuses_what_makes_no_sense(ids, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        TextBatches(ids, batch_size=sizes[0], context_length=sizes[1])
+
+
+def test_a_stream_of_text_has_no_negative_steps():
+    with pytest.raises(ValueError, match="steps count from 0"):
+        TextBatches(IDS, batch_size=1, context_length=5)[-1]
+
+
+def test_evaluation_refuses_what_makes_no_sense():
+    with pytest.raises(ValueError, match="two tokens"):
+        text_eval_batches(torch.arange(1), batch_size=1, context_length=5)
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        text_eval_batches(IDS, batch_size=0, context_length=5)
+
+
+def test_groups_hold_indices_of_equal_length_short_sequences_first():
+    groups = group_by_length([3, 1, 3, 2, 3, 1], batch_size=2)
+    assert groups == [[1, 5], [3], [0, 2], [4]]
+    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        group_by_length([1], batch_size=0)
+
+
+def test_padding_and_its_mask():
+    padded = pad([[5, 6], [7], []])
+    assert padded.tolist() == [[5, 6], [7, PAD], [PAD, PAD]] and padded.dtype == torch.long
+    assert pad([[5, 6], [7]], IGNORE).tolist() == [[5, 6], [7, IGNORE]]
+    assert token_mask(padded).tolist() == [[True, True], [True, False], [False, False]]
+    with pytest.raises(ValueError, match="no sequences"):
+        pad([])
+
+
+def test_a_batch_of_text_moves_without_a_source():
+    batch = TextBatches(IDS, batch_size=1, context_length=5)[0].to("meta")
+    assert batch.inputs.device.type == batch.targets.device.type == "meta"
+    assert batch.source is None

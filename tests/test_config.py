@@ -1,0 +1,65 @@
+"""The configuration of a run: the limits of its values, and the learning rate of each step."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from utils.training.config import SCHEDULES, TrainConfig, learning_rate
+
+CONFIG = TrainConfig(steps=100, learning_rate=1.0, warmup=0.1, final_ratio=0.2)
+
+
+def test_the_learning_rate_rises_and_falls_as_written():
+    config = replace(CONFIG, schedule="linear")
+    rates = [learning_rate(config, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[55] == pytest.approx(0.6) and rates[100] == pytest.approx(0.2)
+    cosine = replace(config, schedule="cosine")
+    assert learning_rate(cosine, 55) == pytest.approx(0.6)
+    cosine_after_20_of_90 = (1 + math.cos(math.pi * 20 / 90)) / 2
+    assert learning_rate(cosine, 30) == pytest.approx(0.2 + 0.8 * cosine_after_20_of_90)
+    constant = replace(config, schedule="constant")
+    assert learning_rate(constant, 99) == 1.0
+    assert learning_rate(replace(config, warmup=0.0), 0) == 1.0
+
+
+@pytest.mark.parametrize("warmup", [0.1, 1.0])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup):
+    config = replace(CONFIG, schedule=schedule, warmup=warmup)
+    final_rate = 1.0 if schedule == "constant" else 0.2
+    later = [learning_rate(config, step) for step in (101, 150, 190, 1000)]
+    assert later == pytest.approx([final_rate] * 4)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schedule": "sawtooth"},
+        {"steps": 0},
+        {"steps": 2.5},
+        {"steps": 2.0},
+        {"steps": math.inf},
+        {"accumulation_steps": 0},
+        {"accumulation_steps": 2.0},
+        {"evaluate_every": -1},
+        {"evaluate_every": 5.0},
+        {"checkpoint_every": -1},
+        {"checkpoint_every": math.inf},
+        {"learning_rate": 0},
+        {"learning_rate": math.inf},
+        {"learning_rate": math.nan},
+        {"warmup": 1.5},
+        {"final_ratio": 2},
+        {"label_smoothing": 1.5},
+        {"weight_decay": -0.1},
+        {"clip_norm": -1},
+        {"clip_norm": math.nan},
+    ],
+    ids=str,
+)
+def test_a_value_out_of_its_range_is_named(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=rf"^{name} .*{value}"):
+        TrainConfig(**wrong)

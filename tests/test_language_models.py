@@ -1,0 +1,171 @@
+"""Feed-forward and recurrent language models: the formulas they compute, and their parameters.
+
+What they share with all other models is tested in test_contract.py.
+"""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.tensors import randn, same
+from utils.data.vocabulary import BOS
+from utils.metrics.cost import count_parameters
+from utils.models.contract import Memory
+from utils.models.encoders import RNNEncoder
+from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.recurrent import swap_batch_and_layers
+
+V, B, T = 11, 3, 7
+
+
+@pytest.fixture
+def ids():
+    return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(1))
+
+
+def make_nnlm(order: int = 4, **options) -> NNLM:
+    torch.manual_seed(0)
+    return NNLM(V, order=order, embedding_size=5, hidden_size=6, **options)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_an_nnlm_reads_its_window_and_nothing_before(order, ids):
+    model = make_nnlm(order).double()
+    logits = model(ids)[0][:, -1]
+    outside, inside = ids.clone(), ids.clone()
+    outside[:, : T - order + 1] = (outside[:, : T - order + 1] + 1) % V
+    inside[:, T - order + 1] = (inside[:, T - order + 1] + 1) % V
+    torch.testing.assert_close(model(outside)[0][:, -1], logits, rtol=0, atol=0)
+    assert ((model(inside)[0][:, -1] - logits).abs().amax(-1) > 1e-6).all()
+
+
+def test_an_nnlm_starts_from_bos(ids):
+    model = make_nnlm().double()
+    padded = torch.cat([torch.full((B, 2), BOS), ids], dim=1)
+    torch.testing.assert_close(model(ids)[0], model(padded)[0][:, 2:])
+
+
+def test_an_nnlm_computes_the_printed_formula(ids):
+    """y = b + U tanh(d + H x) + W x, with the words of the window in order (Bengio 2003, eq. 1)."""
+    model = make_nnlm(order=3).double()
+    C, H, d = model.embedding.weight, model.hidden.weight, model.hidden.bias
+    U, b, W = model.output.weight, model.output.bias, model.direct.weight
+    x = torch.cat([C[ids[0, 2]], C[ids[0, 3]]])
+    torch.testing.assert_close(model(ids)[0][0, 3], b + U @ torch.tanh(d + H @ x) + W @ x)
+    indirect = make_nnlm(order=3, direct=False).double()
+    x = torch.cat([indirect.embedding.weight[ids[0, i]] for i in (2, 3)])
+    hidden = torch.tanh(indirect.hidden(x))
+    torch.testing.assert_close(indirect(ids)[0][0, 3], indirect.output(hidden))
+
+
+@pytest.mark.parametrize("cell, torch_class", [("rnn", nn.RNN), ("gru", nn.GRU)])
+def test_an_rnnlm_is_torchs_layer_with_copied_weights(cell, torch_class, ids):
+    torch.manual_seed(0)
+    model = RNNLM(V, width=6, layers=2, cell=cell, embedding_size=4).double()
+    torch_layer = torch_class(4, 6, 2, batch_first=True).double()
+    torch_layer.load_state_dict(model.rnn.state_dict())
+    h_0 = randn(2, B, 6)
+    x, h = torch_layer(model.embedding.weight[ids], h_0)
+    logits, state = model(ids, swap_batch_and_layers(h_0))
+    torch.testing.assert_close(logits, x @ model.output.weight.T + model.output.bias)
+    torch.testing.assert_close(state, swap_batch_and_layers(h))
+
+
+@pytest.mark.parametrize("options", [{}, {"tied": False}, {"embedding_size": 4}])
+def test_an_lstmlm_is_torchs_layer_with_copied_weights(options, ids):
+    torch.manual_seed(0)
+    model = LSTMLM(V, width=6, layers=3, **options).double()
+    E = model.embedding.embedding_dim
+    torch_layer = nn.LSTM(E, 6, 3, batch_first=True).double()
+    torch_layer.load_state_dict(model.lstm.state_dict())
+    is_tied = options.get("tied", True)
+    words = model.embedding.weight[ids] * (E**0.5 if is_tied else 1)
+    x, (h, c) = torch_layer(words)
+    if E != 6:
+        x = x @ model.project.weight.T  # (B, T, E)
+    logits, state = model(ids)
+    assert (model.output.weight is model.embedding.weight) == is_tied
+    assert same(logits, x @ model.output.weight.T + model.output.bias)
+    assert same(state[0], h.transpose(0, 1)) and same(state[1], c.transpose(0, 1))
+
+
+def test_an_lstmlm_begins_with_the_final_state_of_an_lstm_encoder():
+    states, vector = torch.randn(2, 3, 6), torch.randn(2, 6)
+    is_token = torch.ones(2, 3, dtype=torch.bool)
+    final_state = torch.randn(2, 1, 6), torch.randn(2, 1, 6)
+    model = LSTMLM(V, width=6, layers=1)
+    state = model.begin(Memory(states, is_token, vector, final_state))
+    assert all(a is b for a, b in zip(state, final_state, strict=True))
+    with pytest.raises(ValueError, match="from the final state of an LSTMEncoder; got none"):
+        model.begin(RNNEncoder(V, width=6)(torch.tensor([[4, 5]])))
+
+
+def test_tied_matrices_are_counted_once():
+    lstm = 2 * 4 * (6 * 6 + 6 * 6 + 6 + 6)  # two layers of four gates
+    assert count_parameters(LSTMLM(V, width=6, layers=2)) == V * 6 + lstm + V
+    assert count_parameters(LSTMLM(V, width=6, layers=2, tied=False)) == 2 * V * 6 + lstm + V
+    model = LSTMLM(V, width=6, layers=2, embedding_size=4)
+    narrow = 4 * (4 * 6 + 6 * 6 + 12) + 4 * (6 * 6 + 6 * 6 + 12)
+    assert count_parameters(model) == V * 4 + narrow + 6 * 4 + V
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: make_nnlm(order=3, dropout=0.5),
+        lambda: RNNLM(V, width=6, dropout=0.5),
+        lambda: LSTMLM(V, width=16, layers=2, dropout=0.5),
+        lambda: LSTMLM(V, width=16, layers=1, dropout=0.5),
+    ],
+)
+def test_dropout_acts_in_training_only(build, ids):
+    torch.manual_seed(0)
+    model = build()
+    assert not torch.equal(model(ids)[0], model(ids)[0])
+    model.eval()
+    assert torch.equal(model(ids)[0], model(ids)[0])
+
+
+@pytest.mark.parametrize("silent", ["output", "direct"])
+def test_an_nnlm_drops_word_vectors_and_hidden_units(silent, ids):
+    """With one path to the logits silent, dropout still acts on the other: direct or hidden."""
+    model = make_nnlm(order=3, dropout=0.5)
+    with torch.no_grad():
+        getattr(model, silent).weight.zero_()
+        if silent == "direct":
+            model.hidden.weight.zero_()  # hidden units no longer depend on word vectors
+            model.hidden.bias.fill_(1.0)
+    assert not torch.equal(model(ids)[0], model(ids)[0])
+
+
+@pytest.mark.parametrize("model_class, options", [(RNNLM, {}), (LSTMLM, {"tied": False})])
+def test_a_recurrent_model_drops_word_vectors_and_outputs(model_class, options, ids):
+    torch.manual_seed(0)
+    model = model_class(V, width=16, layers=1, dropout=0.5, **options)
+
+    def logits_and_hidden():
+        logits, state = model(ids)
+        return logits, state if isinstance(state, torch.Tensor) else state[0]
+
+    (_, first_hidden), (_, second_hidden) = logits_and_hidden(), logits_and_hidden()
+    assert not torch.equal(first_hidden, second_hidden)
+    model.embedding.weight.data.zero_()  # now dropout of word vectors changes nothing
+    first, second = logits_and_hidden(), logits_and_hidden()
+    assert torch.equal(first[1], second[1]) and not torch.equal(first[0], second[0])
+
+
+def test_the_smallest_vocabulary_is_one_token():
+    logits, _ = LSTMLM(1, width=2, layers=1)(torch.zeros(2, 3, dtype=torch.long))
+    assert torch.equal(logits.softmax(-1), torch.ones(2, 3, 1))
+    assert LSTMLM(4, width=1, layers=1)(torch.tensor([[1, 2, 3]]))[0].shape == (1, 3, 4)
+
+
+def test_mistakes_are_named(ids):
+    with pytest.raises(ValueError, match="choose from .*gru.*rnn"):
+        RNNLM(V, cell="lstm")
+    with pytest.raises(ValueError, match="order must be a whole number from 2, got 1"):
+        NNLM(V, order=1)
+    with pytest.raises(ValueError, match="hidden_size must be a positive whole number, got 0"):
+        NNLM(V, hidden_size=0)
+    with pytest.raises(ValueError, match="order 4 is the last 2 ids"):
+        NNLM(V, order=4)(ids, ids)

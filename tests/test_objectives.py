@@ -1,0 +1,48 @@
+"""Cross-entropy: its formula with label smoothing, and its precision."""
+
+import pytest
+import torch
+from torch import nn
+
+from utils.data.batches import IGNORE, Batch
+from utils.training.objectives import cross_entropy
+
+V = 12
+TARGETS = torch.tensor([[4, 5, IGNORE, 6, 7]])
+BATCH = Batch(torch.zeros(1, 5, dtype=torch.long), TARGETS)
+
+
+class Constant(nn.Module):
+    """Predicts the same logits for every input."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, ids, state=None):
+        return self.logits, state
+
+
+def test_label_smoothing_is_its_formula():
+    logits, smoothing = torch.randn(1, 5, V, dtype=torch.float64), 0.1
+    log_probs = logits.log_softmax(-1)[0]
+    expected = sum(
+        -(1 - smoothing) * log_probs[t, target] - smoothing / V * log_probs[t].sum()
+        for t, target in enumerate(TARGETS[0].tolist())
+        if target != IGNORE
+    )
+    assert torch.isclose(cross_entropy(Constant(logits), BATCH, smoothing), expected)
+
+
+def test_label_smoothing_of_large_logits_is_finite():
+    logits = torch.where(torch.arange(V) == 4, 1e4, torch.randn(1, 5, V, dtype=torch.float64))
+    assert cross_entropy(Constant(logits), BATCH, 0.1).isfinite()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_loss_is_never_computed_in_half_precision(dtype):
+    logits = (10 * torch.randn(1, 5, V)).to(dtype)
+    loss = cross_entropy(Constant(logits), BATCH)
+    expected = cross_entropy(Constant(logits.double()), BATCH)
+    assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    assert torch.isclose(loss.double(), expected, rtol=1e-6)

@@ -1,0 +1,105 @@
+"""Batches of sentence pairs: every pair once, sources of equal length."""
+
+import numpy as np
+import pytest
+
+from utils.data.batches import IGNORE, group_by_length
+from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
+from utils.data.tokenizers import WordTokenizer
+from utils.data.vocabulary import BOS, EOS, PAD
+
+
+def random_pairs(count=57):
+    """Pairs of random lengths; the first id of a source says which pair it is."""
+    rng = np.random.default_rng(0)
+    return [([10 + i] * rng.integers(1, 6), [10 + i] * rng.integers(0, 7)) for i in range(count)]
+
+
+def pairs_of(batch):
+    """The pairs that a batch holds; checks BOS, EOS and padding as well."""
+    for source, inputs, targets in zip(batch.source, batch.inputs, batch.targets, strict=True):
+        assert PAD not in source
+        ids = targets[targets != IGNORE].tolist()
+        assert ids[-1] == EOS and inputs[0] == BOS
+        assert inputs[1 : len(ids)].tolist() == ids[:-1]
+        assert (inputs[len(ids) :] == PAD).all() and (targets[len(ids) :] == IGNORE).all()
+        yield source.tolist(), ids[:-1]
+
+
+def test_pairs_are_encoded_side_by_side():
+    tokenizer = WordTokenizer.train("a b c")
+    encoded = encode_pairs([("a b", "c"), ("", "b b")], tokenizer)
+    assert encoded == [([4, 5], [6]), ([], [5, 5])]
+
+
+def test_an_epoch_holds_every_pair_once():
+    pairs = random_pairs()
+    stream = PairBatches(pairs, batch_size=4, seed=3)
+    for epoch in range(3):
+        steps = range(epoch * len(stream), (epoch + 1) * len(stream))
+        assert sorted(pair for step in steps for pair in pairs_of(stream[step])) == sorted(pairs)
+    assert all(len(batch.source) <= 4 for batch in stream)
+    assert sorted(pair for batch in stream for pair in pairs_of(batch)) == sorted(pairs)
+
+
+def test_pair_batches_are_a_function_of_seed_and_step():
+    stream = PairBatches(random_pairs(), batch_size=4, seed=3)
+    late = list(pairs_of(stream[2 * len(stream) + 5]))
+    fresh = PairBatches(random_pairs(), batch_size=4, seed=3)
+    assert list(pairs_of(fresh[2 * len(stream) + 5])) == late
+
+    def order(stream, epoch):
+        steps = range(epoch * len(stream), (epoch + 1) * len(stream))
+        return [[source[0] for source, _ in pairs_of(stream[step])] for step in steps]
+
+    assert order(stream, 0) == order(fresh, 0) != order(stream, 1)
+    other_seed = PairBatches(random_pairs(), batch_size=4, seed=4)
+    assert order(other_seed, 0) != order(stream, 0)
+    lengths = [stream[step].source.shape[1] for step in range(len(stream))]
+    assert lengths != sorted(lengths), "batches should come in mixed lengths"
+    first_batches = {frozenset(batch) for batch in order(stream, 0)}
+    second_batches = {frozenset(batch) for batch in order(stream, 1)}
+    assert first_batches != second_batches, "batches should be composed anew"
+
+
+def test_pair_evaluation_holds_everything_once_in_order():
+    pairs = random_pairs()
+    batches = pair_eval_batches(pairs, batch_size=4)
+    assert sorted(pair for batch in batches for pair in pairs_of(batch)) == sorted(pairs)
+    lengths = [batch.source.shape[1] for batch in batches]
+    assert lengths == sorted(lengths)
+    groups = group_by_length([len(source) for source, _ in pairs], batch_size=4)
+    sources = [[pairs[i][0] for i in group] for group in groups]
+    assert sources == [batch.source.tolist() for batch in batches]
+
+
+def test_a_batch_larger_than_the_data_holds_all_of_one_length():
+    stream = PairBatches([([5], [6]), ([7], []), ([8, 8], [9])], batch_size=100)
+    assert sorted(len(batch.source) for batch in stream) == [1, 2]
+    (only,) = pair_eval_batches([([7], [])], batch_size=100)
+    assert only.inputs.tolist() == [[BOS]] and only.targets.tolist() == [[EOS]]
+
+
+@pytest.mark.parametrize(
+    "pairs, batch_size, message",
+    [
+        ([], 2, "no sentence pairs"),
+        ([([4], [4]), ([], [4])], 2, "pair 1 has a source of zero tokens"),
+        ([([4], [4])], 0, "batch_size must be at least 1"),
+    ],
+)
+@pytest.mark.parametrize("make", [PairBatches, pair_eval_batches])
+def test_batches_of_pairs_refuse_what_makes_no_sense(make, pairs, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        make(pairs, batch_size=batch_size)
+
+
+def test_a_stream_of_pairs_has_no_negative_steps():
+    with pytest.raises(ValueError, match="steps count from 0"):
+        PairBatches([([4], [4])], batch_size=2)[-1]
+
+
+def test_a_batch_moves_with_all_its_parts():
+    batch = pair_eval_batches([([5], [6])], batch_size=1)[0].to("meta")
+    devices = {part.device.type for part in (batch.inputs, batch.targets, batch.source)}
+    assert devices == {"meta"}

@@ -1,0 +1,137 @@
+"""Every model under the contract ``model(ids, state) -> (logits, state)``, at a tiny size.
+
+Each dict maps a name to a function of the width D that builds a language model, an encoder, a
+decoder or a pair of both. `make` builds one of the models by name, ready for comparisons.
+"""
+
+import torch
+from torch import nn
+
+from tests.tensors import multiply_weights
+from utils.data.vocabulary import PAD
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.decoders import CNNDecoder, RNNDecoder
+from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
+from utils.models.encoders import CNNEncoder, FixedVectorEncoder, LSTMEncoder, RNNEncoder
+from utils.models.gpt import GPT
+from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+
+V = 11
+SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD], [4, 4, 4, 2]])  # (B, S)
+IDS = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 9, 4, 4], [1, 3, 10, 4, 5], [1, 4, 5, 6, 7]])  # (B, T)
+MODERN = {
+    "positional_encoding": "rotary",
+    "norm": "rms",
+    "activation": "relu2",
+    "qk_norm": True,
+}
+
+
+def nnlm(D: int, order: int = 5, **options) -> NNLM:
+    return NNLM(V, order=order, embedding_size=D, hidden_size=D, **options)
+
+
+def gpt(D: int, **options) -> GPT:
+    return GPT(V, **{"width": D, "layers": 2, "heads": 3, "context_length": 3} | options)
+
+
+def gpt2(D: int) -> GPT:
+    return gpt(
+        D,
+        heads=1,
+        context_length=8,
+        positional_encoding="learned",
+        norm="layer",
+        activation="gelu",
+        qk_norm=False,
+        zero_init=False,
+        bias=True,
+    )
+
+
+def transformer(stack_class: type, D: int, **options) -> nn.Module:
+    return stack_class(V, width=D, layers=2, heads=3, **options)
+
+
+LANGUAGE_MODELS = {
+    "nnlm": nnlm,
+    "nnlm, indirect": lambda D: nnlm(D, direct=False),
+    "nnlm, one word": lambda D: nnlm(D, order=2),
+    "rnn": lambda D: RNNLM(V, width=D, embedding_size=D - 2),
+    "gru": lambda D: RNNLM(V, width=D, layers=2, cell="gru"),
+    "lstm": lambda D: LSTMLM(V, width=D, layers=1),
+    "lstm, two layers": lambda D: LSTMLM(V, width=D, layers=2),
+    "lstm, untied": lambda D: LSTMLM(V, width=D, layers=3, tied=False),
+    "lstm, narrow": lambda D: LSTMLM(V, width=D, layers=2, embedding_size=D - 2),
+    "lstm, narrow, untied": lambda D: LSTMLM(
+        V, width=D, layers=2, tied=False, embedding_size=D - 2
+    ),
+    "gpt": gpt,
+    "gpt, pairs": lambda D: gpt(D, ngram_tables=(V * V,)),
+    "gpt, triples in few rows": lambda D: gpt(D, ngram_tables=(V * V, 7)),
+    "gpt-2": gpt2,
+}
+ENCODERS = {
+    "gru": lambda D: RNNEncoder(V, width=D),
+    "deep lstm": lambda D: RNNEncoder(
+        V, width=D, layers=2, cell="lstm", bidirectional=False, embedding_size=D - 2
+    ),
+    "cnn": lambda D: CNNEncoder(V, width=D, layers=2),
+    "cnn, max": lambda D: CNNEncoder(V, width=D, layers=2, kernel_size=5, pooling="max"),
+    "transformer": lambda D: transformer(TransformerEncoder, D),
+    "post-norm": lambda D: transformer(TransformerEncoder, D, norm_first=False, bias=True),
+    "modern": lambda D: transformer(TransformerEncoder, D, **MODERN),
+    "fixed": lambda D: FixedVectorEncoder(RNNEncoder(V, width=D)),
+    "handover": lambda D: LSTMEncoder(V, width=D, layers=2),
+}
+DECODERS = {
+    "start": lambda D: RNNDecoder(V, width=D, layers=2),
+    "every": lambda D: RNNDecoder(V, width=D, cell="rnn", context="every"),
+    "both": lambda D: RNNDecoder(
+        V, width=D, layers=2, cell="lstm", context="both", embedding_size=D - 2
+    ),
+    "multiplicative": lambda D: AttentionDecoder(V, width=D),
+    "additive": lambda D: AttentionDecoder(
+        V, width=D, layers=2, cell="lstm", score="additive", embedding_size=D - 2
+    ),
+    "location": lambda D: AttentionDecoder(V, width=D, score="location"),
+    "cnn, vector": lambda D: CNNDecoder(V, width=D, layers=2, attention=False),
+    "cnn, attention": lambda D: CNNDecoder(V, width=D, layers=2, kernel_size=2),
+    "transformer": lambda D: transformer(TransformerDecoder, D),
+    "post-norm": lambda D: transformer(TransformerDecoder, D, norm_first=False, bias=True),
+    "modern": lambda D: transformer(TransformerDecoder, D, hidden_size=D, **MODERN),
+    "learned": lambda D: transformer(
+        TransformerDecoder, D, positional_encoding="learned", context_length=8
+    ),
+}
+
+
+def pair(encoder: str, decoder: str):
+    """A function that builds an encoder–decoder of these two."""
+    return lambda D: EncoderDecoder(ENCODERS[encoder](D), DECODERS[decoder](D))
+
+
+ENCODER_DECODERS = {
+    **{f"gru → {name}": pair("gru", name) for name in DECODERS},
+    **{f"{name} → transformer": pair(name, "transformer") for name in ENCODERS if name != "gru"},
+    **{f"{name} → start": pair(name, "start") for name in ENCODERS if name != "gru"},
+    "lstm": lambda D: lstm_seq2seq(V, width=D, layers=2),
+    "lstm, two embeddings": lambda D: lstm_seq2seq(V, width=D, layers=2, share_embedding=False),
+    "lstm, narrow": lambda D: lstm_seq2seq(V, width=D, layers=2, embedding_size=D - 2),
+}
+MODELS = {f"LM: {name}": build for name, build in LANGUAGE_MODELS.items()} | ENCODER_DECODERS
+
+
+def make(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
+    """Build a model of width 6 in evaluation mode, with weights large enough for logits to differ.
+
+    The weights are the same at each call.
+    """
+    torch.manual_seed(1)
+    return multiply_weights(MODELS[name](6).to(dtype).eval(), 2)
+
+
+def initial_state(model: nn.Module, rows=slice(None)):
+    """The state before the first token, of these rows of `SOURCE` for an encoder–decoder."""
+    return model.encode(SOURCE[rows]) if isinstance(model, EncoderDecoder) else None

@@ -1,0 +1,85 @@
+"""A Sphinx extension that corrects what the theme writes on every page.
+
+- Jupyter Book always loads Thebe's scripts (live code through a content delivery network), and
+  loads them twice, which is an error in the browser's console. Launching works by links alone.
+- Icons come as fonts and as a script of half a megabyte. The fonts suffice; preloading them fails
+  in a page that is opened from the file system.
+- An empty corner of a table is no heading, and an entry of a list has the role of a list item.
+- The sidebar is no landmark and its folds have no name, so that a screen reader would skip them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+SIDEBAR = re.compile(r'<div(?! role)([^>]* class="bd-sidebar-primary bd-sidebar")')
+FOLD = re.compile(
+    r'(<a class="[^"]*reference internal" href="[^"]*">([^<]*)</a><details[^>]*>)<summary>'
+)
+ICONS = re.compile(
+    r"\s*<script[^>]*fontawesome[^>]*></script>"
+    r'|\s*<link rel="preload"[^>]*fontawesome[^>]*>'
+)
+
+
+def drop_thebe(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Remove Thebe's scripts and styles from the files that a page loads."""
+
+    def is_thebe(file: object) -> bool:
+        attributes = getattr(file, "attributes", {})
+        return "thebe" in f"{file} {attributes.get('body', '')}".lower()
+
+    for files in ("script_files", "css_files"):
+        context[files] = [file for file in context.get(files, []) if not is_thebe(file)]
+
+
+def load_figures_lazily(
+    app: Sphinx,
+    pagename: str,
+    templatename: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Let the browser load a figure when the reader comes near it."""
+    if "body" in context:
+        context["body"] = context["body"].replace("<img ", '<img loading="lazy" ')
+
+
+def fix_page(html: str) -> str:
+    """Return a page with one set of icons, correct roles, a landmark and named folds."""
+    html = ICONS.sub("", html)
+    html = html.replace('<th class="head"><p></p></th>', '<td class="head"></td>')
+    html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # within role="list"
+    html = SIDEBAR.sub(r'<div role="complementary" aria-label="The book"\1', html)
+    return FOLD.sub(r'\1<summary aria-label="Sections of \2">', html)
+
+
+def fix_pages(app: Sphinx, error: Exception | None) -> None:
+    """Correct the pages as they were written; their templates belong to the theme's packages."""
+    if error or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        html = path.read_text(encoding="utf-8")
+        fixed = fix_page(html)
+        if fixed != html:
+            path.write_text(fixed, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the corrections; Sphinx calls this."""
+    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", load_figures_lazily)
+    app.connect("build-finished", fix_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
