@@ -108,8 +108,9 @@ def train_baseline(
     optimizer = adamw(model, config)
     valid.start()
     for step in range(config.steps):
+        rate = learning_rate(config, step)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step)
+            group["lr"] = rate
         inputs, targets = _random_windows(task, rng)
         logits, _ = model(inputs)  # (B, T, V)
         F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()

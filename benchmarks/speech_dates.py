@@ -144,7 +144,7 @@ def hold_out(
     valid = spoken(valid_name, calendar[:DATES_PER_SPEAKER])
     test = spoken(test_name, calendar[DATES_PER_SPEAKER : 2 * DATES_PER_SPEAKER])
     lm = train_language_model(calendar[2 * DATES_PER_SPEAKER :][:LANGUAGE_MODEL_DATES])
-    fusion = min(FUSIONS, key=lambda fusion: valid.error_rate(lm, fusion))
+    fusion = min(FUSIONS, key=lambda option: valid.error_rate(lm, option))
     result = SpeakerResult(test_name, seed, test.error_rate(), test.error_rate(lm, fusion), fusion)
     rates = f"{result.without_lm:.3f} → {result.with_lm:.3f}"
     chosen = f"λ {fusion.lm_weight} γ {fusion.token_bonus}"

@@ -120,7 +120,7 @@ class LengthResult:
 
 
 @dataclass(frozen=True)
-class TestStrings:
+class SpokenStrings:
     """Strings of digits of each length, and clips of them.
 
     Parameters
@@ -135,7 +135,7 @@ class TestStrings:
     clips: dict[int, list[np.ndarray]]
 
     @classmethod
-    def random(cls, speakers: dict[str, Recordings], rng: np.random.Generator) -> TestStrings:
+    def random(cls, speakers: dict[str, Recordings], rng: np.random.Generator) -> SpokenStrings:
         """Draw strings, then a speaker for each and all else that a clip needs."""
         names = list(speakers)
         texts = {
@@ -162,7 +162,7 @@ def measure_lengths(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> lis
     """Train each recogniser for `steps` steps and test its outputs."""
     train_speakers = recordings_by_speaker(corpus.train)
     rng = np.random.default_rng([seed, 1])
-    strings = TestStrings.random(recordings_by_speaker(corpus.test), rng)
+    strings = SpokenStrings.random(recordings_by_speaker(corpus.test), rng)
     results = []
     for name, recogniser in RECOGNISERS.items():
         model = train_model(recogniser, train_speakers, steps=steps, seed=seed)
@@ -209,7 +209,7 @@ def outputs(model: JointRecogniser, recogniser: Recogniser) -> dict[str, Decode]
     return {"attention": beam_search}
 
 
-def align_longest(model: JointRecogniser, strings: TestStrings) -> Alignment:
+def align_longest(model: JointRecogniser, strings: SpokenStrings) -> Alignment:
     """Return the alignment of the first clip of the greatest length."""
     length = max(LENGTHS)
     text, clip = strings.texts[length][0], strings.clips[length][0]

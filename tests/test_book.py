@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import pkgutil
 import re
 from pathlib import Path
 
@@ -9,16 +10,18 @@ import nbformat
 import pytest
 import yaml
 
-from tools import notebooks as care
+from tools.notebooks import STAMP, WIDGET, address, code_hash, problems
 from utils.notebook.check import RESULTS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
-FRESH = ROOT / "executed"
-BIB = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+EXECUTED = ROOT / "executed"
+GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile"]
+GUIDES += sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+BIBLIOGRAPHY = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
 
-# The sections of the source document, and the book's pages for them.
+# The sections of the outline that the book follows, and the book's pages for them.
 SECTIONS = {
     "1": "book/01-background.md",
     "2": "book/02-concepts.md",
@@ -58,15 +61,24 @@ DEFINITIONS: dict[str, str] = {}
 
 LABEL = re.compile(r"^\$\$\s*\((eq-[\w-]+)\)", re.M)
 BADGE = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}"
-THIS_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
+PATH_OF_ONE_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
 
 
 def read(path):
     return nbformat.read(path, as_version=4)
 
 
-def cells(notebook, kind):
-    return [cell for cell in notebook.cells if cell.cell_type == kind]
+def cells(notebook, cell_type):
+    return [cell for cell in notebook.cells if cell.cell_type == cell_type]
+
+
+def outputs(notebook):
+    return [output for cell in cells(notebook, "code") for output in cell.outputs]
+
+
+def tagged(notebook, tag):
+    """The code cells with a tag."""
+    return [cell for cell in cells(notebook, "code") if tag in cell.metadata.get("tags", [])]
 
 
 def prose(notebook):
@@ -75,24 +87,25 @@ def prose(notebook):
 
 def stored_results(notebook):
     """What check.results stored, in order."""
-    outputs = [o for cell in cells(notebook, "code") for o in cell.outputs]
-    return [o.metadata[RESULTS] for o in outputs if RESULTS in o.get("metadata", {})]
+    metadata = [output.get("metadata", {}) for output in outputs(notebook)]
+    return [data[RESULTS] for data in metadata if RESULTS in data]
 
 
 def text_of(path):
+    """The prose of a notebook, or the text of another file."""
     return prose(read(path)) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
 
 
 def checked_labels(notebook):
     """Labels given to check.equation, by parsing the code: a comment does not count."""
-    found = set()
+    labels = set()
     for cell in cells(notebook, "code"):
         code = "\n".join(line for line in cell.source.splitlines() if line[:1] not in "%!")
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "equation":
                 assert isinstance(node.args[0], ast.Constant), "give check.equation a plain label"
-                found.add(node.args[0].value)
-    return found
+                labels.add(node.args[0].value)
+    return labels
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -105,15 +118,15 @@ def notebook(notebook_path):
     return read(notebook_path)
 
 
-def test_every_section_of_the_source_has_its_page_or_is_listed_as_missing():
+def test_every_section_of_the_outline_has_its_page_or_is_listed_as_missing():
     written = {number for number, path in SECTIONS.items() if (ROOT / path).exists()}
     assert written | MISSING == SECTIONS.keys(), "these are neither written nor listed as missing"
     assert not written & MISSING, "these are written: take them off the list of missing sections"
-    strangers = {p.relative_to(ROOT).as_posix() for p in NOTEBOOKS} - set(SECTIONS.values())
-    assert not strangers, "notebooks that belong to no section"
+    unlisted = {path.relative_to(ROOT).as_posix() for path in NOTEBOOKS} - set(SECTIONS.values())
+    assert not unlisted, "notebooks that belong to no section"
 
 
-def test_titles_carry_the_numbers_of_the_source():
+def test_titles_carry_the_numbers_of_the_outline():
     for number, path in SECTIONS.items():
         if number not in MISSING:
             title = text_of(ROOT / path).lstrip().splitlines()[0]
@@ -122,37 +135,59 @@ def test_titles_carry_the_numbers_of_the_source():
 
 def test_the_contents_list_every_page_and_no_empty_one():
     listed = re.findall(r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.M)
-    there = {p.relative_to(ROOT).with_suffix("").as_posix() for p in [*PAGES, *NOTEBOOKS]}
-    assert sorted(listed) == sorted(there)
+    files = [*PAGES, *NOTEBOOKS]
+    names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in files]
+    assert sorted(listed) == sorted(names)
     for name in listed:
         path = next(ROOT.glob(f"{name}.*"))
-        words = len((BIB if name == "book/references" else text_of(path)).split())
+        words = len((BIBLIOGRAPHY if name == "book/references" else text_of(path)).split())
         assert words > 250, f"{name} has {words} words: a page that is not written is not listed"
 
 
 def test_labels_are_unique_and_every_labelled_equation_is_checked():
-    places = {}
+    files = {}
     for path in [*NOTEBOOKS, *PAGES]:
         for label in LABEL.findall(text_of(path)):
-            assert label not in places, f"{label} stands in {places[label].name} and {path.name}"
-            places[label] = path
+            assert label not in files, f"{label} is in {files[label].name} and in {path.name}"
+            files[label] = path
     checked = {path: checked_labels(read(path)) for path in NOTEBOOKS}
     for path, labels in checked.items():
-        strange = {label for label in labels if label not in places}
-        assert not strange, f"{path.name} checks equations that no page labels: {strange}"
-    for label, path in places.items():
-        here = label in checked.get(path, set())
-        defined = label in DEFINITIONS
-        assert here or defined, f"{label} in {path.name} has no check.equation and no reason"
-        assert not (here and defined), f"{label} is checked: take it off the list of definitions"
-    assert DEFINITIONS.keys() <= places.keys(), "definitions that no page labels"
+        unknown = {label for label in labels if label not in files}
+        assert not unknown, f"{path.name} checks equations that no page labels: {unknown}"
+    for label, path in files.items():
+        has_check = label in checked.get(path, set())
+        is_definition = label in DEFINITIONS
+        assert has_check or is_definition, f"{label} in {path.name} has no check and no reason"
+        assert not (has_check and is_definition), f"{label} is checked: no definition after all"
+    assert DEFINITIONS.keys() <= files.keys(), "definitions that no page labels"
 
 
-def test_equation_references_lead_somewhere():
-    labels = {label for p in [*NOTEBOOKS, *PAGES] for label in LABEL.findall(text_of(p))}
-    code = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "utils").glob("*.py"))
-    for label in set(re.findall(r"``(eq-[\w-]+)``", code)):
+def test_equations_that_the_library_names_are_labelled():
+    labels = {label for path in [*NOTEBOOKS, *PAGES] for label in LABEL.findall(text_of(path))}
+    modules = sorted((ROOT / "utils").rglob("*.py"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
+    named = set(re.findall(r"``(eq-[\w-]+)``", code))
+    assert len(named) > 50
+    for label in named:
         assert label in labels, f"utils names ``{label}``, which no page labels"
+
+
+def is_defined(name):
+    """Whether a dotted name is a module of this repository, or something that one defines."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS, *GUIDES], ids=lambda path: path.name)
+def test_a_text_names_modules_and_files_that_exist(path):
+    text = text_of(path)
+    for name in set(re.findall(r"(?<![\w.])(?:utils|benchmarks|tools)(?:\.[A-Za-z_]\w*)+", text)):
+        assert name == "benchmarks.NAME" or is_defined(name), f"{name} does not exist"
+    for file in set(re.findall(r"(?<![\w./])(?:utils|benchmarks|tools|tests)/[\w/]*\.\w+", text)):
+        assert file == "tests/test_MODULE.py" or (ROOT / file).exists(), f"{file} does not exist"
 
 
 def slug(heading):
@@ -162,29 +197,30 @@ def slug(heading):
 
 def code_below(notebook, anchor):
     """The code of the part of a notebook whose heading has this anchor, or None."""
-    found, here = None, False
+    code, is_inside = None, False
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            found = found + "\n" + cell.source if here else found
+            code = code + "\n" + cell.source if is_inside else code
             continue
         for heading in re.findall(r"^##+ (.+)$", cell.source, re.M):
-            here = slug(heading) == anchor
-            found = "" if here else found
-    return found
+            is_inside = slug(heading) == anchor
+            code = "" if is_inside else code
+    return code
 
 
-def test_each_error_of_the_source_leads_to_the_cells_that_prove_it():
+def test_each_error_of_the_outline_leads_to_the_cells_that_prove_it():
     text = (ROOT / "book" / "errata.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\* - \[[^]]+\]\(([\w-]+)\)\n  - (.+)\n  - (.+)$", text, re.M)
     assert {label for label, _, _ in rows} == set(re.findall(r"^\((errata-[\w-]+)\)=$", text, re.M))
-    shown = [(label, how) for label, _, how in rows if "shown" in how]
-    assert len(shown) >= 12
-    for label, how in shown:
-        name, anchor = re.search(r"\]\(\.\./(notebooks/[\w-]+\.ipynb)#([\w-]+)\)", how).groups()
+    proved = [(label, proof) for label, _, proof in rows if "shown" in proof]
+    assert len(proved) >= 12
+    for label, proof in proved:
+        link = re.search(r"\]\(\.\./(notebooks/[\w-]+\.ipynb)#([\w-]+)\)", proof)
+        name, anchor = link.groups()
         code = code_below(read(ROOT / name), anchor)
         assert code is not None, f"{label}: {name} has no part {anchor!r}"
-        proof = re.search(r"\bassert\b|check\.equation|\bexcept\b", code)
-        assert proof, f"{label}: nothing is asserted below {anchor!r} in {name}"
+        asserts = re.search(r"\bassert\b|check\.equation|\bexcept\b", code)
+        assert asserts, f"{label}: nothing is asserted below {anchor!r} in {name}"
 
 
 def test_notebooks_have_their_parts_in_order(notebook):
@@ -201,19 +237,20 @@ def test_setup_cell_is_the_one_of_the_book(notebook):
     text = (ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8")
     setup = text.split('"""\n', 1)[1].strip()
     assert cells(notebook, "code")[0].source.strip() == setup
-    assert care.address() in setup
+    assert address() in setup
 
 
 def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
-    tagged = [c for c in cells(notebook, "code") if "knobs" in c.metadata.get("tags", [])]
-    assert len(tagged) == 1, "one code cell carries the tag 'knobs'"
-    assert "cuda" in tagged[0].source or "gpu" in tagged[0].source.lower()
+    knobs = tagged(notebook, "knobs")
+    assert len(knobs) == 1, "one code cell carries the tag 'knobs'"
+    assert "cuda" in knobs[0].source or "gpu" in knobs[0].source.lower()
 
 
 def test_exercises_have_executed_solutions(notebook):
-    solutions = [c for c in cells(notebook, "code") if "hide-cell" in c.metadata.get("tags", [])]
-    asked = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.M))
-    assert asked >= 3 and len(solutions) >= asked, f"{asked} exercises, {len(solutions)} solutions"
+    solutions = len(tagged(notebook, "hide-cell"))
+    exercises = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.M))
+    assert exercises >= 3, f"{exercises} exercises"
+    assert solutions >= exercises, f"{exercises} exercises, {solutions} solutions"
 
 
 def test_code_cells_are_short_and_never_three_in_a_row(notebook):
@@ -226,23 +263,22 @@ def test_code_cells_are_short_and_never_three_in_a_row(notebook):
 
 
 def test_stored_outputs_belong_to_the_present_code(notebook):
-    assert care.problems(notebook) == []
-    stamp = notebook.metadata.get(care.STAMP)
-    assert stamp == care.code_hash(notebook), "the code changed after its outputs: make execute"
+    assert problems(notebook) == []
+    stamp = notebook.metadata.get(STAMP)
+    assert stamp == code_hash(notebook), "the code changed after its outputs: make execute"
 
 
 def test_stored_outputs_are_clean(notebook):
     for cell in cells(notebook, "code"):
         text = str([dict(o) for o in cell.outputs])
         assert "Warning" not in text, f"a warning in the outputs of {cell.source[:60]!r}"
-        found = THIS_MACHINE.search(text)
-        assert not found, f"{found[0]!r}, a path of one machine, in an output"
+        path = PATH_OF_ONE_MACHINE.search(text)
+        assert not path, f"{path[0]!r}, a path of one machine, in an output"
 
 
 def test_no_widget_is_stored(notebook):
     """Without a kernel it is dead, and a page that shows it asks other sites for scripts."""
-    shown = [list(o.get("data", {})) for cell in cells(notebook, "code") for o in cell.outputs]
-    assert not [kinds for kinds in shown if care.WIDGET in kinds]
+    assert not [output for output in outputs(notebook) if WIDGET in output.get("data", {})]
     assert "widgets" not in notebook.metadata
 
 
@@ -255,11 +291,11 @@ def test_figures_have_alt_text(notebook):
 
 def test_figures_have_two_dots_for_one_of_their_width(notebook):
     """Crisp on a dense screen, and no wider than on another."""
-    for output in [o for cell in cells(notebook, "code") for o in cell.outputs]:
+    for output in outputs(notebook):
         if png := output.get("data", {}).get("image/png"):
             dots = int.from_bytes(base64.b64decode(png)[16:20], "big")
-            shown = output.metadata.get("image/png", {}).get("width", dots)
-            assert 1.9 < dots / shown < 2.1, f"{dots} dots on {shown} pixels"
+            pixels = output.metadata.get("image/png", {}).get("width", dots)
+            assert 1.9 < dots / pixels < 2.1, f"{dots} dots on {pixels} pixels"
 
 
 def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
@@ -270,23 +306,23 @@ def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
         link = re.search(r"\]\((https?://[^)\s]+)\)", entry)
         assert link, f"no link: {entry}"
         name = re.sub(r"https?://(dx\.)?(doi\.org/)?", "", link[1]).rstrip("/")
-        assert name.lower() in BIB.lower(), f"not in book/references.bib: {link[1]}"
+        assert name.lower() in BIBLIOGRAPHY.lower(), f"not in book/references.bib: {link[1]}"
 
 
 def test_a_notebook_opens_in_colab_from_the_books_address(notebook, notebook_path):
-    slug = care.address().removeprefix("https://github.com/")
+    slug = address().removeprefix("https://github.com/")
     badge = BADGE.format(slug=slug, name=notebook_path.name)
     assert badge in notebook.cells[0].source, f"the title cell needs the link {badge}"
 
 
 def test_each_notebook_stores_results_with_where_they_came_from(notebook):
-    (found,) = stored_results(notebook)
-    assert found["origin"] == "real", "the committed figures come from the real corpus"
-    assert found["device"] and found["values"]
+    (results,) = stored_results(notebook)
+    assert results["origin"] == "real", "the committed figures come from the real corpus"
+    assert results["device"] and results["values"]
 
 
 def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
-    path = FRESH / notebook_path.name
+    path = EXECUTED / notebook_path.name
     if not path.exists():
         pytest.skip("no fresh run in executed/: `make notebooks` makes one")
     (stored,), (fresh,) = stored_results(notebook), stored_results(read(path))
@@ -294,13 +330,13 @@ def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
         if stored[key] != fresh[key]:
             pytest.skip(f"{key} {fresh[key]!r}, not {stored[key]!r}: only like is compared")
     assert stored["values"].keys() == fresh["values"].keys()
-    for name, allowed in stored["tolerances"].items():
-        if allowed is not None:
+    for name, tolerance in stored["tolerances"].items():
+        if tolerance is not None:
             old, new = stored["values"][name], fresh["values"][name]
-            assert abs(new - old) <= allowed * abs(old), f"{name}: {new:.4g}, stored {old:.4g}"
+            assert abs(new - old) <= tolerance * abs(old), f"{name}: {new:.4g}, stored {old:.4g}"
 
 
 def test_the_configuration_is_one_address_and_no_execution():
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert config["execute"]["execute_notebooks"] == "off"
-    assert config["repository"]["url"] == care.address()
+    assert config["repository"]["url"] == address()

@@ -22,6 +22,8 @@ def test_the_learning_rate_rises_and_falls_as_written():
     constant = replace(config, schedule="constant")
     assert learning_rate(constant, 99) == 1.0
     assert learning_rate(replace(config, warmup=0.0), 0) == 1.0
+    nearly_two_of_ten = replace(config, steps=10, warmup=0.19)
+    assert learning_rate(nearly_two_of_ten, 0) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("warmup", [0.1, 1.0])

@@ -196,6 +196,7 @@ def test_every_process_writes_its_shards_and_one_or_three_read_them(
 ):
     checkpoint = newest_checkpoint(folder / f"shard-{task}")
     assert checkpoint.name == "step-000000004"
+    assert list(checkpoint.parent.iterdir()) == [checkpoint], "the one before it is removed"
     assert len(list(checkpoint.glob("__[01]_*.distcp"))) == 2, "one file of each process"
     assert [two["shard"][rank]["saves", task] for rank in (0, 1)] == [2, 0]
     shutil.copytree(folder / f"shard-{task}", tmp_path / task)
@@ -282,9 +283,7 @@ def test_an_all_reduce_sends_what_the_formula_says(two, three):
         for received in (result["bytes"] for result in results):
             if received is None:
                 pytest.skip("only Linux counts the bytes of a socket")
-            assert received == pytest.approx(
-                2 * (n - 1) / n * workers.ALL_REDUCE_BYTES, rel=1e-3
-            )
+            assert received == pytest.approx(2 * (n - 1) / n * workers.ALL_REDUCE_BYTES, rel=1e-3)
 
 
 @needs_shards

@@ -37,6 +37,17 @@ def test_evaluation_does_not_depend_on_batching_or_padding():
     assert model.training, "evaluation leaves the mode as it was"
 
 
+def test_evaluation_smooths_no_labels():
+    values = []
+
+    def objective(model, batch, label_smoothing):
+        values.append(label_smoothing)
+        return torch.ones(())
+
+    assert evaluate(Uniform(), [make_stream()[0]] * 2, objective=objective).nll == 2
+    assert values == [0.0, 0.0]
+
+
 def test_evaluation_without_a_token_to_predict_is_an_error():
     empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
     for batches in ([], [empty]):

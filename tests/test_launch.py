@@ -5,7 +5,6 @@ other, so the notebook is run as it is. What is tested is the last commit, not t
 """
 
 import importlib.metadata
-import json
 import os
 import shutil
 import subprocess
@@ -16,19 +15,33 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import notebooks as care
+from tools.notebooks import address, code_hash, problems
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "02-1-language-models.ipynb"
-UNTOUCHED = ("torch", "numpy")
+PREINSTALLED = ("torch", "numpy")
+PRINT_VERSIONS = f"""
+from importlib.metadata import version
+print([version(name) for name in {PREINSTALLED}])
+"""
+EXECUTE = """
+import sys
+import nbclient, nbformat
+notebook = nbformat.read(sys.argv[1], 4)
+nbclient.NotebookClient(notebook, timeout=600).execute()
+nbformat.write(notebook, sys.argv[1])
+"""
 
 pytestmark = pytest.mark.timeout(1200)
 
 
 def run(*command, **options):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, **options)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
+    """Run a command, which must succeed; return what it prints."""
+    words = [str(word) for word in command]
+    result = subprocess.run(words, capture_output=True, text=True, **options)
+    output = f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+    assert result.returncode == 0, f"{command}\n{output}"
+    return result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +52,13 @@ def python(tmp_path_factory):
     python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
     # asked without pip's cache, which could serve this environment and not the notebook's own call
     probe = [python, "-m", "pip", "download", "-q", "--no-cache-dir", "--retries", "0", "--no-deps"]
-    done = subprocess.run([*probe, "-d", folder, "espeakng-loader"], capture_output=True, text=True)
-    if "from versions: none" in done.stderr:  # what pip says where no index answers
+    probe += ["-d", folder, "espeakng-loader"]
+    result = subprocess.run(probe, capture_output=True, text=True)
+    if "from versions: none" in result.stderr:  # what pip says where no index answers
         pytest.skip("no package index can be reached: Colab's case was not tried")
     # without the local label ("+cpu"), so that pip takes the build that suits this machine
-    wanted = [f"{n}=={importlib.metadata.version(n).split('+')[0]}" for n in UNTOUCHED]
-    run(python, "-m", "pip", "install", "-q", "ipykernel", "nbclient", *wanted)
+    pinned = [f"{n}=={importlib.metadata.version(n).split('+')[0]}" for n in PREINSTALLED]
+    run(python, "-m", "pip", "install", "-q", "ipykernel", "nbclient", *pinned)
     return python
 
 
@@ -56,28 +70,22 @@ def address_is_local(tmp_path_factory):
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{bare.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": care.address(),
+        "GIT_CONFIG_VALUE_0": address(),
     }
 
 
 def test_a_notebook_alone_runs_and_leaves_torch_and_numpy_as_they_are(
     python, address_is_local, tmp_path
 ):
-    def versions():
-        code = "import importlib.metadata as m, json; print(json.dumps([m.version(n) for n in "
-        return json.loads(run(python, "-c", code + f"{UNTOUCHED!r}]))", cwd=tmp_path))
-
-    before = versions()
+    before = run(python, "-c", PRINT_VERSIONS, cwd=tmp_path)
     shutil.copy(NOTEBOOK, tmp_path)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | address_is_local
-    execute = "import nbformat, nbclient, sys; n = nbformat.read(sys.argv[1], 4); "
-    execute += "nbclient.NotebookClient(n, timeout=600).execute(); nbformat.write(n, sys.argv[1])"
-    run(python, "-c", execute, NOTEBOOK.name, cwd=tmp_path, env=environment)
-    assert versions() == before
-    assert care.problems(nbformat.read(tmp_path / NOTEBOOK.name, 4)) == []
-    where = "import utils; print(utils.__file__)"
-    assert "site-packages" in run(python, "-c", where, cwd=tmp_path)
-    stored = "from utils import checks; print(sorted(checks.stored('characters')))"
+    run(python, "-c", EXECUTE, NOTEBOOK.name, cwd=tmp_path, env=environment)
+    assert run(python, "-c", PRINT_VERSIONS, cwd=tmp_path) == before
+    assert problems(nbformat.read(tmp_path / NOTEBOOK.name, 4)) == []
+    library = "import utils; print(utils.__file__)"
+    assert "site-packages" in run(python, "-c", library, cwd=tmp_path)
+    stored = "from utils.notebook import check; print(sorted(check.stored('characters')))"
     assert "duel" in run(python, "-c", stored, cwd=tmp_path), "benchmarks' results come along"
 
 
@@ -88,23 +96,24 @@ def test_installing_the_library_asks_for_no_version_of_torch_or_numpy():
 
 @pytest.mark.parametrize("url", ["", "https://gitlab.com/a/b", "me/book", "https://github.com/a"])
 def test_a_wrong_address_is_refused(url):
-    command = [sys.executable, "tools/notebooks.py", "address", url]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1 and "expected https://github.com/OWNER/REPOSITORY" in done.stderr
+    command = [sys.executable, "-m", "tools.notebooks", "address", url]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "expected https://github.com/OWNER/REPOSITORY" in result.stderr
 
 
 def test_one_command_moves_the_book_to_another_address(tmp_path):
-    files = run("git", "ls-files", cwd=ROOT).splitlines()
+    tracked = run("git", "ls-files", cwd=ROOT).splitlines()
+    files = [name for name in tracked if (ROOT / name).exists()]
     for name in files:
-        if (ROOT / name).exists():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, tmp_path / name)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     url = "https://github.com/someone-else/their-book"
-    before = care.code_hash(nbformat.read(tmp_path / "notebooks" / NOTEBOOK.name, 4))
-    run(sys.executable, "tools/notebooks.py", "address", url + ".git/", cwd=tmp_path)
-    old = care.address().removeprefix("https://github.com/")
-    kept = [n for n in files if old.encode() in (tmp_path / n).read_bytes()]
-    assert kept == [], "these still carry the old address"
+    before = code_hash(nbformat.read(tmp_path / "notebooks" / NOTEBOOK.name, 4))
+    run(sys.executable, "-m", "tools.notebooks", "address", url + ".git/", cwd=tmp_path)
+    old = address().removeprefix("https://github.com/")
+    unchanged = [name for name in files if old.encode() in (tmp_path / name).read_bytes()]
+    assert unchanged == [], "these still carry the old address"
     moved = (tmp_path / "notebooks" / NOTEBOOK.name).read_text(encoding="utf-8")
     assert "someone-else/their-book" in moved and url in (tmp_path / "_config.yml").read_text()
-    assert care.code_hash(nbformat.reads(moved, 4)) == before, "outputs still belong to the code"
+    assert code_hash(nbformat.reads(moved, 4)) == before, "outputs still belong to the code"

@@ -1,6 +1,6 @@
-"""The files in book/launch: what they say to Slurm, Kubernetes and torchrun is what is understood.
+"""The files in book/launch say what is meant to Slurm, Kubernetes and torchrun.
 
-The command in each is read by the parsers of torchrun and of the book itself.
+The command in each is parsed by torchrun and by the book's own command line.
 """
 
 import os
@@ -16,9 +16,8 @@ import yaml
 from torch.distributed.run import get_args_parser
 
 from utils.command.catalogue import build_model
-from utils.command.job import RunConfig
+from utils.command.job import Job
 from utils.command.parser import parse
-from utils.training.config import TrainConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = ROOT / "book" / "launch"
@@ -39,12 +38,16 @@ DIRECTIVES = {
 # Fields of kubeflow.org/v1 PyTorchJob, from pkg/apis/kubeflow.org/v1 of the training operator, and
 # those of a pod that are used here.
 CONTAINER = {
-    "name": str, "image": str, "workingDir": str, "command": [str], "args": [str],
+    "name": str,
+    "image": str,
+    "workingDir": str,
+    "command": [str],
+    "args": [str],
     "env": [{"name": str, "value": str}],
     "resources": {"limits": {"nvidia.com/gpu": int}, "requests": {"nvidia.com/gpu": int}},
     "volumeMounts": [{"name": str, "mountPath": str, "readOnly": bool}],
     "ports": [{"name": str, "containerPort": int}],
-}  # fmt: skip
+}
 POD = {
     "containers": [CONTAINER],
     "volumes": [
@@ -62,48 +65,51 @@ FIELDS = {
     "metadata": {"name": str, "namespace": str},
     "spec": {
         "runPolicy": {
-            "cleanPodPolicy": str, "ttlSecondsAfterFinished": int, "activeDeadlineSeconds": int,
+            "cleanPodPolicy": str,
+            "ttlSecondsAfterFinished": int,
+            "activeDeadlineSeconds": int,
             "backoffLimit": int,
         },
         "elasticPolicy": {
-            "minReplicas": int, "maxReplicas": int, "rdzvBackend": str, "rdzvPort": int,
-            "rdzvHost": str, "rdzvId": str, "maxRestarts": int,
+            "minReplicas": int,
+            "maxReplicas": int,
+            "rdzvBackend": str,
+            "rdzvPort": int,
+            "rdzvHost": str,
+            "rdzvId": str,
+            "maxRestarts": int,
         },
         "nprocPerNode": str,
         "pytorchReplicaSpecs": {"Master": REPLICA, "Worker": REPLICA},
     },
-}  # fmt: skip
+}
 
 
-def fits(value, fields, place="job"):
+def check_fields(value, fields, path="job"):
     """Every key is a field, and every value has its type."""
     if isinstance(fields, dict):
-        assert isinstance(value, dict), f"{place} holds fields"
+        assert isinstance(value, dict), f"{path} holds fields"
         for key, inner in value.items():
-            assert key in fields, f"{place} has no field {key!r}; choose from {list(fields)}"
-            fits(inner, fields[key], f"{place}.{key}")
+            assert key in fields, f"{path} has no field {key!r}; choose from {list(fields)}"
+            check_fields(inner, fields[key], f"{path}.{key}")
     elif isinstance(fields, list):
-        assert isinstance(value, list), f"{place} is a list"
+        assert isinstance(value, list), f"{path} is a list"
         for i, inner in enumerate(value):
-            fits(inner, fields[0], f"{place}[{i}]")
+            check_fields(inner, fields[0], f"{path}[{i}]")
     else:
-        assert type(value) is fields, f"{place} is {value!r}, not {fields.__name__}"
+        assert type(value) is fields, f"{path} is {value!r}, not {fields.__name__}"
 
 
-def understood(words):
-    """torchrun's options, and the book's: what is asked for can be built and shared out."""
+def parse_torchrun(words):
+    """Return torchrun's options and the book's job, whose model can be built."""
     assert Path(words[0]).name == "torchrun"
-    run = get_args_parser().parse_args(words[1:])
-    assert run.module and run.training_script == "utils.training"
-    name, chosen = parse(run.training_script_args)
-    source = catalogue.data_of(name)
-    source = source(**command.pick(source, chosen))
-    config = TrainConfig(**command.pick(TrainConfig, chosen))
-    RunConfig(**command.pick(RunConfig, chosen))
+    torchrun = get_args_parser().parse_args(words[1:])
+    assert torchrun.module and torchrun.training_script == "utils.training"
+    job = Job.from_options(*parse(torchrun.training_script_args))
     with torch.device("meta"):
-        build_model(name, chosen, vocab_size=69)
-    assert config.steps % config.checkpoint_every == 0 < config.checkpoint_every
-    return run, chosen, source
+        build_model(job.model, job.model_options, vocab_size=69)
+    assert job.training.steps % job.training.checkpoint_every == 0 < job.training.checkpoint_every
+    return torchrun, job
 
 
 def test_slurm_reads_its_directives():
@@ -111,41 +117,47 @@ def test_slurm_reads_its_directives():
     first_command = SBATCH.index("\nset ")
     assert SBATCH.startswith("#!/bin/bash\n#SBATCH")
     assert SBATCH.rindex("#SBATCH") < first_command, "sbatch stops reading at the first command"
-    found = {}
+    values = {}
     for line in lines:
         name, value = re.fullmatch(r"#SBATCH --([\w-]+)=(\S+)", line).groups()
         assert name in DIRECTIVES and re.fullmatch(DIRECTIVES[name], value), line
-        assert name not in found
-        found[name] = value
-    assert found["ntasks-per-node"] == "1", "torchrun starts the processes of a node itself"
+        assert name not in values
+        values[name] = value
+    assert values["ntasks-per-node"] == "1", "torchrun starts the processes of a node itself"
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
 def test_the_batch_script_runs_the_command_that_is_meant(tmp_path):
-    """bash runs it with srun and scontrol that only say what they were asked."""
+    """bash runs it with an srun and a scontrol that only print."""
     path = LAUNCH / "train.sbatch"
     assert subprocess.run(["bash", "-n", path], capture_output=True).stderr == b""
-    for name, says in {"srun": 'printf "%s\\n" "$@"', "scontrol": "printf 'one\\ntwo\\n'"}.items():
+    stubs = {"srun": 'printf "%s\\n" "$@"', "scontrol": "printf 'one\\ntwo\\n'"}
+    for name, command in stubs.items():
         stub = tmp_path / name
-        stub.write_text(f"#!/bin/bash\n{says}\n", encoding="utf-8")
+        stub.write_text(f"#!/bin/bash\n{command}\n", encoding="utf-8")
         stub.chmod(0o755)
     nodes, gpus = (
         int(re.search(rf"--{name}=(\d+)", SBATCH)[1]) for name in ("nodes", "gpus-per-node")
     )
-    slurm = {"SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NNODES": str(nodes), "SLURM_JOB_ID": "7",
-             "SLURM_GPUS_ON_NODE": str(gpus)}  # fmt: skip
-    done = subprocess.run(
-        ["bash", path], capture_output=True, text=True, check=True,
-        env={**slurm, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
-    )  # fmt: skip
-    run, chosen, source = understood(done.stdout.splitlines())
-    assert run.rdzv_endpoint == "one:29500" and run.rdzv_id == "7" and run.rdzv_backend == "c10d"
-    assert (run.nnodes, run.nproc_per_node) == (str(nodes), str(gpus)) and run.max_restarts > 0
-    assert source.batch % (nodes * gpus) == 0
+    environment = {
+        "SLURM_JOB_NODELIST": "n[1-2]",
+        "SLURM_NNODES": str(nodes),
+        "SLURM_JOB_ID": "7",
+        "SLURM_GPUS_ON_NODE": str(gpus),
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+    }
+    result = subprocess.run(
+        ["bash", path], capture_output=True, text=True, check=True, env=environment
+    )
+    torchrun, job = parse_torchrun(result.stdout.splitlines())
+    assert torchrun.rdzv_endpoint == "one:29500" and torchrun.rdzv_id == "7"
+    assert torchrun.rdzv_backend == "c10d" and torchrun.max_restarts > 0
+    assert (torchrun.nnodes, torchrun.nproc_per_node) == (str(nodes), str(gpus))
+    assert job.data.batch_size % (nodes * gpus) == 0
 
 
 def test_kubernetes_knows_every_field_of_the_job():
-    fits(JOB, FIELDS)
+    check_fields(JOB, FIELDS)
     assert (JOB["apiVersion"], JOB["kind"]) == ("kubeflow.org/v1", "PyTorchJob")
     spec = JOB["spec"]
     assert spec["runPolicy"]["cleanPodPolicy"] in ("All", "Running", "None")
@@ -159,23 +171,22 @@ def test_kubernetes_knows_every_field_of_the_job():
     assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
-def test_a_field_that_does_not_exist_would_be_found():
+def test_a_field_that_does_not_exist_would_be_reported():
     with pytest.raises(AssertionError, match="no field 'nProcs'"):
-        fits({"spec": {"nProcs": 8}}, FIELDS)
+        check_fields({"spec": {"nProcs": 8}}, FIELDS)
     with pytest.raises(AssertionError, match="not str"):
-        fits({"spec": {"nprocPerNode": 8}}, FIELDS)
+        check_fields({"spec": {"nprocPerNode": 8}}, FIELDS)
 
 
 def test_the_job_runs_the_command_that_is_meant():
     worker = JOB["spec"]["pytorchReplicaSpecs"]["Worker"]
     (container,) = worker["template"]["spec"]["containers"]
-    run, chosen, source = understood(container["command"])
+    torchrun, job = parse_torchrun(container["command"])
     gpus = container["resources"]["limits"]["nvidia.com/gpu"]
-    assert run.nproc_per_node == str(gpus)
-    assert source.batch % (worker["replicas"] * gpus) == 0
-    assert any(
-        chosen["out"].startswith(mount["mountPath"]) for mount in container["volumeMounts"]
-    ), "checkpoints lie on the disk that all pods see"
+    assert torchrun.nproc_per_node == str(gpus)
+    assert job.data.batch_size % (worker["replicas"] * gpus) == 0
+    volumes = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert any(job.run.out.startswith(volume) for volume in volumes), "a disk that all pods see"
 
 
 def test_the_image_is_built_from_what_is_here():
@@ -184,8 +195,8 @@ def test_the_image_is_built_from_what_is_here():
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     version = re.search(r'^version = "(.+)"', project, re.M)[1]
     assert container["image"].endswith(f":{version}") and container["image"] in dockerfile
-    needed = re.search(r"^torch(\S+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
-    assert f'"torch{needed}"' in dockerfile
+    torch_versions = re.search(r"^torch(\S+)", (ROOT / "requirements.txt").read_text(), re.M)[1]
+    assert f'"torch{torch_versions}"' in dockerfile
     assert re.search(r"^WORKDIR (\S+)", dockerfile, re.M)[1] == container["workingDir"]
     for line in dockerfile.splitlines():
         word, _, rest = line.partition(" ")
@@ -197,16 +208,16 @@ def test_the_image_is_built_from_what_is_here():
         assert any(name in sources.split() for sources in copied), f"pip needs {name}"
 
 
-def test_the_commands_of_the_page_are_understood():
+def test_the_commands_of_the_page_can_be_parsed():
     text = PAGE.replace("\\\n", " ")
     lines = re.findall(r"^ *(torchrun .*|python -m utils\.training .*)$", text, re.M)
     assert len(lines) >= 4
     for line in lines:
         words = shlex.split(re.sub(r"\$\w+", "head", line))
         if words[0] == "torchrun":
-            run, chosen, source = understood(words)
-            nodes, each = (int(n) for n in (run.nnodes.split(":")[-1], run.nproc_per_node))
-            assert source.batch % (nodes * each) == 0
+            torchrun, job = parse_torchrun(words)
+            nodes, gpus = int(torchrun.nnodes.split(":")[-1]), int(torchrun.nproc_per_node)
+            assert job.data.batch_size % (nodes * gpus) == 0
         elif words[-1] == "--help":
             with pytest.raises(SystemExit) as stop:
                 parse(words[3:])
@@ -215,3 +226,12 @@ def test_the_commands_of_the_page_are_understood():
             parse(words[3:])
     for name in ("train.sbatch", "pytorchjob.yaml", "Dockerfile"):
         assert f"{{literalinclude}} launch/{name}" in PAGE
+
+
+def test_the_options_in_the_text_of_the_page_exist():
+    """In backticks, such as `--parallel shard`; torchrun has some of them."""
+    _, options = parse(["gpt"])
+    known = {f"--{name.replace('_', '-')}" for name in options}
+    known |= set(get_args_parser()._option_string_actions)
+    names = re.findall(r"`(--[\w-]+)[^`]*`", PAGE)
+    assert "--accumulation-steps" in names and set(names) <= known

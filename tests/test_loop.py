@@ -1,5 +1,6 @@
 """The training loop: what a step does, which weights remain, and what is refused."""
 
+import contextlib
 import math
 import os
 import signal
@@ -25,6 +26,7 @@ from utils.data.batches import IGNORE, Batch, TextBatches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.language_models import LSTMLM
+from utils.training import state as training_state
 from utils.training.checkpoint import load_checkpoint
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate
 from utils.training.distributed import ProcessGroup
@@ -37,9 +39,9 @@ from utils.training.state import initial_state
 EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
 
 
-def make_state(model, config):
+def make_state(model, config, objective=cross_entropy):
     return initial_state(
-        model, config, optimizer=adamw, objective=cross_entropy, processes=ProcessGroup()
+        model, config, optimizer=adamw, objective=objective, processes=ProcessGroup()
     )
 
 
@@ -49,7 +51,10 @@ def make_state(model, config):
 def test_train_step_is_one_step_of_torch():
     """Gradient of the mean loss per token, clipped by torch, rate of the step, AdamW's update."""
     config = replace(CONFIG, clip_norm=0.1, accumulation_steps=2, label_smoothing=0.1)
-    model, expected_model = make_model(dropout=0.0).double().eval(), make_model(dropout=0.0).double()
+    model, expected_model = (
+        make_model(dropout=0.0).double().eval(),
+        make_model(dropout=0.0).double(),
+    )
     state, optimizer = make_state(model, config), adamw(expected_model, config)
     stream = make_stream()
     stream_of_pairs = [(stream[2 * step], stream[2 * step + 1]) for step in range(3)]
@@ -78,6 +83,57 @@ def test_train_step_refuses_batches_without_a_token_to_predict():
     with pytest.raises(ValueError, match="the batches of step 1 hold no token"):
         train_step(state, [EMPTY])
     assert state.step == 1 and torch.equal(flat_weights(state.model), before)
+
+
+def test_a_scaled_loss_gives_the_step_of_the_unscaled_one():
+    """As float16 needs it on a GPU: gradients are unscaled before they are clipped."""
+    config, weights = replace(CONFIG, clip_norm=0.1), []
+    for scaler in (torch.amp.GradScaler("cpu", init_scale=2.0**10), None):
+        state = make_state(make_model(dropout=0.0).double(), config)
+        state.scaler = scaler or state.scaler
+        train_step(state, [make_stream()[0]])
+        weights.append(flat_weights(state.model))
+        state.read_losses()
+        assert state.history.losses[0] == pytest.approx(math.log(V), abs=1)
+    assert torch.allclose(*weights, atol=1e-12)
+
+
+def test_a_step_whose_scaled_gradient_overflows_is_skipped_and_the_scale_lowered():
+    def large_loss(model, batch, label_smoothing):
+        return 1e4 * cross_entropy(model, batch, label_smoothing)
+
+    state = make_state(make_model(dropout=0.0), CONFIG, large_loss)
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
+    before = flat_weights(state.model)
+    train_step(state, [make_stream()[0]])
+    assert torch.equal(flat_weights(state.model), before) and state.step == 1
+    assert state.scaler.get_scale() == pytest.approx(0.5e38)
+
+
+def test_processes_exchange_gradients_after_the_last_batch_of_a_step_only(monkeypatch):
+    calls, state = [], make_state(make_model(), replace(CONFIG, accumulation_steps=3))
+
+    def record(self, loss_module, *, enabled):
+        calls.append(enabled)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(ProcessGroup, "gradient_sync", record)
+    train_step(state, [make_stream()[i] for i in range(3)])
+    assert calls == [False, False, True]
+
+
+def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
+    """Their gradients cannot be scaled."""
+    monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(training_state, "supports_bfloat16", lambda: False)
+    with pytest.raises(ValueError, match="need a GPU with bfloat16, or mixed_precision=False"):
+        initial_state(
+            make_model(),
+            CONFIG,
+            optimizer=adamw,
+            objective=cross_entropy,
+            processes=ProcessGroup(strategy="shard"),
+        )
 
 
 def test_accumulated_batches_are_one_large_batch():
@@ -239,6 +295,13 @@ def test_the_progress_bar_shows_loss_and_speed(capsys):
     assert "12/12 steps" in stderr and "loss 2." in stderr and "tokens/s" in stderr
     fit(make_model(), make_stream(), CONFIG, progress=False)
     assert capsys.readouterr().err == ""
+
+
+def test_after_a_run_the_model_is_in_evaluation_mode_without_gradients():
+    model = make_model()
+    fit(model, make_stream(), CONFIG, progress=False)
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_the_history_counts_steps_and_tokens():

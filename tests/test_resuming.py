@@ -24,7 +24,12 @@ from utils import runtime
 from utils.models.language_models import LSTMLM
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
-from utils.training.loop import fit
+from utils.training.distributed import ProcessGroup
+from utils.training.loop import fit, train_step
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw
+from utils.training.resuming import resume_run, save_run
+from utils.training.state import initial_state
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,7 +89,8 @@ def test_a_run_that_is_resumed_without_validation_ends_with_its_last_weights(pat
     assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
 
 
-# The third checkpoint of a run is half written when the process is killed.
+# The third checkpoint of a run is half written when the process is killed. Safetensors writes to a
+# file of another name beside the one that it is given.
 KILLED_RUN = """
 import os, signal, sys
 from dataclasses import replace
@@ -100,7 +106,8 @@ def save_file_and_die(tensors, path, metadata):
     save_file(tensors, path, metadata)
     if len(paths) == 3:
         content = Path(path).read_bytes()
-        Path(path).write_bytes(content[: len(content) // 2])
+        for name in (path, Path(path).with_name(".tmpABC")):
+            Path(name).write_bytes(content[: len(content) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
 
 checkpoint.save_file = save_file_and_die
@@ -147,10 +154,31 @@ def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(path):
         fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
 
 
+def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_too(path):
+    """Float16 on a GPU needs a scale; a checkpoint that a CPU wrote has none."""
+
+    def make_state(scale=None):
+        state = initial_state(
+            make_model(),
+            CONFIG,
+            optimizer=adamw,
+            objective=cross_entropy,
+            processes=ProcessGroup(),
+        )
+        if scale is not None:
+            state.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+            train_step(state, [make_stream()[0]])
+        return state
+
+    for saved_scale, expected_scale in ((8.0, 8.0), (None, 4.0)):
+        save_run(make_state(saved_scale), path)
+        resumed = make_state(4.0)
+        assert resume_run(resumed, path)
+        assert resumed.scaler.get_scale() == expected_scale
+
+
 def test_a_resumed_run_may_be_validated_and_saved_more_often(path):
     fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
     config, valid = replace(CONFIG, evaluate_every=1, checkpoint_every=1), [make_stream()[50]]
-    history = fit(
-        make_model(), make_stream(), config, valid=valid, checkpoint=path, progress=False
-    )
+    history = fit(make_model(), make_stream(), config, valid=valid, checkpoint=path, progress=False)
     assert len(history.losses) == 12 and [step for step, _ in history.valid_losses] == [12]

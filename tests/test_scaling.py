@@ -86,9 +86,9 @@ def test_the_benchmark_writes_its_runs_whole_and_says_where_they_came_from(
     tmp_path, monkeypatch, toy_corpus
 ):
     monkeypatch.setattr(benchmark, "load_text", lambda: toy_corpus)
-    monkeypatch.setattr(benchmark, "TRIAL", 2)
     out = tmp_path / "new" / "scaling.json"
-    benchmark.main(["--widths", "8", "--steps", "2", "3", "--seeds", "2", f"--out={out}"])
+    options = "--widths 8 --steps 2 3 --seeds 2 --trial-steps 2".split()
+    benchmark.main([*options, f"--out={out}"])
     content = json.loads(out.read_text())
     assert [(run["tokens"], run["seed"]) for run in content["runs"]] == [
         (steps * BATCH_SIZE * CONTEXT_LENGTH, seed) for steps in (2, 3) for seed in (0, 1)

@@ -20,16 +20,25 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tools import book_facts as facts
-from tools import notebooks as care
+from tools.book_facts import format_number, provenances, read_equations, read_json, read_page
+from tools.book_site import without_paths
+from tools.notebooks import address as book_address
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("LLM_BOOK_SITE", ROOT / "_build" / "html")).resolve()
 PAGES = sorted([*SITE.glob("book/*.html"), *SITE.glob("notebooks/*.html")])
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((shutil.which(name) for name in NAMES if shutil.which(name)), None)
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PAGE_NAMES = [path.relative_to(SITE).with_suffix("").as_posix() for path in PAGES]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = pytest.mark.skipif(not PAGES, reason="no site in _build/html: `make book` builds it")
 
@@ -43,12 +52,12 @@ class Page(HTMLParser):
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.ids.add(found.get("id"))
-        if tag == "a" and found.get("href"):
-            self.links.append(found["href"])
+        values = dict(attributes)
+        self.ids.add(values.get("id"))
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
         if tag == "img":
-            self.images.append(found)
+            self.images.append(values)
 
 
 @pytest.fixture(scope="module")
@@ -58,23 +67,23 @@ def parsed():
 
 def test_every_page_of_the_contents_was_built():
     listed = re.findall(r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.M)
-    assert {p.relative_to(SITE).with_suffix("").as_posix() for p in PAGES} == set(listed)
+    assert set(PAGE_NAMES) == set(listed)
 
 
 def test_internal_links_and_anchors_resolve(parsed):
-    broken, seen = [], 0
+    broken, checked = [], 0
     for page, content in parsed.items():
         for link in content.links:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc or link.startswith("javascript"):
                 continue
-            seen += 1
+            checked += 1
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
             target = target / "index.html" if target.is_dir() else target
             anchors = parsed[target].ids if target in parsed else {""}
             if not target.exists() or unquote(parts.fragment) not in anchors:
                 broken.append(f"{page.name}: {link}")
-    assert seen > 100 and not broken, broken[:10]
+    assert checked > 100 and not broken, broken[:10]
 
 
 def test_images_exist_and_have_alt_text(parsed):
@@ -90,53 +99,56 @@ def test_the_results_page_shows_every_stored_figure_and_every_benchmark():
     html = unescape((SITE / "book" / "results.html").read_text(encoding="utf-8"))
     html = re.sub(r"</?span[^>]*>", "", html)
     cells = re.findall(r"<t[dh][^>]*><p>(.*?)</p></t[dh]>", html)
-    pages = [facts.page(p.relative_to(SITE).with_suffix("").as_posix()) for p in PAGES]
-    stored = [page for page in pages if page.results]
-    assert len(stored) >= 15
-    for page in stored:
+    pages = [page for page in map(read_page, PAGE_NAMES) if page.results]
+    assert len(pages) >= 15
+    for page in pages:
         assert page.title in html and page.results["date"] in html
         for name, value in page.results["values"].items():
             assert name.replace("_", " ") in cells, f"{page.name}: {name}"
-            assert facts.number(value) in cells, f"{page.name}: {name}"
+            assert format_number(value) in cells, f"{page.name}: {name}"
     for path in (ROOT / "book" / "results").glob("*.json"):
-        for run in facts.provenances(facts.read(path)):
-            assert re.sub(r" /\S+", "", run["command"]) in html, path.name
+        for run in provenances(read_json(path)):
+            assert without_paths(run["command"]) in html, path.name
             assert str(run["commit"])[:7] in html, path.name
-    for entry in facts.read(ROOT / "book" / "published.json"):
+    for entry in read_json(ROOT / "book" / "published.json"):
         assert {entry["model"], entry["value"]} <= set(cells), entry
 
 
 def test_the_equations_page_leads_to_each_derivation_and_check(parsed):
     links = set(parsed[(SITE / "book" / "equations.html")].links)
-    labelled = [
-        e for p in PAGES for e in facts.equations(p.relative_to(SITE).with_suffix("").as_posix())
-    ]
-    assert len(labelled) > 150
-    for e in labelled:
-        page = f"../{e.page}.html"
-        assert f"{page}#equation-{e.label}" in links, e.label
-        assert e.proof is None or f"{page}#check-{e.label}" in links, e.label
+    equations = [equation for name in PAGE_NAMES for equation in read_equations(name)]
+    assert len(equations) > 150
+    for equation in equations:
+        page = f"../{equation.page}.html"
+        assert f"{page}#equation-{equation.label}" in links, equation.label
+        has_check_link = f"{page}#check-{equation.label}" in links
+        assert equation.check is None or has_check_link, equation.label
+
+
+def test_the_equations_page_names_the_modules_that_compute_an_equation(parsed):
+    prefix = f"{book_address()}/blob/main/"
+    links = parsed[(SITE / "book" / "equations.html")].links
+    modules = {link.removeprefix(prefix) for link in links if link.startswith(prefix + "utils/")}
+    assert len(modules) > 20 and all((ROOT / module).is_file() for module in modules), modules
 
 
 def test_every_page_tells_its_times():
     for path in SITE.glob("notebooks/*.html"):
         html = path.read_text(encoding="utf-8")
-        assert re.search(r'class="page-facts">\d+ minutes to read · \d+ \w+ to run', html), (
-            path.name
-        )
+        times = r'class="page-facts">\d+ minutes to read · \d+ \w+ to run'
+        assert re.search(times, html), path.name
         assert html.count('class="objectives"') == 1, path.name
         assert html.count("what-you-built") == 1, path.name
 
 
 def test_launch_buttons_carry_the_books_address(parsed):
-    slug = care.address().removeprefix("https://github.com/")
+    slug = book_address().removeprefix("https://github.com/")
     for path in SITE.glob("notebooks/*.html"):
         links = parsed[path.resolve()].links
         file = f"notebooks/{path.stem}.ipynb"
         assert f"https://colab.research.google.com/github/{slug}/blob/main/{file}" in links
-        binder = [
-            link for link in links if link.startswith(f"https://mybinder.org/v2/gh/{slug}/main")
-        ]
+        binder_address = f"https://mybinder.org/v2/gh/{slug}/main"
+        binder = [link for link in links if link.startswith(binder_address)]
         assert binder and all(file in unquote(link) for link in binder)
 
 
@@ -182,26 +194,26 @@ def browser():
         pytest.skip("no Chromium on this machine: the pages were not looked at in a browser")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield found
-        found.close()
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield chromium
+        chromium.close()
 
 
 @contextmanager
-def opened(browser, url, width=1280, theme="light", own=None):
+def opened(browser, url, *, width=1280, theme="light", site=None):
     """A page, loaded and typeset, that fails at the end if anything went wrong in it.
 
-    `own` is how the addresses of the site begin: all others are foreign.
+    `site` is how the addresses of the site begin: a request to any other one is a fault.
     """
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.add_init_script(f"for (const k of ['mode', 'theme']) localStorage.setItem(k, '{theme}')")
-    faults, own = [], own or url[: url.index(PREFIX) + len(PREFIX)]
+    faults, site = [], site or url[: url.index(PREFIX) + len(PREFIX)]
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    # Leaving a page breaks off what it is still loading: that is nobody's fault.
+    # Leaving a page breaks off what it is still loading: that is no fault.
     aborted = "net::ERR_ABORTED"
     page.on("requestfailed", lambda r: r.failure == aborted or faults.append(f"failed: {r.url}"))
-    page.on("request", lambda r: r.url.startswith((own, "data:")) or faults.append(r.url))
+    page.on("request", lambda r: r.url.startswith((site, "data:")) or faults.append(r.url))
     page.goto(url, wait_until="load")
     page.wait_for_function("() => !window.MathJax || MathJax.startup.promise.then(() => true)")
     yield page
@@ -209,52 +221,61 @@ def opened(browser, url, width=1280, theme="light", own=None):
     assert faults == []
 
 
-WIDE = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
-MATHS = """() => ({
+OVERFLOW = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
+FORMULAS = """() => ({
     all: document.querySelectorAll('.math').length,
     set: document.querySelectorAll('.math mjx-container').length,
     wrong: document.querySelectorAll('mjx-merror').length})"""
-CHAPTERS = [path.relative_to(SITE).as_posix() for path in PAGES]
+PATHS = [f"{name}.html" for name in PAGE_NAMES]
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: Path(path).stem)
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: Path(path).stem)
 def test_a_page_opens_without_fault(browser, address, path, width):
     """No console error, no failed or foreign request, no sideways scrolling, all formulas set."""
     before = Pages.sent
-    with opened(browser, address + path, width) as page:
-        maths = page.evaluate(MATHS)
-        assert maths["set"] == maths["all"] and maths["wrong"] == 0, maths
-        assert page.evaluate(WIDE) <= 0, "the page is wider than the screen"
+    with opened(browser, address + path, width=width) as page:
+        formulas = page.evaluate(FORMULAS)
+        assert formulas["set"] == formulas["all"] and formulas["wrong"] == 0, formulas
+        assert page.evaluate(OVERFLOW) <= 0, "the page is wider than the screen"
         page.wait_for_load_state("networkidle")
     assert 100_000 < Pages.sent - before <= 1_500_000, "bytes of a first view"
 
 
-# Formulas and code look the same everywhere and take long: they are looked at on one page.
+# Formulas and code look the same everywhere and take long: they are checked on one page.
 AXE = "axe.run({exclude: [%s]}, {preload: false, resultTypes: ['violations'], %s})"
-LONG = "['.math'], ['.highlight']"
-COLOURS = "runOnly: ['color-contrast', 'link-in-text-block']"  # a theme changes nothing else
-WITH_ALL = "notebooks/04-1-1-nnlm.html"
+SLOW_PARTS = "['.math'], ['.highlight']"
+COLOUR_RULES = "runOnly: ['color-contrast', 'link-in-text-block']"  # a theme changes nothing else
+PAGE_WITH_ALL_PARTS = "notebooks/04-1-1-nnlm.html"
 
 
-@pytest.mark.parametrize("path", [*CHAPTERS, "search.html"], ids=lambda path: Path(path).stem)
+@pytest.mark.parametrize("path", [*PATHS, "search.html"], ids=lambda path: Path(path).stem)
 def test_axe_finds_no_violation_in_light_and_dark(browser, address, path):
     axe = pytest.importorskip("axe_playwright_python.base").AXE_FILE_PATH.read_text("utf-8")
-    left_out = "['mjx-container']" if path == WITH_ALL else LONG
+    excluded = "['mjx-container']" if path == PAGE_WITH_ALL_PARTS else SLOW_PARTS
     with opened(browser, address + path) as page:
         page.evaluate(axe)
-        for theme, rules in (("light", ""), ("dark", COLOURS)):
+        for theme, rules in (("light", ""), ("dark", COLOUR_RULES)):
             page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
             page.add_style_tag(content="* { transition: none !important; }")
-            found = page.evaluate(AXE % (left_out, rules))["violations"]
-            assert [(theme, v["id"], v["nodes"][0]["html"]) for v in found] == []
+            violations = page.evaluate(AXE % (excluded, rules))["violations"]
+            assert [(theme, v["id"], v["nodes"][0]["html"]) for v in violations] == []
 
 
-TERMS = {
-    "perplexity": "02-1", "kneser": "02-1", "scaling": "02-2", "softmax": "03-1", "beam": "03-2",
-    "LSTM": "04-1-2", "attention": "04-2", "keras": "05-1", "translation": "06-1",
-    "temperature": "06-2", "spectrogram": "06-3", "rotary": "07-3",
-}  # fmt: skip
+TERMS = {  # a term and the section that search finds for it
+    "perplexity": "02-1",
+    "kneser": "02-1",
+    "scaling": "02-2",
+    "softmax": "03-1",
+    "beam": "03-2",
+    "LSTM": "04-1-2",
+    "attention": "04-2",
+    "keras": "05-1",
+    "translation": "06-1",
+    "temperature": "06-2",
+    "spectrogram": "06-3",
+    "rotary": "07-3",
+}
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -266,17 +287,17 @@ def test_search_finds_a_term(browser, address, term):
         assert any(f"notebooks/{TERMS[term]}" in link for link in links), links
 
 
-HOVERED = {
+PREVIEWED_LINKS = {
     "notebooks/02-1-language-models.html": ["#equation-eq-"],
     "book/05-practice.html": ["#term-", "references.html#id"],
 }
 
 
-@pytest.mark.parametrize("where", ["server", "file system"])
-def test_previews_show_formulas_terms_and_references(browser, address, where):
-    root = address if where == "server" else SITE.as_uri() + "/"
-    for path, targets in HOVERED.items():
-        with opened(browser, root + path, own=root) as page:
+@pytest.mark.parametrize("source", ["server", "file system"])
+def test_previews_show_formulas_terms_and_references(browser, address, source):
+    root = address if source == "server" else SITE.as_uri() + "/"
+    for path, targets in PREVIEWED_LINKS.items():
+        with opened(browser, root + path, site=root) as page:
             for target in targets:
                 link = page.locator(f'article a.reference[href*="{target}"]').first
                 link.hover()
@@ -297,10 +318,10 @@ def test_previews_show_formulas_terms_and_references(browser, address, where):
 )
 def test_the_site_opens_from_the_file_system(browser, path):
     root = SITE.as_uri() + "/"
-    with opened(browser, root + path, own=root) as page:
-        maths = page.evaluate(MATHS)
-        assert maths["set"] == maths["all"] > 0 and maths["wrong"] == 0
-    with opened(browser, f"{root}search.html?q=perplexity", own=root) as page:
+    with opened(browser, root + path, site=root) as page:
+        formulas = page.evaluate(FORMULAS)
+        assert formulas["set"] == formulas["all"] > 0 and formulas["wrong"] == 0
+    with opened(browser, f"{root}search.html?q=perplexity", site=root) as page:
         page.wait_for_selector("#search-results li a", timeout=15000)
 
 
@@ -331,17 +352,19 @@ def test_the_map_is_in_the_colours_of_the_page_and_reachable(browser, address, t
         page.wait_for_url("**/notebooks/02-1-*.html")
 
 
+FOCUSED_ELEMENT = """() => { const e = document.activeElement, s = getComputedStyle(e);
+    return [e.outerHTML.slice(0, 80), e.tagName, s.outlineStyle, s.boxShadow]; }"""
+
+
 def test_the_keyboard_reaches_the_links_and_is_seen(browser, address):
     with opened(browser, address + "book/05-practice.html") as page:
-        seen = set()
+        focused = set()
         for _ in range(25):
             page.keyboard.press("Tab")
-            style = page.evaluate("""() => { const e = document.activeElement,
-                s = getComputedStyle(e); return [e.outerHTML.slice(0, 80), s.outlineStyle,
-                s.boxShadow, e.tagName]; }""")
-            seen.add(style[0])
-            assert style[3] == "BODY" or style[1] != "none" or style[2] != "none", style
-        assert len(seen) > 15
+            html, tag, outline, shadow = page.evaluate(FOCUSED_ELEMENT)
+            focused.add(html)
+            assert tag == "BODY" or outline != "none" or shadow != "none", html
+        assert len(focused) > 15
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

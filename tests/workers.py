@@ -86,7 +86,7 @@ TASKS = {  # a model, its batches by step, and its validation batches
 }
 
 
-# ---- what the tests also call, with one process ---------------------------------------------------
+# ---- what the tests also call, with one process -------------------------------------------------
 
 
 def compute_gradients(processes, make_model, batch, dtype):

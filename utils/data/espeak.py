@@ -85,7 +85,8 @@ def synthesize(utterances: Iterable[Utterance]) -> list[np.ndarray]:
 def synthesizer() -> Iterator[Synthesizer]:
     """Run the synthesiser while the block lasts, for a caller that needs each sound in turn.
 
-    Two runs that speak the same utterances in the same order give the same samples.
+    Two processes that speak the same utterances in the same order get the same samples. Within one
+    process a sound depends a little on those before it, even on those of an earlier block.
 
     Raises
     ------

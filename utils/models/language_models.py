@@ -100,8 +100,11 @@ class NNLM(nn.Module):
         return logits, tokens[:, ids.shape[1] :]
 
     def output_parameters(self) -> list[nn.Parameter]:
-        """Return the output matrix, which optimizers such as Muon leave to AdamW."""
-        return [p for p in self.output.parameters() if p.dim() == 2]
+        """Return the matrices before the logits, which optimizers such as Muon leave to AdamW."""
+        parameters = list(self.output.parameters())
+        if self.direct is not None:
+            parameters += self.direct.parameters()
+        return [p for p in parameters if p.dim() == 2]
 
     def _check_state(self, ids: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
         """Return `state`, BOS where it is None; raise ValueError unless it has its shape."""

@@ -83,6 +83,8 @@ def audio_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     ValueError
         If there is no clip, or one is shorter than a window.
     """
+    if len(clips) == 0:
+        raise ValueError("a batch needs at least one clip; got none")
     features = [log_mel(clip).float() for clip in clips]  # (F, M) each
     return AudioBatch(
         features=torch.nn.utils.rnn.pad_sequence(features, batch_first=True),  # (B, F, M)

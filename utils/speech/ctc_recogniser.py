@@ -127,6 +127,10 @@ class CTCRecogniser(nn.Module):
         logits = self.output(self.dropout(self.output_norm(states)))  # (B, S, V)
         return EncodedAudio(states, lengths, logits.log_softmax(-1))
 
+    def output_parameters(self) -> list[nn.Parameter]:
+        """Return the output matrix, which optimizers such as Muon leave to AdamW."""
+        return [p for p in self.output.parameters() if p.dim() == 2]
+
 
 def ctc_objective(
     model: nn.Module, batch: AudioBatch, label_smoothing: float = 0.0

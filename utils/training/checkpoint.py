@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,8 +26,8 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Write `content` to the file `path`, completely or not at all.
 
     The file is complete and on the disk before it is renamed to `path`; until then an earlier
-    checkpoint remains there. The hidden file that a killed process leaves is overwritten by the
-    next save.
+    checkpoint remains there. The hidden folder that a killed process leaves is removed by the next
+    save.
 
     Parameters
     ----------
@@ -45,14 +46,21 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, torch.Tensor] = {}
     header = {"content": json.dumps(_to_json(content, tensors))}
-    temporary = path.with_name(f".{path.name}")
+    # A folder, because safetensors writes to a file beside the one that it is given.
+    folder = path.with_name(f".{path.name}.unfinished")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     try:
+        temporary = folder / path.name
+        temporary.touch()
+        permissions = temporary.stat().st_mode  # safetensors would leave the file to its owner only
         save_file(tensors, temporary, metadata=header)
+        temporary.chmod(permissions)
         with open(temporary, "r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_checkpoint(

@@ -1,0 +1,65 @@
+"""Announcements of a station: distinct sentences, and voices that no two splits share."""
+
+from pathlib import Path
+
+import espeakng_loader
+import numpy as np
+import pytest
+
+from utils.speech import announcements
+from utils.speech.announcements import (
+    ACCENTS,
+    FORMS,
+    TOWNS,
+    VARIANTS,
+    sample_sentences,
+    synthesize,
+)
+from utils.speech.audio import SAMPLE_RATE
+
+
+def test_sentences_are_distinct_and_leave_out_those_excluded():
+    test = sample_sentences(50, seed=1)
+    train = sample_sentences(500, seed=2, excluded=test)
+    assert len({*test, *train}) == 550 and sample_sentences(50, seed=1) == test
+    letters = set("abcdefghijklmnopqrstuvwxyz ")
+    assert all(set(text) <= letters and "  " not in text for text in train)
+
+
+def test_more_sentences_than_the_grammar_has_are_refused(monkeypatch):
+    monkeypatch.setattr(announcements, "FORMS", FORMS[-1:])
+    assert len(sample_sentences(len(TOWNS), seed=0)) == len(TOWNS)
+    message = "the grammar gave 18 sentences besides those excluded, not 19"
+    with pytest.raises(ValueError, match=message):
+        sample_sentences(len(TOWNS) + 1, seed=0)
+
+
+def test_voices_of_a_split_are_its_own():
+    texts = sample_sentences(6, seed=0)
+    voices = {}
+    for split in ("train", "valid", "test"):
+        spoken = list(synthesize(texts, split=split, seed=0))
+        assert len(spoken) == len(texts)
+        voices[split] = {voice for _, voice in spoken}
+        assert all(len(x) > SAMPLE_RATE and np.abs(x).max() > 0.05 for x, _ in spoken)
+        possible = {
+            f"{accent}+{variant}" for accent in ACCENTS[split] for variant in VARIANTS[split]
+        }
+        assert voices[split] <= possible
+    assert not voices["train"] & voices["test"] and not voices["train"] & voices["valid"]
+    assert not set(ACCENTS["train"]) & {*ACCENTS["valid"], *ACCENTS["test"]}
+    assert not set(VARIANTS["train"]) & set(VARIANTS["test"])
+
+
+def test_an_unknown_split_is_refused_at_once():
+    with pytest.raises(ValueError, match="choose from train, valid, test, far"):
+        synthesize(sample_sentences(1, seed=0), split="dev", seed=0)
+
+
+def test_no_variant_belongs_to_two_splits_and_the_synthesiser_has_them_all():
+    variants = [variant for split in ACCENTS for variant in VARIANTS[split]]
+    assert len(set(variants)) == len(variants)
+    assert ACCENTS["far"] == ACCENTS["test"]
+    folder = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
+    missing = [variant for variant in variants if not (folder / variant).is_file()]
+    assert not missing, "the synthesiser does not complain of a variant that it does not have"

@@ -1,0 +1,93 @@
+"""Prefix beam search, with and without a language model, against a search of all texts."""
+
+import pytest
+import torch
+
+from tests.tensors import same
+from tests.test_ctc import V, log_probs_of_all_texts, make_log_probs
+from utils.data.vocabulary import BOS, EOS
+from utils.models.gpt import GPT
+from utils.models.language_models import LSTMLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+from utils.speech.ctc_search import prefix_beam_search
+
+
+def make_ngram_model():
+    texts = [[4, 5, EOS], [4, 4, EOS], [5, 5, 4, EOS], [EOS]]
+    return NGramLM.kneser_ney(NGramCounts(texts, order=3, vocab_size=V))
+
+
+def make_lstm():
+    torch.manual_seed(1)
+    return LSTMLM(V, width=8, layers=1, tied=False).double().eval()
+
+
+def ids_of(results):
+    return [[hypothesis.ids for hypothesis in row] for row in results]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("make_model", [make_ngram_model, make_lstm])
+@pytest.mark.parametrize(
+    "lm_weight, token_bonus", [(0.0, 0.0), (0.7, 0.0), (1.3, 0.8), (0.0, -0.5)]
+)
+def test_a_wide_beam_is_exhaustive_search(make_model, lm_weight, token_bonus):
+    model, clips = make_model(), [make_log_probs(seed, 5 - seed) for seed in range(3)]
+    results = prefix_beam_search(
+        clips, beam_size=200, language_model=model, lm_weight=lm_weight, token_bonus=token_bonus
+    )
+    for log_probs, row in zip(clips, results, strict=True):
+        expected = []
+        for text, acoustic in log_probs_of_all_texts(log_probs).items():
+            language = 0.0
+            if lm_weight:
+                logits, _ = model(torch.tensor([[BOS, *text]]))
+                steps = logits[0].double().log_softmax(-1)
+                language = float(steps.gather(1, torch.tensor([*text, EOS])[:, None]).sum())
+            score = acoustic + lm_weight * language + token_bonus * len(text)
+            expected.append((score, acoustic, language, list(text)))
+        expected.sort(reverse=True)
+        assert [hypothesis.ids for hypothesis in row] == [text for *_, text in expected]
+        numbers = [(h.score, h.acoustic, h.language) for h in row]
+        assert same(
+            torch.tensor(numbers, dtype=torch.float64),
+            torch.tensor([x[:3] for x in expected], dtype=torch.float64),
+            1e-9,
+        )
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_clips_searched_together_and_alone_have_the_same_texts(beam_size):
+    clips = [make_log_probs(seed, 3 + seed) for seed in range(4)]
+    options = {"beam_size": beam_size, "language_model": make_ngram_model()}
+    options |= {"lm_weight": 0.5, "token_bonus": 0.3}
+    together = prefix_beam_search(clips, **options)
+    alone = [prefix_beam_search([clip], **options)[0] for clip in clips]
+    assert ids_of(together) == ids_of(alone)
+    assert max(len(row) for row in together) == beam_size
+
+
+def test_no_clips_have_no_texts():
+    assert prefix_beam_search([]) == []
+
+
+def test_a_beam_size_below_one_is_refused():
+    with pytest.raises(ValueError, match="beam_size must be at least 1"):
+        prefix_beam_search([make_log_probs(0)], beam_size=0)
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (None, "lm_weight=1.0 needs a language_model"),
+        (LSTMLM(V + 1, width=4, layers=1), "has 7 tokens, the recogniser 6: .* one vocabulary"),
+        (LSTMLM(V, width=4, layers=1).to("meta"), "runs on the CPU; move the model from meta"),
+        (GPT(V, width=8, layers=1, heads=2, context_length=16).eval(), "grows with the text"),
+    ],
+    ids=["missing", "vocabulary", "device", "growing"],
+)
+def test_a_language_model_that_cannot_be_used_is_named(model, message):
+    clips = [make_log_probs(seed) for seed in range(3)]
+    with pytest.raises(ValueError, match=message):
+        prefix_beam_search(clips, beam_size=3, language_model=model, lm_weight=1.0)

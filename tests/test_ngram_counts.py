@@ -1,0 +1,101 @@
+"""Counts of n-grams: those of plain loops, continuation counts, several texts, any container."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from utils.data.vocabulary import BOS
+from utils.models.ngram_counts import NGramCounts, check_ids
+
+V = 9
+TEXT = [4, 5, 4, 6, 5, 4, 7, 4, 5, 6, 6, 4, 5, 4, 7]  # 8 never occurs
+
+
+def count(texts, order: int) -> NGramCounts:
+    return NGramCounts(texts, order=order, vocab_size=V)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_counts_are_those_of_plain_loops(order):
+    counts, padded = count(TEXT, order), [BOS] * (order - 1) + TEXT
+    for m in range(1, order + 1):
+        expected = Counter(tuple(padded[i - m + 1 : i + 1]) for i in range(order - 1, len(padded)))
+        ids, occurrences = counts.ngrams(m)
+        computed = {tuple(row): n for row, n in zip(ids.tolist(), occurrences, strict=True)}
+        assert computed == expected
+        assert all(counts.count(ngram) == n for ngram, n in expected.items())
+        assert counts.count([8] * m) == 0
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_a_text_shorter_than_an_n_gram_contains_none(order):
+    indices = count(TEXT, order).indices(np.zeros((2, 1), dtype=int), order)
+    assert [row.shape for row in indices] == [(2, max(0, 2 - m)) for m in range(order + 1)]
+
+
+def test_continuation_counts_are_distinct_left_neighbours():
+    counts, padded = count(TEXT, 3), [BOS, BOS, *TEXT]
+    for m in (1, 2):
+        longer = {tuple(padded[i - m : i + 1]) for i in range(2, len(padded))}
+        expected = Counter(ngram[1:] for ngram in longer)
+        for ngram in itertools.product(range(4, V), repeat=m):
+            assert counts.count(ngram, continuation=True) == expected[ngram]
+    assert counts.count([BOS, 4]) == counts.count([BOS, 4], continuation=True) == 1
+
+
+def test_n_grams_that_start_with_bos_have_their_occurrences_as_continuation_counts():
+    counts = count([[4, 5], [4, 6], [4, 5]], 3)
+    assert counts.count([BOS, 4], continuation=True) == counts.count([BOS, 4]) == 3
+    assert counts.count([4, 5], continuation=True) == 1  # after BOS only
+
+
+def test_no_n_gram_spans_two_texts():
+    counts = count([[4, 5], [6], [], [7, 4]], 2)
+    assert counts.count([BOS, 4]) == counts.count([BOS, 6]) == counts.count([BOS, 7]) == 1
+    assert counts.count([5, 6]) == counts.count([6, 7]) == 0
+    trigrams = count([[4, 5], [6]], 3)  # the BOS before a text follows nothing
+    assert trigrams.count([5, BOS]) == trigrams.count([5, BOS], continuation=True) == 0
+
+
+@pytest.mark.parametrize("as_container", [tuple, np.array, torch.tensor, lambda ids: [ids]])
+def test_a_text_in_any_container_gives_the_same_counts(as_container):
+    expected = count(TEXT, 3)
+    counts = count(as_container(TEXT), 3)
+    assert np.array_equal(counts.keys[3], expected.keys[3])
+    assert np.array_equal(counts.raw[3], expected.raw[3])
+    several = count(as_container([TEXT]), 3)
+    assert np.array_equal(several.keys[3], expected.keys[3])
+
+
+def test_followers_are_the_n_grams_that_continue_a_context():
+    counts = count(TEXT, 2)
+    contexts = counts.indices(np.array([[5, 8, 7]]), 1)[1][0]  # 8 does not occur
+    rows, indices = counts.followers(contexts, 1)
+    last_tokens = counts.keys[2][indices] % counts.base
+    expected = {(0, 4), (0, 6), (2, 4)}
+    assert set(zip(rows.tolist(), last_tokens.tolist(), strict=True)) == expected
+    assert (counts.contexts(2)[indices] == contexts[rows]).all()
+    assert counts.contexts(2)[-1] == -1
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: NGramCounts(TEXT, order=0, vocab_size=V), "order=0"),
+        (lambda: NGramCounts(TEXT, order=2, vocab_size=0), "vocab_size=0"),
+        (lambda: count([4, V], 2), f"ids \\[{V}\\] lie outside"),
+        (lambda: count([4, -1], 2), "ids \\[-1\\] lie outside"),
+        (lambda: count([4.5, 1.0], 2), "expected ids"),
+        (lambda: count(np.zeros((0, 3), dtype=int), 2), "expected ids"),
+        (lambda: count(TEXT, 2).count([]), "n-gram of 0 tokens, .* hold n-grams of 1 … 2 tokens"),
+        (lambda: count(TEXT, 2).count([4, 4, 4]), "n-gram of 3 tokens"),
+        (lambda: count(TEXT, 2).count([4, 4], continuation=True), "hold n-grams of 1 … 1"),
+        (lambda: check_ids(torch.zeros(2, 2, dtype=torch.long), V), "expected ids of shape"),
+    ],
+)
+def test_mistakes_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
