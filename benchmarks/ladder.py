@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from benchmarks import record
 from benchmarks.ladder_recipes import UNITS, Recipe, Unit
@@ -33,6 +34,7 @@ from utils.models.ngram_counts import NGramCounts
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
+from utils.training.state import History
 
 VALIDATIONS = 20  # in a run
 CURVE_TOKENS = 20_000  # tokens of the validation text that the curves are measured on
@@ -117,10 +119,8 @@ def train_ngram(text: TokenizedText, order: int) -> tuple[torch.Tensor, float]:
     return model.score(text.valid)[1:], seconds
 
 
-def train_neural(
-    recipe: Recipe, text: TokenizedText, ngram_log_probs: torch.Tensor, *, seed: int
-) -> Figures:
-    """Train one model from one seed, and score it alone and mixed with the n-gram model."""
+def fit_recipe(recipe: Recipe, text: TokenizedText, *, seed: int) -> tuple[nn.Module, History]:
+    """Train one model from one seed, and validate it on the beginning of the validation text."""
     seed_everything(seed)
     model = recipe.build(text.vocab_size)
     config = TrainConfig(
@@ -135,13 +135,23 @@ def train_neural(
         context_length=recipe.context_length,
         seed=seed,
     )
-    curve_ids = text.valid[:CURVE_TOKENS]
     valid = text_eval_batches(
-        curve_ids, batch_size=CURVE_BATCH_SIZE, context_length=recipe.context_length
+        text.valid[:CURVE_TOKENS],
+        batch_size=CURVE_BATCH_SIZE,
+        context_length=recipe.context_length,
     )
     history = fit(model, batches, config, valid=valid, progress=False, optimizer=recipe.optimizer)
+    return model, history
+
+
+def train_neural(
+    recipe: Recipe, text: TokenizedText, ngram_log_probs: torch.Tensor, *, seed: int
+) -> Figures:
+    """Train one model from one seed, and score it alone and mixed with the n-gram model."""
+    model, history = fit_recipe(recipe, text, seed=seed)
     log_probs = token_log_probs(model, text.valid)  # (N − 1,)
     weight = best_mixture_weight(log_probs, ngram_log_probs)
+    curve_tokens = min(CURVE_TOKENS, len(text.valid))
     return Figures(
         seed=seed,
         loss=-float(log_probs.mean()),
@@ -153,7 +163,7 @@ def train_neural(
         curve=[
             (history.seconds * step / recipe.steps, loss) for step, loss in history.valid_losses
         ],
-        line=-float(ngram_log_probs[: len(curve_ids) - 1].mean()),
+        line=-float(ngram_log_probs[: curve_tokens - 1].mean()),
     )
 
 

@@ -1,40 +1,19 @@
 """CTC against its definition, sums over all alignments, and against torch's implementation."""
 
-import itertools
 import math
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.ctc_alignments import S, V, log_probs_of_all_texts, make_log_probs
 from tests.tensors import same
 from utils.data.batches import IGNORE
-from utils.data.vocabulary import BOS, EOS, PAD, UNK
+from utils.data.vocabulary import PAD
 from utils.speech import ctc
 from utils.speech.ctc_search import prefix_beam_search
 
-V, S = 6, 4  # the special tokens and two others; steps
 TEXTS = [[], [4], [5], [4, 4], [4, 5], [5, 4, 5], [4, 4, 5], [4, 5, 4, 5]]
-
-
-def make_log_probs(seed, steps=S, dtype=torch.float64):
-    """Random log-probabilities of a recogniser, (steps, V)."""
-    generator = torch.Generator().manual_seed(seed)
-    logits = 2 * torch.randn(steps, V, generator=generator, dtype=dtype)
-    logits[:, [BOS, EOS, UNK]] = -math.inf
-    return logits.log_softmax(-1)
-
-
-def log_probs_of_all_texts(log_probs):
-    """log p of each text that so many steps can give: all alignments, summed by text."""
-    alignments = {}
-    for path in itertools.product([PAD, 4, 5], repeat=len(log_probs)):
-        total = sum(float(log_probs[step, label]) for step, label in enumerate(path))
-        alignments.setdefault(tuple(ctc.collapse(path)), []).append(total)
-    return {
-        text: float(torch.tensor(totals, dtype=torch.float64).logsumexp(0))
-        for text, totals in alignments.items()
-    }
 
 
 def test_collapse_first_joins_repeats_then_drops_blanks():

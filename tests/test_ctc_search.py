@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tests.ctc_alignments import V, log_probs_of_all_texts, make_log_probs
 from tests.tensors import same
-from tests.test_ctc import V, log_probs_of_all_texts, make_log_probs
 from utils.data.vocabulary import BOS, EOS
 from utils.models.gpt import GPT
 from utils.models.language_models import LSTMLM

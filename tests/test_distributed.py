@@ -286,20 +286,24 @@ def test_an_all_reduce_sends_what_the_formula_says(two, three):
             assert received == pytest.approx(2 * (n - 1) / n * workers.ALL_REDUCE_BYTES, rel=1e-3)
 
 
+def count_calls(calls):
+    """The numbers of gatherings and of scatterings."""
+    return tuple(sum(name in call for call in calls) for name in ("gather", "reduce_scatter"))
+
+
 @needs_shards
 def test_shards_gather_twice_and_scatter_once_where_copies_reduce_once(two):
     """The weights of each layer; those outside of the stack are gathered once."""
-    calls = two["shard"][0]["step"][0]
-    gathered, scattered = (
-        sum(name in call for call in calls) for name in ("gather", "reduce_scatter")
-    )
-    assert (gathered, scattered) == (1 + 2 * 2, 1 + 2), "the rest, and two layers"
+    (calls, _), (other_calls, _), _ = two["shard"][0]["exchange"]
+    assert count_calls(calls) == (1 + 2 * 2, 1 + 2), "the rest, and two layers"
+    assert count_calls(other_calls)[1] == 0, "nothing is scattered before the last batch of a step"
     for rank in (0, 1):
-        _, copies, size = two["data"][rank]["step"]
-        _, shards, _ = two["shard"][rank]["step"]
+        (_, copies), (_, other_copies), size = two["data"][rank]["exchange"]
+        (_, shards), _, _ = two["shard"][rank]["exchange"]
         if copies is None:
             pytest.skip("only Linux counts the bytes of a socket")
         assert copies / size == pytest.approx(1, rel=0.01)
+        assert other_copies / size < 0.01, "nothing is exchanged before the last batch of a step"
         # two gatherings receive 1/2 each; a scatter 1/2, or 1 by gloo, as if all got all of the sum
         assert shards / size in (pytest.approx(1.5, rel=0.01), pytest.approx(2, rel=0.01))
 

@@ -64,6 +64,14 @@ def make_gpt(dtype=torch.float64):
     return model.to(dtype)
 
 
+def make_frozen_gpt(dtype=torch.float64):
+    """The embedding and a layer are not trained."""
+    model = make_gpt(dtype)
+    for module in (model.embedding, model.layers[0]):
+        module.requires_grad_(False)
+    return model
+
+
 def make_translator(dtype=torch.float64):
     """Of 5 hidden units and of 13 words the processes get unequal parts."""
     runtime.seed_everything(1)
@@ -72,12 +80,13 @@ def make_translator(dtype=torch.float64):
     return share_embeddings(EncoderDecoder(encoder, decoder)).to(dtype)
 
 
+TEXT_DATA = (
+    TextBatches(TEXT, batch_size=6, context_length=8, seed=3),
+    text_eval_batches(TEXT[:50], batch_size=5, context_length=8),
+)
 TASKS = {  # a model, its batches by step, and its validation batches
-    "gpt": (
-        make_gpt,
-        TextBatches(TEXT, batch_size=6, context_length=8, seed=3),
-        text_eval_batches(TEXT[:50], batch_size=5, context_length=8),
-    ),
+    "gpt": (make_gpt, *TEXT_DATA),
+    "frozen gpt": (make_frozen_gpt, *TEXT_DATA),
     "translator": (  # some batches have fewer than two rows
         make_translator,
         PairBatches(PAIRS, batch_size=3),
@@ -95,7 +104,7 @@ def compute_gradients(processes, make_model, batch, dtype):
     loss_module = processes.wrap(model, cross_entropy)
     local_loss = loss_module(batch) / count_tokens(batch)
     (processes.world_size * local_loss).backward()
-    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
     return float(processes.sum(local_loss.detach())), processes.full_state_dict(gradients)
 
 
@@ -229,16 +238,27 @@ class CollectiveCalls(TorchDispatchMode):
 
 
 def exchange_gradients(processes):
-    """Return the collectives of one step, the bytes received for it, and those of the weights."""
+    """Return the collectives of a backward pass and the bytes received, with and without exchange.
+
+    The third result is the number of bytes of the weights.
+    """
     runtime.seed_everything(1)
     model = GPT(V, width=256, layers=2, heads=4, context_length=8)
     size = 4 * sum(parameter.numel() for parameter in model.parameters())
     loss_module, batch = processes.wrap(model, cross_entropy), TASKS["gpt"][1][0]
     loss_module(batch).backward()  # in the first step DDP sends more, to arrange its buckets
+
+    def backward(enabled=True):
+        with processes.gradient_sync(loss_module, enabled=enabled):
+            loss_module(batch).backward()
+
     with CollectiveCalls() as calls:
-        loss_module(batch).backward()
-    received = count_received_bytes(processes, lambda: loss_module(batch).backward())
-    return calls.names, received, size
+        backward()
+    received = count_received_bytes(processes, backward)
+    with CollectiveCalls() as other_calls:
+        backward(enabled=False)
+    other_received = count_received_bytes(processes, lambda: backward(enabled=False))
+    return (calls.names, received), (other_calls.names, other_received), size
 
 
 class OneProcessInterrupted(EndingStream):
@@ -285,7 +305,7 @@ def compute_results(processes, folder, save):
         results["stopped", task] = train(processes, task, path, end=8)
         results["saves", task] = save.call_count
     results["joined"] = join_different_models(processes)
-    results["step"] = exchange_gradients(processes)
+    results["exchange"] = exchange_gradients(processes)
     results["interrupted"] = interrupt(processes)
     if processes.strategy == "data":
         results["bytes"] = all_reduce_bytes(processes)
