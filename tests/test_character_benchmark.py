@@ -104,7 +104,9 @@ def test_the_ingredients_lead_from_the_baseline_to_the_books_recipe(task):
     assert torch.equal(model(task.train[None, :8])[0], book(task.train[None, :8])[0])
 
 
-def test_a_duel_trains_each_recipe_for_its_steps(task):
+def test_a_duel_trains_each_recipe_for_its_steps(task, monkeypatch):
+    book = dataclasses.replace(BOOK, options={"ngram_tables": (V * V, 50)})
+    monkeypatch.setattr(characters, "BOOK", book)
     run = characters.duel(task, seed=0, baseline_steps=10, book_steps=40)
     last_steps = {name: curve.steps[-1] for name, curve in run.items()}
     assert last_steps == {"baseline": 10, "book": 40, "quarter": 10}

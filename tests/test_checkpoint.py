@@ -1,6 +1,8 @@
-"""Checkpoint files: every type of value comes back, and a failed save leaves the last one whole."""
+"""Checkpoint files: they bring back every value, and are complete or not there at all."""
 
 import errno
+import os
+from collections import namedtuple
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from utils.training import checkpoint
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 
 
-def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
+def test_a_checkpoint_brings_back_values_of_every_type(tmp_path):
     tied = torch.randn(3, 2)
     content = {
         "tree": {"a": [tied, (tied, None)], 0: torch.arange(4)},
@@ -28,15 +30,18 @@ def test_a_checkpoint_brings_back_every_kind_of_value(tmp_path):
     assert loaded.keys() == content.keys()
     first, (second, nothing) = loaded["tree"]["a"]
     assert torch.equal(first, tied) and torch.equal(second, tied) and nothing is None
+    assert type(loaded["tree"]["a"]) is list and type(loaded["tree"]["a"][1]) is tuple
     assert torch.equal(loaded["tree"][0], torch.arange(4))
-    assert torch.equal(loaded["transposed"], content["transposed"])
-    assert loaded["empty"].shape == (0,) and loaded["bytes"].dtype == torch.uint8
-    for key in ("step", "rate", "name", "on", "betas"):
-        assert loaded[key] == content[key] and type(loaded[key]) is type(content[key])
+    for name in ("empty", "transposed", "bytes"):
+        assert (
+            torch.equal(loaded[name], content[name]) and loaded[name].dtype == content[name].dtype
+        )
+    for name in ("step", "rate", "name", "on", "betas"):
+        assert loaded[name] == content[name] and type(loaded[name]) is type(content[name])
     assert [file.name for file in path.parent.iterdir()] == ["run.safetensors"], "no leftovers"
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_checkpoint_complete(tmp_path, monkeypatch):
     path = tmp_path / "run.safetensors"
     save_checkpoint(path, {"step": 1, "w": torch.ones(2)})
 
@@ -48,17 +53,61 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, {"step": 2})
     assert load_checkpoint(path)["step"] == 1
-    assert len(list(tmp_path.iterdir())) == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_checkpoint_is_said(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_last_one(tmp_path, monkeypatch):
+    calls = []
+
+    def record(name):
+        function = getattr(os, name)
+
+        def recorded(*arguments):
+            calls.append(name)
+            return function(*arguments)
+
+        monkeypatch.setattr(os, name, recorded)
+
+    record("fsync")
+    record("replace")
+    save_checkpoint(tmp_path / "run.safetensors", {"step": 1})
+    assert calls == ["fsync", "replace"]
+
+
+def test_a_checkpoint_has_the_permissions_of_any_other_file(tmp_path):
+    path, other = tmp_path / "run.safetensors", tmp_path / "other"
+    save_checkpoint(path, {"step": 1})
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
+def test_a_missing_checkpoint_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint at .*none.safetensors"):
         load_checkpoint(tmp_path / "none.safetensors")
 
 
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, {"w": torch.ones(200)})
+    complete = path.read_bytes()
+    for content in (complete[: len(complete) // 2], b"<!doctype html>", b""):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="run.safetensors is not a checkpoint"):
+            load_checkpoint(path)
+
+
+def test_a_named_tuple_is_refused_when_it_is_written(tmp_path):
+    path = tmp_path / "run.safetensors"
+    point = namedtuple("Point", "x y")(torch.ones(1), 2)
+    with pytest.raises(ValueError, match="not Point: convert it"):
+        save_checkpoint(path, {"state": [point]})
+    assert not path.exists()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: CUDA was not tried")
-def test_a_checkpoint_of_a_gpu_comes_back_to_it(tmp_path):
-    ones = torch.ones(2, 2, device="cuda")
-    save_checkpoint(tmp_path / "c.safetensors", {"w": ones})
-    loaded = load_checkpoint(tmp_path / "c.safetensors", map_location="cuda")["w"]
+def test_a_checkpoint_is_loaded_onto_a_gpu(tmp_path):
+    path, ones = tmp_path / "run.safetensors", torch.ones(2, 2, device="cuda")
+    save_checkpoint(path, {"w": ones})
+    loaded = load_checkpoint(path, map_location="cuda")["w"]
     assert loaded.is_cuda and torch.equal(loaded, ones)
+    assert not load_checkpoint(path)["w"].is_cuda

@@ -28,9 +28,10 @@ ROOT = Path(__file__).resolve().parents[1]
 needs_shards = pytest.mark.skipif(
     "shard" not in STRATEGIES, reason="this torch shards on GPUs only"
 )
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS"
-)
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS"),
+    pytest.mark.timeout(1800),  # the first test starts all processes
+]
 
 
 def torchrun(processes, parts, folder, restarts=0):
@@ -39,9 +40,7 @@ def torchrun(processes, parts, folder, restarts=0):
     command += ["--max-restarts", str(restarts), "--module", "tests.workers", parts, str(folder)]
     loopback = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0"}
     environment = {**os.environ, **loopback, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
-    )
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, f"{result.stdout[-3000:]}\n{result.stderr[-6000:]}"
 
 

@@ -45,8 +45,9 @@ def test_the_weights_are_where_the_loss_has_its_minimum(loss):
 
 
 def test_weights_are_interpolated_with_their_mean_magnitude():
-    texts, labels = ["a b", "a", "b c", "c", "a c"], [1, 1, 0, 0, 1]
+    texts, labels = ["a a b", "a c", "a b c", "b", "c d", "d a"], [1, 1, 0, 0, 1, 0]
     learned = NBSVM(interpolation=1).fit(texts, labels).weights
+    assert learned.min() < -0.01, "else the mean magnitude would be the mean"
     for beta in (0.0, 0.25):
         model = NBSVM(interpolation=beta).fit(texts, labels)
         expected = beta * learned + (1 - beta) * np.abs(learned).mean()

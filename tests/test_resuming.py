@@ -175,6 +175,7 @@ def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_t
         resumed = make_state(4.0)
         assert resume_run(resumed, path)
         assert resumed.scaler.get_scale() == expected_scale
+        assert len(resumed.history.losses) == resumed.step, "losses are read before they are saved"
 
 
 def test_a_resumed_run_may_be_validated_and_saved_more_often(path):

@@ -6,6 +6,7 @@ decoder or a pair of both. `make` builds one of the models by name, ready for co
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from tests.tensors import multiply_weights
 from utils.data.vocabulary import PAD
@@ -135,3 +136,16 @@ def make(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
 def initial_state(model: nn.Module, rows=slice(None)):
     """The state before the first token, of these rows of `SOURCE` for an encoder–decoder."""
     return model.encode(SOURCE[rows]) if isinstance(model, EncoderDecoder) else None
+
+
+def state_tensors(state) -> list[torch.Tensor]:
+    """The tensors of a state, in order; None is left out."""
+    return [leaf for leaf in pytree.tree_leaves(state) if leaf is not None]
+
+
+def state_types(state) -> list[type]:
+    """The type of a state, those of its parts, of their parts, and so on."""
+    if state is None or isinstance(state, torch.Tensor):
+        return [type(state)]
+    parts = state.values() if isinstance(state, dict) else state
+    return [type(state), *(part_type for part in parts for part_type in state_types(part))]
