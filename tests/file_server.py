@@ -3,6 +3,7 @@
 `FileServer.responses` says how each path is answered; the functions below it make the responses.
 """
 
+import contextlib
 import hashlib
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,10 +42,9 @@ class FileServer:
         path, count = request.path, self.requests.get(request.path, 0)
         self.requests[path] = count + 1
         responses = self.responses[path]
-        try:
+        # the client may have closed the connection, as some tests require
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             responses[min(count, len(responses) - 1)](self, request)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # the client closed the connection, as some tests require
 
     def close(self):
         self.closing.set()

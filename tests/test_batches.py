@@ -1,5 +1,7 @@
 """Padding, and batches of one running text: a function of the step, and every token scored once."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -9,7 +11,6 @@ from utils.data.batches import (
     group_by_length,
     pad,
     text_eval_batches,
-    token_mask,
 )
 from utils.data.vocabulary import PAD
 
@@ -103,7 +104,7 @@ def test_evaluation_scores_every_token_after_the_first_once(count, batch_size, c
 
 def test_evaluation_rows_go_on_where_the_batch_before_ended():
     batches = text_eval_batches(torch.arange(4, 105), batch_size=4, context_length=7)
-    for before, after in zip(batches, batches[1:], strict=False):
+    for before, after in pairwise(batches):
         continues = after.targets[:, 0] != IGNORE
         assert torch.equal(before.targets[continues, -1], after.inputs[continues, 0])
 
@@ -141,11 +142,10 @@ def test_groups_hold_indices_of_equal_length_short_sequences_first():
         group_by_length([1], batch_size=0)
 
 
-def test_padding_and_its_mask():
+def test_padding():
     padded = pad([[5, 6], [7], []])
     assert padded.tolist() == [[5, 6], [7, PAD], [PAD, PAD]] and padded.dtype == torch.long
     assert pad([[5, 6], [7]], IGNORE).tolist() == [[5, 6], [7, IGNORE]]
-    assert token_mask(padded).tolist() == [[True, True], [True, False], [False, False]]
     with pytest.raises(ValueError, match="no sequences"):
         pad([])
 

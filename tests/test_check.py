@@ -110,5 +110,5 @@ def test_what_benchmarks_stored_is_read_and_a_missing_name_gets_those_there_are(
     check.show_provenance(part)
     printed = capsys.readouterr().out
     assert part["provenance"]["commit"][:7] in printed and part["provenance"]["command"] in printed
-    with pytest.raises(FileNotFoundError, match="no stored results 'figures'; .*characters"):
+    with pytest.raises(FileNotFoundError, match=r"no stored results 'figures'; .*characters"):
         check.stored("figures")

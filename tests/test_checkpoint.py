@@ -74,15 +74,29 @@ def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_last_one(tmp_path, m
     assert calls == ["fsync", "replace"]
 
 
-def test_a_checkpoint_has_the_permissions_of_any_other_file(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+def test_a_checkpoint_has_the_permissions_of_any_other_file(tmp_path, monkeypatch):
+    """Even if safetensors, as some versions do, leaves a file to its owner only."""
     path, other = tmp_path / "run.safetensors", tmp_path / "other"
-    save_checkpoint(path, {"step": 1})
-    other.touch()
+    save_file = checkpoint.save_file
+
+    def save_private_file(tensors, file, metadata):
+        save_file(tensors, file, metadata)
+        file.chmod(0o600)
+
+    monkeypatch.setattr(checkpoint, "save_file", save_private_file)
+    umask = os.umask(0o022)
+    try:
+        save_checkpoint(path, {"step": 1})
+        other.touch()
+    finally:
+        os.umask(umask)
     assert path.stat().st_mode == other.stat().st_mode
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_a_missing_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no checkpoint at .*none.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*none.safetensors"):
         load_checkpoint(tmp_path / "none.safetensors")
 
 
@@ -92,7 +106,7 @@ def test_a_damaged_file_is_named(tmp_path):
     complete = path.read_bytes()
     for content in (complete[: len(complete) // 2], b"<!doctype html>", b""):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="run.safetensors is not a checkpoint"):
+        with pytest.raises(ValueError, match=r"run.safetensors is not a checkpoint"):
             load_checkpoint(path)
 
 

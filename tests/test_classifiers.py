@@ -73,6 +73,13 @@ def test_a_filter_reads_each_window_that_contains_a_word_and_no_other():
     assert memory.is_token.tolist() == [[True, True, False, False, False]]
 
 
+def test_the_word_vectors_of_a_cnn_start_uniformly_between_minus_and_plus_a_quarter():
+    torch.manual_seed(0)
+    weight = WordCNN(5000, embedding_size=16).embedding.weight.detach()
+    assert weight.abs().max() <= 0.25 and weight.mean().abs() < 0.005
+    assert abs(weight.std() / (0.25 / 3**0.5) - 1) < 0.02, "the deviation of a uniform distribution"
+
+
 def test_a_language_model_encoder_has_the_mean_of_the_last_hidden_states():
     runtime.seed_everything(0)
     model = LSTMLM(20, width=8, layers=1).double()
@@ -139,6 +146,10 @@ def test_texts_that_cannot_be_classified_are_named():
         predict_logits(model, [])
     with pytest.raises(ValueError, match="^kernel_size must be a positive whole number, got 0"):
         WordCNN(9, kernel_sizes=(3, 0))
+    with pytest.raises(ValueError, match="kernel_size must be a positive whole number, got 2.5"):
+        WordCNN(9, kernel_sizes=(2, 2.5))
+    with pytest.raises(ValueError, match="kernel_sizes is empty"):
+        WordCNN(9, kernel_sizes=())
 
 
 def test_each_label_stays_with_its_text():

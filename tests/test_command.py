@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import re
 import subprocess
 import sys
@@ -13,17 +14,18 @@ import torch
 
 from utils import runtime
 from utils.command import catalogue
-from utils.command.catalogue import MODELS, TextData, select_arguments
+from utils.command.catalogue import MODELS, PairData, TextData, select_arguments
 from utils.command.job import Job, RunConfig
 from utils.command.parser import parse
-from utils.command.run import load_run, main, report_error, train
-from utils.data.batches import TextBatches
+from utils.command.run import load_run, main, report, report_error, train
+from utils.data.batches import IGNORE, Batch, TextBatches
 from utils.training.checkpoint import load_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
 from utils.training.loop import fit
 from utils.training.optimizers import muon
 from utils.training.sharding import supports_sharding
+from utils.training.state import History
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = "to be or not to be, that is the question. " * 60
@@ -137,9 +139,34 @@ def test_a_second_call_resumes_where_the_first_stopped(monkeypatch, capsys):
     assert load_checkpoint("resumed/checkpoint.safetensors")["step"] == 4
     capsys.readouterr()
     assert run(f"{line} --out resumed") == 0
-    assert "goes on from resumed" in capsys.readouterr().out
+    assert "resumes from resumed" in capsys.readouterr().out
     for name in ("weights.safetensors", "tokenizer.json", "model.json"):
         assert Path("uninterrupted", name).read_bytes() == Path("resumed", name).read_bytes()
+
+
+def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
+    """Here 2 bits a token; 20 tokens of 40 characters."""
+    history = History(
+        losses=[3.0, 2.0, 1.5],
+        valid_losses=[(1, 3.0), (2, math.log(4)), (3, 2.0)],
+        tokens=600,
+        seconds=0.5,
+    )
+    batch = Batch(torch.zeros(2, 11).long(), torch.tensor([[4] * 10 + [IGNORE]] * 2))
+    report(history, [batch], characters=40)
+    first, second = capsys.readouterr().out.splitlines()
+    expected = "1.3863 nats a token, perplexity 4.00, 1.000 bits a character"
+    assert first == f"validation: {expected}"
+    assert second == "trained 3 steps, 1,200 tokens a second"
+    report(History(losses=[3.0], interrupted=True), [batch], characters=40)
+    assert capsys.readouterr().out.startswith("interrupted after 1 steps")
+
+
+def test_of_sentence_pairs_the_targets_are_predicted():
+    pairs = [("ein Haus", "a house"), ("ja", "yes")]
+    assert PairData().target_texts(pairs) == ["a house", "yes"]
+    assert PairData().texts(pairs) == ["ein Haus", "a house", "ja", "yes"]
+    assert TextData().target_texts("text") == TextData().texts("text") == ["text"]
 
 
 @pytest.mark.skipif(
@@ -229,7 +256,7 @@ def test_help_names_every_option_of_a_model(capsys):
         ("lstmlm --schedule x", "choose from cosine, linear, constant"),
         ("lstmlm --optimizer sgd", "choose from adamw, muon"),
         ("lstmlm --optimizer muon --parallel shard", "expected adamw"),
-        ("lstmlm --parallel tensor", "choose from data, shard"),
+        ("lstmlm --parallel tensor", "parallel is 'tensor'; choose from data, shard"),
         ("lstmlm --device tpu", "there is no device 'tpu' here; choose from"),
         ("lstmlm --file text --device cpu --out text", "File exists"),
     ],

@@ -1,6 +1,7 @@
 """The configuration of a run: the limits of its values, and the learning rate of each step."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -58,10 +59,28 @@ def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup)
         {"weight_decay": -0.1},
         {"clip_norm": -1},
         {"clip_norm": math.nan},
+        {"steps": True},
+        {"accumulation_steps": True},
+        {"evaluate_every": False},
+        {"checkpoint_every": False},
+        {"betas": (0.9, 1.0)},
+        {"betas": (-0.1, 0.98)},
+        {"betas": (0.9, math.nan)},
+        {"betas": (0.9,)},
+        {"betas": (0.9, 0.98, 0.99)},
     ],
     ids=str,
 )
 def test_a_value_out_of_its_range_is_named(wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(ValueError, match=rf"^{name} .*{value}"):
+    with pytest.raises(ValueError, match=rf"^{name} .*{re.escape(str(value))}"):
         TrainConfig(**wrong)
+
+
+def test_the_limits_of_the_ranges_are_allowed():
+    config = TrainConfig(steps=1, warmup=1, final_ratio=1, label_smoothing=1, betas=(0.0, 0.0))
+    assert config.betas == (0.0, 0.0)
+
+
+def test_the_default_decay_rates_are_those_of_section_3_1():
+    assert TrainConfig().betas == (0.9, 0.98)

@@ -172,7 +172,7 @@ def test_padding_of_targets_changes_neither_loss_nor_gradients(name):
 
 
 def test_a_decoder_that_has_read_no_source_is_refused():
-    with pytest.raises(ValueError, match="model.encode"):
+    with pytest.raises(ValueError, match=r"model.encode"):
         make("lstm")(IDS)
 
 

@@ -11,6 +11,7 @@ from utils.models.language_models import LSTMLM
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.speech.ctc_search import prefix_beam_search
+from utils.speech.shallow_fusion import ShallowFusion
 
 
 def make_ngram_model():
@@ -91,3 +92,12 @@ def test_a_language_model_that_cannot_be_used_is_named(model, message):
     clips = [make_log_probs(seed) for seed in range(3)]
     with pytest.raises(ValueError, match=message):
         prefix_beam_search(clips, beam_size=3, language_model=model, lm_weight=1.0)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_a_growing_state_is_refused_before_the_search(beam_size):
+    """Even where all prefixes have one length, so that their states would fit into one batch."""
+    options = {"weight": 1.0, "batch_size": 1, "beam_size": beam_size, "vocab_size": V}
+    with pytest.raises(ValueError, match="grows with the text"):
+        ShallowFusion(GPT(V, width=8, layers=1, heads=2, context_length=16).eval(), **options)
+    ShallowFusion(GPT(V, width=8, layers=1, heads=2, context_length=2).eval(), **options)

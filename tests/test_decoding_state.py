@@ -40,5 +40,5 @@ def test_a_function_is_applied_to_tensors_at_the_same_position_of_several_trees(
     pairs = map_tensors(torch.sub, Pair(x, x), Pair(x, 3 * x))
     assert type(pairs) is Pair and torch.equal(pairs.second, -2 * x)
     for other in ([x], [x, x, x]):
-        with pytest.raises(ValueError, match="shorter|longer"):
+        with pytest.raises(ValueError, match=r"shorter|longer"):
             map_tensors(torch.add, [x, x], other)

@@ -249,7 +249,7 @@ def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeyp
     state.processes = ProcessGroup(world_size=2)  # after the state is made: there is only one
     before = [parameter.clone() for parameter in state.model.parameters()]
     monkeypatch.setattr(ProcessGroup, "gather", lambda self, value: [value, 3])
-    with pytest.raises(ValueError, match="not have the same step: by rank .40, 3."):
+    with pytest.raises(ValueError, match=r"not have the same step: by rank .40, 3."):
         state.processes.check_same("step", 40)
     for path, steps in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
         with pytest.raises(ValueError, match=f"a disk that all see.*by rank {steps}"):
@@ -260,10 +260,10 @@ def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeyp
 
 @needs_shards
 def test_a_checkpoint_of_the_other_strategy_or_of_another_model_is_refused(two, folder, tmp_path):
-    with pytest.raises(ValueError, match="written with parallel='shard', not 'data'"):
+    with pytest.raises(ValueError, match="written with strategy='shard', not 'data'"):
         resume_run(make_state(ProcessGroup(), make_gpt()), folder / "shard-gpt")
     with process_group("shard", "cpu") as processes:
-        with pytest.raises(ValueError, match="written with parallel='data', not 'shard'"):
+        with pytest.raises(ValueError, match="written with strategy='data', not 'shard'"):
             resume_run(make_state(processes, make_gpt()), folder / "data-gpt")
         state = make_state(processes, make_translator())
         with pytest.raises(ValueError, match="shard-gpt belongs to another model"):
@@ -311,15 +311,17 @@ def test_the_bytes_of_a_socket_are_counted():
     before = workers.received_bytes()
     if before is None:
         pytest.skip("only Linux counts the bytes of a socket")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        with socket.create_connection(server.getsockname()) as sender:
-            receiver, _ = server.accept()
-            with receiver:
-                sender.sendall(bytes(100_000))
-                received = 0
-                while received < 100_000:
-                    received += len(receiver.recv(65536))
-                assert workers.received_bytes() - before == 100_000
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sender,
+    ):
+        receiver, _ = server.accept()
+        with receiver:
+            sender.sendall(bytes(100_000))
+            received = 0
+            while received < 100_000:
+                received += len(receiver.recv(65536))
+            assert workers.received_bytes() - before == 100_000
 
 
 # ---- process groups -----------------------------------------------------------------------------

@@ -119,7 +119,7 @@ def test_no_answer_at_all_is_no_network(toy, server, download_cache, monkeypatch
     assert time.monotonic() - start < 15, "a silent server should not be waited for"
     assert server.requests["/file.bin"] == MAX_ATTEMPTS
     monkeypatch.setitem(registry(), "toy", {"files": [file_entry("toy/file.bin", CONTENT)]})
-    with pytest.raises(NoNetwork, match="127.0.0.1:9"):
+    with pytest.raises(NoNetwork, match=r"127.0.0.1:9"):
         corpus_files("toy")
     assert file_names(download_cache) == []
 
@@ -182,7 +182,7 @@ def test_a_full_disk_is_an_error_that_says_so(toy, download_cache, monkeypatch):
         return FullDisk()
 
     monkeypatch.setattr(Path, "open", open_on_a_full_disk)
-    with pytest.raises(DataError, match="disk is full.*LLM_BOOK_CACHE"):
+    with pytest.raises(DataError, match=r"disk is full.*LLM_BOOK_CACHE"):
         corpus_files("toy")
     assert file_names(download_cache) == []
 
@@ -190,7 +190,7 @@ def test_a_full_disk_is_an_error_that_says_so(toy, download_cache, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(toy, download_cache, monkeypatch):
     toy(correct)
     download_cache.write_text("a file where the folder should be")
-    with pytest.raises(DataError, match="cannot be written.*LLM_BOOK_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be written.*LLM_BOOK_CACHE"):
         corpus_files("toy")
     download_cache.unlink()
 
@@ -200,7 +200,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(toy, download_c
     for owner, name in ((Path, "mkdir"), (os, "replace")):
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, refuse)
-            with pytest.raises(DataError, match="Permission denied.*LLM_BOOK_CACHE"):
+            with pytest.raises(DataError, match=r"Permission denied.*LLM_BOOK_CACHE"):
                 corpus_files("toy")
     assert file_names(download_cache) == []
 

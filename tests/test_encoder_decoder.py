@@ -33,7 +33,7 @@ def test_embeddings_of_different_shapes_are_not_shared():
 
 
 def test_a_call_without_a_source_is_refused():
-    with pytest.raises(ValueError, match="state = model.encode"):
+    with pytest.raises(ValueError, match=r"state = model.encode"):
         make("lstm")(IDS)
 
 

@@ -18,6 +18,7 @@ from utils.decoding.state import select_rows
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT, GPTState, ngram_row
 from utils.models.multi_head import KVCache
+from utils.models.positions import sinusoids
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
@@ -209,7 +210,7 @@ def test_learned_positions_end_with_the_context_length():
     ids = torch.full((2, 5), 4)
     state = model(ids[:, :4])[1]
     for call in (lambda: model(ids), lambda: model(ids[:, :1], state)):
-        with pytest.raises(ValueError, match="5 tokens long, .* end at context_length=4.*rotary"):
+        with pytest.raises(ValueError, match=r"5 tokens long, .* end at context_length=4.*rotary"):
             call()
 
 
@@ -248,6 +249,14 @@ def test_with_zero_init_each_layer_starts_as_the_identity(ids):
     model = GPT(V, width=16, layers=2, heads=2).double()
     expected = model.norm(model.embedding(ids)) @ model.embedding.weight.T
     assert same(model(ids)[0], expected)
+
+
+def test_sinusoids_are_added_to_word_vectors_of_their_size(ids):
+    """Word vectors times √D, so that they are not small beside sinusoids."""
+    model = GPT(V, width=16, layers=2, heads=2, positional_encoding="sinusoidal").double()
+    words = model.embedding.weight[ids] * 4
+    x = words + sinusoids(torch.arange(T), 16, dtype=torch.float64)
+    assert same(model(ids)[0], model.norm(x) @ model.embedding.weight.T)
 
 
 def test_without_it_weights_start_as_in_gpt2():

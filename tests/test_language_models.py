@@ -100,6 +100,13 @@ def test_an_lstmlm_begins_with_the_final_state_of_an_lstm_encoder():
         model.begin(RNNEncoder(V, width=6)(torch.tensor([[4, 5]])))
 
 
+@pytest.mark.parametrize("build", [NNLM, RNNLM])
+def test_word_vectors_start_with_a_length_of_about_one(build):
+    torch.manual_seed(0)
+    lengths = build(5000, embedding_size=16).embedding.weight.norm(dim=1)
+    assert abs(lengths.pow(2).mean() - 1) < 0.05
+
+
 def test_tied_matrices_are_counted_once():
     lstm = 2 * 4 * (6 * 6 + 6 * 6 + 6 + 6)  # two layers of four gates
     assert count_parameters(LSTMLM(V, width=6, layers=2)) == V * 6 + lstm + V
@@ -161,7 +168,7 @@ def test_the_smallest_vocabulary_is_one_token():
 
 
 def test_mistakes_are_named(ids):
-    with pytest.raises(ValueError, match="choose from .*gru.*rnn"):
+    with pytest.raises(ValueError, match=r"choose from .*gru.*rnn"):
         RNNLM(V, cell="lstm")
     with pytest.raises(ValueError, match="order must be a whole number from 2, got 1"):
         NNLM(V, order=1)

@@ -1,6 +1,7 @@
 """The training loop: what a step does, which weights remain, and what is refused."""
 
 import contextlib
+import itertools
 import math
 import os
 import signal
@@ -190,7 +191,7 @@ def test_each_step_has_the_rate_of_its_schedule(schedule):
     weights.append(flat_weights(model))
     changes = [
         (after - before).abs().max().item()
-        for before, after in zip(weights, weights[1:], strict=False)
+        for before, after in itertools.pairwise(weights)
     ]
     rates = [learning_rate(config, step) for step in range(6)]
     assert changes == pytest.approx(rates, rel=1e-3)

@@ -131,7 +131,7 @@ def test_distinct_n_counts_different_ngrams_over_all_texts():
     assert distinct_n(texts, 2) == pytest.approx(3 / 5), "ab, ba, bc; none across texts"
     assert distinct_n([[1, 2, 3], [4, 5]], 3) == 1
     for wrong, n in [(texts, 0), (texts, 5), ([], 1)]:
-        with pytest.raises(ValueError, match="whole number|longer texts"):
+        with pytest.raises(ValueError, match=r"whole number|longer texts"):
             distinct_n(wrong, n)
 
 
@@ -220,7 +220,7 @@ def test_a_temperature_needs_one_class_for_each_row_of_logits():
         (logits, right + 1),
         (logits[:0], right[:0]),
     ]:
-        with pytest.raises(ValueError, match="temperature needs|targets must be"):
+        with pytest.raises(ValueError, match=r"temperature needs|targets must be"):
             fit_temperature(*wrong)
 
 

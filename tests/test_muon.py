@@ -1,5 +1,7 @@
 """Muon: which parameters it takes, its step by singular values, its momentum, and resuming."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ def small_gpt(**options) -> GPT:
 def muon_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that Muon steps, by name."""
     groups = muon(model, TrainConfig()).param_groups
-    chosen = {id(p) for group in groups if "muon" in group for p in group["params"]}
+    chosen = {id(p) for group in groups if "momentum" in group for p in group["params"]}
     return {name: p for name, p in model.named_parameters() if id(p) in chosen}
 
 
@@ -31,14 +33,14 @@ def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
     config = TrainConfig(weight_decay=0.1, learning_rate=1e-3)
     groups = muon(model, config, ratio=7.0).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
-    inner = {names[id(p)] for group in groups if "muon" in group for p in group["params"]}
+    inner = {names[id(p)] for group in groups if "momentum" in group for p in group["params"]}
     parts = ("attention.qkv", "attention.project", "expand", "contract")
     assert inner == {f"layers.{i}.{part}.weight" for i in range(2) for part in parts}
-    others = [names[id(p)] for group in groups if "muon" not in group for p in group["params"]]
+    others = [names[id(p)] for group in groups if "momentum" not in group for p in group["params"]]
     assert sorted([*others, *inner]) == sorted(names.values()), "each parameter exactly once"
     decays = {names[id(p)]: group["weight_decay"] for group in groups for p in group["params"]}
     assert all(decays[name] == (0.1 if p.dim() == 2 else 0) for name, p in model.named_parameters())
-    assert {group["scale"] for group in groups if "muon" in group} == {7.0}
+    assert {group["scale"] for group in groups if "momentum" in group} == {7.0}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -99,13 +101,21 @@ def test_the_momentum_is_nesterovs():
 
 
 def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
-    model = small_gpt()
-    before = model.layers[0].attention.project.weight.detach().clone()
+    """Without decay a step is proportional to the rate, and only Muon's groups have a ratio."""
     config = TrainConfig(steps=1, learning_rate=1e-3, warmup=0, schedule="constant")
-    batch = Batch(IDS, IDS.roll(-1, 1))
-    fit(model, [batch], config, progress=False, optimizer=muon)
-    change = model.layers[0].attention.project.weight.detach() - before
-    assert 0.6 < torch.linalg.matrix_norm(change, 2) / (2 * 1e-3) < 1.3
+
+    def changes(ratio: float) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        model = small_gpt()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        optimizer = partial(muon, ratio=ratio)
+        fit(model, [Batch(IDS, IDS.roll(-1, 1))], config, progress=False, optimizer=optimizer)
+        return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+    one, four, inner = changes(1.0), changes(4.0), muon_parameters(small_gpt())
+    assert any(one[name].abs().max() > 1e-5 for name in inner)
+    for name, change in one.items():
+        assert same(four[name], change * (4 if name in inner else 1), 1e-7), name
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (2, 4, 6)])

@@ -28,6 +28,12 @@ def test_pairs_of_words_are_learned_where_no_single_word_suffices(loss):
     assert not ((single_words.decision_function(texts) > 0) == labels).all()
 
 
+def test_features_are_all_n_grams_up_to_the_order():
+    model = NBSVM(order=2).fit(["b a, B", "b"], [1, 0])
+    assert sorted(model.vectorizer.vocabulary_) == ["B", "a,", "a, B", "b", "b a,"]
+    assert model.vectorizer.transform(["b b b"]).max() == 1, "whether, not how often"
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_weights_are_where_the_loss_has_its_minimum(loss):
     texts, y = ["a b", "a", "b c", "c", "a c"], np.array([1, 1, -1, -1, 1])

@@ -94,5 +94,5 @@ def test_mistakes_are_named():
         PositionalEncoding("none", width=12, head_width=4, context_length=8)
     learned = PositionalEncoding("learned", width=12, head_width=4, context_length=8)
     assert learned(torch.zeros(1, 1, 12), torch.tensor([[7]]))[0].shape == (1, 1, 12)
-    with pytest.raises(ValueError, match="9 tokens long, .* end at context_length=8.*rotary"):
+    with pytest.raises(ValueError, match=r"9 tokens long, .* end at context_length=8.*rotary"):
         learned(torch.zeros(1, 1, 12), torch.tensor([[8]]))

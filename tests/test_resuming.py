@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -136,7 +136,7 @@ def test_a_run_killed_while_it_writes_a_checkpoint_resumes_from_the_one_before(p
 def test_a_checkpoint_of_another_configuration_or_of_nothing_is_refused(path):
     fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
     other = replace(CONFIG, learning_rate=0.5)
-    with pytest.raises(ValueError, match="learning_rate=0.01, not 0.5"):
+    with pytest.raises(ValueError, match=r"learning_rate=0.01, not 0.5"):
         fit(make_model(), make_stream(), other, checkpoint=path, progress=False)
     path.write_bytes(b"<!doctype html>")
     with pytest.raises(ValueError, match="not a checkpoint"):
@@ -144,13 +144,58 @@ def test_a_checkpoint_of_another_configuration_or_of_nothing_is_refused(path):
     assert path.read_bytes() == b"<!doctype html>"
 
 
+OTHER_OPTIONS = {
+    "steps": 13,
+    "learning_rate": 0.5,
+    "schedule": "cosine",
+    "warmup": 0.5,
+    "final_ratio": 0.1,
+    "weight_decay": 0.1,
+    "betas": (0.9, 0.99),
+    "clip_norm": 2.0,
+    "accumulation_steps": 2,
+    "label_smoothing": 0.1,
+    "evaluate_every": 5,
+    "checkpoint_every": 5,
+    "mixed_precision": False,
+}
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """The checkpoint of a run with CONFIG, which no test changes."""
+    path = tmp_path_factory.mktemp("finished") / "run.safetensors"
+    fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    return path
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainConfig)])
+def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothing_else(
+    finished_run, name
+):
+    other = replace(CONFIG, **{name: OTHER_OPTIONS[name]})
+    assert getattr(CONFIG, name) != OTHER_OPTIONS[name]
+    state = initial_state(
+        make_model(),
+        other,
+        optimizer=adamw,
+        objective=cross_entropy,
+        processes=ProcessGroup(),
+    )
+    if name in ("evaluate_every", "checkpoint_every"):
+        assert resume_run(state, finished_run) and state.step == CONFIG.steps
+    else:
+        with pytest.raises(ValueError, match=f"was trained with {name}="):
+            resume_run(state, finished_run)
+
+
 def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(path):
     fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
     other = LSTMLM(V, width=9)
-    with pytest.raises(ValueError, match="run.safetensors belongs to another model"):
+    with pytest.raises(ValueError, match=r"run.safetensors belongs to another model"):
         fit(other, make_stream(), CONFIG, checkpoint=path, progress=False)
     save_checkpoint(path, {"weights": torch.ones(2)})
-    with pytest.raises(ValueError, match="holds .'weights'., but no run"):
+    with pytest.raises(ValueError, match=r"holds .'weights'., but no run"):
         fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
 
 

@@ -32,7 +32,7 @@ def test_an_unknown_device_is_answered_with_those_there_are():
     assert runtime.select_device("cpu").type == "cpu"
     assert runtime.select_device().type in ("cpu", "cuda", "mps")
     for name in ("abacus", "", "cpu:", "cpu:x", "cuda:99"):
-        with pytest.raises(ValueError, match="choose from .*cpu"):
+        with pytest.raises(ValueError, match=r"choose from .*cpu"):
             runtime.select_device(name)
 
 

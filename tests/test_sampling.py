@@ -61,6 +61,12 @@ def test_top_p_leaves_the_fewest_that_reach_p(p, first, second):
         assert total - min(probabilities[i].item() for i in tokens) < p, "and one fewer does not"
 
 
+@pytest.mark.parametrize("p, tokens", [(0.25, 1), (0.5, 2), (0.75, 3), (0.76, 4)])
+def test_top_p_ends_where_p_is_reached_exactly(p, tokens):
+    """Four equal tokens have probabilities and sums without rounding."""
+    assert [len(row) for row in possible_tokens(filter_top_p(torch.zeros(2, 4), p))] == [tokens] * 2
+
+
 @pytest.mark.parametrize(
     "p, first",
     [(0.0, set(range(5))), (0.2, {1, 2, 3, 4}), (0.3, {1, 3, 4}), (0.8, {1}), (1.0, {1})],

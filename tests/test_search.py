@@ -53,7 +53,7 @@ def test_rows_that_end_early_do_not_change_the_others():
         texts = greedy(model, prompts, max_length=7)
         assert texts == [greedy(model, row[None], max_length=7)[0] for row in prompts]
         lengths.add(tuple(len(text) for text in texts))
-    assert any(early < late for row in lengths for early, late in zip(row, row[1:], strict=False))
+    assert any(early < late for row in lengths for early, late in itertools.pairwise(row))
 
 
 def test_a_batch_is_searched_as_its_rows_alone():
@@ -228,10 +228,17 @@ def test_length_normalization_favours_longer_answers():
     assert len(short) < len(long)
 
 
-@pytest.mark.parametrize("options", [{"beam_size": 0}, {"beam_size": -1}])
-def test_a_beam_size_below_one_is_refused(options):
-    with pytest.raises(ValueError, match="beam_size must be at least 1"):
-        BeamConfig(**options)
+@pytest.mark.parametrize("beam_size", [0, -1, 2.5, 2.0, True, math.nan])
+def test_a_beam_size_that_is_no_whole_number_from_one_is_refused(beam_size):
+    with pytest.raises(ValueError, match=f"beam_size must be a whole number from 1, .*{beam_size}"):
+        BeamConfig(beam_size)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("option", ["alpha", "token_bonus"])
+def test_a_score_that_would_be_no_number_is_refused(option, value):
+    with pytest.raises(ValueError, match=f"{option} must be a finite number, got {value}"):
+        BeamConfig(**{option: value})
 
 
 @pytest.mark.parametrize("patience", [0, -1, math.nan])

@@ -1,8 +1,10 @@
 """The shared library of the book: packages around one contract.
 
-Every model is called as ``model(ids, state=None) -> (logits, state)``, with ``ids`` (B, T) and
-``logits`` (B, T, V); ``utils.models.contract`` states it as types. Packages, each importing only
-those named before it (``decoding`` and ``training`` do not import each other):
+Every language model, decoder and encoder–decoder is called as ``model(ids, state) -> (logits,
+state)``, with ``ids`` (B, T) and ``logits`` (B, T, V); ``utils.models.contract`` states it as
+types. Classifiers and CTC recognisers, which predict no next token, have calls of their own.
+Packages, each importing only those named before it (``decoding`` and ``training`` do not import
+each other, nor do ``speech`` and ``studies``, ``metrics`` and ``runtime``):
 
 ``runtime``   device, seeds, mixed precision, Ctrl-C
 ``metrics``   likelihood, text, significance, calibration, cost

@@ -1,8 +1,7 @@
 """Device, random seeds, mixed precision, timing and Ctrl-C: the environment in which a model runs.
 
-Every notebook that trains a model chooses its device and seeds its generators here. Section 7.2
-explains mixed precision and what a checkpoint must hold, the state of the generators included.
-The module depends on torch and NumPy alone.
+Section 7.2 explains mixed precision and what a checkpoint must hold, the state of the generators
+included. The module depends on torch and NumPy alone.
 """
 
 from __future__ import annotations

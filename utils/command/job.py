@@ -10,6 +10,7 @@ from typing import Any
 
 from utils.command.catalogue import MODELS, TrainingData, model_options, select_arguments
 from utils.training.config import TrainConfig
+from utils.training.distributed import STRATEGIES
 from utils.training.optimizers import OPTIMIZERS
 
 
@@ -34,7 +35,7 @@ class RunConfig:
     Raises
     ------
     ValueError
-        If the optimizer is unknown, or cannot work on shards.
+        If the optimizer or the strategy is unknown, or the optimizer cannot work on shards.
     """
 
     out: str | None = None
@@ -47,6 +48,9 @@ class RunConfig:
         if self.optimizer not in OPTIMIZERS:
             choices = ", ".join(OPTIMIZERS)
             raise ValueError(f"optimizer is {self.optimizer!r}; choose from {choices}")
+        if self.parallel not in STRATEGIES:
+            choices = ", ".join(STRATEGIES)
+            raise ValueError(f"parallel is {self.parallel!r}; choose from {choices}")
         if self.parallel == "shard" and self.optimizer == "muon":
             raise ValueError("muon needs whole matrices: expected adamw with parallel 'shard'")
 

@@ -56,9 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model, options = parse(arguments)
     try:
         job = Job.from_options(model, options)
-        with process_group(job.run.parallel, job.run.device) as processes:
-            with _output_of_first_process(processes):
-                train(job, processes)
+        with (
+            process_group(job.run.parallel, job.run.device) as processes,
+            _output_of_first_process(processes),
+        ):
+            train(job, processes)
     except (ValueError, OSError, DataError) as error:
         return report_error(model, error, exit_code=2)
     except FloatingPointError as error:
@@ -97,8 +99,8 @@ def train(job: Job, processes: ProcessGroup) -> None:
     seed_everything(job.data.seed)
     model = build_model(job.model, job.model_options, vocab_size=len(tokenizer))
     model = model.to(processes.device)
-    first_targets = int(batches[0].targets.sum())
-    processes.check_same("data", [resumes, len(tokenizer), len(valid), first_targets])
+    fingerprint = [resumes, len(tokenizer), len(valid), int(batches[0].targets.sum())]
+    processes.check_same("data", fingerprint)
     if processes.rank == 0:
         _write_description(job, tokenizer)
     else:
@@ -107,7 +109,7 @@ def train(job: Job, processes: ProcessGroup) -> None:
         f"{job.model}: {count_parameters(model):,} weights; "
         f"{_describe_data(job, corpus, tokenizer)}; "
         f"{processes.world_size} x {processes.device.type}, {processes.strategy}"
-        f"{f'; goes on from {job.folder}' if resumes else ''}",
+        f"{f'; resumes from {job.folder}' if resumes else ''}",
         flush=True,
     )
     history = _fit(job, model, batches, valid, processes)

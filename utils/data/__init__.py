@@ -16,5 +16,5 @@ Modules, in the order of the work:
 - ``tokenizers``: character, word and byte-pair-encoding tokenizers.
 - ``batches``: padding, and batches from one running text.
 - ``pair_batches``: batches of sentence pairs and of labelled texts.
-- ``files``: text files that are written completely or not at all.
+- ``files``: files that are written completely or not at all.
 """

@@ -1,6 +1,6 @@
 """Batches of token ids: padding, and windows of one running text for training and evaluation.
 
-Used from section 2.1 on. ``utils.data.pair_batches`` has the batches of sentence pairs and of
+``utils.data.pair_batches`` has the batches of sentence pairs and of
 labelled texts. A training stream gives its batch as a function of the step alone, so that a resumed
 run reads the data that the uninterrupted one would have read.
 """
@@ -68,11 +68,6 @@ def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> 
         raise ValueError("there are no sequences to pad; at least one is needed")
     rows = [torch.as_tensor(sequence, dtype=torch.long) for sequence in sequences]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
-
-
-def token_mask(ids: torch.Tensor) -> torch.Tensor:
-    """Return a bool tensor of the shape of `ids`: True at a token, False at padding."""
-    return ids != PAD
 
 
 class TextBatches:

@@ -5,6 +5,8 @@ In the lexicon, a noun has its classifier.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from utils.data.grammar import Clause, Entry, Phrase, Sentence
 from utils.data.realizer import Realizer
 
@@ -12,9 +14,10 @@ from utils.data.realizer import Realizer
 class Chinese(Realizer):
     """Chinese: classifiers; time, location and relative clause in front; no spaces, no endings."""
 
-    DETERMINERS = {"the": "那", "a": "一", "this": "这", "two": "两", "three": "三"}
-    PLURAL_DETERMINERS = {"the": "那些", "these": "这些", "some": "一些"}  # take no classifier
-    CONJUNCTIONS = {"because": ("因为", "所以"), "although": ("虽然", "但是")}
+    DETERMINERS: ClassVar = {"the": "那", "a": "一", "this": "这", "two": "两", "three": "三"}
+    # these take no classifier
+    PLURAL_DETERMINERS: ClassVar = {"the": "那些", "these": "这些", "some": "一些"}
+    CONJUNCTIONS: ClassVar = {"because": ("因为", "所以"), "although": ("虽然", "但是")}
 
     def sentence(self, sentence: Sentence) -> str:
         """Return the sentence as text."""

@@ -1,6 +1,6 @@
 """The corpora of the book by name, each in a training, validation and test split.
 
-Used from section 2.1 on. A loader gives the real corpus if its files are on this machine or can be
+A loader gives the real corpus if its files are on this machine or can be
 downloaded (``utils.data.download``). If no server answers, it gives a stand-in made on the spot
 (``utils.data.standins``) and prints one line about it; `Corpus.origin` says which of the two it is.
 

@@ -13,7 +13,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ MAX_ATTEMPTS = 3  # requests for one file
 RETRY_DELAY_SECONDS = 0.5  # before the second attempt; doubled before each further one
 CHUNK_BYTES = 1 << 16  # written to the disk at once
 STALE_SECONDS = 24 * 3600.0  # age at which an unfinished download is deleted
-OFFLINE_HELP = "set LLM_BOOK_OFFLINE=1 to go on with the built-in stand-in"
+OFFLINE_HELP = "set LLM_BOOK_OFFLINE=1 to use the built-in stand-in"
 RETRY_HELP = f"Try another network or later, or {OFFLINE_HELP}."
 
 
@@ -161,10 +161,8 @@ def _quiet_pooch() -> Iterator[None]:
 
 def _delete_if_possible(path: Path) -> None:
     """Delete a file; ignore that it was renamed, never written or cannot be deleted."""
-    try:
+    with suppress(OSError):
         path.unlink()
-    except OSError:
-        pass
 
 
 def _delete_stale_downloads(folder: Path) -> None:
@@ -183,7 +181,7 @@ def _storage_error_message(error: OSError, entry: FileEntry) -> str:
         reason = f"the folder cannot be written ({error})"
     return (
         f"{entry['path']} cannot be stored in {cache_folder()}: {reason}. "
-        f"Mend that, or set LLM_BOOK_CACHE to another folder, or {OFFLINE_HELP}."
+        f"Solve that, or set LLM_BOOK_CACHE to another folder, or {OFFLINE_HELP}."
     )
 
 

@@ -8,6 +8,7 @@ vowel; a verb has its third person singular and plural, infinitive, participle a
 from __future__ import annotations
 
 import re
+from typing import ClassVar
 
 from utils.data.grammar import Clause, Entry, Phrase, Sentence
 from utils.data.realizer import Realizer, punctuate
@@ -17,14 +18,14 @@ class French(Realizer):
     """French: agreement in gender and number, adjectives on both sides, elision, contraction."""
 
     # masculine, feminine, plural
-    ARTICLES = {
+    ARTICLES: ClassVar = {
         "the": ("le", "la", "les"),
         "a": ("un", "une"),
         "this": ("ce", "cette"),
         "these": ("ces", "ces", "ces"),
     }
-    QUANTIFIERS = {"two": "deux", "three": "trois", "some": "quelques"}
-    CONJUNCTIONS = {"because": "parce que", "when": "quand", "although": "même si"}
+    QUANTIFIERS: ClassVar = {"two": "deux", "three": "trois", "some": "quelques"}
+    CONJUNCTIONS: ClassVar = {"because": "parce que", "when": "quand", "although": "même si"}
     BEFORE_VOWEL = "(?=[aeiouyhéèêœâ])"
 
     def sentence(self, sentence: Sentence) -> str:

@@ -7,6 +7,8 @@ auxiliary and, if there is one, its separable prefix.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from utils.data.grammar import Clause, Entry, Phrase, Sentence
 from utils.data.realizer import Realizer, punctuate
 
@@ -15,18 +17,18 @@ class German(Realizer):
     """German: gender, case and endings; the finite verb is second, in subordinate clauses last."""
 
     # by case; in each row masculine, feminine, neuter, plural
-    DEFINITE = {
+    DEFINITE: ClassVar = {
         "nom": ("der", "die", "das", "die"),
         "acc": ("den", "die", "das", "die"),
         "dat": ("dem", "der", "dem", "den"),
     }
-    STRONG_ENDINGS = {
+    STRONG_ENDINGS: ClassVar = {
         "nom": ("er", "e", "es", "e"),
         "acc": ("en", "e", "es", "e"),
         "dat": ("em", "er", "em", "en"),
     }
-    QUANTIFIERS = {"two": "zwei", "three": "drei", "some": "einige"}
-    CONTRACTIONS = {"in dem": "im", "an dem": "am", "in das": "ins"}
+    QUANTIFIERS: ClassVar = {"two": "zwei", "three": "drei", "some": "einige"}
+    CONTRACTIONS: ClassVar = {"in dem": "im", "an dem": "am", "in das": "ins"}
 
     def sentence(self, sentence: Sentence) -> str:
         """Return the sentence as text."""

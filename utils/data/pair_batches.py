@@ -1,6 +1,6 @@
 """Batches of sentence pairs, and of texts with labels.
 
-Sentence pairs are used from section 2.3 on, labelled texts in section 9.1. The sources of a batch
+The sources of a batch
 are equally long, so that an encoder reads no padding.
 """
 

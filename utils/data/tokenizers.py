@@ -1,6 +1,6 @@
 """Tokenizers: text to token ids and back, by characters, words or byte-pair encoding.
 
-Used from section 2.1 on. Byte-pair encoding comes from Sennrich, Haddow and Birch 2016; its
+Byte-pair encoding comes from Sennrich, Haddow and Birch 2016; its
 implementation is the ``tokenizers`` library's. A tokenizer is always trained on the training split
 alone.
 """

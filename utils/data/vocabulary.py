@@ -1,6 +1,6 @@
 """The vocabulary: a numbering of tokens, with the four special tokens of every model of the book.
 
-Used from section 2.1 on. A vocabulary is always made from the training split alone.
+A vocabulary is always made from the training split alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mixtures of the probabilities of two language models.
 
-Section 4.1.1 mixes a neural model with an n-gram model, as Bengio et al. 2003 did; sections 5.1 and
-6.2 repeat it. Fusion inside a search, for speech, is in ``utils.speech.ctc_search``.
+Derived in section 4.1.1, for a neural model and an n-gram model (Bengio et al. 2003). Fusion inside
+a search, for speech, is in ``utils.speech.ctc_search``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ def mix_log_probs(
 ) -> torch.Tensor:
     """Return log(weight · a + (1 − weight) · b) for the log-probabilities of models a and b.
 
+    Source: ``eq-nnlm-mixture`` (section 4.1.1); Bengio et al. 2003.
+
     Parameters
     ----------
     log_probs_a, log_probs_b
@@ -36,8 +38,6 @@ def mix_log_probs(
     ------
     ValueError
         If the weight is not between 0 and 1.
-
-    Source: ``eq-nnlm-mixture`` (section 4.1.1); Bengio et al. 2003.
     """
     if not 0 < weight < 1:
         raise ValueError(f"weight must be above 0 and below 1, got {weight}")

@@ -1,11 +1,12 @@
 """Token-by-token generation: the loop and the rules that greedy search and sampling have in common.
 
 Greedy search and sampling differ only in how they choose the next token of a row; `generate` is
-the loop around that choice. Sections 2.1 to 7.3 generate text with it.
+the loop around that choice.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -90,7 +91,7 @@ def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
     if logits.shape[-1] <= EOS:
         raise ValueError(f"a vocabulary of {logits.shape[-1]} has no EOS (id {EOS}) and no words")
     logits = logits.clone()
-    logits[:, list(NEVER_GENERATED)] = float("-inf")
+    logits[:, list(NEVER_GENERATED)] = -math.inf
     return logits
 
 

@@ -1,6 +1,6 @@
 """Sampling from a language model, and the rules that shape the distribution.
 
-Section 6.2 derives and compares the rules; sections 2.1, 3.1 and 4.1.2 sample text.
+Derived in section 6.2.
 Top-k: Fan et al. 2018. Top-p (nucleus sampling): Holtzman et al. 2020. Min-p: Nguyen et al. 2024.
 Repetition penalty: Keskar et al. 2019.
 """
@@ -69,6 +69,53 @@ class SamplingConfig:
         return filter_min_p(filter_top_p(logits, self.top_p), self.min_p).softmax(-1)
 
 
+@torch.inference_mode()
+def sample(
+    model: LanguageModel,
+    prompt: torch.Tensor,
+    state: State = None,
+    config: SamplingConfig | None = None,
+    *,
+    max_length: int = 100,
+    generator: torch.Generator | None = None,
+) -> list[list[int]]:
+    """Draw each next token at random, until EOS or `max_length` tokens.
+
+    Parameters
+    ----------
+    model
+        A language model in evaluation mode.
+    prompt
+        Ids (B, T) with T ≥ 1, such as a column of BOS.
+    state
+        The model's state before the prompt: that of ``model.encode(source)``, or None.
+    config
+        The distribution to draw from; None for that of the model.
+    max_length
+        The largest number of tokens to draw for a row.
+    generator
+        A generator on the CPU, where all drawing is done: with the same seed the text is the same
+        on every device. By default torch's global generator.
+
+    Returns
+    -------
+    list of list of int
+        B texts, without prompt and EOS.
+
+    Raises
+    ------
+    ValueError
+        For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
+    """
+    distribution = config or SamplingConfig()
+
+    def draw(logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
+        p = distribution.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
+        return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)  # (B,)
+
+    return generate(model, prompt, state, choose_tokens=draw, max_length=max_length)
+
+
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     """Set all logits (…, V) to −∞ except the `top_k` highest.
 
@@ -121,6 +168,9 @@ def penalize_repetition(
     A positive logit is divided by the penalty and a negative one multiplied by it, once for a
     token, however often it occurred.
 
+    Source: ``eq-repetition-penalty`` (section 6.2); Keskar et al. 2019, with the usual correction
+    for negative logits.
+
     Parameters
     ----------
     logits
@@ -139,9 +189,6 @@ def penalize_repetition(
     ------
     ValueError
         If the penalty is not positive and finite.
-
-    Source: ``eq-repetition-penalty`` (section 6.2); Keskar et al. 2019, with the usual correction
-    for negative logits.
     """
     _check_repetition_penalty(repetition_penalty)
     old = logits.gather(-1, previous_ids)  # (B, N)
@@ -151,7 +198,7 @@ def penalize_repetition(
 
 def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:
     """Set the logits at which `is_kept` is False to −∞."""
-    return logits.masked_fill(~is_kept, float("-inf"))
+    return logits.masked_fill(~is_kept, -math.inf)
 
 
 def _check_top_k(top_k: int) -> None:
@@ -178,49 +225,3 @@ def _check_repetition_penalty(repetition_penalty: float) -> None:
         raise ValueError(
             f"repetition_penalty must be positive, above 1 to penalize, got {repetition_penalty}"
         )
-
-
-@torch.inference_mode()
-def sample(
-    model: LanguageModel,
-    prompt: torch.Tensor,
-    state: State = None,
-    config: SamplingConfig = SamplingConfig(),
-    *,
-    max_length: int = 100,
-    generator: torch.Generator | None = None,
-) -> list[list[int]]:
-    """Draw each next token at random, until EOS or `max_length` tokens.
-
-    Parameters
-    ----------
-    model
-        A language model in evaluation mode.
-    prompt
-        Ids (B, T) with T ≥ 1, such as a column of BOS.
-    state
-        The model's state before the prompt: that of ``model.encode(source)``, or None.
-    config
-        The distribution to draw from.
-    max_length
-        The largest number of tokens to draw for a row.
-    generator
-        A generator on the CPU, where all drawing is done: with the same seed the text is the same
-        on every device. By default torch's global generator.
-
-    Returns
-    -------
-    list of list of int
-        B texts, without prompt and EOS.
-
-    Raises
-    ------
-    ValueError
-        For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
-    """
-
-    def draw(logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
-        p = config.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
-        return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)  # (B,)
-
-    return generate(model, prompt, state, choose_tokens=draw, max_length=max_length)

@@ -1,6 +1,6 @@
 """The log-probability that a model gives to each token of a text.
 
-Section 4.1.1 writes this out; sections 4.1.2, 5.1, 6.2 and 8.3 and the benchmarks use it.
+Section 4.1.1 writes this out.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
 """Greedy search and beam search for the most probable text.
 
-Section 3.2 compares beam search with exhaustive search, section 5.2 derives greedy search and the
-length penalty, and section 6.1 translates with both. Beam search for sequence models: Sutskever
-et al. 2014. Length normalization: Wu et al. 2016. Bonus per token: Murray and Chiang 2018.
-Patience: Kasai et al. 2024.
+Derived in sections 3.2 (beam search) and 5.2 (greedy search, length penalty). Beam search for
+sequence models: Sutskever et al. 2014. Length normalization: Wu et al. 2016. Bonus per token:
+Murray and Chiang 2018. Patience: Kasai et al. 2024.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -25,6 +26,8 @@ def greedy(
     model: LanguageModel, prompt: torch.Tensor, state: State = None, *, max_length: int = 100
 ) -> list[list[int]]:
     """Choose the most probable next token again and again, until EOS or `max_length` tokens.
+
+    Source: ``eq-greedy`` (section 5.2).
 
     Parameters
     ----------
@@ -46,8 +49,6 @@ def greedy(
     ------
     ValueError
         For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
-
-    Source: ``eq-greedy`` (section 5.2).
     """
     return generate(
         model,
@@ -65,10 +66,13 @@ class BeamConfig:
     An answer of n tokens, including EOS if it has ended, has the score
     ``log_prob / ((5 + n) / 6) ** alpha + token_bonus * n``.
 
+    Source: ``eq-length-penalty`` (section 5.2); Wu et al. 2016. ``eq-token-bonus`` (section 3.2);
+    Murray and Chiang 2018. Patience: Kasai et al. 2024.
+
     Parameters
     ----------
     beam_size
-        The number K of hypotheses that each step keeps, and of answers that are returned at most.
+        Beam size K: how many hypotheses each step keeps, and how many answers are returned at most.
     alpha
         The exponent of the length penalty; 0 ranks by the log-probability itself.
     token_bonus
@@ -80,10 +84,8 @@ class BeamConfig:
     Raises
     ------
     ValueError
-        If the beam size is below 1 or the patience not positive.
-
-    Source: ``eq-length-penalty`` (section 5.2); Wu et al. 2016. ``eq-token-bonus`` (section 3.2);
-    Murray and Chiang 2018. Patience: Kasai et al. 2024.
+        If the beam size is not a whole number from 1, the patience not positive, or `alpha` or
+        `token_bonus` not a finite number.
     """
 
     beam_size: int = 5
@@ -93,8 +95,12 @@ class BeamConfig:
     patience: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.beam_size < 1:
-            raise ValueError(f"beam_size must be at least 1, got {self.beam_size}")
+        size = self.beam_size
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
+            raise ValueError(f"beam_size must be a whole number from 1, got {size}")
+        for name in ("alpha", "token_bonus"):
+            if not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}")
         if not self.patience > 0:
             raise ValueError(
                 f"patience must be positive, got {self.patience}; 1 ends with beam_size answers"
@@ -150,6 +156,8 @@ def beam_search(
     before a longer answer of higher score is complete; more patience makes that less likely. All
     prompts are searched together.
 
+    Source: ``eq-beam`` (section 3.2); Sutskever et al. 2014.
+
     Parameters
     ----------
     model
@@ -172,8 +180,6 @@ def beam_search(
     ------
     ValueError
         For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
-
-    Source: ``eq-beam`` (section 3.2); Sutskever et al. 2014.
     """
     check_prompt(prompt, max_length)
     searches = [_PromptSearch(config) for _ in prompt]
@@ -230,7 +236,7 @@ class _PromptSearch:
         beam_size = self.config.beam_size
         beam: list[_OpenText] = []
         for rank, (log_prob, parent, token) in enumerate(continuations):
-            if log_prob == float("-inf") or len(beam) == beam_size:
+            if log_prob == -math.inf or len(beam) == beam_size:
                 break
             ids = self.beam[parent].ids
             if token != EOS:
@@ -238,7 +244,7 @@ class _PromptSearch:
             elif rank < beam_size:
                 self._add_answer(ids, log_prob)
         if beam:  # fillers, which are never continued, give all prompts K rows of the batch
-            filler = beam[0]._replace(log_prob=float("-inf"))
+            filler = beam[0]._replace(log_prob=-math.inf)
             beam += [filler] * (beam_size - len(beam))
         is_over = len(self.answers) >= self.config.patience * beam_size
         self.beam = [] if is_over else beam
@@ -246,7 +252,7 @@ class _PromptSearch:
     def results(self) -> list[Hypothesis]:
         """Return the answers, best first; texts that are still open are answers as they are."""
         for text in self.beam:
-            if text.log_prob > float("-inf"):
+            if text.log_prob > -math.inf:
                 self._add_answer(text.ids, text.log_prob)
         ranked = sorted(self.answers, key=lambda answer: -answer.score)
         return ranked[: self.config.beam_size]

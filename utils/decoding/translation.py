@@ -1,6 +1,6 @@
 """Decoding a list of sources with an encoder–decoder model, and translating texts.
 
-Section 5.2 decodes its test set in this way; sections 6.1 and 8.3 translate.
+Introduced in section 5.2.
 """
 
 from __future__ import annotations

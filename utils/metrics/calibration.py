@@ -47,6 +47,8 @@ def expected_calibration_error(
 
     Bin m holds the probabilities above (m − 1) / bins and up to m / bins.
 
+    Source: ``eq-ece`` (section 8.3); Guo et al. 2017.
+
     Parameters
     ----------
     probabilities
@@ -60,8 +62,6 @@ def expected_calibration_error(
     ------
     ValueError
         If the two arrays differ in shape, are empty or hold other values, or there is no bin.
-
-    Source: ``eq-ece`` (section 8.3); Guo et al. 2017.
     """
     p, is_correct = np.asarray(probabilities), np.asarray(correct)
     _check_predictions(p, is_correct, bins)
@@ -101,6 +101,8 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     The loss is convex in 1/T, so Newton's method, kept within the bounds that remain possible,
     finds its minimum. Logits and targets must come from data on which the model was not trained.
 
+    Source: ``eq-temperature-slope`` (section 8.3); Guo et al. 2017.
+
     Parameters
     ----------
     logits
@@ -112,8 +114,6 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     ------
     ValueError
         If the shapes do not fit, or a target is not a class.
-
-    Source: ``eq-temperature-slope`` (section 8.3); Guo et al. 2017.
     """
     _check_classification(logits, targets)
     z, targets = logits.detach().cpu().double(), targets.cpu()

@@ -31,12 +31,12 @@ def gpt_parameters(vocab_size: int, *, width: int, layers: int) -> int:
     They are the embedding, which is the output matrix too, four matrices and two gains in each
     layer, and the gain of the final norm.
 
+    Source: ``eq-gpt-parameters`` (section 2.2).
+
     Parameters
     ----------
     vocab_size, width, layers
         V, D and the number of layers.
-
-    Source: ``eq-gpt-parameters`` (section 2.2).
     """
     return vocab_size * width + layers * (12 * width**2 + 2 * width) + width
 
@@ -48,14 +48,14 @@ def gpt_flops(vocab_size: int, *, width: int, layers: int, batch_size: int, leng
     softmax and rotations; attention counts as the full T × T, masked or not. A training step takes
     three times as many (``eq-training-flops``).
 
+    Source: ``eq-flops-forward`` (section 2.2), times B·T; Kaplan et al. 2020.
+
     Parameters
     ----------
     vocab_size, width, layers
         V, D and the number of layers.
     batch_size, length
         B and T.
-
-    Source: ``eq-flops-forward`` (section 2.2), times B·T; Kaplan et al. 2020.
     """
     per_token = 2 * (12 * layers * width**2 + vocab_size * width) + 4 * layers * length * width
     return batch_size * length * per_token

@@ -1,7 +1,7 @@
 """Measures of a language model from the negative log-likelihood it gives a text.
 
-Perplexity is defined in section 2.1 (Jelinek et al. 1977) and reported by every section that trains
-a language model. Bits per character make models with different tokenizers comparable.
+Perplexity is derived in section 2.1 (Jelinek et al. 1977). Bits per character make models with
+different tokenizers comparable.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ _LARGEST_EXPONENT = 709  # exp(710) overflows a float64
 def perplexity(nll: float, tokens: int) -> float:
     """Return exp(nll / tokens), or infinity if that overflows.
 
+    Source: ``eq-perplexity`` (section 2.1); Jelinek et al. 1977.
+
     Parameters
     ----------
     nll
@@ -25,8 +27,6 @@ def perplexity(nll: float, tokens: int) -> float:
     ------
     ValueError
         If there are no tokens: their mean is not defined.
-
-    Source: ``eq-perplexity`` (section 2.1); Jelinek et al. 1977.
     """
     if tokens <= 0:
         raise ValueError(f"perplexity needs at least one token, got {tokens}")

@@ -19,9 +19,11 @@ def paired_bleu_p_value(
     """Return the p-value of the difference in corpus BLEU (13a) between two systems.
 
     In each trial the two systems' answers to each sentence are swapped with probability one half.
-    The p-value is the proportion of trials in which the difference is larger than the real one
-    (sacrebleu does not count ties): small if the systems really differ, and 1 if their answers are
-    identical. The trials are seeded.
+    The p-value is (c + 1) / (n + 1), where c is the number of the n trials in which the difference
+    is larger than the real one (sacrebleu does not count ties): small if the systems really differ.
+    It is set to 1 if their answers are identical. The trials are seeded.
+
+    Source: ``eq-randomization`` (section 6.1); Riezler and Maxwell 2005.
 
     Parameters
     ----------
@@ -30,14 +32,12 @@ def paired_bleu_p_value(
     references
         One reference for each sentence.
     trials
-        The number of random swaps.
+        The number n of trials.
 
     Raises
     ------
     ValueError
         If the lists differ in length or are empty.
-
-    Source: ``eq-randomization`` (section 6.1); Riezler and Maxwell 2005.
     """
     check_aligned(first, references)
     check_aligned(second, references)

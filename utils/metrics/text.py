@@ -1,6 +1,6 @@
 """Measures that compare texts: BLEU, chrF, error rates, and the diversity of generated texts.
 
-BLEU (Papineni et al. 2002; sections 5.2 and 6.1) and chrF (Popović 2015) are computed by sacrebleu
+BLEU (Papineni et al. 2002; section 5.2) and chrF (Popović 2015) are computed by sacrebleu
 on detokenized text (Post 2018), the confidence interval of BLEU by a bootstrap (Koehn 2004). Word
 and character error rates (section 6.3) are computed by jiwer. Distinct-n (Li et al. 2016) and
 self-BLEU (Zhu et al. 2018) measure the diversity of generated texts (section 6.2).
@@ -48,6 +48,8 @@ def bleu(
 ) -> float:
     """Return the corpus BLEU, from 0 to 100, with one reference for each hypothesis.
 
+    Source: ``eq-bleu`` (section 5.2); Papineni et al. 2002; Post 2018.
+
     Parameters
     ----------
     hypotheses, references
@@ -61,8 +63,6 @@ def bleu(
     ------
     ValueError
         If the two lists differ in length or are empty, or the tokenizer is unknown.
-
-    Source: ``eq-bleu`` (section 5.2); Papineni et al. 2002; Post 2018.
     """
     metric = _bleu_metric(tokenize, lowercase)
     check_aligned(hypotheses, references)
@@ -82,19 +82,19 @@ def bleu_interval(
     The interval is the mean of the resampled scores plus and minus half the width of their middle
     95 %, widened to contain the score itself. The resampling is seeded.
 
+    Source: Koehn 2004 (section 5.2).
+
     Parameters
     ----------
     hypotheses, references, tokenize, lowercase
         As for `bleu`.
     resamples
-        How many test sets to draw with replacement; at least 2 are drawn.
+        Number of bootstrap samples (test sets drawn with replacement); at least 2 are drawn.
 
     Raises
     ------
     ValueError
         If the two lists differ in length or are empty, or the tokenizer is unknown.
-
-    Source: Koehn 2004 (section 5.2).
     """
     metric = _bleu_metric(tokenize, lowercase)
     check_aligned(hypotheses, references)
@@ -102,7 +102,9 @@ def bleu_interval(
         list(hypotheses), [list(references)], n_bootstrap=max(2, resamples)
     )
     signature = str(metric.get_signature())
-    # sacrebleu reports the interval only in its JSON, and omits it if BLEU is 0
+    # The result has no attributes for the interval: sacrebleu writes it into its JSON alone, as
+    # "confidence_mean" and "confidence_var" (half the width of the interval, not a variance), and
+    # leaves both out if BLEU is 0. `width` is the number of decimals that the JSON keeps.
     fields = json.loads(result.format(width=4, is_json=True, signature=signature))
     mean, half_width = fields.get("confidence_mean", 0.0), fields.get("confidence_var", 0.0)
     low = max(0.0, min(result.score, mean - half_width))
@@ -115,6 +117,8 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 
     Spaces are left out. No words are needed, so that Chinese and rare word forms are judged too.
 
+    Source: Popović 2015 (section 6.1).
+
     Parameters
     ----------
     hypotheses, references
@@ -124,8 +128,6 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     ------
     ValueError
         If the two lists differ in length or are empty.
-
-    Source: Popović 2015 (section 6.1).
     """
     check_aligned(hypotheses, references)
     return CHRF().corpus_score(list(hypotheses), [list(references)]).score
@@ -176,6 +178,8 @@ def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCo
     Words are separated by spaces. The rate is that of the whole corpus: the edits of all texts
     divided by the words of all references.
 
+    Source: ``eq-wer`` (section 6.3).
+
     Parameters
     ----------
     hypotheses, references
@@ -185,8 +189,6 @@ def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCo
     ------
     ValueError
         If the two lists differ in length or are empty, or a reference has no words.
-
-    Source: ``eq-wer`` (section 6.3).
     """
     return _count_errors(jiwer.process_words, hypotheses, references)
 
@@ -220,6 +222,8 @@ def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
 
     The value falls as texts become longer, so only texts of one length can be compared.
 
+    Source: ``eq-distinct`` (section 6.2); Li et al. 2016.
+
     Parameters
     ----------
     texts
@@ -231,8 +235,6 @@ def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
     ------
     ValueError
         If `n` is not a whole number from 1, or no text has `n` tokens.
-
-    Source: ``eq-distinct`` (section 6.2); Li et al. 2016.
     """
     if n < 1 or n != int(n):
         raise ValueError(f"n must be a whole number from 1, got {n}")
@@ -247,6 +249,8 @@ def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
 
     A high value means that the texts are alike.
 
+    Source: ``eq-self-bleu`` (section 6.2); Zhu et al. 2018.
+
     Parameters
     ----------
     texts
@@ -258,8 +262,6 @@ def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
     ------
     ValueError
         If there are fewer than two texts, or one of them is empty.
-
-    Source: ``eq-self-bleu`` (section 6.2); Zhu et al. 2018.
     """
     if len(texts) < 2 or not all(texts):
         raise ValueError(f"self-BLEU needs two texts that are not empty, got {len(texts)} texts")

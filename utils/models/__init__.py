@@ -1,7 +1,10 @@
-"""Models: everything of the book that predicts tokens or labels, in torch.
+"""Models: everything of the book that predicts tokens or labels.
+
+All are torch modules but ``nbsvm``, which is a scikit-learn classifier. The n-gram models count and
+estimate with NumPy; as torch modules without parameters, they are called as any language model.
 
 ``contract``
-    The types that every model keeps, and the only module that decoding imports.
+    The types of language models, encoders and decoders, and the only module that decoding imports.
 ``positions``, ``attention``, ``multi_head``, ``layers``, ``recurrent``
     What models are built from: positional encodings, attention as a function, attention with
     several heads and its key–value cache, Transformer and convolutional layers, torch's recurrent

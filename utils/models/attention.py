@@ -1,8 +1,7 @@
 """Attention as a function: scaled dot products and masks.
 
-Everything that attends uses it: the recurrent and convolutional decoders (sections 3.2, 4.2 and
-6.1), GPT (section 6.2) and the Transformer (section 7.3), whose heads are in ``multi_head``. Scaled
-dot products: Vaswani et al. 2017; sliding window: Beltagy et al. 2020.
+Derived in section 7.3. Scaled dot products: Vaswani et al. 2017; sliding window: Beltagy et al.
+2020. Attention with several heads is in ``multi_head``.
 
 Letters: T queries, S keys, d their width. Masks are boolean and True where a query may attend.
 """
@@ -20,6 +19,8 @@ def attention(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute softmax(q kᵀ / √d) v, written out.
 
+    Source: ``eq-scaled-attention`` (section 7.3); Vaswani et al. 2017, eq. 1.
+
     Parameters
     ----------
     q
@@ -34,8 +35,6 @@ def attention(
     tuple
         The weighted means of the values (…, T, d) and the weights (…, T, S). A query that may
         attend to nothing has weights and a mean of zero.
-
-    Source: ``eq-scaled-attention`` (section 7.3); Vaswani et al. 2017, eq. 1.
     """
     weights = masked_softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)  # (…, T, S)
     return weights @ v, weights

@@ -1,8 +1,7 @@
 """Recurrent decoder that attends to the encoder's states.
 
-Derived in section 4.2, compared with other decoders in 6.1; section 6.3 uses it with location
-features. Attention: Bahdanau et al. 2015; queries computed before attention: Luong et al. 2015;
-location features: Chorowski et al. 2015. The scores are in ``utils.models.scores``.
+Derived in section 4.2. Attention: Bahdanau et al. 2015; queries computed before attention: Luong
+et al. 2015. The scores are in ``utils.models.scores``.
 """
 
 from __future__ import annotations
@@ -56,6 +55,8 @@ class AttentionDecoder(nn.Module):
     known target are computed at once. In this the model follows Luong et al. 2015; in place of
     their attentional vector, which is fed back, it has `layers` above attention.
 
+    Source: ``eq-attention-step`` and ``eq-attention-weights`` (section 4.2).
+
     Parameters
     ----------
     vocab_size
@@ -81,8 +82,6 @@ class AttentionDecoder(nn.Module):
     ------
     ValueError
         If the score or the cell is unknown, or a size is not a positive whole number.
-
-    Source: ``eq-attention-step`` and ``eq-attention-weights`` (section 4.2).
     """
 
     def __init__(

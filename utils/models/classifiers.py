@@ -1,6 +1,6 @@
 """Classifiers of texts: an encoder and a linear layer on its vector.
 
-Used in sections 8.2, 8.3 and 9.1. The encoder is one of ``utils.models.encoders`` or
+Derived in section 9.1. The encoder is one of ``utils.models.encoders`` or
 ``utils.models.transformer``, the convolutional `WordCNN` (Kim 2014), or a pretrained language model
 (`LanguageModelEncoder`).
 """
@@ -8,6 +8,7 @@ Used in sections 8.2, 8.3 and 9.1. The encoder is one of ``utils.models.encoders
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,6 +29,8 @@ class WordCNN(nn.Module):
     A text is read between zero vectors: each filter is applied to every window that contains at
     least one of its words.
 
+    Source: ``eq-max-over-time`` (section 9.1); Kim 2014.
+
     Parameters
     ----------
     vocab_size
@@ -44,9 +47,7 @@ class WordCNN(nn.Module):
     Raises
     ------
     ValueError
-        If a size is not a positive whole number.
-
-    Source: ``eq-max-over-time`` (section 9.1); Kim 2014.
+        If a size is not a positive whole number, or `kernel_sizes` is empty.
     """
 
     def __init__(
@@ -63,8 +64,11 @@ class WordCNN(nn.Module):
             vocab_size=vocab_size,
             embedding_size=embedding_size,
             filters=filters,
-            kernel_size=min(kernel_sizes),
         )
+        if len(kernel_sizes) == 0:
+            raise ValueError("kernel_sizes is empty: expected at least one size, such as (3, 4, 5)")
+        for kernel_size in kernel_sizes:
+            check_sizes(kernel_size=kernel_size)
         self.kernel_sizes = tuple(kernel_sizes)
         self.embedding = nn.Embedding(vocab_size, embedding_size, padding_idx=PAD)
         nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
@@ -96,7 +100,7 @@ class WordCNN(nn.Module):
             activations = convolution(padded)  # (B, filters, margin + S)
             # the windows that contain a token: those that start before the end of the text
             is_window = F.pad(is_token, (margin, 0), value=True)[:, None]  # (B, 1, margin + S)
-            maxima.append(activations.masked_fill(~is_window, -torch.inf).amax(2).relu())
+            maxima.append(activations.masked_fill(~is_window, -math.inf).amax(2).relu())
         return Memory(states, is_token, vector=torch.cat(maxima, 1))
 
 

@@ -1,9 +1,14 @@
-"""The contract that every model of the book keeps, as types.
+"""The contract of all models that predict a next token, as types.
 
 A language model is called as ``model(ids, state=None) -> (logits, state)``: ``ids`` (B, T) int64,
 ``logits`` (B, T, V). One call with T > 1 (teacher forcing) gives the same numbers as T calls with
-one token each that hand the state on (decoding). An encoder–decoder adds ``model.encode(source)``,
-which gives the state to start from. Training, decoding and scoring know models by these types only.
+one token each that hand the state on (decoding). A decoder is called in the same way, but needs a
+state: at first that of ``decoder.begin(memory)``. An encoder–decoder needs one too, at first that
+of ``model.encode(source)``. Decoding and scoring know models by these types only.
+
+Two kinds of models have other calls, each with its own objective: a classifier returns one row of
+logits for each text (``utils.models.classifiers``), and a CTC recogniser log-probabilities for each
+step of a clip (``utils.speech.ctc_recogniser``).
 
 A model with an output matrix says which that is by a method ``output_parameters()``, a list of its
 parameters: optimizers such as Muon, which are for the matrices inside, leave these to AdamW.
@@ -67,16 +72,23 @@ class Encoder(Protocol):
         ...
 
 
-class Decoder(LanguageModel, Protocol):
-    """A language model whose first state comes from an encoder."""
+class Decoder(Protocol):
+    """p(next token | tokens so far, source), where the state holds what it needs of the source."""
 
     def begin(self, memory: Memory) -> State:
         """Return the state before the first token."""
         ...
 
+    def __call__(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        ...
+
 
 class ConditionalLanguageModel(LanguageModel, Protocol):
-    """p(next token | tokens so far, source): an encoder and a decoder in one model."""
+    """p(next token | tokens so far, source): an encoder and a decoder in one model.
+
+    Without a state, a call raises ValueError: `encode` gives the first one.
+    """
 
     def encode(self, source: torch.Tensor) -> State:
         """Return the state from which to decode `source` (B, S)."""

@@ -1,6 +1,6 @@
 """Parts of decoders: the first state of a recurrent decoder, and an output tied to the embedding.
 
-Used by the decoders of sections 3.2, 4.2, 6.1, 6.3 and 7.3. Tied matrices: Press and Wolf 2017.
+Derived in section 4.2. Tied matrices: Press and Wolf 2017.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ class InitialState(nn.Module):
     """First state of a recurrent decoder: in each layer h = tanh(W c + b) of the source's vector c.
 
     For an LSTM W c + b is the cell state, of which h is the tanh.
+
+    Source: ``eq-repair-start`` (section 4.2); Cho et al. 2014.
 
     Parameters
     ----------
@@ -31,8 +33,6 @@ class InitialState(nn.Module):
     ------
     ValueError
         If the cell is unknown.
-
-    Source: ``eq-repair-start`` (section 4.2); Cho et al. 2014.
     """
 
     def __init__(self, width: int, *, layers: int, cell: str, from_vector: bool = True) -> None:
@@ -51,6 +51,8 @@ class InitialState(nn.Module):
 class TiedOutput(nn.Module):
     """Output layer whose matrix is the embedding's, with a bias and with dropout before it.
 
+    Source: Press and Wolf 2017.
+
     Parameters
     ----------
     width
@@ -60,8 +62,6 @@ class TiedOutput(nn.Module):
         The embedding of the decoder's tokens, whose matrix (V, E) is used.
     dropout
         Probability of dropout on the vectors.
-
-    Source: Press and Wolf 2017.
     """
 
     def __init__(self, width: int, embedding: nn.Embedding, *, dropout: float = 0.0) -> None:

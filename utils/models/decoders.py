@@ -1,9 +1,8 @@
 """A recurrent decoder without attention, and a convolutional one with or without it.
 
-Derived in section 4.2, written part by part in 3.2, compared in 6.1. The recurrent decoder with
-attention is in ``utils.models.attention_decoder``, the Transformer's in
-``utils.models.transformer``. Recurrent: Sutskever et al. 2014, Cho et al. 2014; convolutional:
-Gehring et al. 2017.
+Derived in sections 3.2 and 4.2. The recurrent decoder with attention is in
+``utils.models.attention_decoder``, the Transformer's in ``utils.models.transformer``. Recurrent:
+Sutskever et al. 2014, Cho et al. 2014; convolutional: Gehring et al. 2017.
 
 A decoder computes its first state from an encoder's `Memory` by ``begin(memory)``; after that it is
 called as any language model, ``decoder(ids, state) -> (logits, state)``.
@@ -20,7 +19,7 @@ from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
 from utils.models.contract import Memory
 from utils.models.decoder_parts import InitialState, TiedOutput
-from utils.models.layers import GatedConvolution, ScaledEmbedding, check_sizes
+from utils.models.layers import SQRT_HALF, GatedConvolution, ScaledEmbedding, check_sizes
 from utils.models.positions import sinusoids, token_positions
 from utils.models.recurrent import BatchFirstRNN, RecurrentState
 
@@ -46,6 +45,9 @@ class RNNDecoderState(NamedTuple):
 class RNNDecoder(nn.Module):
     """Recurrent decoder that receives the source as one vector.
 
+    Source: ``eq-repair-start`` and ``eq-repair-every`` (section 4.2), ``eq-decoder-rnn``
+    (section 3.2).
+
     Parameters
     ----------
     vocab_size
@@ -69,9 +71,6 @@ class RNNDecoder(nn.Module):
     ------
     ValueError
         If the cell or the context is unknown, or a size is not a positive whole number.
-
-    Source: ``eq-repair-start`` and ``eq-repair-every`` (section 4.2), ``eq-decoder-rnn``
-    (section 3.2).
     """
 
     def __init__(
@@ -145,6 +144,9 @@ class CNNDecoderState(NamedTuple):
 class CNNDecoder(nn.Module):
     """Causal gated convolutions over the tokens so far.
 
+    Source: ``eq-causal-convolution`` and ``eq-cnn-decoder`` (section 3.2); Gehring et al. 2017,
+    section 3.
+
     Parameters
     ----------
     vocab_size
@@ -165,9 +167,6 @@ class CNNDecoder(nn.Module):
     ------
     ValueError
         If a size is not a positive whole number.
-
-    Source: ``eq-causal-convolution`` and ``eq-cnn-decoder`` (section 3.2); Gehring et al. 2017,
-    section 3.
     """
 
     def __init__(
@@ -216,7 +215,7 @@ class CNNDecoder(nn.Module):
             previous.append(torch.cat([state.previous[i], inputs], 1)[:, T:])
             gated = layer(inputs, state.previous[i])  # (B, T, D)
             context = self.contexts[i](self._context(i, gated, words, state))  # (B, T or 1, D)
-            x = (x + (gated + context) * 0.5**0.5) * 0.5**0.5
+            x = (x + (gated + context) * SQRT_HALF) * SQRT_HALF
         state = state._replace(tokens_read=state.tokens_read + T, previous=tuple(previous))
         return self.output(x), state
 
@@ -226,5 +225,5 @@ class CNNDecoder(nn.Module):
         """Return the source's context in block `i` for each of T tokens, (B, T or 1, D)."""
         if not self.attention:
             return state.states
-        query = (self.queries[i](gated) + words) * 0.5**0.5  # (B, T, D)
+        query = (self.queries[i](gated) + words) * SQRT_HALF  # (B, T, D)
         return fused_attention(query, state.states, state.states, state.is_token[:, None])

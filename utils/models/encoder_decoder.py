@@ -1,7 +1,7 @@
 """The model that joins any encoder to any decoder, and the LSTM translator of section 5.2.
 
-Derived in section 4.2; used wherever the book translates, in 2.3, 3.2, 5.2, 6.1, 7.3 and 8.3.
-Sutskever et al. 2014, Cho et al. 2014; one matrix for all words: Press and Wolf 2017.
+Derived in section 5.2. Sutskever et al. 2014, Cho et al. 2014; one matrix for all words: Press and
+Wolf 2017.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from utils.models.language_models import LSTMLM
 class EncoderDecoder(nn.Module):
     """Model of a target given a source: p(w_t | w_1 … w_{t−1}, source).
 
+    Source: ``eq-seq2seq`` (section 5.2).
+
     Parameters
     ----------
     encoder
         Turns the source into a `Memory`.
     decoder
         A language model that computes its first state from that memory.
-
-    Source: ``eq-seq2seq`` (section 5.2).
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
@@ -103,6 +103,8 @@ def lstm_seq2seq(
 ) -> EncoderDecoder:
     """Build the model of section 5.2: an LSTM whose last state is the first of another LSTM.
 
+    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
+
     Parameters
     ----------
     vocab_size
@@ -127,8 +129,6 @@ def lstm_seq2seq(
     ------
     ValueError
         If a size is not a positive whole number.
-
-    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
     """
     encoder = LSTMEncoder(
         vocab_size, width=width, layers=layers, dropout=dropout, embedding_size=embedding_size

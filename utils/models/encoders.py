@@ -1,7 +1,7 @@
 """Encoders: each turns source sentences into the `Memory` from which a decoder starts.
 
-Written part by part in section 3.2, compared in 6.1; the LSTM encoder is that of section 5.2, and
-``utils.models.transformer`` has the Transformer's. Recurrent: Sutskever et al. 2014, Cho et al.
+Derived in sections 3.2 and 5.2 (the LSTM encoder). The Transformer's encoder is in
+``utils.models.transformer``. Recurrent: Sutskever et al. 2014, Cho et al.
 2014; bidirectional: Bahdanau et al. 2015; convolutional: Gehring et al. 2017.
 
 All encoders read ids (B, S), padded with PAD at the end, and ignore the padding. They raise
@@ -10,18 +10,22 @@ ValueError for a source of no tokens or with padding before a token.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
 from utils.data.vocabulary import PAD
 from utils.models.contract import Memory
-from utils.models.layers import GatedConvolution, ScaledEmbedding, check_sizes
+from utils.models.layers import SQRT_HALF, GatedConvolution, ScaledEmbedding, check_sizes
 from utils.models.positions import sinusoids, token_positions
 from utils.models.recurrent import make_rnn, run_packed, swap_batch_and_layers
 
 
 class LSTMEncoder(nn.Module):
     """Unidirectional LSTM; its decoder starts from the last hidden and cell state of each layer.
+
+    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
 
     Parameters
     ----------
@@ -40,8 +44,6 @@ class LSTMEncoder(nn.Module):
     ------
     ValueError
         If a size is not a positive whole number.
-
-    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
     """
 
     def __init__(
@@ -79,6 +81,8 @@ class RNNEncoder(nn.Module):
     The states are those of the last layer, with both directions side by side; the vector consists
     of the state in which each direction ends.
 
+    Source: ``eq-encoder-rnn`` (section 3.2); Bahdanau et al. 2015, section 3.2.
+
     Parameters
     ----------
     vocab_size
@@ -101,8 +105,6 @@ class RNNEncoder(nn.Module):
     ValueError
         If the cell is unknown, a size is not a positive whole number, or the width is odd with
         two directions.
-
-    Source: ``eq-encoder-rnn`` (section 3.2); Bahdanau et al. 2015, section 3.2.
     """
 
     def __init__(
@@ -152,6 +154,8 @@ class CNNEncoder(nn.Module):
     Each layer computes √½ · (x + GLU(convolution(x))), so that a state depends on the
     layers · (kernel_size − 1) tokens around its own.
 
+    Source: ``eq-cnn-encoder``, ``eq-pooling`` (section 3.2); Gehring et al. 2017, section 3.2.
+
     Parameters
     ----------
     vocab_size
@@ -171,8 +175,6 @@ class CNNEncoder(nn.Module):
     ------
     ValueError
         If the pooling is unknown, a size is not a positive whole number, or `kernel_size` is even.
-
-    Source: ``eq-cnn-encoder``, ``eq-pooling`` (section 3.2); Gehring et al. 2017, section 3.2.
     """
 
     def __init__(
@@ -204,23 +206,23 @@ class CNNEncoder(nn.Module):
         x = self.dropout(x + sinusoids(token_positions(source), x.shape[2], dtype=x.dtype))
         for layer in self.layers:
             x = x * mask  # convolutions read zeros at padding
-            x = (x + layer(self.dropout(x))) * 0.5**0.5
+            x = (x + layer(self.dropout(x))) * SQRT_HALF
         if self.pooling == "mean":
             vector = masked_mean(x, is_token)  # (B, D)
         else:
-            vector = x.masked_fill(~mask, float("-inf")).amax(1)  # (B, D)
+            vector = x.masked_fill(~mask, -math.inf).amax(1)  # (B, D)
         return Memory(x * mask, is_token, vector)
 
 
 class FixedVectorEncoder(nn.Module):
     """An encoder reduced to its vector: the memory has that vector as its only state.
 
+    Source: ``eq-one-vector`` (section 2.3).
+
     Parameters
     ----------
     encoder
         The encoder whose vector is used.
-
-    Source: ``eq-one-vector`` (section 2.3).
     """
 
     def __init__(self, encoder: nn.Module) -> None:

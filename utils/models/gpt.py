@@ -1,7 +1,6 @@
 """GPT: a language model made of causal Transformer layers.
 
-Section 6.2 introduces it; sections 2.2, 7.1, 8.1, 8.2 and 9.1 use it. GPT-2: Radford et al. 2019;
-sliding window: Beltagy et al. 2020.
+Introduced in section 6.2. GPT-2: Radford et al. 2019; sliding window: Beltagy et al. 2020.
 """
 
 from __future__ import annotations
@@ -44,11 +43,14 @@ class GPTState(NamedTuple):
 class GPT(nn.Module):
     """Transformer language model: causal pre-norm layers, output matrix tied to the embedding.
 
-    The defaults train fast. GPT-2 is ``positional_encoding="learned", norm="layer",
-    activation="gelu", qk_norm=False, zero_init=False, bias=True``.
+    The defaults train fast. The architecture of GPT-2 is ``positional_encoding="learned",
+    norm="layer", activation="gelu", qk_norm=False, zero_init=False, bias=True``, but for one
+    detail: GPT-2 approximates GELU by a tanh, while "gelu" is the exact function.
 
     A text may be longer than `context_length`: the window of each layer slides, in one call as
     token by token. Padding belongs at the end of a row, where no token attends to it.
+
+    Source: section 6.2; Radford et al. 2019, section 2.3.
 
     Parameters
     ----------
@@ -88,8 +90,6 @@ class GPT(nn.Module):
     ValueError
         If a size is not a positive whole number, `heads` does not divide `width`, or a name is
         unknown.
-
-    Source: section 6.2; Radford et al. 2019, section 2.3.
     """
 
     def __init__(
@@ -247,6 +247,8 @@ def ngram_row(ngrams: torch.Tensor, *, vocab_size: int, rows: int) -> torch.Tens
 def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
     """Draw the initial weights as GPT-2 does, and set biases to zero.
 
+    Source: Radford et al. 2019, section 2.3.
+
     Parameters
     ----------
     model
@@ -255,8 +257,6 @@ def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
     residual_std
         Standard deviation of the matrices whose result is added to the residual: the last of each
         attention and of each feed-forward network.
-
-    Source: Radford et al. 2019, section 2.3.
     """
     std_of = dict.fromkeys(model.ngram_tables, NGRAM_STD)
     for module in model.modules():

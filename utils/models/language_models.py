@@ -1,8 +1,8 @@
 """Feed-forward and recurrent language models: ``model(ids, state=None) -> (logits, state)``.
 
-NNLM is derived in section 4.1.1, RNNLM in section 4.1.2; LSTMLM serves in sections 3.1, 4.1.2, 5.1
-and 5.2. NNLM: Bengio et al. 2003; recurrent language models: Mikolov et al. 2010; LSTM: Hochreiter
-and Schmidhuber 1997; GRU: Cho et al. 2014; tied embeddings: Press and Wolf 2017.
+Derived in sections 4.1.1 (NNLM) and 4.1.2 (RNNLM). NNLM: Bengio et al. 2003; recurrent language
+models: Mikolov et al. 2010; LSTM: Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; tied
+embeddings: Press and Wolf 2017.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ RNNLM_CELLS = ("gru", "rnn")
 
 class NNLM(nn.Module):
     """Feed-forward language model: p(w_t | w_{t−n+1} … w_{t−1}).
+
+    Source: ``eq-nnlm-logits`` (section 4.1.1); Bengio et al. 2003, eq. 1.
 
     Parameters
     ----------
@@ -41,8 +43,6 @@ class NNLM(nn.Module):
     ------
     ValueError
         If a size is not a positive whole number, or `order` is below 2.
-
-    Source: ``eq-nnlm-logits`` (section 4.1.1); Bengio et al. 2003, eq. 1.
     """
 
     def __init__(
@@ -122,6 +122,8 @@ class NNLM(nn.Module):
 class RNNLM(nn.Module):
     """Recurrent language model with a simple network or a GRU: p(w_t | w_1 … w_{t−1}).
 
+    Source: ``eq-rnnlm-step`` (section 4.1.2); Mikolov et al. 2010.
+
     Parameters
     ----------
     vocab_size
@@ -141,8 +143,6 @@ class RNNLM(nn.Module):
     ------
     ValueError
         If the cell is unknown, or a size is not a positive whole number.
-
-    Source: ``eq-rnnlm-step`` (section 4.1.2); Mikolov et al. 2010.
     """
 
     def __init__(

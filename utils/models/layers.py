@@ -1,14 +1,15 @@
 """Parts that models are stacked from: embedding, norms, Transformer layer, gated convolution.
 
-Used by GPT (section 6.2), the Transformer (section 7.3) and the convolutional models (sections 3.2
-and 6.1). Transformer layer and scaled embedding: Vaswani et al. 2017; norm before or after: Xiong
-et al. 2020; RMSNorm: Zhang and Sennrich 2019; squared ReLU: So et al. 2021; gated convolution:
-Dauphin et al. 2017 and Gehring et al. 2017; tied embeddings: Press and Wolf 2017.
+Derived in sections 7.3 and 3.2 (the gated convolution). Transformer layer and scaled embedding:
+Vaswani et al. 2017; norm before or after: Xiong et al. 2020; RMSNorm: Zhang and Sennrich 2019;
+squared ReLU: So et al. 2021; gated convolution: Dauphin et al. 2017 and Gehring et al. 2017; tied
+embeddings: Press and Wolf 2017.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from torch import nn
@@ -29,6 +30,9 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu2": squared_relu,
 }
 """Activation functions of a feed-forward network by name."""
+
+SQRT_HALF = 0.5**0.5
+"""Factor of the sum of two terms of equal variance, which then has the variance of each."""
 
 NORMS = ("layer", "rms")
 """The kinds of norm that `make_norm` knows."""
@@ -57,6 +61,8 @@ class ScaledEmbedding(nn.Embedding):
 def make_norm(norm: str, width: int, *, bias: bool = True) -> nn.Module:
     """Build a normalization layer by name.
 
+    Source: ``eq-layer-norm`` and ``eq-rms-norm`` (section 7.3).
+
     Parameters
     ----------
     norm
@@ -75,8 +81,6 @@ def make_norm(norm: str, width: int, *, bias: bool = True) -> nn.Module:
     ------
     ValueError
         If the name is unknown.
-
-    Source: ``eq-layer-norm`` and ``eq-rms-norm`` (section 7.3).
     """
     if norm not in NORMS:
         raise ValueError(f"norm is {norm!r}; choose from {', '.join(NORMS)}")
@@ -87,6 +91,9 @@ class TransformerLayer(nn.Module):
     """Layer of a Transformer: self-attention, optional cross-attention, feed-forward network.
 
     Each part f has a residual connection: x + f(norm(x)) with `norm_first`, else norm(x + f(x)).
+
+    Source: ``eq-pre-norm``, ``eq-post-norm`` and ``eq-feed-forward`` (section 7.3); Vaswani et al.
+    2017, section 3.1; Xiong et al. 2020.
 
     Parameters
     ----------
@@ -116,9 +123,6 @@ class TransformerLayer(nn.Module):
     ------
     ValueError
         If the activation or the norm is unknown, or `heads` does not divide `width`.
-
-    Source: ``eq-pre-norm``, ``eq-post-norm`` and ``eq-feed-forward`` (section 7.3); Vaswani et al.
-    2017, section 3.1; Xiong et al. 2020.
     """
 
     def __init__(
@@ -225,6 +229,8 @@ class TransformerLayer(nn.Module):
 class GatedConvolution(nn.Module):
     """Convolution with a gated linear unit: a · σ(b), where a and b are convolutions of the input.
 
+    Source: ``eq-glu`` and ``eq-causal-convolution`` (section 3.2); Dauphin et al. 2017, eq. 1.
+
     Parameters
     ----------
     width
@@ -238,8 +244,6 @@ class GatedConvolution(nn.Module):
     ------
     ValueError
         If a size is not a positive whole number, or if `kernel_size` is even but not `causal`.
-
-    Source: ``eq-glu`` and ``eq-causal-convolution`` (section 3.2); Dauphin et al. 2017, eq. 1.
     """
 
     def __init__(self, width: int, *, kernel_size: int = 3, causal: bool = False) -> None:
@@ -287,5 +291,5 @@ def check_sizes(**sizes: int | None) -> None:
     Sizes of None are passed over: they stand for a default.
     """
     for name, size in sizes.items():
-        if size is not None and (int(size) != size or size < 1):
+        if size is not None and (not isinstance(size, Integral) or size < 1):
             raise ValueError(f"{name} must be a positive whole number, got {size}")

@@ -1,7 +1,7 @@
 """Attention with several heads, to a text's own tokens and to an encoder's states.
 
-GPT (section 6.2) and the Transformer (section 7.3) are built from it. Several heads: Vaswani et al.
-2017; normalized queries and keys: Henry et al. 2020; sliding window: Beltagy et al. 2020.
+Derived in section 7.3. Several heads: Vaswani et al. 2017; normalized queries and keys: Henry et
+al. 2020; sliding window: Beltagy et al. 2020.
 
 Letters: B batch, T queries, S keys, D model width, H heads; a head has width D/H.
 """
@@ -21,7 +21,7 @@ QUERY_SCALE = 2.0
 """Factor of normalized queries. Scores then lie within ±2√d, enough for a sharp softmax."""
 
 RMS_EPSILON = 1e-6
-"""What is added to a mean square before its root is taken, here and in ``layers``."""
+"""Epsilon of RMSNorm, here and in ``layers``: added to the mean square before its root is taken."""
 
 
 class KVCache(NamedTuple):
@@ -48,6 +48,13 @@ class KVCache(NamedTuple):
         return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
 
 
+class _Mask(NamedTuple):
+    """Which keys a query may attend to: a mask, or the causal one of the fused kernel."""
+
+    mask: torch.Tensor | None  # broadcast to (B, H, T, S); None where none is needed
+    causal: bool  # whether the kernel applies its own causal mask
+
+
 def check_heads(width: int, heads: int) -> None:
     """Raise ValueError unless `heads` divides `width`."""
     if heads < 1 or width % heads:
@@ -56,6 +63,8 @@ def check_heads(width: int, heads: int) -> None:
 
 class SelfAttention(nn.Module):
     """Multi-head self-attention.
+
+    Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.2.
 
     Parameters
     ----------
@@ -79,8 +88,6 @@ class SelfAttention(nn.Module):
     ------
     ValueError
         If `heads` does not divide `width`.
-
-    Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.2.
     """
 
     def __init__(
@@ -160,21 +167,23 @@ class SelfAttention(nn.Module):
 
     def _choose_mask(
         self, T: int, S: int, is_token: torch.Tensor | None, device: torch.device
-    ) -> tuple[torch.Tensor | None, bool]:
-        """Return the mask, or None where none is needed, and whether the kernel's causal one is."""
+    ) -> _Mask:
+        """Return the mask of T queries and S keys."""
         fits_window = self.window is None or S <= self.window
         if is_token is None and fits_window and (not self.causal or T in (1, S)):
             # a Python bool, not a SymBool, when the model is compiled for any T
-            return None, (True if self.causal and T == S else False)
+            return _Mask(None, causal=True if self.causal and T == S else False)
         mask = causal_mask(T, S, window=self.window, device=device) if self.causal else None
         if is_token is None:
-            return mask, False  # (T, S)
+            return _Mask(mask, causal=False)  # (T, S)
         key_mask = is_token[:, None, None, :]  # (B, 1, 1, S)
-        return (key_mask if mask is None else key_mask & mask), False
+        return _Mask(key_mask if mask is None else key_mask & mask, causal=False)
 
 
 class CrossAttention(nn.Module):
     """Multi-head attention from the T tokens of a decoder to the S states of an encoder.
+
+    Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.3.
 
     Parameters
     ----------
@@ -191,8 +200,6 @@ class CrossAttention(nn.Module):
     ------
     ValueError
         If `heads` does not divide `width`.
-
-    Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.3.
     """
 
     def __init__(self, width: int, *, heads: int, bias: bool = False, dropout: float = 0.0) -> None:

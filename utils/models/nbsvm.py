@@ -1,6 +1,6 @@
 """NBSVM: a linear classifier of texts on n-grams weighted by naive Bayes.
 
-The baseline of section 9.1. Wang and Manning 2012.
+Derived in section 9.1; Wang and Manning 2012. NumPy and scikit-learn compute it, not torch.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ class NBSVM:
     where the text contains the n-gram, else 0. The weights of the linear classifier are then
     interpolated with their mean magnitude.
 
+    Source: Wang and Manning 2012.
+
     Parameters
     ----------
     order
         The largest n.
     alpha
-        What is added to each count before the ratios are computed.
+        Smoothing constant, added to each count before the ratios are computed.
     C
-        Weight of the loss relative to the squared length of the classifier's weights.
+        Inverse regularization strength, as in scikit-learn: the weight of the loss relative to the
+        penalty on the squared norm of the classifier's weights.
     interpolation
         Coefficient β of each learned weight, from 0 to 1; that of the mean magnitude of all
         weights is 1 − β.
@@ -55,8 +58,6 @@ class NBSVM:
     ------
     ValueError
         For an unknown loss, or an interpolation outside [0, 1].
-
-    Source: Wang and Manning 2012.
     """
 
     def __init__(
@@ -119,6 +120,8 @@ class NBSVM:
 def log_count_ratio(x: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.0) -> np.ndarray:
     """Compute the weights that naive Bayes gives to features.
 
+    Source: ``eq-nb-ratio`` (section 9.1); Wang and Manning 2012.
+
     Parameters
     ----------
     x
@@ -126,14 +129,12 @@ def log_count_ratio(x: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.
     labels
         Classes of the texts, 0 or 1, (N,).
     alpha
-        What is added to each count.
+        Smoothing constant, added to each count.
 
     Returns
     -------
     numpy.ndarray
         The logarithm of each feature's relative frequency in class 1 over that in class 0, (F,).
-
-    Source: ``eq-nb-ratio`` (section 9.1); Wang and Manning 2012.
     """
     positive, negative = (
         np.asarray(x[labels == label].sum(0))[0] + alpha for label in (1, 0)

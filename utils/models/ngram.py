@@ -1,8 +1,8 @@
 """N-gram language models: relative frequencies, add-k smoothing and interpolated Kneser–Ney.
 
-Derived in section 2.1; the baseline of the neural models from section 3.1 on. Kneser–Ney smoothing:
-Kneser and Ney 1995; its interpolated form and the modified version with three discounts: Chen and
-Goodman 1999; estimates of the discounts: Ney, Essen and Kneser 1994.
+Derived in section 2.1. Kneser–Ney smoothing: Kneser and Ney 1995; its interpolated form and the
+modified version with three discounts: Chen and Goodman 1999; estimates of the discounts: Ney, Essen
+and Kneser 1994.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class NGramLM(nn.Module):
     def mle(cls, counts: NGramCounts, *, order: int | None = None) -> NGramLM:
         """Estimate by relative frequencies; uniform after a context that does not occur.
 
+        Source: ``eq-mle`` (section 2.1).
+
         Parameters
         ----------
         counts
@@ -59,8 +61,6 @@ class NGramLM(nn.Module):
         ------
         ValueError
             For an order that was not counted.
-
-        Source: ``eq-mle`` (section 2.1).
         """
         return cls.add_k(counts, 0.0, order=order)
 
@@ -68,12 +68,14 @@ class NGramLM(nn.Module):
     def add_k(cls, counts: NGramCounts, k: float, *, order: int | None = None) -> NGramLM:
         """Estimate by (count + k) / (count of the context + k V).
 
+        Source: ``eq-add-k`` (section 2.1).
+
         Parameters
         ----------
         counts
             The counts of the training text.
         k
-            What is added to each count; 0 gives `mle`.
+            Smoothing constant, added to each count; 0 gives `mle`.
         order
             n; as large as counted where not given.
 
@@ -81,8 +83,6 @@ class NGramLM(nn.Module):
         ------
         ValueError
             For a negative or infinite k, or an order that was not counted.
-
-        Source: ``eq-add-k`` (section 2.1).
         """
         if not 0 <= k < np.inf:
             raise ValueError(f"k must be a number ≥ 0, got {k}")
@@ -112,6 +112,8 @@ class NGramLM(nn.Module):
 
         The longest n-grams use their occurrences, all shorter ones their continuation counts.
 
+        Source: ``eq-kneser-ney`` (section 2.1); Kneser and Ney 1995.
+
         Parameters
         ----------
         counts
@@ -130,8 +132,6 @@ class NGramLM(nn.Module):
         ValueError
             For a discount outside (0, 1] or together with `modified`, or an order that was not
             counted.
-
-        Source: ``eq-kneser-ney`` (section 2.1); Kneser and Ney 1995.
         """
         if discount is not None and (modified or not 0 < discount <= 1):
             raise ValueError(f"discount={discount}: it lies in (0, 1] and excludes modified=True")
@@ -245,6 +245,8 @@ class NGramLM(nn.Module):
 def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndarray:
     """Estimate the discounts of Kneser–Ney smoothing from how many n-grams have small counts.
 
+    Source: ``eq-discount`` (section 2.1); Ney, Essen and Kneser 1994.
+
     Parameters
     ----------
     counts
@@ -257,8 +259,6 @@ def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndar
     numpy.ndarray
         (4,): what to subtract from a count of 0, 1, 2, and 3 or more. Where there are too few
         n-grams for an estimate between 0 and the count, it is 0.5.
-
-    Source: ``eq-discount`` (section 2.1); Ney, Essen and Kneser 1994.
     """
     # ngrams[c]: how many n-grams have the count c, for c up to 4
     ngrams = np.bincount(np.minimum(counts, 5), minlength=6)

@@ -1,7 +1,6 @@
 """Counts of n-grams, from which the n-gram language models of ``utils.models.ngram`` are estimated.
 
-Explained in section 2.1; used in 2.2, 3.1, 4.1, 5.1, 6.2, 6.3 and 8.3. Continuation counts: Kneser
-and Ney 1995.
+Derived in section 2.1. Continuation counts: Kneser and Ney 1995.
 
 Each n-gram of m tokens has an index, its position in the sorted array ``keys[m]``. Its key is
 (index of its first m − 1 tokens) · base + (id of its last token), so that the n-grams that continue
@@ -27,6 +26,8 @@ NO_KEY = np.iinfo(np.int64).max
 
 class NGramCounts:
     """How often each n-gram of 1 … `order` tokens occurs in some texts.
+
+    Source: ``eq-continuation`` (section 2.1); Kneser and Ney 1995.
 
     Parameters
     ----------
@@ -56,8 +57,6 @@ class NGramCounts:
     ------
     ValueError
         For an order or a vocabulary below 1, and for ids outside the vocabulary.
-
-    Source: ``eq-continuation`` (section 2.1); Kneser and Ney 1995.
     """
 
     def __init__(self, texts: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> None:

@@ -1,7 +1,6 @@
 """Positional encodings: how a Transformer represents the order of its tokens.
 
-Sections 6.2 (GPT) and 7.3 (Transformer) use all three kinds; the convolutional models of sections
-3.2 and 6.1 use the sinusoids alone. Learned positions: Gehring et al. 2017; sinusoids: Vaswani et
+Derived in section 7.3. Learned positions: Gehring et al. 2017; sinusoids: Vaswani et
 al. 2017; rotary positions: Su et al. 2021.
 """
 
@@ -22,7 +21,7 @@ class Rotary(NamedTuple):
     Parameters
     ----------
     cos, sin
-        One angle for each position and each pair of numbers of a head, (B or 1, 1, T, D/2H).
+        One angle for each position and each pair of numbers of a head, (B or 1, 1, T, D/(2H)).
     """
 
     cos: torch.Tensor
@@ -89,7 +88,7 @@ class PositionalEncoding(nn.Module):
             return x + sinusoids(positions, x.shape[2], dtype=x.dtype), None
         if self.table is None:
             angles = rotary_angles(positions, self.head_width, dtype=x.dtype)
-            angles = angles[:, None]  # (B or 1, 1, T, D/2H)
+            angles = angles[:, None]  # (B or 1, 1, T, D/(2H))
             return x, Rotary(angles.cos().to(x.dtype), angles.sin().to(x.dtype))
         self._check_range(positions)
         return x + self.table(positions), None
@@ -114,6 +113,8 @@ def rotary_angles(
 ) -> torch.Tensor:
     """Compute the angle of each position at each frequency: position · 10000^(−2i/width).
 
+    Source: ``eq-rotary`` (section 7.3); Su et al. 2021.
+
     Parameters
     ----------
     positions
@@ -133,8 +134,6 @@ def rotary_angles(
     ------
     ValueError
         If `width` is odd.
-
-    Source: ``eq-rotary`` (section 7.3); Su et al. 2021.
     """
     if width % 2:
         raise ValueError(f"angles rotate pairs of numbers: the width must be even, got {width}")
@@ -147,6 +146,8 @@ def sinusoids(
     positions: torch.Tensor, width: int, *, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """Return sine and cosine of each angle of `rotary_angles`, in alternation.
+
+    Source: ``eq-sinusoids`` (section 7.3); Vaswani et al. 2017, section 3.5.
 
     Parameters
     ----------
@@ -161,8 +162,6 @@ def sinusoids(
     -------
     torch.Tensor
         One vector for each position, (…, width).
-
-    Source: ``eq-sinusoids`` (section 7.3); Vaswani et al. 2017, section 3.5.
     """
     angles = rotary_angles(positions, width, dtype=dtype)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2).to(dtype)  # (…, width)
@@ -172,6 +171,8 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     """Rotate numbers i and i + d/2 of each vector, as a pair, by angle i.
 
     The product of two rotated vectors depends on the difference of their positions alone.
+
+    Source: ``eq-rotary`` and ``eq-rotary-score`` (section 7.3); Su et al. 2021.
 
     Parameters
     ----------
@@ -184,8 +185,6 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     -------
     torch.Tensor
         The rotated vectors, (…, d).
-
-    Source: ``eq-rotary`` and ``eq-rotary-score`` (section 7.3); Su et al. 2021.
     """
     cos, sin = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)  # (…, d)
     return x * cos + x.roll(x.shape[-1] // 2, -1) * sin

@@ -1,8 +1,7 @@
 """torch's recurrent networks with the batch first, in their state too.
 
-The recurrent language models, encoders and decoders of sections 3.1, 3.2, 4.1.2, 4.2, 5.1, 5.2, 6.1
-and 6.3 are built from these. LSTM: Hochreiter and Schmidhuber 1997; GRU: Cho et al. 2014; open
-forget gates: Gers et al. 2000.
+The recurrent language models, encoders and decoders are built from these. LSTM: Hochreiter and
+Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
 """
 
 from __future__ import annotations
@@ -124,7 +123,7 @@ class BatchFirstRNN(nn.Module):
     def forward(
         self, x: torch.Tensor, state: RecurrentState | None = None
     ) -> tuple[torch.Tensor, RecurrentState]:
-        """Read T inputs, going on from `state`: see `run_batch_first`."""
+        """Run the network on T inputs from `state` on: see `run_batch_first`."""
         return run_batch_first(self.rnn, x, state)
 
 

@@ -1,9 +1,8 @@
 """Attention scores of recurrent decoders: how well each source position matches a query.
 
-The recurrent decoder with attention (``attention_decoder.AttentionDecoder``) uses them in sections
-4.2 (additive, multiplicative), 6.1 (scaled) and 6.3 (location).
-Additive: Bahdanau et al. 2015; multiplicative: Luong et al. 2015;
-scaled: Vaswani et al. 2017; location: Chorowski et al. 2015.
+Derived in sections 4.2 (additive, multiplicative), 6.1 (scaled) and 6.3 (location), for
+``attention_decoder.AttentionDecoder``. Additive: Bahdanau et al. 2015; multiplicative: Luong et al.
+2015; scaled: Vaswani et al. 2017; location: Chorowski et al. 2015.
 
 Each score is a module with a linear map `key`, applied once to the encoder's states, and
 ``forward(query, keys)``: queries (B, T, D) and keys (B, S, D) → scores (B, T, S).
@@ -20,12 +19,12 @@ from torch import nn
 class MultiplicativeScore(nn.Module):
     """Score qᵀ W k of a query and an encoder's state ("general" in Luong et al.).
 
+    Source: ``eq-score-multiplicative`` (section 4.2); Luong et al. 2015, section 3.1.
+
     Parameters
     ----------
     width
         Length D of queries and states.
-
-    Source: ``eq-score-multiplicative`` (section 4.2); Luong et al. 2015, section 3.1.
     """
 
     def __init__(self, width: int) -> None:
@@ -66,12 +65,12 @@ class ScaledScore(MultiplicativeScore):
 class AdditiveScore(nn.Module):
     """Score ωᵀ tanh(W q + U k + b) of a query and an encoder's state.
 
+    Source: ``eq-score-additive`` (section 4.2); Bahdanau et al. 2015, section A.1.2.
+
     Parameters
     ----------
     width
         Length D of queries and states, and number of hidden units.
-
-    Source: ``eq-score-additive`` (section 4.2); Bahdanau et al. 2015, section A.1.2.
     """
 
     def __init__(self, width: int) -> None:
@@ -105,6 +104,8 @@ class LocationScore(AdditiveScore):
     The score is ωᵀ tanh(W q + U k + Q f + b), where f is the convolution of those weights. Each
     step needs the weights of the one before, so no two steps can be computed at once.
 
+    Source: ``eq-score-location`` (section 6.3); Chorowski et al. 2015, section 2.2.
+
     Parameters
     ----------
     width
@@ -113,8 +114,6 @@ class LocationScore(AdditiveScore):
         Number of filters of the convolution.
     radius
         Number of source positions that a filter covers on either side.
-
-    Source: ``eq-score-location`` (section 6.3); Chorowski et al. 2015, section 2.2.
     """
 
     def __init__(self, width: int, *, filters: int = 8, radius: int = 7) -> None:

@@ -1,6 +1,6 @@
 """Encoder and decoder of a Transformer.
 
-Built in section 7.3; used in 3.2, 6.1 and 9.1. Vaswani et al. 2017; initial weights: Glorot and
+Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and
 Bengio 2010.
 """
 
@@ -24,6 +24,8 @@ class TransformerStack(nn.Module):
     """Embedding, positional encoding and layers, which encoder and decoder have in common.
 
     The subclasses set `causal` and `cross_attention`.
+
+    Source: section 7.3; Vaswani et al. 2017, section 3.
 
     Parameters
     ----------
@@ -66,8 +68,6 @@ class TransformerStack(nn.Module):
     ValueError
         If a size is not a positive whole number, `heads` does not divide `width`, or a name is
         unknown.
-
-    Source: section 7.3; Vaswani et al. 2017, section 3.
     """
 
     causal: ClassVar[bool]

@@ -76,7 +76,7 @@ def sample_sentences(count: int, seed: int, *, excluded: Sequence[str] = ()) -> 
     Raises
     ------
     ValueError
-        If the grammar does not have so many sentences.
+        If the grammar has fewer sentences than `count`.
     """
     rng = np.random.default_rng(seed)
     forbidden = frozenset(excluded)

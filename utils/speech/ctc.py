@@ -9,6 +9,7 @@ The blank has the id of PAD, so that tokens have the same ids here and in a lang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -18,7 +19,6 @@ from utils.data.batches import IGNORE
 from utils.data.vocabulary import PAD
 
 BLANK = PAD
-NEG_INF = float("-inf")
 
 
 def collapse(path: Sequence[int]) -> list[int]:
@@ -41,6 +41,8 @@ def insert_blanks(ids: Sequence[int]) -> list[int]:
 def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     """Compute log α: the probability of all alignments of a beginning of the text.
 
+    Source: ``eq-ctc-forward`` (section 6.3); Graves et al. 2006, eq. 6.
+
     Parameters
     ----------
     log_probs
@@ -53,8 +55,6 @@ def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tens
     torch.Tensor
         log α (S, 2·L + 1). Entry (s, i) sums all alignments of the labels 0 … i of
         `insert_blanks(ids)` with the steps 0 … s, the probability at step s included.
-
-    Source: ``eq-ctc-forward`` (section 6.3); Graves et al. 2006, eq. 6.
     """
     labels = insert_blanks(ids)
     # a blank may be skipped between two different tokens
@@ -63,13 +63,13 @@ def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tens
         device=log_probs.device,
     )
     label_log_probs = log_probs[:, labels]  # (S, 2·L + 1)
-    alpha = torch.full_like(label_log_probs, NEG_INF)
+    alpha = torch.full_like(label_log_probs, -math.inf)
     alpha[0, :2] = label_log_probs[0, :2]
     for step in range(1, len(log_probs)):
         same_label = alpha[step - 1]
-        next_label = F.pad(same_label[:-1], (1, 0), value=NEG_INF)
-        skipped_blank = F.pad(same_label, (2, 0), value=NEG_INF)[: len(labels)]
-        skipped_blank = skipped_blank.masked_fill(~may_skip, NEG_INF)
+        next_label = F.pad(same_label[:-1], (1, 0), value=-math.inf)
+        skipped_blank = F.pad(same_label, (2, 0), value=-math.inf)[: len(labels)]
+        skipped_blank = skipped_blank.masked_fill(~may_skip, -math.inf)
         total = torch.stack([same_label, next_label, skipped_blank]).logsumexp(0)
         alpha[step] = total + label_log_probs[step]
     return alpha
@@ -80,6 +80,8 @@ def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Ten
 
     The recursion is the forward one on the reversed steps and the reversed text; the probability at
     the step itself, which α includes, is taken out.
+
+    Source: ``eq-ctc-backward`` (section 6.3); Graves et al. 2006, eq. 10.
 
     Parameters
     ----------
@@ -93,16 +95,16 @@ def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Ten
     torch.Tensor
         log β (S, 2·L + 1). Entry (s, i) sums all alignments of the labels from i on with the steps
         after s, given that step s has label i.
-
-    Source: ``eq-ctc-backward`` (section 6.3); Graves et al. 2006, eq. 10.
     """
     reversed_alpha = forward_variables(log_probs.flip(0), list(ids)[::-1]).flip(0, 1)
     without_step = reversed_alpha - log_probs[:, insert_blanks(ids)]
-    return torch.where(reversed_alpha == NEG_INF, NEG_INF, without_step)  # (S, 2·L + 1)
+    return torch.where(reversed_alpha == -math.inf, -math.inf, without_step)  # (S, 2·L + 1)
 
 
 def loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     """Compute −log p(text | audio), summed over all alignments.
+
+    Source: ``eq-ctc`` (section 6.3); Graves et al. 2006, eq. 8.
 
     Parameters
     ----------
@@ -115,8 +117,6 @@ def loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     -------
     torch.Tensor
         A scalar; ∞ if S steps are too few for the text.
-
-    Source: ``eq-ctc`` (section 6.3); Graves et al. 2006, eq. 8.
     """
     return -forward_variables(log_probs, ids)[-1, -2:].logsumexp(0)
 
@@ -126,6 +126,8 @@ def gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
 
     For each step and token it is the predicted probability minus the probability that an alignment
     of the text, drawn by its probability, has this token at this step.
+
+    Source: ``eq-ctc-gradient`` (section 6.3); Graves et al. 2006, eq. 16.
 
     Parameters
     ----------
@@ -143,8 +145,6 @@ def gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     ------
     ValueError
         If S steps are too few for the text.
-
-    Source: ``eq-ctc-gradient`` (section 6.3); Graves et al. 2006, eq. 16.
     """
     alignments = forward_variables(log_probs, ids) + backward_variables(log_probs, ids)
     total = alignments[-1].logsumexp(0)

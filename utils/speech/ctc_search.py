@@ -1,7 +1,7 @@
 """CTC prefix beam search, with a language model by shallow fusion.
 
-Section 6.3 derives the search and measures what the language model contributes. Prefix beam search
-with a language model: Hannun et al. 2014; shallow fusion: Gulcehre et al. 2015.
+Derived in section 6.3. Prefix beam search with a language model: Hannun et al. 2014; shallow
+fusion: Gulcehre et al. 2015.
 
 The search keeps K prefixes of texts for each clip. The probability of a prefix, by the recogniser
 alone, is a sum over alignments, in two parts: those that end in a blank, and those that end in the
@@ -11,6 +11,7 @@ token only after a blank.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,7 +20,7 @@ import torch
 
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
 from utils.models.contract import LanguageModel
-from utils.speech.ctc import BLANK, NEG_INF
+from utils.speech.ctc import BLANK
 from utils.speech.shallow_fusion import ShallowFusion
 
 NEVER_SPOKEN = (BLANK, BOS, EOS, UNK)
@@ -62,12 +63,14 @@ def prefix_beam_search(
     They maximise log p(text | audio) + `lm_weight` · log p(text) + `token_bonus` · length. All
     clips are searched together, on the CPU.
 
+    Source: ``eq-fusion`` and ``eq-ctc-prefix`` (section 6.3); Hannun et al. 2014.
+
     Parameters
     ----------
     log_probs
         For each of B clips, the log-probabilities of tokens and blank at each step, (S, V).
     beam_size
-        The number K of prefixes that are kept after each step.
+        Beam size K: how many prefixes are kept after each step.
     language_model
         A language model with the recogniser's vocabulary, on the CPU and in evaluation mode, whose
         state does not grow with the text, such as an n-gram or a recurrent model.
@@ -86,8 +89,6 @@ def prefix_beam_search(
     ValueError
         If the beam size is below 1, or if the language model is missing, has another vocabulary,
         is not on the CPU or has a state that grows.
-
-    Source: ``eq-fusion`` and ``eq-ctc-prefix`` (section 6.3); Hannun et al. 2014.
     """
     if beam_size < 1:
         raise ValueError(f"beam_size must be at least 1, got {beam_size}")
@@ -158,7 +159,7 @@ class _PrefixSearch:
         self, shape: torch.Size, beam_size: int, token_bonus: float, fusion: ShallowFusion | None
     ) -> None:
         B, S, _ = shape
-        impossible = torch.full((B, beam_size), NEG_INF, dtype=torch.float64)
+        impossible = torch.full((B, beam_size), -math.inf, dtype=torch.float64)
         self.prefixes = _Prefixes(
             ids=torch.full((B, beam_size, S + 1), PAD),
             lengths=torch.zeros(B, beam_size, dtype=torch.int64),
@@ -179,7 +180,7 @@ class _PrefixSearch:
                 parents=choice.parents,
                 new_tokens=choice.tokens,
                 is_extended=choice.is_extended,
-                is_alive=self.prefixes.log_probs > NEG_INF,
+                is_alive=self.prefixes.log_probs > -math.inf,
             )
 
     def _compute_successors(self, step_log_probs: torch.Tensor) -> _Successors:
@@ -191,7 +192,7 @@ class _PrefixSearch:
         # the last token once more is a new token only after a blank
         prefix_log_probs.scatter_(2, last_tokens, prefixes.blank_log_probs[..., None])
         extended = prefix_log_probs + step_log_probs[:, None]  # (B, K, V)
-        extended[..., list(NEVER_SPOKEN)] = NEG_INF
+        extended[..., list(NEVER_SPOKEN)] = -math.inf
         return _Successors(
             blank=prefixes.log_probs + step_log_probs[:, BLANK, None],
             repeat=prefixes.token_log_probs + step_log_probs.gather(1, last_tokens[..., 0]),
@@ -205,14 +206,16 @@ class _PrefixSearch:
         # entry (b, i, j): prefix j is prefix i and one more token
         is_parent = (prefixes.ids[:, :, None] == without_last[:, None]).all(-1)  # (B, K, K)
         is_parent &= prefixes.lengths[:, :, None] + 1 == prefixes.lengths[:, None]
-        is_alive = prefixes.log_probs > NEG_INF  # (B, K)
+        is_alive = prefixes.log_probs > -math.inf  # (B, K)
         is_parent &= is_alive[:, :, None] & is_alive[:, None]
         child_tokens = prefixes.last_tokens.mT.expand_as(is_parent)  # (B, K, K)
-        from_parents = successors.extended.gather(2, child_tokens).masked_fill(~is_parent, NEG_INF)
+        from_parents = successors.extended.gather(2, child_tokens).masked_fill(
+            ~is_parent, -math.inf
+        )
         repeat = torch.logaddexp(successors.repeat, from_parents.logsumexp(1))  # (B, K)
         counts = torch.zeros_like(successors.extended)  # (B, K, V)
         is_duplicate = counts.scatter_add(2, child_tokens, is_parent.to(counts.dtype)) > 0
-        extended = successors.extended.masked_fill(is_duplicate, NEG_INF)
+        extended = successors.extended.masked_fill(is_duplicate, -math.inf)
         return _Successors(successors.blank, repeat, extended)
 
     def _choose_best(self, successors: _Successors) -> _Choice:
@@ -247,7 +250,7 @@ class _PrefixSearch:
         return _Prefixes(
             ids=ids.scatter(2, lengths[..., None], tokens[..., None]),
             lengths=lengths + is_extended,
-            blank_log_probs=blank.masked_fill(is_extended, NEG_INF),
+            blank_log_probs=blank.masked_fill(is_extended, -math.inf),
             token_log_probs=torch.where(is_extended, extended, repeat),
         )
 
@@ -269,7 +272,7 @@ class _PrefixSearch:
                     score=score,
                 )
                 for k, score in enumerate(clip_scores)
-                if acoustic[clip, k] > NEG_INF
+                if acoustic[clip, k] > -math.inf
             ]
             results.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
         return results
@@ -280,6 +283,6 @@ def _pad_clips(log_probs: Sequence[torch.Tensor]) -> torch.Tensor:
     clips = [clip.cpu().double() for clip in log_probs]
     padded = torch.nn.utils.rnn.pad_sequence(clips, batch_first=True)
     for row, clip in zip(padded, clips, strict=True):
-        row[len(clip) :] = NEG_INF
+        row[len(clip) :] = -math.inf
         row[len(clip) :, BLANK] = 0.0
     return padded

@@ -66,6 +66,8 @@ def mel_filters(bands: int = MEL_BANDS, low: float = 60.0) -> torch.Tensor:
 def power_spectrogram(x: torch.Tensor) -> torch.Tensor:
     """Compute the energy of each frequency in overlapping windows.
 
+    Source: ``eq-dft`` (section 6.3).
+
     Parameters
     ----------
     x
@@ -81,8 +83,6 @@ def power_spectrogram(x: torch.Tensor) -> torch.Tensor:
     ------
     ValueError
         If the clip is shorter than a window.
-
-    Source: ``eq-dft`` (section 6.3).
     """
     frames = check_length(x).unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
     window = torch.hann_window(WINDOW_LENGTH, dtype=x.dtype, device=x.device)
@@ -94,6 +94,8 @@ def log_mel(x: np.ndarray | torch.Tensor) -> torch.Tensor:
 
     Each band has mean 0 and standard deviation 1 over the frames, so that the features depend
     neither on the loudness nor on the frequency response of the microphone.
+
+    Source: ``eq-log-mel`` (section 6.3).
 
     Parameters
     ----------
@@ -109,8 +111,6 @@ def log_mel(x: np.ndarray | torch.Tensor) -> torch.Tensor:
     ------
     ValueError
         If the clip is shorter than a window.
-
-    Source: ``eq-log-mel`` (section 6.3).
     """
     x = torch.as_tensor(x)
     energies = power_spectrogram(x) @ mel_filters().to(x)  # (F, M)

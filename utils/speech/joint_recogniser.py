@@ -1,6 +1,6 @@
 """A speech recogniser with two outputs on one encoder: CTC, and a decoder with attention.
 
-Section 6.3 compares the two outputs, and ``benchmarks/speech.py`` measures them by length.
+Derived in section 6.3.
 Attention with location features: Chorowski et al. 2015; joint training with CTC: Watanabe et al.
 2017.
 """
@@ -31,8 +31,10 @@ from utils.training.objectives import Objective
 class JointRecogniser(nn.Module):
     """An encoder–decoder for speech whose encoder is a CTC recogniser.
 
-    It follows the contract of ``utils.models.contract``, with audio as the source:
-    ``model(ids, model.encode(features, lengths))``.
+    It is called as a `Decoder` of ``utils.models.contract``: ``model(ids, state)`` with a state of
+    `encode`, so that greedy and beam search decode it. It is no `ConditionalLanguageModel`, because
+    `encode` takes features and their lengths instead of a source of tokens; `transcribe` takes the
+    place of ``utils.decoding.translation``.
 
     Parameters
     ----------
@@ -109,6 +111,8 @@ def teacher_forcing_pair(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 def joint_objective(ctc_weight: float) -> Objective:
     """Make the objective ``ctc_weight · L_ctc + (1 − ctc_weight) · L_attention``.
 
+    Source: ``eq-joint`` (section 6.3); Watanabe et al. 2017.
+
     Parameters
     ----------
     ctc_weight
@@ -124,8 +128,6 @@ def joint_objective(ctc_weight: float) -> Objective:
     ------
     ValueError
         If the weight is not from 0 to 1.
-
-    Source: ``eq-joint`` (section 6.3); Watanabe et al. 2017.
     """
     if not 0 <= ctc_weight <= 1:
         raise ValueError(f"ctc_weight must be from 0 to 1, got {ctc_weight}")

@@ -1,7 +1,7 @@
 """The language model's part of a beam search over speech.
 
 Shallow fusion adds the weighted log-probability of a language model to that of the recogniser
-(Gulcehre et al. 2015); section 6.3 measures what it contributes to CTC.
+(Gulcehre et al. 2015). Section 6.3 derives it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class ShallowFusion:
     Parameters
     ----------
     model
-        A language model, on the CPU and in evaluation mode, whose state does not grow.
+        A language model, on the CPU and in evaluation mode, whose state does not grow with the text
+        (an n-gram or a recurrent model): prefixes of different lengths share one batch.
     weight
         The factor of its log-probabilities in the score of the search.
     batch_size
@@ -44,7 +45,7 @@ class ShallowFusion:
     Raises
     ------
     ValueError
-        If the model is not on the CPU or has another vocabulary.
+        If the model is not on the CPU, has another vocabulary or a state that grows.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ShallowFusion:
                 f"the language model has {logits.shape[-1]} tokens, the recogniser {vocab_size}: "
                 "both need one vocabulary"
             )
+        _check_constant_size(model)
         self.model = model
         self.weight = weight
         self.log_probs = torch.zeros(batch_size, beam_size, dtype=torch.float64)
@@ -91,11 +93,6 @@ class ShallowFusion:
             True where it is extended, False where it stays the same, (B, K) bool.
         is_alive
             False where it has probability 0 and need not be scored, (B, K) bool.
-
-        Raises
-        ------
-        ValueError
-            If the state of the language model grows with the text.
         """
         B, K, V = self.next_log_probs.shape
         added = self.next_log_probs.flatten(1).gather(1, parents * V + new_tokens)  # (B, K)
@@ -103,9 +100,8 @@ class ShallowFusion:
         parent_rows = (parents + K * torch.arange(B)[:, None]).flatten()  # (B·K,)
         next_log_probs = self.next_log_probs.flatten(0, 1)[parent_rows]  # (B·K, V)
         state = select_rows(self._state, parent_rows)
-        rows = (
-            (is_extended & is_alive).flatten().nonzero()[:, 0]
-        )  # (R,), those with a token to read
+        # the rows with a token to read
+        rows = (is_extended & is_alive).flatten().nonzero()[:, 0]  # (R,)
         if len(rows):
             ids = new_tokens.flatten()[rows][:, None]  # (R, 1)
             logits, new_state = self.model(ids, select_rows(self._state, parent_rows[rows]))
@@ -124,15 +120,23 @@ def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
     return logits[:, -1].double().log_softmax(-1)
 
 
-def _replace_rows(state: State, rows: torch.Tensor, new_state: State) -> State:
-    """Return the state with its batch rows `rows` (R,) replaced by those of `new_state`."""
+def _check_constant_size(model: LanguageModel) -> None:
+    """Raise ValueError if the model's state has another shape after two tokens than after one."""
 
-    def replace(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        if old.shape[1:] != new.shape[1:]:
+    def check(after_one: torch.Tensor, after_two: torch.Tensor) -> torch.Tensor:
+        if after_one.shape != after_two.shape:
             raise ValueError(
                 "the language model's state grows with the text, and prefixes differ in length: "
                 "take a model with a state of one shape, such as an n-gram or a recurrent one"
             )
-        return old.index_copy(0, rows, new)
+        return after_two
 
-    return map_tensors(replace, state, new_state)
+    token = torch.full((1, 1), BOS)
+    _, state = model(token, None)
+    _, next_state = model(token, state)
+    map_tensors(check, state, next_state)
+
+
+def _replace_rows(state: State, rows: torch.Tensor, new_state: State) -> State:
+    """Return the state with its batch rows `rows` (R,) replaced by those of `new_state`."""
+    return map_tensors(lambda old, new: old.index_copy(0, rows, new), state, new_state)

@@ -1,6 +1,6 @@
 """Ring collectives and pipeline schedules, simulated in one process to count what is sent.
 
-Used in chapter 7, "Beyond one machine", which derives the numbers that these functions count. A
+"Beyond one machine" (chapter 7) derives the numbers that these functions count. A
 "process" is an element of a list here, and volumes are counted in tensor elements, not in bytes.
 Ring algorithms: Patarasuk and Yuan 2009. Pipeline: Huang et al. 2019 (GPipe).
 """
@@ -15,6 +15,8 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
 
     In each of n − 1 rounds every process sends one chunk, with the partial sums accumulated in
     it, to its right neighbour.
+
+    Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
 
     Parameters
     ----------
@@ -32,8 +34,6 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     ------
     ValueError
         If N is not a multiple of n.
-
-    Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
     """
     world_size = len(values)
     if len(values[0]) % world_size:
@@ -53,6 +53,8 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
 def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
     """Give every process the concatenation of all processes' chunks.
 
+    Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
+
     Parameters
     ----------
     chunks
@@ -64,8 +66,6 @@ def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
         The concatenation (N,), once for each process.
     sent
         Number of elements that each process sent.
-
-    Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
     """
     world_size = len(chunks)
     received = [{rank: chunk} for rank, chunk in enumerate(chunks)]  # received[rank][i] is (N / n,)
@@ -82,6 +82,8 @@ def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
 def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
     """Give every process the sum of all processes' vectors: reduce-scatter, then all-gather.
 
+    Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
+
     Parameters
     ----------
     values
@@ -93,8 +95,6 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
         The sum (N,), once for each process.
     sent
         Number of elements that each process sent, 2·(n − 1)·N / n.
-
-    Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
     """
     chunks, scatter_sent = ring_reduce_scatter(values)
     sums, gather_sent = ring_all_gather(chunks)
@@ -105,6 +105,8 @@ def pipeline_schedule(*, stages: int, micro_batches: int) -> list[list[int | Non
     """Return which micro-batch each pipeline stage processes at each tick of a forward pass.
 
     A micro-batch enters a stage one tick after it entered the stage before.
+
+    Source: Huang et al. 2019, figure 2.
 
     Parameters
     ----------
@@ -118,8 +120,6 @@ def pipeline_schedule(*, stages: int, micro_batches: int) -> list[list[int | Non
     schedule
         One row per stage with ``stages + micro_batches - 1`` entries: the index of the
         micro-batch, or None while the stage is idle.
-
-    Source: Huang et al. 2019, figure 2.
     """
     ticks = stages + micro_batches - 1
     return [

@@ -1,6 +1,6 @@
 """Scaling laws: train models of several sizes, fit their losses, find the compute-optimal size.
 
-Used in section 2.2 and by ``benchmarks.scaling``. The law, its fit and its optimum follow Hoffmann
+Derived in section 2.2. The law, its fit and its optimum follow Hoffmann
 et al. 2022 ("Training Compute-Optimal Large Language Models"). A model with N parameters, trained
 on D tokens, costs about C = 6·N·D floating-point operations.
 """
@@ -49,6 +49,8 @@ REFERENCE_LEARNING_RATE = 0.015  # at the reference width
 class ScalingLaw:
     """The loss as a function of model size and data: L(N, D) = E + A / N^α + B / D^β.
 
+    Source: ``eq-scaling-law`` (section 2.2); Hoffmann et al. 2022, eq. 2.
+
     Parameters
     ----------
     E
@@ -57,8 +59,6 @@ class ScalingLaw:
         Coefficient and exponent of the term for N, the number of parameters.
     B, beta
         Coefficient and exponent of the term for D, the number of training tokens.
-
-    Source: ``eq-scaling-law`` (section 2.2); Hoffmann et al. 2022, eq. 2.
     """
 
     E: float
@@ -78,6 +78,8 @@ class ScalingLaw:
     def optimum(self, compute: npt.ArrayLike) -> tuple[Array, Array]:
         """Return the parameters N and tokens D with the lowest loss for a budget of operations.
 
+        Source: ``eq-scaling-optimum`` (section 2.2); Hoffmann et al. 2022, eq. 4.
+
         Parameters
         ----------
         compute
@@ -87,8 +89,6 @@ class ScalingLaw:
         -------
         parameters, tokens
             N and D, shaped like `compute`, with 6·N·D = C; not rounded to whole numbers.
-
-        Source: ``eq-scaling-optimum`` (section 2.2); Hoffmann et al. 2022, eq. 4.
         """
         exponents = self.alpha + self.beta
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / exponents)  # G
@@ -108,6 +108,8 @@ def fit_scaling_law(
     The law has the smallest sum of Huber losses of log L(N, D) − log loss, so that a few failed
     runs have little influence. The search starts from a grid of points and keeps the best result.
 
+    Source: ``eq-scaling-huber`` (section 2.2); Hoffmann et al. 2022, eq. 3.
+
     Parameters
     ----------
     parameters, tokens
@@ -124,8 +126,6 @@ def fit_scaling_law(
     ------
     ValueError
         If there are fewer than 6 runs, or the three sequences differ in length.
-
-    Source: ``eq-scaling-huber`` (section 2.2); Hoffmann et al. 2022, eq. 3.
     """
     sizes, budgets, observed = (_as_array(values) for values in (parameters, tokens, losses))
     if not len(sizes) == len(budgets) == len(observed) >= MIN_RUNS:

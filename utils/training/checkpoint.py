@@ -8,14 +8,14 @@ checkpoint of a training run must hold; ``resuming`` writes exactly that.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+
+from utils.data.files import atomic_file
 
 Tree: TypeAlias = (
     "dict[Any, Any] | list[Any] | tuple[Any, ...] | torch.Tensor | int | float | str | None"
@@ -26,8 +26,7 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Write `content` to the file `path`, completely or not at all.
 
     The file is complete and on the disk before it is renamed to `path`; until then an earlier
-    checkpoint remains there. The hidden folder that a killed process leaves is removed by the next
-    save.
+    checkpoint remains there (``utils.data.files``).
 
     Parameters
     ----------
@@ -42,25 +41,10 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     ValueError
         If the tree has a named tuple, whose type a file cannot hold.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, torch.Tensor] = {}
     header = {"content": json.dumps(_to_json(content, tensors))}
-    # A folder, because safetensors writes to a file beside the one that it is given.
-    folder = path.with_name(f".{path.name}.unfinished")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        temporary = folder / path.name
-        temporary.touch()
-        permissions = temporary.stat().st_mode  # safetensors would leave the file to its owner only
+    with atomic_file(Path(path)) as temporary:
         save_file(tensors, temporary, metadata=header)
-        temporary.chmod(permissions)
-        with open(temporary, "r+b") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def load_checkpoint(
@@ -74,6 +58,11 @@ def load_checkpoint(
         The file.
     map_location
         The device of the tensors.
+
+    Returns
+    -------
+    dict
+        The content that was saved.
 
     Raises
     ------

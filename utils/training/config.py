@@ -1,7 +1,7 @@
 """The configuration of a training run and its learning-rate schedule.
 
-Section 3.1 derives the schedules and the options of AdamW; section 5.2 uses label smoothing and
-section 7.2 mixed precision. The module depends on the standard library alone.
+Derived in section 3.1, as are the loop and AdamW; section 6.1 derives label smoothing, section 7.2
+mixed precision. The module depends on the standard library alone.
 """
 
 from __future__ import annotations
@@ -55,11 +55,13 @@ class TrainConfig:
     weight_decay
         Weight decay of the optimizer; only matrices are decayed.
     betas
-        Decay rates of Adam's running means of the gradient and of its square.
+        Decay rates of Adam's running means of the gradient and of its square, each from 0 to
+        below 1.
     clip_norm
-        Largest norm of the gradient; a longer gradient is scaled down to it. 0 for no limit.
+        Gradient clipping: the largest norm of the gradient, to which a longer one is scaled down;
+        0 for none.
     accumulation_steps
-        Number of batches whose gradients are added up for one optimizer step.
+        Gradient accumulation: number of batches whose gradients are added up for one step.
     label_smoothing
         Probability that is taken from the correct token and spread over the whole vocabulary.
     evaluate_every
@@ -102,10 +104,12 @@ class TrainConfig:
             self._check_number(name, maximum=math.inf)
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas}")
 
     def _check_count(self, name: str, *, minimum: int) -> None:
         value = getattr(self, name)
-        if not isinstance(value, Integral) or value < minimum:
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
             raise ValueError(f"{name} must be a whole number from {minimum}, got {value}")
 
     def _check_number(self, name: str, *, maximum: float) -> None:
@@ -120,14 +124,14 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     It rises linearly during the warm-up and then follows the schedule down to the final rate, at
     which it stays.
 
+    Source: ``eq-training-schedule`` (section 3.1).
+
     Parameters
     ----------
     config
         The configuration of the run.
     step
         The step, counted from 0.
-
-    Source: ``eq-training-schedule`` (section 3.1).
     """
     warmup_steps = round(config.warmup * config.steps)
     if step < warmup_steps:

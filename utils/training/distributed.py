@@ -7,7 +7,7 @@ losses. There are two strategies. With "data" each process has a copy of the mod
 
 With both, a step is that of one process with the whole batch: a batch is a function of the step, so
 every process draws the same one, counts its tokens, and computes the loss of its own rows. Only
-gradients and losses are exchanged. Section 7.2 and the chapter "Beyond one machine" use it.
+gradients and losses are exchanged. Section 7.2 derives it.
 """
 
 from __future__ import annotations
@@ -122,6 +122,10 @@ class ProcessGroup:
         """Return whether `flag` is true in any process."""
         return bool(self.sum(torch.tensor(int(flag), device=self.device)))
 
+    def barrier(self) -> None:
+        """Wait until every process has called this method."""
+        self.any(False)
+
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all processes, by rank."""
         values = [value] * self.world_size
@@ -218,7 +222,7 @@ def process_group(strategy: str = "data", device: str | None = None) -> Iterator
         there are more processes than GPUs.
     """
     if strategy not in STRATEGIES:
-        raise ValueError(f"parallel is {strategy!r}; choose from {', '.join(STRATEGIES)}")
+        raise ValueError(f"strategy is {strategy!r}; choose from {', '.join(STRATEGIES)}")
     environment = _Environment.read()
     group = ProcessGroup(
         rank=environment.rank,
@@ -232,7 +236,7 @@ def process_group(strategy: str = "data", device: str | None = None) -> Iterator
     _initialize(group)
     try:
         yield group
-        group.any(False)  # a barrier: no process leaves while another waits for its answer
+        group.barrier()  # no process leaves while another waits for its answer
     finally:
         # Gloo's threads end with the last reference to the group; sharded models hold some. A
         # thread that frees a tensor after the interpreter has shut down aborts the process.
@@ -260,7 +264,7 @@ def _process_device(device: torch.device, strategy: str, environment: _Environme
     if strategy == "shard" and not supports_sharding(device):
         raise ValueError(
             f"torch {torch.__version__} has no shards on {device.type!r}: expected a GPU, a newer "
-            "torch, or parallel 'data'"
+            "torch, or strategy 'data'"
         )
     if environment.world_size == 1:
         return device

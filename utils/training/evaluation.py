@@ -1,4 +1,4 @@
-"""The loss and the perplexity of a model on given batches; used from section 2.1 on."""
+"""The loss and the perplexity of a model on given batches."""
 
 from __future__ import annotations
 

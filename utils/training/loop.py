@@ -3,8 +3,8 @@
 `train_step` is one optimizer step written out: accumulate, unscale, clip, schedule, step. `fit`
 repeats it and adds what surrounds it: validation, checkpoints, a progress bar and Ctrl-C. The batch
 and the learning rate are functions of the step, so a checkpoint needs no more than the step to go
-on where it stopped: on a CPU a resumed run equals the uninterrupted one to the bit. Section 3.1
-builds the loop; every section that trains a model uses it.
+on where it stopped: on a CPU a resumed run equals the uninterrupted one to the bit. Derived in
+section 3.1.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits f
 def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
     """Take one optimizer step on the mean loss per token of `batches`.
 
+    Source: ``eq-training-clip`` and ``eq-training-schedule`` (section 3.1), ``eq-torch-loss-scale``
+    and ``eq-torch-data-parallel`` (section 7.2).
+
     Raises
     ------
     ValueError
         If the batches hold no token to predict.
-
-    Source: ``eq-training-clip`` and ``eq-training-schedule`` (section 3.1), ``eq-torch-loss-scale``
-    and ``eq-torch-data-parallel`` (section 7.2).
     """
     config, processes = state.config, state.processes
     optimizer, scaler = state.optimizer, state.scaler
@@ -50,7 +50,7 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
 
     state.loss_module.train()
     optimizer.zero_grad()
-    total = torch.zeros((), device=state.device)
+    total = torch.zeros((), dtype=torch.float32, device=state.device)
     for i, batch in enumerate(batches, start=1):
         with processes.gradient_sync(state.loss_module, enabled=i == len(batches)):
             with autocast(state.device, enabled=config.mixed_precision):

@@ -2,8 +2,9 @@
 
 An objective is the sum of the negative log-likelihoods of a batch's targets, in nats. The training
 loop divides it by the number of targets, so that accumulated batches and several processes give the
-gradient of one large batch. Label smoothing (Szegedy et al. 2016) is used in section 5.2,
-adversarial training (Miyato et al. 2017) in section 9.1; ``utils.speech`` has more objectives.
+gradient of one large batch. Derived in sections 5.2 (cross-entropy) and 6.1 (label smoothing,
+Szegedy et al. 2016); section 9.1 introduces adversarial training (Miyato et al. 2017).
+``utils.speech`` has more objectives.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
     The model is teacher-forced: it predicts all T targets of a row in one call. If the batch has a
     source, the call starts from the state that `model.encode` returns for it.
 
+    Source: ``eq-cross-entropy`` (section 5.2); ``eq-label-smoothing`` (section 6.1).
+
     Parameters
     ----------
     model
@@ -60,8 +63,6 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
         Inputs (B, T), targets (B, T) and source (B, S) or None.
     label_smoothing
         Probability that is taken from each target and spread over the whole vocabulary.
-
-    Source: ``eq-cross-entropy`` (section 2.1); ``eq-label-smoothing`` (section 6.1).
     """
     conditional_model: Any = model  # has `encode` if batches have a source
     state = None if batch.source is None else conditional_model.encode(batch.source)
@@ -102,6 +103,8 @@ def adversarial_objective(size: float) -> Objective:
     the batch with each text's word vectors moved in the direction in which its loss grows fastest.
     In evaluation mode nothing is moved.
 
+    Source: Miyato, Dai and Goodfellow 2017, eq. 5 (section 9.1).
+
     Parameters
     ----------
     size
@@ -111,8 +114,6 @@ def adversarial_objective(size: float) -> Objective:
     -------
     Objective
         For a ``utils.models.classifiers.Classifier`` whose encoder has an `embedding`.
-
-    Source: Miyato, Dai and Goodfellow 2017, eq. 5 (section 9.1).
     """
 
     def objective(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:

@@ -62,7 +62,7 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
                 "params": [matrix for matrix in matrices if matrix.shape == shape],
                 "weight_decay": config.weight_decay,
                 "scale": ratio,
-                "muon": 0.95,
+                "momentum": 0.95,
             }
         )
     on_cpu = all(parameter.device.type == "cpu" for parameter in model.parameters())
@@ -73,11 +73,11 @@ OPTIMIZERS: dict[str, OptimizerFactory] = {"adamw": adamw, "muon": muon}
 
 
 class Muon(torch.optim.AdamW):
-    """AdamW, except for parameter groups with a "muon" momentum, whose steps are orthogonal.
+    """AdamW, except for parameter groups with a "momentum", whose steps are orthogonal.
 
     Such a group holds matrices of one shape, which are orthogonalized together. All singular values
     of a step are then near 1, so that rare directions are learned as fast as common ones. Groups
-    without "muon" are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`.
+    without it are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`.
 
     Source: Jordan et al. 2024 (section 6.2).
     """
@@ -90,7 +90,7 @@ class Muon(torch.optim.AdamW):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            if "muon" in group:
+            if "momentum" in group:
                 self._orthogonal_step(group)
         super().step()
         return loss
@@ -100,13 +100,13 @@ class Muon(torch.optim.AdamW):
         matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
         if not matrices:
             return
-        momentum = group["muon"]
+        momentum = group["momentum"]
         directions = []
         for matrix in matrices:
             state = self.state[matrix]
             if not state:  # AdamW looks for "step" when it loads a state
-                state.update(step=torch.tensor(0.0), momentum=torch.zeros_like(matrix))
-            mean = state["momentum"].lerp_(matrix.grad, 1 - momentum)
+                state.update(step=torch.tensor(0.0), momentum_buffer=torch.zeros_like(matrix))
+            mean = state["momentum_buffer"].lerp_(matrix.grad, 1 - momentum)
             directions.append(matrix.grad.lerp(mean, momentum))  # Nesterov momentum
             matrix.grad = None  # AdamW skips parameters without a gradient
         steps = orthogonalize(torch.stack(directions))  # (number of matrices, rows, columns)
@@ -132,6 +132,8 @@ def orthogonalize(x: torch.Tensor) -> torch.Tensor:
     on the singular values alone. The three in `POLYNOMIALS`, optimal in the sense of Amsel et al.
     2025, map [0.01, 1] into [0.73, 1.27].
 
+    Source: ``eq-generation-muon`` (section 6.2); Jordan et al. 2024.
+
     Parameters
     ----------
     x
@@ -141,8 +143,6 @@ def orthogonalize(x: torch.Tensor) -> torch.Tensor:
     -------
     torch.Tensor
         Matrices of the same shape.
-
-    Source: ``eq-generation-muon`` (section 6.2); Jordan et al. 2024.
     """
     is_tall = x.shape[-2] > x.shape[-1]
     x = x.mT if is_tall else x

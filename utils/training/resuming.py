@@ -99,12 +99,12 @@ def _find_checkpoint(path: Path, strategy: str) -> Path | None:
         checkpoint, other = path if path.exists() else None, newest_checkpoint(path)
     if other is not None:
         other_strategy = "data" if strategy == "shard" else "shard"
-        raise ValueError(f"{path} was written with parallel={other_strategy!r}, not {strategy!r}")
+        raise ValueError(f"{path} was written with strategy={other_strategy!r}, not {strategy!r}")
     return checkpoint
 
 
 def _check_config(saved: dict[str, Any], config: TrainConfig, path: Path) -> None:
-    """Raise ValueError unless a run with `config` may go on from the checkpoint."""
+    """Raise ValueError unless a run with `config` may resume from the checkpoint."""
     if "config" not in saved:
         raise ValueError(f"{path} holds {list(saved)}, but no run of fit to resume")
     for name in (field.name for field in fields(config) if field.name not in _CHANGEABLE_OPTIONS):
