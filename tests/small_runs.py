@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 import torch
 
@@ -15,7 +16,7 @@ TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
 OTHER_TEXT = TEXT.flip(0) % 5 + 4
 PAIRS = [([4 + i % 5, 5, 6 + i % 3], [4 + i % 5] * (1 + i % 4)) for i in range(24)]
 CONFIG = TrainConfig(steps=12, learning_rate=1e-2, warmup=0.25)
-SIZES = {"batch_size": 4, "context_length": 10}
+SIZES: dict[str, Any] = {"batch_size": 4, "context_length": 10}
 
 
 def make_model(dropout=0.3):

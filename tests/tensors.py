@@ -6,8 +6,12 @@ a tolerance that grows with the numbers. Both return a bool, so that a test can 
 tensors differ.
 """
 
+from typing import TypeVar
+
 import torch
 from torch import nn
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
 def randn(*shape, dtype=torch.float64) -> torch.Tensor:
@@ -25,7 +29,7 @@ def close(a: torch.Tensor, b: torch.Tensor, tolerance: float) -> bool:
     return same(a, b, tolerance * max(1.0, b.detach().abs().max().item()))
 
 
-def multiply_weights(model: nn.Module, factor: float) -> nn.Module:
+def multiply_weights(model: ModelT, factor: float) -> ModelT:
     """Multiply all parameters, so that the outputs of a small random model differ clearly."""
     with torch.no_grad():
         for parameter in model.parameters():
@@ -33,7 +37,7 @@ def multiply_weights(model: nn.Module, factor: float) -> nn.Module:
     return model
 
 
-def randomize_weights(model: nn.Module, std: float = 0.5) -> nn.Module:
+def randomize_weights(model: ModelT, std: float = 0.5) -> ModelT:
     """Draw all parameters anew, biases and gains of norms too, so that each of them matters."""
     with torch.no_grad():
         for parameter in model.parameters():

@@ -50,6 +50,10 @@ def test_a_faster_clip_is_shorter_and_higher():
     assert abs(spectrum.argmax() * SAMPLE_RATE / len(clip) - 550) < 3
 
 
+def test_a_slower_clip_is_interpolated_between_its_samples_and_not_beyond_them():
+    assert change_speed(np.arange(5.0), 0.5).tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5]
+
+
 def test_clips_are_joined_at_one_loudness_with_gaps():
     quiet, loud = 0.01 * TONE[:2000], TONE[:3000]
     joined = concatenate_clips([quiet, loud], rng=np.random.default_rng(2), max_gap=0.2)

@@ -59,6 +59,7 @@ MISSING: set[str] = set()
 # Labelled equations that define a symbol and compute nothing, each with the reason.
 DEFINITIONS: dict[str, str] = {}
 
+MODULES = sorted((ROOT / "utils").rglob("*.py"))
 LABEL = re.compile(r"^\$\$\s*\((eq-[\w-]+)\)", re.M)
 BADGE = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}"
 PATH_OF_ONE_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
@@ -170,6 +171,44 @@ def test_equations_that_the_library_names_are_labelled():
     assert len(named) > 50
     for label in named:
         assert label in labels, f"utils names ``{label}``, which no page labels"
+
+
+def docstrings_of(module):
+    """All docstrings of a module of the library, each on one line, that of the module first."""
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    ]
+    return [" ".join((ast.get_docstring(node) or "").split()) for node in nodes]
+
+
+def named_equations(docstring):
+    """The pairs of an equation's label and the section that a docstring gives for it."""
+    label = r"``eq-[\w-]+``"
+    groups = re.findall(rf"({label}(?:(?:,| and|, and) {label})*) \(section ([\d.]+)\)", docstring)
+    return [
+        (name, section) for names, section in groups for name in re.findall(r"eq-[\w-]+", names)
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_docstring_gives_the_section_of_an_equation(module):
+    """And a module says that it is derived in a section only if an equation it names is there."""
+    docstrings = docstrings_of(module)
+    equations = [pair for docstring in docstrings for pair in named_equations(docstring)]
+    for label, section in equations:
+        labels = LABEL.findall(text_of(ROOT / SECTIONS[section]))
+        assert label in labels, f"{label} is not in section {section}"
+    for sentence in re.findall(r"Derived in sections? [^;:]*?(?:[;:]|\.(?!\d))", docstrings[0]):
+        for section in re.findall(r"\d(?:\.\d)*", sentence):
+            assert section in SECTIONS, f"there is no section {section}"
+            assert section in {where for _, where in equations}, f"no equation of section {section}"
+
+
+def test_equations_and_their_sections_are_found_in_a_docstring():
+    text = "Source: ``eq-a`` and ``eq-b`` (section 3.2), ``eq-c`` (section 4.1.1); Post 2018."
+    assert named_equations(text) == [("eq-a", "3.2"), ("eq-b", "3.2"), ("eq-c", "4.1.1")]
 
 
 def is_defined(name):

@@ -13,7 +13,7 @@ from benchmarks.character_recipes import BOOK, INGREDIENTS, NANOGPT
 from benchmarks.character_task import CharacterTask
 from benchmarks.nanogpt import BaselineGPT
 from benchmarks.stopwatch import Curve, Seconds, Stopwatch, TimedBatches
-from tests.tensors import same
+from tests.tensors import randomize_weights, same
 from utils.metrics.cost import count_parameters
 
 V = 11
@@ -95,13 +95,17 @@ def test_the_ingredients_lead_from_the_baseline_to_the_books_recipe(task):
     for ingredient in INGREDIENTS:
         recipe = ingredient.add_to(recipe)
     assert dataclasses.replace(recipe, options=BOOK.options) == BOOK
-    model, book = recipe.build(task), BOOK.build(task)
-    assert {n: p.shape for n, p in model.named_parameters()} == {
-        n: p.shape for n, p in book.named_parameters()
-    }
-    torch.manual_seed(0)
-    model.load_state_dict(book.state_dict())
-    assert torch.equal(model(task.train[None, :8])[0], book(task.train[None, :8])[0])
+    models = []
+    for chosen in (recipe, BOOK):
+        torch.manual_seed(0)
+        models.append(chosen.build(task))
+    initial_weights, book_weights = (model.state_dict() for model in models)
+    assert initial_weights.keys() == book_weights.keys()
+    assert all(torch.equal(weight, book_weights[name]) for name, weight in initial_weights.items())
+    randomize_weights(models[1])  # weights of zero would hide the activation
+    models[0].load_state_dict(models[1].state_dict())
+    logits, book_logits = (model(task.train[None, :8])[0] for model in models)
+    assert torch.equal(logits, book_logits)
 
 
 def test_a_duel_trains_each_recipe_for_its_steps(task, monkeypatch):

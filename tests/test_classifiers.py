@@ -71,6 +71,8 @@ def test_a_filter_reads_each_window_that_contains_a_word_and_no_other():
     torch.testing.assert_close(memory.vector[0], expected)
     torch.testing.assert_close(memory.states[0, :2], x)
     assert memory.is_token.tolist() == [[True, True, False, False, False]]
+    convolution.bias.data.fill_(-5.0)
+    assert not cnn(torch.tensor([[4, 5]])).vector.any(), "a filter below zero gives zero"
 
 
 def test_the_word_vectors_of_a_cnn_start_uniformly_between_minus_and_plus_a_quarter():
@@ -144,9 +146,9 @@ def test_texts_that_cannot_be_classified_are_named():
         predict_logits(model, [[5, 6], [7], [], [8]])
     with pytest.raises(ValueError, match="there are no texts to classify"):
         predict_logits(model, [])
-    with pytest.raises(ValueError, match="^kernel_size must be a positive whole number, got 0"):
+    with pytest.raises(ValueError, match=r"^kernel_size must be a positive whole number, got 0"):
         WordCNN(9, kernel_sizes=(3, 0))
-    with pytest.raises(ValueError, match="kernel_size must be a positive whole number, got 2.5"):
+    with pytest.raises(ValueError, match=r"kernel_size must be a positive whole number, got 2\.5"):
         WordCNN(9, kernel_sizes=(2, 2.5))
     with pytest.raises(ValueError, match="kernel_sizes is empty"):
         WordCNN(9, kernel_sizes=())

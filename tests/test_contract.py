@@ -159,7 +159,7 @@ def test_further_padding_of_a_source_changes_nothing(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_padding_of_targets_changes_neither_loss_nor_gradients(name):
-    def loss_and_gradients(extra: int) -> list[torch.Tensor]:
+    def loss_and_gradients(extra: int) -> list[torch.Tensor | None]:
         model = make(name)
         inputs, targets = (F.pad(IDS, (0, extra), value=value) for value in (PAD, IGNORE))
         source = SOURCE if isinstance(model, EncoderDecoder) else None

@@ -31,6 +31,14 @@ def test_what_is_no_tree_of_tensors_is_refused(state, name):
         select_rows(state, torch.tensor([0]))
 
 
+def test_three_trees_are_combined():
+    x = torch.arange(3.0)
+    trees = [{"a": (x + i, None), "b": Pair(x * i)} for i in (1, 2, 3)]
+    result = map_tensors(lambda one, two, three: one + 10 * two + 100 * three, *trees)
+    assert torch.equal(result["a"][0], (x + 1) + 10 * (x + 2) + 100 * (x + 3))
+    assert torch.equal(result["b"].first, 321 * x) and result["b"].second is None
+
+
 def test_a_function_is_applied_to_tensors_at_the_same_position_of_several_trees():
     x = torch.arange(3.0)
     one, other = {"a": [x, None], "b": (x,)}, {"b": (x + 2,), "a": [10 * x, None]}

@@ -6,6 +6,7 @@ numbers are set to zero, in the order of the computation.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -31,8 +32,8 @@ BETWEEN_LAYERS = "between layers"
 ENCODER_LAYER = [(B, H, S, S), (B, S, D), (B, S, 4 * D), (B, S, D)]
 LANGUAGE_MODEL_LAYER = [(B, H, T, T), (B, T, D), (B, T, 4 * D), (B, T, D)]
 DECODER_LAYER = [*LANGUAGE_MODEL_LAYER[:2], (B, H, T, S), (B, T, D), *LANGUAGE_MODEL_LAYER[2:]]
-HEADS = {"width": D, "layers": 2, "heads": H}
-NARROW = {"width": D, "embedding_size": E}
+HEADS: dict[str, Any] = {"width": D, "layers": 2, "heads": H}
+NARROW: dict[str, Any] = {"width": D, "embedding_size": E}
 
 READERS = {  # language models: what builds one, and where it has dropout
     "nnlm": (

@@ -69,6 +69,14 @@ def test_mel_filters_are_triangles_without_gaps():
     assert not filters[: int(60 / SAMPLE_RATE * WINDOW_LENGTH) + 1].any(), "nothing below 60 hertz"
 
 
+@pytest.mark.parametrize("bands", [60, 100])
+def test_filters_are_never_narrower_than_the_resolution(bands):
+    """On the mel scale alone, some of the low ones would lie between two frequencies."""
+    filters = mel_filters(bands).numpy()
+    assert (filters.sum(0) > 0.5).all(), "every band has frequencies"
+    assert (np.diff(filters.argmax(0)) > 0).all()
+
+
 def test_mel_and_hertz_are_inverse_and_meet_at_1000():
     assert mel_to_hertz(hertz_to_mel(1234.5)) == pytest.approx(1234.5)
     assert hertz_to_mel(1000) == pytest.approx(1000, rel=1e-3)

@@ -3,6 +3,8 @@
 What it shares with all other models is tested in test_contract.py.
 """
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -32,7 +34,7 @@ GPT2 = {
     "qk_norm": False,
     "bias": True,
 }
-MODELS = {
+MODELS: dict[str, dict[str, Any]] = {
     "rotary": {},
     "sinusoidal": {"positional_encoding": "sinusoidal"},
     "learned": {"positional_encoding": "learned", "context_length": 20},
@@ -61,7 +63,7 @@ def ids():
 
 
 def same_states(a: GPTState, b: GPTState, tolerance: float) -> bool:
-    pairs = [
+    pairs: list[Any] = [
         (x, y)
         for cache_a, cache_b in zip(a.caches, b.caches, strict=True)
         for x, y in zip(cache_a, cache_b, strict=True)

@@ -141,7 +141,7 @@ def test_a_beam_finds_what_is_at_least_as_likely(model):
 
 def test_a_beam_size_below_one_is_refused(model):
     clips, _ = make_examples(np.random.default_rng(1), 0)
-    with pytest.raises(ValueError, match="beam_size must be at least 1"):
+    with pytest.raises(ValueError, match="beam_size must be a whole number from 1"):
         transcribe(model.float(), clips, beam_size=0)
 
 

@@ -4,6 +4,7 @@ The layers of recurrent networks are in test_recurrent.py, whole stacks in test_
 """
 
 import copy
+from typing import cast
 
 import pytest
 import torch
@@ -262,7 +263,10 @@ def test_dropout_acts_in_training_only():
             lambda: GatedConvolution(12, causal=True)(torch.zeros(1, 2, 12)),
             "needs previous, the inputs before x",
         ),
-        (lambda: check_sizes(width=3, layers=None, heads=1.5), "^heads must be .*, got 1.5"),
+        (
+            lambda: check_sizes(width=3, layers=None, heads=cast(int, 1.5)),
+            "^heads must be .*, got 1.5",
+        ),
     ],
 )
 def test_mistakes_are_named(build, message):

@@ -189,10 +189,7 @@ def test_each_step_has_the_rate_of_its_schedule(schedule):
     )
     fit(model, WatchedStream(TEXT, **SIZES), config, progress=False)
     weights.append(flat_weights(model))
-    changes = [
-        (after - before).abs().max().item()
-        for before, after in itertools.pairwise(weights)
-    ]
+    changes = [(after - before).abs().max().item() for before, after in itertools.pairwise(weights)]
     rates = [learning_rate(config, step) for step in range(6)]
     assert changes == pytest.approx(rates, rel=1e-3)
 

@@ -18,8 +18,7 @@ def output_parameters(model: nn.Module) -> set[str]:
     return {
         names[id(parameter)]
         for module in model.modules()
-        if hasattr(module, "output_parameters")
-        for parameter in module.output_parameters()
+        for parameter in getattr(module, "output_parameters", list)()
     }
 
 

@@ -143,11 +143,11 @@ def test_top_p_comes_after_top_k_and_sees_what_it_left():
 
 
 def test_min_p_comes_after_top_p():
-    """Both are relative to what is left, so the probabilities after top-p and min-p are these."""
-    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()[None]
-    p = SamplingConfig(top_p=0.9, min_p=0.25).probabilities(logits, torch.zeros(1, 0).long())
-    expected = torch.tensor([[0.5, 0.3, 0.15, 0.0]]) / 0.95
-    assert torch.allclose(p, expected)
+    """The other way round, the nucleus would be that of what min-p leaves: two tokens."""
+    logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()[None]
+    config = SamplingConfig(top_p=0.75, min_p=0.3)
+    p = config.probabilities(logits, torch.zeros(1, 0, dtype=torch.int64))
+    assert torch.allclose(p, torch.tensor([[0.4, 0.3, 0.2, 0.0]]) / 0.9)
 
 
 def test_a_strong_penalty_samples_each_token_once_before_any_twice():
@@ -228,6 +228,19 @@ def test_sampling_follows_the_softmax_and_its_temperature():
     p = scaled.softmax(-1)
     # five standard deviations: a false alarm less than once in a million runs
     assert ((frequencies - p).abs() <= 5 * (p * (1 - p) / n).sqrt() + 1e-12).all()
+
+
+def test_tokens_are_drawn_in_double_precision_on_the_cpu():
+    """So that a seed gives the same text on every device."""
+    types = []
+
+    class RecordedConfig(SamplingConfig):
+        def probabilities(self, logits, previous_ids):
+            types.append((logits.dtype, logits.device.type))
+            return super().probabilities(logits, previous_ids)
+
+    sample(MODEL, bos(), config=RecordedConfig(), max_length=1)
+    assert types == [(torch.float64, "cpu")]
 
 
 def test_sampling_repeats_with_its_generator():

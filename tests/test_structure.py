@@ -1,4 +1,4 @@
-"""The library's structure: direction of imports, size of modules, packaging, homes of names."""
+"""The library's structure: imports, size of modules, packaging, homes of names and of tests."""
 
 import ast
 import re
@@ -6,8 +6,10 @@ import shutil
 import subprocess
 import sys
 import tokenize
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import docstring_parser
 import pytest
 
 if sys.version_info >= (3, 11):
@@ -22,6 +24,39 @@ SOURCES = MODULES + sorted(
     path for folder in ("benchmarks", "tests", "tools") for path in (ROOT / folder).glob("*.py")
 )
 MAX_LINES = 300
+# Each module has tests/test_MODULE.py, except these, which share a file with others.
+TEST_FILES = {
+    "test_audio_batches": ("utils.speech.batches",),
+    "test_command": (
+        "utils.command.catalogue",
+        "utils.command.job",
+        "utils.command.parser",
+        "utils.command.run",
+        "utils.training.__main__",
+    ),
+    "test_corpora": ("utils.data.readers",),
+    "test_ctc_search": ("utils.speech.shallow_fusion",),
+    "test_decoders": ("utils.models.decoder_parts",),
+    "test_decoding_state": ("utils.decoding.state",),
+    "test_digits": ("utils.data.examples",),
+    "test_distributed": ("utils.training.sharding",),
+    "test_languages": (
+        "utils.data.chinese",
+        "utils.data.english",
+        "utils.data.french",
+        "utils.data.german",
+        "utils.data.realizer",
+    ),
+    "test_loop": ("utils.training.validation",),
+    "test_metrics": (
+        "utils.metrics.calibration",
+        "utils.metrics.cost",
+        "utils.metrics.likelihood",
+        "utils.metrics.significance",
+        "utils.metrics.text",
+    ),
+    "test_resuming": ("utils.training.state",),
+}
 # They are for scores of text, downloads, tokenizers, speech and figures.
 NOT_FOR_TRAINING = tuple(
     "espeakng_loader jiwer matplotlib pooch requests sacrebleu tokenizers".split()
@@ -102,8 +137,68 @@ def test_the_installed_library_has_every_package():
     } <= packages
     assert packages | {"utils.results"} == set(settings["setuptools"]["packages"])
     patterns = settings["setuptools"]["package-data"]
+    assert patterns["utils"] == ["py.typed"] and (UTILS / "py.typed").exists()
     homes = {path.parent.relative_to(ROOT) for path in UTILS.rglob("*.json")}
     assert homes and all(patterns[".".join(home.parts)] == ["*.json"] for home in homes)
+
+
+def lower_bounds(requirements: list[str]) -> dict[str, str]:
+    """The lower bound of each required package, "" where there is none."""
+    pattern = re.compile(r"^([\w.-]+)(?:\[\w+\])?(?:>=([\d.]+))?")
+    return {name.lower(): bound for line in requirements for name, bound in pattern.findall(line)}
+
+
+def read_requirements() -> list[str]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_the_library_asks_for_the_lower_bounds_of_the_book():
+    """Except of what Colab has installed and the library must leave as it is."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bounds, expected = lower_bounds(project["dependencies"]), lower_bounds(read_requirements())
+    unbounded = {"torch", "numpy", "ipython"}
+    assert bounds == {name: "" if name in unbounded else expected[name] for name in bounds}
+
+
+def imported_packages(path: Path) -> set[str]:
+    """The top-level packages that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
+def test_each_imported_package_is_declared():
+    own = {"utils", "benchmarks", "tests", "tools"}
+    distributions = packages_distributions()
+    declared, project = lower_bounds(read_requirements()), (ROOT / "pyproject.toml").read_text()
+    library = lower_bounds(tomllib.loads(project)["project"]["dependencies"])
+    for path in SOURCES:
+        for package in imported_packages(path) - own - set(sys.stdlib_module_names):
+            names = distributions.get(package, [package])
+            names = {name.lower().replace("_", "-") for name in names}
+            assert names & declared.keys(), f"{path} imports {package}: see requirements.txt"
+            if path in MODULES:
+                assert names & library.keys(), f"{path} imports {package}: see pyproject.toml"
+
+
+def test_the_version_is_one_and_the_same():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.+)$", citation, re.M)[1] == project["version"]
+    assert re.search(r"^## ([^, ]+)", changes, re.M)[1] == project["version"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_module_has_tests_where_contributing_says(path):
+    homes = [file for file, modules in TEST_FILES.items() if name_of(path) in modules]
+    (home,) = homes or [f"test_{path.stem}"]
+    assert path.name == "__init__.py" or (ROOT / "tests" / f"{home}.py").exists()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -153,7 +248,8 @@ def test_a_module_says_what_it_is_for(path):
 
 def definitions(path: Path) -> set[str]:
     """The names that a module defines itself, not those that it imports."""
-    names, nodes = set(), list(parse(path).body)
+    names: set[str] = set()
+    nodes: list[ast.AST] = list(parse(path).body)
     while nodes:
         node = nodes.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -220,3 +316,41 @@ def test_the_rules_of_style_are_never_switched_off(path):
 def test_code_runs_as_a_package(path):
     text = path.read_text(encoding="utf-8")
     assert "sys.path.insert" not in text or path.name == "setup_cell.py"  # it runs in a notebook
+
+
+def docstrings(path: Path) -> dict[str, str]:
+    """The docstrings of a module, by the names of what they describe."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(parse(path)) if isinstance(node, documented)]
+    return {
+        f"{getattr(node, 'name', path.stem)}, line {getattr(node, 'lineno', 1)}": docstring
+        for node in nodes
+        if (docstring := ast.get_docstring(node))
+    }
+
+
+def prose_in_sections(docstring: str) -> list[str]:
+    """What a parser of numpydoc takes for an item of a section, or in one, but is prose."""
+    prose = []
+    for item in docstring_parser.parse(docstring, docstring_parser.DocstringStyle.NUMPYDOC).meta:
+        words = [getattr(item, key, None) for key in ("arg_name", "return_name", "type_name")]
+        heading = " : ".join(word for word in words if word)
+        # names, with commas between them, or types: no sentence, and no reference to an equation
+        is_name = re.fullmatch(r"[\w*.,:\[\]| ]*[\w\]]", heading) or not heading
+        if not is_name or "Source:" in f"{heading} {item.description}":
+            prose.append(heading)
+    return prose
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_section_of_a_docstring_swallows_prose(path):
+    for name, docstring in docstrings(path).items():
+        prose = prose_in_sections(docstring)
+        assert not prose, f"{name}: {prose} belongs before the first section"
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Returns", "Raises"])
+def test_prose_after_a_section_would_be_seen(section):
+    start = f"Summary.\n\n{section}\n{'-' * len(section)}\nx\n    What x is.\n"
+    assert not prose_in_sections(start)
+    assert prose_in_sections(f"{start}\nSource: ``eq-bleu`` (section 5.2); Post 2018.\n")

@@ -33,7 +33,7 @@ def torch_stacks(norm_first: bool) -> tuple[nn.TransformerEncoder, nn.Transforme
     return randomize_weights(encoder).double().eval(), randomize_weights(decoder).double().eval()
 
 
-def word_vectors(model: nn.Module, ids: torch.Tensor) -> torch.Tensor:
+def word_vectors(model: TransformerEncoder | TransformerDecoder, ids: torch.Tensor) -> torch.Tensor:
     """Embeddings times √D plus sinusoids, (B, T, D)."""
     positions = torch.arange(ids.shape[1])
     return model.embedding.weight[ids] * D**0.5 + sinusoids(positions, D, dtype=torch.float64)

@@ -4,6 +4,9 @@ Each dict maps a name to a function of the width D that builds a language model,
 decoder or a pair of both. `make` builds one of the models by name, ready for comparisons.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -86,7 +89,7 @@ ENCODERS = {
     "fixed": lambda D: FixedVectorEncoder(RNNEncoder(V, width=D)),
     "handover": lambda D: LSTMEncoder(V, width=D, layers=2),
 }
-DECODERS = {
+DECODERS: dict[str, Callable[[int], Any]] = {
     "start": lambda D: RNNDecoder(V, width=D, layers=2),
     "every": lambda D: RNNDecoder(V, width=D, cell="rnn", context="every"),
     "both": lambda D: RNNDecoder(

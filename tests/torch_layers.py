@@ -1,6 +1,6 @@
 """Weights of torch's Transformer layers under the names of the library, for tests of equality."""
 
-from torch import nn
+from typing import Any
 
 NAMES = {
     "self_attn.in_proj_": "attention.qkv.",
@@ -33,7 +33,7 @@ def rename(torch_state: dict) -> dict:
     return renamed
 
 
-def copy_weights(stack: nn.Module, torch_stack: nn.Module) -> None:
+def copy_weights(stack: Any, torch_stack: Any) -> None:
     """Give the layers of a stack, and the norm after the last, the weights of torch's stack."""
     for layer, torch_layer in zip(stack.layers, torch_stack.layers, strict=True):
         layer.load_state_dict(rename(torch_layer.state_dict()))

@@ -36,6 +36,11 @@ def select_device(name: str | None = None) -> torch.device:
         A device of torch, such as "cpu" or "cuda:1". By default cuda, if there is a GPU; else mps,
         on a Mac that has it; else cpu.
 
+    Returns
+    -------
+    torch.device
+        The device.
+
     Raises
     ------
     ValueError
@@ -87,6 +92,11 @@ def median_milliseconds(call: Callable[[], object], *, repeats: int = 9, warmup:
     warmup
         The number of calls before those, which do not count: the first compile, allocate or fill
         caches.
+
+    Returns
+    -------
+    float
+        Milliseconds.
     """
     times = []
     for _ in range(warmup + repeats):
@@ -110,6 +120,18 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
     every other device, and with ``enabled=False``, the context changes nothing.
 
     Source: Micikevicius et al. 2018 (section 7.2).
+
+    Parameters
+    ----------
+    device
+        The device of the model.
+    enabled
+        Whether to use mixed precision.
+
+    Returns
+    -------
+    context manager
+        The context.
     """
     if device.type != "cuda" or not enabled:
         return nullcontext()

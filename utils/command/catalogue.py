@@ -237,6 +237,18 @@ def model_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of `options` that the parts of a model take, by name.
 
     The size of the vocabulary is none of them: it is known when the data have been read.
+
+    Parameters
+    ----------
+    name
+        A key of `MODELS`.
+    options
+        Values of options by name.
+
+    Returns
+    -------
+    dict
+        The arguments of the parts by name.
     """
     selected: dict[str, Any] = {}
     for part in MODELS[name].parts:
@@ -256,6 +268,11 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
         Arguments by name, see `model_options`. Each part of the model gets those that it takes.
     vocab_size
         Size V of the vocabulary.
+
+    Returns
+    -------
+    torch.nn.Module
+        The untrained model.
     """
     parts = [part(vocab_size, **select_arguments(part, options)) for part in MODELS[name].parts]
     if len(parts) == 1:
@@ -265,6 +282,19 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
 
 
 def select_arguments(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of `options` that are parameters of a function or of a class's constructor."""
+    """Return those of `options` that are parameters of a function or of a class's constructor.
+
+    Parameters
+    ----------
+    function
+        A function or a class.
+    options
+        Values of options by name.
+
+    Returns
+    -------
+    dict
+        The arguments by name.
+    """
     parameters = inspect.signature(function).parameters
     return {name: value for name, value in options.items() if name in parameters}

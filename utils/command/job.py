@@ -1,4 +1,4 @@
-"""What one command line asks for: a model, its data, its training, and the run's own options."""
+"""The job of one command line: a model, its data, its training, and the run's own options."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RunConfig:
     device
         cuda, mps or cpu; by default the fastest one of this machine.
     parallel
-        What each of several processes has: a copy of the model (data) or a part of it (shard).
+        Strategy of several processes: a copy of the model (data) or a part of it (shard) in each.
     optimizer
         adamw or muon.
     progress
@@ -82,6 +82,18 @@ class Job:
     @classmethod
     def from_options(cls, model: str, options: Mapping[str, Any]) -> Job:
         """Sort the values of all options by where they belong.
+
+        Parameters
+        ----------
+        model
+            Name of the model in the catalogue.
+        options
+            Values of all options by name.
+
+        Returns
+        -------
+        Job
+            The job.
 
         Raises
         ------

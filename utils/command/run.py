@@ -69,7 +69,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report_error(model: str, error: Exception, *, exit_code: int) -> int:
-    """Print an error as one line on stderr, with the process if not the first; return the code."""
+    """Print an error as one line on stderr, with the process if not the first; return the code.
+
+    Parameters
+    ----------
+    model
+        Name of the model, for the line.
+    error
+        The error to report.
+    exit_code
+        The code to return.
+
+    Returns
+    -------
+    int
+        `exit_code`.
+    """
     rank = os.environ.get("RANK", "0")
     process = model if rank == "0" else f"{model}, process {rank}"
     print(f"{PROGRAM} {process}: error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -78,6 +93,13 @@ def report_error(model: str, error: Exception, *, exit_code: int) -> int:
 
 def train(job: Job, processes: ProcessGroup) -> None:
     """Read the data, build the model, train it, and leave its best weights in the run's folder.
+
+    Parameters
+    ----------
+    job
+        The model, its data and its training.
+    processes
+        The processes that train together.
 
     Raises
     ------
@@ -126,7 +148,7 @@ def report(history: History, valid: Sequence[Batch], *, characters: int) -> None
     Parameters
     ----------
     history
-        What `fit` returned.
+        The result of `fit`.
     valid
         The validation batches.
     characters

@@ -21,16 +21,16 @@ IGNORE = -100  # a target that no loss counts (torch's own default)
 
 @dataclass
 class Batch:
-    """What a model reads in one step, and what it must predict.
+    """Inputs and targets of a model in one step.
 
     Parameters
     ----------
     inputs
-        Token ids (B, T), filled up with PAD at the end.
+        Token ids (B, T), padded with PAD at the end.
     targets
         The ids to predict (B, T), IGNORE at padding; of labelled texts the labels (B,).
     source
-        Token ids of the source sentences (B, S), filled up with PAD at the end; None without an
+        Token ids of the source sentences (B, S), padded with PAD at the end; None without an
         encoder.
     """
 
@@ -45,14 +45,14 @@ class Batch:
 
 
 def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> torch.Tensor:
-    """Stack B sequences of different lengths to one tensor.
+    """Pad B sequences of different lengths to one tensor.
 
     Parameters
     ----------
     sequences
         B sequences of ids, the longest of length T.
     value
-        The id that fills the shorter ones up at their end.
+        The padding id, at the end of shorter sequences.
 
     Returns
     -------

@@ -35,7 +35,20 @@ class Chinese(Realizer):
         return f"{main}，{opening}{subordinate}。"
 
     def clause(self, clause: Clause, gap: Phrase | None = None) -> str:
-        """Return the text of a clause; `gap` is the phrase to which it is relative, if any."""
+        """Return the text of a clause; `gap` is the phrase to which it is relative, if any.
+
+        Parameters
+        ----------
+        clause
+            The clause.
+        gap
+            The phrase to which it is relative, if any.
+
+        Returns
+        -------
+        str
+            The text of the clause.
+        """
         subject, direct_object = clause.arguments(gap)
         topics = [self.phrase(subject), clause.time.zh[0] if clause.time else ""]
         opening = "".join(reversed(topics) if clause.time_first else topics)

@@ -94,7 +94,22 @@ def load_text(name: str = "tiny_shakespeare") -> Corpus[str]:
 
 
 def split_text(name: str, origin: Origin, text: str) -> Corpus[str]:
-    """Make a Corpus of any running text, split as in `load_text`."""
+    """Make a Corpus of any running text, split as in `load_text`.
+
+    Parameters
+    ----------
+    name
+        Name of the corpus.
+    origin
+        "real" or "stand-in".
+    text
+        The text.
+
+    Returns
+    -------
+    Corpus
+        Its three splits.
+    """
     first, second = len(text) * 90 // 100, len(text) * 95 // 100
     return Corpus(name, origin, text[:first], text[first:second], text[second:])
 

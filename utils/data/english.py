@@ -28,7 +28,20 @@ class English(Realizer):
         return re.sub(r"\b([Aa])(?= [aeio])", r"\1n", punctuate(words))
 
     def clause(self, clause: Clause, gap: Phrase | None = None) -> list[str]:
-        """Return the words of a clause; `gap` is the phrase to which it is relative, if any."""
+        """Return the words of a clause; `gap` is the phrase to which it is relative, if any.
+
+        Parameters
+        ----------
+        clause
+            The clause.
+        gap
+            The phrase to which it is relative, if any.
+
+        Returns
+        -------
+        list of str
+            The words.
+        """
         subject, direct_object = clause.arguments(gap)
         time = list(clause.time.en) if clause.time else []
         before, after = (time, []) if clause.time_first else ([], time)

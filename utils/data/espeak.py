@@ -49,7 +49,7 @@ class Utterance(NamedTuple):
     Parameters
     ----------
     text
-        What to say, in English.
+        The text to speak, in English.
     voice
         A voice of eSpeak NG, with or without a variant, such as "en-us+f2".
     pitch

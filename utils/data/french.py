@@ -49,7 +49,20 @@ class French(Realizer):
         return re.sub(r"\bà le\b(?!')", "au", re.sub(r"\bà les\b", "aux", text))
 
     def clause(self, clause: Clause, gap: Phrase | None = None) -> list[str]:
-        """Return the words of a clause; `gap` is the phrase to which it is relative, if any."""
+        """Return the words of a clause; `gap` is the phrase to which it is relative, if any.
+
+        Parameters
+        ----------
+        clause
+            The clause.
+        gap
+            The phrase to which it is relative, if any.
+
+        Returns
+        -------
+        list of str
+            The words.
+        """
         subject, direct_object = clause.arguments(gap)
         preceding_object = gap if gap and not gap.is_subject else None
         time = list(clause.time.fr) if clause.time else []
@@ -60,7 +73,20 @@ class French(Realizer):
         return [*words, *self.location(clause.destination or clause.location), *after]
 
     def verb(self, clause: Clause, preceding_object: Phrase | None) -> list[str]:
-        """Return the verb; a participle agrees with the subject or with an object before it."""
+        """Return the verb; a participle agrees with the subject or with an object before it.
+
+        Parameters
+        ----------
+        clause
+            The clause, which has the tense and the subject.
+        preceding_object
+            A direct object before the verb, with which a participle agrees.
+
+        Returns
+        -------
+        list of str
+            The words.
+        """
         singular, plural, infinitive, participle, auxiliary = clause.verb.fr
         subject = clause.subject
         if isinstance(clause.tense, Entry):
@@ -96,7 +122,22 @@ class French(Realizer):
         return self.ARTICLES[phrase.determiner][column]
 
     def adjective(self, entry: Entry, phrase: Phrase, next_word: str) -> str:
-        """Return an adjective in the gender and number of a phrase, fit for the word after it."""
+        """Return an adjective in the gender and number of a phrase, fit for the word after it.
+
+        Parameters
+        ----------
+        entry
+            The adjective.
+        phrase
+            The noun phrase that it describes.
+        next_word
+            The word after it, which may begin with a vowel.
+
+        Returns
+        -------
+        str
+            The adjective.
+        """
         masculine, feminine, _, *before_vowel = entry.fr
         if phrase.noun.fr[1] == "f":
             return feminine + "s" * phrase.plural
@@ -107,7 +148,20 @@ class French(Realizer):
         return before_vowel[0] if use_vowel_form else masculine
 
     def agree(self, word: str, *, feminine: bool = False, plural: bool = False) -> str:
-        """Add the endings e and s to a masculine singular."""
+        """Add the endings e and s to a masculine singular.
+
+        Parameters
+        ----------
+        word
+            An adjective or a participle in the masculine singular.
+        feminine, plural
+            The endings to add.
+
+        Returns
+        -------
+        str
+            The word with its endings.
+        """
         word += "e" if feminine else ""
         return word + "s" if plural and word[-1] not in "sx" else word
 

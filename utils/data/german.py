@@ -47,7 +47,20 @@ class German(Realizer):
         return punctuate([*self.clause(sentence.main), ",", *subordinate])
 
     def conjunction(self, conjunction: str, subordinate: Clause) -> str:
-        """Translate a conjunction; "when" depends on the tense of the subordinate clause."""
+        """Translate a conjunction; "when" depends on the tense of the subordinate clause.
+
+        Parameters
+        ----------
+        conjunction
+            One of CONJUNCTIONS.
+        subordinate
+            The clause that it introduces.
+
+        Returns
+        -------
+        str
+            The German conjunction.
+        """
         when = "als" if subordinate.tense == "past" else "wenn"
         return {"because": "weil", "although": "obwohl", "when": when}[conjunction]
 
@@ -61,8 +74,21 @@ class German(Realizer):
     ) -> list[str]:
         """Return the words of a clause.
 
-        `gap` is the phrase to which it is relative, if any. The finite verb comes last in a
-        subordinate clause, and first in a main clause that follows one.
+        Parameters
+        ----------
+        clause
+            The clause.
+        gap
+            The phrase to which it is relative, if any.
+        verb_last
+            Put the finite verb last, as in a subordinate clause.
+        verb_first
+            Put the finite verb first, as in a main clause after a subordinate one.
+
+        Returns
+        -------
+        list of str
+            The words.
         """
         subject, direct_object = clause.arguments(gap)
         subject_words = self.phrase(subject, "nom")
@@ -92,7 +118,20 @@ class German(Realizer):
         return (infinitive if plural else third_person), prefix, []
 
     def phrase(self, phrase: Phrase | None, case: str) -> list[str]:
-        """Return the words of a noun phrase in a case; none for None."""
+        """Return the words of a noun phrase in a case; none for None.
+
+        Parameters
+        ----------
+        phrase
+            The noun phrase.
+        case
+            Its grammatical case: "nom", "acc" or "dat".
+
+        Returns
+        -------
+        list of str
+            The words.
+        """
         if phrase is None:
             return []
         ending = self.adjective_ending(phrase, case)
@@ -109,7 +148,20 @@ class German(Realizer):
         return 3 if phrase.plural else "mfn".index(phrase.noun.de[1])
 
     def article(self, phrase: Phrase, case: str) -> str:
-        """Return the determiner with its ending."""
+        """Return the determiner with its ending.
+
+        Parameters
+        ----------
+        phrase
+            The noun phrase.
+        case
+            Its grammatical case: "nom", "acc" or "dat".
+
+        Returns
+        -------
+        str
+            The determiner.
+        """
         gender = self.gender(phrase)
         ending = self.STRONG_ENDINGS[case][gender]
         if phrase.determiner == "the":
@@ -124,7 +176,20 @@ class German(Realizer):
         return self.QUANTIFIERS[phrase.determiner]
 
     def adjective_ending(self, phrase: Phrase, case: str) -> str:
-        """Return the ending: weak after der and dieser, mixed after ein, strong after a number."""
+        """Return the ending: weak after der and dieser, mixed after ein, strong after a number.
+
+        Parameters
+        ----------
+        phrase
+            The noun phrase.
+        case
+            Its grammatical case: "nom", "acc" or "dat".
+
+        Returns
+        -------
+        str
+            The ending.
+        """
         gender = self.gender(phrase)
         is_weak = phrase.determiner in ("the", "this", "these")
         if case == "dat" or (is_weak and gender == 3) or (case, gender) == ("acc", 0):
@@ -132,14 +197,40 @@ class German(Realizer):
         return "e" if is_weak else self.STRONG_ENDINGS[case][gender]
 
     def noun(self, phrase: Phrase, case: str) -> str:
-        """Return the noun in number and case; some have an oblique form in the singular."""
+        """Return the noun in number and case; some have an oblique form in the singular.
+
+        Parameters
+        ----------
+        phrase
+            The noun phrase.
+        case
+            Its grammatical case: "nom", "acc" or "dat".
+
+        Returns
+        -------
+        str
+            The noun.
+        """
         singular, _, plural, *oblique = phrase.noun.de
         if not phrase.plural:
             return oblique[0] if oblique and case != "nom" else singular
         return plural + "n" if case == "dat" and plural[-1] not in "ns" else plural
 
     def location(self, location: Entry | None, case: str) -> list[str]:
-        """Return a location (in the dative) or a destination (accusative); nothing for None."""
+        """Return a location (in the dative) or a destination (accusative); nothing for None.
+
+        Parameters
+        ----------
+        location
+            The entry of the lexicon.
+        case
+            "dat" for a location, "acc" for a destination.
+
+        Returns
+        -------
+        list of str
+            The words.
+        """
         if location is None:
             return []
         preposition, noun, gender = location.de

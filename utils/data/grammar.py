@@ -252,6 +252,11 @@ class MeaningSampler:
             False for a relative clause, which holds no other and does not begin with the time.
         verb, direct_object
             Drawn, if they are not given.
+
+        Returns
+        -------
+        Clause
+            The meaning of the clause.
         """
         if verb is None:
             verb = self.pick(_verbs_for(subject))

@@ -24,5 +24,18 @@ REALIZERS: dict[str, Realizer] = {
 
 
 def realize(sentence: Sentence, language: str) -> str:
-    """Return the sentence in a language: "de", "en", "fr" or "zh"."""
+    """Return the sentence in a language: "de", "en", "fr" or "zh".
+
+    Parameters
+    ----------
+    sentence
+        The meaning.
+    language
+        "de", "en", "fr" or "zh".
+
+    Returns
+    -------
+    str
+        The sentence.
+    """
     return REALIZERS[language].sentence(sentence)

@@ -22,7 +22,20 @@ LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its lab
 
 
 def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list[IdPair]:
-    """Encode the source and the target of each of `pairs` with one tokenizer."""
+    """Encode the source and the target of each of `pairs` with one tokenizer.
+
+    Parameters
+    ----------
+    pairs
+        Source and target sentences.
+    tokenizer
+        The tokenizer of both.
+
+    Returns
+    -------
+    list
+        The source ids and target ids of each pair.
+    """
     return [(tokenizer.encode(source), tokenizer.encode(target)) for source, target in pairs]
 
 
@@ -86,7 +99,19 @@ class PairBatches:
 def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch]:
     """Return every pair once, in batches of equal source length, short sources first.
 
-    Parameters, errors and the content of a batch are those of `PairBatches`.
+    Errors and the content of a batch are those of `PairBatches`.
+
+    Parameters
+    ----------
+    pairs
+        Source ids and target ids, without BOS and EOS.
+    batch_size
+        The largest number of pairs in a batch.
+
+    Returns
+    -------
+    list of Batch
+        The batches.
     """
     groups = group_by_length(_source_lengths(pairs), batch_size=batch_size)
     return [pair_batch([pairs[i] for i in group]) for group in groups]
@@ -141,7 +166,19 @@ class LabelledBatches(PairBatches):
 def label_eval_batches(examples: Sequence[LabelledExample], *, batch_size: int) -> list[Batch]:
     """Return every text once, in batches of equal length, short texts first.
 
-    Parameters, errors and the content of a batch are those of `LabelledBatches`.
+    Errors and the content of a batch are those of `LabelledBatches`.
+
+    Parameters
+    ----------
+    examples
+        The ids of each text, and its label.
+    batch_size
+        The largest number of texts in a batch.
+
+    Returns
+    -------
+    list of Batch
+        The batches.
     """
     batches = pair_eval_batches(_as_pairs(examples), batch_size=batch_size)
     return [_as_labelled(batch) for batch in batches]

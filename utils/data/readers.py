@@ -27,7 +27,20 @@ def read_text() -> str:
 
 
 def read_multi30k(source: str, target: str, *, test: str) -> Splits[SentencePair]:
-    """Return the published splits of multi30k, lists of (source sentence, target sentence)."""
+    """Return the published splits of multi30k, lists of (source sentence, target sentence).
+
+    Parameters
+    ----------
+    source, target
+        The two languages: "de", "en" or "fr".
+    test
+        Which of the test sets to read.
+
+    Returns
+    -------
+    tuple of three lists
+        The pairs for training, validation and test.
+    """
     parts = ("train", "val", test)
     names = [f"{part}.{language}.gz" for part in parts for language in (source, target)]
     lines = {name: _lines(path) for name, path in resolve("multi30k", only=names).items()}

@@ -1,4 +1,4 @@
-"""What the classes that express meanings in a language have in common.
+"""Base class of the classes that express meanings in a language.
 
 They are in ``utils.data.english``, ``german``, ``french`` and ``chinese``.
 """

@@ -59,12 +59,12 @@ def file_problem(path: Path, entry: FileEntry) -> str | None:
     path
         The file to check.
     entry
-        What the registry says about it.
+        The entry of the registry for it.
 
     Returns
     -------
     str or None
-        What was expected and what the file has instead; None if the file is right.
+        The difference between expectation and file; None if the file is right.
     """
     if "content_sha256" in entry:
         expected, actual = entry["content_sha256"], _content_sha256(path)

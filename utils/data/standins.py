@@ -108,7 +108,7 @@ def reviews(
     seed
         The seed of the grammar's random choices.
     noise
-        The probability that a label is wrong, in all three sets.
+        Label noise: the probability that a label is wrong, in all three sets.
 
     Returns
     -------
@@ -178,7 +178,12 @@ def digits(takes: int = TAKES) -> list[Clip]:
     Parameters
     ----------
     takes
-        How many takes of each digit by each speaker to return, from 1 to 50.
+        Number of takes of each digit by each speaker, from 1 to 50.
+
+    Returns
+    -------
+    list of Clip
+        The recordings.
 
     Raises
     ------

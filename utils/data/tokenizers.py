@@ -25,7 +25,7 @@ SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:!?)\]’'])")
 
 
 class Tokenizer(Protocol):
-    """What the library expects of a tokenizer."""
+    """The interface of a tokenizer."""
 
     def __len__(self) -> int:
         """V, the size of the vocabulary, special tokens included."""
@@ -88,7 +88,12 @@ class _VocabularyTokenizer(ABC):
         max_size
             The largest size of the vocabulary, special tokens included; None for no limit.
         min_count
-            How often a token must occur; rarer ones become UNK.
+            Minimum count of a token; rarer ones become UNK.
+
+        Returns
+        -------
+        _Self
+            The tokenizer.
 
         Raises
         ------
@@ -192,7 +197,12 @@ class BPETokenizer:
         max_size
             The size of the vocabulary, special tokens and the 256 bytes included.
         min_count
-            How often a pair must occur to be merged.
+            Minimum count of a pair to be merged.
+
+        Returns
+        -------
+        BPETokenizer
+            The trained tokenizer.
 
         Raises
         ------

@@ -56,7 +56,12 @@ class Vocabulary:
         max_size
             The largest V, special tokens included; None for no limit.
         min_count
-            How often a token must occur to be included.
+            Minimum count of a token to be included.
+
+        Returns
+        -------
+        Vocabulary
+            The vocabulary.
 
         Raises
         ------
@@ -95,7 +100,15 @@ class Vocabulary:
 
 
 def check_ids(ids: Iterable[int], vocab_size: int) -> None:
-    """Raise ValueError if one of `ids` lies outside 0 … `vocab_size` − 1."""
+    """Raise ValueError if one of `ids` lies outside 0 … `vocab_size` − 1.
+
+    Parameters
+    ----------
+    ids
+        The ids to check.
+    vocab_size
+        Size V of the vocabulary.
+    """
     invalid = [i for i in ids if not 0 <= i < vocab_size]
     if invalid:
         raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")

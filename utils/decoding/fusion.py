@@ -54,9 +54,14 @@ def best_mixture_weight(
     Parameters
     ----------
     log_probs_a, log_probs_b
-        What the two models give to each token of one text, (N,).
+        The log-probabilities of each token of one text by the two models, (N,).
     weights
         The weights to try.
+
+    Returns
+    -------
+    float
+        The best of `weights`.
     """
     return max(
         weights, key=lambda weight: float(mix_log_probs(log_probs_a, log_probs_b, weight).mean())

@@ -96,7 +96,15 @@ def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
 
 
 def check_prompt(prompt: torch.Tensor, max_length: int) -> None:
-    """Raise ValueError unless the prompt is ids (B, T ≥ 1) and `max_length` is not negative."""
+    """Raise ValueError unless the prompt is ids (B, T ≥ 1) and `max_length` is not negative.
+
+    Parameters
+    ----------
+    prompt
+        The ids to continue.
+    max_length
+        The largest number of new tokens.
+    """
     if prompt.dim() != 2 or prompt.shape[1] == 0:
         raise ValueError(
             f"a prompt is ids of shape (B, T) with T ≥ 1, got {tuple(prompt.shape)}; "

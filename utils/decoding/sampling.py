@@ -60,7 +60,20 @@ class SamplingConfig:
         _check_repetition_penalty(self.repetition_penalty)
 
     def probabilities(self, logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
-        """Return the distribution (B, V) after logits (B, V) and all ids so far (B, N)."""
+        """Return the distribution (B, V) after logits (B, V) and all ids so far (B, N).
+
+        Parameters
+        ----------
+        logits
+            Logits of the next token, (B, V).
+        previous_ids
+            All ids so far, prompt included, (B, N).
+
+        Returns
+        -------
+        torch.Tensor
+            The distribution, (B, V).
+        """
         logits = penalize_repetition(logits, previous_ids, self.repetition_penalty)  # (B, V)
         logits = logits - logits.max(-1, keepdim=True).values  # no overflow at low temperatures
         logits = logits / self.temperature
@@ -117,11 +130,26 @@ def sample(
 
 
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
-    """Set all logits (…, V) to −∞ except the `top_k` highest.
-
-    Raises ValueError unless `top_k` is a whole number from 1.
+    """Filter by top-k: set all logits (…, V) to −∞ except the `top_k` highest.
 
     Source: ``eq-top-k`` (section 6.2); Fan et al. 2018.
+
+    Parameters
+    ----------
+    logits
+        Logits, (…, V).
+    top_k
+        The number k of tokens to keep.
+
+    Returns
+    -------
+    torch.Tensor
+        The filtered logits, (…, V).
+
+    Raises
+    ------
+    ValueError
+        If `top_k` is not a whole number from 1.
     """
     _check_top_k(top_k)
     best = logits.topk(min(int(top_k), logits.shape[-1]), -1).indices  # (…, k)
@@ -129,14 +157,29 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
 
 
 def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Set all logits (…, V) to −∞ except those of the nucleus.
+    """Filter by top-p: set all logits (…, V) to −∞ except those of the nucleus.
 
     The nucleus is the smallest set of most probable tokens whose total probability is at least
     `top_p`: a token belongs to it if the more probable ones have less than `top_p` together.
 
-    Raises ValueError unless 0 < `top_p` ≤ 1.
-
     Source: ``eq-top-p`` (section 6.2); Holtzman et al. 2020.
+
+    Parameters
+    ----------
+    logits
+        Logits, (…, V).
+    top_p
+        The probability p of the nucleus; 1 keeps all tokens.
+
+    Returns
+    -------
+    torch.Tensor
+        The filtered logits, (…, V).
+
+    Raises
+    ------
+    ValueError
+        If `top_p` is not above 0 and at most 1.
     """
     _check_top_p(top_p)
     if top_p == 1:
@@ -147,11 +190,28 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
 
 
 def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
-    """Set all logits (…, V) to −∞ except tokens at least `min_p` times as probable as the best.
+    """Filter by min-p: set all logits (…, V) to −∞ except those of probable tokens.
 
-    Raises ValueError unless 0 ≤ `min_p` ≤ 1.
+    These are the tokens at least `min_p` times as probable as the best one.
 
     Source: ``eq-min-p`` (section 6.2); Nguyen et al. 2024.
+
+    Parameters
+    ----------
+    logits
+        Logits, (…, V).
+    min_p
+        The least probability, as a fraction of the highest; 0 keeps all tokens.
+
+    Returns
+    -------
+    torch.Tensor
+        The filtered logits, (…, V).
+
+    Raises
+    ------
+    ValueError
+        If `min_p` is not from 0 to 1.
     """
     _check_min_p(min_p)
     if min_p == 0:

@@ -25,7 +25,7 @@ from utils.models.contract import LanguageModel, State
 def greedy(
     model: LanguageModel, prompt: torch.Tensor, state: State = None, *, max_length: int = 100
 ) -> list[list[int]]:
-    """Choose the most probable next token again and again, until EOS or `max_length` tokens.
+    """Decode greedily: choose the most probable next token, until EOS or `max_length` tokens.
 
     Source: ``eq-greedy`` (section 5.2).
 
@@ -122,7 +122,7 @@ class Hypothesis:
     log_prob
         Its log-probability, EOS included, where tokens that are never generated have probability 0.
     score
-        What it is ranked by (`BeamConfig.score`).
+        Score in the ranking (`BeamConfig.score`).
     """
 
     ids: list[int]
@@ -131,9 +131,19 @@ class Hypothesis:
 
 
 def length_penalty(length: int, alpha: float) -> float:
-    """Return ((5 + length) / 6) ** alpha, by which beam search divides a log-probability.
+    """Return the length penalty ((5 + length) / 6) ** alpha, which divides a log-probability.
 
     Source: ``eq-length-penalty`` (section 5.2); Wu et al. 2016, eq. 14.
+
+    Parameters
+    ----------
+    length, alpha
+        The number of tokens, EOS included, and the exponent.
+
+    Returns
+    -------
+    float
+        The penalty.
     """
     return ((5 + length) / 6) ** alpha
 

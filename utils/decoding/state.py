@@ -53,5 +53,18 @@ def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_stat
 
 
 def select_rows(state: State, rows: torch.Tensor) -> State:
-    """Take the rows `rows` (R,) int64 of the batch, in that order, from each tensor of a state."""
+    """Take the rows `rows` (R,) int64 of the batch, in that order, from each tensor of a state.
+
+    Parameters
+    ----------
+    state
+        A tree of tensors and None.
+    rows
+        Indices of rows, (R,) int64.
+
+    Returns
+    -------
+    State
+        A state with R rows.
+    """
     return map_tensors(lambda tensor: tensor.index_select(0, rows), state)

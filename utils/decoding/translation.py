@@ -50,7 +50,7 @@ def decode_sources(
     Returns
     -------
     list
-        What the search returned for each source, in the order of the sources.
+        The answer of the search for each source, in the order of the sources.
 
     Raises
     ------

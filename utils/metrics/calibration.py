@@ -43,8 +43,9 @@ class Calibration:
 def expected_calibration_error(
     probabilities: ArrayLike, correct: ArrayLike, *, bins: int = 15
 ) -> Calibration:
-    """Compute the mean distance between confidence and accuracy over bins of equal width.
+    """Compute the expected calibration error over bins of equal width.
 
+    It is the mean distance between confidence and accuracy, weighted by the size of the bins.
     Bin m holds the probabilities above (m − 1) / bins and up to m / bins.
 
     Source: ``eq-ece`` (section 8.3); Guo et al. 2017.
@@ -57,6 +58,11 @@ def expected_calibration_error(
         Whether it was the right class, (N,) bool.
     bins
         The number of bins.
+
+    Returns
+    -------
+    Calibration
+        The error and the bins.
 
     Raises
     ------
@@ -96,7 +102,7 @@ def _bin_means(values: np.ndarray, bin_index: np.ndarray, count: np.ndarray) -> 
 
 
 def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
-    """Return the temperature, from 0.01 to 100, with the least mean cross-entropy.
+    """Fit the temperature T, from 0.01 to 100, of temperature scaling: least mean cross-entropy.
 
     The loss is convex in 1/T, so Newton's method, kept within the bounds that remain possible,
     finds its minimum. Logits and targets must come from data on which the model was not trained.
@@ -109,6 +115,11 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
         The model's logits, (N, V).
     targets
         The right classes, (N,) int.
+
+    Returns
+    -------
+    float
+        The temperature T.
 
     Raises
     ------

@@ -21,6 +21,11 @@ def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) ->
         Any module.
     trainable_only
         Whether to leave out parameters that need no gradient.
+
+    Returns
+    -------
+    int
+        The number of parameters.
     """
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
@@ -37,6 +42,11 @@ def gpt_parameters(vocab_size: int, *, width: int, layers: int) -> int:
     ----------
     vocab_size, width, layers
         V, D and the number of layers.
+
+    Returns
+    -------
+    int
+        The number of parameters.
     """
     return vocab_size * width + layers * (12 * width**2 + 2 * width) + width
 
@@ -56,6 +66,11 @@ def gpt_flops(vocab_size: int, *, width: int, layers: int, batch_size: int, leng
         V, D and the number of layers.
     batch_size, length
         B and T.
+
+    Returns
+    -------
+    int
+        The number of operations.
     """
     per_token = 2 * (12 * layers * width**2 + vocab_size * width) + 4 * layers * length * width
     return batch_size * length * per_token

@@ -12,7 +12,7 @@ _LARGEST_EXPONENT = 709  # exp(710) overflows a float64
 
 
 def perplexity(nll: float, tokens: int) -> float:
-    """Return exp(nll / tokens), or infinity if that overflows.
+    """Return the perplexity exp(nll / tokens), or infinity if that overflows.
 
     Source: ``eq-perplexity`` (section 2.1); Jelinek et al. 1977.
 
@@ -22,6 +22,11 @@ def perplexity(nll: float, tokens: int) -> float:
         The negative log-likelihood of the whole text, in nats.
     tokens
         The number of tokens that were predicted.
+
+    Returns
+    -------
+    float
+        The perplexity, from 1 to ∞.
 
     Raises
     ------
@@ -43,6 +48,11 @@ def bits_per_character(nll: float, characters: int) -> float:
         The negative log-likelihood of the whole text, in nats.
     characters
         The number of characters in the tokens that were predicted.
+
+    Returns
+    -------
+    float
+        Bits per character.
 
     Raises
     ------

@@ -34,6 +34,11 @@ def paired_bleu_p_value(
     trials
         The number n of trials.
 
+    Returns
+    -------
+    float
+        The p-value, above 0 and at most 1.
+
     Raises
     ------
     ValueError

@@ -59,6 +59,11 @@ def bleu(
     lowercase
         Whether to ignore case.
 
+    Returns
+    -------
+    float
+        BLEU, from 0 to 100.
+
     Raises
     ------
     ValueError
@@ -90,6 +95,11 @@ def bleu_interval(
         As for `bleu`.
     resamples
         Number of bootstrap samples (test sets drawn with replacement); at least 2 are drawn.
+
+    Returns
+    -------
+    BleuInterval
+        BLEU, the interval and the signature.
 
     Raises
     ------
@@ -173,7 +183,7 @@ class ErrorCounts:
 
 
 def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
-    """Count the fewest word edits that turn the hypotheses into the references.
+    """Count word errors: the fewest edits that turn the hypotheses into the references.
 
     Words are separated by spaces. The rate is that of the whole corpus: the edits of all texts
     divided by the words of all references.
@@ -184,6 +194,11 @@ def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCo
     ----------
     hypotheses, references
         The transcripts, in the same order.
+
+    Returns
+    -------
+    ErrorCounts
+        The rate and the numbers of edits.
 
     Raises
     ------
@@ -218,7 +233,7 @@ def _count_errors(
 
 
 def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
-    """Return the number of different n-grams of all texts, divided by the number of all n-grams.
+    """Return distinct-n: the number of different n-grams divided by the number of all n-grams.
 
     The value falls as texts become longer, so only texts of one length can be compared.
 
@@ -230,6 +245,11 @@ def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
         Sequences of tokens; an n-gram never reaches from one into the next.
     n
         The length of the n-grams.
+
+    Returns
+    -------
+    float
+        The ratio, from 0 to 1.
 
     Raises
     ------
@@ -245,7 +265,7 @@ def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
 
 
 def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
-    """Return the mean BLEU, from 0 to 100, of each text with all the others as its references.
+    """Return self-BLEU: the mean BLEU of each text with all the others as its references.
 
     A high value means that the texts are alike.
 
@@ -257,6 +277,11 @@ def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
         Lists of words, which are compared as they are.
     max_order
         The length of the longest n-grams that count.
+
+    Returns
+    -------
+    float
+        Self-BLEU, from 0 to 100.
 
     Raises
     ------

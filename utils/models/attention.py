@@ -81,7 +81,7 @@ def fused_attention(
     causal
         Use the kernel's own causal mask, which needs T = S; only without `mask`.
     dropout
-        Probability with which each weight is set to zero.
+        Dropout probability of the attention weights.
 
     Returns
     -------

@@ -30,7 +30,7 @@ class AttentionState(NamedTuple):
     is_token
         True where the source has a token, False for padding, (B, S) bool.
     keys
-        What the score compares with a query, computed from the encoder's states, (B, S, D).
+        Keys of the attention score, computed from the encoder's states, (B, S, D).
     query_state
         State of the layer that computes the queries, (B, 1, D); of an LSTM that and the cell state.
     output_state
@@ -128,7 +128,20 @@ class AttentionDecoder(nn.Module):
     def forward(
         self, ids: torch.Tensor, state: AttentionState
     ) -> tuple[torch.Tensor, AttentionState]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        tuple
+            Logits (B, T, V), and the state after `ids`.
+        """
         words = self.dropout(self.embedding(ids))  # (B, T, E)
         queries, query_state = self.query_rnn(words, state.query_state)  # (B, T, D)
         weights = self._attention_weights(queries, state)  # (B, T, S)
@@ -148,7 +161,7 @@ class AttentionDecoder(nn.Module):
         Parameters
         ----------
         ids
-            What the decoder reads, (B, T): BOS and the target, or a part of it.
+            Tokens, (B, T) int64: BOS and the target, or a part of it.
         state
             The state before `ids`.
 

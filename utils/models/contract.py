@@ -21,12 +21,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 import torch
 
 State: TypeAlias = Any
-"""What a model remembers between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
+"""The state of a model between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
 the batch first, or None. ``utils.decoding.state`` reorders it without knowing the model."""
 
 
 class Memory(NamedTuple):
-    """What an encoder hands to a decoder.
+    """The output of an encoder, from which a decoder starts.
 
     Parameters
     ----------

@@ -110,7 +110,20 @@ class RNNDecoder(nn.Module):
     def forward(
         self, ids: torch.Tensor, state: RNNDecoderState
     ) -> tuple[torch.Tensor, RNNDecoderState]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        tuple
+            Logits (B, T, V), and the state after `ids`.
+        """
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         if self.context != "start":
             vectors = state.vector[:, None].expand(-1, ids.shape[1], -1)  # (B, T, D)
@@ -203,7 +216,20 @@ class CNNDecoder(nn.Module):
     def forward(
         self, ids: torch.Tensor, state: CNNDecoderState
     ) -> tuple[torch.Tensor, CNNDecoderState]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        tuple
+            Logits (B, T, V), and the state after `ids`.
+        """
         T = ids.shape[1]
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
         words = self.embedding(ids)  # (B, T, D)

@@ -43,9 +43,9 @@ class EncoderDecoder(nn.Module):
         Parameters
         ----------
         ids
-            What the decoder reads, (B, T).
+            Tokens of the target, (B, T) int64.
         state
-            What `encode` or an earlier call returned.
+            The state before `ids`: that of `encode` or of an earlier call.
 
         Returns
         -------

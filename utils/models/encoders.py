@@ -273,5 +273,17 @@ def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
     """Return the mean (B, D) of `x` (B, S, D) over the positions where `is_token` (B, S) is True.
 
     Source: ``eq-pooling`` (section 3.2).
+
+    Parameters
+    ----------
+    x
+        Vectors, (B, S, D).
+    is_token
+        True where there is a token, (B, S) bool.
+
+    Returns
+    -------
+    torch.Tensor
+        The means, (B, D).
     """
     return (x * is_token[:, :, None]).sum(1) / is_token.sum(1, keepdim=True)

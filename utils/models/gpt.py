@@ -22,12 +22,12 @@ NGRAM_STD = 0.1  # larger, as most n-grams are rare and their vectors seldom tra
 
 
 class GPTState(NamedTuple):
-    """What a GPT remembers of the tokens read so far.
+    """State of a GPT: its key–value caches and position.
 
     Parameters
     ----------
     tokens_read
-        How many there are, (B,) int64.
+        Number of tokens read so far, (B,) int64.
     caches
         Keys and values of each layer.
     ngram_context

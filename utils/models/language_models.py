@@ -35,7 +35,7 @@ class NNLM(nn.Module):
     hidden_size
         Number of hidden units, with tanh.
     direct
-        Add a linear map from the word vectors to the logits.
+        Add direct connections, a linear map from the word vectors to the logits.
     dropout
         Probability of dropout, on word vectors and on hidden units.
 
@@ -213,7 +213,7 @@ class LSTMLM(nn.Module):
     dropout
         Probability of dropout, on word vectors, between layers and before the output.
     tied
-        Use the embedding matrix as output matrix. Where E differs from D, a linear map without
+        Tie the output matrix to the embedding. Where E differs from D, a linear map without
         bias leads from D to E before it.
     embedding_size
         Length E of a word vector, `width` where not given.

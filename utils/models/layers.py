@@ -35,11 +35,11 @@ SQRT_HALF = 0.5**0.5
 """Factor of the sum of two terms of equal variance, which then has the variance of each."""
 
 NORMS = ("layer", "rms")
-"""The kinds of norm that `make_norm` knows."""
+"""Names of the norms of `make_norm`."""
 
 
 class ScaledEmbedding(nn.Embedding):
-    """Embedding times √E, for a matrix that is also the output's.
+    """Embedding multiplied by √E, for a matrix tied to the output.
 
     Rows start with length about 1, so that as an output matrix they give logits of moderate size;
     the factor √E makes each number of a vector that the network reads about 1 as well. Constructor
@@ -238,7 +238,7 @@ class GatedConvolution(nn.Module):
     kernel_size
         Number of positions that an output depends on.
     causal
-        These are the output's own position and those before it; else as many on either side.
+        An output depends on its own position and those before it; else on as many on either side.
 
     Raises
     ------

@@ -39,7 +39,18 @@ class KVCache(NamedTuple):
     values: torch.Tensor
 
     def extended(self, keys: torch.Tensor, values: torch.Tensor) -> KVCache:
-        """Return a cache with the `keys` and `values` (B, H, T, D/H) of T more tokens."""
+        """Return a cache with the `keys` and `values` (B, H, T, D/H) of T more tokens.
+
+        Parameters
+        ----------
+        keys, values
+            Those of T more tokens, each (B, H, T, D/H).
+
+        Returns
+        -------
+        KVCache
+            The cache of S + T tokens.
+        """
         return KVCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
 
     def last(self, count: int) -> KVCache:
@@ -56,7 +67,15 @@ class _Mask(NamedTuple):
 
 
 def check_heads(width: int, heads: int) -> None:
-    """Raise ValueError unless `heads` divides `width`."""
+    """Raise ValueError unless `heads` divides `width`.
+
+    Parameters
+    ----------
+    width
+        Length D of a vector.
+    heads
+        Number H of heads.
+    """
     if heads < 1 or width % heads:
         raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
 
@@ -73,16 +92,16 @@ class SelfAttention(nn.Module):
     heads
         Number H of heads, each of width D/H.
     causal
-        A token attends to itself and to those before it only.
+        Causal attention: a token attends to itself and to those before it only.
     window
-        A token attends to the last `window` tokens only, itself included; None for all. It has
-        an effect with `causal` only.
+        Sliding window: a token attends to the last `window` tokens only, itself included; None for
+        all. It has an effect with `causal` only.
     qk_norm
         Normalize queries and keys to mean square 1, then multiply queries by `QUERY_SCALE`.
     bias
         Give the linear maps a bias.
     dropout
-        Probability with which an attention weight is set to zero in training.
+        Dropout probability of the attention weights.
 
     Raises
     ------
@@ -194,7 +213,7 @@ class CrossAttention(nn.Module):
     bias
         Give the linear maps a bias.
     dropout
-        Probability with which an attention weight is set to zero in training.
+        Dropout probability of the attention weights.
 
     Raises
     ------
@@ -234,7 +253,7 @@ class CrossAttention(nn.Module):
         x
             Vectors of the decoder's tokens, (B, T, D).
         memory_cache
-            What the method `memory_cache` returned for the source.
+            Keys and values of the source, from the method `memory_cache`.
         is_token
             True where the source has a token, (B, S) bool; None where it has no padding.
 

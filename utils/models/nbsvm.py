@@ -118,14 +118,14 @@ class NBSVM:
 
 
 def log_count_ratio(x: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.0) -> np.ndarray:
-    """Compute the weights that naive Bayes gives to features.
+    """Compute the log-count ratio of naive Bayes for each feature.
 
     Source: ``eq-nb-ratio`` (section 9.1); Wang and Manning 2012.
 
     Parameters
     ----------
     x
-        How often each of N texts has each of F features, (N, F).
+        Feature counts: of each of F features in each of N texts, (N, F).
     labels
         Classes of the texts, 0 or 1, (N,).
     alpha

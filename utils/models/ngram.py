@@ -46,7 +46,7 @@ class NGramLM(nn.Module):
 
     @classmethod
     def mle(cls, counts: NGramCounts, *, order: int | None = None) -> NGramLM:
-        """Estimate by relative frequencies; uniform after a context that does not occur.
+        """Estimate by maximum likelihood, uniformly after a context that does not occur.
 
         Source: ``eq-mle`` (section 2.1).
 
@@ -66,7 +66,7 @@ class NGramLM(nn.Module):
 
     @classmethod
     def add_k(cls, counts: NGramCounts, k: float, *, order: int | None = None) -> NGramLM:
-        """Estimate by (count + k) / (count of the context + k V).
+        """Estimate by add-k smoothing: (count + k) / (count of the context + k V).
 
         Source: ``eq-add-k`` (section 2.1).
 

@@ -162,6 +162,11 @@ class NGramCounts:
         continuation
             Return the number of distinct tokens before it instead.
 
+        Returns
+        -------
+        int
+            The count.
+
         Raises
         ------
         ValueError
@@ -188,6 +193,18 @@ class NGramCounts:
 
 def check_ids(ids: Ids, vocab_size: int) -> np.ndarray:
     """Return the ids of one text as an int64 array (N,).
+
+    Parameters
+    ----------
+    ids
+        The ids of one text, (N,).
+    vocab_size
+        Size V of the vocabulary.
+
+    Returns
+    -------
+    numpy.ndarray
+        The ids, (N,) int64.
 
     Raises
     ------

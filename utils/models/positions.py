@@ -168,7 +168,7 @@ def sinusoids(
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Rotate numbers i and i + d/2 of each vector, as a pair, by angle i.
+    """Apply rotary positions: rotate numbers i and i + d/2 of each vector, as a pair, by angle i.
 
     The product of two rotated vectors depends on the difference of their positions alone.
 

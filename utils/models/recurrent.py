@@ -123,7 +123,20 @@ class BatchFirstRNN(nn.Module):
     def forward(
         self, x: torch.Tensor, state: RecurrentState | None = None
     ) -> tuple[torch.Tensor, RecurrentState]:
-        """Run the network on T inputs from `state` on: see `run_batch_first`."""
+        """Run the network on T inputs from `state` on: see `run_batch_first`.
+
+        Parameters
+        ----------
+        x
+            Inputs of T steps, (B, T, input size).
+        state
+            The state before them; None for zeros.
+
+        Returns
+        -------
+        tuple
+            Hidden states of the last layer (B, T, D), and the state after the last step.
+        """
         return run_batch_first(self.rnn, x, state)
 
 

@@ -58,7 +58,20 @@ class ScaledScore(MultiplicativeScore):
     """
 
     def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Compute the scores as `MultiplicativeScore.forward`, divided by √D."""
+        """Compute the scores as `MultiplicativeScore.forward`, divided by √D.
+
+        Parameters
+        ----------
+        query
+            States of the decoder, (B, T, D).
+        keys
+            The encoder's states after the linear map `key`, (B, S, D).
+
+        Returns
+        -------
+        torch.Tensor
+            Scores, (B, T, S).
+        """
         return super().forward(query, keys) / math.sqrt(query.shape[-1])
 
 

@@ -227,7 +227,20 @@ class TransformerDecoder(TransformerStack):
     def forward(
         self, ids: torch.Tensor, state: TransformerDecoderState
     ) -> tuple[torch.Tensor, TransformerDecoderState]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        tuple
+            Logits (B, T, V), and the state after `ids`.
+        """
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
         x, rotary = self.embed(ids, positions)  # (B, T, D)
         memory_is_token = None if state.is_token.all() else state.is_token
@@ -249,7 +262,7 @@ class TransformerDecoder(TransformerStack):
 def final_norm(
     width: int, *, norm_first: bool = True, norm: str = "layer", bias: bool = False
 ) -> nn.Module:
-    """Build what follows the last layer.
+    """Build the final norm: a norm after pre-norm layers, the identity after post-norm layers.
 
     Parameters
     ----------
@@ -272,7 +285,7 @@ def final_norm(
 
 
 def init_xavier(layers: nn.Module) -> None:
-    """Draw the matrices of all linear maps in `layers` by their sizes, and set biases to zero.
+    """Initialize all linear maps in `layers` by Xavier initialization, and set biases to zero.
 
     Source: Glorot and Bengio 2010, eq. 16.
     """

@@ -38,7 +38,7 @@ INK = "#222222"  # text and axes
 GRID = "#D9D9D9"
 LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
-MARKERS_PER_CURVE = 10  # about so many, also on a curve of thousands of points
+MARKERS_PER_CURVE = 10  # approximate, however many points a curve has
 
 
 def style() -> None:
@@ -114,15 +114,15 @@ def curves(
 
 
 def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.float64]:
-    """Average each value with those before it, to smooth a loss curve.
+    """Compute a moving average of each value and those before it, to smooth a loss curve.
 
     Parameters
     ----------
     values
         N numbers.
     window
-        How many values are averaged, the current one included; the first ``window - 1`` results
-        are averages of fewer.
+        Number of values that are averaged, the current one included; the first ``window - 1``
+        results are averages of fewer.
 
     Returns
     -------

@@ -62,7 +62,7 @@ def sample_sentences(count: int, seed: int, *, excluded: Sequence[str] = ()) -> 
     Parameters
     ----------
     count
-        How many to draw.
+        Number of announcements.
     seed
         Seeds the generator.
     excluded

@@ -71,6 +71,18 @@ def change_speed(x: np.ndarray, factor: float) -> np.ndarray:
     """Play samples (N,) `factor` times as fast, which raises the pitch by the same factor.
 
     The result, (about N / `factor`,) float32, is interpolated linearly between the samples.
+
+    Parameters
+    ----------
+    x
+        Samples, (N,).
+    factor
+        The factor of speed and pitch, above 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Samples, (about N / `factor`,) float32.
     """
     positions = np.arange(0, len(x) - 1, factor)
     return np.interp(positions, np.arange(len(x)), x).astype(np.float32)

@@ -78,6 +78,11 @@ def audio_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     targets
         The ids of what each clip says.
 
+    Returns
+    -------
+    AudioBatch
+        Features, lengths and transcripts.
+
     Raises
     ------
     ValueError

@@ -39,7 +39,7 @@ def insert_blanks(ids: Sequence[int]) -> list[int]:
 
 
 def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
-    """Compute log α: the probability of all alignments of a beginning of the text.
+    """Compute the forward variables log α: log p of all alignments of a prefix of the text.
 
     Source: ``eq-ctc-forward`` (section 6.3); Graves et al. 2006, eq. 6.
 
@@ -76,7 +76,7 @@ def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tens
 
 
 def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
-    """Compute log β: the probability of all alignments of the rest of the text.
+    """Compute the backward variables log β: log p of all alignments of the rest of the text.
 
     The recursion is the forward one on the reversed steps and the reversed text; the probability at
     the step itself, which α includes, is taken out.
@@ -192,7 +192,7 @@ def batch_loss(
 
 
 def best_path(log_probs: torch.Tensor) -> list[int]:
-    """Return the text of the most probable alignment, by log-probabilities (S, V).
+    """Decode greedily: return the text of the most probable alignment, by log-probs (S, V).
 
     It need not be the most probable text, which has many alignments.
     """

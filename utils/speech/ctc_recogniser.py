@@ -27,7 +27,7 @@ from utils.training.state import History
 
 
 class EncodedAudio(NamedTuple):
-    """What a recogniser computes from the features of B clips.
+    """Encoder states and CTC log-probabilities of B clips.
 
     Parameters
     ----------
@@ -118,7 +118,20 @@ class CTCRecogniser(nn.Module):
         return encoded.log_probs, encoded.lengths
 
     def encode(self, features: torch.Tensor, lengths: torch.Tensor) -> EncodedAudio:
-        """Compute what `forward` does, and the encoder's states."""
+        """Compute what `forward` does, and the encoder's states.
+
+        Parameters
+        ----------
+        features
+            Log-mel features, (B, F, M).
+        lengths
+            The number of valid frames of each clip, (B,).
+
+        Returns
+        -------
+        EncodedAudio
+            States, lengths and log-probabilities.
+        """
         x = features.mT  # (B, M, F)
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
             x = F.gelu(convolution(x))  # (B, D, F), with F divided by the stride

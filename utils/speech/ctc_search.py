@@ -40,7 +40,7 @@ class CTCHypothesis:
     language
         log p(text) by the language model, EOS included; 0 without one.
     score
-        What it is ranked by: the sum of both, weighted, and the bonus for each token.
+        Score in the ranking: the weighted sum of both, and the bonus for each token.
     """
 
     ids: list[int]

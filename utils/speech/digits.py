@@ -81,7 +81,20 @@ def speak_digits(
 
 
 def random_digits(rng: np.random.Generator, length: int) -> str:
-    """Draw a string of `length` digits, each with the same probability."""
+    """Draw a string of `length` digits, each with the same probability.
+
+    Parameters
+    ----------
+    rng
+        Draws the digits.
+    length
+        The number of digits.
+
+    Returns
+    -------
+    str
+        The string.
+    """
     return "".join(rng.choice(list(DIGITS), length))
 
 

@@ -72,7 +72,20 @@ class JointRecogniser(nn.Module):
         self.decoder = AttentionDecoder(vocab_size, width=width, score=score, dropout=dropout)
 
     def encode(self, features: torch.Tensor, lengths: torch.Tensor) -> State:
-        """Return the decoder's first state for features (B, F, M) with `lengths` (B,) in frames."""
+        """Return the decoder's first state for features (B, F, M) with `lengths` (B,) in frames.
+
+        Parameters
+        ----------
+        features
+            Log-mel features, (B, F, M).
+        lengths
+            The number of valid frames of each clip, (B,).
+
+        Returns
+        -------
+        State
+            The state before the first token.
+        """
         encoded = self.encoder.encode(features, lengths)
         return self.decoder.begin(self.memory(encoded))
 
@@ -84,7 +97,20 @@ class JointRecogniser(nn.Module):
         return Memory(states, is_token, vector=masked_mean(states, is_token))
 
     def forward(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `encode` or of an earlier call.
+
+        Returns
+        -------
+        tuple
+            Logits (B, T, V), and the state after `ids`.
+        """
         return self.decoder(ids, state)
 
 

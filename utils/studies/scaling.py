@@ -71,6 +71,16 @@ class ScalingLaw:
         """Return the loss in nats per token; numbers or arrays, which are broadcast.
 
         Source: ``eq-scaling-law`` (section 2.2).
+
+        Parameters
+        ----------
+        parameters, tokens
+            N and D, numbers or arrays.
+
+        Returns
+        -------
+        numpy.ndarray
+            The loss in nats per token.
         """
         parameters, tokens = _as_array(parameters), _as_array(tokens)
         return self.E + self.A * parameters**-self.alpha + self.B * tokens**-self.beta
@@ -244,7 +254,7 @@ class CharacterScaling:
         Returns
         -------
         ScalingRun
-            What was trained, its loss and its processor time.
+            Size and data of the run, its loss and its processor time.
         """
         seed_everything(seed)
         model = GPT(

@@ -63,7 +63,8 @@ class TrainConfig:
     accumulation_steps
         Gradient accumulation: number of batches whose gradients are added up for one step.
     label_smoothing
-        Probability that is taken from the correct token and spread over the whole vocabulary.
+        Probability mass that label smoothing takes from the correct token and spreads over the
+        whole vocabulary.
     evaluate_every
         Number of steps between two validations; 0 for one validation at the end.
     checkpoint_every
@@ -132,6 +133,11 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         The configuration of the run.
     step
         The step, counted from 0.
+
+    Returns
+    -------
+    float
+        The learning rate of the step.
     """
     warmup_steps = round(config.warmup * config.steps)
     if step < warmup_steps:

@@ -245,7 +245,7 @@ def process_group(strategy: str = "data", device: str | None = None) -> Iterator
 
 
 class _Environment(NamedTuple):
-    """What torchrun says to each process in environment variables."""
+    """The environment variables that torchrun sets for each process."""
 
     rank: int
     world_size: int

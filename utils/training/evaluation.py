@@ -57,6 +57,11 @@ def evaluate(
     objective
         The summed loss of a batch.
 
+    Returns
+    -------
+    Score
+        The loss summed over all batches, and the number of tokens.
+
     Raises
     ------
     ValueError

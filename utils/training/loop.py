@@ -37,6 +37,13 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
     Source: ``eq-training-clip`` and ``eq-training-schedule`` (section 3.1), ``eq-torch-loss-scale``
     and ``eq-torch-data-parallel`` (section 7.2).
 
+    Parameters
+    ----------
+    state
+        The run, which the step changes.
+    batches
+        The batches of the step, whose gradients are accumulated.
+
     Raises
     ------
     ValueError

@@ -19,11 +19,11 @@ from utils.data.batches import IGNORE, Batch
 
 
 class TrainingBatch(Protocol):
-    """What training needs of a batch; ``utils.data.batches.Batch`` is one."""
+    """A batch as training sees it; ``utils.data.batches.Batch`` is one."""
 
     @property
     def targets(self) -> torch.Tensor:
-        """What is predicted, with the batch first; IGNORE where there is nothing to predict."""
+        """The tokens or labels to predict, with the batch first; IGNORE at padding."""
         ...
 
     def to(self, device: torch.device) -> TrainingBatch:
@@ -62,7 +62,13 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
     batch
         Inputs (B, T), targets (B, T) and source (B, S) or None.
     label_smoothing
-        Probability that is taken from each target and spread over the whole vocabulary.
+        Probability mass that label smoothing takes from each target and spreads over the
+        vocabulary.
+
+    Returns
+    -------
+    torch.Tensor
+        The loss in nats, a scalar.
     """
     conditional_model: Any = model  # has `encode` if batches have a source
     state = None if batch.source is None else conditional_model.encode(batch.source)
@@ -89,7 +95,12 @@ def label_cross_entropy(
     batch
         Texts as inputs (B, S), labels as targets (B,).
     label_smoothing
-        Probability that is taken from each label and spread over all classes.
+        Probability mass that label smoothing takes from each label and spreads over all classes.
+
+    Returns
+    -------
+    torch.Tensor
+        The loss in nats, a scalar.
     """
     return F.cross_entropy(
         model(batch.inputs), batch.targets, reduction="sum", label_smoothing=label_smoothing
@@ -97,7 +108,7 @@ def label_cross_entropy(
 
 
 def adversarial_objective(size: float) -> Objective:
-    """Return an objective that trains a classifier on misleading word vectors as well.
+    """Return the objective of adversarial training, which perturbs the word vectors.
 
     It is the mean of two values of `label_cross_entropy`: that of the batch as it is, and that of
     the batch with each text's word vectors moved in the direction in which its loss grows fastest.
@@ -108,7 +119,7 @@ def adversarial_objective(size: float) -> Objective:
     Parameters
     ----------
     size
-        Length of that move, over all word vectors of a text together.
+        Norm ε of the perturbation, over all word vectors of a text together.
 
     Returns
     -------

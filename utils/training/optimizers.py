@@ -23,6 +23,18 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     """Build AdamW, with weight decay on matrices but not on biases and gains.
 
     Source: ``eq-training-adamw`` (section 3.1); Loshchilov and Hutter 2019.
+
+    Parameters
+    ----------
+    model
+        The model to train.
+    config
+        Its configuration.
+
+    Returns
+    -------
+    torch.optim.AdamW
+        The optimizer.
     """
     groups = _decay_groups(_trainable(model.parameters()), config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
@@ -42,6 +54,11 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
         Its configuration; `learning_rate` is AdamW's.
     ratio
         Muon's learning rate as a multiple of AdamW's.
+
+    Returns
+    -------
+    Muon
+        The optimizer.
     """
     outer = _embeddings_and_outputs(model)
     matrices = [
@@ -126,9 +143,9 @@ POLYNOMIALS = (
 
 
 def orthogonalize(x: torch.Tensor) -> torch.Tensor:
-    """Move the singular values of each matrix near 1: U Σ Vᵀ becomes about U Vᵀ.
+    """Orthogonalize matrices by Newton–Schulz iteration: U Σ Vᵀ becomes about U Vᵀ.
 
-    The Newton–Schulz iteration divides `x` by its norm and then applies odd polynomials, which act
+    The iteration divides `x` by its norm and then applies odd polynomials, which act
     on the singular values alone. The three in `POLYNOMIALS`, optimal in the sense of Amsel et al.
     2025, map [0.01, 1] into [0.73, 1.27].
 

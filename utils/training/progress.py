@@ -10,7 +10,20 @@ AVERAGED_STEPS = 50  # steps whose mean loss the bar shows
 
 
 def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
-    """Return a bar from the run's present step to its last one; a context manager."""
+    """Return a bar from the run's present step to its last one; a context manager.
+
+    Parameters
+    ----------
+    state
+        The run.
+    visible
+        Whether to show the bar.
+
+    Returns
+    -------
+    tqdm
+        The bar.
+    """
     return tqdm(
         total=state.config.steps,
         initial=state.step,
@@ -23,7 +36,15 @@ def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
 
 
 def show_loss(bar: tqdm, state: TrainingState) -> None:
-    """Show the mean loss of the last steps that have been read from the device, and the speed."""
+    """Show the mean loss of the last steps that have been read from the device, and the speed.
+
+    Parameters
+    ----------
+    bar
+        A bar of `progress_bar`.
+    state
+        The run.
+    """
     recent = state.history.losses[-AVERAGED_STEPS:]
     speed = state.history.tokens_per_second
     bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}, {speed:,.0f} tokens/s")

@@ -23,7 +23,15 @@ _CHANGEABLE_OPTIONS = ("evaluate_every", "checkpoint_every")
 
 
 def save_run(state: TrainingState, path: Path) -> None:
-    """Write a checkpoint of the run to `path`, completely or not at all; all processes call it."""
+    """Write a checkpoint of the run to `path`, completely or not at all; all processes call it.
+
+    Parameters
+    ----------
+    state
+        The run.
+    path
+        The file, or with the strategy "shard" the folder of all checkpoints of the run.
+    """
     state.read_losses()
     processes = state.processes
     processes.check_same("step", state.step)
@@ -60,6 +68,11 @@ def resume_run(state: TrainingState, path: Path) -> bool:
         A run before its first step.
     path
         The file, or with the strategy "shard" the folder of all checkpoints of the run.
+
+    Returns
+    -------
+    bool
+        Whether there was a checkpoint.
 
     Raises
     ------

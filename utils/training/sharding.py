@@ -47,6 +47,11 @@ def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> n
         The device of this process.
     world_size
         The number of processes.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -89,7 +94,7 @@ def save_shards(
     path
         The folder of all checkpoints of the run.
     run_values
-        What `RUN_FILE` will hold, with "step" among it.
+        Content of `RUN_FILE`: a tree with the key "step".
     model, optimizer
         A model from `shard_model` and its optimizer.
     best_weights

@@ -20,7 +20,7 @@ from utils.training.optimizers import OptimizerFactory
 
 @dataclass
 class History:
-    """What a training run reports.
+    """The results of a training run: losses, speed and the best step.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class History:
 
 @dataclass(kw_only=True)
 class TrainingState:
-    """What one call of `fit` works with and changes.
+    """The state of one call of `fit`.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class TrainingState:
     step
         Number of steps taken.
     history
-        What `fit` will return.
+        The history that `fit` will return.
     best_weights
         The weights of the lowest validation loss so far, by name; None before the first validation.
     """
@@ -93,7 +93,15 @@ class TrainingState:
         return device_of(self.model)
 
     def record_step(self, loss: torch.Tensor, tokens: int) -> None:
-        """Count one more step, with this process's part of its loss and all its tokens."""
+        """Count one more step, with this process's part of its loss and all its tokens.
+
+        Parameters
+        ----------
+        loss
+            This process's part of the step's mean loss, a scalar.
+        tokens
+            Number of predicted tokens of the step, in all processes.
+        """
         self.step += 1
         self.history.tokens += tokens
         self._device_losses.append(loss)
@@ -131,6 +139,18 @@ def initial_state(
     processes: ProcessGroup,
 ) -> TrainingState:
     """Return the state before the first step; with the strategy "shard" the model is sharded.
+
+    Parameters
+    ----------
+    model, config, optimizer, objective
+        As for `utils.training.loop.fit`.
+    processes
+        The processes that train together.
+
+    Returns
+    -------
+    TrainingState
+        The state, with a new optimizer.
 
     Raises
     ------
