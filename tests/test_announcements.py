@@ -6,6 +6,7 @@ import espeakng_loader
 import numpy as np
 import pytest
 
+from utils.data import espeak
 from utils.speech import announcements
 from utils.speech.announcements import (
     ACCENTS,
@@ -24,6 +25,12 @@ def test_sentences_are_distinct_and_leave_out_those_excluded():
     assert len({*test, *train}) == 550 and sample_sentences(50, seed=1) == test
     letters = set("abcdefghijklmnopqrstuvwxyz ")
     assert all(set(text) <= letters and "  " not in text for text in train)
+
+
+def test_no_sentence_names_a_town_twice():
+    for text in sample_sentences(1500, seed=3):
+        towns = [word for word in text.split() if word in TOWNS]
+        assert len(set(towns)) == len(towns) >= 1
 
 
 def test_more_sentences_than_the_grammar_has_are_refused(monkeypatch):
@@ -49,6 +56,20 @@ def test_voices_of_a_split_are_its_own():
     assert not voices["train"] & voices["test"] and not voices["train"] & voices["valid"]
     assert not set(ACCENTS["train"]) & {*ACCENTS["valid"], *ACCENTS["test"]}
     assert not set(VARIANTS["train"]) & set(VARIANTS["test"])
+
+
+def test_voices_pitches_and_speeds_are_random(monkeypatch):
+    monkeypatch.setattr(espeak, "synthesize", list)
+    spoken = synthesize(sample_sentences(300, seed=0), split="train", seed=0)
+    utterances, voices = zip(*spoken, strict=True)
+    pitches = [utterance.pitch for utterance in utterances]
+    speeds = [utterance.words_per_minute for utterance in utterances]
+    assert set(pitches) == set(range(35, 65))
+    assert min(speeds) == 115 and max(speeds) == 149
+    assert len(set(voices)) == len(ACCENTS["train"]) * len(VARIANTS["train"])
+    assert voices == tuple(utterance.voice for utterance in utterances)
+    again = synthesize(sample_sentences(300, seed=0), split="train", seed=1)
+    assert voices != tuple(voice for _, voice in again)
 
 
 def test_an_unknown_split_is_refused_at_once():

@@ -67,6 +67,16 @@ def test_the_gradient_is_that_of_autograd(text):
     assert same(gradient.sum(1), torch.zeros(S).double(), 1e-12)
 
 
+def test_a_token_that_is_impossible_at_a_step_gives_no_nan():
+    log_probs = make_log_probs(1)
+    log_probs[0, 4] = log_probs[S - 1, 5] = -math.inf
+    log_probs = log_probs.log_softmax(-1)
+    for text in ([4, 5], [5], [4, 4]):
+        total = ctc.forward_variables(log_probs, text) + ctc.backward_variables(log_probs, text)
+        assert same(total.logsumexp(1), -ctc.loss(log_probs, text).expand(S), 1e-12)
+        assert ctc.gradient(log_probs, text).isfinite().all()
+
+
 def test_the_loss_of_a_batch_skips_padding():
     rows, texts = (
         [make_log_probs(0, 7), make_log_probs(1, 5), make_log_probs(2, 4)],

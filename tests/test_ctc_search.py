@@ -1,11 +1,14 @@
 """Prefix beam search, with and without a language model, against a search of all texts."""
 
+import math
+from collections import defaultdict
+
 import pytest
 import torch
 
 from tests.ctc_alignments import V, log_probs_of_all_texts, make_log_probs
 from tests.tensors import same
-from utils.data.vocabulary import BOS, EOS
+from utils.data.vocabulary import BOS, EOS, PAD, UNK
 from utils.models.gpt import GPT
 from utils.models.language_models import LSTMLM
 from utils.models.ngram import NGramLM
@@ -56,6 +59,63 @@ def test_a_wide_beam_is_exhaustive_search(make_model, lm_weight, token_bonus):
             torch.tensor([x[:3] for x in expected], dtype=torch.float64),
             1e-9,
         )
+
+
+def plain_prefix_search(log_probs, beam_size, model, lm_weight, token_bonus):
+    """Prefix beam search as its docstring says it: a dictionary of prefixes, one at a time.
+
+    A prefix has two probabilities: of alignments that end in a blank, and in its last token.
+    """
+
+    def language_log_prob(text):
+        logits, _ = model(torch.tensor([[BOS, *text[:-1]]]))
+        log_probs = logits[0].double().log_softmax(-1)
+        return sum(log_probs[i, token].item() for i, token in enumerate(text))
+
+    def score(prefix):
+        text, (blank, token) = prefix
+        language = lm_weight * language_log_prob(text) if text else 0.0
+        return math.log(blank + token) + language + token_bonus * len(text)
+
+    beam = {(): (1.0, 0.0)}
+    for p in log_probs.exp().tolist():
+        successors = defaultdict(lambda: [0.0, 0.0])
+        for text, (blank, token) in beam.items():
+            successors[text][0] += (blank + token) * p[PAD]
+            if text:
+                successors[text][1] += token * p[text[-1]]
+            for new in (4, 5):
+                repeats = bool(text) and new == text[-1]
+                successors[(*text, new)][1] += (blank if repeats else blank + token) * p[new]
+        possible = [(text, parts) for text, parts in successors.items() if sum(parts) > 0]
+        beam = dict(sorted(possible, key=score, reverse=True)[:beam_size])
+    final = []
+    for text, (blank, token) in beam.items():
+        language = language_log_prob((*text, EOS))
+        total = math.log(blank + token) + lm_weight * language + token_bonus * len(text)
+        final.append((total, list(text)))
+    return sorted(final, reverse=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("lm_weight, token_bonus", [(0.9, 0.0), (0.9, 1.2), (2.0, -0.5)])
+@pytest.mark.parametrize("beam_size", [1, 2, 3])
+def test_a_narrow_beam_is_that_of_the_plain_version(beam_size, lm_weight, token_bonus):
+    model, clips = make_ngram_model(), [make_log_probs(seed, 6) for seed in range(12)]
+    options = {"language_model": model, "lm_weight": lm_weight, "token_bonus": token_bonus}
+    results = prefix_beam_search(clips, beam_size=beam_size, **options)
+    for clip, row in zip(clips, results, strict=True):
+        expected = plain_prefix_search(clip, beam_size, model, lm_weight, token_bonus)
+        assert [hypothesis.ids for hypothesis in row] == [text for _, text in expected]
+        scores = [hypothesis.score for hypothesis in row]
+        assert scores == pytest.approx([total for total, _ in expected], abs=1e-9)
+
+
+def test_special_tokens_are_never_spoken():
+    log_probs = torch.randn(6, V, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    log_probs[:, [BOS, EOS, UNK]] += 5.0
+    (row,) = prefix_beam_search([log_probs.log_softmax(-1)], beam_size=20)
+    assert {token for hypothesis in row for token in hypothesis.ids} == {4, 5}
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])

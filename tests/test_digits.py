@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.tones import make_tone
 from utils.data.examples import Clip
+from utils.speech import digits
 from utils.speech.audio import SAMPLE_RATE
 from utils.speech.digits import (
     DIGIT_TOKENIZER,
@@ -63,19 +64,27 @@ def test_random_strings_begin_with_single_digits_and_fill_batches():
     assert set(text) <= set("0123456789") and DIGIT_TOKENIZER.encode(text) == ids[0]
 
 
-def test_random_strings_have_random_speakers_and_speeds():
-    """The speakers are tones of 300 and 900 hertz."""
-    recordings = {
-        speaker: {str(digit): [make_tone(frequency, 2000)] for digit in range(10)}
-        for speaker, frequency in (("a", 300), ("b", 900))
-    }
-    make_examples = RandomDigitStrings(recordings, steps=1, digits_per_batch=60)
-    clips, _ = make_examples(np.random.default_rng(0), 0)
-    peaks = np.array(
-        [np.abs(np.fft.rfft(clip)).argmax() * SAMPLE_RATE / len(clip) for clip in clips]
-    )
-    low, high = peaks[peaks < 500], peaks[peaks > 500]
-    assert len(low) > 15 and len(high) > 15
-    for frequencies, tone in ((low, 300), (high, 900)):
-        speeds = frequencies / tone
-        assert 0.78 < speeds.min() < 0.9 and 1.1 < speeds.max() < 1.27
+def test_each_digit_is_a_random_one_of_its_recordings():
+    """The two recordings are tones of 300 and 900 hertz."""
+    recordings = {"0": [make_tone(300, 1000), make_tone(900, 1000)]}
+    rng = np.random.default_rng(0)
+    x = speak_digits("0" * 20, recordings, rng=rng, snr=40.0, speeds=(1.0, 1.0))
+    spectrum = np.abs(np.fft.rfft(x, 2 * SAMPLE_RATE))
+    low, high = (spectrum[2 * f - 40 : 2 * f + 40].max() for f in (300, 900))
+    assert 0.3 < low / high < 3
+
+
+def test_strings_have_random_speakers_speeds_and_noise(monkeypatch):
+    calls = []
+
+    def record(text, recordings, *, rng, snr, speeds):
+        calls.append((recordings, snr, speeds))
+        return rng.standard_normal(1000)
+
+    monkeypatch.setattr(digits, "speak_digits", record)
+    make_examples = RandomDigitStrings({"a": "A", "b": "B"}, steps=1, digits_per_batch=100)
+    make_examples(np.random.default_rng(0), 0)
+    speakers, snrs, speeds = zip(*calls, strict=True)
+    assert 30 < speakers.count("A") < 70 and 30 < speakers.count("B") < 70
+    assert 5 <= min(snrs) < 7 and 23 < max(snrs) <= 25
+    assert set(speeds) == {(0.8, 1.25)}

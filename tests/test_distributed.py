@@ -16,10 +16,12 @@ import torch
 
 from tests import workers
 from tests.workers import STRATEGIES, TASKS, make_gpt, make_state, make_translator
-from utils.data.batches import IGNORE, Batch
+from utils.data.batches import IGNORE, Batch, TextBatches, text_eval_batches
 from utils.training import distributed
 from utils.training.checkpoint import load_checkpoint
+from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup, local_rows, process_group
+from utils.training.loop import fit
 from utils.training.objectives import cross_entropy
 from utils.training.resuming import resume_run
 from utils.training.sharding import RUN_FILE, newest_checkpoint
@@ -213,6 +215,28 @@ def test_every_process_writes_its_shards_and_one_or_three_read_them(
         assert len(history["losses"]) == 6 and history["best_step"] == expected["best_step"]
         assert_close(end_weights, last_weights, 1e-10)
         assert_close(end_state, last_state, 1e-10)
+
+
+@needs_shards
+def test_the_best_weights_of_shards_survive_a_restart(tmp_path):
+    """The best validation lies before the interruption; its weights must come from the folder."""
+    stream = TextBatches(workers.TEXT[:30], batch_size=4, context_length=8)
+    valid = text_eval_batches(workers.TEXT.flip(0), batch_size=4, context_length=8)
+    config = TrainConfig(steps=30, learning_rate=5e-2, evaluate_every=3, checkpoint_every=5)
+
+    def run(path=None, end=None):
+        model, batches = make_gpt(), workers.EndingStream(stream, end)
+        options = {"checkpoint": path, "processes": processes, "progress": False}
+        history = fit(model, batches, config, valid=valid, **options)
+        return history.best_step, processes.full_state_dict(model.state_dict())
+
+    with process_group("shard", "cpu") as processes:
+        expected_step, expected_weights = run()
+        with pytest.raises(workers.ProgramEnd):
+            run(tmp_path, end=27)
+        best_step, weights = run(tmp_path)
+    assert best_step == expected_step < 25
+    assert_equal(weights, expected_weights)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

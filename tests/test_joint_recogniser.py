@@ -5,13 +5,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.tensors import same
+from tests.tensors import multiply_weights, same
 from tests.tones import TONE_VOCAB_SIZE, make_clips, random_strings
 from utils.data.batches import IGNORE
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.generation import NEVER_GENERATED
+from utils.decoding.search import BeamConfig, beam_search
 from utils.decoding.state import map_tensors
 from utils.models.contract import Memory
+from utils.models.scores import SCORES
 from utils.speech import ctc
 from utils.speech.batches import AudioBatch, audio_batch, length_batches
 from utils.speech.ctc_recogniser import frame_log_probs, train_recogniser
@@ -137,6 +139,44 @@ def test_a_beam_finds_what_is_at_least_as_likely(model):
         )
         assert max(len(greedy_ids), len(beam_ids)) <= 6
         assert log_prob(clip, beam_ids) >= log_prob(clip, greedy_ids) - 1e-6
+
+
+def test_texts_of_a_beam_are_ranked_by_log_p_alone_and_cut_off_at_max_length(model):
+    """The texts are those of the search without length normalization, which would choose others."""
+    model = multiply_weights(model.float(), 2)
+    clips, _ = make_examples(np.random.default_rng(1), 0)
+    texts = {1.0: [], 0.0: []}
+    for clip in clips:
+        ((_, batch),) = length_batches([clip], batch_size=1, device="cpu")
+        state = model.encode(batch.features, batch.lengths)
+        for alpha, results in texts.items():
+            config = BeamConfig(3, alpha=alpha)
+            (row,) = beam_search(model, torch.tensor([[BOS]]), state, config, max_length=5)
+            results.append(row[0].ids)
+    assert texts[0.0] != texts[1.0] and 5 in map(len, texts[0.0])
+    assert [transcribe(model, [clip], beam_size=3, max_length=5)[0] for clip in clips] == texts[0.0]
+
+
+def test_the_decoder_reads_states_of_one_scale(model, batch):
+    encoded = model.encoder.encode(batch.features, batch.lengths)
+    states = model.memory(encoded).states
+    normalized = F.layer_norm(encoded.states, encoded.states.shape[-1:])
+    assert same(states, model.memory_projection(normalized), 1e-9)
+    louder = encoded._replace(states=100 * encoded.states)
+    assert same(model.memory(louder).states, states, 1e-2)
+
+
+@pytest.mark.parametrize("score", ["multiplicative", "additive", "location"])
+def test_the_score_is_that_of_the_decoder(score):
+    model = JointRecogniser(TONE_VOCAB_SIZE, width=8, score=score)
+    assert type(model.decoder.score) is SCORES[score]
+    assert type(JointRecogniser(TONE_VOCAB_SIZE, width=8).decoder.score) is SCORES["location"]
+
+
+def test_strides_are_those_of_the_encoder(batch):
+    model = JointRecogniser(TONE_VOCAB_SIZE, width=8, strides=(2, 2, 2)).double()
+    lengths = model.encoder.encode(batch.features, batch.lengths).lengths
+    assert lengths.tolist() == [-(-length // 8) for length in batch.lengths.tolist()]
 
 
 def test_a_beam_size_below_one_is_refused(model):
