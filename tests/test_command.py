@@ -14,7 +14,14 @@ import torch
 
 from utils import runtime
 from utils.command import catalogue
-from utils.command.catalogue import MODELS, PairData, TextData, select_arguments
+from utils.command import run as command
+from utils.command.catalogue import (
+    MODELS,
+    PairData,
+    TextData,
+    build_model,
+    select_arguments,
+)
 from utils.command.job import Job, RunConfig
 from utils.command.parser import parse
 from utils.command.run import load_run, main, report, report_error, train
@@ -23,7 +30,7 @@ from utils.training.checkpoint import load_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
 from utils.training.loop import fit
-from utils.training.optimizers import muon
+from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
 from utils.training.state import History
 
@@ -101,25 +108,48 @@ def test_every_model_trains_and_is_loaded_again(name, capsys):
 
 
 def test_the_command_trains_as_fit_does(capsys):
-    """The same configuration, given in Python."""
+    """The same configuration, given in Python; Muon changes the matrices inside a GPT."""
     run(
-        "lstmlm --width 4 --dropout 0.2 --file text --batch-size 4 --context-length 8 --steps 3 "
-        "--seed 5 --learning-rate 0.01 --betas [0.5,0.9] --tied false --optimizer muon --device cpu"
+        "gpt --width 8 --heads 2 --layers 1 --dropout 0.2 --bias true --file text --batch-size 4 "
+        "--context-length 8 --steps 3 --seed 5 --learning-rate 0.01 --betas [0.5,0.9] "
+        "--optimizer muon --device cpu"
     )
     data = TextData(file="text", batch_size=4, context_length=8, seed=5)
     corpus = data.read()
     tokenizer = data.train_tokenizer(corpus)
     batches, valid = data.batches(corpus, tokenizer)
-    runtime.seed_everything(5)
-    (make_model,) = MODELS["lstmlm"].parts
-    model = make_model(len(tokenizer), width=4, dropout=0.2, tied=False)
     config = TrainConfig(steps=3, learning_rate=0.01, betas=(0.5, 0.9))
-    history = fit(model, batches, config, valid=valid, progress=False, optimizer=muon)
-    loaded, _ = load_run("runs/lstmlm")
+    (make_model,) = MODELS["gpt"].parts
+    sizes = {"width": 8, "heads": 2, "layers": 1, "context_length": 8}
+    losses = {}
+    for optimizer in (adamw, muon):
+        runtime.seed_everything(5)
+        model = make_model(len(tokenizer), **sizes, dropout=0.2, bias=True)
+        history = fit(model, batches, config, valid=valid, progress=False, optimizer=optimizer)
+        losses[optimizer] = history.valid_losses[-1][1]
+    assert losses[adamw] != losses[muon]
+    loaded, _ = load_run("runs/gpt")
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("step 3")]
-    assert line.endswith(f"validation {history.valid_losses[-1][1]:.4f}")
+    assert line.endswith(f"validation {losses[muon]:.4f}")
+
+
+@pytest.mark.parametrize("data_class", [TextData, PairData])
+def test_the_seed_is_that_of_the_batches(data_class):
+    batches = []
+    for seed in (0, 0, 1):
+        data = data_class(tokenizer="words", seed=seed)
+        corpus = data.read()
+        batches.append(data.batches(corpus, data.train_tokenizer(corpus))[0][0].inputs)
+    assert torch.equal(batches[0], batches[1]) and not torch.equal(batches[0], batches[2])
+
+
+@pytest.mark.parametrize("name", ["rnn", "attention", "cnn", "transformer"])
+def test_encoder_and_decoder_share_their_embedding(name):
+    job = Job.from_options(*parse([name, *SMALL_MODELS[name].split()]))
+    model = build_model(name, job.model_options, vocab_size=9)
+    assert model.encoder.embedding.weight is model.decoder.embedding.weight
 
 
 def test_a_second_call_resumes_where_the_first_stopped(monkeypatch, capsys):
@@ -160,6 +190,16 @@ def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
     assert second == "trained 3 steps, 1,200 tokens a second"
     report(History(losses=[3.0], interrupted=True), [batch], characters=40)
     assert capsys.readouterr().out.startswith("interrupted after 1 steps")
+
+
+def test_bits_are_counted_for_each_character_of_the_targets(monkeypatch):
+    characters = []
+    monkeypatch.setattr(
+        command, "report", lambda history, valid, **options: characters.append(options)
+    )
+    run(command_line("rnn"))
+    targets = [target for _, target in PairData().read().valid]
+    assert characters == [{"characters": sum(map(len, targets))}]
 
 
 def test_of_sentence_pairs_the_targets_are_predicted():
