@@ -47,7 +47,7 @@ lint: $(READY)  ## check style, format, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-# a file stays with one worker: its processes would count what those of another one send
+# a file stays with one worker, so that what its tests share, such as torchrun's runs, is made once
 unit: $(READY)  ## test the library
 	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q $(UNIT)
 

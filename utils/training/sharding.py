@@ -26,7 +26,7 @@ RUN_FILE = "run.safetensors"
 
 
 def supports_sharding(device: torch.device) -> bool:
-    """Return whether this torch can shard a model on `device`; torch 2.6 can on GPUs only."""
+    """Return whether this torch can shard a model on `device`; some builds can on GPUs only."""
     return device.type == "cuda" or (
         device.type == "cpu" and hasattr(torch.cpu.Stream, "record_event")
     )
