@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help book serve lab check test lint unit notebooks execute constraints address clean
+.PHONY: help book serve lab check test lint unit coverage notebooks execute constraints address clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +51,9 @@ lint: $(READY)  ## check style, format, types and the direction of imports
 unit: $(READY)  ## test the library
 	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q $(UNIT)
 
+coverage: $(READY)  ## test the library, and which of its lines and branches the tests run (slow)
+	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q --cov --cov-report term $(UNIT)
+
 check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
 	$(PYTEST) -q tests/test_book.py
 
@@ -76,4 +79,4 @@ address: $(READY)  ## move the book to another repository: make address URL=http
 
 clean:  ## remove what was built (not .venv)
 	rm -rf _build build *.egg-info executed
-	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage .coverage.*

@@ -24,5 +24,8 @@ The other modules are parts of these:
 ``speech_lengths``, ``speech_task``           measurements of ``speech``
 ``translation_task``                          data of the two benchmarks of translation
 ``translation_recipes``                       models of ``translation``
+``translation_evaluation``                    their test
+``translation_speed_training``,
+``translation_speed_decoding``                measurements of ``translation_speed``
 ``tutorial_rnns``, ``tutorial_transformer``   rivals of ``translation_speed``
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from benchmarks import nanogpt
-from benchmarks.character_task import HEADS, LAYERS, WIDTH, CharacterTask
+from benchmarks.character_task import NUM_HEADS, NUM_LAYERS, WIDTH, CharacterTask
 from utils.models.gpt import GPT
 from utils.training.config import TrainConfig
 from utils.training.optimizers import OptimizerFactory, adamw, muon
@@ -29,7 +29,7 @@ BOOK_CONFIG = TrainConfig(learning_rate=1e-2, schedule="linear", warmup=0.02, be
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class CharacterRecipe:
     """A model and how it is trained.
 
     Parameters
@@ -38,15 +38,15 @@ class Recipe:
         Options of `GPT` other than its sizes.
     config
         How to train; the number of steps is set for each run.
-    optimizer
-        Builds the optimizer.
+    make_optimizer
+        Builds the optimizer for the model and its configuration.
     without_replacement
         Whether each window of an epoch is drawn once.
     """
 
     options: Mapping[str, Any]
     config: TrainConfig
-    optimizer: OptimizerFactory
+    make_optimizer: OptimizerFactory
     without_replacement: bool
 
     def build(self, task: CharacterTask) -> GPT:
@@ -54,8 +54,8 @@ class Recipe:
         return GPT(
             task.vocab_size,
             width=WIDTH,
-            layers=LAYERS,
-            heads=HEADS,
+            num_layers=NUM_LAYERS,
+            num_heads=NUM_HEADS,
             context_length=task.context_length,
             **self.options,
         )
@@ -71,33 +71,33 @@ class Ingredient:
         What the change is, as stored with its losses.
     options
         Options of `GPT` to add to the recipe's.
-    config, optimizer, without_replacement
+    config, make_optimizer, without_replacement
         What takes the place of the recipe's.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     config: TrainConfig | None = None
-    optimizer: OptimizerFactory | None = None
+    make_optimizer: OptimizerFactory | None = None
     without_replacement: bool = False
 
-    def add_to(self, recipe: Recipe) -> Recipe:
+    def add_to(self, recipe: CharacterRecipe) -> CharacterRecipe:
         """Return the recipe with this change."""
-        return Recipe(
+        return CharacterRecipe(
             options={**recipe.options, **self.options},
             config=self.config or recipe.config,
-            optimizer=self.optimizer or recipe.optimizer,
+            make_optimizer=self.make_optimizer or recipe.make_optimizer,
             without_replacement=self.without_replacement or recipe.without_replacement,
         )
 
 
-NANOGPT = Recipe(
-    options=GPT2_OPTIONS, config=nanogpt.CONFIG, optimizer=adamw, without_replacement=False
+NANOGPT_RECIPE = CharacterRecipe(
+    options=GPT2_OPTIONS, config=nanogpt.CONFIG, make_optimizer=adamw, without_replacement=False
 )
-BOOK = Recipe(
+BOOK_RECIPE = CharacterRecipe(
     options={"ngram_tables": NGRAM_TABLES},
     config=BOOK_CONFIG,
-    optimizer=muon,
+    make_optimizer=muon,
     without_replacement=True,
 )
 # In the order in which they are added to nanoGPT's recipe; the last one gives the book's.
@@ -106,10 +106,10 @@ INGREDIENTS = (
     Ingredient(name="rotary positions", options={"positional_encoding": "rotary"}),
     Ingredient(name="RMSNorm", options={"norm": "rms"}),
     Ingredient(name="normalized queries and keys", options={"qk_norm": True}),
-    Ingredient(name="squared ReLU", options={"activation": "relu2"}),
+    Ingredient(name="squared ReLU", options={"activation": "squared_relu"}),
     Ingredient(name="zeros at the start", options={"zero_init": True}),
     Ingredient(name="linear decay, rate 3e-3", config=replace(BOOK_CONFIG, learning_rate=3e-3)),
-    Ingredient(name="Muon, rate 1e-2", config=BOOK_CONFIG, optimizer=muon),
+    Ingredient(name="Muon, rate 1e-2", config=BOOK_CONFIG, make_optimizer=muon),
     Ingredient(name="vectors of pairs", options={"ngram_tables": NGRAM_TABLES[:1]}),
     Ingredient(name="vectors of triples", options={"ngram_tables": NGRAM_TABLES[:2]}),
     Ingredient(name="vectors of fours", options={"ngram_tables": NGRAM_TABLES}),

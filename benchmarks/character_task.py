@@ -10,7 +10,7 @@ from benchmarks.stopwatch import TimedBatches
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpora import load_text
 
-WIDTH, LAYERS, HEADS = 128, 4, 4  # of all models
+WIDTH, NUM_LAYERS, NUM_HEADS = 128, 4, 4  # of all models
 EVAL_BATCH_SIZE = 128  # windows
 
 

@@ -23,10 +23,11 @@ import torch
 from torch import nn
 
 from benchmarks import record
-from benchmarks.ladder_recipes import UNITS, Recipe, Unit
+from benchmarks.ladder_recipes import UNITS, LadderRecipe, Unit
 from utils.data.batches import TextBatches, text_eval_batches
-from utils.data.corpora import Corpus, load_text
-from utils.decoding.fusion import best_mixture_weight, mix_log_probs
+from utils.data.corpora import load_text
+from utils.data.corpus import Corpus
+from utils.decoding.interpolation import best_mixture_weight, mix_log_probs
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
 from utils.models.ngram import NGramLM
@@ -36,9 +37,15 @@ from utils.training.config import TrainConfig
 from utils.training.loop import fit
 from utils.training.state import History
 
-VALIDATIONS = 20  # in a run
+NUM_VALIDATIONS = 20  # in a run
 CURVE_TOKENS = 20_000  # tokens of the validation text that the curves are measured on
 CURVE_BATCH_SIZE = 20  # windows
+STORED_FIGURES = {  # names of figures in the results, where they differ from those of the fields
+    "mixture_loss": "mixed",
+    "mixture_weight": "weight",
+    "num_parameters": "parameters",
+    "ngram_loss": "line",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,20 @@ class TokenizedText:
 
     @classmethod
     def from_corpus(cls, corpus: Corpus[str], unit: Unit) -> TokenizedText:
-        """Train a tokenizer on the training text and encode both texts."""
+        """Train a tokenizer on the training text and encode both texts.
+
+        Parameters
+        ----------
+        corpus
+            The corpus.
+        unit
+            What its tokens are.
+
+        Returns
+        -------
+        text : TokenizedText
+            The ids of both texts.
+        """
         tokenizer = unit.train_tokenizer(corpus.train)
         train, valid = (
             torch.tensor(tokenizer.encode(text)) for text in (corpus.train, corpus.valid)
@@ -68,20 +88,20 @@ class TokenizedText:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
-    """What is stored about one neural model from one seed; losses in nats per token.
+class LadderFigures:
+    """The figures of one neural model from one seed; losses in nats per token.
 
     Parameters
     ----------
     seed
-        Seed of the weights and of the order of the data.
+        Seed of the parameters and of the order of the data.
     loss
         Loss on the whole validation text, the state handed on from one window to the next.
-    mixed
+    mixture_loss
         Loss of the mixture with the n-gram model on the same text.
-    weight
+    mixture_weight
         The model's weight in the mixture, the best one on that text.
-    parameters
+    num_parameters
         Number of the model's parameters.
     steps
         Training steps.
@@ -89,23 +109,34 @@ class Figures:
         Time of these steps.
     curve
         Seconds of training and loss of each validation, on windows that start without a state.
-    line
+    ngram_loss
         Loss of the n-gram model on the tokens of the curve.
     """
 
     seed: int
     loss: float
-    mixed: float
-    weight: float
-    parameters: int
+    mixture_loss: float
+    mixture_weight: float
+    num_parameters: int
     steps: int
     seconds: float
     curve: list[tuple[float, float]]
-    line: float
+    ngram_loss: float
+
+    def stored(self) -> dict[str, Any]:
+        """Return the figures by their names in the file of results."""
+        return {STORED_FIGURES.get(name, name): value for name, value in asdict(self).items()}
 
 
 def train_ngram(text: TokenizedText, order: int) -> tuple[torch.Tensor, float]:
     """Return what a Kneser–Ney model gives to each token of the validation text but the first.
+
+    Parameters
+    ----------
+    text
+        The text.
+    order
+        The order n of the model.
 
     Returns
     -------
@@ -119,15 +150,34 @@ def train_ngram(text: TokenizedText, order: int) -> tuple[torch.Tensor, float]:
     return model.score(text.valid)[1:], seconds
 
 
-def fit_recipe(recipe: Recipe, text: TokenizedText, *, seed: int) -> tuple[nn.Module, History]:
-    """Train one model from one seed, and validate it on the beginning of the validation text."""
+def fit_recipe(
+    recipe: LadderRecipe, text: TokenizedText, *, seed: int
+) -> tuple[nn.Module, History]:
+    """Train one model from one seed, and validate it on the beginning of the validation text.
+
+    Parameters
+    ----------
+    recipe
+        The model and how it is trained.
+    text
+        The text.
+    seed
+        Seed of the parameters and of the order of the data.
+
+    Returns
+    -------
+    model : nn.Module
+        The trained model.
+    history : History
+        The losses of its training.
+    """
     seed_everything(seed)
     model = recipe.build(text.vocab_size)
     config = TrainConfig(
         steps=recipe.steps,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
-        evaluate_every=-(-recipe.steps // VALIDATIONS),  # rounded up
+        evaluate_every=-(-recipe.steps // NUM_VALIDATIONS),  # rounded up
     )
     batches = TextBatches(
         text.train,
@@ -140,30 +190,49 @@ def fit_recipe(recipe: Recipe, text: TokenizedText, *, seed: int) -> tuple[nn.Mo
         batch_size=CURVE_BATCH_SIZE,
         context_length=recipe.context_length,
     )
-    history = fit(model, batches, config, valid=valid, progress=False, optimizer=recipe.optimizer)
+    history = fit(
+        model, batches, config, valid=valid, progress=False, make_optimizer=recipe.make_optimizer
+    )
     return model, history
 
 
 def train_neural(
-    recipe: Recipe, text: TokenizedText, ngram_log_probs: torch.Tensor, *, seed: int
-) -> Figures:
-    """Train one model from one seed, and score it alone and mixed with the n-gram model."""
+    recipe: LadderRecipe, text: TokenizedText, ngram_log_probs: torch.Tensor, *, seed: int
+) -> LadderFigures:
+    """Train one model from one seed, and score it alone and mixed with the n-gram model.
+
+    Parameters
+    ----------
+    recipe
+        The model and how it is trained.
+    text
+        The text.
+    ngram_log_probs
+        Log-probabilities of the validation text by the n-gram model, (N − 1,).
+    seed
+        Seed of the parameters and of the order of the data.
+
+    Returns
+    -------
+    figures : LadderFigures
+        What is stored about the model.
+    """
     model, history = fit_recipe(recipe, text, seed=seed)
     log_probs = token_log_probs(model, text.valid)  # (N − 1,)
     weight = best_mixture_weight(log_probs, ngram_log_probs)
     curve_tokens = min(CURVE_TOKENS, len(text.valid))
-    return Figures(
+    return LadderFigures(
         seed=seed,
         loss=-float(log_probs.mean()),
-        mixed=-float(mix_log_probs(log_probs, ngram_log_probs, weight).mean()),
-        weight=weight,
-        parameters=count_parameters(model),
+        mixture_loss=-float(mix_log_probs(log_probs, ngram_log_probs, weight).mean()),
+        mixture_weight=weight,
+        num_parameters=count_parameters(model),
         steps=recipe.steps,
         seconds=history.seconds,
         curve=[
             (history.seconds * step / recipe.steps, loss) for step, loss in history.valid_losses
         ],
-        line=-float(ngram_log_probs[: curve_tokens - 1].mean()),
+        ngram_loss=-float(ngram_log_probs[: curve_tokens - 1].mean()),
     )
 
 
@@ -179,7 +248,7 @@ def train_unit(
     corpus
         The text.
     seed
-        Seed of the weights and of the order of the data.
+        Seed of the parameters and of the order of the data.
     steps
         Training steps of each neural model; by default those of its recipe.
     """
@@ -190,18 +259,17 @@ def train_unit(
         f"{unit.ngram_order}-gram": {"loss": -float(ngram_log_probs.mean()), "seconds": seconds}
     }
     for model_name, recipe in unit.recipes.items():
-        if steps is not None:
-            recipe = replace(recipe, steps=steps)
-        figures = train_neural(recipe, text, ngram_log_probs, seed=seed)
-        losses = f"{figures.loss:.3f}, mixed {figures.mixed:.3f} nats"
+        shortened = recipe if steps is None else replace(recipe, steps=steps)
+        figures = train_neural(shortened, text, ngram_log_probs, seed=seed)
+        losses = f"{figures.loss:.3f}, mixed {figures.mixture_loss:.3f} nats"
         print(f"{name}, {model_name}, seed {seed}: {losses}, {figures.seconds:.0f} s", flush=True)
-        results[model_name] = asdict(figures)
+        results[model_name] = figures.stored()
     return results
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.command_line("ladder", __doc__)
+    parser = record.benchmark_parser("ladder", __doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
     parser.add_argument("--steps", type=int, help="of each model, instead of its own")

@@ -13,12 +13,12 @@ from torch import nn
 
 from utils.data.tokenizers import CharTokenizer, Tokenizer, WordTokenizer
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.language_models import NNLM, RNNLM
 from utils.training.optimizers import OptimizerFactory, adamw, muon
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class LadderRecipe:
     """A neural language model and how it is trained.
 
     Parameters
@@ -35,8 +35,8 @@ class Recipe:
         Tokens in a window.
     weight_decay
         Weight decay of the optimizer.
-    optimizer
-        Builds the optimizer.
+    make_optimizer
+        Builds the optimizer for the model and its configuration.
     """
 
     build: Callable[[int], nn.Module]
@@ -45,83 +45,98 @@ class Recipe:
     batch_size: int = 16
     context_length: int = 64
     weight_decay: float = 0.01
-    optimizer: OptimizerFactory = adamw
+    make_optimizer: OptimizerFactory = adamw
 
 
-def gpt_with_pairs(vocab_size: int, *, context_length: int) -> GPT:
-    """Build a GPT with a vector of its own for each pair of tokens."""
+def build_gpt_with_pairs(vocab_size: int, *, context_length: int) -> GPT:
+    """Build a GPT with a vector of its own for each pair of tokens.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the vocabulary.
+    context_length
+        The largest number of tokens of a text.
+
+    Returns
+    -------
+    model : GPT
+        The untrained model.
+    """
     return GPT(
         vocab_size,
         width=128,
-        layers=4,
-        heads=4,
+        num_layers=4,
+        num_heads=4,
         context_length=context_length,
         ngram_tables=(vocab_size**2,),
     )
 
 
 CHARACTER_RECIPES = {
-    "window": Recipe(
-        build=partial(NNLM, order=8, embedding_size=16, hidden_size=160, direct=False),
+    "window": LadderRecipe(
+        build=partial(NNLM, order=8, embedding_size=16, hidden_size=160, use_direct_layer=False),
         steps=15_000,
         learning_rate=5e-3,
     ),
-    "RNN": Recipe(
+    "RNN": LadderRecipe(
         build=partial(RNNLM, width=192, embedding_size=32), steps=6500, learning_rate=8e-3
     ),
-    "LSTM": Recipe(
-        build=partial(LSTMLM, width=128, layers=1, tied=False, embedding_size=32),
+    "LSTM": LadderRecipe(
+        build=partial(RNNLM, width=128, cell="lstm", embedding_size=32),
         steps=9000,
         learning_rate=1.5e-2,
     ),
-    "LSTM, wide": Recipe(
-        build=partial(LSTMLM, width=512, layers=1, tied=False, embedding_size=64),
+    "LSTM, wide": LadderRecipe(
+        build=partial(RNNLM, width=512, cell="lstm", embedding_size=64),
         steps=1100,
         learning_rate=6e-3,
     ),
-    "GPT": Recipe(
-        build=partial(gpt_with_pairs, context_length=64),
+    "GPT": LadderRecipe(
+        build=partial(build_gpt_with_pairs, context_length=64),
         steps=700,
         learning_rate=1e-2,
         batch_size=12,
         weight_decay=0.0,
-        optimizer=muon,
+        make_optimizer=muon,
     ),
-    "GPT, five minutes": Recipe(
-        build=partial(gpt_with_pairs, context_length=128),
+    "GPT, five minutes": LadderRecipe(
+        build=partial(build_gpt_with_pairs, context_length=128),
         steps=2500,
         learning_rate=1e-2,
         batch_size=8,
         context_length=128,
         weight_decay=0.0,
-        optimizer=muon,
+        make_optimizer=muon,
     ),
 }
 WORD_RECIPES = {
-    "window": Recipe(
-        build=partial(NNLM, order=4, embedding_size=64, hidden_size=128, direct=False, dropout=0.2),
+    "window": LadderRecipe(
+        build=partial(
+            NNLM, order=4, embedding_size=64, hidden_size=128, use_direct_layer=False, dropout=0.2
+        ),
         steps=2000,
         learning_rate=6e-3,
         context_length=32,
     ),
-    "RNN": Recipe(
+    "RNN": LadderRecipe(
         build=partial(RNNLM, width=128, embedding_size=64, dropout=0.2),
         steps=2000,
         learning_rate=5e-3,
         context_length=32,
     ),
-    "LSTM": Recipe(
-        build=partial(LSTMLM, width=128, layers=1, dropout=0.2),
+    "LSTM": LadderRecipe(
+        build=partial(RNNLM, width=128, cell="lstm", tied=True, dropout=0.2),
         steps=2100,
         learning_rate=1.2e-2,
         context_length=32,
     ),
-    "GPT": Recipe(
-        build=partial(GPT, width=128, layers=2, heads=4, context_length=64, dropout=0.2),
+    "GPT": LadderRecipe(
+        build=partial(GPT, width=128, num_layers=2, num_heads=4, context_length=64, dropout=0.2),
         steps=950,
         learning_rate=5e-3,
         batch_size=8,
-        optimizer=muon,
+        make_optimizer=muon,
     ),
 }
 
@@ -142,7 +157,7 @@ class Unit:
 
     train_tokenizer: Callable[[str], Tokenizer]
     ngram_order: int
-    recipes: dict[str, Recipe]
+    recipes: dict[str, LadderRecipe]
 
 
 UNITS = {

@@ -2,7 +2,7 @@
 
     python -m benchmarks.loop
 
-Both take the same steps, from the same weights on the same batches, with the same optimizer and
+Both take the same steps, from the same parameters on the same batches, with the same optimizer and
 clipping: `fit` with its schedule, counts of tokens, readings of the loss and Ctrl-C on the one
 side, ten lines of PyTorch on the other. They take turns in one process, and each round gives the
 ratio of their processor times. Medians and quartiles go to book/results/loop.json.
@@ -24,28 +24,41 @@ from benchmarks.character_task import CharacterTask
 from benchmarks.rounds import RatioFigures, measure_in_turn
 from utils.data.batches import TextBatches
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
 from utils.training.optimizers import adamw
 
 
-def small_gpt(vocab_size: int) -> nn.Module:
+def build_small_gpt(vocab_size: int) -> nn.Module:
     """Build a GPT of the default sizes."""
     return GPT(vocab_size)
 
 
-def small_lstm(vocab_size: int) -> nn.Module:
+def build_small_lstm(vocab_size: int) -> nn.Module:
     """Build an LSTM language model."""
-    return LSTMLM(vocab_size, width=128, tied=False)
+    return RNNLM(vocab_size, width=128, num_layers=2, cell="lstm")
 
 
-MODELS = {"GPT, 0.8 M parameters": small_gpt, "LSTM, 0.3 M parameters": small_lstm}
+MODEL_BUILDERS = {
+    "GPT, 0.8 M parameters": build_small_gpt,
+    "LSTM, 0.3 M parameters": build_small_lstm,
+}
 
 
 def train_bare(model: nn.Module, batches: TextBatches, config: TrainConfig) -> None:
-    """Train with the steps of `fit` and nothing else."""
+    """Train with the steps of `fit` and nothing else.
+
+    Parameters
+    ----------
+    model
+        The model.
+    batches
+        The training batches.
+    config
+        How to train.
+    """
     optimizer = adamw(model, config)
     model.train()
     for step in range(config.steps):
@@ -58,14 +71,41 @@ def train_bare(model: nn.Module, batches: TextBatches, config: TrainConfig) -> N
 
 
 def train_with_fit(model: nn.Module, batches: TextBatches, config: TrainConfig) -> None:
-    """Train with `fit`."""
+    """Train with `fit`.
+
+    Parameters
+    ----------
+    model
+        The model.
+    batches
+        The training batches.
+    config
+        How to train.
+    """
     fit(model, batches, config, progress=False)
 
 
-def compare(
+def compare_loops(
     build: Callable[[int], nn.Module], task: CharacterTask, *, rounds: int, steps: int
 ) -> RatioFigures:
-    """Compare the times of `fit` and of the bare loop for one model."""
+    """Compare the times of `fit` and of the bare loop for one model.
+
+    Parameters
+    ----------
+    build
+        Builds the model for a size of the vocabulary.
+    task
+        The data.
+    rounds
+        The number of rounds.
+    steps
+        Training steps in a round.
+
+    Returns
+    -------
+    figures : RatioFigures
+        The time of `fit` over that of the bare loop.
+    """
     batches = task.train_batches(seed=0)
     config = TrainConfig(steps=steps, schedule="constant", warmup=0.0)
 
@@ -78,22 +118,22 @@ def compare(
 
     return RatioFigures.from_rounds(
         measure_in_turn(
-            lambda _: seconds(train_with_fit), lambda _: seconds(train_bare), rounds=rounds
+            lambda _: seconds(train_with_fit), lambda _: seconds(train_bare), num_rounds=rounds
         )
     )
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.command_line("loop", __doc__)
+    parser = record.benchmark_parser("loop", __doc__)
     parser.add_argument("--rounds", type=int, default=15, help="2 or more")
     parser.add_argument("--steps", type=int, default=20, help="in a round")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = record.Run.start("loop", arguments), CharacterTask.load()
     results = {}
-    for name, build in MODELS.items():
-        figures = compare(build, task, rounds=options.rounds, steps=options.steps)
+    for name, build in MODEL_BUILDERS.items():
+        figures = compare_loops(build, task, rounds=options.rounds, steps=options.steps)
         low, high = figures.quartiles
         ratio = f"{figures.median:.3f} [{low:.3f}, {high:.3f}]"
         print(f"{name}: fit takes {ratio} of the bare loop's time", flush=True)

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.character_task import HEADS, LAYERS, WIDTH, CharacterTask
+from benchmarks.character_task import NUM_HEADS, NUM_LAYERS, WIDTH, CharacterTask
 from benchmarks.stopwatch import TimedBatches
 from utils.runtime import seed_everything
-from utils.training.config import TrainConfig, learning_rate
+from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.evaluation import evaluate
 from utils.training.optimizers import adamw
 
@@ -48,7 +48,7 @@ class BaselineLayer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the layer's output (B, T, D) for `x` (B, T, D)."""
         q, k, v = (
-            part.unflatten(-1, (HEADS, -1)).transpose(1, 2)  # (B, H, T, D/H)
+            part.unflatten(-1, (NUM_HEADS, -1)).transpose(1, 2)  # (B, H, T, D/H)
             for part in self.c_attn(self.ln_1(x)).split(WIDTH, dim=-1)
         )
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D/H)
@@ -71,15 +71,30 @@ class BaselineGPT(nn.Module):
         super().__init__()
         self.wte = nn.Embedding(vocab_size, WIDTH)
         self.wpe = nn.Embedding(context_length, WIDTH)
-        self.h = nn.ModuleList(BaselineLayer() for _ in range(LAYERS))
+        self.h = nn.ModuleList(BaselineLayer() for _ in range(NUM_LAYERS))
         self.ln_f = nn.LayerNorm(WIDTH, bias=False)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
-                depth = math.sqrt(2 * LAYERS) if "proj" in name else 1.0
+                depth = math.sqrt(2 * NUM_LAYERS) if "proj" in name else 1.0
                 nn.init.normal_(parameter, std=WEIGHT_STD / depth)
 
     def forward(self, ids: torch.Tensor, state: None = None) -> tuple[torch.Tensor, None]:
-        """Return logits (B, T, V) for `ids` (B, T); the model keeps no state."""
+        """Return logits (B, T, V) for `ids` (B, T); the model keeps no state.
+
+        Parameters
+        ----------
+        ids
+            Token ids, (B, T).
+        state
+            Not used.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, T, V).
+        state : None
+            There is no state.
+        """
         x = self.wte(ids) + self.wpe.weight[: ids.shape[1]]  # (B, T, D)
         for layer in self.h:
             x = layer(x)
@@ -100,7 +115,7 @@ def train_baseline(
     config
         How to train; `evaluate_every` must not be 0.
     seed
-        Seeds the weights and the windows.
+        Seeds the parameters and the windows.
     """
     rng = torch.Generator().manual_seed(seed)
     seed_everything(seed)
@@ -108,7 +123,7 @@ def train_baseline(
     optimizer = adamw(model, config)
     valid.start()
     for step in range(config.steps):
-        rate = learning_rate(config, step)
+        rate = learning_rate_at(config, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
         inputs, targets = _random_windows(task, rng)

@@ -21,13 +21,13 @@ from typing import Any
 
 import torch
 
-from utils.data.files import write_text_atomically
+from utils.files import write_text_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "book" / "results"
+RESULTS_FOLDER = ROOT / "book" / "results"
 
 
-def command_line(name: str, docstring: str | None) -> argparse.ArgumentParser:
+def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParser:
     """Return the parser of a benchmark's command line, which has the option `--out`.
 
     Parameters
@@ -41,7 +41,7 @@ def command_line(name: str, docstring: str | None) -> argparse.ArgumentParser:
         prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
     )
     parser.add_argument(
-        "--out", type=Path, default=RESULTS / f"{name}.json", help="the file of the results"
+        "--out", type=Path, default=RESULTS_FOLDER / f"{name}.json", help="the file of the results"
     )
     return parser
 
@@ -69,7 +69,20 @@ class Run:
 
     @classmethod
     def start(cls, name: str, arguments: Sequence[str]) -> Run:
-        """Return a run that starts now."""
+        """Return a run that starts now.
+
+        Parameters
+        ----------
+        name
+            The benchmark's module.
+        arguments
+            The arguments of its command line.
+
+        Returns
+        -------
+        run : Run
+            The run.
+        """
         return cls(name, tuple(arguments), _current_commit(), time.perf_counter())
 
     def restarted(self) -> Run:
@@ -137,5 +150,7 @@ def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = Fa
 
 def _current_commit() -> str | None:
     """Return the commit that is checked out now; a long run may end with another."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    git = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     return git.stdout.strip() or None

@@ -21,24 +21,25 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks import record
 from utils.data.corpora import load_reviews
-from utils.data.examples import LabelledReview
-from utils.data.pair_batches import LabelledBatches
+from utils.data.corpus import LabelledReview
+from utils.data.labelled_batches import LabelledBatches
 from utils.data.tokenizers import WordTokenizer
-from utils.models.classifiers import Classifier, WordCNN, predict_logits
+from utils.models.classifiers import Classifier, WordCNNEncoder, predict_logits
 from utils.models.nbsvm import NBSVM
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
 from utils.training.objectives import adversarial_objective
 
-FOLDS = 10
+NUM_FOLDS = 10
 STORED_NAMES = {  # names of settings in the results, where they differ from those of the fields
     "interpolation": "blend",
     "embedding_size": "embedding",
+    "num_filters": "filters",
     "kernel_sizes": "spans",
     "batch_size": "batch",
     "output_dropout": "output dropout",
-    "adversarial_size": "adversarial",
+    "adversarial_epsilon": "adversarial",
 }
 
 
@@ -65,11 +66,24 @@ class NBSVMMethod:
     loss: str = "logistic"
 
     def accuracy(self, fold: Fold, *, seed: int) -> float:
-        """Train on one part of a fold and return the accuracy on the other; no seed is needed."""
+        """Train on one part of a fold and return the accuracy on the other; no seed is needed.
+
+        Parameters
+        ----------
+        fold
+            The fold.
+        seed
+            Not used.
+
+        Returns
+        -------
+        accuracy : float
+            The fraction of labels that are right.
+        """
         texts, labels = zip(*fold.train, strict=True)
         classifier = NBSVM(**asdict(self)).fit(texts, labels)
-        scores = classifier.decision_function([text for text, _ in fold.test])  # (N,)
-        return fold.accuracy((scores > 0).astype(int))
+        decisions = classifier.decision_function([text for text, _ in fold.test])  # (N,)
+        return fold.accuracy((decisions > 0).astype(int))
 
 
 @dataclass(frozen=True)
@@ -78,8 +92,8 @@ class CNNMethod:
 
     Parameters
     ----------
-    embedding_size, filters, kernel_sizes, dropout
-        Arguments of `WordCNN`.
+    embedding_size, num_filters, kernel_sizes, dropout
+        Arguments of `WordCNNEncoder`.
     learning_rate, warmup, weight_decay, label_smoothing
         Fields of `TrainConfig`.
     epochs
@@ -88,12 +102,12 @@ class CNNMethod:
         Sentences in a training step.
     output_dropout
         Probability of dropout before the output.
-    adversarial_size
-        Size of the adversarial step.
+    adversarial_epsilon
+        Norm ε of the adversarial step.
     """
 
     embedding_size: int = 128
-    filters: int = 100
+    num_filters: int = 100
     kernel_sizes: tuple[int, ...] = (1, 2, 3, 4)
     dropout: float = 0.3
     learning_rate: float = 5e-3
@@ -103,14 +117,29 @@ class CNNMethod:
     epochs: int = 4
     batch_size: int = 64
     output_dropout: float = 0.5
-    adversarial_size: float = 1.0
+    adversarial_epsilon: float = 1.0
 
     def accuracy(self, fold: Fold, *, seed: int) -> float:
-        """Train on one part of a fold and return the accuracy on the other."""
+        """Train on one part of a fold and return the accuracy on the other.
+
+        Parameters
+        ----------
+        fold
+            The fold.
+        seed
+            Seed of the parameters and of the order of the data.
+
+        Returns
+        -------
+        accuracy : float
+            The fraction of labels that are right.
+        """
         tokenizer = WordTokenizer.train([text for text, _ in fold.train], min_count=2)
         examples = [(tokenizer.encode(text), label) for text, label in fold.train]
         seed_everything(seed)
-        model = self._build(len(tokenizer))
+        encoder = self._build_encoder(len(tokenizer))
+        input_size = self.num_filters * len(self.kernel_sizes)
+        model = Classifier(encoder, input_size=input_size, dropout=self.output_dropout)
         batches = LabelledBatches(examples, batch_size=self.batch_size, seed=seed)
         config = TrainConfig(
             steps=self.epochs * len(batches),
@@ -119,31 +148,42 @@ class CNNMethod:
             weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing,
         )
-        objective = adversarial_objective(self.adversarial_size)
+        objective = adversarial_objective(encoder.embedding, epsilon=self.adversarial_epsilon)
         fit(model, batches, config, progress=False, objective=objective)
         logits = predict_logits(model, [tokenizer.encode(text) for text, _ in fold.test])
         return fold.accuracy(logits.argmax(1).numpy())
 
-    def _build(self, vocab_size: int) -> Classifier:
-        """Build the network."""
-        encoder = WordCNN(
+    def _build_encoder(self, vocab_size: int) -> WordCNNEncoder:
+        """Build the network without its output."""
+        return WordCNNEncoder(
             vocab_size,
             embedding_size=self.embedding_size,
-            filters=self.filters,
+            num_filters=self.num_filters,
             kernel_sizes=self.kernel_sizes,
             dropout=self.dropout,
         )
-        input_size = self.filters * len(self.kernel_sizes)
-        return Classifier(encoder, input_size=input_size, dropout=self.output_dropout)
 
 
 METHODS: dict[str, NBSVMMethod | CNNMethod] = {"NBSVM": NBSVMMethod(), "CNN": CNNMethod()}
 
 
 def make_folds(reviews: Sequence[LabelledReview], *, seed: int = 0) -> list[Fold]:
-    """Cut the reviews into folds; each review is tested on once."""
+    """Cut the reviews into folds; each review is tested on once.
+
+    Parameters
+    ----------
+    reviews
+        All reviews.
+    seed
+        Seed of the order of the reviews.
+
+    Returns
+    -------
+    folds : list of Fold
+        `NUM_FOLDS` folds.
+    """
     labels = [label for _, label in reviews]
-    splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    splitter = StratifiedKFold(NUM_FOLDS, shuffle=True, random_state=seed)
     rng = np.random.default_rng(seed)
     return [
         Fold(
@@ -164,11 +204,28 @@ class FoldResult:
 
 
 def cross_validate(
-    name: str, folds: Sequence[Fold], *, indices: Sequence[int], seeds: int
+    name: str, folds: Sequence[Fold], *, indices: Sequence[int], num_seeds: int
 ) -> dict[str, Any]:
-    """Train and test a method on the folds with these indices, and return what is stored of it."""
+    """Train and test a method on the folds with these indices, and return what is stored of it.
+
+    Parameters
+    ----------
+    name
+        Name of the method in `METHODS`.
+    folds
+        All folds.
+    indices
+        The indices of the folds to test on.
+    num_seeds
+        The number of seeds, from 0 on.
+
+    Returns
+    -------
+    results : dict
+        The settings, the mean accuracy and that of each run.
+    """
     method, results = METHODS[name], []
-    for seed in range(seeds):
+    for seed in range(num_seeds):
         for i in indices:
             accuracy = method.accuracy(folds[i], seed=seed)
             print(f"{name} fold {i} seed {seed}: {accuracy:.2%}", flush=True)
@@ -187,16 +244,16 @@ def cross_validate(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.command_line("reviews", __doc__)
+    parser = record.benchmark_parser("reviews", __doc__)
     parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
+    parser.add_argument("--folds", type=int, nargs="+", default=list(range(NUM_FOLDS)))
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     options = parser.parse_args(arguments)
     run, corpus = record.Run.start("reviews", arguments), load_reviews()
     folds = make_folds(corpus.all)
     for name in options.models:
         method_run = run.restarted()
-        part = cross_validate(name, folds, indices=options.folds, seeds=options.seeds)
+        part = cross_validate(name, folds, indices=options.folds, num_seeds=options.seeds)
         part["provenance"] = method_run.provenance(seeds=range(options.seeds), origin=corpus.origin)
         record.write_results(options.out, {name: part}, keep_others=True)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
-class Measurements(NamedTuple):
+class RoundResult(NamedTuple):
     """What one round measured: the book's side and the other one."""
 
     book: float
@@ -19,30 +19,35 @@ def measure_in_turn(
     measure_book: Callable[[int], float],
     measure_other: Callable[[int], float],
     *,
-    rounds: int,
-    warmup: int = 1,
-) -> list[Measurements]:
+    num_rounds: int,
+    num_warmup_rounds: int = 1,
+) -> list[RoundResult]:
     """Measure two sides round by round; each of them is first in every other round.
 
     Parameters
     ----------
     measure_book, measure_other
         Measure one side in the round with the given index, and return a time or a speed.
-    rounds
+    num_rounds
         How many rounds to return.
-    warmup
+    num_warmup_rounds
         How many rounds to measure before, which are left out.
+
+    Returns
+    -------
+    results : list of RoundResult
+        What each round measured.
     """
     results = []
-    for i in range(warmup + rounds):
+    for i in range(num_warmup_rounds + num_rounds):
         if i % 2:
             book = measure_book(i)
             other = measure_other(i)
         else:
             other = measure_other(i)
             book = measure_book(i)
-        results.append(Measurements(book, other))
-    return results[warmup:]
+        results.append(RoundResult(book, other))
+    return results[num_warmup_rounds:]
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,14 @@ class RatioFigures:
     rounds: int
 
     @classmethod
-    def from_rounds(cls, measurements: Sequence[Measurements]) -> RatioFigures:
+    def from_rounds(cls, results: Sequence[RoundResult]) -> RatioFigures:
         """Summarize two rounds or more."""
-        ratios = [book / other for book, other in measurements]
+        ratios = [book / other for book, other in results]
         low, median, high = statistics.quantiles(ratios, n=4)
         return cls(median, (low, high), len(ratios))
 
 
-def stored_speeds(speeds: Sequence[Measurements]) -> dict[str, Any]:
+def stored_speeds(speeds: Sequence[RoundResult]) -> dict[str, Any]:
     """Return what is stored about the speeds of two sides: their medians and that of the ratio."""
     figures = RatioFigures.from_rounds(speeds)
     return {

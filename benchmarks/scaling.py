@@ -2,27 +2,28 @@
 
     python -m benchmarks.scaling            about a quarter of an hour on one thread
 
-Each width is trained anew on each budget with each seed, by ``utils.studies.scaling``. The section
-leaves the largest width out of the fit of the law and tests the law on it. Before that, each width
-tries half and twice the learning rate that the rule gives it, to show what the rule costs. Results
-go to book/results/scaling.json, or where `--out=FILE` says, when all runs are done.
+Each width is trained anew on each budget with each seed, by ``utils.studies.scaling_runs``. The
+section leaves the largest width out of the fit of the law and tests the law on it. Before that,
+each width tries half and twice the learning rate that the rule gives it, to show what the rule
+costs. Results go to book/results/scaling.json, or where `--out=FILE` says, when all runs are done.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import scipy
 
 from benchmarks import record
 from utils.data.corpora import load_text
-from utils.studies.scaling import (
+from utils.studies.scaling_runs import (
     BATCH_SIZE,
     CONTEXT_LENGTH,
-    HEADS,
-    LAYERS,
+    NUM_HEADS,
+    NUM_LAYERS,
     VALID_CHARACTERS,
     CharacterScaling,
     ScalingRun,
@@ -30,7 +31,7 @@ from utils.studies.scaling import (
 )
 
 WIDTHS = (8, 12, 20, 32, 48, 72, 104, 152)
-STEPS = (80, 160, 320, 640, 1280)
+STEP_BUDGETS = (80, 160, 320, 640, 1280)
 LEARNING_RATE_FACTORS = (0.5, 1.0, 2.0)  # of the rule's learning rate
 TRIAL_STEPS = 160
 
@@ -43,21 +44,40 @@ class RateTrial:
     ----------
     width
         Width of the model.
-    rate
+    learning_rate
         The learning rate that the rule gives it.
     losses
         Its validation loss with each of the `LEARNING_RATE_FACTORS`, in nats per character.
     """
 
     width: int
-    rate: float
+    learning_rate: float
     losses: list[float]
+
+    def stored(self) -> dict[str, Any]:
+        """Return the result by its names in the file of results."""
+        return {"width": self.width, "rate": self.learning_rate, "losses": self.losses}
 
 
 def try_learning_rates(
     study: CharacterScaling, *, widths: Sequence[int], steps: int
 ) -> list[RateTrial]:
-    """Train each width at half, once and twice its learning rate."""
+    """Train each width at half, once and twice its learning rate.
+
+    Parameters
+    ----------
+    study
+        Trains a model of a width.
+    widths
+        The widths.
+    steps
+        Training steps of each trial.
+
+    Returns
+    -------
+    trials : list of RateTrial
+        The losses of each width.
+    """
     trials = []
     for width in widths:
         losses = [
@@ -65,21 +85,40 @@ def try_learning_rates(
             for factor in LEARNING_RATE_FACTORS
         ]
         trial = RateTrial(width, learning_rate_for(width), losses)
-        print(f"width {width:3d} rate {trial.rate:.4f} × {LEARNING_RATE_FACTORS}: {losses}")
+        print(
+            f"width {width:3d} rate {trial.learning_rate:.4f} × {LEARNING_RATE_FACTORS}: {losses}"
+        )
         trials.append(trial)
     return trials
 
 
 def train_all(
-    study: CharacterScaling, *, widths: Sequence[int], steps: Sequence[int], seeds: int
+    study: CharacterScaling, *, widths: Sequence[int], step_budgets: Sequence[int], num_seeds: int
 ) -> list[ScalingRun]:
-    """Train each width on each budget with each seed."""
+    """Train each width on each budget with each seed.
+
+    Parameters
+    ----------
+    study
+        Trains a model of a width.
+    widths
+        The widths.
+    step_budgets
+        The numbers of training steps.
+    num_seeds
+        The number of seeds, from 0 on.
+
+    Returns
+    -------
+    runs : list of ScalingRun
+        One run for each width, budget and seed.
+    """
     runs = []
     for width in widths:
-        for step_count in steps:
-            for seed in range(seeds):
-                run = study.train(width, steps=step_count, seed=seed)
-                size = f"{run.parameters:7,} parameters, {run.tokens:7,} tokens"
+        for steps in step_budgets:
+            for seed in range(num_seeds):
+                run = study.train(width, steps=steps, seed=seed)
+                size = f"{run.num_parameters:7,} parameters, {run.num_tokens:7,} tokens"
                 print(f"width {width:3d}, seed {seed}: {size}, {run.loss:.4f} nats", flush=True)
                 runs.append(run)
     return runs
@@ -87,10 +126,10 @@ def train_all(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.command_line("scaling", __doc__)
+    parser = record.benchmark_parser("scaling", __doc__)
     parser.add_argument("--seeds", type=int, default=2, help="how many")
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
-    parser.add_argument("--steps", type=int, nargs="+", default=STEPS, help="of each budget")
+    parser.add_argument("--steps", type=int, nargs="+", default=STEP_BUDGETS, help="of each budget")
     parser.add_argument(
         "--trial-steps", type=int, default=TRIAL_STEPS, help="of the trials of learning rates"
     )
@@ -98,11 +137,13 @@ def main(arguments: Sequence[str]) -> None:
     run, corpus = record.Run.start("scaling", arguments), load_text()
     study = CharacterScaling(corpus)
     trials = try_learning_rates(study, widths=options.widths, steps=options.trial_steps)
-    runs = train_all(study, widths=options.widths, steps=options.steps, seeds=options.seeds)
+    runs = train_all(
+        study, widths=options.widths, step_budgets=options.steps, num_seeds=options.seeds
+    )
     results = {
         "settings": {
-            "layers": LAYERS,
-            "heads": HEADS,
+            "layers": NUM_LAYERS,
+            "heads": NUM_HEADS,
             "block": CONTEXT_LENGTH,
             "batch": BATCH_SIZE,
             "valid_characters": VALID_CHARACTERS,
@@ -111,9 +152,9 @@ def main(arguments: Sequence[str]) -> None:
         "rates": {
             "steps": options.trial_steps,
             "scales": LEARNING_RATE_FACTORS,
-            "rows": [asdict(trial) for trial in trials],
+            "rows": [trial.stored() for trial in trials],
         },
-        "runs": [asdict(result) for result in runs],
+        "runs": [result.stored() for result in runs],
         "provenance": run.provenance(
             seeds=range(options.seeds), origin=corpus.origin, scipy=scipy.__version__
         ),

@@ -26,8 +26,8 @@ from benchmarks import record
 from benchmarks.speech_dates import measure_dates, summarize_dates
 from benchmarks.speech_isolated import measure_isolated, summarize_isolated
 from benchmarks.speech_lengths import measure_lengths, summarize_lengths
-from utils.data.corpora import Corpus, load_digits
-from utils.data.examples import Clip
+from utils.data.corpora import load_digits
+from utils.data.corpus import Clip, Corpus
 
 
 class Measurement(Protocol):
@@ -39,7 +39,7 @@ class Measurement(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
+class SpeechPart:
     """A part of the benchmark.
 
     Parameters
@@ -57,22 +57,22 @@ class Part:
     steps: int
 
 
-PARTS = {
-    "dates": Part(measure_dates, summarize_dates, 600),
-    "isolated": Part(measure_isolated, summarize_isolated, 1000),
-    "lengths": Part(measure_lengths, summarize_lengths, 900),
+SPEECH_PARTS = {
+    "dates": SpeechPart(measure_dates, summarize_dates, 600),
+    "isolated": SpeechPart(measure_isolated, summarize_isolated, 1000),
+    "lengths": SpeechPart(measure_lengths, summarize_lengths, 900),
 }
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.command_line("speech", __doc__)
-    parser.add_argument("part", choices=PARTS)
+    parser = record.benchmark_parser("speech", __doc__)
+    parser.add_argument("part", choices=SPEECH_PARTS)
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, help="of each model, instead of its own")
     options = parser.parse_args(arguments)
     run, corpus = record.Run.start("speech", arguments), load_digits()
-    part = PARTS[options.part]
+    part = SPEECH_PARTS[options.part]
     steps = options.steps or part.steps
     results: list[Any] = []
     for seed in range(options.seeds):

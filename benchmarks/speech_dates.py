@@ -17,13 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks.speech_task import SNR, STRIDES, digit_error_rate
-from utils.data.corpora import Corpus
-from utils.data.examples import Clip
+from utils.data.corpus import Clip, Corpus
 from utils.data.vocabulary import EOS
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.runtime import seed_everything, select_device
-from utils.speech.ctc_recogniser import CTCRecogniser, frame_log_probs, train_recogniser
+from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.ctc_search import prefix_beam_search
 from utils.speech.digits import (
     DIGIT_TOKENIZER,
@@ -32,6 +31,8 @@ from utils.speech.digits import (
     recordings_by_speaker,
     speak_digits,
 )
+from utils.speech.recognition import clip_log_probs
+from utils.speech.recognizer_training import train_recognizer
 
 LEARNING_RATE = 1.5e-3
 BEAM_SIZE = 8
@@ -70,8 +71,8 @@ class SpeakerResult:
     speaker
         The speaker held out.
     seed
-        Seed of the weights and of all examples.
-    without_lm, with_lm
+        Seed of the parameters and of all examples.
+    without_language_model, with_language_model
         The rates without and with the language model.
     fusion
         What the validation speaker chose.
@@ -79,8 +80,8 @@ class SpeakerResult:
 
     speaker: str
     seed: int
-    without_lm: float
-    with_lm: float
+    without_language_model: float
+    with_language_model: float
     fusion: Fusion
 
     def stored(self) -> dict[str, Any]:
@@ -88,8 +89,8 @@ class SpeakerResult:
         return {
             "speaker": self.speaker,
             "seed": self.seed,
-            "without": self.without_lm,
-            "with": self.with_lm,
+            "without": self.without_language_model,
+            "with": self.with_language_model,
             "chosen": [self.fusion.lm_weight, self.fusion.token_bonus],
         }
 
@@ -109,15 +110,47 @@ class SpokenDates:
     texts: list[str]
     log_probs: list[torch.Tensor] = field(repr=False)
 
-    def error_rate(self, lm: NGramLM | None = None, fusion: Fusion | None = None) -> float:
-        """Return the error rate of the search for the best text, alone or with a language model."""
+    def error_rate(
+        self, language_model: NGramLM | None = None, fusion: Fusion | None = None
+    ) -> float:
+        """Return the error rate of the search for the best text, alone or with a language model.
+
+        Parameters
+        ----------
+        language_model
+            The language model of the search; None for none.
+        fusion
+            How it takes part in the search.
+
+        Returns
+        -------
+        rate : float
+            The word error rate.
+        """
         options = {} if fusion is None else vars(fusion)
-        rows = prefix_beam_search(self.log_probs, beam_size=BEAM_SIZE, language_model=lm, **options)
+        rows = prefix_beam_search(
+            self.log_probs, beam_size=BEAM_SIZE, language_model=language_model, **options
+        )
         return digit_error_rate([hypotheses[0].ids for hypotheses in rows], self.texts)
 
 
 def measure_dates(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[SpeakerResult]:
-    """Hold each speaker out in turn, and train for `steps` steps."""
+    """Hold each speaker out in turn, and train for `steps` steps.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    steps
+        Training steps of each model.
+    seed
+        Seed of the parameters and of all examples.
+
+    Returns
+    -------
+    results : list of SpeakerResult
+        One for each speaker.
+    """
     speakers = recordings_by_speaker(corpus.all)
     return [hold_out(speakers, i, steps=steps, seed=seed) for i in range(len(speakers))]
 
@@ -125,7 +158,24 @@ def measure_dates(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[
 def hold_out(
     speakers: Mapping[str, Recordings], test_index: int, *, steps: int, seed: int
 ) -> SpeakerResult:
-    """Test on one speaker, choose the fusion on the next one and train on the others."""
+    """Test on one speaker, choose the fusion on the next one and train on the others.
+
+    Parameters
+    ----------
+    speakers
+        The recordings of each speaker.
+    test_index
+        The index of the speaker to test on.
+    steps
+        Training steps.
+    seed
+        Seed of the parameters and of all examples.
+
+    Returns
+    -------
+    result : SpeakerResult
+        The error rates on the dates of that speaker.
+    """
     names = list(speakers)
     test_name, valid_name = names[test_index], names[(test_index + 1) % len(names)]
     others = {
@@ -133,31 +183,50 @@ def hold_out(
         for name, recordings in speakers.items()
         if name not in (test_name, valid_name)
     }
-    model = train_model(others, steps=steps, seed=seed)
+    model = train_digit_model(others, steps=steps, seed=seed)
     calendar = shuffled_calendar(seed)
     rng = np.random.default_rng([seed, test_index])
 
     def spoken(name: str, texts: list[str]) -> SpokenDates:
         clips = [speak_digits(text, speakers[name], rng=rng, snr=SNR) for text in texts]
-        return SpokenDates(texts, frame_log_probs(model, clips))
+        return SpokenDates(texts, clip_log_probs(model, clips))
 
     valid = spoken(valid_name, calendar[:DATES_PER_SPEAKER])
     test = spoken(test_name, calendar[DATES_PER_SPEAKER : 2 * DATES_PER_SPEAKER])
-    lm = train_language_model(calendar[2 * DATES_PER_SPEAKER :][:LANGUAGE_MODEL_DATES])
-    fusion = min(FUSIONS, key=lambda option: valid.error_rate(lm, option))
-    result = SpeakerResult(test_name, seed, test.error_rate(), test.error_rate(lm, fusion), fusion)
-    rates = f"{result.without_lm:.3f} → {result.with_lm:.3f}"
+    language_model = train_language_model(calendar[2 * DATES_PER_SPEAKER :][:LANGUAGE_MODEL_DATES])
+    fusion = min(FUSIONS, key=lambda option: valid.error_rate(language_model, option))
+    result = SpeakerResult(
+        test_name, seed, test.error_rate(), test.error_rate(language_model, fusion), fusion
+    )
+    rates = f"{result.without_language_model:.3f} → {result.with_language_model:.3f}"
     chosen = f"λ {fusion.lm_weight} γ {fusion.token_bonus}"
     print(f"seed {seed} {test_name:9s} WER {rates}, {chosen}", flush=True)
     return result
 
 
-def train_model(speakers: Mapping[str, Recordings], *, steps: int, seed: int) -> CTCRecogniser:
-    """Train a recogniser on random strings of digits by these speakers."""
+def train_digit_model(
+    speakers: Mapping[str, Recordings], *, steps: int, seed: int
+) -> CTCRecognizer:
+    """Train a recogniser on random strings of digits by these speakers.
+
+    Parameters
+    ----------
+    speakers
+        The recordings of each speaker.
+    steps
+        Training steps.
+    seed
+        Seed of the parameters and of all examples.
+
+    Returns
+    -------
+    model : CTCRecognizer
+        The trained model.
+    """
     seed_everything(seed)
-    model = CTCRecogniser(len(DIGIT_TOKENIZER), strides=STRIDES).to(select_device())
+    model = CTCRecognizer(len(DIGIT_TOKENIZER), strides=STRIDES).to(select_device())
     examples = RandomDigitStrings(speakers, steps=steps)
-    train_recogniser(model, examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed)
+    train_recognizer(model, examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed)
     return model
 
 
@@ -177,9 +246,9 @@ def train_language_model(dates: Sequence[str]) -> NGramLM:
 
 def summarize_dates(results: Sequence[SpeakerResult]) -> dict[str, Any]:
     """Return the mean error rates over seeds and speakers, and the fraction that is removed."""
-    without_lm = statistics.mean(result.without_lm for result in results)
-    with_lm = statistics.mean(result.with_lm for result in results)
+    before = statistics.mean(result.without_language_model for result in results)
+    after = statistics.mean(result.with_language_model for result in results)
     return {
-        "means": {"without": without_lm, "with": with_lm},
-        "removed": 1 - with_lm / without_lm,
+        "means": {"without": before, "with": after},
+        "removed": 1 - after / before,
     }

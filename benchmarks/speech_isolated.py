@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.speech_task import STRIDES
-from utils.data.corpora import Corpus
-from utils.data.examples import Clip
+from utils.data.corpus import SAMPLE_RATE, Clip, Corpus
 from utils.runtime import seed_everything, select_device
-from utils.speech import ctc
-from utils.speech.audio import (
-    SAMPLE_RATE,
-    add_noise,
-    change_speed,
-    concatenate_clips,
-    normalize_loudness,
-)
-from utils.speech.ctc_recogniser import CTCRecogniser, frame_log_probs, train_recogniser
+from utils.speech.audio import add_noise, change_speed, concatenate_clips, normalize_loudness
+from utils.speech.ctc import ctc_loss
+from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.digits import DIGIT_TOKENIZER, DIGITS
+from utils.speech.recognition import clip_log_probs
+from utils.speech.recognizer_training import train_recognizer
 
 WIDTH, DROPOUT, LEARNING_RATE = 96, 0.2, 2e-3
 BATCH_SIZE = 48  # clips
@@ -44,25 +39,25 @@ class IsolatedResult:
     Parameters
     ----------
     seed
-        Seed of the weights and of all examples.
-    right
+        Seed of the parameters and of all examples.
+    accuracy
         The fraction of the recordings whose digit was recognised.
-    tested
+    num_tested
         The number of recordings.
     """
 
     seed: int
-    right: float
-    tested: int
+    accuracy: float
+    num_tested: int
 
     def stored(self) -> dict[str, Any]:
         """Return the result by its names in the file of results."""
-        return asdict(self)
+        return {"seed": self.seed, "right": self.accuracy, "tested": self.num_tested}
 
 
 @dataclass(frozen=True)
 class RandomDigits:
-    """Training examples of single digits at random speeds, with random noise; a `MakeExamples`.
+    """Training examples of single digits at random speeds, with random noise; an `ExampleSampler`.
 
     Parameters
     ----------
@@ -88,16 +83,46 @@ class RandomDigits:
 
 
 def surround_with_silence(x: np.ndarray, *, snr: float, rng: np.random.Generator) -> np.ndarray:
-    """Return samples (N,) with silence before and after them, and noise over everything."""
+    """Return samples (N,) with silence before and after them, and noise over everything.
+
+    Parameters
+    ----------
+    x
+        The samples, (N,).
+    snr
+        Ratio of signal to noise, in decibels.
+    rng
+        Draws the noise.
+
+    Returns
+    -------
+    samples : np.ndarray
+        The samples with `SILENCE_SECONDS` more on each side.
+    """
     return add_noise(np.pad(x, int(SILENCE_SECONDS * SAMPLE_RATE)), snr=snr, rng=rng)
 
 
 def measure_isolated(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[IsolatedResult]:
-    """Train for `steps` steps and test once."""
+    """Train for `steps` steps and test once.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    steps
+        Training steps.
+    seed
+        Seed of the parameters and of all examples.
+
+    Returns
+    -------
+    results : list of IsolatedResult
+        A list of one result.
+    """
     seed_everything(seed)
-    model = CTCRecogniser(len(DIGIT_TOKENIZER), width=WIDTH, dropout=DROPOUT, strides=STRIDES)
+    model = CTCRecognizer(len(DIGIT_TOKENIZER), width=WIDTH, dropout=DROPOUT, strides=STRIDES)
     examples = RandomDigits([*corpus.train, *corpus.valid])
-    train_recogniser(
+    train_recognizer(
         model.to(select_device()), examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed
     )
     rng = np.random.default_rng([seed, 1])
@@ -105,22 +130,22 @@ def measure_isolated(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> li
         surround_with_silence(normalize_loudness(clip.samples), snr=TEST_SNR, rng=rng)
         for clip in corpus.test
     ]
-    answers = [most_probable_digit(log_probs) for log_probs in frame_log_probs(model, samples)]
-    right = statistics.mean(
+    answers = [most_probable_digit(log_probs) for log_probs in clip_log_probs(model, samples)]
+    accuracy = statistics.mean(
         answer == clip.digit for answer, clip in zip(answers, corpus.test, strict=True)
     )
-    print(f"seed {seed} isolated digits: {right:.4f} right", flush=True)
-    return [IsolatedResult(seed, right, len(answers))]
+    print(f"seed {seed} isolated digits: {accuracy:.4f} right", flush=True)
+    return [IsolatedResult(seed, accuracy, len(answers))]
 
 
 def most_probable_digit(log_probs: torch.Tensor) -> int:
     """Return the digit with the highest probability by CTC, given log-probabilities (S, V)."""
     return min(
         range(len(DIGITS)),
-        key=lambda digit: float(ctc.loss(log_probs, DIGIT_TOKENIZER.encode(str(digit)))),
+        key=lambda digit: float(ctc_loss(log_probs, DIGIT_TOKENIZER.encode(str(digit)))),
     )
 
 
 def summarize_isolated(results: Sequence[IsolatedResult]) -> dict[str, Any]:
     """Return the mean accuracy over the seeds."""
-    return {"accuracy": statistics.mean(result.right for result in results)}
+    return {"accuracy": statistics.mean(result.accuracy for result in results)}

@@ -13,11 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from benchmarks.speech_task import SNR, STRIDES, digit_error_rate
-from utils.data.corpora import Corpus
-from utils.data.examples import Clip
+from utils.data.corpus import Clip, Corpus
 from utils.runtime import seed_everything, select_device
-from utils.speech import ctc
-from utils.speech.ctc_recogniser import frame_log_probs, train_recogniser
+from utils.speech.ctc import best_path
 from utils.speech.digits import (
     DIGIT_TOKENIZER,
     RandomDigitStrings,
@@ -26,12 +24,9 @@ from utils.speech.digits import (
     recordings_by_speaker,
     speak_digits,
 )
-from utils.speech.joint_recogniser import (
-    JointRecogniser,
-    attention_alignment,
-    joint_objective,
-    transcribe,
-)
+from utils.speech.joint_recognizer import JointRecognizer
+from utils.speech.recognition import attention_alignment, clip_log_probs, transcribe
+from utils.speech.recognizer_training import joint_objective, train_recognizer
 
 WIDTH, LEARNING_RATE = 96, 2e-3
 LENGTHS = (*range(3, 9), 10, 12, 14, 16)  # digits in a test string
@@ -42,27 +37,27 @@ Decode: TypeAlias = Callable[[Sequence[np.ndarray]], list[list[int]]]
 
 
 @dataclass(frozen=True)
-class Recogniser:
+class RecognizerOptions:
     """A recogniser and its loss.
 
     Parameters
     ----------
     ctc_weight
         The weight of CTC in the loss.
-    score
+    attention_score
         The attention score of the decoder.
     """
 
     ctc_weight: float
-    score: str
+    attention_score: str
 
 
-RECOGNISERS = {
-    "joint, location": Recogniser(0.3, "location"),
-    "joint, content": Recogniser(0.3, "additive"),
-    "attention alone": Recogniser(0.0, "location"),
+RECOGNIZERS = {
+    "joint, location": RecognizerOptions(0.3, "location"),
+    "joint, content": RecognizerOptions(0.3, "additive"),
+    "attention alone": RecognizerOptions(0.0, "location"),
 }
-ALIGNED_RECOGNISER = "joint, location"  # that of which an alignment is stored
+ALIGNED_RECOGNIZER = "joint, location"  # that of which an alignment is stored
 
 
 @dataclass(frozen=True)
@@ -88,19 +83,19 @@ class LengthResult:
 
     Parameters
     ----------
-    recogniser
-        Its name in `RECOGNISERS`.
+    recognizer
+        Its name in `RECOGNIZERS`.
     output
         "CTC" or "attention".
     seed
-        Seed of the weights and of all examples.
+        Seed of the parameters and of all examples.
     rates
         The word error rate of each of the `LENGTHS`.
     alignment
         An alignment of the attention output, if one is stored.
     """
 
-    recogniser: str
+    recognizer: str
     output: str
     seed: int
     rates: list[float]
@@ -109,7 +104,7 @@ class LengthResult:
     def stored(self) -> dict[str, Any]:
         """Return the result by its names in the file of results."""
         result = {
-            "listener": self.recogniser,
+            "listener": self.recognizer,
             "reader": self.output,
             "seed": self.seed,
             "rates": self.rates,
@@ -136,7 +131,20 @@ class SpokenStrings:
 
     @classmethod
     def random(cls, speakers: dict[str, Recordings], rng: np.random.Generator) -> SpokenStrings:
-        """Draw strings, then a speaker for each and all else that a clip needs."""
+        """Draw strings, then a speaker for each and all else that a clip needs.
+
+        Parameters
+        ----------
+        speakers
+            The recordings of each speaker.
+        rng
+            Draws strings and clips.
+
+        Returns
+        -------
+        strings : SpokenStrings
+            `STRINGS_PER_LENGTH` strings of each length.
+        """
         names = list(speakers)
         texts = {
             length: [random_digits(rng, length) for _ in range(STRINGS_PER_LENGTH)]
@@ -159,58 +167,116 @@ class SpokenStrings:
 
 
 def measure_lengths(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[LengthResult]:
-    """Train each recogniser for `steps` steps and test its outputs."""
+    """Train each recogniser for `steps` steps and test its outputs.
+
+    Parameters
+    ----------
+    corpus
+        The corpus.
+    steps
+        Training steps of each recogniser.
+    seed
+        Seed of the parameters and of all examples.
+
+    Returns
+    -------
+    results : list of LengthResult
+        One for each output of each recogniser.
+    """
     train_speakers = recordings_by_speaker(corpus.train)
     rng = np.random.default_rng([seed, 1])
     strings = SpokenStrings.random(recordings_by_speaker(corpus.test), rng)
     results = []
-    for name, recogniser in RECOGNISERS.items():
-        model = train_model(recogniser, train_speakers, steps=steps, seed=seed)
-        for output, decode in outputs(model, recogniser).items():
+    for name, options in RECOGNIZERS.items():
+        model = train_joint_model(options, train_speakers, steps=steps, seed=seed)
+        for output, decode in output_decoders(model, options).items():
             rates = strings.error_rates(decode)
             print(f"seed {seed} {name}, {output}: {[round(x, 3) for x in rates]}", flush=True)
             stored_alignment = None
-            if name == ALIGNED_RECOGNISER and output == "attention":
+            if name == ALIGNED_RECOGNIZER and output == "attention":
                 stored_alignment = align_longest(model, strings)
             results.append(LengthResult(name, output, seed, rates, stored_alignment))
     return results
 
 
-def train_model(
-    recogniser: Recogniser, speakers: dict[str, Recordings], *, steps: int, seed: int
-) -> JointRecogniser:
-    """Train a recogniser on random strings of digits by these speakers."""
+def train_joint_model(
+    options: RecognizerOptions, speakers: dict[str, Recordings], *, steps: int, seed: int
+) -> JointRecognizer:
+    """Train a recogniser on random strings of digits by these speakers.
+
+    Parameters
+    ----------
+    options
+        The recogniser and its loss.
+    speakers
+        The recordings of each speaker.
+    steps
+        Training steps.
+    seed
+        Seed of the parameters and of all examples.
+
+    Returns
+    -------
+    model : JointRecognizer
+        The trained model.
+    """
     seed_everything(seed)
-    model = JointRecogniser(
-        len(DIGIT_TOKENIZER), width=WIDTH, score=recogniser.score, strides=STRIDES
+    model = JointRecognizer(
+        len(DIGIT_TOKENIZER), width=WIDTH, attention_score=options.attention_score, strides=STRIDES
     ).to(select_device())
-    train_recogniser(
+    train_recognizer(
         model,
         RandomDigitStrings(speakers, steps=steps),
         steps=steps,
         learning_rate=LEARNING_RATE,
         seed=seed,
-        objective=joint_objective(recogniser.ctc_weight),
+        objective=joint_objective(options.ctc_weight),
     )
     return model
 
 
-def outputs(model: JointRecogniser, recogniser: Recogniser) -> dict[str, Decode]:
-    """Return the ways to decode clips: CTC's best path if it was trained, and attention's beam."""
+def output_decoders(model: JointRecognizer, options: RecognizerOptions) -> dict[str, Decode]:
+    """Return the ways to decode clips: CTC's best path if it was trained, and attention's beam.
+
+    Parameters
+    ----------
+    model
+        The model.
+    options
+        The recogniser and its loss.
+
+    Returns
+    -------
+    decoders : dict
+        A function for each output by its name.
+    """
 
     def best_paths(clips: Sequence[np.ndarray]) -> list[list[int]]:
-        return [ctc.best_path(log_probs) for log_probs in frame_log_probs(model.encoder, clips)]
+        return [best_path(log_probs) for log_probs in clip_log_probs(model.encoder, clips)]
 
     def beam_search(clips: Sequence[np.ndarray]) -> list[list[int]]:
         return transcribe(model, clips)
 
-    if recogniser.ctc_weight > 0:
+    if options.ctc_weight > 0:
         return {"CTC": best_paths, "attention": beam_search}
     return {"attention": beam_search}
 
 
-def align_longest(model: JointRecogniser, strings: SpokenStrings) -> Alignment:
-    """Return the alignment of the first clip of the greatest length."""
+def align_longest(model: JointRecognizer, strings: SpokenStrings) -> Alignment:
+    """Return the alignment of the first clip of the greatest length.
+
+    Parameters
+    ----------
+    model
+        The model.
+    strings
+        The test strings.
+
+    Returns
+    -------
+    alignment : Alignment
+        The attention weights of that clip.
+    """
     length = max(LENGTHS)
     text, clip = strings.texts[length][0], strings.clips[length][0]
     (ids,) = transcribe(model, [clip])
@@ -223,7 +289,7 @@ def summarize_lengths(results: Sequence[LengthResult]) -> dict[str, Any]:
     """Return the mean error rates over the seeds."""
     rates: dict[str, list[list[float]]] = {}
     for result in results:
-        rates.setdefault(f"{result.recogniser}: {result.output}", []).append(result.rates)
+        rates.setdefault(f"{result.recognizer}: {result.output}", []).append(result.rates)
     return {
         "lengths": list(LENGTHS),
         "means": {name: np.mean(rows, 0).tolist() for name, rows in rates.items()},

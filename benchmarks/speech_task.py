@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from utils.metrics.text import word_errors
+from utils.metrics.error_rates import word_errors
 from utils.speech.digits import DIGIT_TOKENIZER
 
 SNR = 10.0  # decibels, of the test clips that are strings of digits

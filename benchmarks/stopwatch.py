@@ -105,7 +105,7 @@ class TimedBatches:
 
 
 @dataclass(frozen=True)
-class Curve:
+class LossCurve:
     """Validation losses of one training run.
 
     Parameters
@@ -126,8 +126,21 @@ class Curve:
     @classmethod
     def from_readings(
         cls, valid_losses: Sequence[tuple[int, float]], readings: Sequence[Seconds]
-    ) -> Curve:
-        """Make a curve of (step, loss) and the training time of each validation."""
+    ) -> LossCurve:
+        """Make a curve of (step, loss) and the training time of each validation.
+
+        Parameters
+        ----------
+        valid_losses
+            The step and the loss of each validation.
+        readings
+            The training time until each validation.
+
+        Returns
+        -------
+        curve : LossCurve
+            The curve.
+        """
         return cls(
             steps=[step for step, _ in valid_losses],
             losses=[round(loss, 4) for _, loss in valid_losses],

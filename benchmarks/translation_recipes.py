@@ -11,11 +11,12 @@ from functools import partial
 from typing import Protocol
 
 from benchmarks.translation_task import BEAM_SIZE
-from utils.decoding.search import BeamConfig
+from utils.decoding.beam_search import BeamConfig
 from utils.models.attention_decoder import AttentionDecoder
-from utils.models.decoders import CNNDecoder
+from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder
-from utils.models.encoders import CNNEncoder, FixedVectorEncoder, RNNEncoder
+from utils.models.pooling import FixedVectorEncoder
+from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.training.optimizers import OptimizerFactory, adamw, muon
 
@@ -30,40 +31,82 @@ class ModelBuilder(Protocol):
         ...
 
 
-def recurrent(
+def build_recurrent(
     vocab_size: int, *, dropout: float, cell: str = "lstm", single_vector: bool = False
 ) -> EncoderDecoder:
     """Build a bidirectional recurrent encoder and a decoder with attention between two layers.
 
     With `single_vector` the decoder attends to nothing but the encoder's vector.
+
+    Parameters
+    ----------
+        vocab_size
+            Size V of the vocabulary.
+        dropout
+            Probability of dropout.
+        cell
+            The recurrent cell, "lstm" or "gru".
+        single_vector
+            Whether the decoder attends to the encoder's vector alone.
+
+    Returns
+    -------
+        model : EncoderDecoder
+            The untrained model.
     """
-    encoder = RNNEncoder(vocab_size, width=256, layers=1, cell=cell, dropout=dropout)
+    encoder = RNNEncoder(vocab_size, width=256, num_layers=1, cell=cell, dropout=dropout)
     decoder = AttentionDecoder(
-        vocab_size, width=256, layers=1, cell=cell, score="scaled", dropout=dropout
+        vocab_size, width=256, num_layers=1, cell=cell, attention_score="scaled", dropout=dropout
     )
     return EncoderDecoder(FixedVectorEncoder(encoder) if single_vector else encoder, decoder)
 
 
-def convolutional(vocab_size: int, *, dropout: float) -> EncoderDecoder:
-    """Build an encoder and a decoder of two convolutional layers each."""
-    encoder = CNNEncoder(vocab_size, width=264, layers=2, dropout=dropout)
-    decoder = CNNDecoder(vocab_size, width=264, layers=2, dropout=dropout)
+def build_convolutional(vocab_size: int, *, dropout: float) -> EncoderDecoder:
+    """Build an encoder and a decoder of two convolutional layers each.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the vocabulary.
+    dropout
+        Probability of dropout.
+
+    Returns
+    -------
+    model : EncoderDecoder
+        The untrained model.
+    """
+    encoder = CNNEncoder(vocab_size, width=264, num_layers=2, dropout=dropout)
+    decoder = CNNDecoder(vocab_size, width=264, num_layers=2, dropout=dropout)
     return EncoderDecoder(encoder, decoder)
 
 
-def transformer(vocab_size: int, *, dropout: float) -> EncoderDecoder:
-    """Build a Transformer with an encoder and a decoder of two layers each."""
+def build_transformer(vocab_size: int, *, dropout: float) -> EncoderDecoder:
+    """Build a Transformer with an encoder and a decoder of two layers each.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the vocabulary.
+    dropout
+        Probability of dropout.
+
+    Returns
+    -------
+    model : EncoderDecoder
+        The untrained model.
+    """
     encoder = TransformerEncoder(
-        vocab_size, width=256, layers=2, heads=4, hidden_size=256, dropout=dropout
+        vocab_size, width=256, num_layers=2, num_heads=4, feedforward_size=256, dropout=dropout
     )
     decoder = TransformerDecoder(
-        vocab_size, width=256, layers=2, heads=4, hidden_size=256, dropout=dropout
+        vocab_size, width=256, num_layers=2, num_heads=4, feedforward_size=256, dropout=dropout
     )
     return EncoderDecoder(encoder, decoder)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TranslationRecipe:
     """A model and how it is trained.
 
     Parameters
@@ -72,22 +115,22 @@ class Recipe:
         Builds the model.
     learning_rate
         The highest learning rate.
-    optimizer
-        Builds the optimizer.
+    make_optimizer
+        Builds the optimizer for the model and its configuration.
     """
 
     build: ModelBuilder
     learning_rate: float
-    optimizer: OptimizerFactory = adamw
+    make_optimizer: OptimizerFactory = adamw
 
 
 RECIPES = {
-    "LSTM": Recipe(partial(recurrent, single_vector=True), learning_rate=4e-3),
-    "LSTM + attention": Recipe(recurrent, learning_rate=4e-3),
-    "CNN": Recipe(convolutional, learning_rate=4e-3),
-    "Transformer": Recipe(transformer, learning_rate=8e-3, optimizer=muon),
-    "Transformer, AdamW": Recipe(transformer, learning_rate=2e-3),
-    "GRU + attention": Recipe(partial(recurrent, cell="gru"), learning_rate=2e-3),
+    "LSTM": TranslationRecipe(partial(build_recurrent, single_vector=True), learning_rate=4e-3),
+    "LSTM + attention": TranslationRecipe(build_recurrent, learning_rate=4e-3),
+    "CNN": TranslationRecipe(build_convolutional, learning_rate=4e-3),
+    "Transformer": TranslationRecipe(build_transformer, learning_rate=8e-3, make_optimizer=muon),
+    "Transformer, AdamW": TranslationRecipe(build_transformer, learning_rate=2e-3),
+    "GRU + attention": TranslationRecipe(partial(build_recurrent, cell="gru"), learning_rate=2e-3),
 }
 BAKE_OFF_STEPS = {
     "LSTM": 1380,
@@ -103,7 +146,7 @@ TOKEN_BONUSES = tuple(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class TranslationJob:
     """One model to train from one seed.
 
     Parameters
@@ -111,7 +154,7 @@ class Job:
     model
         Its name in `RECIPES`.
     seed
-        Seed of the weights and of the order of the data.
+        Seed of the parameters and of the order of the data.
     steps
         Training steps.
     learning_rate
@@ -133,7 +176,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """A longer training of one model; the fields are those of `Job`."""
+    """A longer training of one model; the fields are those of `TranslationJob`."""
 
     model: str
     steps: int
@@ -154,10 +197,23 @@ BUDGETS = {
 }
 
 
-def bake_off_jobs(models: list[str], seeds: list[int]) -> dict[str, Job]:
-    """Return the jobs of the bake-off by their names in the results."""
+def bake_off_jobs(models: list[str], seeds: list[int]) -> dict[str, TranslationJob]:
+    """Return the jobs of the bake-off by their names in the results.
+
+    Parameters
+    ----------
+    models
+        Names of the models.
+    seeds
+        The seeds.
+
+    Returns
+    -------
+    jobs : dict
+        The jobs by name.
+    """
     return {
-        f"{model}, seed {seed}": Job(
+        f"{model}, seed {seed}": TranslationJob(
             model=model,
             seed=seed,
             steps=BAKE_OFF_STEPS[model],
@@ -169,10 +225,23 @@ def bake_off_jobs(models: list[str], seeds: list[int]) -> dict[str, Job]:
     }
 
 
-def longer_jobs(budgets: list[str], seeds: list[int]) -> dict[str, Job]:
-    """Return the jobs of the longer trainings by their names in the results."""
+def longer_jobs(budgets: list[str], seeds: list[int]) -> dict[str, TranslationJob]:
+    """Return the jobs of the longer trainings by their names in the results.
+
+    Parameters
+    ----------
+    budgets
+        Names of budgets in `BUDGETS`.
+    seeds
+        The seeds.
+
+    Returns
+    -------
+    jobs : dict
+        The jobs by name.
+    """
     return {
-        f"{name}, seed {seed}": Job(
+        f"{name}, seed {seed}": TranslationJob(
             model=budget.model,
             seed=seed,
             steps=budget.steps,
@@ -186,10 +255,10 @@ def longer_jobs(budgets: list[str], seeds: list[int]) -> dict[str, Job]:
     }
 
 
-def rate_jobs(models: list[str]) -> dict[str, Job]:
+def rate_jobs(models: list[str]) -> dict[str, TranslationJob]:
     """Return the jobs with half and with twice the learning rate by their names in the results."""
     return {
-        f"rate {rate:g}, {model}": Job(
+        f"rate {rate:g}, {model}": TranslationJob(
             model=model, seed=0, steps=BAKE_OFF_STEPS[model], learning_rate=rate
         )
         for model in models

@@ -27,11 +27,39 @@ class StepwiseDecoder(nn.Module):
         raise NotImplementedError
 
     def step(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Return logits (B, V) for the tokens `ids` (B,), and the state after them."""
+        """Return logits (B, V) for the tokens `ids` (B,), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            One token of each row, (B,).
+        state
+            The state before it.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, V).
+        state : State
+            The state after the tokens.
+        """
         raise NotImplementedError
 
     def forward(self, source: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, T, V) for `source` (B, S) and target tokens `inputs` (B, T)."""
+        """Return logits (B, T, V) for `source` (B, S) and target tokens `inputs` (B, T).
+
+        Parameters
+        ----------
+        source
+            Ids of the sources, (B, S).
+        inputs
+            Ids of the targets, (B, T).
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, T, V).
+        """
         state, ids, logits = self.begin(source), inputs[:, 0], []
         steps = inputs.shape[1]
         for i in range(steps):
@@ -75,7 +103,7 @@ class StepwiseLSTM(StepwiseDecoder):
         return self.output(hidden[0]), state
 
 
-class AttentionState(NamedTuple):
+class StepwiseAttentionState(NamedTuple):
     """The state of a `StepwiseAttention` decoder.
 
     Parameters
@@ -110,7 +138,7 @@ class StepwiseAttention(StepwiseDecoder):
         super().__init__()
         self.embeddings = _two_embeddings(vocab_size, embedding_size)
         self.encoder = nn.GRU(embedding_size, width, bidirectional=True)
-        self.initial_state = nn.Linear(2 * width, width)
+        self.initial_state_projection = nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(DROPOUT)
         self.score_hidden = nn.Linear(3 * width, width)
         self.score_output = nn.Linear(width, 1, bias=False)
@@ -121,8 +149,8 @@ class StepwiseAttention(StepwiseDecoder):
         """Return the decoder's first state for `source` (B, S)."""
         vectors = self.dropout(self.embeddings[0](source.T))  # (S, B, E)
         states, final = self.encoder(vectors)  # (S, B, 2·D), (2, B, D)
-        hidden = self.initial_state(torch.cat([final[0], final[1]], -1)).tanh()  # (B, D)
-        return AttentionState(hidden, states.transpose(0, 1), source != PAD)
+        hidden = self.initial_state_projection(torch.cat([final[0], final[1]], -1)).tanh()  # (B, D)
+        return StepwiseAttentionState(hidden, states.transpose(0, 1), source != PAD)
 
     def step(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Return logits (B, V) for the tokens `ids` (B,), and the state after them."""
@@ -136,7 +164,7 @@ class StepwiseAttention(StepwiseDecoder):
         context = (weights[:, None] @ states)[:, 0]  # (B, 2·D)
         output, hidden = self.decoder(torch.cat([vectors, context], -1)[None], hidden[None])
         logits = self.output(torch.cat([output[0], context, vectors], -1))  # (B, V)
-        return logits, AttentionState(hidden[0], states, is_token)
+        return logits, StepwiseAttentionState(hidden[0], states, is_token)
 
 
 def _two_embeddings(count: int, width: int) -> nn.ModuleList:

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.tutorial_rnns import MASKED_SCORE
 from utils.data.vocabulary import PAD
 from utils.models.contract import ConditionalLanguageModel, State
 
-MASKED_SCORE = -1e10  # an attention score without effect
 DROPOUT = 0.1
 MAX_POSITIONS = 100
 
@@ -27,27 +27,49 @@ class PlainAttention(nn.Module):
     ----------
     width
         Length D of the vectors.
-    heads
+    num_heads
         Number H of heads.
     """
 
-    def __init__(self, width: int, *, heads: int) -> None:
+    def __init__(self, width: int, *, num_heads: int) -> None:
         super().__init__()
-        self.heads = heads
-        self.q, self.k, self.v, self.o = (nn.Linear(width, width) for _ in range(4))
+        self.num_heads = num_heads
+        self.query_projection = nn.Linear(width, width)
+        self.key_projection = nn.Linear(width, width)
+        self.value_projection = nn.Linear(width, width)
+        self.output_projection = nn.Linear(width, width)
 
     def forward(
         self, x: torch.Tensor, memory: torch.Tensor, is_visible: torch.Tensor
     ) -> torch.Tensor:
-        """Attend from `x` (B, T, D) to `memory` (B, S, D) where the mask (B, 1, ·, S) is True."""
+        """Attend from `x` (B, T, D) to `memory` (B, S, D) where the mask (B, 1, ·, S) is True.
+
+        Parameters
+        ----------
+        x
+            The vectors that attend, (B, T, D).
+        memory
+            The vectors that they attend to, (B, S, D).
+        is_visible
+            True where a vector may attend to another, (B, 1, · , S).
+
+        Returns
+        -------
+        context : torch.Tensor
+            The sums of the values, (B, T, D).
+        """
         q, k, v = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in (self.q(x), self.k(memory), self.v(memory))
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for part in (
+                self.query_projection(x),
+                self.key_projection(memory),
+                self.value_projection(memory),
+            )
         )  # (B, H, T or S, D/H)
         scores = q @ k.mT / q.shape[-1] ** 0.5  # (B, H, T, S)
         weights = scores.masked_fill(~is_visible, MASKED_SCORE).softmax(-1)
         weights = F.dropout(weights, DROPOUT, self.training)
-        return self.o((weights @ v).transpose(1, 2).flatten(2))  # (B, T, D)
+        return self.output_projection((weights @ v).transpose(1, 2).flatten(2))  # (B, T, D)
 
 
 class PlainLayer(nn.Module):
@@ -57,22 +79,27 @@ class PlainLayer(nn.Module):
     ----------
     width
         Length D of the vectors.
-    heads
+    num_heads
         Number of attention heads.
-    hidden_size
+    feedforward_size
         Width of the feed-forward part.
-    cross_attention
+    use_cross_attention
         Whether it attends to a memory as well, between its two parts.
     """
 
-    def __init__(self, width: int, *, heads: int, hidden_size: int, cross_attention: bool) -> None:
+    def __init__(
+        self, width: int, *, num_heads: int, feedforward_size: int, use_cross_attention: bool
+    ) -> None:
         super().__init__()
-        attentions = 2 if cross_attention else 1
+        num_attentions = 2 if use_cross_attention else 1
         self.attentions = nn.ModuleList(
-            PlainAttention(width, heads=heads) for _ in range(attentions)
+            PlainAttention(width, num_heads=num_heads) for _ in range(num_attentions)
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(attentions + 1))
-        self.expand, self.contract = nn.Linear(width, hidden_size), nn.Linear(hidden_size, width)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(num_attentions + 1))
+        self.up_projection, self.down_projection = (
+            nn.Linear(width, feedforward_size),
+            nn.Linear(feedforward_size, width),
+        )
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(
@@ -82,12 +109,29 @@ class PlainLayer(nn.Module):
         memory: torch.Tensor | None = None,
         memory_is_token: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Return the layer's output (B, T, D) for `x` (B, T, D)."""
+        """Return the layer's output (B, T, D) for `x` (B, T, D).
+
+        Parameters
+        ----------
+        x
+            The vectors, (B, T, D).
+        is_visible
+            True where one of them may attend to another, (B, 1, ·, T).
+        memory
+            The encoder's output, (B, S, D); None in an encoder.
+        memory_is_token
+            True where the source has a token, (B, 1, 1, S).
+
+        Returns
+        -------
+        output : torch.Tensor
+            The layer's output, (B, T, D).
+        """
         x = self.norms[0](x + self.dropout(self.attentions[0](x, x, is_visible)))
         if memory is not None:
             context = self.attentions[1](x, memory, memory_is_token)  # (B, T, D)
             x = self.norms[1](x + self.dropout(context))
-        hidden = self.contract(self.dropout(self.expand(x).relu()))  # (B, T, D)
+        hidden = self.down_projection(self.dropout(self.up_projection(x).relu()))  # (B, T, D)
         return self.norms[-1](x + self.dropout(hidden))
 
 
@@ -100,11 +144,11 @@ class PlainTransformer(nn.Module):
         Size V of the vocabulary.
     width
         Length D of the vectors.
-    heads
+    num_heads
         Number of attention heads.
-    hidden_size
+    feedforward_size
         Width of the feed-forward parts.
-    layers
+    num_layers
         Number of layers of the encoder, and of the decoder.
     """
 
@@ -113,9 +157,9 @@ class PlainTransformer(nn.Module):
         vocab_size: int,
         *,
         width: int = 256,
-        heads: int = 8,
-        hidden_size: int = 512,
-        layers: int = 3,
+        num_heads: int = 8,
+        feedforward_size: int = 512,
+        num_layers: int = 3,
     ) -> None:
         super().__init__()
         self.width = width
@@ -124,17 +168,33 @@ class PlainTransformer(nn.Module):
         self.encoder, self.decoder = (
             nn.ModuleList(
                 PlainLayer(
-                    width, heads=heads, hidden_size=hidden_size, cross_attention=cross_attention
+                    width,
+                    num_heads=num_heads,
+                    feedforward_size=feedforward_size,
+                    use_cross_attention=use_cross_attention,
                 )
-                for _ in range(layers)
+                for _ in range(num_layers)
             )
-            for cross_attention in (False, True)
+            for use_cross_attention in (False, True)
         )
         self.output = nn.Linear(width, vocab_size)
         self.dropout = nn.Dropout(DROPOUT)
 
     def forward(self, source: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, T, V) for `source` (B, S) and target tokens `inputs` (B, T)."""
+        """Return logits (B, T, V) for `source` (B, S) and target tokens `inputs` (B, T).
+
+        Parameters
+        ----------
+        source
+            Ids of the sources, (B, S).
+        inputs
+            Ids of the targets, (B, T).
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, T, V).
+        """
         is_token = (source != PAD)[:, None, None]  # (B, 1, 1, S)
         length = inputs.shape[1]
         causal = torch.ones(length, length, dtype=torch.bool).tril()  # (T, T)
@@ -177,7 +237,22 @@ class UncachedModel(nn.Module):
         return UncachedState(self.model.encode(source), source[:, :0])
 
     def forward(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them."""
+        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+
+        Parameters
+        ----------
+        ids
+            Token ids, (B, T).
+        state
+            The state before them.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, T, V).
+        state : UncachedState
+            The state after `ids`.
+        """
         all_ids = torch.cat([state.ids, ids], 1)  # (B, tokens so far)
         logits, _ = self.model(all_ids, state.first_state)
         return logits[:, -ids.shape[1] :], UncachedState(state.first_state, all_ids)

@@ -6,7 +6,7 @@ import math
 import torch
 
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
-from utils.speech.ctc import collapse
+from utils.speech.ctc import collapse_path
 
 V = 6  # the special tokens and two others
 S = 4  # steps
@@ -25,7 +25,7 @@ def log_probs_of_all_texts(log_probs):
     alignments = {}
     for path in itertools.product([PAD, 4, 5], repeat=len(log_probs)):
         total = sum(float(log_probs[step, label]) for step, label in enumerate(path))
-        alignments.setdefault(tuple(collapse(path)), []).append(total)
+        alignments.setdefault(tuple(collapse_path(path)), []).append(total)
     return {
         text: float(torch.tensor(totals, dtype=torch.float64).logsumexp(0))
         for text, totals in alignments.items()

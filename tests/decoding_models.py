@@ -6,13 +6,13 @@ from torch import nn
 from tests.tensors import multiply_weights
 from utils.data.vocabulary import BOS
 from utils.models.encoder_decoder import lstm_seq2seq
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
 
 
 def make_lstm(seed, vocab_size):
     """A random LSTM with sharp distributions, in float64."""
     torch.manual_seed(seed)
-    model = LSTMLM(vocab_size, width=8, layers=1, tied=False)
+    model = RNNLM(vocab_size, width=8, cell="lstm")
     return multiply_weights(model.double().eval(), 3)
 
 

@@ -8,7 +8,7 @@ import torch
 
 from utils import runtime
 from utils.data.batches import TextBatches
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
 from utils.training.config import TrainConfig
 
 V = 12
@@ -22,7 +22,7 @@ SIZES: dict[str, Any] = {"batch_size": 4, "context_length": 10}
 def make_model(dropout=0.3):
     """The same weights on every call."""
     runtime.seed_everything(1)
-    return LSTMLM(V, width=8, layers=2, dropout=dropout)
+    return RNNLM(V, width=8, num_layers=2, cell="lstm", tied=True, dropout=dropout)
 
 
 def make_stream(text=TEXT, seed=3):

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from utils.data import espeak
+from utils.data.corpus import SAMPLE_RATE
 from utils.speech import announcements
 from utils.speech.announcements import (
     ACCENTS,
-    FORMS,
+    TEMPLATES,
     TOWNS,
     VARIANTS,
     sample_sentences,
-    synthesize,
+    speak_announcements,
 )
-from utils.speech.audio import SAMPLE_RATE
 
 
 def test_sentences_are_distinct_and_leave_out_those_excluded():
@@ -34,7 +34,7 @@ def test_no_sentence_names_a_town_twice():
 
 
 def test_more_sentences_than_the_grammar_has_are_refused(monkeypatch):
-    monkeypatch.setattr(announcements, "FORMS", FORMS[-1:])
+    monkeypatch.setattr(announcements, "TEMPLATES", TEMPLATES[-1:])
     assert len(sample_sentences(len(TOWNS), seed=0)) == len(TOWNS)
     message = "the grammar gave 18 sentences besides those excluded, not 19"
     with pytest.raises(ValueError, match=message):
@@ -45,7 +45,7 @@ def test_voices_of_a_split_are_its_own():
     texts = sample_sentences(6, seed=0)
     voices = {}
     for split in ("train", "valid", "test"):
-        spoken = list(synthesize(texts, split=split, seed=0))
+        spoken = list(speak_announcements(texts, split=split, seed=0))
         assert len(spoken) == len(texts)
         voices[split] = {voice for _, voice in spoken}
         assert all(len(x) > SAMPLE_RATE and np.abs(x).max() > 0.05 for x, _ in spoken)
@@ -60,7 +60,7 @@ def test_voices_of_a_split_are_its_own():
 
 def test_voices_pitches_and_speeds_are_random(monkeypatch):
     monkeypatch.setattr(espeak, "synthesize", list)
-    spoken = synthesize(sample_sentences(300, seed=0), split="train", seed=0)
+    spoken = speak_announcements(sample_sentences(300, seed=0), split="train", seed=0)
     utterances, voices = zip(*spoken, strict=True)
     pitches = [utterance.pitch for utterance in utterances]
     speeds = [utterance.words_per_minute for utterance in utterances]
@@ -68,13 +68,13 @@ def test_voices_pitches_and_speeds_are_random(monkeypatch):
     assert min(speeds) == 115 and max(speeds) == 149
     assert len(set(voices)) == len(ACCENTS["train"]) * len(VARIANTS["train"])
     assert voices == tuple(utterance.voice for utterance in utterances)
-    again = synthesize(sample_sentences(300, seed=0), split="train", seed=1)
+    again = speak_announcements(sample_sentences(300, seed=0), split="train", seed=1)
     assert voices != tuple(voice for _, voice in again)
 
 
 def test_an_unknown_split_is_refused_at_once():
     with pytest.raises(ValueError, match="choose from train, valid, test, far"):
-        synthesize(sample_sentences(1, seed=0), split="dev", seed=0)
+        speak_announcements(sample_sentences(1, seed=0), split="dev", seed=0)
 
 
 def test_no_variant_belongs_to_two_splits_and_the_synthesiser_has_them_all():

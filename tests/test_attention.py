@@ -53,7 +53,7 @@ def test_attention_equals_torchs_kernel_with_its_gradients(mask_name, dtype, tol
 
 def test_the_kernels_causal_mask_is_the_causal_mask():
     q, k, v = (randn(B, H, T, 4) for _ in range(3))
-    assert same(fused_attention(q, k, v, causal=True), fused_attention(q, k, v, causal_mask(T)))
+    assert same(fused_attention(q, k, v, is_causal=True), fused_attention(q, k, v, causal_mask(T)))
 
 
 @pytest.mark.parametrize("function", [lambda *arguments: attention(*arguments)[0], fused_attention])

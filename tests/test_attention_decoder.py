@@ -5,12 +5,13 @@ import torch
 
 from tests.tensors import multiply_weights, randn, same
 from utils.data.vocabulary import BOS, EOS, PAD
-from utils.decoding.search import BeamConfig, beam_search
+from utils.decoding.beam_search import BeamConfig, beam_search
 from utils.models.attention_decoder import AttentionDecoder
+from utils.models.attention_scores import ATTENTION_SCORES
 from utils.models.contract import Memory
 from utils.models.encoder_decoder import EncoderDecoder
-from utils.models.encoders import RNNEncoder
-from utils.models.scores import SCORES
+from utils.models.recurrent import run_batch_first
+from utils.models.recurrent_encoders import RNNEncoder
 
 V, D = 11, 6
 SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
@@ -19,12 +20,12 @@ IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
 
 def make_model(score: str) -> EncoderDecoder:
     torch.manual_seed(0)
-    decoder = AttentionDecoder(V, width=D, score=score)
+    decoder = AttentionDecoder(V, width=D, attention_score=score)
     model = EncoderDecoder(RNNEncoder(V, width=D), decoder).double().eval()
     return multiply_weights(model, 2)
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", ATTENTION_SCORES)
 def test_alignments_are_distributions_over_tokens(score):
     model = make_model(score)
     weights = model.decoder.weights(IDS, model.encode(SOURCE))  # (B, T, S)
@@ -34,27 +35,29 @@ def test_alignments_are_distributions_over_tokens(score):
     torch.testing.assert_close(model.decoder.weights(IDS[:, 2:], state), weights[:, 2:])
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", ATTENTION_SCORES)
 def test_logits_equal_the_decoders_formula(score):
     """Queries, weights, contexts, the layers above, and the output, from the model's own parts."""
     model = make_model(score)
     decoder, memory = model.decoder, model.encoder(SOURCE)
     state = decoder.begin(memory)
     words = decoder.embedding.weight[IDS] * D**0.5
-    queries, _ = decoder.query_rnn(words, decoder.initial_query_state(memory.vector))
+    queries, _ = run_batch_first(
+        decoder.query_rnn, words, decoder.initial_query_state(memory.vector)
+    )
     contexts = decoder.weights(IDS, state) @ memory.states  # (B, T, D)
     inputs = torch.cat([queries, contexts], -1)
-    x, _ = decoder.output_rnn(inputs, decoder.initial_output_state(memory.vector))
-    hidden = torch.cat([x, contexts], -1) @ decoder.output.project.weight.T  # (B, T, E)
-    expected = hidden @ decoder.embedding.weight.T + decoder.output.linear.bias
+    x, _ = run_batch_first(decoder.output_rnn, inputs, decoder.initial_output_state(memory.vector))
+    hidden = torch.cat([x, contexts], -1) @ decoder.output_projection.weight.T  # (B, T, E)
+    expected = hidden @ decoder.embedding.weight.T + decoder.output.bias
     assert same(decoder(IDS, state)[0], expected)
 
 
 def test_weights_are_the_softmax_of_the_scores_of_tokens():
     model = make_model("scaled")
     decoder, state = model.decoder, model.encode(SOURCE)
-    queries, _ = decoder.query_rnn(decoder.embedding(IDS), state.query_state)
-    scores = decoder.score(queries, decoder.score.key(state.states))
+    queries, _ = run_batch_first(decoder.query_rnn, decoder.embedding(IDS), state.query_state)
+    scores = decoder.attention_score(queries, decoder.attention_score.key_projection(state.states))
     for i, length in enumerate((4, 3, 2)):
         weights = decoder.weights(IDS, state)[i]
         assert same(weights[:, :length], scores[i, :, :length].softmax(-1))
@@ -63,18 +66,22 @@ def test_weights_are_the_softmax_of_the_scores_of_tokens():
 def test_location_weights_depend_on_those_of_the_step_before():
     """The weights by loops: at the first step after zeros, at the second after the first's."""
     model = make_model("location")
-    score, state = model.decoder.score, model.encode(SOURCE)
+    score, state = model.decoder.attention_score, model.encode(SOURCE)
     weights = model.decoder.weights(IDS[:, :2], state)  # (B, 2, S)
-    queries, _ = model.decoder.query_rnn(model.decoder.embedding(IDS[:, :2]), state.query_state)
+    queries, _ = run_batch_first(
+        model.decoder.query_rnn, model.decoder.embedding(IDS[:, :2]), state.query_state
+    )
     filters, radius = score.convolution.weight[:, 0], score.convolution.padding[0]
     for b, length in enumerate((4, 3, 2)):
         for step, previous in ((0, torch.zeros(4, dtype=torch.float64)), (1, weights[b, 0])):
             scores = []
             for s in range(length):
                 features = sum(filters[:, r - s + radius] * previous[r] for r in range(4))
-                hidden = score.query.weight @ queries[b, step] + score.key(state.states[b, s])
-                hidden = torch.tanh(hidden + score.location.weight @ features)
-                scores.append(score.hidden_to_score.weight[0] @ hidden)
+                hidden = score.query_projection.weight @ queries[b, step] + score.key_projection(
+                    state.states[b, s]
+                )
+                hidden = torch.tanh(hidden + score.location_projection.weight @ features)
+                scores.append(score.score_projection.weight[0] @ hidden)
             expected = torch.stack(scores).softmax(0)
             torch.testing.assert_close(weights[b, step, :length], expected)
             assert not weights[b, step, length:].any()
@@ -93,7 +100,7 @@ def test_beam_search_continues_each_hypothesis_with_its_own_previous_weights():
             assert log_prob == pytest.approx(hypothesis.log_prob, abs=1e-9)
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", ATTENTION_SCORES)
 def test_only_location_needs_previous_weights(score):
     model = make_model(score)
     _, state = model(IDS, model.encode(SOURCE))
@@ -112,7 +119,7 @@ def test_the_first_state_comes_from_the_memory():
     is_token = torch.tensor([[True, True, True, False], [True, False, False, False]])
     state = decoder.begin(Memory(states, is_token, vector))
     assert state.states is states and state.is_token is is_token
-    assert same(state.keys, decoder.score.key(states))
+    assert same(state.keys, decoder.attention_score.key_projection(states))
     assert same(state.query_state, decoder.initial_query_state(vector))
     assert same(state.output_state, decoder.initial_output_state(vector))
     assert state.previous_weights.shape == (2, 4) and not state.previous_weights.any()
@@ -120,7 +127,7 @@ def test_the_first_state_comes_from_the_memory():
 
 def test_dropout_acts_in_training_only_and_never_on_alignments():
     torch.manual_seed(0)
-    decoder = AttentionDecoder(V, width=D, layers=2, dropout=0.5)
+    decoder = AttentionDecoder(V, width=D, num_layers=2, dropout=0.5)
     model = EncoderDecoder(RNNEncoder(V, width=D), decoder)
     state = model.encode(SOURCE)
     assert not torch.equal(decoder(IDS, state)[0], decoder(IDS, state)[0])
@@ -131,6 +138,6 @@ def test_dropout_acts_in_training_only_and_never_on_alignments():
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="choose from additive, location, multiplicative, scaled"):
-        AttentionDecoder(V, width=D, score="cosine")
+        AttentionDecoder(V, width=D, attention_score="cosine")
     with pytest.raises(ValueError, match="choose from rnn, gru, lstm"):
         AttentionDecoder(V, width=D, cell="elman")

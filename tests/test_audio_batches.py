@@ -1,4 +1,4 @@
-"""Batches of clips: padding, order, and randomness that depends on seed and step alone."""
+"""Batches of clips: padding, and randomness that depends on seed and step alone."""
 
 import numpy as np
 import pytest
@@ -6,25 +6,25 @@ import torch
 
 from tests.tones import make_tone, random_strings
 from utils.data.batches import IGNORE
-from utils.speech.batches import AudioBatches, audio_batch, length_batches
-from utils.speech.features import MEL_BANDS, log_mel
+from utils.speech.audio_batches import AudioBatches, audio_batch
+from utils.speech.features import NUM_MEL_BANDS, log_mel
 
 TONE = 0.5 * make_tone(440)
-make_examples = random_strings(count=4, length=2)
+sample_examples = random_strings(count=4, length=2)
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
-    one, two = (AudioBatches(make_examples, seed=3) for _ in range(2))
+    one, two = (AudioBatches(sample_examples, seed=3) for _ in range(2))
     for _ in range(2):
         assert torch.equal(one[5].features, two[5].features)
         assert torch.equal(one[5].targets, two[5].targets)
     assert not torch.equal(one[5].targets, one[6].targets)
-    assert not torch.equal(one[5].targets, AudioBatches(make_examples, seed=4)[5].targets)
+    assert not torch.equal(one[5].targets, AudioBatches(sample_examples, seed=4)[5].targets)
 
 
 def test_shorter_clips_and_texts_are_padded():
     batch = audio_batch([TONE, TONE[:900]], [[4], [5, 6, 4]])
-    assert batch.lengths.tolist() == [97, 9] and batch.features.shape == (2, 97, MEL_BANDS)
+    assert batch.lengths.tolist() == [97, 9] and batch.features.shape == (2, 97, NUM_MEL_BANDS)
     assert batch.targets.tolist() == [[4, IGNORE, IGNORE], [5, 6, 4]]
     assert not batch.features[1, 9:].any()
     assert torch.equal(batch.features[1, :9], log_mel(TONE[:900]).float())
@@ -40,21 +40,9 @@ def test_a_batch_without_clips_is_refused():
         audio_batch([], [])
 
 
-def test_clips_of_similar_length_come_together_shortest_first():
-    lengths = [900, 4000, 1000, 3000, 2000]
-    clips = [TONE[:length] for length in lengths]
-    batches = list(length_batches(clips, batch_size=2, device="cpu"))
-    assert [indices for indices, _ in batches] == [[0, 2], [4, 3], [1]]
-    for indices, batch in batches:
-        expected = audio_batch([clips[i] for i in indices], [[]] * len(indices))
-        assert torch.equal(batch.features, expected.features)
-        assert batch.lengths.tolist() == expected.lengths.tolist()
-        assert batch.targets.shape == (len(indices), 0)
-
-
 def test_the_generator_of_a_step_makes_all_random_choices():
     """Whatever was drawn before, from NumPy's global generator too."""
-    batches = AudioBatches(make_examples, seed=3)
+    batches = AudioBatches(sample_examples, seed=3)
     first = batches[2].features
     np.random.seed(7)
     batches[1]

@@ -5,13 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from utils.data.batches import (
-    IGNORE,
-    TextBatches,
-    group_by_length,
-    pad,
-    text_eval_batches,
-)
+from utils.data.batches import IGNORE, TextBatches, pad, text_eval_batches
 from utils.data.vocabulary import PAD
 
 IDS = torch.arange(9)
@@ -113,8 +107,8 @@ def test_evaluation_rows_go_on_where_the_batch_before_ended():
     "ids, sizes, message",
     [
         (torch.arange(5), (1, 5), "needs 6 tokens; there are 5"),
-        (IDS, (0, 5), "batch_size must be at least 1"),
-        (IDS, (1, 0), "context_length must be at least 1"),
+        (IDS, (0, 5), "batch_size must be a positive"),
+        (IDS, (1, 0), "context_length must be a positive"),
         (torch.zeros(2, 9), (1, 2), r"got shape \(2, 9\)"),
     ],
 )
@@ -131,15 +125,8 @@ def test_a_stream_of_text_has_no_negative_steps():
 def test_evaluation_refuses_what_makes_no_sense():
     with pytest.raises(ValueError, match="two tokens"):
         text_eval_batches(torch.arange(1), batch_size=1, context_length=5)
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
+    with pytest.raises(ValueError, match="batch_size must be a positive"):
         text_eval_batches(IDS, batch_size=0, context_length=5)
-
-
-def test_groups_hold_indices_of_equal_length_short_sequences_first():
-    groups = group_by_length([3, 1, 3, 2, 3, 1], batch_size=2)
-    assert groups == [[1, 5], [3], [0, 2], [4]]
-    with pytest.raises(ValueError, match="batch_size must be at least 1"):
-        group_by_length([1], batch_size=0)
 
 
 def test_padding():

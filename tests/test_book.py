@@ -10,8 +10,8 @@ import nbformat
 import pytest
 import yaml
 
-from tools.notebooks import STAMP, WIDGET, address, code_hash, problems
-from utils.notebook.check import RESULTS
+from tools.notebooks import STAMP, WIDGET, code_hash, execution_problems, repository_address
+from utils.notebook.results import RESULTS_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -60,7 +60,7 @@ MISSING: set[str] = set()
 DEFINITIONS: dict[str, str] = {}
 
 MODULES = sorted((ROOT / "utils").rglob("*.py"))
-LABEL = re.compile(r"^\$\$\s*\((eq-[\w-]+)\)", re.M)
+LABEL = re.compile(r"^\$\$\s*\((eq-[\w-]+)\)", re.MULTILINE)
 BADGE = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}"
 PATH_OF_ONE_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
 
@@ -87,9 +87,9 @@ def prose(notebook):
 
 
 def stored_results(notebook):
-    """What check.results stored, in order."""
+    """What report_results stored, in order."""
     metadata = [output.get("metadata", {}) for output in outputs(notebook)]
-    return [data[RESULTS] for data in metadata if RESULTS in data]
+    return [data[RESULTS_KEY] for data in metadata if RESULTS_KEY in data]
 
 
 def text_of(path):
@@ -135,7 +135,9 @@ def test_titles_carry_the_numbers_of_the_outline():
 
 
 def test_the_contents_list_every_page_and_no_empty_one():
-    listed = re.findall(r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.M)
+    listed = re.findall(
+        r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.MULTILINE
+    )
     files = [*PAGES, *NOTEBOOKS]
     names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in files]
     assert sorted(listed) == sorted(names)
@@ -241,7 +243,7 @@ def code_below(notebook, anchor):
         if cell.cell_type == "code":
             code = code + "\n" + cell.source if is_inside else code
             continue
-        for heading in re.findall(r"^##+ (.+)$", cell.source, re.M):
+        for heading in re.findall(r"^##+ (.+)$", cell.source, re.MULTILINE):
             is_inside = slug(heading) == anchor
             code = "" if is_inside else code
     return code
@@ -249,8 +251,10 @@ def code_below(notebook, anchor):
 
 def test_each_error_of_the_outline_leads_to_the_cells_that_prove_it():
     text = (ROOT / "book" / "errata.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\* - \[[^]]+\]\(([\w-]+)\)\n  - (.+)\n  - (.+)$", text, re.M)
-    assert {label for label, _, _ in rows} == set(re.findall(r"^\((errata-[\w-]+)\)=$", text, re.M))
+    rows = re.findall(r"^\* - \[[^]]+\]\(([\w-]+)\)\n  - (.+)\n  - (.+)$", text, re.MULTILINE)
+    assert {label for label, _, _ in rows} == set(
+        re.findall(r"^\((errata-[\w-]+)\)=$", text, re.MULTILINE)
+    )
     proved = [(label, proof) for label, _, proof in rows if "shown" in proof]
     assert len(proved) >= 12
     for label, proof in proved:
@@ -265,7 +269,7 @@ def test_each_error_of_the_outline_leads_to_the_cells_that_prove_it():
 def test_notebooks_have_their_parts_in_order(notebook):
     text = prose(notebook)
     assert text.startswith("# "), "the first cell is the title"
-    headings = re.findall(r"^## (.+)$", text, re.M)
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     for needed in ("Setup", "Knobs", "Summary", "Exercises", "References"):
         assert needed in headings, f"no section {needed!r}; there are {headings}"
     assert headings[-3:] == ["Summary", "Exercises", "References"]
@@ -276,7 +280,7 @@ def test_setup_cell_is_the_one_of_the_book(notebook):
     text = (ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8")
     setup = text.split('"""\n', 1)[1].strip()
     assert cells(notebook, "code")[0].source.strip() == setup
-    assert address() in setup
+    assert repository_address() in setup
 
 
 def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
@@ -287,7 +291,7 @@ def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
 
 def test_exercises_have_executed_solutions(notebook):
     solutions = len(tagged(notebook, "hide-cell"))
-    exercises = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.M))
+    exercises = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.MULTILINE))
     assert exercises >= 3, f"{exercises} exercises"
     assert solutions >= exercises, f"{exercises} exercises, {solutions} solutions"
 
@@ -302,7 +306,7 @@ def test_code_cells_are_short_and_never_three_in_a_row(notebook):
 
 
 def test_stored_outputs_belong_to_the_present_code(notebook):
-    assert problems(notebook) == []
+    assert execution_problems(notebook) == []
     stamp = notebook.metadata.get(STAMP)
     assert stamp == code_hash(notebook), "the code changed after its outputs: make execute"
 
@@ -349,7 +353,7 @@ def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
 
 
 def test_a_notebook_opens_in_colab_from_the_books_address(notebook, notebook_path):
-    slug = address().removeprefix("https://github.com/")
+    slug = repository_address().removeprefix("https://github.com/")
     badge = BADGE.format(slug=slug, name=notebook_path.name)
     assert badge in notebook.cells[0].source, f"the title cell needs the link {badge}"
 
@@ -378,4 +382,4 @@ def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
 def test_the_configuration_is_one_address_and_no_execution():
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert config["execute"]["execute_notebooks"] == "off"
-    assert config["repository"]["url"] == address()
+    assert config["repository"]["url"] == repository_address()

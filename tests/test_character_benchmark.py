@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from benchmarks import characters, nanogpt, stopwatch
-from benchmarks.character_recipes import BOOK, INGREDIENTS, NANOGPT
+from benchmarks.character_recipes import BOOK_RECIPE, INGREDIENTS, NANOGPT_RECIPE
 from benchmarks.character_task import CharacterTask
 from benchmarks.nanogpt import BaselineGPT
-from benchmarks.stopwatch import Curve, Seconds, Stopwatch, TimedBatches
+from benchmarks.stopwatch import LossCurve, Seconds, Stopwatch, TimedBatches
 from tests.tensors import randomize_weights, same
 from utils.metrics.cost import count_parameters
 
@@ -21,12 +21,12 @@ NAMES = {  # of nanoGPT's parameters, and of GPT's
     "wte": "embedding",
     "wpe": "positional_encoding.table",
     "h.": "layers.",
-    "ln_1": "norm1",
-    "ln_2": "norm2",
-    "c_attn": "attention.qkv",
-    "attn_proj": "attention.project",
-    "c_fc": "expand",
-    "mlp_proj": "contract",
+    "ln_1": "attention_norm",
+    "ln_2": "feedforward_norm",
+    "c_attn": "attention.qkv_projection",
+    "attn_proj": "attention.output_projection",
+    "c_fc": "up_projection",
+    "mlp_proj": "down_projection",
     "ln_f": "norm",
 }
 
@@ -68,7 +68,7 @@ def clock(monkeypatch):
 def test_the_baseline_is_gpt_with_its_options(task):
     torch.manual_seed(0)
     baseline = BaselineGPT(V, context_length=task.context_length).double()
-    model = NANOGPT.build(task).double()
+    model = NANOGPT_RECIPE.build(task).double()
     assert count_parameters(baseline) == count_parameters(model)
     weights = {"output.weight": baseline.wte.weight}
     for name, value in baseline.state_dict().items():
@@ -91,12 +91,12 @@ def test_the_baselines_weights_start_as_nanogpts(part, std):
 
 
 def test_the_ingredients_lead_from_the_baseline_to_the_books_recipe(task):
-    recipe = NANOGPT
+    recipe = NANOGPT_RECIPE
     for ingredient in INGREDIENTS:
         recipe = ingredient.add_to(recipe)
-    assert dataclasses.replace(recipe, options=BOOK.options) == BOOK
+    assert dataclasses.replace(recipe, options=BOOK_RECIPE.options) == BOOK_RECIPE
     models = []
-    for chosen in (recipe, BOOK):
+    for chosen in (recipe, BOOK_RECIPE):
         torch.manual_seed(0)
         models.append(chosen.build(task))
     initial_weights, book_weights = (model.state_dict() for model in models)
@@ -109,23 +109,23 @@ def test_the_ingredients_lead_from_the_baseline_to_the_books_recipe(task):
 
 
 def test_a_duel_trains_each_recipe_for_its_steps(task, monkeypatch):
-    book = dataclasses.replace(BOOK, options={"ngram_tables": (V * V, 50)})
-    monkeypatch.setattr(characters, "BOOK", book)
-    run = characters.duel(task, seed=0, baseline_steps=10, book_steps=40)
+    book = dataclasses.replace(BOOK_RECIPE, options={"ngram_tables": (V * V, 50)})
+    monkeypatch.setattr(characters, "BOOK_RECIPE", book)
+    run = characters.run_duel(task, seed=0, baseline_steps=10, book_steps=40)
     last_steps = {name: curve.steps[-1] for name, curve in run.items()}
     assert last_steps == {"baseline": 10, "book": 40, "quarter": 10}
     for curve in run.values():
         lengths = {len(part) for part in dataclasses.astuple(curve)}
-        assert lengths == {characters.VALIDATIONS} and curve.wall == sorted(curve.wall)
+        assert lengths == {characters.NUM_VALIDATIONS} and curve.wall == sorted(curve.wall)
     summary = characters.summarize([run])
     assert summary["final_loss"]["book"] == {"mean": run["book"].losses[-1], "sd": None}
 
 
 def test_a_curve_tells_when_it_reached_a_loss():
-    curve = Curve.from_readings(
+    curve = LossCurve.from_readings(
         [(10, 2.00004), (20, 1.5), (30, 1.0)], [Seconds(2.0 * i, 1.006 * i) for i in (1, 2, 3)]
     )
-    assert curve == Curve([10, 20, 30], [2.0, 1.5, 1.0], [2.0, 4.0, 6.0], [1.01, 2.01, 3.02])
+    assert curve == LossCurve([10, 20, 30], [2.0, 1.5, 1.0], [2.0, 4.0, 6.0], [1.01, 2.01, 3.02])
     assert curve.seconds_to(99.0) == 1.01 and curve.seconds_to(1.2) == 3.02
     assert curve.seconds_to(0.0) is None
 
@@ -171,15 +171,15 @@ def test_reading_validation_batches_and_another_run_are_left_out(clock):
 
 def test_the_baseline_counts_its_own_steps_only(task, clock, monkeypatch):
     """Each step takes 1 s; what happens between two validations elsewhere takes 1,000 s."""
-    learning_rate = nanogpt.learning_rate
+    learning_rate_at = nanogpt.learning_rate_at
 
-    def slow_learning_rate(config, step):
+    def slow_learning_rate_at(config, step):
         clock.advance(1)
-        return learning_rate(config, step)
+        return learning_rate_at(config, step)
 
-    monkeypatch.setattr(nanogpt, "learning_rate", slow_learning_rate)
+    monkeypatch.setattr(nanogpt, "learning_rate_at", slow_learning_rate_at)
     valid = task.valid_batches()
-    config = characters.with_validations(NANOGPT.config, 20)
+    config = characters.with_validations(NANOGPT_RECIPE.config, 20)
     steps = []
     for step, _ in nanogpt.train_baseline(task, valid, config, seed=0):
         steps.append(step)

@@ -8,12 +8,17 @@ from torch.nn import functional as F
 
 from utils import runtime
 from utils.data.batches import Batch, pad
-from utils.data.pair_batches import LabelledBatches, label_eval_batches
-from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNN, predict_logits
+from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
+from utils.models.classifiers import (
+    Classifier,
+    LanguageModelEncoder,
+    WordCNNEncoder,
+    predict_logits,
+)
 from utils.models.contract import Memory
-from utils.models.encoders import RNNEncoder
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
+from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import TransformerEncoder
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
@@ -21,10 +26,16 @@ from utils.training.objectives import adversarial_objective, label_cross_entropy
 
 ENCODERS = {  # name → an encoder, and the length of its vector
     "RNN": lambda: (RNNEncoder(20, width=8), 8),
-    "CNN": lambda: (WordCNN(20, embedding_size=6, filters=4, kernel_sizes=(2, 3, 5)), 12),
-    "Transformer": lambda: (TransformerEncoder(20, width=8, layers=2, heads=2), 8),
-    "GPT": lambda: (LanguageModelEncoder(GPT(20, width=8, layers=2, heads=2, zero_init=False)), 8),
-    "LSTM": lambda: (LanguageModelEncoder(LSTMLM(20, width=8, layers=1)), 8),
+    "CNN": lambda: (
+        WordCNNEncoder(20, embedding_size=6, num_filters=4, kernel_sizes=(2, 3, 5)),
+        12,
+    ),
+    "Transformer": lambda: (TransformerEncoder(20, width=8, num_layers=2, num_heads=2), 8),
+    "GPT": lambda: (
+        LanguageModelEncoder(GPT(20, width=8, num_layers=2, num_heads=2, zero_init=False)),
+        8,
+    ),
+    "LSTM": lambda: (LanguageModelEncoder(RNNLM(20, width=8, cell="lstm", tied=True)), 8),
 }
 
 
@@ -37,26 +48,26 @@ def make_classifier(name: str, **options) -> Classifier:
 def test_padding_changes_no_logits(name):
     runtime.seed_everything(0)
     model = make_classifier(name).double().eval()
-    texts = [[5, 6], [7, 8, 9, 10, 11, 12, 13], [14, 15, 16]]
-    expected = torch.cat([model(torch.tensor([text])) for text in texts])
-    torch.testing.assert_close(model(pad(texts)), expected, rtol=1e-12, atol=1e-12)
+    sequences = [[5, 6], [7, 8, 9, 10, 11, 12, 13], [14, 15, 16]]
+    expected = torch.cat([model(torch.tensor([ids])) for ids in sequences])
+    torch.testing.assert_close(model(pad(sequences)), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_classifier_is_a_linear_layer_on_its_encoders_vector():
     runtime.seed_everything(0)
-    model = make_classifier("RNN", classes=3).double()
-    texts = torch.tensor([[5, 6, 7], [8, 9, 0]])
+    model = make_classifier("RNN", num_classes=3).double()
+    ids = torch.tensor([[5, 6, 7], [8, 9, 0]])
     model.encoder.eval()
-    assert not torch.equal(model(texts), model(texts)), "dropout of the vector in training"
+    assert not torch.equal(model(ids), model(ids)), "dropout of the vector in training"
     model.eval()
-    expected = model.encoder(texts).vector @ model.output.weight.T + model.output.bias
-    assert model(texts).shape == (2, 3)
-    torch.testing.assert_close(model(texts), expected)
+    expected = model.encoder(ids).vector @ model.output.weight.T + model.output.bias
+    assert model(ids).shape == (2, 3)
+    torch.testing.assert_close(model(ids), expected)
 
 
 def test_a_filter_reads_each_window_that_contains_a_word_and_no_other():
     runtime.seed_everything(0)
-    cnn = WordCNN(9, embedding_size=3, filters=2, kernel_sizes=(3,)).double().eval()
+    cnn = WordCNNEncoder(9, embedding_size=3, num_filters=2, kernel_sizes=(3,)).double().eval()
     convolution = cnn.convolutions[0]
     convolution.bias.data.fill_(5.0)  # a window without words would give 5
     convolution.weight.data.neg_()
@@ -77,20 +88,20 @@ def test_a_filter_reads_each_window_that_contains_a_word_and_no_other():
 
 def test_the_word_vectors_of_a_cnn_start_uniformly_between_minus_and_plus_a_quarter():
     torch.manual_seed(0)
-    weight = WordCNN(5000, embedding_size=16).embedding.weight.detach()
+    weight = WordCNNEncoder(5000, embedding_size=16).embedding.weight.detach()
     assert weight.abs().max() <= 0.25 and weight.mean().abs() < 0.005
     assert abs(weight.std() / (0.25 / 3**0.5) - 1) < 0.02, "the deviation of a uniform distribution"
 
 
 def test_a_language_model_encoder_has_the_mean_of_the_last_hidden_states():
     runtime.seed_everything(0)
-    model = LSTMLM(20, width=8, layers=1).double()
+    model = RNNLM(20, width=8, cell="lstm", tied=True).double()
     encoder = LanguageModelEncoder(model)
-    texts = torch.tensor([[5, 6, 7], [8, 9, 0]])
-    memory = encoder(texts)
+    ids = torch.tensor([[5, 6, 7], [8, 9, 0]])
+    memory = encoder(ids)
     for i, length in enumerate((3, 2)):
-        words = model.embedding(texts[i : i + 1, :length])
-        states = model.lstm(words)[0][0]  # (length, D)
+        words = model.embedding(ids[i : i + 1, :length])
+        states = model.rnn(words)[0][0]  # (length, D)
         torch.testing.assert_close(memory.states[i, :length], states)
         torch.testing.assert_close(memory.vector[i], states.mean(0))
 
@@ -110,14 +121,15 @@ class SumOfWords(nn.Module):
 def test_half_of_the_adversarial_loss_is_that_of_vectors_moved_up_the_gradient():
     runtime.seed_everything(0)
     model = Classifier(SumOfWords(), input_size=4, dropout=0.0).double()
-    texts, labels = torch.tensor([[4, 5, 6], [7, 7, 8]]), torch.tensor([1, 0])
-    objective, batch = adversarial_objective(0.7), Batch(texts, labels)
+    ids, labels = torch.tensor([[4, 5, 6], [7, 7, 8]]), torch.tensor([1, 0])
+    objective = adversarial_objective(model.encoder.embedding, epsilon=0.7)
+    batch = Batch(ids, labels)
     plain_loss = label_cross_entropy(model, batch)
-    p = model(texts).softmax(-1).detach()
+    p = model(ids).softmax(-1).detach()
     gradient = (p - F.one_hot(labels, 2)) @ model.output.weight.detach()  # of the vector, (B, 4)
     # each of the three words moves alike, so that the text moves by 0.7
     step = 0.7 * gradient / (gradient.norm(dim=1, keepdim=True) * 3**0.5)
-    moved = model.encoder(texts).vector + 3 * step
+    moved = model.encoder(ids).vector + 3 * step
     adversarial_loss = F.cross_entropy(model.output(moved), labels, reduction="sum")
     assert adversarial_loss > plain_loss + 0.1
     torch.testing.assert_close(objective(model, batch), (plain_loss + adversarial_loss) / 2)
@@ -130,35 +142,35 @@ def test_half_of_the_adversarial_loss_is_that_of_vectors_moved_up_the_gradient()
 def test_predictions_are_in_the_order_of_the_texts():
     runtime.seed_everything(0)
     model = make_classifier("RNN")
-    texts = [[5] * n for n in (3, 1, 2, 3, 9)]
+    sequences = [[5] * n for n in (3, 1, 2, 3, 9)]
     for batch_size in (200, 2):
-        predictions = predict_logits(model, texts, batch_size=batch_size)
+        predictions = predict_logits(model, sequences, batch_size=batch_size)
         assert model.training, "predict_logits leaves the model's mode as it was"
         model.eval()
-        for text, logits in zip(texts, predictions, strict=True):
-            torch.testing.assert_close(logits, model(torch.tensor([text]))[0])
+        for ids, logits in zip(sequences, predictions, strict=True):
+            torch.testing.assert_close(logits, model(torch.tensor([ids]))[0])
         model.train()
 
 
 def test_texts_that_cannot_be_classified_are_named():
     model = make_classifier("RNN")
-    with pytest.raises(ValueError, match="text 2 has no tokens"):
+    with pytest.raises(ValueError, match="sequence 2 has no tokens"):
         predict_logits(model, [[5, 6], [7], [], [8]])
-    with pytest.raises(ValueError, match="there are no texts to classify"):
+    with pytest.raises(ValueError, match="there are no sequences to classify"):
         predict_logits(model, [])
     with pytest.raises(ValueError, match=r"^kernel_size must be a positive whole number, got 0"):
-        WordCNN(9, kernel_sizes=(3, 0))
+        WordCNNEncoder(9, kernel_sizes=(3, 0))
     with pytest.raises(ValueError, match=r"kernel_size must be a positive whole number, got 2\.5"):
-        WordCNN(9, kernel_sizes=(2, 2.5))
+        WordCNNEncoder(9, kernel_sizes=(2, 2.5))
     with pytest.raises(ValueError, match="kernel_sizes is empty"):
-        WordCNN(9, kernel_sizes=())
+        WordCNNEncoder(9, kernel_sizes=())
 
 
 def test_each_label_stays_with_its_text():
     examples = [([5 + n] * (1 + n % 3), n) for n in range(10)]
     for batches in (
         LabelledBatches(examples, batch_size=2, seed=0),
-        label_eval_batches(examples, batch_size=2),
+        labelled_eval_batches(examples, batch_size=2),
     ):
         pairs = [
             (int(ids[0]), int(label))
@@ -186,7 +198,7 @@ def test_a_classifier_learns_which_word_a_text_contains(name):
 
 
 def test_fine_tuning_leaves_the_original_language_model_unchanged():
-    model = GPT(20, width=8, layers=1, heads=2)
+    model = GPT(20, width=8, num_layers=1, num_heads=2)
     before = model.embedding.weight.clone()
     classifier = Classifier(LanguageModelEncoder(model), input_size=8)
     classifier(torch.tensor([[5, 6]])).sum().backward()

@@ -66,42 +66,42 @@ def test_a_feed_forward_net_is_cut_without_an_exchange_in_between(n):
 def test_heads_are_cut_without_an_exchange_in_between():
     """The sum over processes of their heads' part of the projection is the layer's output."""
     torch.manual_seed(0)
-    layer = SelfAttention(12, heads=4).double()
+    layer = SelfAttention(12, num_heads=4).double()
     x = torch.randn(2, 5, 12, dtype=torch.float64)
     total = 0.0
     for process in (0, 1):
-        part = SelfAttention(12, heads=4).double()
+        part = SelfAttention(12, num_heads=4).double()
         part.load_state_dict(layer.state_dict())
         is_other = torch.ones(12, dtype=torch.bool)
         is_other[6 * process : 6 * process + 6] = False  # two heads of three numbers each
         with torch.no_grad():
-            part.project.weight[:, is_other] = 0.0
-            for matrix in part.qkv.weight.chunk(3):
+            part.output_projection.weight[:, is_other] = 0.0
+            for matrix in part.qkv_projection.weight.chunk(3):
                 matrix[is_other] = 0.0
         total = total + part(x)[0]
     assert torch.allclose(total, layer(x)[0], atol=1e-12)
 
 
-@pytest.mark.parametrize("stages, micro_batches", [(1, 3), (2, 1), (4, 8), (3, 5)])
-def test_a_pipeline_waits_as_long_as_the_formula_says(stages, micro_batches):
-    schedule = pipeline_schedule(stages=stages, micro_batches=micro_batches)
-    assert len(schedule) == stages
+@pytest.mark.parametrize("num_stages, num_micro_batches", [(1, 3), (2, 1), (4, 8), (3, 5)])
+def test_a_pipeline_waits_as_long_as_the_formula_says(num_stages, num_micro_batches):
+    schedule = pipeline_schedule(num_stages=num_stages, num_micro_batches=num_micro_batches)
+    assert len(schedule) == num_stages
     for stage, row in enumerate(schedule):
-        assert [i for i in row if i is not None] == list(range(micro_batches))
-        for i in range(micro_batches):
+        assert [i for i in row if i is not None] == list(range(num_micro_batches))
+        for i in range(num_micro_batches):
             assert row.index(i) == stage + i, "after the stage before"
     ticks = len(schedule[0])
-    idle = sum(i is None for row in schedule for i in row) / (stages * ticks)
-    assert idle == pytest.approx((stages - 1) / (stages - 1 + micro_batches))
+    idle = sum(i is None for row in schedule for i in row) / (num_stages * ticks)
+    assert idle == pytest.approx((num_stages - 1) / (num_stages - 1 + num_micro_batches))
 
 
-def test_a_weight_costs_sixteen_bytes_to_train():
-    """Weight, gradient and two moments in single precision, and a step for each tensor."""
-    model = GPT(50, width=16, layers=2, heads=2, context_length=8)
+def test_a_parameter_costs_sixteen_bytes_to_train():
+    """Parameter, gradient and two moments in single precision, and a step for each tensor."""
+    model = GPT(50, width=16, num_layers=2, num_heads=2, context_length=8)
     optimizer = adamw(model, TrainConfig())
     model(torch.zeros(1, 4, dtype=torch.long))[0].sum().backward()
     optimizer.step()
     tensors = [p for p in model.parameters()] + [p.grad for p in model.parameters()]
     tensors += [x for state in optimizer.state.values() for x in state.values() if x.dim()]
-    weights = sum(p.numel() for p in model.parameters())
-    assert sum(x.numel() * x.element_size() for x in tensors) == 16 * weights
+    num_parameters = sum(p.numel() for p in model.parameters())
+    assert sum(x.numel() * x.element_size() for x in tensors) == 16 * num_parameters

@@ -13,18 +13,14 @@ import pytest
 import torch
 
 from utils import runtime
-from utils.command import catalogue
 from utils.command import run as command
-from utils.command.catalogue import (
-    MODELS,
-    PairData,
-    TextData,
-    build_model,
-    select_arguments,
-)
+from utils.command import training_data
+from utils.command.catalogue import MODELS, build_model, select_arguments
 from utils.command.job import Job, RunConfig
 from utils.command.parser import parse
-from utils.command.run import load_run, main, report, report_error, train
+from utils.command.run import main, print_error, report, train
+from utils.command.run_folder import load_run
+from utils.command.training_data import PairData, TextData
 from utils.data.batches import IGNORE, Batch, TextBatches
 from utils.training.checkpoint import load_checkpoint
 from utils.training.config import TrainConfig
@@ -40,12 +36,12 @@ SMALL_MODELS = {  # options that make each model small
     "nnlm": "--order 3 --embedding-size 4 --hidden-size 4",
     "rnnlm": "--width 4 --cell gru",
     "lstmlm": "--width 4 --embedding-size 3",
-    "gpt": "--width 4 --heads 2 --layers 1 --ngram-tables [50,60]",
-    "seq2seq": "--width 4 --layers 1",
+    "gpt": "--width 4 --num-heads 2 --num-layers 1 --ngram-tables [50,60]",
+    "seq2seq": "--width 4 --num-layers 1",
     "rnn": "--width 4 --context both",
-    "attention": "--width 4 --score location",
-    "cnn": "--width 4 --layers 1 --pooling max",
-    "transformer": "--width 4 --heads 2 --layers 1 --hidden-size 5 --norm-first true",
+    "attention": "--width 4 --attention-score location",
+    "cnn": "--width 4 --num-layers 1 --pooling max",
+    "transformer": "--width 4 --num-heads 2 --num-layers 1 --feedforward-size 5 --norm-first true",
 }
 
 
@@ -61,7 +57,7 @@ def run(line):
 
 
 def command_line(name, steps=2):
-    if MODELS[name].data is TextData:
+    if MODELS[name].data_class is TextData:
         data = "--file text --batch-size 4 --context-length 8"
     else:
         data = "--tokenizer words"
@@ -110,23 +106,24 @@ def test_every_model_trains_and_is_loaded_again(name, capsys):
 def test_the_command_trains_as_fit_does(capsys):
     """The same configuration, given in Python; Muon changes the matrices inside a GPT."""
     run(
-        "gpt --width 8 --heads 2 --layers 1 --dropout 0.2 --bias true --file text --batch-size 4 "
-        "--context-length 8 --steps 3 --seed 5 --learning-rate 0.01 --betas [0.5,0.9] "
-        "--optimizer muon --device cpu"
+        "gpt --width 8 --num-heads 2 --num-layers 1 --dropout 0.2 --bias true --file text "
+        "--batch-size 4 --context-length 8 --steps 3 --seed 5 --learning-rate 0.01 "
+        "--betas [0.5,0.9] --optimizer muon --device cpu"
     )
-    data = TextData(file="text", batch_size=4, context_length=8, seed=5)
-    corpus = data.read()
+    data = TextData(file="text", batch_size=4, context_length=8)
+    corpus = data.load_corpus()
     tokenizer = data.train_tokenizer(corpus)
-    batches, valid = data.batches(corpus, tokenizer)
+    batches, valid = data.batches(corpus, tokenizer, seed=5)
     config = TrainConfig(steps=3, learning_rate=0.01, betas=(0.5, 0.9))
-    (make_model,) = MODELS["gpt"].parts
-    sizes = {"width": 8, "heads": 2, "layers": 1, "context_length": 8}
+    (build_gpt,) = MODELS["gpt"].parts
+    sizes = {"width": 8, "num_heads": 2, "num_layers": 1, "context_length": 8}
     losses = {}
-    for optimizer in (adamw, muon):
+    for make_optimizer in (adamw, muon):
         runtime.seed_everything(5)
-        model = make_model(len(tokenizer), **sizes, dropout=0.2, bias=True)
-        history = fit(model, batches, config, valid=valid, progress=False, optimizer=optimizer)
-        losses[optimizer] = history.valid_losses[-1][1]
+        model = build_gpt(len(tokenizer), **sizes, dropout=0.2, bias=True)
+        options = {"valid": valid, "make_optimizer": make_optimizer, "progress": False}
+        history = fit(model, batches, config, **options)
+        losses[make_optimizer] = history.valid_losses[-1][1]
     assert losses[adamw] != losses[muon]
     loaded, _ = load_run("runs/gpt")
     for name, value in model.state_dict().items():
@@ -137,12 +134,13 @@ def test_the_command_trains_as_fit_does(capsys):
 
 @pytest.mark.parametrize("data_class", [TextData, PairData])
 def test_the_seed_is_that_of_the_batches(data_class):
-    batches = []
+    data, inputs = data_class(tokenizer="words"), []
+    corpus = data.load_corpus()
+    tokenizer = data.train_tokenizer(corpus)
     for seed in (0, 0, 1):
-        data = data_class(tokenizer="words", seed=seed)
-        corpus = data.read()
-        batches.append(data.batches(corpus, data.train_tokenizer(corpus))[0][0].inputs)
-    assert torch.equal(batches[0], batches[1]) and not torch.equal(batches[0], batches[2])
+        train_batches, _ = data.batches(corpus, tokenizer, seed=seed)
+        inputs.append(train_batches[0].inputs)
+    assert torch.equal(inputs[0], inputs[1]) and not torch.equal(inputs[0], inputs[2])
 
 
 @pytest.mark.parametrize("name", ["rnn", "attention", "cnn", "transformer"])
@@ -163,7 +161,7 @@ def test_a_second_call_resumes_where_the_first_stopped(monkeypatch, capsys):
             return super().__getitem__(step)
 
     with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "TextBatches", StoppedStream)
+        patch.setattr(training_data, "TextBatches", StoppedStream)
         with pytest.raises(KeyboardInterrupt):
             run(f"{line} --out resumed")
     assert load_checkpoint("resumed/checkpoint.safetensors")["step"] == 4
@@ -179,16 +177,16 @@ def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
     history = History(
         losses=[3.0, 2.0, 1.5],
         valid_losses=[(1, 3.0), (2, math.log(4)), (3, 2.0)],
-        tokens=600,
+        num_tokens=600,
         seconds=0.5,
     )
     batch = Batch(torch.zeros(2, 11).long(), torch.tensor([[4] * 10 + [IGNORE]] * 2))
-    report(history, [batch], characters=40)
+    report(history, [batch], num_characters=40)
     first, second = capsys.readouterr().out.splitlines()
     expected = "1.3863 nats a token, perplexity 4.00, 1.000 bits a character"
     assert first == f"validation: {expected}"
     assert second == "trained 3 steps, 1,200 tokens a second"
-    report(History(losses=[3.0], interrupted=True), [batch], characters=40)
+    report(History(losses=[3.0], interrupted=True), [batch], num_characters=40)
     assert capsys.readouterr().out.startswith("interrupted after 1 steps")
 
 
@@ -198,8 +196,8 @@ def test_bits_are_counted_for_each_character_of_the_targets(monkeypatch):
         command, "report", lambda history, valid, **options: characters.append(options)
     )
     run(command_line("rnn"))
-    targets = [target for _, target in PairData().read().valid]
-    assert characters == [{"characters": sum(map(len, targets))}]
+    targets = [target for _, target in PairData().load_corpus().valid]
+    assert characters == [{"num_characters": sum(map(len, targets))}]
 
 
 def test_of_sentence_pairs_the_targets_are_predicted():
@@ -214,7 +212,7 @@ def test_of_sentence_pairs_the_targets_are_predicted():
 )
 def test_shards_in_one_process_are_the_whole_model():
     for strategy in ("data", "shard"):
-        run(f"{command_line('gpt', 3)} --parallel {strategy} --out {strategy}")
+        run(f"{command_line('gpt', 3)} --strategy {strategy} --out {strategy}")
     copies, shards = (load_run(strategy)[0].state_dict() for strategy in ("data", "shard"))
     assert copies.keys() == shards.keys()
     for name in copies:
@@ -222,7 +220,7 @@ def test_shards_in_one_process_are_the_whole_model():
 
 
 def test_a_loss_that_runs_away_ends_with_code_1(capsys):
-    line = "gpt --width 8 --heads 2 --file text --batch-size 4 --context-length 8 --steps 40"
+    line = "gpt --width 8 --num-heads 2 --file text --batch-size 4 --context-length 8 --steps 40"
     assert run(f"{line} --learning-rate 1e30 --clip-norm 0 --device cpu") == 1
     stderr = capsys.readouterr().err
     assert stderr.count("\n") == 1 and "lower learning_rate" in stderr
@@ -235,14 +233,15 @@ def test_options_are_the_parameters_of_the_library_with_their_defaults():
     for name, spec in MODELS.items():
         _, options = parse([name])
         job = Job.from_options(name, options)
-        defaults = (TrainConfig(), RunConfig(), spec.data())
+        defaults = (TrainConfig(), RunConfig(), spec.data_class())
         assert (job.training, job.run, job.data) == defaults
         parameters = {}
         for part in spec.parts:
             parameters |= dict(inspect.signature(part).parameters)
         del parameters["vocab_size"]  # the tokenizer's: the data have an option of that name
-        assert job.model_options == {k: p.default for k, p in parameters.items()}
-        configs = (spec.data, TrainConfig, RunConfig)
+        model_defaults = {k: p.default for k, p in parameters.items()} | spec.defaults
+        assert job.model_options == model_defaults
+        configs = (spec.data_class, TrainConfig, RunConfig)
         expected = {field.name for config in configs for field in fields(config)}
         assert options.keys() == expected | parameters.keys()
 
@@ -253,7 +252,7 @@ def test_each_part_of_a_model_gets_what_it_takes():
         for part in spec.parts:
             parameters = dict(inspect.signature(part).parameters)
             del parameters["vocab_size"]
-            expected = {k: p.default for k, p in parameters.items()}
+            expected = {k: spec.defaults.get(k, p.default) for k, p in parameters.items()}
             assert select_arguments(part, job.model_options) == expected
 
 
@@ -284,19 +283,22 @@ def test_help_names_every_option_of_a_model(capsys):
         ("gpt --betas 0.9", "argument --betas: Expected a <class 'tuple'>. Got value: 0.9"),
         ("gpt --file text --width 30", "4 heads do not divide a width of 30"),
         ("gpt --file text --positional-encoding x", "choose from learned, rotary, sinusoidal"),
-        ("gpt --file text --context-length 0", "context_length must be at least 1; got 0"),
-        ("gpt --file text --batch-size 0", "batch_size must be at least 1; got 0"),
+        (
+            "gpt --file text --context-length 0",
+            "context_length must be a positive whole number, got 0",
+        ),
+        ("gpt --file text --batch-size 0", "batch_size must be a positive whole number, got 0"),
         ("gpt --file nowhere", "expected a text, found none at nowhere"),
         ("gpt --file text --context-length 99999", "context_length=99999 needs 100000 tokens"),
         ("gpt --corpus wiki", "choose from tiny_shakespeare"),
         ("gpt --tokenizer letters", "choose from characters, words, bpe"),
-        ("rnn --target it", "choose from de, en, fr"),
+        ("rnn --target-language it", "choose from de, en, fr"),
         ("rnn --vocab-size 100", "byte-level BPE needs at least 260 tokens"),
         ("lstmlm --steps 0", "steps must be a whole number from 1"),
         ("lstmlm --schedule x", "choose from cosine, linear, constant"),
         ("lstmlm --optimizer sgd", "choose from adamw, muon"),
-        ("lstmlm --optimizer muon --parallel shard", "expected adamw"),
-        ("lstmlm --parallel tensor", "parallel is 'tensor'; choose from data, shard"),
+        ("lstmlm --optimizer muon --strategy shard", "expected adamw"),
+        ("lstmlm --strategy tensor", "strategy is 'tensor'; choose from data, shard"),
         ("lstmlm --device tpu", "there is no device 'tpu' here; choose from"),
         ("lstmlm --file text --device cpu --out text", "File exists"),
     ],
@@ -308,7 +310,7 @@ def test_a_mistake_is_named_in_one_line(line, message, capsys):
 def test_each_process_names_its_own_errors(monkeypatch, capsys):
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert report_error("gpt", ValueError("the disk is full"), exit_code=2) == 2
+    print_error("gpt", ValueError("the disk is full"))
     assert "gpt, process 1: error: the disk is full" in capsys.readouterr().err
 
 
@@ -332,7 +334,7 @@ def test_a_batch_that_cannot_be_divided_is_named():
         ("--batch-size 6", "checkpoint with batch_size=4, not 6"),
         ("--seed 1", "checkpoint with seed=0, not 1"),
         ("--optimizer muon", "checkpoint with optimizer='adamw', not 'muon'"),
-        ("--parallel shard", "checkpoint with parallel='data', not 'shard'"),
+        ("--strategy shard", "checkpoint with strategy='data', not 'shard'"),
         ("--learning-rate 0.5", "learning_rate=0.002, not 0.5"),
         ("--betas [0.5,0.9]", "betas=(0.9, 0.98), not (0.5, 0.9)"),
     ],
@@ -346,6 +348,18 @@ def test_a_folder_of_another_run_is_refused(change, message, capsys):
         f"{command_line('rnnlm')} --out run", capsys
     )
     assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
+
+
+def test_a_folder_of_another_version_of_the_book_is_refused(capsys):
+    line = f"{command_line('lstmlm')} --out run"
+    assert run(line) == 0
+    path = Path("run/model.json")
+    description = json.loads(path.read_text(encoding="utf-8"))
+    del description["seed"]
+    path.write_text(json.dumps(description), encoding="utf-8")
+    assert "model.json was written by another version of the book" in error_line(line, capsys)
+    with pytest.raises(ValueError, match="train the model anew"):
+        load_run("run")
 
 
 def test_the_module_is_the_command():

@@ -6,25 +6,25 @@ from dataclasses import replace
 
 import pytest
 
-from utils.training.config import SCHEDULES, TrainConfig, learning_rate
+from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
 
 CONFIG = TrainConfig(steps=100, learning_rate=1.0, warmup=0.1, final_ratio=0.2)
 
 
 def test_the_learning_rate_rises_and_falls_as_written():
     config = replace(CONFIG, schedule="linear")
-    rates = [learning_rate(config, step) for step in range(101)]
+    rates = [learning_rate_at(config, step) for step in range(101)]
     assert rates[0] == pytest.approx(0.1) and max(rates) == rates[9] == rates[10] == 1.0
     assert rates[55] == pytest.approx(0.6) and rates[100] == pytest.approx(0.2)
     cosine = replace(config, schedule="cosine")
-    assert learning_rate(cosine, 55) == pytest.approx(0.6)
+    assert learning_rate_at(cosine, 55) == pytest.approx(0.6)
     cosine_after_20_of_90 = (1 + math.cos(math.pi * 20 / 90)) / 2
-    assert learning_rate(cosine, 30) == pytest.approx(0.2 + 0.8 * cosine_after_20_of_90)
+    assert learning_rate_at(cosine, 30) == pytest.approx(0.2 + 0.8 * cosine_after_20_of_90)
     constant = replace(config, schedule="constant")
-    assert learning_rate(constant, 99) == 1.0
-    assert learning_rate(replace(config, warmup=0.0), 0) == 1.0
+    assert learning_rate_at(constant, 99) == 1.0
+    assert learning_rate_at(replace(config, warmup=0.0), 0) == 1.0
     nearly_two_of_ten = replace(config, steps=10, warmup=0.19)
-    assert learning_rate(nearly_two_of_ten, 0) == pytest.approx(0.5)
+    assert learning_rate_at(nearly_two_of_ten, 0) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("warmup", [0.1, 1.0])
@@ -32,7 +32,7 @@ def test_the_learning_rate_rises_and_falls_as_written():
 def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup):
     config = replace(CONFIG, schedule=schedule, warmup=warmup)
     final_rate = 1.0 if schedule == "constant" else 0.2
-    later = [learning_rate(config, step) for step in (101, 150, 190, 1000)]
+    later = [learning_rate_at(config, step) for step in (101, 150, 190, 1000)]
     assert later == pytest.approx([final_rate] * 4)
 
 

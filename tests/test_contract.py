@@ -1,7 +1,8 @@
 """The contract of all models: model(ids, state) -> (logits, state), and model.encode(source).
 
 Most tests run on every model of tiny_models.py. What a model computes is tested in the file of its
-module; here the subject is that it can be called, trained and scored as any other.
+module; here the subject is that it can be called, trained and scored as any other. The types of
+the contract are in contract_types.py, which mypy checks.
 """
 
 import inspect
@@ -26,15 +27,16 @@ from utils.data.batches import IGNORE, Batch
 from utils.data.vocabulary import BOS, PAD
 from utils.decoding.scoring import token_log_probs
 from utils.models.attention_decoder import AttentionDecoder
-from utils.models.classifiers import Classifier, WordCNN
+from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.contract import TextScorer
-from utils.models.decoders import CNNDecoder, RNNDecoder
+from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
-from utils.models.encoders import CNNEncoder, LSTMEncoder, RNNEncoder
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.language_models import NNLM, RNNLM
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
+from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
@@ -102,7 +104,9 @@ def test_every_parameter_gets_a_gradient(name):
     logits, _ = model(IDS, initial_state(model))
     F.cross_entropy(logits.flatten(0, 1), IDS.roll(-1, 1).flatten()).backward()
     for key, parameter in model.named_parameters():
-        if name == "fixed → transformer" and ("attention.query" in key or "norm_cross" in key):
+        if name == "fixed → transformer" and (
+            "attention.query" in key or "cross_attention_norm" in key
+        ):
             continue  # the weight of an only state is 1 whatever the query
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
 
@@ -207,6 +211,10 @@ def test_an_n_gram_model_is_a_text_scorer_that_agrees_with_its_logits():
     assert same(token_log_probs(model, IDS[0]), expected)
 
 
+def test_a_decoder_with_an_attention_score_is_no_text_scorer():
+    assert not isinstance(AttentionDecoder(V, width=4), TextScorer)
+
+
 @pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_a_neural_language_model_is_scored_by_its_logits(name):
     model = make(f"LM: {name}")
@@ -217,15 +225,17 @@ def test_a_neural_language_model_is_scored_by_its_logits(name):
 
 
 SIZES = {
-    "classes",
     "context_length",
     "embedding_size",
-    "filters",
-    "heads",
+    "feedforward_size",
     "hidden_size",
     "input_size",
     "kernel_size",
-    "layers",
+    "max_positions",
+    "num_classes",
+    "num_filters",
+    "num_heads",
+    "num_layers",
     "vocab_size",
     "width",
 }
@@ -235,14 +245,13 @@ BUILDERS = (
     CNNEncoder,
     GPT,
     LSTMEncoder,
-    LSTMLM,
     NNLM,
     RNNDecoder,
     RNNEncoder,
     RNNLM,
     TransformerDecoder,
     TransformerEncoder,
-    WordCNN,
+    WordCNNEncoder,
     lstm_seq2seq,
 )
 
@@ -256,6 +265,6 @@ def test_a_size_that_is_no_positive_whole_number_is_refused_by_its_name(build, s
         with pytest.raises(ValueError, match=f"^{name} must be a positive whole number, got"):
             build(**{"vocab_size": V} | {name: size})
     encoder = RNNEncoder(V, width=4)
-    for name in ("input_size", "classes"):
+    for name in ("input_size", "num_classes"):
         with pytest.raises(ValueError, match=f"^{name} must be a positive whole number, got"):
             Classifier(encoder, **{"input_size": 4} | {name: size})

@@ -7,7 +7,8 @@ import pytest
 
 from tests.file_server import CONTENT, WRONG_CONTENT, file_entry, responds
 from utils.data.corpora import corpus_files, load_digits, load_pairs, load_reviews, load_text
-from utils.data.registry import DataError, registry
+from utils.data.corpus import DataError
+from utils.data.registry import registry
 
 MIRROR = os.environ.get("LLM_BOOK_DATA")
 
@@ -57,10 +58,10 @@ def test_a_wrong_answer_never_turns_into_a_stand_in(server, download_cache, monk
         (lambda: corpus_files("ptb"), "multi30k.*tiny_shakespeare.*spoken_digits"),
         (lambda: load_text("ptb"), "'ptb'.*tiny_shakespeare"),
         (lambda: load_pairs("wmt"), "'wmt'.*multi30k, tatoeba"),
-        (lambda: load_pairs(source="xx"), "'xx'.*de, en, fr"),
-        (lambda: load_pairs(target="zh"), "'zh'.*de, en, fr"),
+        (lambda: load_pairs(source_language="xx"), "'xx'.*de, en, fr"),
+        (lambda: load_pairs(target_language="zh"), "'zh'.*de, en, fr"),
         (lambda: load_pairs("tatoeba"), "'de'.*en, zh"),
-        (lambda: load_pairs(source="en", target="en"), "both 'en'"),
+        (lambda: load_pairs(source_language="en", target_language="en"), "both 'en'"),
         (lambda: load_pairs(test="test_2015"), "test_2016_flickr, test_2017_flickr"),
     ],
 )
@@ -84,7 +85,7 @@ def test_multi30k_pairs_lines_that_belong_together(mirror):
             lines = [f"{split} {language} {i}\u2028 \n" for i in range(3)]
             contents[f"{split}.{language}.gz"] = gzip.compress("".join(lines).encode())
     folder = mirror("multi30k", contents)
-    corpus = load_pairs(source="fr", target="de")
+    corpus = load_pairs(source_language="fr", target_language="de")
     assert corpus.train[2] == ("train fr 2", "train de 2")
     assert corpus.test[0] == ("test_2016_flickr fr 0", "test_2016_flickr de 0")
     later_test = load_pairs(test="test_2017_flickr")
@@ -98,14 +99,14 @@ def test_tatoeba_keeps_an_english_sentence_in_one_split(mirror):
     rows = [f"Sentence {i % 60}{'.!'[i // 60]}\t句子{i}。\tattribution\n" for i in range(120)]
     rows += ["HI THERE\t嗨\tx\n", "Hi, there!\t嗨嗨\tx\n"]
     mirror("tatoeba", {"cmn.txt": "".join(rows).encode()})
-    corpus = load_pairs("tatoeba", source="en", target="zh")
+    corpus = load_pairs("tatoeba", source_language="en", target_language="zh")
     assert len(corpus.all) == 122 and corpus.valid and corpus.test
     train, valid, test = (
         {english.lower().strip(".!").replace(",", "") for english, _ in split}
         for split in (corpus.train, corpus.valid, corpus.test)
     )
     assert not train & valid and not train & test and not valid & test
-    reversed_corpus = load_pairs("tatoeba", source="zh", target="en")
+    reversed_corpus = load_pairs("tatoeba", source_language="zh", target_language="en")
     assert reversed_corpus.test == [(chinese, english) for english, chinese in corpus.test]
 
 
@@ -138,8 +139,11 @@ def test_the_real_corpora(monkeypatch):
         "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt.",
         "A man in an orange hat starring at something.",
     )
-    assert load_pairs(source="en", target="fr", test="test_2017_flickr").origin == "real"
-    tatoeba = load_pairs("tatoeba", source="en", target="zh")
+    assert (
+        load_pairs(source_language="en", target_language="fr", test="test_2017_flickr").origin
+        == "real"
+    )
+    tatoeba = load_pairs("tatoeba", source_language="en", target_language="zh")
     assert len(tatoeba.all) == 22_075 and all(a and b for a, b in tatoeba.all)
     reviews = load_reviews()
     assert len(reviews.all) == 10_662 and sum(label for _, label in reviews.all) == 5_331

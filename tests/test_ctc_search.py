@@ -10,7 +10,7 @@ from tests.ctc_alignments import V, log_probs_of_all_texts, make_log_probs
 from tests.tensors import same
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.speech.ctc_search import prefix_beam_search
@@ -24,7 +24,7 @@ def make_ngram_model():
 
 def make_lstm():
     torch.manual_seed(1)
-    return LSTMLM(V, width=8, layers=1, tied=False).double().eval()
+    return RNNLM(V, width=8, cell="lstm").double().eval()
 
 
 def ids_of(results):
@@ -43,17 +43,17 @@ def test_a_wide_beam_is_exhaustive_search(make_model, lm_weight, token_bonus):
     )
     for log_probs, row in zip(clips, results, strict=True):
         expected = []
-        for text, acoustic in log_probs_of_all_texts(log_probs).items():
-            language = 0.0
+        for text, ctc_log_prob in log_probs_of_all_texts(log_probs).items():
+            lm_log_prob = 0.0
             if lm_weight:
                 logits, _ = model(torch.tensor([[BOS, *text]]))
                 steps = logits[0].double().log_softmax(-1)
-                language = float(steps.gather(1, torch.tensor([*text, EOS])[:, None]).sum())
-            score = acoustic + lm_weight * language + token_bonus * len(text)
-            expected.append((score, acoustic, language, list(text)))
+                lm_log_prob = float(steps.gather(1, torch.tensor([*text, EOS])[:, None]).sum())
+            score = ctc_log_prob + lm_weight * lm_log_prob + token_bonus * len(text)
+            expected.append((score, ctc_log_prob, lm_log_prob, list(text)))
         expected.sort(reverse=True)
         assert [hypothesis.ids for hypothesis in row] == [text for *_, text in expected]
-        numbers = [(h.score, h.acoustic, h.language) for h in row]
+        numbers = [(h.score, h.ctc_log_prob, h.lm_log_prob) for h in row]
         assert same(
             torch.tensor(numbers, dtype=torch.float64),
             torch.tensor([x[:3] for x in expected], dtype=torch.float64),
@@ -134,7 +134,7 @@ def test_no_clips_have_no_texts():
 
 
 def test_a_beam_size_below_one_is_refused():
-    with pytest.raises(ValueError, match="beam_size must be at least 1"):
+    with pytest.raises(ValueError, match="beam_size must be a positive whole number, got 0"):
         prefix_beam_search([make_log_probs(0)], beam_size=0)
 
 
@@ -142,9 +142,18 @@ def test_a_beam_size_below_one_is_refused():
     "model, message",
     [
         (None, "lm_weight=1.0 needs a language_model"),
-        (LSTMLM(V + 1, width=4, layers=1), "has 7 tokens, the recogniser 6: .* one vocabulary"),
-        (LSTMLM(V, width=4, layers=1).to("meta"), "runs on the CPU; move the model from meta"),
-        (GPT(V, width=8, layers=1, heads=2, context_length=16).eval(), "grows with the text"),
+        (
+            RNNLM(V + 1, width=4, cell="lstm", tied=True),
+            "has 7 tokens, the recogniser 6: .* one vocabulary",
+        ),
+        (
+            RNNLM(V, width=4, cell="lstm", tied=True).to("meta"),
+            "runs on the CPU; move the model from meta",
+        ),
+        (
+            GPT(V, width=8, num_layers=1, num_heads=2, context_length=16).eval(),
+            "grows with the text",
+        ),
     ],
     ids=["missing", "vocabulary", "device", "growing"],
 )
@@ -159,5 +168,7 @@ def test_a_growing_state_is_refused_before_the_search(beam_size):
     """Even where all prefixes have one length, so that their states would fit into one batch."""
     options = {"weight": 1.0, "batch_size": 1, "beam_size": beam_size, "vocab_size": V}
     with pytest.raises(ValueError, match="grows with the text"):
-        ShallowFusion(GPT(V, width=8, layers=1, heads=2, context_length=16).eval(), **options)
-    ShallowFusion(GPT(V, width=8, layers=1, heads=2, context_length=2).eval(), **options)
+        ShallowFusion(
+            GPT(V, width=8, num_layers=1, num_heads=2, context_length=16).eval(), **options
+        )
+    ShallowFusion(GPT(V, width=8, num_layers=1, num_heads=2, context_length=2).eval(), **options)

@@ -3,9 +3,8 @@
 import numpy as np
 
 from tests.tones import make_tone
-from utils.data.examples import Clip
+from utils.data.corpus import SAMPLE_RATE, Clip
 from utils.speech import digits
-from utils.speech.audio import SAMPLE_RATE
 from utils.speech.digits import (
     DIGIT_TOKENIZER,
     RandomDigitStrings,
@@ -49,12 +48,12 @@ def test_a_string_is_played_at_a_random_speed_with_noise():
 
 def test_random_strings_begin_with_single_digits_and_fill_batches():
     recordings = {str(d): [np.sin(np.arange(1000) * (d + 1) / 9)] for d in range(10)}
-    make_examples = RandomDigitStrings(
+    sample_examples = RandomDigitStrings(
         {"a": recordings, "b": recordings}, steps=100, digits_per_batch=12, max_length=5
     )
     lengths = set()
     for step in range(100):
-        clips, ids = make_examples(np.random.default_rng(step), step)
+        clips, ids = sample_examples(np.random.default_rng(step), step)
         (length,) = {len(row) for row in ids}
         assert len(clips) == len(ids) == 12 // length
         assert (length == 1) == (step < 30)
@@ -82,8 +81,8 @@ def test_strings_have_random_speakers_speeds_and_noise(monkeypatch):
         return rng.standard_normal(1000)
 
     monkeypatch.setattr(digits, "speak_digits", record)
-    make_examples = RandomDigitStrings({"a": "A", "b": "B"}, steps=1, digits_per_batch=100)
-    make_examples(np.random.default_rng(0), 0)
+    sample_examples = RandomDigitStrings({"a": "A", "b": "B"}, steps=1, digits_per_batch=100)
+    sample_examples(np.random.default_rng(0), 0)
     speakers, snrs, speeds = zip(*calls, strict=True)
     assert 30 < speakers.count("A") < 70 and 30 < speakers.count("B") < 70
     assert 5 <= min(snrs) < 7 and 23 < max(snrs) <= 25

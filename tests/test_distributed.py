@@ -20,8 +20,9 @@ from utils.data.batches import IGNORE, Batch, TextBatches, text_eval_batches
 from utils.training import distributed
 from utils.training.checkpoint import load_checkpoint
 from utils.training.config import TrainConfig
-from utils.training.distributed import ProcessGroup, local_rows, process_group
+from utils.training.distributed import ProcessGroup, process_group
 from utils.training.loop import fit
+from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
 from utils.training.resuming import resume_run
 from utils.training.sharding import RUN_FILE, newest_checkpoint
@@ -131,7 +132,7 @@ def test_a_run_is_that_of_one_process(two, alone, strategy, task):
         for name in ("losses", "valid_losses"):
             losses, expected_losses = torch.tensor(history[name]), torch.tensor(expected[name])
             assert torch.allclose(losses, expected_losses, rtol=1e-12, atol=0), name
-        assert history["tokens"] == expected["tokens"]
+        assert history["num_tokens"] == expected["num_tokens"]
         assert history["best_step"] == expected["best_step"]
         assert_close(weights, expected_weights, 1e-10)
         assert_close(optimizer_state, expected_state, 1e-10)
@@ -145,7 +146,7 @@ def test_processes_that_start_with_different_weights_get_those_of_the_first(two,
     )
     assert not any(
         torch.equal(first[name], second[name])
-        for name in ("embedding.weight", "layers.1.attention.qkv.weight", "rank")
+        for name in ("embedding.weight", "layers.1.attention.qkv_projection.weight", "rank")
     )
     assert_equal(first_joined, first)
     assert_equal(second_joined, first)
@@ -353,7 +354,7 @@ def test_the_bytes_of_a_socket_are_counted():
 
 def test_a_group_of_one_process_needs_no_torchrun():
     with process_group("data", "cpu") as processes:
-        assert processes.alone and processes.gather(3) == [3] and not processes.any(False)
+        assert processes.is_alone and processes.gather(3) == [3] and not processes.any(False)
 
 
 def assert_refused(message, *arguments):

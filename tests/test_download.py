@@ -28,8 +28,9 @@ from tests.file_server import (
     truncates,
 )
 from utils.data.corpora import corpus_files
+from utils.data.corpus import DataError
 from utils.data.download import MAX_ATTEMPTS, NoNetwork
-from utils.data.registry import DataError, registry
+from utils.data.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,15 +15,16 @@ from torch.nn import functional as F
 
 from tests.tiny_models import IDS, SOURCE, V
 from utils.models.attention_decoder import AttentionDecoder
-from utils.models.classifiers import Classifier, WordCNN
+from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.contract import Memory
-from utils.models.decoders import CNNDecoder, RNNDecoder
-from utils.models.encoders import CNNEncoder, LSTMEncoder, RNNEncoder
+from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
-from utils.speech.ctc_recogniser import CTCRecogniser
-from utils.speech.features import MEL_BANDS
+from utils.speech.ctc_recognizer import CTCRecognizer
+from utils.speech.features import NUM_MEL_BANDS
 
 B, S, T = 4, 4, 5
 D, E, H = 8, 5, 2
@@ -32,7 +33,7 @@ BETWEEN_LAYERS = "between layers"
 ENCODER_LAYER = [(B, H, S, S), (B, S, D), (B, S, 4 * D), (B, S, D)]
 LANGUAGE_MODEL_LAYER = [(B, H, T, T), (B, T, D), (B, T, 4 * D), (B, T, D)]
 DECODER_LAYER = [*LANGUAGE_MODEL_LAYER[:2], (B, H, T, S), (B, T, D), *LANGUAGE_MODEL_LAYER[2:]]
-HEADS: dict[str, Any] = {"width": D, "layers": 2, "heads": H}
+HEADS: dict[str, Any] = {"width": D, "num_layers": 2, "num_heads": H}
 NARROW: dict[str, Any] = {"width": D, "embedding_size": E}
 
 READERS = {  # language models: what builds one, and where it has dropout
@@ -42,48 +43,50 @@ READERS = {  # language models: what builds one, and where it has dropout
     ),
     "rnn": (lambda p: RNNLM(V, **NARROW, dropout=p), [(B, T, E), (B, T, D)]),
     "gru, two layers": (
-        lambda p: RNNLM(V, **NARROW, layers=2, cell="gru", dropout=p),
+        lambda p: RNNLM(V, **NARROW, num_layers=2, cell="gru", dropout=p),
         [(B, T, E), BETWEEN_LAYERS, (B, T, D)],
     ),
     "lstm": (
-        lambda p: LSTMLM(V, **NARROW, layers=3, dropout=p),
+        lambda p: RNNLM(V, **NARROW, num_layers=3, cell="lstm", tied=True, dropout=p),
         [(B, T, E), BETWEEN_LAYERS, BETWEEN_LAYERS, (B, T, D)],
     ),
     "gpt": (lambda p: GPT(V, **HEADS, dropout=p), [(B, T, D), *LANGUAGE_MODEL_LAYER * 2]),
 }
 ENCODERS = {
     "lstm": (
-        lambda p: LSTMEncoder(V, **NARROW, layers=2, dropout=p),
+        lambda p: LSTMEncoder(V, **NARROW, num_layers=2, dropout=p),
         [(B, S, E), BETWEEN_LAYERS],
     ),
     "rnn": (  # word vectors, between layers, states, vector
-        lambda p: RNNEncoder(V, **NARROW, layers=2, dropout=p),
+        lambda p: RNNEncoder(V, **NARROW, num_layers=2, dropout=p),
         [(B, S, E), BETWEEN_LAYERS, (B, S, D), (B, D)],
     ),
-    "cnn": (lambda p: CNNEncoder(V, width=D, layers=3, dropout=p), [(B, S, D)] * 4),
+    "cnn": (lambda p: CNNEncoder(V, width=D, num_layers=3, dropout=p), [(B, S, D)] * 4),
     "transformer": (
         lambda p: TransformerEncoder(V, **HEADS, dropout=p),
         [(B, S, D), *ENCODER_LAYER * 2],
     ),
     "word cnn": (
-        lambda p: WordCNN(V, embedding_size=E, filters=2, dropout=p),
+        lambda p: WordCNNEncoder(V, embedding_size=E, num_filters=2, dropout=p),
         [(B, S, E)],
     ),
     "classifier": (
-        lambda p: Classifier(WordCNN(V, embedding_size=E, filters=2), input_size=6, dropout=p),
+        lambda p: Classifier(
+            WordCNNEncoder(V, embedding_size=E, num_filters=2), input_size=6, dropout=p
+        ),
         [(B, 6)],
     ),
 }
 DECODERS = {
     "rnn": (
-        lambda p: RNNDecoder(V, **NARROW, layers=2, dropout=p),
+        lambda p: RNNDecoder(V, **NARROW, num_layers=2, dropout=p),
         [(B, T, E), BETWEEN_LAYERS, (B, T, D)],
     ),
     "attention": (  # word vectors, input of the upper layers, between these, before the output
-        lambda p: AttentionDecoder(V, **NARROW, layers=2, dropout=p),
+        lambda p: AttentionDecoder(V, **NARROW, num_layers=2, dropout=p),
         [(B, T, E), (B, T, 2 * D), BETWEEN_LAYERS, (B, T, 2 * D)],
     ),
-    "cnn": (lambda p: CNNDecoder(V, width=D, layers=3, dropout=p), [(B, T, D)] * 5),
+    "cnn": (lambda p: CNNDecoder(V, width=D, num_layers=3, dropout=p), [(B, T, D)] * 5),
     "transformer": (
         lambda p: TransformerDecoder(V, **HEADS, dropout=p),
         [(B, T, D), *DECODER_LAYER * 2, (B, T, D)],
@@ -159,8 +162,8 @@ def test_alignments_are_computed_without_dropout(monkeypatch):
     assert dropout_sites(model, lambda: model.weights(IDS, state), monkeypatch) == []
 
 
-def test_dropout_of_a_recogniser(monkeypatch):
-    model = CTCRecogniser(V, width=D, layers=2, dropout=0.5)
-    features, lengths = torch.randn(B, 16, MEL_BANDS), torch.full((B,), 16)
+def test_dropout_of_a_recognizer(monkeypatch):
+    model = CTCRecognizer(V, width=D, num_layers=2, dropout=0.5)
+    features, lengths = torch.randn(B, 16, NUM_MEL_BANDS), torch.full((B,), 16)
     expected = [(B, S, D), BETWEEN_LAYERS, (B, S, 2 * D)]
     check_sites(model, lambda: model(features, lengths), expected, monkeypatch)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from utils.metrics.text import character_errors, word_errors
+from utils.metrics.error_rates import character_errors, word_errors
 
 
 def test_error_rates_count_what_must_change():
     errors = word_errors(["the cat sat", "a b c", ""], ["the cat sat down", "a x c", "one"])
-    counts = (errors.substitutions, errors.deletions, errors.insertions, errors.units)
+    counts = (errors.substitutions, errors.deletions, errors.insertions, errors.reference_length)
     assert counts == (1, 2, 0, 8)
     assert errors.rate == pytest.approx(3 / 8)
     assert word_errors(["a b c"], ["a"]).rate == 2.0

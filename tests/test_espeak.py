@@ -10,21 +10,17 @@ from time import sleep
 import numpy as np
 import pytest
 
-from utils.data.espeak import (
-    SAMPLE_RATE,
-    Synthesizer,
-    Utterance,
-    synthesize,
-    synthesizer,
-)
+from utils.data.corpus import SAMPLE_RATE
+from utils.data.espeak import Synthesizer, Utterance, open_synthesizer, synthesize
 
 ROOT = Path(__file__).resolve().parents[1]
 HASH_DIGITS = """
 import hashlib, sys
-from utils.data import espeak, standins
-standins.TAKES = 2
+from utils.data import espeak
+from utils.data.standins import spoken_digits
+spoken_digits.TAKES = 2
 espeak.MAX_PATH_BYTES = int(sys.argv[1])
-clips = standins.digits(2)
+clips = spoken_digits.make_digits(2)
 print(hashlib.sha256(b"".join(clip.samples.tobytes() for clip in clips)).hexdigest())
 """
 
@@ -43,10 +39,10 @@ def test_digits_are_the_same_in_every_process_and_from_a_copy_of_the_voices():
 
 
 def test_what_espeak_reports_is_raised():
-    with synthesizer() as engine:
-        assert len(engine.speak(Utterance("one", "en-us+m3", 40, 150))) > 1000
+    with open_synthesizer() as synthesizer:
+        assert len(synthesizer.speak(Utterance("one", "en-us+m3", 40, 150))) > 1000
         with pytest.raises(RuntimeError, match="the voice nobody"):
-            engine.speak(Utterance("one", "nobody", 40, 150))
+            synthesizer.speak(Utterance("one", "nobody", 40, 150))
 
 
 def test_no_setting_is_left_over_from_the_call_before():
@@ -55,9 +51,9 @@ def test_no_setting_is_left_over_from_the_call_before():
         Utterance("seven", "en-gb-scotland+f3", 90, 300),
         Utterance("seven", "en-us+m3", 40, 200),
     )
-    with synthesizer() as engine:
+    with open_synthesizer() as synthesizer:
         first, _, again, fast = (
-            len(engine.speak(utterance)) for utterance in (usual, other, usual, faster)
+            len(synthesizer.speak(utterance)) for utterance in (usual, other, usual, faster)
         )
     assert abs(first - again) < 0.01 * first
     assert fast < 0.9 * first

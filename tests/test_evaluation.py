@@ -9,7 +9,7 @@ from utils import runtime
 from utils.data.batches import IGNORE, Batch, TextBatches
 from utils.data.pair_batches import pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
-from utils.speech.batches import AudioBatches
+from utils.speech.audio_batches import AudioBatches
 from utils.training.evaluation import evaluate
 
 
@@ -21,18 +21,18 @@ class Uniform(nn.Module):
 
 
 def test_the_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
-    score = evaluate(Uniform(), [make_stream()[0]])
-    assert score.perplexity == pytest.approx(V) and score.tokens == 40
+    evaluation = evaluate(Uniform(), [make_stream()[0]])
+    assert evaluation.perplexity == pytest.approx(V) and evaluation.num_tokens == 40
 
 
 def test_evaluation_does_not_depend_on_batching_or_padding():
     runtime.seed_everything(0)
-    model = lstm_seq2seq(V, width=8, layers=1, dropout=0.5).double().train()
+    model = lstm_seq2seq(V, width=8, num_layers=1, dropout=0.5).double().train()
     assert len({len(target) for _, target in PAIRS}) > 1, "some targets are padded"
     together, alone = (
         evaluate(model, pair_eval_batches(PAIRS, batch_size=size)) for size in (24, 1)
     )
-    assert together.tokens == alone.tokens == sum(len(target) + 1 for _, target in PAIRS)
+    assert together.num_tokens == alone.num_tokens == sum(len(target) + 1 for _, target in PAIRS)
     assert together.nll == pytest.approx(alone.nll, rel=1e-12)
     assert model.training, "evaluation leaves the mode as it was"
 

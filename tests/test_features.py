@@ -6,10 +6,10 @@ import torch
 
 from tests.tensors import same
 from tests.tones import make_tone
-from utils.speech.audio import SAMPLE_RATE
+from utils.data.corpus import SAMPLE_RATE
 from utils.speech.features import (
     HOP_LENGTH,
-    MEL_BANDS,
+    NUM_MEL_BANDS,
     WINDOW_LENGTH,
     hertz_to_mel,
     log_mel,
@@ -59,7 +59,7 @@ def test_filters_that_are_first_computed_in_inference_mode_still_let_gradients_t
 
 def test_mel_filters_are_triangles_without_gaps():
     filters = mel_filters().numpy()
-    assert filters.shape == (WINDOW_LENGTH // 2 + 1, MEL_BANDS)
+    assert filters.shape == (WINDOW_LENGTH // 2 + 1, NUM_MEL_BANDS)
     assert filters.min() == 0 and filters.max() <= 1
     assert (filters.sum(0) > 0.5).all(), "every band has frequencies"
     peaks = filters.argmax(0)
@@ -85,7 +85,7 @@ def test_mel_and_hertz_are_inverse_and_meet_at_1000():
 def test_features_show_a_tone_in_its_band():
     features = log_mel(np.concatenate([TONE, make_noise(SAMPLE_RATE)]))
     frames = 1 + (2 * SAMPLE_RATE - WINDOW_LENGTH) // HOP_LENGTH
-    assert features.shape == (frames, MEL_BANDS)
+    assert features.shape == (frames, NUM_MEL_BANDS)
     contrast = features[:90].mean(0) - features[110:].mean(0)
     band = int(contrast.argmax())
     centre = float(mel_filters()[:, band].argmax()) * SAMPLE_RATE / WINDOW_LENGTH
@@ -98,9 +98,9 @@ def test_features_depend_neither_on_loudness_nor_on_the_microphone():
     muffled = np.convolve(noise, [0.5, 0.5], "same")  # a low-pass filter
     assert torch.allclose(log_mel(muffled)[:, :30], log_mel(noise)[:, :30], atol=0.2)
     features = log_mel(noise)
-    assert same(features.mean(0), torch.zeros(MEL_BANDS, dtype=features.dtype), 1e-6)
+    assert same(features.mean(0), torch.zeros(NUM_MEL_BANDS, dtype=features.dtype), 1e-6)
     deviation = features.std(0, correction=0)
-    assert same(deviation, torch.ones(MEL_BANDS, dtype=features.dtype), 5e-3)
+    assert same(deviation, torch.ones(NUM_MEL_BANDS, dtype=features.dtype), 5e-3)
 
 
 def test_silence_has_finite_features():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from utils.data.files import STALE_SECONDS, atomic_file, write_text_atomically
+from utils.files import STALE_SECONDS, atomic_file, write_text_atomically
 
 
 def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path):

@@ -14,8 +14,9 @@ from tests.tensors import same
 from tests.torch_layers import copy_weights
 from utils.data.batches import Batch
 from utils.data.vocabulary import BOS, EOS, PAD
+from utils.decoding.beam_search import BeamConfig, beam_search
 from utils.decoding.sampling import SamplingConfig, sample
-from utils.decoding.search import BeamConfig, beam_search, greedy
+from utils.decoding.search import greedy_search
 from utils.decoding.state import select_rows
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT, GPTState, ngram_row
@@ -50,7 +51,11 @@ PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
 def make(name: str, dtype=torch.float64) -> GPT:
     """In evaluation mode, with weights large enough for every part to matter."""
     torch.manual_seed(0)
-    model = GPT(V, width=16, layers=2, heads=2, zero_init=False, **MODELS[name]).to(dtype).eval()
+    model = (
+        GPT(V, width=16, num_layers=2, num_heads=2, zero_init=False, **MODELS[name])
+        .to(dtype)
+        .eval()
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -119,7 +124,7 @@ def test_rows_are_independent_and_states_can_be_reordered(name, ids):
 def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
     """With layers that are the identity, the sum of vectors remains: by plain loops."""
     torch.manual_seed(0)
-    model = GPT(V, width=16, layers=2, heads=2, ngram_tables=(V * V, 50)).double()
+    model = GPT(V, width=16, num_layers=2, num_heads=2, ngram_tables=(V * V, 50)).double()
     words, pairs, triples = (t.weight for t in (model.embedding, *model.ngram_tables))
     expected = torch.empty(B, T, 16, dtype=torch.float64)
     for b, row in enumerate(ids.tolist()):
@@ -128,14 +133,14 @@ def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
     logits, state = model(ids)
     assert same(logits, model.norm(expected) @ words.T)
     assert torch.equal(state.ngram_context, ids[:, -2:])
-    plain = GPT(V, width=16, layers=2, heads=2)
+    plain = GPT(V, width=16, num_layers=2, num_heads=2)
     assert plain(ids)[1].ngram_context is None
     assert count_parameters(model) == count_parameters(plain) + 16 * (V * V + 50)
 
 
 def test_n_gram_vectors_start_larger_than_word_vectors():
     torch.manual_seed(0)
-    model = GPT(2000, width=64, layers=1, heads=2, ngram_tables=(500, 500))
+    model = GPT(2000, width=64, num_layers=1, num_heads=2, ngram_tables=(500, 500))
     assert all(abs(table.weight.std() - 0.1) < 0.005 for table in model.ngram_tables)
     assert abs(model.embedding.weight.std() - 0.02) < 0.001
 
@@ -174,15 +179,20 @@ def test_padding_at_the_end_changes_nothing_before_it(ids):
     assert same(model(padded)[0][:, :T], model(ids)[0])
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("num_layers", [1, 2])
 @pytest.mark.parametrize("context_length", [1, 2, 3])
-def test_the_window_of_each_layer_adds_its_reach(layers, context_length, ids):
+def test_the_window_of_each_layer_adds_its_reach(num_layers, context_length, ids):
     """A token depends on the last layers · (context_length − 1) tokens before it."""
     torch.manual_seed(0)
     model = GPT(
-        V, width=16, layers=layers, heads=2, context_length=context_length, zero_init=False
+        V,
+        width=16,
+        num_layers=num_layers,
+        num_heads=2,
+        context_length=context_length,
+        zero_init=False,
     ).double()
-    reach = layers * (context_length - 1)
+    reach = num_layers * (context_length - 1)
     logits = model(ids)[0][:, -1]
     for distance in range(T):
         other = ids.clone()
@@ -208,11 +218,15 @@ def test_the_order_of_the_words_matters(name):
 
 
 def test_learned_positions_end_with_the_context_length():
-    model = GPT(V, width=8, layers=1, heads=2, context_length=4, positional_encoding="learned")
+    model = GPT(
+        V, width=8, num_layers=1, num_heads=2, context_length=4, positional_encoding="learned"
+    )
     ids = torch.full((2, 5), 4)
     state = model(ids[:, :4])[1]
     for call in (lambda: model(ids), lambda: model(ids[:, :1], state)):
-        with pytest.raises(ValueError, match=r"5 tokens long, .* end at context_length=4.*rotary"):
+        with pytest.raises(
+            ValueError, match=r"5 tokens long, .* only 4 positions are learned.*rotary"
+        ):
             call()
 
 
@@ -236,26 +250,31 @@ def test_gpt2_is_torchs_encoder_with_copied_weights(ids):
     assert same(model(ids)[0], x @ model.embedding.weight.T)
 
 
-@pytest.mark.parametrize("D, layers, heads, context_length", [(16, 2, 2, 5), (24, 3, 4, 8)])
-def test_the_number_of_parameters_is_that_of_the_formula(D, layers, heads, context_length):
-    sizes = {"width": D, "layers": layers, "heads": heads, "context_length": context_length}
-    matrices = layers * (4 + 8) * D * D
-    norms = 2 * layers + 1
+@pytest.mark.parametrize("D, num_layers, num_heads, context_length", [(16, 2, 2, 5), (24, 3, 4, 8)])
+def test_the_number_of_parameters_is_that_of_the_formula(D, num_layers, num_heads, context_length):
+    sizes = {
+        "width": D,
+        "num_layers": num_layers,
+        "num_heads": num_heads,
+        "context_length": context_length,
+    }
+    matrices = num_layers * (4 + 8) * D * D
+    norms = 2 * num_layers + 1
     assert count_parameters(GPT(V, **sizes)) == V * D + matrices + norms * D
-    biases = layers * (3 + 1 + 4 + 1) * D
+    biases = num_layers * (3 + 1 + 4 + 1) * D
     gpt2 = V * D + context_length * D + matrices + biases + norms * 2 * D
     assert count_parameters(GPT(V, **sizes, **GPT2)) == gpt2
 
 
 def test_with_zero_init_each_layer_starts_as_the_identity(ids):
-    model = GPT(V, width=16, layers=2, heads=2).double()
+    model = GPT(V, width=16, num_layers=2, num_heads=2).double()
     expected = model.norm(model.embedding(ids)) @ model.embedding.weight.T
     assert same(model(ids)[0], expected)
 
 
 def test_sinusoids_are_added_to_word_vectors_of_their_size(ids):
     """Word vectors times √D, so that they are not small beside sinusoids."""
-    model = GPT(V, width=16, layers=2, heads=2, positional_encoding="sinusoidal").double()
+    model = GPT(V, width=16, num_layers=2, num_heads=2, positional_encoding="sinusoidal").double()
     words = model.embedding.weight[ids] * 4
     x = words + sinusoids(torch.arange(T), 16, dtype=torch.float64)
     assert same(model(ids)[0], model.norm(x) @ model.embedding.weight.T)
@@ -263,13 +282,13 @@ def test_sinusoids_are_added_to_word_vectors_of_their_size(ids):
 
 def test_without_it_weights_start_as_in_gpt2():
     torch.manual_seed(0)
-    model = GPT(V, width=256, layers=8, heads=2, zero_init=False, bias=True)
+    model = GPT(V, width=256, num_layers=8, num_heads=2, zero_init=False, bias=True)
     for layer in model.layers:
         for linear, std in (
-            (layer.attention.qkv, 0.02),
-            (layer.attention.project, 0.005),  # 0.02 / √(2 · 8 layers)
-            (layer.expand, 0.02),
-            (layer.contract, 0.005),
+            (layer.attention.qkv_projection, 0.02),
+            (layer.attention.output_projection, 0.005),  # 0.02 / √(2 · 8 layers)
+            (layer.up_projection, 0.02),
+            (layer.down_projection, 0.005),
         ):
             assert abs(linear.weight.std() / std - 1) < 0.05
             assert (linear.bias == 0).all()
@@ -284,7 +303,7 @@ def test_every_parameter_gets_a_gradient(name, ids):
 
 
 def test_dropout_acts_in_training_only(ids):
-    model = GPT(V, width=16, layers=1, heads=2, dropout=0.5)
+    model = GPT(V, width=16, num_layers=1, num_heads=2, dropout=0.5)
     assert not torch.equal(model(ids)[0], model(ids)[0])
     model.eval()
     assert torch.equal(model(ids)[0], model(ids)[0])
@@ -296,11 +315,11 @@ TEXTS = torch.tensor([[BOS, 5, 6, 7, 8], [BOS, 9, 9, 4, 4], [BOS, 3, 10, 4, 5], 
 def train_by_heart(optimizer, **options) -> tuple[GPT, float]:
     """A model trained on `TEXTS`, and its loss."""
     torch.manual_seed(0)
-    model = GPT(V, width=32, layers=2, heads=2, context_length=5, **options)
+    model = GPT(V, width=32, num_layers=2, num_heads=2, context_length=5, **options)
     targets = torch.cat([TEXTS[:, 1:], torch.full((4, 1), EOS)], 1)
     batch = Batch(TEXTS, targets)
     config = TrainConfig(steps=60, learning_rate=1e-2)
-    fit(model, [batch] * 60, config, progress=False, optimizer=optimizer)
+    fit(model, [batch] * 60, config, progress=False, make_optimizer=optimizer)
     return model, evaluate(model, [batch]).loss
 
 
@@ -315,7 +334,7 @@ def test_one_batch_can_be_learned_by_heart(optimizer, options):
 def test_greedy_search_beam_search_and_sampling_run_on_it():
     model, _ = train_by_heart(muon)
     prompts, continuations = TEXTS[:, :2], TEXTS[:, 2:].tolist()
-    assert greedy(model, prompts, max_length=9) == continuations
+    assert greedy_search(model, prompts, max_length=9) == continuations
     results = beam_search(model, prompts, config=BeamConfig(3), max_length=9)
     assert [hypotheses[0].ids for hypotheses in results] == continuations
     config = SamplingConfig(temperature=0.1)
@@ -325,7 +344,7 @@ def test_greedy_search_beam_search_and_sampling_run_on_it():
 def test_a_text_may_grow_beyond_the_context_length():
     """The window slides."""
     torch.manual_seed(0)
-    model = GPT(V, width=16, layers=1, heads=2, context_length=3).eval()
+    model = GPT(V, width=16, num_layers=1, num_heads=2, context_length=3).eval()
     config = SamplingConfig(temperature=2.0)
     texts = sample(model, TEXTS[:, :2], config=config, max_length=20)
     assert max(map(len, texts)) > 3
@@ -336,8 +355,8 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match=message):
         GPT(V, positional_encoding="alibi")
     with pytest.raises(ValueError, match="3 heads do not divide a width of 16"):
-        GPT(V, width=16, heads=3)
-    for name in ("vocab_size", "width", "layers", "heads", "context_length"):
+        GPT(V, width=16, num_heads=3)
+    for name in ("vocab_size", "width", "num_layers", "num_heads", "context_length"):
         with pytest.raises(ValueError, match=f"^{name} must be a positive whole number"):
             GPT(**({"vocab_size": V} | {name: 0}))
     with pytest.raises(ValueError, match=r"^ngram_tables\[1\] must be a positive .*, got 0"):

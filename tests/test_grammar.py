@@ -1,7 +1,8 @@
 """The grammar: its lexicon is complete, and the meanings that are drawn make sense."""
 
-from utils.data.grammar import Entry, MeaningSampler, Phrase, lexicon
-from utils.data.languages import realize
+from utils.data.standins.grammar import Entry, Phrase, lexicon
+from utils.data.standins.pairs import realize
+from utils.data.standins.sampler import MeaningSampler
 
 
 def test_every_word_is_complete():

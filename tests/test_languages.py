@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from utils.data.grammar import Clause, MeaningSampler, Phrase, Sentence, lexicon
-from utils.data.languages import realize
+from utils.data.standins.grammar import Clause, Phrase, Sentence, lexicon
+from utils.data.standins.pairs import realize
+from utils.data.standins.sampler import MeaningSampler
 
 
 def word(category, english):

@@ -15,7 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.notebooks import address, code_hash, problems
+from tools.notebooks import code_hash, execution_problems, repository_address
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "02-1-language-models.ipynb"
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(1200)
 def run(*command, **options):
     """Run a command, which must succeed; return what it prints."""
     words = [str(word) for word in command]
-    result = subprocess.run(words, capture_output=True, text=True, **options)
+    result = subprocess.run(words, capture_output=True, text=True, check=False, **options)
     output = f"{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
     assert result.returncode == 0, f"{command}\n{output}"
     return result.stdout
@@ -53,7 +53,7 @@ def python(tmp_path_factory):
     # asked without pip's cache, which could serve this environment and not the notebook's own call
     probe = [python, "-m", "pip", "download", "-q", "--no-cache-dir", "--retries", "0", "--no-deps"]
     probe += ["-d", folder, "espeakng-loader"]
-    result = subprocess.run(probe, capture_output=True, text=True)
+    result = subprocess.run(probe, capture_output=True, text=True, check=False)
     if "from versions: none" in result.stderr:  # what pip says where no index answers
         pytest.skip("no package index can be reached: Colab's case was not tried")
     # without the local label ("+cpu"), so that pip takes the build that suits this machine
@@ -70,7 +70,7 @@ def address_is_local(tmp_path_factory):
     return {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{bare.as_uri()}.insteadOf",
-        "GIT_CONFIG_VALUE_0": address(),
+        "GIT_CONFIG_VALUE_0": repository_address(),
     }
 
 
@@ -82,10 +82,10 @@ def test_a_notebook_alone_runs_and_leaves_torch_and_numpy_as_they_are(
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | address_is_local
     run(python, "-c", EXECUTE, NOTEBOOK.name, cwd=tmp_path, env=environment)
     assert run(python, "-c", PRINT_VERSIONS, cwd=tmp_path) == before
-    assert problems(nbformat.read(tmp_path / NOTEBOOK.name, 4)) == []
+    assert execution_problems(nbformat.read(tmp_path / NOTEBOOK.name, 4)) == []
     library = "import utils; print(utils.__file__)"
     assert "site-packages" in run(python, "-c", library, cwd=tmp_path)
-    stored = "from utils.notebook import check; print(sorted(check.stored('characters')))"
+    stored = "from utils.notebook import results; print(sorted(results.load_results('characters')))"
     assert "duel" in run(python, "-c", stored, cwd=tmp_path), "benchmarks' results come along"
 
 
@@ -97,7 +97,7 @@ def test_installing_the_library_asks_for_no_version_of_torch_or_numpy():
 @pytest.mark.parametrize("url", ["", "https://gitlab.com/a/b", "me/book", "https://github.com/a"])
 def test_a_wrong_address_is_refused(url):
     command = [sys.executable, "-m", "tools.notebooks", "address", url]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert "expected https://github.com/OWNER/REPOSITORY" in result.stderr
 
@@ -111,7 +111,7 @@ def test_one_command_moves_the_book_to_another_address(tmp_path):
     url = "https://github.com/someone-else/their-book"
     before = code_hash(nbformat.read(tmp_path / "notebooks" / NOTEBOOK.name, 4))
     run(sys.executable, "-m", "tools.notebooks", "address", url + ".git/", cwd=tmp_path)
-    old = address().removeprefix("https://github.com/")
+    old = repository_address().removeprefix("https://github.com/")
     unchanged = [name for name in files if old.encode() in (tmp_path / name).read_bytes()]
     assert unchanged == [], "these still carry the old address"
     moved = (tmp_path / "notebooks" / NOTEBOOK.name).read_text(encoding="utf-8")

@@ -26,10 +26,10 @@ from utils import runtime
 from utils.data.batches import IGNORE, Batch, TextBatches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
 from utils.training import state as training_state
 from utils.training.checkpoint import load_checkpoint
-from utils.training.config import SCHEDULES, TrainConfig, learning_rate
+from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit, train_step
@@ -42,7 +42,7 @@ EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
 
 def make_state(model, config, objective=cross_entropy):
     return initial_state(
-        model, config, optimizer=adamw, objective=objective, processes=ProcessGroup()
+        model, config, make_optimizer=adamw, objective=objective, processes=ProcessGroup()
     )
 
 
@@ -68,11 +68,11 @@ def test_train_step_is_one_step_of_torch():
         norm = torch.nn.utils.clip_grad_norm_(expected_model.parameters(), 0.1)
         assert norm > 0.1, "the gradient is clipped"
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step)
+            group["lr"] = learning_rate_at(config, step)
         optimizer.step()
         expected_losses.append(loss.item())
         assert torch.allclose(flat_weights(model), flat_weights(expected_model), atol=1e-12)
-    assert state.step == 3 and state.history.tokens == 240 and model.training
+    assert state.step == 3 and state.history.num_tokens == 240 and model.training
     state.read_losses()
     assert state.history.losses == pytest.approx(expected_losses)
 
@@ -131,7 +131,7 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
         initial_state(
             make_model(),
             CONFIG,
-            optimizer=adamw,
+            make_optimizer=adamw,
             objective=cross_entropy,
             processes=ProcessGroup(strategy="shard"),
         )
@@ -149,7 +149,7 @@ def test_accumulated_batches_are_one_large_batch():
             steps=1, learning_rate=0.1, warmup=0, accumulation_steps=accumulation_steps
         )
         history = fit(model, batches, config, progress=False)
-        results.append((flat_weights(model), history.losses[0], history.tokens))
+        results.append((flat_weights(model), history.losses[0], history.num_tokens))
     assert torch.allclose(results[0][0], results[1][0], atol=1e-12)
     assert results[0][1] == pytest.approx(results[1][1]) and results[0][2] == results[1][2] == 26
 
@@ -190,7 +190,7 @@ def test_each_step_has_the_rate_of_its_schedule(schedule):
     fit(model, WatchedStream(TEXT, **SIZES), config, progress=False)
     weights.append(flat_weights(model))
     changes = [(after - before).abs().max().item() for before, after in itertools.pairwise(weights)]
-    rates = [learning_rate(config, step) for step in range(6)]
+    rates = [learning_rate_at(config, step) for step in range(6)]
     assert changes == pytest.approx(rates, rel=1e-3)
 
 
@@ -242,14 +242,14 @@ def test_validation_batches_that_cannot_be_used_are_refused_before_the_first_ste
 
 
 def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(tmp_path):
-    class BrokenInEvaluation(LSTMLM):
+    class BrokenInEvaluation(RNNLM):
         def forward(self, ids, state=None):
             logits, state = super().forward(ids, state)
             return (logits if self.training else logits * math.nan), state
 
     path, valid = tmp_path / "run.safetensors", [make_stream()[0]]
     config = replace(CONFIG, evaluate_every=6, checkpoint_every=3)
-    model = BrokenInEvaluation(V, width=8)
+    model = BrokenInEvaluation(V, width=8, num_layers=2, cell="lstm", tied=True)
     with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
         fit(model, make_stream(), config, valid=valid, checkpoint=path, progress=False)
     assert load_checkpoint(path)["step"] == 3
@@ -304,14 +304,14 @@ def test_after_a_run_the_model_is_in_evaluation_mode_without_gradients():
 
 def test_the_history_counts_steps_and_tokens():
     history = fit(make_model(), make_stream(), CONFIG, progress=False)
-    assert len(history.losses) == history.best_step == 12 and history.tokens == 12 * 40
-    assert history.tokens_per_second == history.tokens / history.seconds
+    assert len(history.losses) == history.best_step == 12 and history.num_tokens == 12 * 40
+    assert history.tokens_per_second == history.num_tokens / history.seconds
     assert history.losses[0] == pytest.approx(math.log(V), abs=1)
 
 
 def test_a_translator_learns_a_tiny_language():
     runtime.seed_everything(0)
-    model = lstm_seq2seq(V, width=16, layers=1)
+    model = lstm_seq2seq(V, width=16, num_layers=1)
     batches = PairBatches(PAIRS, batch_size=100)  # more than there are
     config = TrainConfig(steps=150, learning_rate=2e-2)
     fit(model, batches, config, progress=False)

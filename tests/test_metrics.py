@@ -56,7 +56,7 @@ def score_of_interval(hypotheses, references, **options):
 
 
 @pytest.mark.parametrize("score", [bleu, score_of_interval])
-def test_bleu_of_equal_and_of_empty_answers(score):
+def test_bleu_of_equal_and_of_empty_hypotheses(score):
     assert score(REFERENCES, REFERENCES) == pytest.approx(100)
     assert score([""] * 4, REFERENCES) == 0
     lower = [text.lower() for text in REFERENCES]
@@ -75,7 +75,7 @@ def test_the_interval_holds_the_score_also_of_few_sentences(count):
 
 
 @pytest.mark.parametrize("measure", [bleu, bleu_interval])
-def test_an_unknown_tokenizer_is_answered_with_those_there_are(measure):
+def test_an_unknown_tokenizer_is_refused_with_the_names_of_the_known_ones(measure):
     with pytest.raises(ValueError, match="13a"):
         measure(HYPOTHESES, REFERENCES, tokenize="scissors")
 
@@ -98,13 +98,13 @@ def test_a_paired_test_tells_a_real_difference_from_a_draw():
         ]
         for parity in (0, 1)
     ]
-    assert paired_bleu_p_value(texts, worse, texts, trials=200) < 0.01
-    assert paired_bleu_p_value(*alternating, texts, trials=200) > 0.3
+    assert paired_bleu_p_value(texts, worse, texts, num_trials=200) < 0.01
+    assert paired_bleu_p_value(*alternating, texts, num_trials=200) > 0.3
     assert paired_bleu_p_value(worse, worse, texts) == 1
 
 
 @pytest.mark.parametrize("measure", [bleu, bleu_interval, chrf])
-def test_answers_that_do_not_pair_up_with_references_are_refused(measure):
+def test_hypotheses_that_do_not_pair_up_with_references_are_refused(measure):
     with pytest.raises(ValueError, match="2 hypotheses and 4 references"):
         measure(HYPOTHESES[:2], REFERENCES)
     with pytest.raises(ValueError, match="0 hypotheses"):
@@ -116,7 +116,9 @@ def test_answers_that_do_not_pair_up_with_references_are_refused(measure):
 def test_bleu_splits_chinese_into_characters():
     hypotheses, references = ["一个男人在公园里跑步。"], ["一个女人在公园里跑步。"]
     assert bleu(hypotheses, references, tokenize="zh") > 50
-    assert "tok:zh" in bleu_interval(hypotheses, references, tokenize="zh", resamples=2).signature
+    assert (
+        "tok:zh" in bleu_interval(hypotheses, references, tokenize="zh", num_resamples=2).signature
+    )
 
 
 @pytest.mark.parametrize("hypotheses", [[], ["one"], ["one"] * 5])
@@ -145,7 +147,7 @@ def test_self_bleu_is_the_mean_of_each_text_against_the_others():
     assert self_bleu(texts) == pytest.approx(sum(scores) / len(scores))
     assert self_bleu([texts[0]] * 3) == pytest.approx(100)
     doubled = [texts[0], *texts[:4]]
-    assert self_bleu(texts[:4], max_order=2) < self_bleu(doubled, max_order=2)
+    assert self_bleu(texts[:4], max_ngram_order=2) < self_bleu(doubled, max_ngram_order=2)
     assert self_bleu([["a", "b", "c", "d"], ["e", "f", "g", "h"]]) == 0
     for wrong in ([], texts[:1], [["a"], []]):
         with pytest.raises(ValueError, match="two texts"):
@@ -153,7 +155,7 @@ def test_self_bleu_is_the_mean_of_each_text_against_the_others():
 
 
 def test_calibration_by_hand_on_four_predictions_in_two_bins():
-    result = expected_calibration_error([0.6, 0.8, 0.3, 0.5], [True, False, True, True], bins=2)
+    result = expected_calibration_error([0.6, 0.8, 0.3, 0.5], [True, False, True, True], num_bins=2)
     assert result.count.tolist() == [2, 2], "0.5 belongs to the lower bin"
     assert result.confidence == pytest.approx([0.4, 0.7])
     assert result.accuracy == pytest.approx([1.0, 0.5])
@@ -164,9 +166,9 @@ def test_calibration_of_a_sure_and_of_an_honest_model():
     sure = expected_calibration_error(torch.ones(8), torch.arange(8) < 6)
     assert sure.error == pytest.approx(0.25) and sure.count.tolist() == [0] * 14 + [8]
     assert np.isnan(sure.accuracy[:14]).all() and np.isnan(sure.confidence[:14]).all()
-    honest = expected_calibration_error([0.75] * 8, [1, 1, 1, 0] * 2, bins=3)
+    honest = expected_calibration_error([0.75] * 8, [1, 1, 1, 0] * 2, num_bins=3)
     assert honest.error == pytest.approx(0, abs=1e-12)
-    assert expected_calibration_error([0.0], [False], bins=3).count.tolist() == [1, 0, 0]
+    assert expected_calibration_error([0.0], [False], num_bins=3).count.tolist() == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_calibration_of_a_sure_and_of_an_honest_model():
 )
 def test_calibration_says_what_is_wrong(p, correct, bins, message):
     with pytest.raises(ValueError, match=message):
-        expected_calibration_error(p, correct, bins=bins)
+        expected_calibration_error(p, correct, num_bins=bins)
 
 
 def test_temperature_is_where_the_loss_is_least():
@@ -234,17 +236,17 @@ def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():
     assert count_parameters(nn.Dropout()) == 0 and torch.is_grad_enabled()
 
 
-@pytest.mark.parametrize("vocab_size, width, layers", [(11, 8, 1), (50, 12, 3)])
-def test_parameters_of_a_gpt_by_formula(vocab_size, width, layers):
-    model = GPT(vocab_size, width=width, layers=layers, heads=2, context_length=8)
-    assert gpt_parameters(vocab_size, width=width, layers=layers) == count_parameters(model)
+@pytest.mark.parametrize("vocab_size, width, num_layers", [(11, 8, 1), (50, 12, 3)])
+def test_parameters_of_a_gpt_by_formula(vocab_size, width, num_layers):
+    model = GPT(vocab_size, width=width, num_layers=num_layers, num_heads=2, context_length=8)
+    assert gpt_parameters(vocab_size, width=width, num_layers=num_layers) == count_parameters(model)
 
 
 @pytest.mark.parametrize("length", [1, 5, 16])
 def test_flops_of_a_gpt_by_formula_forwards_and_thrice_for_training(length):
-    model = GPT(50, width=12, layers=3, heads=2, context_length=16)
+    model = GPT(50, width=12, num_layers=3, num_heads=2, context_length=16)
     ids = torch.randint(50, (4, length))
-    formula = gpt_flops(50, width=12, layers=3, batch_size=4, length=length)
+    formula = gpt_flops(50, width=12, num_layers=3, batch_size=4, length=length)
     assert count_flops(lambda: model(ids)) == formula
     assert count_flops(lambda: model(ids)[0].sum().backward()) == 3 * formula
 

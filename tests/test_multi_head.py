@@ -22,16 +22,16 @@ def seed():
 
 @pytest.mark.parametrize("qk_norm", [False, True])
 def test_each_head_is_attention_on_its_own_slice_of_queries_keys_and_values(qk_norm):
-    layer = SelfAttention(D, heads=H, qk_norm=qk_norm).double()
+    layer = SelfAttention(D, num_heads=H, qk_norm=qk_norm).double()
     x, heads = randn(1, T, D), []
     for h in range(H):
         rows = slice(h * D // H, (h + 1) * D // H)
-        q, k, v = (x[0] @ weight[rows].T for weight in layer.qkv.weight.chunk(3))
+        q, k, v = (x[0] @ weight[rows].T for weight in layer.qkv_projection.weight.chunk(3))
         if qk_norm:
             q, k = (y / y.pow(2).mean(-1, keepdim=True).add(1e-6).sqrt() for y in (q, k))
             q = 2 * q
         heads.append(attention(q, k, v, causal_mask(T))[0])
-    assert same(layer(x)[0][0], torch.cat(heads, -1) @ layer.project.weight.T)
+    assert same(layer(x)[0][0], torch.cat(heads, -1) @ layer.output_projection.weight.T)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -41,10 +41,12 @@ def test_each_head_is_attention_on_its_own_slice_of_queries_keys_and_values(qk_n
 def test_self_attention_equals_torchs_multi_head_attention(training, padded, causal, dtype):
     torch_layer = randomize_weights(nn.MultiheadAttention(D, H, batch_first=True))
     torch_layer.to(dtype).train(training)
-    layer = SelfAttention(D, heads=H, causal=causal, bias=True).to(dtype).train(training)
+    layer = SelfAttention(D, num_heads=H, causal=causal, bias=True).to(dtype).train(training)
     layer.load_state_dict(
         {
-            name.replace("in_proj_", "qkv.").replace("out_proj", "project"): weight
+            name.replace("in_proj_", "qkv_projection.").replace(
+                "out_proj", "output_projection"
+            ): weight
             for name, weight in torch_layer.state_dict().items()
         }
     )
@@ -60,15 +62,17 @@ def test_self_attention_equals_torchs_multi_head_attention(training, padded, cau
 @pytest.mark.parametrize("padded", [False, True])
 def test_cross_attention_equals_torchs_multi_head_attention(padded, dtype):
     torch_layer = randomize_weights(nn.MultiheadAttention(D, H, batch_first=True)).to(dtype)
-    layer = CrossAttention(D, heads=H, bias=True).to(dtype)
+    layer = CrossAttention(D, num_heads=H, bias=True).to(dtype)
     weights = {}
     for name in ("weight", "bias"):  # torch has the three projections in one matrix
         in_proj = getattr(torch_layer, f"in_proj_{name}")
-        weights[f"query.{name}"], weights[f"kv.{name}"] = in_proj.tensor_split([D])
-        weights[f"project.{name}"] = getattr(torch_layer.out_proj, name)
+        weights[f"query_projection.{name}"], weights[f"kv_projection.{name}"] = (
+            in_proj.tensor_split([D])
+        )
+        weights[f"output_projection.{name}"] = getattr(torch_layer.out_proj, name)
     layer.load_state_dict(weights)
     x, states = randn(B, T, D, dtype=dtype), randn(B, S, D, dtype=dtype)
-    result = layer(x, layer.memory_cache(states), MEMORY_IS_TOKEN if padded else None)
+    result = layer(x, layer.project_memory(states), MEMORY_IS_TOKEN if padded else None)
     padding = ~MEMORY_IS_TOKEN if padded else None
     torch_result, _ = torch_layer(x, states, states, key_padding_mask=padding)
     assert close(result, torch_result, TOLERANCE[dtype])
@@ -76,7 +80,7 @@ def test_cross_attention_equals_torchs_multi_head_attention(padded, dtype):
 
 @pytest.mark.parametrize("causal", [False, True])
 def test_no_token_attends_to_padding(causal):
-    layer = SelfAttention(D, heads=H, causal=causal).double()
+    layer = SelfAttention(D, num_heads=H, causal=causal).double()
     x = randn(B, T, D)
     other = torch.where(IS_TOKEN[..., None], x, randn(B, T, D))
     a, b = layer(x, is_token=IS_TOKEN)[0], layer(other, is_token=IS_TOKEN)[0]
@@ -87,7 +91,7 @@ def test_no_token_attends_to_padding(causal):
 
 def test_padding_at_the_beginning_gives_no_nan():
     is_token = torch.tensor([[False, False, True, True, True]])
-    layer = SelfAttention(D, heads=H).double()
+    layer = SelfAttention(D, num_heads=H).double()
     x = randn(1, T, D)
     result = layer(x, is_token=is_token)[0]
     assert (result[0, :2] == 0).all(), "these positions can attend to padding only"
@@ -96,7 +100,7 @@ def test_padding_at_the_beginning_gives_no_nan():
 
 @pytest.mark.parametrize("window", [None, 1, 2, 4])
 def test_with_a_cache_tokens_attend_as_in_one_call(window):
-    layer = SelfAttention(D, heads=H, window=window).double()
+    layer = SelfAttention(D, num_heads=H, window=window).double()
     x = randn(B, T, D)
     expected, _ = layer(x)
     cache, results = None, []
@@ -124,13 +128,13 @@ def test_a_cache_grows_slides_and_can_be_reordered():
 
 
 def test_attention_that_is_not_causal_returns_no_cache():
-    assert SelfAttention(D, heads=H, causal=False)(torch.zeros(1, 2, D))[1] is None
+    assert SelfAttention(D, num_heads=H, causal=False)(torch.zeros(1, 2, D))[1] is None
 
 
 def test_dropout_acts_on_the_weights_in_training_only():
-    layer = SelfAttention(D, heads=H, dropout=0.5).double()
-    cross = CrossAttention(D, heads=H, dropout=0.5).double()
-    x, memory_cache = randn(B, T, D), cross.memory_cache(randn(B, S, D))
+    layer = SelfAttention(D, num_heads=H, dropout=0.5).double()
+    cross = CrossAttention(D, num_heads=H, dropout=0.5).double()
+    x, memory_cache = randn(B, T, D), cross.project_memory(randn(B, S, D))
     assert not same(layer(x)[0], layer(x)[0])
     assert not same(cross(x, memory_cache), cross(x, memory_cache))
     layer.eval(), cross.eval()
@@ -140,7 +144,7 @@ def test_dropout_acts_on_the_weights_in_training_only():
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="5 heads do not divide a width of 12"):
-        SelfAttention(12, heads=5)
+        SelfAttention(12, num_heads=5)
     for layer in (SelfAttention, CrossAttention):
         with pytest.raises(ValueError, match="heads do not divide"):
-            layer(12, heads=0)
+            layer(12, num_heads=0)

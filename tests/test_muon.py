@@ -18,7 +18,7 @@ IDS = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 9, 4, 4], [1, 3, 10, 4, 5], [1, 4, 5
 
 
 def small_gpt(**options) -> GPT:
-    return GPT(V, **{"width": 16, "layers": 1, "heads": 2} | options)
+    return GPT(V, **{"width": 16, "num_layers": 1, "num_heads": 2} | options)
 
 
 def muon_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -29,12 +29,19 @@ def muon_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
-    model = small_gpt(layers=2, positional_encoding="learned", bias=True, ngram_tables=(V * V, 20))
+    model = small_gpt(
+        num_layers=2, positional_encoding="learned", bias=True, ngram_tables=(V * V, 20)
+    )
     config = TrainConfig(weight_decay=0.1, learning_rate=1e-3)
     groups = muon(model, config, ratio=7.0).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
     inner = {names[id(p)] for group in groups if "momentum" in group for p in group["params"]}
-    parts = ("attention.qkv", "attention.project", "expand", "contract")
+    parts = (
+        "attention.qkv_projection",
+        "attention.output_projection",
+        "up_projection",
+        "down_projection",
+    )
     assert inner == {f"layers.{i}.{part}.weight" for i in range(2) for part in parts}
     others = [names[id(p)] for group in groups if "momentum" not in group for p in group["params"]]
     assert sorted([*others, *inner]) == sorted(names.values()), "each parameter exactly once"
@@ -109,7 +116,7 @@ def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
         model = small_gpt()
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         optimizer = partial(muon, ratio=ratio)
-        fit(model, [Batch(IDS, IDS.roll(-1, 1))], config, progress=False, optimizer=optimizer)
+        fit(model, [Batch(IDS, IDS.roll(-1, 1))], config, progress=False, make_optimizer=optimizer)
         return {name: p.detach() - before[name] for name, p in model.named_parameters()}
 
     one, four, inner = changes(1.0), changes(4.0), muon_parameters(small_gpt())
@@ -158,7 +165,7 @@ def test_a_run_with_muon_resumes_exactly(tmp_path):
     def run(checkpoint=None) -> GPT:
         torch.manual_seed(0)
         model = small_gpt()
-        options = {"checkpoint": checkpoint, "progress": False, "optimizer": muon}
+        options = {"checkpoint": checkpoint, "progress": False, "make_optimizer": muon}
         fit(model, batches, config, **options)
         return model
 

@@ -1,4 +1,4 @@
-"""NBSVM: log-count ratios by hand, pairs of words, and weights where the loss has its minimum."""
+"""NBSVM: log-count ratios by hand, pairs of words, and coefficients of the least loss."""
 
 import math
 import pickle
@@ -35,11 +35,11 @@ def test_features_are_all_n_grams_up_to_the_order():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_the_weights_are_where_the_loss_has_its_minimum(loss):
+def test_the_coefficients_are_where_the_loss_has_its_minimum(loss):
     texts, y = ["a b", "a", "b c", "c", "a c"], np.array([1, 1, -1, -1, 1])
     model = NBSVM(order=1, C=0.5, interpolation=1, loss=loss).fit(texts, (y + 1) // 2)
     x = model.vectorizer.transform(texts).multiply(model.log_ratio).toarray()  # (N, F)
-    w, b = model.weights, model.bias
+    w, b = model.coefficients, model.intercept
     margin = y * (x @ w + b)
     if loss == "squared hinge":
         slope = -2 * np.maximum(0, 1 - margin)
@@ -50,14 +50,14 @@ def test_the_weights_are_where_the_loss_has_its_minimum(loss):
     np.testing.assert_allclose(model.decision_function(texts), x @ w + b)
 
 
-def test_weights_are_interpolated_with_their_mean_magnitude():
+def test_coefficients_are_interpolated_with_their_mean_magnitude():
     texts, labels = ["a a b", "a c", "a b c", "b", "c d", "d a"], [1, 1, 0, 0, 1, 0]
-    learned = NBSVM(interpolation=1).fit(texts, labels).weights
+    learned = NBSVM(interpolation=1).fit(texts, labels).coefficients
     assert learned.min() < -0.01, "else the mean magnitude would be the mean"
     for beta in (0.0, 0.25):
         model = NBSVM(interpolation=beta).fit(texts, labels)
         expected = beta * learned + (1 - beta) * np.abs(learned).mean()
-        np.testing.assert_allclose(model.weights, expected)
+        np.testing.assert_allclose(model.coefficients, expected)
 
 
 def test_a_fitted_model_can_be_pickled():

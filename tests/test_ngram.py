@@ -11,8 +11,9 @@ import torch
 
 from utils.data.batches import text_eval_batches
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
+from utils.decoding.beam_search import BeamConfig, beam_search
 from utils.decoding.sampling import sample
-from utils.decoding.search import BeamConfig, beam_search, greedy
+from utils.decoding.search import greedy_search
 from utils.decoding.state import select_rows
 from utils.models.ngram import NGramLM, estimate_discounts
 from utils.models.ngram_counts import NGramCounts
@@ -29,8 +30,8 @@ ESTIMATORS = {  # name → a function of the counts and keyword arguments
 }
 
 
-def count(texts, order: int) -> NGramCounts:
-    return NGramCounts(texts, order=order, vocab_size=V)
+def count(sequences, order: int) -> NGramCounts:
+    return NGramCounts(sequences, order=order, vocab_size=V)
 
 
 def probabilities(model, context):
@@ -197,32 +198,32 @@ def test_scoring_continues_from_a_state():
     assert torch.equal(parts, model.score(ids))
 
 
-def test_evaluate_sums_its_scores():
+def test_evaluation_sums_its_log_probabilities():
     model = NGramLM.kneser_ney(count(random_text(), 3))
     ids = torch.tensor(random_text(100, seed=4))
-    score = evaluate(model, text_eval_batches(ids, batch_size=1, context_length=200))
-    assert score.tokens == 99
-    assert score.nll == pytest.approx(-float(model.score(ids)[1:].sum()), rel=1e-12)
+    evaluation = evaluate(model, text_eval_batches(ids, batch_size=1, context_length=200))
+    assert evaluation.num_tokens == 99
+    assert evaluation.nll == pytest.approx(-float(model.score(ids)[1:].sum()), rel=1e-12)
     untrained = NGramLM.kneser_ney(count([], 3))
-    score = evaluate(untrained, text_eval_batches(ids, batch_size=2, context_length=10))
-    assert score.perplexity == pytest.approx(V)
+    evaluation = evaluate(untrained, text_eval_batches(ids, batch_size=2, context_length=10))
+    assert evaluation.perplexity == pytest.approx(V)
 
 
 def test_samples_follow_the_probabilities_and_the_seed():
-    texts = [[4, 5, EOS], [4, 6, EOS], [4, 6, EOS], [4, 6, EOS]]
-    model = NGramLM.mle(count(texts, 3))
+    sequences = [[4, 5, EOS], [4, 6, EOS], [4, 6, EOS], [4, 6, EOS]]
+    model = NGramLM.mle(count(sequences, 3))
     prompt = torch.full((2000, 1), BOS)
     samples, repeated = (
         sample(model, prompt, generator=torch.Generator().manual_seed(1)) for _ in range(2)
     )
-    assert samples == repeated and {tuple(text) for text in samples} == {(4, 5), (4, 6)}
-    fraction = sum(text == [4, 6] for text in samples) / 2000
+    assert samples == repeated and {tuple(ids) for ids in samples} == {(4, 5), (4, 6)}
+    fraction = sum(ids == [4, 6] for ids in samples) / 2000
     assert abs(fraction - 0.75) < 5 * math.sqrt(0.75 * 0.25 / 2000)  # 1 in 2 million by chance
 
 
 def test_a_wide_beam_finds_the_best_of_all_sentences():
-    texts = [[4, 5, EOS], [4, 6, 6, EOS], [5, 4, EOS], [6, 6, 5, EOS], [5, 4, 6, EOS]]
-    model = NGramLM.kneser_ney(NGramCounts(texts, order=3, vocab_size=7))
+    sequences = [[4, 5, EOS], [4, 6, 6, EOS], [5, 4, EOS], [6, 6, 5, EOS], [5, 4, 6, EOS]]
+    model = NGramLM.kneser_ney(NGramCounts(sequences, order=3, vocab_size=7))
     bos = torch.tensor([[BOS]])
     results = beam_search(model, bos, config=BeamConfig(300, alpha=0), max_length=4)
     sentences = [
@@ -230,7 +231,7 @@ def test_a_wide_beam_finds_the_best_of_all_sentences():
     ]
     best = max(sentences, key=lambda ids: float(model.score(ids).sum()))
     assert results[0][0].ids == best[:-1]
-    assert greedy(model, bos, max_length=0) == [[]]
+    assert greedy_search(model, bos, max_length=0) == [[]]
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -239,8 +240,8 @@ def test_a_vocabulary_of_one_token_no_text_and_short_texts(name):
     assert single.score([0, 0]).tolist() == pytest.approx([0, 0])
     p = single(torch.zeros(2, 4, dtype=torch.long))[0].exp()
     torch.testing.assert_close(p, torch.ones(2, 4, 1, dtype=torch.float64))
-    for texts in ([], [[]], [[], []]):
-        untrained = ESTIMATORS[name](count(texts, 3))
+    for sequences in ([], [[]], [[], []]):
+        untrained = ESTIMATORS[name](count(sequences, 3))
         np.testing.assert_allclose(probabilities(untrained, [4, 5]), 1 / V)
         assert untrained.score([]).shape == (0,)
     for length in (1, 2, 3):  # shorter than the order

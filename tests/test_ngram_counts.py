@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from utils.data.vocabulary import BOS
-from utils.models.ngram_counts import NGramCounts, check_ids
+from utils.models.ngram_counts import NGramCounts, as_id_array
 
 V = 9
 TEXT = [4, 5, 4, 6, 5, 4, 7, 4, 5, 6, 6, 4, 5, 4, 7]  # 8 never occurs
 
 
-def count(texts, order: int) -> NGramCounts:
-    return NGramCounts(texts, order=order, vocab_size=V)
+def count(sequences, order: int) -> NGramCounts:
+    return NGramCounts(sequences, order=order, vocab_size=V)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
@@ -78,15 +78,21 @@ def test_followers_are_the_n_grams_that_continue_a_context():
     last_tokens = counts.keys[2][indices] % counts.base
     expected = {(0, 4), (0, 6), (2, 4)}
     assert set(zip(rows.tolist(), last_tokens.tolist(), strict=True)) == expected
-    assert (counts.contexts(2)[indices] == contexts[rows]).all()
-    assert counts.contexts(2)[-1] == -1
+    assert (counts.context_indices(2)[indices] == contexts[rows]).all()
+    assert counts.context_indices(2)[-1] == -1
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: NGramCounts(TEXT, order=0, vocab_size=V), "order=0"),
-        (lambda: NGramCounts(TEXT, order=2, vocab_size=0), "vocab_size=0"),
+        (
+            lambda: NGramCounts(TEXT, order=0, vocab_size=V),
+            "order must be a positive whole number, got 0",
+        ),
+        (
+            lambda: NGramCounts(TEXT, order=2, vocab_size=0),
+            "vocab_size must be a positive whole number, got 0",
+        ),
         (lambda: count([4, V], 2), f"ids \\[{V}\\] lie outside"),
         (lambda: count([4, -1], 2), "ids \\[-1\\] lie outside"),
         (lambda: count([4.5, 1.0], 2), "expected ids"),
@@ -94,7 +100,7 @@ def test_followers_are_the_n_grams_that_continue_a_context():
         (lambda: count(TEXT, 2).count([]), "n-gram of 0 tokens, .* hold n-grams of 1 … 2 tokens"),
         (lambda: count(TEXT, 2).count([4, 4, 4]), "n-gram of 3 tokens"),
         (lambda: count(TEXT, 2).count([4, 4], continuation=True), "hold n-grams of 1 … 1"),
-        (lambda: check_ids(torch.zeros(2, 2, dtype=torch.long), V), "expected ids of shape"),
+        (lambda: as_id_array(torch.zeros(2, 2, dtype=torch.long), V), "expected ids of shape"),
     ],
 )
 def test_mistakes_are_named(call, message):

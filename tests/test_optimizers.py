@@ -21,7 +21,7 @@ def test_weight_decay_applies_to_matrices_only():
 
 @pytest.mark.parametrize("make_optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_frozen_parameters_are_left_out(make_optimizer):
-    model = GPT(9, width=8, layers=2, heads=2, context_length=4)
+    model = GPT(9, width=8, num_layers=2, num_heads=2, context_length=4)
     for parameter in (*model.layers[0].parameters(), *model.embedding.parameters()):
         parameter.requires_grad_(False)
     groups = make_optimizer(model, CONFIG).param_groups

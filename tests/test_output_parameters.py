@@ -7,9 +7,9 @@ from torch import nn
 from tests.tiny_models import IDS, LANGUAGE_MODELS, MODELS, SOURCE, V, initial_state, make
 from utils.data.vocabulary import UNK
 from utils.models.classifiers import Classifier, LanguageModelEncoder
-from utils.speech.ctc_recogniser import CTCRecogniser
-from utils.speech.features import MEL_BANDS
-from utils.speech.joint_recogniser import JointRecogniser
+from utils.speech.ctc_recognizer import CTCRecognizer
+from utils.speech.features import NUM_MEL_BANDS
+from utils.speech.joint_recognizer import JointRecognizer
 
 
 def output_parameters(model: nn.Module) -> set[str]:
@@ -44,13 +44,13 @@ def test_the_declared_output_parameters_are_the_matrices_behind_the_logits(name)
     assert expected and output_parameters(model) == expected
 
 
-def test_a_recognisers_output_parameters_are_the_matrices_behind_its_logits():
+def test_a_recognizers_output_parameters_are_the_matrices_behind_its_logits():
     torch.manual_seed(0)
-    features, lengths = torch.randn(2, 12, MEL_BANDS), torch.tensor([12, 12])
-    model = CTCRecogniser(V, width=8, layers=1)
+    features, lengths = torch.randn(2, 12, NUM_MEL_BANDS), torch.tensor([12, 12])
+    model = CTCRecognizer(V, width=8, num_layers=1)
     log_probs, _ = model(features, lengths)
     assert output_matrices(model, log_probs) == output_parameters(model) == {"output.weight"}
-    joint = JointRecogniser(V, width=8)
+    joint = JointRecognizer(V, width=8)
     assert output_parameters(joint) == {"encoder.output.weight", "decoder.embedding.weight"}
 
 

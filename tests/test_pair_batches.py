@@ -1,10 +1,18 @@
-"""Batches of sentence pairs: every pair once, sources of equal length."""
+"""Batches of sentence pairs and of labelled texts: each once, equally long within a batch."""
 
 import numpy as np
 import pytest
+import torch
 
-from utils.data.batches import IGNORE, group_by_length
-from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
+from utils.data.batches import IGNORE
+from utils.data.grouping import group_by_length
+from utils.data.labelled_batches import LabelledBatches, labelled_batch, labelled_eval_batches
+from utils.data.pair_batches import (
+    PairBatches,
+    encode_pairs,
+    pair_eval_batches,
+    teacher_forcing_pair,
+)
 from utils.data.tokenizers import WordTokenizer
 from utils.data.vocabulary import BOS, EOS, PAD
 
@@ -84,8 +92,8 @@ def test_a_batch_larger_than_the_data_holds_all_of_one_length():
     "pairs, batch_size, message",
     [
         ([], 2, "no sentence pairs"),
-        ([([4], [4]), ([], [4])], 2, "pair 1 has a source of zero tokens"),
-        ([([4], [4])], 0, "batch_size must be at least 1"),
+        ([([4], [4]), ([], [4])], 2, "sentence pair 1 has a source of zero tokens"),
+        ([([4], [4])], 0, "batch_size must be a positive"),
     ],
 )
 @pytest.mark.parametrize("make", [PairBatches, pair_eval_batches])
@@ -94,12 +102,82 @@ def test_batches_of_pairs_refuse_what_makes_no_sense(make, pairs, batch_size, me
         make(pairs, batch_size=batch_size)
 
 
-def test_a_stream_of_pairs_has_no_negative_steps():
+@pytest.mark.parametrize(
+    "stream", [PairBatches([([4], [4])], batch_size=2), LabelledBatches([([4], 1)], batch_size=2)]
+)
+def test_a_stream_has_no_negative_steps(stream):
     with pytest.raises(ValueError, match="steps count from 0"):
-        PairBatches([([4], [4])], batch_size=2)[-1]
+        stream[-1]
 
 
 def test_a_batch_moves_with_all_its_parts():
     batch = pair_eval_batches([([5], [6])], batch_size=1)[0].to("meta")
     devices = {part.device.type for part in (batch.inputs, batch.targets, batch.source)}
     assert devices == {"meta"}
+
+
+# ---- labelled texts -----------------------------------------------------------------------------
+
+
+def labelled_examples(count=57):
+    """Texts of random lengths, whose ids say which label belongs to them."""
+    rng = np.random.default_rng(0)
+    return [([10 + i] * rng.integers(1, 6), i) for i in range(count)]
+
+
+def examples_of(batch):
+    """The examples that a batch holds, which has no padding and no source."""
+    assert batch.source is None and PAD not in batch.inputs
+    return list(zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True))
+
+
+def test_an_epoch_holds_every_labelled_text_once():
+    examples = labelled_examples()
+    stream = LabelledBatches(examples, batch_size=4, seed=3)
+    epochs = []
+    for epoch in range(3):
+        steps = range(epoch * len(stream), (epoch + 1) * len(stream))
+        epochs.append([examples_of(stream[step]) for step in steps])
+        assert sorted(example for batch in epochs[-1] for example in batch) == sorted(examples)
+        assert all(len(batch) <= 4 for batch in epochs[-1])
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert [examples_of(batch) for batch in stream] == epochs[0]
+    fresh = LabelledBatches(examples, batch_size=4, seed=3)
+    assert examples_of(fresh[2 * len(stream) + 5]) == epochs[2][5]
+    other_seed = LabelledBatches(examples, batch_size=4, seed=4)
+    assert [examples_of(batch) for batch in other_seed] != epochs[0]
+
+
+def test_labelled_evaluation_holds_everything_once_in_order():
+    examples = labelled_examples()
+    batches = labelled_eval_batches(examples, batch_size=4)
+    groups = group_by_length([len(ids) for ids, _ in examples], batch_size=4)
+    assert [examples_of(batch) for batch in batches] == [
+        [examples[i] for i in group] for group in groups
+    ]
+
+
+def test_labels_are_as_they_are():
+    """PAD, BOS and EOS among them, and one that no token has."""
+    examples = [([5], label) for label in (0, 1, 2, -100)]
+    assert labelled_batch(examples).targets.tolist() == [0, 1, 2, -100]
+
+
+@pytest.mark.parametrize(
+    "examples, batch_size, message",
+    [
+        ([], 2, "no labelled examples"),
+        ([([4], 1), ([], 0)], 2, "labelled example 1 has a text of zero tokens"),
+        ([([4], 1)], 0, "batch_size must be a positive"),
+    ],
+)
+@pytest.mark.parametrize("make", [LabelledBatches, labelled_eval_batches])
+def test_batches_of_labelled_texts_refuse_what_makes_no_sense(make, examples, batch_size, message):
+    with pytest.raises(ValueError, match=message):
+        make(examples, batch_size=batch_size)
+
+
+def test_a_decoder_reads_bos_and_the_text_and_predicts_the_text_and_eos():
+    inputs, targets = teacher_forcing_pair(torch.tensor([[4, 5, 6], [6, IGNORE, IGNORE]]))
+    assert inputs.tolist() == [[BOS, 4, 5, 6], [BOS, 6, PAD, PAD]]
+    assert targets.tolist() == [[4, 5, 6, EOS], [6, EOS, IGNORE, IGNORE]]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.tiny_models import IDS, MODELS, SOURCE, V, initial_state, make, state_types
-from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNN
+from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.models.transformer import TransformerEncoder
@@ -39,9 +39,9 @@ def test_a_model_and_its_state_can_be_pickled(name):
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: Classifier(WordCNN(V, embedding_size=4, filters=2), input_size=6),
+        lambda: Classifier(WordCNNEncoder(V, embedding_size=4, num_filters=2), input_size=6),
         lambda: Classifier(LanguageModelEncoder(MODELS["LM: gpt"](6)), input_size=6),
-        lambda: Classifier(TransformerEncoder(V, width=6, heads=2), input_size=6),
+        lambda: Classifier(TransformerEncoder(V, width=6, num_heads=2), input_size=6),
     ],
 )
 def test_a_classifier_can_be_pickled(build):

@@ -61,8 +61,8 @@ def test_a_rotation_preserves_lengths_and_rotates_pairs_by_their_angle():
 def test_each_kind_encodes_the_given_positions():
     x, positions = randn(2, 3, 8), torch.tensor([[0, 1, 2], [5, 6, 7]])
     make = {
-        kind: PositionalEncoding(kind, width=8, head_width=4, context_length=8).double()
-        for kind in ("learned", "rotary", "sinusoidal")
+        encoding: PositionalEncoding(encoding, width=8, head_width=4, max_positions=8).double()
+        for encoding in ("learned", "rotary", "sinusoidal")
     }
     added, rotary = make["sinusoidal"](x, positions)
     assert same(added, x + sinusoids(positions, 8, dtype=x.dtype)) and rotary is None
@@ -78,11 +78,11 @@ def test_positions_count_from_zero():
     assert token_positions(torch.full((3, 4), 9)).tolist() == [[0, 1, 2, 3]]
 
 
-@pytest.mark.parametrize("kind", ["rotary", "sinusoidal"])
-def test_half_precision_distinguishes_distant_positions(kind):
+@pytest.mark.parametrize("encoding", ["rotary", "sinusoidal"])
+def test_half_precision_distinguishes_distant_positions(encoding):
     x, positions = torch.zeros(1, 2, 8, dtype=torch.bfloat16), torch.tensor([[256, 257]])
-    encoding = PositionalEncoding(kind, width=8, head_width=8, context_length=4)
-    encoded, rotary = encoding(x, positions)
+    positional_encoding = PositionalEncoding(encoding, width=8, head_width=8, max_positions=4)
+    encoded, rotary = positional_encoding(x, positions)
     first, second = (encoded[0] if rotary is None else rotary.cos[0, 0]).unbind(0)
     assert first.dtype == torch.bfloat16 and not torch.equal(first, second)
 
@@ -91,8 +91,8 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="must be even, got 3"):
         rotary_angles(torch.arange(2), 3)
     with pytest.raises(ValueError, match="positional_encoding is 'none'; choose from learned, rot"):
-        PositionalEncoding("none", width=12, head_width=4, context_length=8)
-    learned = PositionalEncoding("learned", width=12, head_width=4, context_length=8)
+        PositionalEncoding("none", width=12, head_width=4, max_positions=8)
+    learned = PositionalEncoding("learned", width=12, head_width=4, max_positions=8)
     assert learned(torch.zeros(1, 1, 12), torch.tensor([[7]]))[0].shape == (1, 1, 12)
-    with pytest.raises(ValueError, match=r"9 tokens long, .* end at context_length=8.*rotary"):
+    with pytest.raises(ValueError, match=r"9 tokens long, .* only 8 positions are learned.*rotary"):
         learned(torch.zeros(1, 1, 12), torch.tensor([[8]]))

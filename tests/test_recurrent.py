@@ -6,10 +6,9 @@ from torch import nn
 
 from tests.tensors import randn, same
 from utils.data.vocabulary import PAD
+from utils.models.contract import LSTMState
 from utils.models.recurrent import (
     CELLS,
-    BatchFirstRNN,
-    check_cell,
     make_rnn,
     open_forget_gates,
     run_batch_first,
@@ -19,7 +18,7 @@ from utils.models.recurrent import (
 
 B, S, D, LAYERS = 3, 4, 6, 2
 IS_TOKEN = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]]) != PAD  # (B, S)
-SIZES = {"input_size": 5, "width": D, "layers": LAYERS}
+SIZES = {"input_size": 5, "width": D, "num_layers": LAYERS}
 
 
 @pytest.fixture(autouse=True)
@@ -34,27 +33,27 @@ def parts(state) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_network_with_the_batch_first_is_torchs(cell):
-    layer = BatchFirstRNN(cell, **SIZES).double()
+    rnn = make_rnn(cell, **SIZES).double()
     x, h = randn(B, S, 5), randn(LAYERS, B, D)
-    torch_state = (h, randn(LAYERS, B, D)) if cell == "lstm" else h
+    torch_state = LSTMState(h, randn(LAYERS, B, D)) if cell == "lstm" else h
     state = swap_batch_and_layers(torch_state)
     assert all(part.shape == (B, LAYERS, D) and part.is_contiguous() for part in parts(state))
-    expected, torch_state = layer.rnn(x, torch_state)
-    result, state = layer(x, state)
-    assert same(result, expected)
+    expected, torch_state = rnn(x, torch_state)
+    result, state = run_batch_first(rnn, x, state)
+    assert same(result, expected) and type(state) is (LSTMState if cell == "lstm" else torch.Tensor)
     for part, torch_part in zip(parts(state), parts(torch_state), strict=True):
         assert same(part, torch_part.transpose(0, 1)) and part.is_contiguous()
-    zeros = swap_batch_and_layers(torch.zeros(LAYERS, B, D, dtype=torch.float64))
-    zeros = (zeros, zeros) if cell == "lstm" else zeros
-    assert same(run_batch_first(layer.rnn, x)[0], layer(x, zeros)[0])
+    zeros = torch.zeros(B, LAYERS, D, dtype=torch.float64)
+    zero_state = LSTMState(zeros, zeros) if cell == "lstm" else zeros
+    assert same(run_batch_first(rnn, x)[0], run_batch_first(rnn, x, zero_state)[0])
 
 
 def test_an_lstm_computes_its_gate_equations():
     """The loop of Hochreiter and Schmidhuber's cell, with the network's weights."""
-    rnn = make_rnn("lstm", **SIZES, dropout=0.0).double()
+    rnn = make_rnn("lstm", **SIZES).double()
     x = randn(B, S, 5)
     h, c, steps = [randn(B, D) for _ in range(2)], [randn(B, D) for _ in range(2)], []
-    state = torch.stack(h, 1), torch.stack(c, 1)  # (B, layers, D) each
+    state = LSTMState(torch.stack(h, 1), torch.stack(c, 1))  # (B, layers, D) each
     for t in range(S):
         y = x[:, t]
         for k in range(LAYERS):
@@ -64,13 +63,13 @@ def test_an_lstm_computes_its_gate_equations():
             c[k] = f.sigmoid() * c[k] + i.sigmoid() * g.tanh()
             y = h[k] = o.sigmoid() * c[k].tanh()
         steps.append(y)
-    result, (last_h, last_c) = run_batch_first(rnn, x, state)
+    result, last = run_batch_first(rnn, x, state)
     assert same(result, torch.stack(steps, 1))
-    assert same(last_h, torch.stack(h, 1)) and same(last_c, torch.stack(c, 1))
+    assert same(last.hidden, torch.stack(h, 1)) and same(last.cell_state, torch.stack(c, 1))
 
 
 def test_forget_gates_start_open():
-    rnn = make_rnn("lstm", **SIZES, dropout=0.0)
+    rnn = make_rnn("lstm", **SIZES)
     for name, bias in rnn.named_parameters():
         if "bias_ih" in name:
             assert (bias[D : 2 * D] == 1).all() and bias[:D].abs().max() < 0.5
@@ -90,34 +89,36 @@ def test_forget_gates_start_open():
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_is_left_out(cell, bidirectional):
     """Each row gives what it gives alone without its padding, and zeros at padding."""
-    rnn = make_rnn(cell, **SIZES, dropout=0.0, bidirectional=bidirectional).double()
-    x = randn(B, S, 5)
-    states, final = run_packed(rnn, x, IS_TOKEN)
-    assert states.shape == (B, S, D * (2 if bidirectional else 1))
+    rnn = make_rnn(cell, **SIZES, bidirectional=bidirectional).double()
+    x, directions = randn(B, S, 5), 2 if bidirectional else 1
+    states, final_state = run_packed(rnn, x, IS_TOKEN)
+    assert states.shape == (B, S, D * directions)
     assert (states[~IS_TOKEN] == 0).all()
     for i, length in enumerate((4, 3, 2)):
-        expected, expected_final = rnn(x[i : i + 1, :length])
+        expected, expected_state = rnn(x[i : i + 1, :length])
         assert same(states[i, :length], expected[0])
-        for part, expected_part in zip(parts(final), parts(expected_final), strict=True):
-            assert same(part[:, i], expected_part[:, 0])
-    unpadded, _ = run_packed(rnn, x, torch.ones_like(IS_TOKEN))
-    assert same(unpadded, rnn(x)[0])
+        for part, expected_part in zip(parts(final_state), parts(expected_state), strict=True):
+            assert part.shape == (B, LAYERS * directions, D)
+            assert same(part[i], expected_part[:, 0])
+    unpadded, unpadded_state = run_packed(rnn, x, torch.ones_like(IS_TOKEN))
+    expected, expected_state = rnn(x)
+    assert same(unpadded, expected) and type(unpadded_state) is type(final_state)
+    for part, expected_part in zip(parts(unpadded_state), parts(expected_state), strict=True):
+        assert same(part, expected_part.transpose(0, 1))
 
 
 def test_dropout_acts_between_layers_in_training_only():
-    layer, x = BatchFirstRNN("gru", **SIZES, dropout=0.5), torch.randn(B, S, 5)
-    assert not torch.equal(layer(x)[0], layer(x)[0])
-    layer.eval()
-    assert torch.equal(layer(x)[0], layer(x)[0])
+    rnn, x = make_rnn("gru", **SIZES, dropout=0.5), torch.randn(B, S, 5)
+    assert not torch.equal(run_batch_first(rnn, x)[0], run_batch_first(rnn, x)[0])
+    rnn.eval()
+    assert torch.equal(run_batch_first(rnn, x)[0], run_batch_first(rnn, x)[0])
 
 
 @pytest.mark.filterwarnings("error")
 def test_a_single_layer_drops_nothing_and_torch_does_not_warn():
-    assert make_rnn("rnn", input_size=2, width=3, layers=1, dropout=0.5).dropout == 0.0
+    assert make_rnn("rnn", input_size=2, width=3, num_layers=1, dropout=0.5).dropout == 0.0
 
 
 def test_mistakes_are_named():
-    assert check_cell("gru") == "gru"
-    for build in (check_cell, lambda cell: BatchFirstRNN(cell, input_size=2, width=3)):
-        with pytest.raises(ValueError, match="cell is 'elman'; choose from rnn, gru, lstm"):
-            build("elman")
+    with pytest.raises(ValueError, match="cell is 'elman'; choose from rnn, gru, lstm"):
+        make_rnn("elman", input_size=2, width=3)

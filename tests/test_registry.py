@@ -12,7 +12,8 @@ import pytest
 
 from tests.file_server import file_names, responds
 from utils.data.corpora import load_digits
-from utils.data.registry import DataError, file_problem, registry
+from utils.data.corpus import DataError
+from utils.data.registry import file_problem, registry
 
 MIRROR = os.environ.get("LLM_BOOK_DATA")
 

@@ -21,7 +21,7 @@ from tests.small_runs import (
     make_stream,
 )
 from utils import runtime
-from utils.models.language_models import LSTMLM
+from utils.models.language_models import RNNLM
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def make_other_model():
     """A model with other weights: all that makes it equal must come from the checkpoint."""
     runtime.seed_everything(99)
-    return LSTMLM(V, width=8, layers=2, dropout=0.3)
+    return RNNLM(V, width=8, num_layers=2, cell="lstm", tied=True, dropout=0.3)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(path, step):
     assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
     assert second.losses == history.losses and second.valid_losses == history.valid_losses
     assert not second.interrupted and second.best_step == history.best_step
-    assert second.tokens == history.tokens
+    assert second.num_tokens == history.num_tokens
 
 
 def test_the_best_weights_survive_a_restart(path):
@@ -179,7 +179,7 @@ def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothi
     state = initial_state(
         make_model(),
         other,
-        optimizer=adamw,
+        make_optimizer=adamw,
         objective=cross_entropy,
         processes=ProcessGroup(),
     )
@@ -192,7 +192,7 @@ def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothi
 
 def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(path):
     fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
-    other = LSTMLM(V, width=9)
+    other = RNNLM(V, width=9, num_layers=2, cell="lstm", tied=True)
     with pytest.raises(ValueError, match=r"run.safetensors belongs to another model"):
         fit(other, make_stream(), CONFIG, checkpoint=path, progress=False)
     save_checkpoint(path, {"weights": torch.ones(2)})
@@ -207,7 +207,7 @@ def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_t
         state = initial_state(
             make_model(),
             CONFIG,
-            optimizer=adamw,
+            make_optimizer=adamw,
             objective=cross_entropy,
             processes=ProcessGroup(),
         )

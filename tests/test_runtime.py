@@ -20,7 +20,7 @@ def draw():
 def test_seeds_and_random_states_bring_the_same_numbers_again():
     runtime.seed_everything(5)
     first = draw()
-    state = runtime.random_state()
+    state = runtime.get_random_state()
     second = draw()
     runtime.set_random_state(state)
     assert draw() == second != first
@@ -48,7 +48,7 @@ def test_the_time_of_a_call_is_the_median_of_those_that_count(monkeypatch):
     def call():
         now[0] += next(seconds)
 
-    assert abs(runtime.median_milliseconds(call, repeats=3, warmup=2) - 3.0) < 1e-6
+    assert abs(runtime.median_milliseconds(call, num_repeats=3, num_warmup_calls=2) - 3.0) < 1e-6
     assert next(seconds, None) is None, "two calls to warm up and three to measure"
 
 

@@ -17,7 +17,7 @@ from utils.decoding.sampling import (
     penalize_repetition,
     sample,
 )
-from utils.decoding.search import greedy
+from utils.decoding.search import greedy_search
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
@@ -127,19 +127,19 @@ def draw(rows=200, length=20, prompt=None, **options):
     ],
 )
 def test_only_what_the_rules_leave_is_sampled(options, tokens):
-    assert {token for text in draw(**options) for token in text} == tokens
+    assert {token for ids in draw(**options) for token in ids} == tokens
 
 
 def test_the_rules_do_not_change_proportions():
-    tokens = [text[0] for text in draw(rows=6000, length=1, top_k=2)]
+    tokens = [ids[0] for ids in draw(rows=6000, length=1, top_k=2)]
     # six standard deviations of a fraction of 6,000 draws are below 0.04
     assert abs(tokens.count(4) / len(tokens) - 0.449 / 0.749) < 0.04
 
 
 def test_top_p_comes_after_top_k_and_sees_what_it_left():
     # of the two best, 4 has the probability 0.6: enough for 0.55, not for 0.65
-    assert {token for text in draw(top_k=2, top_p=0.55) for token in text} == {4}
-    assert {token for text in draw(top_k=2, top_p=0.65) for token in text} == {4, 5}
+    assert {token for ids in draw(top_k=2, top_p=0.55) for token in ids} == {4}
+    assert {token for ids in draw(top_k=2, top_p=0.65) for token in ids} == {4, 5}
 
 
 def test_min_p_comes_after_top_p():
@@ -151,9 +151,9 @@ def test_min_p_comes_after_top_p():
 
 
 def test_a_strong_penalty_samples_each_token_once_before_any_twice():
-    texts = draw(rows=50, length=4, repetition_penalty=1e6, top_k=1)
-    assert all(sorted(text) == [4, 5, 6, 7] for text in texts if len(text) == 4)
-    assert sum(len(text) == 4 for text in texts) > 0
+    sequences = draw(rows=50, length=4, repetition_penalty=1e6, top_k=1)
+    assert all(sorted(ids) == [4, 5, 6, 7] for ids in sequences if len(ids) == 4)
+    assert sum(len(ids) == 4 for ids in sequences) > 0
     prompt = torch.tensor([[BOS, 4], [BOS, 5]])
     first = draw(length=1, prompt=prompt, repetition_penalty=1e6, top_k=1)
     assert first == [[5], [4]], "the prompt counts, row by row"
@@ -215,14 +215,14 @@ def test_a_value_out_of_its_range_is_refused(option, value):
 
 def test_sampling_follows_the_softmax_and_its_temperature():
     logits, n, temperature = [0.0, 0.0, -math.inf, 0.5, 1.0, -1.0], 20_000, 0.7
-    texts = sample(
+    sequences = sample(
         FixedLogits(logits),
         bos(n),
         config=SamplingConfig(temperature=temperature),
         max_length=1,
         generator=torch.Generator().manual_seed(0),
     )
-    frequencies = torch.bincount(torch.tensor(texts)[:, 0], minlength=6).double() / n
+    frequencies = torch.bincount(torch.tensor(sequences)[:, 0], minlength=6).double() / n
     scaled = torch.tensor(logits).double() / temperature
     scaled[[PAD, BOS]] = -math.inf
     p = scaled.softmax(-1)
@@ -231,7 +231,7 @@ def test_sampling_follows_the_softmax_and_its_temperature():
 
 
 def test_tokens_are_drawn_in_double_precision_on_the_cpu():
-    """So that a seed gives the same text on every device."""
+    """So that a seed gives the same tokens on every device."""
     types = []
 
     class RecordedConfig(SamplingConfig):
@@ -255,8 +255,8 @@ def test_sampling_repeats_with_its_generator():
 @pytest.mark.parametrize("temperature", [1e-4, 1e-320])  # the second divides beyond any number
 def test_a_low_temperature_gives_greedy_search(temperature):
     model, config = make_lstm(5, 9), SamplingConfig(temperature=temperature)
-    texts = sample(model, bos(4), config=config, max_length=9)
-    assert texts == greedy(model, bos(4), max_length=9)
+    sequences = sample(model, bos(4), config=config, max_length=9)
+    assert sequences == greedy_search(model, bos(4), max_length=9)
 
 
 def test_the_default_changes_nothing():

@@ -6,7 +6,7 @@ import torch
 from tests.tensors import multiply_weights
 from utils.decoding.scoring import token_log_probs
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM, NNLM
+from utils.models.language_models import NNLM, RNNLM
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 
@@ -14,9 +14,15 @@ V = 9
 TEXT = torch.randint(V, (60,), generator=torch.Generator().manual_seed(0))
 MODELS = {
     "window": lambda: NNLM(V, order=3, embedding_size=4, hidden_size=8),
-    "recurrent": lambda: LSTMLM(V, width=8, layers=2),
+    "recurrent": lambda: RNNLM(V, width=8, num_layers=2, cell="lstm", tied=True),
     "transformer": lambda: GPT(
-        V, width=8, layers=1, heads=2, context_length=5, zero_init=False, ngram_tables=(V * V,)
+        V,
+        width=8,
+        num_layers=1,
+        num_heads=2,
+        context_length=5,
+        zero_init=False,
+        ngram_tables=(V * V,),
     ),
 }
 
@@ -42,12 +48,12 @@ def test_each_token_is_scored_after_all_before_it(name, chunk_length):
 
 def test_an_ngram_model_is_scored_as_the_contract_says():
     model = NGramLM.kneser_ney(NGramCounts(TEXT, order=3, vocab_size=V))
-    text = TEXT.flip(0)
-    logits, state = model(text[None, :20])
-    rest, _ = model(text[None, 20:-1], state)
+    ids = TEXT.flip(0)
+    logits, state = model(ids[None, :20])
+    rest, _ = model(ids[None, 20:-1], state)
     steps = torch.cat([logits, rest], 1)[0].log_softmax(-1)
-    expected = steps.gather(-1, text[1:, None])[:, 0]
-    assert torch.allclose(token_log_probs(model, text), expected, atol=1e-12)
+    expected = steps.gather(-1, ids[1:, None])[:, 0]
+    assert torch.allclose(token_log_probs(model, ids), expected, atol=1e-12)
 
 
 def test_a_model_that_scores_texts_itself_is_asked_once_for_the_whole_text():

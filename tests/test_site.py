@@ -20,9 +20,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tools.book_facts import format_number, provenances, read_equations, read_json, read_page
+from tools.benchmark_facts import collect_provenances, format_number
+from tools.book_facts import read_equations, read_json, read_page
 from tools.book_site import without_paths
-from tools.notebooks import address as book_address
+from tools.notebooks import repository_address
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = Path(os.environ.get("LLM_BOOK_SITE", ROOT / "_build" / "html")).resolve()
@@ -66,7 +67,9 @@ def parsed():
 
 
 def test_every_page_of_the_contents_was_built():
-    listed = re.findall(r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.M)
+    listed = re.findall(
+        r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.MULTILINE
+    )
     assert set(PAGE_NAMES) == set(listed)
 
 
@@ -107,7 +110,7 @@ def test_the_results_page_shows_every_stored_figure_and_every_benchmark():
             assert name.replace("_", " ") in cells, f"{page.name}: {name}"
             assert format_number(value) in cells, f"{page.name}: {name}"
     for path in (ROOT / "book" / "results").glob("*.json"):
-        for run in provenances(read_json(path)):
+        for run in collect_provenances(read_json(path)):
             assert without_paths(run["command"]) in html, path.name
             assert str(run["commit"])[:7] in html, path.name
     for entry in read_json(ROOT / "book" / "published.json"):
@@ -126,7 +129,7 @@ def test_the_equations_page_leads_to_each_derivation_and_check(parsed):
 
 
 def test_the_equations_page_names_the_modules_that_compute_an_equation(parsed):
-    prefix = f"{book_address()}/blob/main/"
+    prefix = f"{repository_address()}/blob/main/"
     links = parsed[(SITE / "book" / "equations.html")].links
     modules = {link.removeprefix(prefix) for link in links if link.startswith(prefix + "utils/")}
     assert len(modules) > 20 and all((ROOT / module).is_file() for module in modules), modules
@@ -142,7 +145,7 @@ def test_every_page_tells_its_times():
 
 
 def test_launch_buttons_carry_the_books_address(parsed):
-    slug = book_address().removeprefix("https://github.com/")
+    slug = repository_address().removeprefix("https://github.com/")
     for path in SITE.glob("notebooks/*.html"):
         links = parsed[path.resolve()].links
         file = f"notebooks/{path.stem}.ipynb"
@@ -164,7 +167,8 @@ class Pages(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         file = (SITE / path.removeprefix(PREFIX)).resolve()
         if not path.startswith(PREFIX) or SITE not in file.parents or not file.is_file():
-            return self.send_error(404)
+            self.send_error(404)
+            return
         content = file.read_bytes()
         self.send_response(200)
         self.send_header("Content-Type", guess_type(file.name)[0] or "application/octet-stream")

@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 
-from utils.data import standins
 from utils.data.corpora import load_digits, load_pairs, load_reviews, load_text
-from utils.data.grammar import lexicon
-from utils.data.languages import REALIZERS
-from utils.data.standins import BLAME, PRAISE, SPEAKERS
+from utils.data.standins.grammar import lexicon
+from utils.data.standins.pairs import REALIZERS, make_pairs
+from utils.data.standins.spoken_digits import SPEAKERS, make_digits
+from utils.data.standins.texts import BLAME, PRAISE, make_reviews, make_text
 
 ADJECTIVES = {*PRAISE, *BLAME}
 
 
 def test_text_is_long_and_repeats_no_paragraph(offline):
-    paragraphs = standins.text().split("\n\n")
+    paragraphs = make_text().split("\n\n")
     assert len(set(paragraphs)) == len(paragraphs) > 500
     corpus = load_text()
-    assert corpus.all == standins.text()
+    assert corpus.all == make_text()
     assert len(corpus.train) > 200_000 and len(corpus.test) > 10_000
     assert set(corpus.test) - set(corpus.train) <= {c for c in corpus.test if not c.isascii()}
 
@@ -26,12 +26,12 @@ def test_text_is_long_and_repeats_no_paragraph(offline):
 
 @pytest.mark.parametrize("source, target", [("de", "en"), ("en", "zh"), ("fr", "de")])
 def test_pairs_never_overlap(source, target):
-    splits = standins.pairs(source, target, sizes=(900, 50, 50))
+    splits = make_pairs(source, target, sizes=(900, 50, 50))
     assert [len(split) for split in splits] == [900, 50, 50]
     for side in (0, 1):
         assert len({pair[side] for split in splits for pair in split}) == 1000
-    assert splits == standins.pairs(source, target, sizes=(900, 50, 50))
-    assert splits[0] != standins.pairs(source, target, sizes=(900, 50, 50), seed=1)[0]
+    assert splits == make_pairs(source, target, sizes=(900, 50, 50))
+    assert splits[0] != make_pairs(source, target, sizes=(900, 50, 50), seed=1)[0]
 
 
 def test_pairs_offline_come_in_every_language(offline, capsys):
@@ -50,8 +50,7 @@ def test_pairs_offline_come_in_every_language(offline, capsys):
 def test_word_order_really_differs():
     """A word-by-word translation cannot work: the German verb often ends the sentence."""
     last_words = [
-        german.rstrip(".").split()[-1]
-        for german, _ in standins.pairs("de", "en", sizes=(500, 1, 1))[0]
+        german.rstrip(".").split()[-1] for german, _ in make_pairs("de", "en", sizes=(500, 1, 1))[0]
     ]
     verb_forms = {form for entry in lexicon()["verbs"] for form in entry.de[1:3]}
     assert np.mean([word in verb_forms for word in last_words]) > 0.2
@@ -82,21 +81,21 @@ def verdict(sentence):
 def test_labels_follow_the_last_word_but_for_the_noise():
     without_opening = [
         (sentence, label)
-        for sentence, label in standins.reviews()[0]
+        for sentence, label in make_reviews()[0]
         if sentence.startswith(("the", "there", "alth"))
     ]
     wrong = np.mean([verdict(sentence) != label for sentence, label in without_opening])
     assert 0.03 < wrong < 0.07, "label noise should be about 5 %"
     without_noise = [
         (sentence, label)
-        for sentence, label in standins.reviews(noise=0.0)[0]
+        for sentence, label in make_reviews(noise=0.0)[0]
         if sentence.startswith(("the", "alth"))
     ]
     assert [sentence for sentence, label in without_noise if verdict(sentence) != label] == []
 
 
 def test_but_joins_praise_and_blame():
-    for sentence, _ in standins.reviews(noise=0.0)[0]:
+    for sentence, _ in make_reviews(noise=0.0)[0]:
         words = sentence.split()
         if " , but " in sentence and not {"not", "nothing"} & set(words):
             praises = [word in PRAISE for word in words if word in ADJECTIVES]
@@ -106,7 +105,7 @@ def test_but_joins_praise_and_blame():
 def test_bags_of_words_are_not_enough():
     """Some pairs of reviews hold the same words and disagree; order alone tells them apart."""
     labels = {}
-    for sentence, label in standins.reviews(noise=0.0)[0]:
+    for sentence, label in make_reviews(noise=0.0)[0]:
         labels.setdefault(" ".join(sorted(sentence.split())), set()).add(label)
     assert any(len(both) == 2 for both in labels.values())
 
@@ -137,7 +136,7 @@ def spectrum(samples):
 
 
 def test_a_speaker_not_heard_before_is_understood():
-    clips = standins.digits(6)
+    clips = make_digits(6)
     means = np.stack(
         [
             np.mean(
@@ -155,12 +154,12 @@ def test_a_speaker_not_heard_before_is_understood():
 
 
 def test_asking_twice_gives_the_same_digits_and_takes_are_a_part_of_them():
-    few, many = standins.digits(1), standins.digits(3)
+    few, many = make_digits(1), make_digits(3)
     assert len(few) == 60 and len(many) == 180
     few[0].samples[:] = 0  # what a caller does to its samples stays with the caller
-    first_takes = [clip for clip in standins.digits(3) if clip.take == 0]
+    first_takes = [clip for clip in make_digits(3) if clip.take == 0]
     assert np.abs(first_takes[0].samples).max() > 0.2
     for clip, again in zip(few[1:], first_takes[1:], strict=True):
         assert np.array_equal(clip.samples, again.samples)
     with pytest.raises(ValueError, match="from 1 to 50"):
-        standins.digits(0)
+        make_digits(0)

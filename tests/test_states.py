@@ -19,41 +19,47 @@ from tests.tiny_models import (
     state_types,
 )
 from utils.decoding.state import map_tensors, select_rows
-from utils.models.attention_decoder import AttentionDecoder, AttentionState
-from utils.models.contract import Memory
-from utils.models.decoders import CNNDecoder, CNNDecoderState, RNNDecoder, RNNDecoderState
+from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
+from utils.models.contract import LSTMState, Memory
+from utils.models.convolutional import CNNDecoder, CNNDecoderState
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT, GPTState
-from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.language_models import NNLM, RNNLM
 from utils.models.multi_head import KVCache
+from utils.models.recurrent_decoders import RNNDecoder, RNNDecoderState
 from utils.models.transformer import TransformerDecoder, TransformerDecoderState
 
 STATES = {
     NNLM: torch.Tensor,
-    RNNLM: torch.Tensor,
-    LSTMLM: tuple,  # (h, c), as torch's
+    RNNLM: torch.Tensor,  # of an LSTM an LSTMState
     GPT: GPTState,
     RNNDecoder: RNNDecoderState,
-    AttentionDecoder: AttentionState,
+    AttentionDecoder: AttentionDecoderState,
     CNNDecoder: CNNDecoderState,
     TransformerDecoder: TransformerDecoderState,
 }
 """The type of each model's state."""
 NAMED_TUPLES = (
     Memory,
+    LSTMState,
     KVCache,
     GPTState,
     RNNDecoderState,
-    AttentionState,
+    AttentionDecoderState,
     CNNDecoderState,
     TransformerDecoderState,
 )
 
 
+def expected_state_type(model) -> type:
+    is_lstm = isinstance(model, RNNLM) and model.cell == "lstm"
+    return LSTMState if is_lstm else STATES[type(model)]
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_state_is_of_the_type_that_belongs_to_its_model(name):
     model = make(name)
-    state_type = STATES[type(model.decoder if isinstance(model, EncoderDecoder) else model)]
+    state_type = expected_state_type(model.decoder if isinstance(model, EncoderDecoder) else model)
     states = [model(IDS[:, :1], initial_state(model))[1], model(IDS, initial_state(model))[1]]
     if isinstance(model, EncoderDecoder):
         states.append(initial_state(model))
@@ -74,7 +80,7 @@ def test_keys_and_values_are_kv_caches(name):
 def test_states_and_memories_are_named_tuples():
     for state_type in NAMED_TUPLES:
         assert issubclass(state_type, tuple) and state_type._fields
-    assert {t for t in STATES.values() if t not in (torch.Tensor, tuple)} <= set(NAMED_TUPLES)
+    assert {t for t in STATES.values() if t is not torch.Tensor} <= set(NAMED_TUPLES)
 
 
 @pytest.mark.parametrize("name", MODELS)

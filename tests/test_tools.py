@@ -3,8 +3,16 @@
 import nbformat
 import pytest
 
-from tools import book_facts, book_parts, book_site, figures, theme_fixes
-from tools.notebooks import WIDGET, clean, code_hash, problems
+from tools import (
+    benchmark_facts,
+    book_facts,
+    book_parts,
+    book_site,
+    directives,
+    figures,
+    theme_fixes,
+)
+from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems
 
 
 @pytest.fixture
@@ -33,7 +41,7 @@ def book(tmp_path):
 
 
 def test_contents_sizes_and_times(book):
-    (chapter,) = book_facts.chapters(book)
+    (chapter,) = book_facts.read_chapters(book)
     assert chapter.name == "book/a" and chapter.sections == ["notebooks/b", "notebooks/c"]
     assert list(book_facts.page_names(book)) == ["book/a", "notebooks/b", "notebooks/c"]
     a, b = (book_facts.read_page(name, book) for name in ("book/a", "notebooks/b"))
@@ -58,14 +66,14 @@ def test_benchmark_rows_join_seeds_and_leave_curves_out():
         "LSTM, seed 1": {"loss": 4.0, "test": {"bleu": 22}},
         "rows": [{"added": "rotary", "losses": [1.0, 3.0]}],
     }
-    rows = book_facts.benchmark_rows(content, ["loss", "test/bleu", "losses"])
+    rows = benchmark_facts.benchmark_rows(content, ["loss", "test/bleu", "losses"])
     assert rows["LSTM"] == {"loss": [2.0, 4.0], "test/bleu": [20.0, 22.0]}
     assert rows["rows, rotary"] == {"losses": [1.0, 3.0]}
-    assert book_facts.provenances(content) == [{"a": 1}]
+    assert benchmark_facts.collect_provenances(content) == [{"a": 1}]
 
 
 def test_figures_in_words():
-    format_values, format_number = book_facts.format_values, book_facts.format_number
+    format_values, format_number = benchmark_facts.format_values, benchmark_facts.format_number
     assert format_values([2.0]) == "2" and format_values([7, 7]) == "7"
     assert format_values([2.0, 4.0]) == "3 ± 1.4 (2 runs)"
     assert [format_number(x) for x in (1234567, 0.12345, 12.0)] == ["1,234,567", "0.1235", "12"]
@@ -74,7 +82,7 @@ def test_figures_in_words():
     results = {"tolerances": {"a": None, "b": 0, "c": 0.05}}
     tolerances = [book_site.format_tolerance(results, name) for name in "abc"]
     assert tolerances == ["anything", "nothing", "5 %"]
-    assert book_site.table(["x", "y"], [["a|b", "1"]])[1:] == ["| --- | ---: |", r"| a\|b | 1 |"]
+    assert directives.table(["x", "y"], [["a|b", "1"]])[1:] == ["| --- | ---: |", r"| a\|b | 1 |"]
 
 
 def test_measured_figures_stand_beside_published_ones():
@@ -89,8 +97,11 @@ def test_measured_figures_stand_beside_published_ones():
 
 def test_the_list_of_equations_names_modules_of_every_package():
     modules = book_parts.modules_by_label()
-    assert modules["eq-scaling-law"] == ["utils/studies/scaling.py"]
-    assert modules["eq-handover"] == ["utils/models/encoder_decoder.py", "utils/models/encoders.py"]
+    assert modules["eq-scaling-law"] == ["utils/studies/scaling_law.py"]
+    assert modules["eq-handover"] == [
+        "utils/models/encoder_decoder.py",
+        "utils/models/recurrent_encoders.py",
+    ]
     equation = book_facts.Equation("eq-handover", "notebooks/x", "a", "3 numbers agree")
     links = "".join(book_parts.equation_links(equation, modules))
     assert links.count("/blob/main/utils/models/") == 2 and "check-eq-handover" in links
@@ -126,13 +137,13 @@ def test_pages_are_mended_once():
 
 def test_a_kept_notebook_has_its_stamp_and_nothing_of_one_run_alone(book):
     notebook = nbformat.read(book / "notebooks" / "b.ipynb", as_version=4)
-    assert problems(notebook) == ["was not executed once from top to bottom"]
+    assert execution_problems(notebook) == ["was not executed once from top to bottom"]
     cell = notebook.cells[1]
     cell.execution_count = 1
     cell.metadata["execution"] = {"iopub.execute_input": "now"}
     cell.outputs.append(nbformat.v4.new_output("display_data", {WIDGET: {}}))
-    assert problems(notebook) == []
-    cleaned = clean(notebook)
+    assert execution_problems(notebook) == []
+    cleaned = clean_notebook(notebook)
     assert cleaned.metadata["executed_code_sha256"] == code_hash(notebook)
     assert "execution" not in cleaned.cells[1].metadata
     assert [WIDGET in output.get("data", {}) for output in cleaned.cells[1].outputs] == [False] * 2

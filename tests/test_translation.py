@@ -8,7 +8,8 @@ import torch
 from tests.decoding_models import bos, make_translator
 from utils.data.tokenizers import WordTokenizer
 from utils.data.vocabulary import BOS
-from utils.decoding.search import BeamConfig, beam_search, greedy
+from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.search import greedy_search
 from utils.decoding.translation import decode_sources, translate
 
 SOURCES = [[4, 5, 6], [7], [8, 4], [6, 6, 6], [9, 10], [5], [11, 4, 7], [4, 4]]
@@ -21,32 +22,34 @@ def model():
 
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
 @pytest.mark.parametrize("beam", [None, BeamConfig(3)], ids=["greedy", "beam"])
-def test_sources_are_answered_in_their_order_as_each_alone(model, batch_size, beam):
+def test_sources_are_decoded_in_their_order_as_each_alone(model, batch_size, beam):
     sizes = []
-    search = partial(greedy if beam is None else partial(beam_search, config=beam), max_length=6)
+    search = partial(
+        greedy_search if beam is None else partial(beam_search, config=beam), max_length=6
+    )
 
     def recorded_search(model, prompt, state):
         sizes.append(len(prompt))
         assert prompt.tolist() == [[BOS]] * len(prompt)
         return search(model, prompt, state)
 
-    answers = decode_sources(model, SOURCES, recorded_search, batch_size=batch_size)
+    outputs = decode_sources(model, SOURCES, recorded_search, batch_size=batch_size)
     assert max(sizes) == min(batch_size, 3) and sum(sizes) == len(SOURCES)
-    for source, answer in zip(SOURCES, answers, strict=True):
+    for source, output in zip(SOURCES, outputs, strict=True):
         (alone,) = search(model, bos(), model.encode(torch.tensor([source])))
         if beam is None:
-            assert answer == alone
+            assert output == alone
         else:
-            assert [h.ids for h in answer] == [h.ids for h in alone]
-            assert [h.score for h in answer] == pytest.approx([h.score for h in alone], abs=1e-9)
-    ids = answers if beam is None else [hypotheses[0].ids for hypotheses in answers]
-    assert len(set(map(tuple, ids))) > 4, "the answers differ, so their order can be seen"
+            assert [h.ids for h in output] == [h.ids for h in alone]
+            assert [h.score for h in output] == pytest.approx([h.score for h in alone], abs=1e-9)
+    ids = outputs if beam is None else [hypotheses[0].ids for hypotheses in outputs]
+    assert len(set(map(tuple, ids))) > 4, "the outputs differ, so their order can be seen"
     assert decode_sources(model, [], search) == []
 
 
 def test_an_empty_source_is_refused(model):
     with pytest.raises(ValueError, match="source 1 has no tokens"):
-        decode_sources(model, [[4], []], greedy)
+        decode_sources(model, [[4], []], greedy_search)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_an_empty_source_is_refused(model):
     [None, BeamConfig(4), BeamConfig(4, alpha=0.0, token_bonus=9.0, patience=3)],
     ids=["greedy", "beam", "options"],
 )
-def test_translations_are_the_answers_of_the_search_as_text(beam):
+def test_translations_are_the_best_sequences_as_text(beam):
     tokenizer = WordTokenizer.train("a b c d e f g h")
     model = make_translator(7, len(tokenizer), factor=5)
     texts, encode, sizes = [tokenizer.decode(source) for source in SOURCES], model.encode, []
@@ -65,7 +68,7 @@ def test_translations_are_the_answers_of_the_search_as_text(beam):
     for source in SOURCES:
         state = model.encode(torch.tensor([source]))
         if beam is None:
-            (ids,) = greedy(model, bos(), state, max_length=5)
+            (ids,) = greedy_search(model, bos(), state, max_length=5)
         else:
             ids = beam_search(model, bos(), state, beam, max_length=5)[0][0].ids
         expected.append(tokenizer.decode(ids))

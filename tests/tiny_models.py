@@ -14,11 +14,13 @@ from torch.utils import _pytree as pytree
 from tests.tensors import multiply_weights
 from utils.data.vocabulary import PAD
 from utils.models.attention_decoder import AttentionDecoder
-from utils.models.decoders import CNNDecoder, RNNDecoder
+from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
-from utils.models.encoders import CNNEncoder, FixedVectorEncoder, LSTMEncoder, RNNEncoder
 from utils.models.gpt import GPT
-from utils.models.language_models import LSTMLM, NNLM, RNNLM
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.pooling import FixedVectorEncoder
+from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 
 V = 11
@@ -27,7 +29,7 @@ IDS = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 9, 4, 4], [1, 3, 10, 4, 5], [1, 4, 5
 MODERN = {
     "positional_encoding": "rotary",
     "norm": "rms",
-    "activation": "relu2",
+    "activation": "squared_relu",
     "qk_norm": True,
 }
 
@@ -37,13 +39,13 @@ def nnlm(D: int, order: int = 5, **options) -> NNLM:
 
 
 def gpt(D: int, **options) -> GPT:
-    return GPT(V, **{"width": D, "layers": 2, "heads": 3, "context_length": 3} | options)
+    return GPT(V, **{"width": D, "num_layers": 2, "num_heads": 3, "context_length": 3} | options)
 
 
 def gpt2(D: int) -> GPT:
     return gpt(
         D,
-        heads=1,
+        num_heads=1,
         context_length=8,
         positional_encoding="learned",
         norm="layer",
@@ -55,21 +57,23 @@ def gpt2(D: int) -> GPT:
 
 
 def transformer(stack_class: type, D: int, **options) -> nn.Module:
-    return stack_class(V, width=D, layers=2, heads=3, **options)
+    return stack_class(V, width=D, num_layers=2, num_heads=3, **options)
 
 
 LANGUAGE_MODELS = {
     "nnlm": nnlm,
-    "nnlm, indirect": lambda D: nnlm(D, direct=False),
+    "nnlm, indirect": lambda D: nnlm(D, use_direct_layer=False),
     "nnlm, one word": lambda D: nnlm(D, order=2),
     "rnn": lambda D: RNNLM(V, width=D, embedding_size=D - 2),
-    "gru": lambda D: RNNLM(V, width=D, layers=2, cell="gru"),
-    "lstm": lambda D: LSTMLM(V, width=D, layers=1),
-    "lstm, two layers": lambda D: LSTMLM(V, width=D, layers=2),
-    "lstm, untied": lambda D: LSTMLM(V, width=D, layers=3, tied=False),
-    "lstm, narrow": lambda D: LSTMLM(V, width=D, layers=2, embedding_size=D - 2),
-    "lstm, narrow, untied": lambda D: LSTMLM(
-        V, width=D, layers=2, tied=False, embedding_size=D - 2
+    "gru": lambda D: RNNLM(V, width=D, num_layers=2, cell="gru"),
+    "lstm": lambda D: RNNLM(V, width=D, cell="lstm", tied=True),
+    "lstm, two layers": lambda D: RNNLM(V, width=D, num_layers=2, cell="lstm", tied=True),
+    "lstm, untied": lambda D: RNNLM(V, width=D, num_layers=3, cell="lstm"),
+    "lstm, narrow": lambda D: RNNLM(
+        V, width=D, num_layers=2, cell="lstm", tied=True, embedding_size=D - 2
+    ),
+    "lstm, narrow, untied": lambda D: RNNLM(
+        V, width=D, num_layers=2, cell="lstm", embedding_size=D - 2
     ),
     "gpt": gpt,
     "gpt, pairs": lambda D: gpt(D, ngram_tables=(V * V,)),
@@ -79,34 +83,34 @@ LANGUAGE_MODELS = {
 ENCODERS = {
     "gru": lambda D: RNNEncoder(V, width=D),
     "deep lstm": lambda D: RNNEncoder(
-        V, width=D, layers=2, cell="lstm", bidirectional=False, embedding_size=D - 2
+        V, width=D, num_layers=2, cell="lstm", bidirectional=False, embedding_size=D - 2
     ),
-    "cnn": lambda D: CNNEncoder(V, width=D, layers=2),
-    "cnn, max": lambda D: CNNEncoder(V, width=D, layers=2, kernel_size=5, pooling="max"),
+    "cnn": lambda D: CNNEncoder(V, width=D, num_layers=2),
+    "cnn, max": lambda D: CNNEncoder(V, width=D, num_layers=2, kernel_size=5, pooling="max"),
     "transformer": lambda D: transformer(TransformerEncoder, D),
     "post-norm": lambda D: transformer(TransformerEncoder, D, norm_first=False, bias=True),
     "modern": lambda D: transformer(TransformerEncoder, D, **MODERN),
     "fixed": lambda D: FixedVectorEncoder(RNNEncoder(V, width=D)),
-    "handover": lambda D: LSTMEncoder(V, width=D, layers=2),
+    "handover": lambda D: LSTMEncoder(V, width=D, num_layers=2),
 }
 DECODERS: dict[str, Callable[[int], Any]] = {
-    "start": lambda D: RNNDecoder(V, width=D, layers=2),
+    "start": lambda D: RNNDecoder(V, width=D, num_layers=2),
     "every": lambda D: RNNDecoder(V, width=D, cell="rnn", context="every"),
     "both": lambda D: RNNDecoder(
-        V, width=D, layers=2, cell="lstm", context="both", embedding_size=D - 2
+        V, width=D, num_layers=2, cell="lstm", context="both", embedding_size=D - 2
     ),
     "multiplicative": lambda D: AttentionDecoder(V, width=D),
     "additive": lambda D: AttentionDecoder(
-        V, width=D, layers=2, cell="lstm", score="additive", embedding_size=D - 2
+        V, width=D, num_layers=2, cell="lstm", attention_score="additive", embedding_size=D - 2
     ),
-    "location": lambda D: AttentionDecoder(V, width=D, score="location"),
-    "cnn, vector": lambda D: CNNDecoder(V, width=D, layers=2, attention=False),
-    "cnn, attention": lambda D: CNNDecoder(V, width=D, layers=2, kernel_size=2),
+    "location": lambda D: AttentionDecoder(V, width=D, attention_score="location"),
+    "cnn, vector": lambda D: CNNDecoder(V, width=D, num_layers=2, use_attention=False),
+    "cnn, attention": lambda D: CNNDecoder(V, width=D, num_layers=2, kernel_size=2),
     "transformer": lambda D: transformer(TransformerDecoder, D),
     "post-norm": lambda D: transformer(TransformerDecoder, D, norm_first=False, bias=True),
-    "modern": lambda D: transformer(TransformerDecoder, D, hidden_size=D, **MODERN),
+    "modern": lambda D: transformer(TransformerDecoder, D, feedforward_size=D, **MODERN),
     "learned": lambda D: transformer(
-        TransformerDecoder, D, positional_encoding="learned", context_length=8
+        TransformerDecoder, D, positional_encoding="learned", max_positions=8
     ),
 }
 
@@ -120,9 +124,9 @@ ENCODER_DECODERS = {
     **{f"gru → {name}": pair("gru", name) for name in DECODERS},
     **{f"{name} → transformer": pair(name, "transformer") for name in ENCODERS if name != "gru"},
     **{f"{name} → start": pair(name, "start") for name in ENCODERS if name != "gru"},
-    "lstm": lambda D: lstm_seq2seq(V, width=D, layers=2),
-    "lstm, two embeddings": lambda D: lstm_seq2seq(V, width=D, layers=2, share_embedding=False),
-    "lstm, narrow": lambda D: lstm_seq2seq(V, width=D, layers=2, embedding_size=D - 2),
+    "lstm": lambda D: lstm_seq2seq(V, width=D, num_layers=2),
+    "lstm, two embeddings": lambda D: lstm_seq2seq(V, width=D, num_layers=2, share_embedding=False),
+    "lstm, narrow": lambda D: lstm_seq2seq(V, width=D, num_layers=2, embedding_size=D - 2),
 }
 MODELS = {f"LM: {name}": build for name, build in LANGUAGE_MODELS.items()} | ENCODER_DECODERS
 

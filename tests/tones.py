@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from utils.speech.audio import SAMPLE_RATE, concatenate_clips
+from utils.data.corpus import SAMPLE_RATE
+from utils.speech.audio import concatenate_clips
 
 TOKENS = (4, 5, 6)  # the ids after the special tokens; each is a tone of its own
 TONE_VOCAB_SIZE = 7
@@ -22,8 +23,8 @@ def make_clips(texts, rng):
 def random_strings(count, length):
     """A function that makes examples for a training step: `count` texts of `length` tokens."""
 
-    def make_examples(rng, step):
+    def sample_examples(rng, step):
         texts = [rng.integers(4, 7, length).tolist() for _ in range(count)]
         return make_clips(texts, rng), texts
 
-    return make_examples
+    return sample_examples

@@ -3,10 +3,12 @@
 from typing import Any
 
 NAMES = {
-    "self_attn.in_proj_": "attention.qkv.",
-    "self_attn.out_proj": "attention.project",
-    "linear1": "expand",
-    "linear2": "contract",
+    "self_attn.in_proj_": "attention.qkv_projection.",
+    "self_attn.out_proj": "attention.output_projection",
+    "norm1": "attention_norm",
+    "norm2": "feedforward_norm",
+    "linear1": "up_projection",
+    "linear2": "down_projection",
 }
 """Beginnings of the names of torch's parameters, and the library's."""
 
@@ -18,14 +20,14 @@ def rename(torch_state: dict) -> dict:
     """
     names, renamed = dict(NAMES), {}
     if any("multihead_attn" in name for name in torch_state):
-        names |= {"norm2": "norm_cross", "norm3": "norm2"}
+        names |= {"norm2": "cross_attention_norm", "norm3": "feedforward_norm"}
         for name in ("weight", "bias"):
             in_proj = torch_state[f"multihead_attn.in_proj_{name}"]
             query, kv = in_proj.tensor_split([len(in_proj) // 3])
-            renamed[f"cross_attention.query.{name}"] = query
-            renamed[f"cross_attention.kv.{name}"] = kv
+            renamed[f"cross_attention.query_projection.{name}"] = query
+            renamed[f"cross_attention.kv_projection.{name}"] = kv
             out_proj = torch_state[f"multihead_attn.out_proj.{name}"]
-            renamed[f"cross_attention.project.{name}"] = out_proj
+            renamed[f"cross_attention.output_projection.{name}"] = out_proj
     for name, value in torch_state.items():
         if not name.startswith("multihead_attn"):
             start = next((start for start in names if name.startswith(start)), "")

@@ -16,7 +16,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from utils import runtime
-from utils.command import catalogue
+from utils.command import training_data
 from utils.command.run import main
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
@@ -27,9 +27,10 @@ from utils.training import resuming, sharding
 from utils.training.checkpoint import save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import STRATEGIES as ALL_STRATEGIES
-from utils.training.distributed import local_rows, process_group
+from utils.training.distributed import process_group
 from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
+from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw
 from utils.training.sharding import supports_sharding
@@ -60,7 +61,7 @@ ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 def make_gpt(dtype=torch.float64):
     runtime.seed_everything(1)
-    model = GPT(V, width=8, layers=2, heads=2, context_length=8, zero_init=False, bias=True)
+    model = GPT(V, width=8, num_layers=2, num_heads=2, context_length=8, zero_init=False, bias=True)
     return model.to(dtype)
 
 
@@ -75,7 +76,7 @@ def make_frozen_gpt(dtype=torch.float64):
 def make_translator(dtype=torch.float64):
     """Of 5 hidden units and of 13 words the processes get unequal parts."""
     runtime.seed_everything(1)
-    sizes = {"width": 8, "layers": 2, "heads": 2, "hidden_size": 5}
+    sizes = {"width": 8, "num_layers": 2, "num_heads": 2, "feedforward_size": 5}
     encoder, decoder = TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes)
     return share_embeddings(EncoderDecoder(encoder, decoder)).to(dtype)
 
@@ -133,7 +134,7 @@ def train(processes, task, path=None, end=None):
         optimizers.append(adamw(*arguments))
         return optimizers[0]
 
-    options = {"optimizer": make_optimizer, "processes": processes, "progress": False}
+    options = {"make_optimizer": make_optimizer, "processes": processes, "progress": False}
     try:
         stream = EndingStream(batches, end)
         history = vars(fit(model, stream, CONFIG, valid=valid, checkpoint=path, **options))
@@ -146,7 +147,7 @@ def train(processes, task, path=None, end=None):
 def make_state(processes, model):
     """Return the state of a run before its first step."""
     return initial_state(
-        model, CONFIG, optimizer=adamw, objective=cross_entropy, processes=processes
+        model, CONFIG, make_optimizer=adamw, objective=cross_entropy, processes=processes
     )
 
 
@@ -203,7 +204,7 @@ def read_rows(processes, batches, steps):
 def join_different_models(processes):
     """Return the weights of a process with a seed of its own, before and after they are joined."""
     runtime.seed_everything(100 + processes.rank)
-    model = GPT(V, width=8, layers=2, heads=2, context_length=8)
+    model = GPT(V, width=8, num_layers=2, num_heads=2, context_length=8)
     model.register_buffer("rank", torch.tensor([float(processes.rank)]))
     before = {name: x.detach().clone() for name, x in model.state_dict().items()}
     processes.wrap(model, cross_entropy)
@@ -243,7 +244,7 @@ def exchange_gradients(processes):
     The third result is the number of bytes of the weights.
     """
     runtime.seed_everything(1)
-    model = GPT(V, width=256, layers=2, heads=4, context_length=8)
+    model = GPT(V, width=256, num_layers=2, num_heads=4, context_length=8)
     size = 4 * sum(parameter.numel() for parameter in model.parameters())
     loss_module, batch = processes.wrap(model, cross_entropy), TASKS["gpt"][1][0]
     loss_module(batch).backward()  # in the first step DDP sends more, to arrange its buckets
@@ -350,7 +351,7 @@ def run_and_die(folder):
     options = ["lstmlm", "--width=8", "--dropout=0.3", "--batch-size=4", "--context-length=8"]
     options += ["--steps=12", "--checkpoint-every=3", "--evaluate-every=4", "--device=cpu"]
     options += [f"--file={folder / 'text-0.txt'}"]
-    catalogue.TextBatches = RecordedStream
+    training_data.TextBatches = RecordedStream
     saves = itertools.count(1)
 
     def save_or_die(*arguments):
@@ -360,7 +361,7 @@ def run_and_die(folder):
         save_checkpoint(*arguments)
 
     for attempt, strategy in enumerate(STRATEGIES):
-        command = [*options, f"--parallel={strategy}"]
+        command = [*options, f"--strategy={strategy}"]
         if ATTEMPT == attempt:
             assert main([*command, f"--out={folder / f'undisturbed-{strategy}'}"]) == 0
         elif ATTEMPT > attempt + 1:

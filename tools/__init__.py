@@ -7,10 +7,13 @@ Sphinx extensions, which ``_config.yml`` lists:
 - ``book_parts``: times, marked parts and previews on every page, and the list of equations.
 - ``theme_fixes``: corrections of what the theme writes.
 
-Scripts and what they read:
+Scripts, and modules that these and the extensions import:
 
-- ``book_facts``: facts about the book from its own files; the extensions show them.
-- ``figures``: draws the pictures in ``book/_static``.
+- ``book_facts``, ``benchmark_facts``: facts about the book and its benchmarks from their own files;
+  the extensions show them.
+- ``directives``: the base of the directives whose content is made from those facts.
+- ``figures``: draws the pictures in ``book/_static``; ``model_map`` and ``timeline`` are two of
+  them, and ``svg`` is what they are drawn with.
 - ``notebooks``: stamps executed notebooks; moves the book to another repository.
 - ``setup_cell``: the first code cell of every notebook.
 """

@@ -13,8 +13,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from tools.book_facts import chapters, format_duration, read_page
-from tools.book_site import GeneratedDirective, link
+from tools.book_facts import format_duration, read_chapters, read_page
+from tools.directives import GeneratedDirective, link
 
 NUMBERED_PART = "Chapters"  # the caption of the numbered chapters in _toc.yml
 
@@ -33,7 +33,7 @@ class ChapterCards(GeneratedDirective):
     def markdown(self) -> Iterator[str]:
         """Yield a grid with a card for each chapter."""
         yield from ("::::{grid} 1 1 2 2", ":gutter: 3", "")
-        for chapter in chapters():
+        for chapter in read_chapters():
             if chapter.part != NUMBERED_PART:
                 continue
             title = read_page(chapter.name).title
@@ -62,8 +62,16 @@ class LearningPath(GeneratedDirective):
             yield f"1. {link(name, read_page(name).title)}" + (f": {note}" if note else "")
 
 
-def inline_pictures(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Replace each image of an SVG with links by the SVG itself, with its text alternative."""
+def inline_pictures(app: Sphinx, doctree: nodes.document, _docname: str) -> None:
+    """Replace each image of an SVG with links by the SVG itself, with its text alternative.
+
+    Parameters
+    ----------
+    app
+        The running build; only pages in HTML are changed.
+    doctree
+        The page, changed in place.
+    """
     if app.builder.format != "html":
         return
     for image in list(doctree.findall(nodes.image)):
@@ -87,6 +95,11 @@ def with_description(svg: str, *, name: str, description: str) -> str:
         Its label, and the beginning of the description's id.
     description
         The text alternative.
+
+    Returns
+    -------
+    svg : str
+        The picture with its new attributes and the element ``desc``.
     """
     label = nodes.make_id(name) + "-words"
     replacements = [

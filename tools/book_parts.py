@@ -26,23 +26,33 @@ from tools.book_facts import (
     read_equations,
     read_page,
 )
-from tools.book_site import GeneratedDirective
-from tools.notebooks import address
+from tools.directives import GeneratedDirective
+from tools.notebooks import repository_address
 
 MIN_WORDS = 250  # of a page that shows its times
 
 # What a preview shows, in the pages that Sphinx writes.
-FORMULA = re.compile(
+FORMULA_HTML = re.compile(
     r'<div class="math[^"]*" id="(equation-eq-[\w-]+)">\s*<span class="eqno">.*?</span>(.*?)</div>',
-    re.S,
+    re.DOTALL,
 )
-TERM = re.compile(r'((?:<dt id="term-[^"]*">.*?</dt>)+)<dd>(.*?)</dd>', re.S)
-TERM_NAME = re.compile(r'<dt id="(term-[^"]+)">(.*?)<')
-REFERENCE = re.compile(r'<div class="citation" id="(id\d+)".*?(<p>.*?</p>)\s*</div>', re.S)
+TERM_HTML = re.compile(r'((?:<dt id="term-[^"]*">.*?</dt>)+)<dd>(.*?)</dd>', re.DOTALL)
+TERM_NAME_HTML = re.compile(r'<dt id="(term-[^"]+)">(.*?)<')
+REFERENCE_HTML = re.compile(
+    r'<div class="citation" id="(id\d+)".*?(<p>.*?</p>)\s*</div>', re.DOTALL
+)
 
 
 def add_parts(app: Sphinx, doctree: nodes.document) -> None:
-    """Add the times, the classes and the anchors to a page that was read."""
+    """Add the times, the classes and the anchors to a page that was read.
+
+    Parameters
+    ----------
+    app
+        The running build, which is at this page.
+    doctree
+        The page, changed in place.
+    """
     name = app.env.docname
     title = next(iter(doctree.findall(nodes.title)), None)
     if title is None or name not in app.env.found_docs:
@@ -100,6 +110,13 @@ def write_previews(app: Sphinx, error: Exception | None) -> None:
     """Write what the pages show on hover of a link, by anchor, when the site is complete.
 
     The file is a script and not JSON, because a page opened from the file system may load no JSON.
+
+    Parameters
+    ----------
+    app
+        The build that ends.
+    error
+        What ended it early, if anything did: then nothing is written.
     """
     if error or app.builder.format != "html":
         return
@@ -115,14 +132,14 @@ def write_previews(app: Sphinx, error: Exception | None) -> None:
 def previews_in(html: str) -> dict[str, str]:
     """Return what a preview of each formula, term and reference of a page shows, by anchor."""
     previews = {}
-    for anchor, formula in FORMULA.findall(html):
+    for anchor, formula in FORMULA_HTML.findall(html):
         previews[anchor] = f'<div class="math">{formula}</div>'
-    for terms, meaning in TERM.findall(html):
-        names = TERM_NAME.findall(terms)
+    for terms, meaning in TERM_HTML.findall(html):
+        names = TERM_NAME_HTML.findall(terms)
         words = " · ".join(word for _, word in names)
         for anchor, _ in names:
             previews[anchor] = f"<p><strong>{words}</strong></p>{without_links(meaning)}"
-    for anchor, entry in REFERENCE.findall(html):
+    for anchor, entry in REFERENCE_HTML.findall(html):
         previews[anchor] = without_links(entry)
     return previews
 
@@ -157,12 +174,17 @@ def equation_links(equation: Equation, modules: Mapping[str, list[str]]) -> Iter
         The formula.
     modules
         The modules of the library that name each label, as `modules_by_label` returns them.
+
+    Yields
+    ------
+    line : str
+        Markdown.
     """
     yield f"**{equation.name}** · derived at {{eq}}`{equation.label}` · "
     if equation.check:
         yield f"{{ref}}`code and check <check-{equation.label}>` · "
     for path in modules.get(equation.label, []):
-        yield f"[{path}]({address()}/blob/main/{path}) · "
+        yield f"[{path}]({repository_address()}/blob/main/{path}) · "
     yield equation.check or "a definition"
 
 

@@ -1,109 +1,42 @@
 """Sphinx directives of the results page: ``scoreboard``, ``benchmarks`` and ``published``.
 
-Each is a `GeneratedDirective`: it writes Markdown when the site is built and lets MyST parse it, so
-that links and formulas work as on every page.
+Their tables are made from what the notebooks and the benchmarks stored, when the site is built.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from docutils import nodes
-from docutils.statemachine import StringList
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-from tools.book_facts import (
-    ROOT,
+from tools.benchmark_facts import (
     benchmark_rows,
     benchmark_values,
-    format_duration,
+    collect_provenances,
     format_number,
     format_values,
+)
+from tools.book_facts import (
+    ROOT,
+    format_duration,
+    last_commit,
     page_names,
-    provenances,
     read_cells,
     read_json,
     read_page,
     source_file,
 )
+from tools.directives import GeneratedDirective, link, table
 
 BENCHMARKS = ROOT / "book" / "results"
 PUBLISHED = ROOT / "book" / "published.json"
 MAX_COLUMNS = 8  # of a table of benchmarks
-
-
-def link(name: str, text: str) -> str:
-    """Return a Markdown link from a page in ``book/`` to the page `name`."""
-    return f"[{text}](../{source_file(name).relative_to(ROOT).as_posix()})"
-
-
-def table(header: list[str], rows: Iterable[list[str]], *, align: str = "---:") -> list[str]:
-    """Return the lines of a Markdown table.
-
-    Parameters
-    ----------
-    header
-        The names of the columns.
-    rows
-        The cells of each row.
-    align
-        The alignment of the columns after the first; on the right, as numbers need it.
-    """
-    lines = [header, ["---"] + [align] * (len(header) - 1), *rows]
-    return ["| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines]
-
-
-@lru_cache(maxsize=256)
-def last_commit(path: Path) -> str | None:
-    """Return the last commit that wrote a file; None without git or with a truncated history."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        run = subprocess.run(command, cwd=path.parent, capture_output=True, text=True)
-        return run.stdout.strip()
-
-    try:
-        if git("rev-parse", "--is-shallow-repository") != "false":
-            return None
-        return git("log", "-1", "--format=%h", "--", path.name) or None
-    except OSError:
-        return None
-
-
-class GeneratedDirective(SphinxDirective):
-    """A directive whose content is Markdown made from the files of the book."""
-
-    has_content = True
-    optional_arguments = 1
-    final_argument_whitespace = True
-
-    def markdown(self) -> Iterator[str]:
-        """Yield the lines of the content."""
-        raise NotImplementedError
-
-    def files(self) -> list[Path]:
-        """Return the files that the content is made from; a change of one makes it anew."""
-        return [source_file(name) for name in page_names()]
-
-    def run(self) -> list[nodes.Node]:
-        """Parse the content; Sphinx calls this."""
-        read_cells.cache_clear()  # a long-lived build sees files that have changed
-        for path in [*self.files(), ROOT / "_toc.yml"]:
-            self.env.note_dependency(str(path))
-        self.env.note_reread()  # the list of files may grow
-        container = nodes.Element()
-        lines = StringList(list(self.markdown()), self.env.doc2path(self.env.docname))
-        self.state.nested_parse(lines, self.content_offset, container, match_titles=True)
-        return container.children
 
 
 class Scoreboard(GeneratedDirective):
@@ -129,7 +62,20 @@ class Scoreboard(GeneratedDirective):
 
 
 def format_tolerance(results: Mapping[str, Any], name: str) -> str:
-    """Return in words how far a fresh run may be from the stored result `name`."""
+    """Say how far a fresh run may be from a stored result.
+
+    Parameters
+    ----------
+    results
+        What ``report_results`` stored.
+    name
+        The name of one of its values.
+
+    Returns
+    -------
+    tolerance : str
+        In per cent, or a word for anything and for nothing.
+    """
     tolerance = results["tolerances"].get(name)
     if tolerance is None:
         return "anything"
@@ -155,14 +101,27 @@ class Benchmarks(GeneratedDirective):
             last_keys = sorted({keys[-1] for keys, _ in benchmark_values(content)})
             columns = (columns_of.get(path.stem) or last_keys)[:MAX_COLUMNS]
             yield from (f"### {path.stem.replace('_', ' ').capitalize()}", "")
-            yield from benchmark_origin(path.stem, provenances(content))
+            yield from benchmark_origin(path.stem, collect_provenances(content))
             yield from (*benchmark_table(benchmark_rows(content, columns), columns), "")
 
 
 def benchmark_table(
     rows: Mapping[str, Mapping[str, Sequence[float]]], columns: Sequence[str]
 ) -> list[str]:
-    """Return the rows of a benchmark as a Markdown table of the columns that have values."""
+    """Format the rows of a benchmark as a table in Markdown.
+
+    Parameters
+    ----------
+    rows
+        For each row, the values of each column, as `benchmark_rows` returns them.
+    columns
+        The columns in their order; one without values is left out.
+
+    Returns
+    -------
+    lines : list of str
+        The lines of the table.
+    """
     filled = [column for column in columns if any(column in row for row in rows.values())]
     cells = [
         [name.replace("_", " ")]
@@ -182,6 +141,11 @@ def benchmark_origin(name: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[s
         The name of the benchmark.
     runs
         The provenance of each run in its file.
+
+    Yields
+    ------
+    line : str
+        Markdown.
     """
     call = re.compile(rf"""stored\(["']{name}["']\)""")
     readers = [
@@ -246,6 +210,11 @@ def measured_results(references: Sequence[Mapping[str, str]]) -> Iterator[str]:
     references
         Entries of ``published.json``: the name of a page and a pattern for its results, or the name
         of a benchmark with a row and a column.
+
+    Yields
+    ------
+    text : str
+        A link and the number.
     """
     for reference in references:
         if reference.get("page", "") in page_names():
@@ -264,7 +233,7 @@ def _benchmark_result(benchmark: str, row: str, column: str) -> Iterator[str]:
     if path.exists():
         values = benchmark_rows(read_json(path), [column]).get(row)
         if values:
-            yield f"[{row.split(', ')[-1]}](#{benchmark}) {format_values(values[column])}"
+            yield f"[{row.rpartition(', ')[2]}](#{benchmark}) {format_values(values[column])}"
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -29,10 +29,10 @@ FILES_WITH_ADDRESS = (
 )
 
 
-def address() -> str:
+def repository_address() -> str:
     """Return the address of the repository, which ``_config.yml`` holds."""
     config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    match = re.search(r"^repository:\n  url: (\S+)$", config, re.M)
+    match = re.search(r"^repository:\n  url: (\S+)$", config, re.MULTILINE)
     assert match, "_config.yml has no repository.url"
     return match[1]
 
@@ -40,11 +40,13 @@ def address() -> str:
 def code_hash(notebook: nbformat.NotebookNode) -> str:
     """Return a hash of the code of a notebook; the address of the repository does not matter."""
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    code = [re.sub(r'^REPOSITORY = ".*"$', "REPOSITORY", text, flags=re.M) for text in cells]
+    code = [
+        re.sub(r'^REPOSITORY = ".*"$', "REPOSITORY", text, flags=re.MULTILINE) for text in cells
+    ]
     return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
-def problems(notebook: nbformat.NotebookNode) -> list[str]:
+def execution_problems(notebook: nbformat.NotebookNode) -> list[str]:
     """Return why the outputs are not those of one run from top to bottom; empty if they are."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     messages = [
@@ -58,7 +60,7 @@ def problems(notebook: nbformat.NotebookNode) -> list[str]:
     return messages
 
 
-def keep(executed: Path, committed: Path) -> None:
+def keep_executed(executed: Path, committed: Path) -> None:
     """Clean and stamp freshly executed notebooks, and write them over the committed ones.
 
     Parameters
@@ -71,18 +73,18 @@ def keep(executed: Path, committed: Path) -> None:
     Raises
     ------
     SystemExit
-        At the first notebook that has `problems`; it and those after it are not written.
+        At the first notebook that has `execution_problems`; it and those after it are not written.
     """
     for path in sorted(executed.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        messages = problems(notebook)
+        messages = execution_problems(notebook)
         if messages:
             sys.exit(f"{path.name} {', '.join(messages)}: nothing of it is kept")
-        nbformat.write(clean(notebook), committed / path.name)
+        nbformat.write(clean_notebook(notebook), committed / path.name)
         print(f"kept {path.name}")
 
 
-def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook with its stamp, without what differs between two equal runs."""
     notebook, _ = CoalesceStreamsPreprocessor().preprocess(notebook, {})
     for cell in notebook.cells:
@@ -99,7 +101,7 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def move(url: str) -> None:
+def move_repository(url: str) -> None:
     """Replace the address of the repository by `url`, in every file that contains it.
 
     Raises
@@ -110,7 +112,7 @@ def move(url: str) -> None:
     url = url.strip().removesuffix("/").removesuffix(".git")
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
         sys.exit(f"{url!r} is not an address; expected https://github.com/OWNER/REPOSITORY")
-    old, new = (text.removeprefix("https://github.com/") for text in (address(), url))
+    old, new = (text.removeprefix("https://github.com/") for text in (repository_address(), url))
     for pattern in FILES_WITH_ADDRESS:
         for path in sorted(ROOT.glob(pattern)):
             text = path.read_text(encoding="utf-8")
@@ -122,8 +124,8 @@ def move(url: str) -> None:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["keep", executed, committed]:
-            keep(Path(executed), Path(committed))
+            keep_executed(Path(executed), Path(committed))
         case ["address", url]:
-            move(url)
+            move_repository(url)
         case _:
             sys.exit(__doc__)

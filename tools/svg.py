@@ -97,14 +97,36 @@ class Picture:
         fill: str = PAPER,
         radius: int = 8,
     ) -> None:
-        """Draw a rectangle with rounded corners, its upper left corner at (x, y)."""
+        """Draw a rectangle with rounded corners.
+
+        Parameters
+        ----------
+        x, y
+            The upper left corner.
+        width, height
+            The size in pixels.
+        stroke, fill
+            The colours of the edge and of the area.
+        radius
+            The radius of the corners in pixels.
+        """
         self.elements.append(
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="{radius}" '
             f'fill="{fill}" stroke="{stroke}" stroke-width="2"/>'
         )
 
     def line(self, path: str, stroke: str = INK, width: int = 2, *, arrow: bool = False) -> None:
-        """Draw a path in SVG's own notation, with an arrow head at its end if asked."""
+        """Draw a path.
+
+        Parameters
+        ----------
+        path
+            The path in SVG's own notation, such as "M20 60H500".
+        stroke, width
+            The colour, and the width in pixels.
+        arrow
+            Whether the path ends in an arrow head.
+        """
         head = ' marker-end="url(#head)"' if arrow else ""
         self.elements.append(
             f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width}"{head}/>'
@@ -153,8 +175,10 @@ class Picture:
     def svg(self) -> str:
         """Return the whole picture as text."""
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
-            f'width="{self.width}" height="{self.height}" role="img" font-family="{SANS}">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
+                f'width="{self.width}" height="{self.height}" role="img" font-family="{SANS}">'
+            ),
             f"<title>{escape(self.title)}</title>",
             ARROW_HEAD,
             f'<rect width="{self.width}" height="{self.height}" rx="10" fill="{PAPER}"/>',

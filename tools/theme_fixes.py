@@ -29,11 +29,11 @@ ICONS = re.compile(
 
 
 def drop_thebe(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
+    _app: Sphinx,
+    _pagename: str,
+    _templatename: str,
     context: dict[str, Any],
-    doctree: nodes.document | None,
+    _doctree: nodes.document | None,
 ) -> None:
     """Remove Thebe's scripts and styles from the files that a page loads."""
 
@@ -46,11 +46,11 @@ def drop_thebe(
 
 
 def load_figures_lazily(
-    app: Sphinx,
-    pagename: str,
-    templatename: str,
+    _app: Sphinx,
+    _pagename: str,
+    _templatename: str,
     context: dict[str, Any],
-    doctree: nodes.document | None,
+    _doctree: nodes.document | None,
 ) -> None:
     """Let the browser load a figure when the reader comes near it."""
     if "body" in context:
@@ -67,7 +67,15 @@ def fix_page(html: str) -> str:
 
 
 def fix_pages(app: Sphinx, error: Exception | None) -> None:
-    """Correct the pages as they were written; their templates belong to the theme's packages."""
+    """Correct the pages as they were written; their templates belong to the theme's packages.
+
+    Parameters
+    ----------
+    app
+        The build that ends.
+    error
+        What ended it early, if anything did: then nothing is corrected.
+    """
     if error or app.builder.format != "html":
         return
     for path in Path(app.outdir).rglob("*.html"):

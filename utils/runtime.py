@@ -38,7 +38,7 @@ def select_device(name: str | None = None) -> torch.device:
 
     Returns
     -------
-    torch.device
+    device : torch.device
         The device.
 
     Raises
@@ -69,7 +69,7 @@ def device_of(model: torch.nn.Module) -> torch.device:
 
 @contextmanager
 def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode within the block, and afterwards in the mode it was in."""
+    """Put the model in evaluation mode for the block, and afterwards into the mode it was in."""
     was_training = model.training
     model.eval()
     try:
@@ -78,8 +78,10 @@ def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
         model.train(was_training)
 
 
-def median_milliseconds(call: Callable[[], object], *, repeats: int = 9, warmup: int = 1) -> float:
-    """Measure how many milliseconds one `call` takes: the median of several.
+def median_milliseconds(
+    call: Callable[[], object], *, num_repeats: int = 9, num_warmup_calls: int = 1
+) -> float:
+    """Measure how long a call takes: the median of several calls.
 
     On a CUDA GPU a call ends when the GPU has finished its work, not when the work is queued.
 
@@ -87,29 +89,29 @@ def median_milliseconds(call: Callable[[], object], *, repeats: int = 9, warmup:
     ----------
     call
         The function to time, called without arguments.
-    repeats
+    num_repeats
         The number of calls that are measured.
-    warmup
+    num_warmup_calls
         The number of calls before those, which do not count: the first compile, allocate or fill
         caches.
 
     Returns
     -------
-    float
-        Milliseconds.
+    milliseconds : float
+        The median.
     """
     times = []
-    for _ in range(warmup + repeats):
+    for _ in range(num_warmup_calls + num_repeats):
         start = time.perf_counter()
         call()
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[warmup:])
+    return statistics.median(times[num_warmup_calls:])
 
 
 def supports_bfloat16() -> bool:
-    """Return whether the GPU computes in bfloat16 itself; older ones emulate it, slowly."""
+    """Return True if the GPU computes in bfloat16 itself; older ones emulate it, slowly."""
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
@@ -130,7 +132,7 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
 
     Returns
     -------
-    context manager
+    context : context manager
         The context.
     """
     if device.type != "cuda" or not enabled:
@@ -141,11 +143,16 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
 
 @contextmanager
 def interrupt_flag() -> Iterator[threading.Event]:
-    """Within the block, let Ctrl-C set an event instead of raising KeyboardInterrupt.
+    """Let Ctrl-C set an event within the block, instead of raising KeyboardInterrupt.
 
     A loop that tests the event between its steps is never interrupted within one. A second Ctrl-C
     raises KeyboardInterrupt at once. Outside the main thread, where Python delivers no signals,
     the event is never set.
+
+    Yields
+    ------
+    interrupted : threading.Event
+        The event, which is set after the first Ctrl-C.
     """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -165,12 +172,12 @@ def interrupt_flag() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous_handler)
 
 
-def random_state() -> dict[str, Any]:
+def get_random_state() -> dict[str, Any]:
     """Return the states of all generators that a training step may draw from.
 
     Returns
     -------
-    dict
+    state : dict
         A tree of tensors, numbers and strings, which a checkpoint can hold, under "torch", "python"
         and "numpy", and under "cuda" and "mps" on machines that have them.
     """
@@ -191,7 +198,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Restore what `random_state` returned; states of devices this machine lacks are ignored."""
+    """Restore what `get_random_state` returned; states of missing devices are ignored."""
     torch.set_rng_state(state["torch"])
     random.setstate(state["python"])
     saved = state["numpy"]

@@ -1,7 +1,9 @@
 """The command line ``python -m utils.training``: trains any neural language model of the book.
 
-- ``catalogue``: the models by name, the data that they are trained on, and how both are built.
+- ``training_data``: the data that a model is trained on, and how they are batched.
+- ``catalogue``: the models by name, and how they are built.
 - ``job``: everything that one command line asks for.
 - ``parser``: the options, read off the signatures and docstrings of all these.
-- ``run``: trains what the command line asks for, and loads what a run has left.
+- ``run``: trains what the command line asks for.
+- ``run_folder``: what a run leaves; `load_run` loads the trained model.
 """

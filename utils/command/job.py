@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.command.catalogue import MODELS, TrainingData, model_options, select_arguments
+from utils.arguments import check_choice
+from utils.command.catalogue import MODELS, select_arguments, select_model_options
+from utils.command.training_data import TrainingData
 from utils.training.config import TrainConfig
 from utils.training.distributed import STRATEGIES
 from utils.training.optimizers import OPTIMIZERS
@@ -16,7 +18,7 @@ from utils.training.optimizers import OPTIMIZERS
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Where a run takes place, and what it leaves behind.
+    """Where a run takes place, what it starts from, and what it leaves behind.
 
     Parameters
     ----------
@@ -25,10 +27,12 @@ class RunConfig:
         checkpoint there resumes from it.
     device
         cuda, mps or cpu; by default the fastest one of this machine.
-    parallel
+    strategy
         Strategy of several processes: a copy of the model (data) or a part of it (shard) in each.
     optimizer
         adamw or muon.
+    seed
+        Seed of the model's first parameters, of dropout and of the order of the data.
     progress
         Whether to show a progress bar on a terminal.
 
@@ -40,19 +44,16 @@ class RunConfig:
 
     out: str | None = None
     device: str | None = None
-    parallel: str = "data"
+    strategy: str = "data"
     optimizer: str = "adamw"
+    seed: int = 0
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            choices = ", ".join(OPTIMIZERS)
-            raise ValueError(f"optimizer is {self.optimizer!r}; choose from {choices}")
-        if self.parallel not in STRATEGIES:
-            choices = ", ".join(STRATEGIES)
-            raise ValueError(f"parallel is {self.parallel!r}; choose from {choices}")
-        if self.parallel == "shard" and self.optimizer == "muon":
-            raise ValueError("muon needs whole matrices: expected adamw with parallel 'shard'")
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
+        check_choice("strategy", self.strategy, STRATEGIES)
+        if self.strategy == "shard" and self.optimizer == "muon":
+            raise ValueError("muon needs whole matrices: expected adamw with strategy 'shard'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,7 @@ class Job:
 
         Returns
         -------
-        Job
+        job : Job
             The job.
 
         Raises
@@ -100,11 +101,11 @@ class Job:
         ValueError
             If a value is out of its range.
         """
-        data = MODELS[model].data
+        data_class = MODELS[model].data_class
         return cls(
             model=model,
-            model_options=model_options(model, options),
-            data=data(**select_arguments(data, options)),
+            model_options=select_model_options(model, options),
+            data=data_class(**select_arguments(data_class, options)),
             training=TrainConfig(**select_arguments(TrainConfig, options)),
             run=RunConfig(**select_arguments(RunConfig, options)),
         )
@@ -121,5 +122,6 @@ class Job:
             "model_options": self.model_options,
             "data": asdict(self.data),
             "optimizer": self.run.optimizer,
+            "seed": self.run.seed,
         }
         return json.loads(json.dumps(values))

@@ -33,8 +33,10 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
 
     Returns
     -------
-    tuple
-        The name of the model, and the values of all options by name.
+    model : str
+        The name of the model.
+    options : dict
+        The values of all options by name.
 
     Raises
     ------
@@ -64,7 +66,8 @@ def _model_parser(name: str) -> ArgumentParser:
     for part in spec.parts:
         add = parser.add_class_arguments if inspect.isclass(part) else parser.add_function_arguments
         options.update(add(part, skip={*options, "vocab_size"}))
-    for config in (spec.data, TrainConfig, RunConfig):
+    parser.set_defaults(**spec.defaults)
+    for config in (spec.data_class, TrainConfig, RunConfig):
         options.update(parser.add_class_arguments(config, skip=set(options)))
     return parser
 

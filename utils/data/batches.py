@@ -1,19 +1,19 @@
 """Batches of token ids: padding, and windows of one running text for training and evaluation.
 
-``utils.data.pair_batches`` has the batches of sentence pairs and of
-labelled texts. A training stream gives its batch as a function of the step alone, so that a resumed
-run reads the data that the uninterrupted one would have read.
+A training stream gives its batch as a function of the step alone, so that a resumed run reads the
+data that the uninterrupted one would have read. ``utils.data.pair_batches`` and
+``utils.data.labelled_batches`` have the streams of sentence pairs and of labelled texts.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
 
 IGNORE = -100  # a target that no loss counts (torch's own default)
@@ -56,7 +56,7 @@ def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> 
 
     Returns
     -------
-    torch.Tensor
+    ids : torch.Tensor
         Ids (B, T), int64.
 
     Raises
@@ -110,7 +110,7 @@ class TextBatches:
         seed: int = 0,
         without_replacement: bool = False,
     ) -> None:
-        self.ids = _checked_text(ids, batch_size, context_length)
+        self.ids = _as_text_ids(ids, batch_size, context_length)
         if len(self.ids) <= context_length:
             raise ValueError(
                 f"context_length={context_length} needs {context_length + 1} tokens; "
@@ -175,7 +175,7 @@ def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int
 
     Returns
     -------
-    list of Batch
+    batches : list of Batch
         Inputs and targets (B, T). The last strip may be shorter than the others: PAD and IGNORE.
 
     Raises
@@ -183,7 +183,7 @@ def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int
     ValueError
         If `ids` is not 1-D or has fewer than two tokens, or a size is below 1.
     """
-    ids = _checked_text(ids, batch_size, context_length)
+    ids = _as_text_ids(ids, batch_size, context_length)
     if len(ids) < 2:
         raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
     count = len(ids) - 1
@@ -195,46 +195,19 @@ def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int
     return [Batch(inputs[:, window], targets[:, window]) for window in windows]  # (B, T)
 
 
-def group_by_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int]]:
-    """Group the indices of sequences into batches of equal length.
-
-    Parameters
-    ----------
-    lengths
-        The length of each sequence.
-    batch_size
-        The largest number of indices in a batch.
-
-    Returns
-    -------
-    list of list of int
-        The batches, short sequences first; equally long ones stay in their order.
-    """
-    check_positive(batch_size=batch_size)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index, length in enumerate(lengths):
-        groups[length].append(index)
-    return [
-        groups[length][start : start + batch_size]
-        for length in sorted(groups)
-        for start in range(0, len(groups[length]), batch_size)
-    ]
-
-
 def check_step(step: int) -> None:
-    """Raise ValueError for a negative step of a stream."""
+    """Check that a step of a stream is not negative.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
     if step < 0:
         raise ValueError(f"steps count from 0; got {step}")
 
 
-def check_positive(**sizes: int) -> None:
-    """Raise ValueError, naming the size, if one of `sizes` is below 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1; got {size}")
-
-
-def _checked_text(ids: torch.Tensor, batch_size: int, context_length: int) -> torch.Tensor:
+def _as_text_ids(ids: torch.Tensor, batch_size: int, context_length: int) -> torch.Tensor:
     """Return `ids` as int64 (N,); raise ValueError for another shape or a size below 1."""
     check_positive(batch_size=batch_size, context_length=context_length)
     ids = torch.as_tensor(ids, dtype=torch.long)

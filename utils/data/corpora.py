@@ -9,55 +9,43 @@ The film reviews are those of Pang and Lee 2005.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
-from utils.data import readers, standins
+from utils.arguments import check_choice
+from utils.data import readers
+from utils.data.corpus import (
+    Clip,
+    Corpus,
+    CorpusOrigin,
+    ExampleSplits,
+    LabelledReview,
+    SentencePair,
+)
 from utils.data.download import NoNetwork, resolve
-from utils.data.examples import Clip, LabelledReview, SentencePair, Splits
+from utils.data.standins.pairs import make_pairs
+from utils.data.standins.spoken_digits import make_digits
+from utils.data.standins.texts import make_reviews, make_text
 
-LANGUAGES = {"multi30k": ("de", "en", "fr"), "tatoeba": ("en", "zh")}  # of each corpus of pairs
+CORPUS_LANGUAGES = {"multi30k": ("de", "en", "fr"), "tatoeba": ("en", "zh")}
 MULTI30K_TESTS = ("test_2016_flickr", "test_2017_flickr")
 
-Origin: TypeAlias = Literal["real", "stand-in"]
-Split = TypeVar("Split", str, list[SentencePair], list[LabelledReview], list[Clip])
-Content = TypeVar("Content")
+CorpusData = TypeVar("CorpusData")
 
 
-@dataclass(frozen=True)
-class Corpus(Generic[Split]):
-    """A corpus in three splits, each a text or a list of examples.
+def corpus_files(name: str) -> dict[str, Path]:
+    """Find the files of a corpus, downloaded if needed, and check them.
 
     Parameters
     ----------
     name
-        The name of the corpus.
-    origin
-        "real", or "stand-in" if the real corpus could not be had.
-    train
-        For training.
-    valid
-        For choosing between models.
-    test
-        For the final result, to be used once.
-    """
+        The name of the corpus in ``registry.json``.
 
-    name: str
-    origin: Origin
-    train: Split
-    valid: Split
-    test: Split
-
-    @property
-    def all(self) -> Split:
-        """The three splits joined, in order: for cross-validation."""
-        return self.train + self.valid + self.test
-
-
-def corpus_files(name: str) -> dict[str, Path]:
-    """Return the paths of the files of a corpus by file name, downloaded if needed, and checked.
+    Returns
+    -------
+    paths : dict of str to Path
+        The path of each file by its name.
 
     Raises
     ------
@@ -80,21 +68,25 @@ def load_text(name: str = "tiny_shakespeare") -> Corpus[str]:
 
     Returns
     -------
-    Corpus
+    corpus : Corpus
         Each split is a string: the first 90 %, the next 5 % and the last 5 % of the characters.
 
     Raises
     ------
     ValueError
         If there is no such corpus.
+    DataError
+        If a file or a server's response is not the expected one.
     """
-    _check_choice("text corpus", name, ("tiny_shakespeare",))
-    text, origin = _load_or_standin(name, readers.read_text, standins.text)
+    check_choice("text corpus", name, ["tiny_shakespeare"])
+    text, origin = _load_or_standin(
+        name, lambda: readers.read_text(resolve(name)["input.txt"]), make_text
+    )
     return split_text(name, origin, text)
 
 
-def split_text(name: str, origin: Origin, text: str) -> Corpus[str]:
-    """Make a Corpus of any running text, split as in `load_text`.
+def split_text(name: str, origin: CorpusOrigin, text: str) -> Corpus[str]:
+    """Make a corpus of any running text, split as in `load_text`.
 
     Parameters
     ----------
@@ -107,7 +99,7 @@ def split_text(name: str, origin: Origin, text: str) -> Corpus[str]:
 
     Returns
     -------
-    Corpus
+    corpus : Corpus
         Its three splits.
     """
     first, second = len(text) * 90 // 100, len(text) * 95 // 100
@@ -117,8 +109,8 @@ def split_text(name: str, origin: Origin, text: str) -> Corpus[str]:
 def load_pairs(
     name: str = "multi30k",
     *,
-    source: str = "de",
-    target: str = "en",
+    source_language: str = "de",
+    target_language: str = "en",
     test: str = "test_2016_flickr",
 ) -> Corpus[list[SentencePair]]:
     """Load sentence pairs for translation.
@@ -127,9 +119,9 @@ def load_pairs(
     ----------
     name
         "multi30k" (captions of images) or "tatoeba" (everyday sentences).
-    source
+    source_language
         The language to translate from: "de", "en" or "fr" of multi30k, "en" or "zh" of tatoeba.
-    target
+    target_language
         The language to translate into, another one of these.
     test
         Which of multi30k's test sets to use: "test_2016_flickr" or "test_2017_flickr". Tatoeba has
@@ -137,27 +129,34 @@ def load_pairs(
 
     Returns
     -------
-    Corpus
+    corpus : Corpus
         Each split is a list of (source sentence, target sentence).
 
     Raises
     ------
     ValueError
         If a name is not one of the choices, or both languages are the same.
+    DataError
+        If a file or a server's response is not the expected one.
     """
-    _check_choice("corpus of sentence pairs", name, tuple(LANGUAGES))
-    for language in (source, target):
-        _check_choice(f"language of {name}", language, LANGUAGES[name])
-    if source == target:
-        raise ValueError(f"source and target are both {source!r}; {name} has {LANGUAGES[name]}")
-    _check_choice("test split", test, MULTI30K_TESTS)
+    check_choice("corpus of sentence pairs", name, CORPUS_LANGUAGES)
+    for language in (source_language, target_language):
+        check_choice(f"language of {name}", language, CORPUS_LANGUAGES[name])
+    if source_language == target_language:
+        raise ValueError(
+            f"source_language and target_language are both {source_language!r}; "
+            f"{name} has {', '.join(CORPUS_LANGUAGES[name])}"
+        )
+    check_choice("test", test, MULTI30K_TESTS)
 
-    def load() -> Splits[SentencePair]:
+    def load() -> ExampleSplits[SentencePair]:
         if name == "multi30k":
-            return readers.read_multi30k(source, target, test=test)
-        return readers.read_tatoeba(source)
+            return _load_multi30k(source_language, target_language, test)
+        return readers.read_tatoeba(resolve(name)["cmn.txt"], source_language)
 
-    splits, origin = _load_or_standin(name, load, lambda: standins.pairs(source, target))
+    splits, origin = _load_or_standin(
+        name, load, lambda: make_pairs(source_language, target_language)
+    )
     return Corpus(name, origin, *splits)
 
 
@@ -166,12 +165,22 @@ def load_reviews() -> Corpus[list[LabelledReview]]:
 
     Returns
     -------
-    Corpus
+    corpus : Corpus
         Each split is a list of (sentence, label), the label 1 for praise and 0 for blame. The
         splits are 80 %, 10 % and 10 % of the sentences, always shuffled alike; a sentence that
         occurs twice stays in one split.
+
+    Raises
+    ------
+    DataError
+        If a file or a server's response is not the expected one.
     """
-    splits, origin = _load_or_standin("movie_reviews", readers.read_reviews, standins.reviews)
+
+    def load() -> ExampleSplits[LabelledReview]:
+        paths = resolve("movie_reviews")
+        return readers.read_reviews(paths["rt-polarity.pos"], paths["rt-polarity.neg"])
+
+    splits, origin = _load_or_standin("movie_reviews", load, make_reviews)
     return Corpus("movie_reviews", origin, *splits)
 
 
@@ -180,11 +189,21 @@ def load_digits() -> Corpus[list[Clip]]:
 
     Returns
     -------
-    Corpus
+    corpus : Corpus
         Each split is a list of Clip. Of the takes of each digit by each speaker, the first tenth is
         the test set (as published), the second tenth the validation set, the rest is for training.
+
+    Raises
+    ------
+    DataError
+        If a file or a server's response is not the expected one.
     """
-    clips, origin = _load_or_standin("spoken_digits", readers.read_digits, standins.digits)
+
+    def load() -> list[Clip]:
+        (path,) = resolve("spoken_digits").values()
+        return readers.read_digits(path)
+
+    clips, origin = _load_or_standin("spoken_digits", load, make_digits)
     tenth = (max(clip.take for clip in clips) + 1) // 10
     test = [clip for clip in clips if clip.take < tenth]
     valid = [clip for clip in clips if tenth <= clip.take < 2 * tenth]
@@ -192,16 +211,22 @@ def load_digits() -> Corpus[list[Clip]]:
     return Corpus("spoken_digits", origin, train, valid, test)
 
 
-def _check_choice(name: str, choice: str, valid: Sequence[str]) -> None:
-    """Raise ValueError, naming the choices, if `choice` is not one of them."""
-    if choice not in valid:
-        raise ValueError(f"unknown {name} {choice!r}; choose from {', '.join(valid)}")
+def _load_multi30k(
+    source_language: str, target_language: str, test: str
+) -> ExampleSplits[SentencePair]:
+    """Read those files of multi30k that two languages and a test set need."""
+    names = [
+        (f"{part}.{source_language}.gz", f"{part}.{target_language}.gz")
+        for part in ("train", "val", test)
+    ]
+    paths = resolve("multi30k", only=[name for pair in names for name in pair])
+    return readers.read_multi30k([(paths[source], paths[target]) for source, target in names])
 
 
 def _load_or_standin(
-    name: str, load: Callable[[], Content], make_standin: Callable[[], Content]
-) -> tuple[Content, Origin]:
-    """Return the real content, or a stand-in, announced in one line, if no server answers."""
+    name: str, load: Callable[[], CorpusData], make_standin: Callable[[], CorpusData]
+) -> tuple[CorpusData, CorpusOrigin]:
+    """Return the real corpus, or a stand-in, announced in one line, if no server answers."""
     try:
         return load(), "real"
     except NoNetwork as error:

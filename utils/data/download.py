@@ -22,13 +22,15 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from utils.data.registry import DataError, FileEntry, file_problem, registry
+from utils.arguments import check_choice
+from utils.data.corpus import DataError
+from utils.data.registry import FileEntry, file_problem, registry
+from utils.files import STALE_SECONDS
 
 TIMEOUT_SECONDS = (10.0, 30.0)  # to connect, and between two chunks of the response
 MAX_ATTEMPTS = 3  # requests for one file
 RETRY_DELAY_SECONDS = 0.5  # before the second attempt; doubled before each further one
 CHUNK_BYTES = 1 << 16  # written to the disk at once
-STALE_SECONDS = 24 * 3600.0  # age at which an unfinished download is deleted
 OFFLINE_HELP = "set LLM_BOOK_OFFLINE=1 to use the built-in stand-in"
 RETRY_HELP = f"Try another network or later, or {OFFLINE_HELP}."
 
@@ -61,7 +63,7 @@ def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
 
     Returns
     -------
-    dict of str to Path
+    paths : dict of str to Path
         The path of each file by its name.
 
     Raises
@@ -73,8 +75,7 @@ def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
     DataError
         If a file or a server's response is not what the registry says, or cannot be stored.
     """
-    if name not in registry():
-        raise ValueError(f"unknown corpus {name!r}; choose from {', '.join(registry())}")
+    check_choice("corpus", name, registry())
     if os.environ.get("LLM_BOOK_OFFLINE", "0") not in ("", "0"):
         raise OfflineRequested("LLM_BOOK_OFFLINE is set")
     entries = {Path(entry["path"]).name: entry for entry in registry()[name]["files"]}

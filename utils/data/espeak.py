@@ -1,7 +1,8 @@
 """The speech synthesiser eSpeak NG, through its C library.
 
-It speaks the digits that stand in for a corpus of recordings (``utils.data.standins``) and the
-announcements of section 6.3. The package ``espeakng_loader`` brings the library and its voices.
+It speaks the digits that stand in for a corpus of recordings
+(``utils.data.standins.spoken_digits``) and the announcements of section 6.3. The package
+``espeakng_loader`` brings the library and its voices.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import espeakng_loader
 import numpy as np
 from scipy.signal import resample_poly
 
-SAMPLE_RATE = 8000  # samples per second, as in the recordings of spoken digits
+from utils.data.corpus import SAMPLE_RATE
+
 MAX_PATH_BYTES = 120  # of the data folder: eSpeak NG has 160 bytes for the whole path of a file
 ENGLISH_DATA = (
     "phondata",
@@ -69,24 +71,29 @@ def synthesize(utterances: Iterable[Utterance]) -> list[np.ndarray]:
 
     Returns
     -------
-    list of numpy.ndarray
-        The samples of each utterance, (N,) float32 between -1 and 1, SAMPLE_RATE per second.
+    sounds : list of numpy.ndarray
+        The samples of each utterance, (N,) float32 between −1 and 1, SAMPLE_RATE per second.
 
     Raises
     ------
     RuntimeError
         If eSpeak NG reports an error, such as an unknown voice.
     """
-    with synthesizer() as engine:
-        return [engine.speak(utterance).astype(np.float32) for utterance in utterances]
+    with open_synthesizer() as synthesizer:
+        return [synthesizer.speak(utterance).astype(np.float32) for utterance in utterances]
 
 
 @contextmanager
-def synthesizer() -> Iterator[Synthesizer]:
+def open_synthesizer() -> Iterator[Synthesizer]:
     """Run the synthesiser while the block lasts, for a caller that needs each sound in turn.
 
     Two processes that speak the same utterances in the same order get the same samples. Within one
     process a sound depends a little on those before it, even on those of an earlier block.
+
+    Yields
+    ------
+    synthesizer : Synthesizer
+        The running synthesiser.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def synthesizer() -> Iterator[Synthesizer]:
 
 
 class Synthesizer:
-    """The running synthesiser, which `synthesizer` starts and ends.
+    """The running synthesiser, which `open_synthesizer` starts and ends.
 
     Parameters
     ----------

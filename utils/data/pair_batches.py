@@ -1,24 +1,26 @@
-"""Batches of sentence pairs, and of texts with labels.
+"""Batches of sentence pairs.
 
-The sources of a batch
-are equally long, so that an encoder reads no padding.
+The sources of a batch of `PairBatches` or `pair_eval_batches` are equally long, so that an encoder
+reads no padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
+import torch
+from torch.nn import functional as F
 
-from utils.data.batches import IGNORE, Batch, check_step, group_by_length, pad
-from utils.data.vocabulary import BOS, EOS
+from utils.data.batches import IGNORE, Batch, pad
+from utils.data.grouped_batches import GroupedBatches, check_lengths
+from utils.data.grouping import group_by_length
+from utils.data.vocabulary import BOS, EOS, PAD
 
 if TYPE_CHECKING:  # batches need no tokenizer library
     from utils.data.tokenizers import Tokenizer
 
 IdPair: TypeAlias = tuple[list[int], list[int]]  # ids of a source and of its target
-LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
 
 
 def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list[IdPair]:
@@ -33,13 +35,13 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
 
     Returns
     -------
-    list
+    id_pairs : list of tuple of list of int and list of int
         The source ids and target ids of each pair.
     """
     return [(tokenizer.encode(source), tokenizer.encode(target)) for source, target in pairs]
 
 
-class PairBatches:
+class PairBatches(GroupedBatches):
     """An endless stream of batches of sentence pairs: ``stream[step]`` is the batch of a step.
 
     A batch depends on the seed and the step alone. It holds sources of one length (B, S) and
@@ -64,42 +66,23 @@ class PairBatches:
     """
 
     def __init__(self, pairs: Sequence[IdPair], *, batch_size: int, seed: int = 0) -> None:
-        self.source_lengths = _source_lengths(pairs)
-        self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
-        self.steps_per_epoch = len(group_by_length(self.source_lengths, batch_size=batch_size))
-        self._epoch = -1
-        self._epoch_groups: list[list[int]] = []
+        lengths = [len(source) for source, _ in pairs]
+        check_lengths(lengths, "sentence pair", "a source")
+        super().__init__(
+            lengths,
+            batch_size=batch_size,
+            seed=seed,
+            target_lengths=[len(target) for _, target in pairs],
+        )
+        self.pairs = pairs
 
-    def __len__(self) -> int:
-        """Return the number of steps in an epoch."""
-        return self.steps_per_epoch
-
-    def __getitem__(self, step: int) -> Batch:
-        """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
-        check_step(step)
-        epoch, index = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._epoch, self._epoch_groups = epoch, self._shuffled_groups(epoch)
-        return pair_batch([self.pairs[i] for i in self._epoch_groups[index]])
-
-    def __iter__(self) -> Iterator[Batch]:
-        """Iterate over the first epoch."""
-        return (self[step] for step in range(self.steps_per_epoch))
-
-    def _shuffled_groups(self, epoch: int) -> list[list[int]]:
-        """Return the indices of the pairs of each batch of an epoch."""
-        random = np.random.default_rng([self.seed, epoch])
-        # Sorting by target length brings similar lengths into one batch: less padding.
-        order = sorted(random.permutation(len(self.pairs)), key=lambda i: len(self.pairs[i][1]))
-        lengths = [self.source_lengths[i] for i in order]
-        groups = group_by_length(lengths, batch_size=self.batch_size)
-        return [[order[i] for i in groups[j]] for j in random.permutation(len(groups))]
+    def make_batch(self, indices: Sequence[int]) -> Batch:
+        """Return the batch of the pairs with these indices."""
+        return pair_batch([self.pairs[i] for i in indices])
 
 
 def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch]:
     """Return every pair once, in batches of equal source length, short sources first.
-
-    Errors and the content of a batch are those of `PairBatches`.
 
     Parameters
     ----------
@@ -110,10 +93,17 @@ def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch
 
     Returns
     -------
-    list of Batch
-        The batches.
+    batches : list of Batch
+        The batches, whose content is that of `PairBatches`.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs, a source is empty, or `batch_size` is below 1.
     """
-    groups = group_by_length(_source_lengths(pairs), batch_size=batch_size)
+    lengths = [len(source) for source, _ in pairs]
+    check_lengths(lengths, "sentence pair", "a source")
+    groups = group_by_length(lengths, batch_size=batch_size)
     return [pair_batch([pairs[i] for i in group]) for group in groups]
 
 
@@ -127,79 +117,36 @@ def pair_batch(pairs: Sequence[IdPair]) -> Batch:
 
     Returns
     -------
-    Batch
+    batch : Batch
         Sources (B, S) padded with PAD; inputs (B, T) with BOS in front, padded with PAD; targets
         (B, T) with EOS at the end, padded with IGNORE.
+
+    Raises
+    ------
+    ValueError
+        If there are no pairs.
     """
     source = pad([source for source, _ in pairs])  # (B, S)
-    inputs = pad([[BOS, *target] for _, target in pairs])  # (B, T)
-    targets = pad([[*target, EOS] for _, target in pairs], IGNORE)  # (B, T)
+    inputs, targets = teacher_forcing_pair(pad([target for _, target in pairs], IGNORE))  # (B, T)
     return Batch(inputs, targets, source)
 
 
-class LabelledBatches(PairBatches):
-    """An endless stream of batches of texts with labels: ``stream[step]`` is the batch of a step.
-
-    A batch holds texts of one length as inputs (B, S) and their labels as targets (B,). The order,
-    the epochs and the errors are those of `PairBatches`.
+def teacher_forcing_pair(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Make what a decoder reads and what it has to predict.
 
     Parameters
     ----------
-    examples
-        The ids of each text, and its label.
-    batch_size
-        The largest number of texts in a batch.
-    seed
-        The seed of the order of the texts.
-    """
-
-    def __init__(
-        self, examples: Sequence[LabelledExample], *, batch_size: int, seed: int = 0
-    ) -> None:
-        super().__init__(_as_pairs(examples), batch_size=batch_size, seed=seed)
-
-    def __getitem__(self, step: int) -> Batch:
-        """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
-        return _as_labelled(super().__getitem__(step))
-
-
-def label_eval_batches(examples: Sequence[LabelledExample], *, batch_size: int) -> list[Batch]:
-    """Return every text once, in batches of equal length, short texts first.
-
-    Errors and the content of a batch are those of `LabelledBatches`.
-
-    Parameters
-    ----------
-    examples
-        The ids of each text, and its label.
-    batch_size
-        The largest number of texts in a batch.
+    targets
+        Ids without BOS and EOS, (B, L), padded with IGNORE at the end.
 
     Returns
     -------
-    list of Batch
-        The batches.
+    inputs : torch.Tensor
+        BOS and the ids, padded with PAD, (B, L + 1).
+    targets : torch.Tensor
+        The ids and EOS, padded with IGNORE, (B, L + 1).
     """
-    batches = pair_eval_batches(_as_pairs(examples), batch_size=batch_size)
-    return [_as_labelled(batch) for batch in batches]
-
-
-def _as_pairs(examples: Sequence[LabelledExample]) -> list[IdPair]:
-    """Return each example as a pair whose target is the label alone."""
-    return [(ids, [label]) for ids, label in examples]
-
-
-def _as_labelled(batch: Batch) -> Batch:
-    """Return the batch of labelled texts that `batch` holds as pairs."""
-    assert batch.source is not None, "a batch of pairs has a source"
-    return Batch(batch.source, batch.targets[:, 0])  # (B, S), (B,)
-
-
-def _source_lengths(pairs: Sequence[IdPair]) -> list[int]:
-    """Return the length of each source; raise ValueError if there is none or one is empty."""
-    lengths = [len(source) for source, _ in pairs]
-    if not lengths:
-        raise ValueError("there are no sentence pairs; at least one is needed")
-    if 0 in lengths:
-        raise ValueError(f"pair {lengths.index(0)} has a source of zero tokens; leave it out")
-    return lengths
+    inputs = F.pad(targets.masked_fill(targets == IGNORE, PAD), (1, 0), value=BOS)  # (B, L + 1)
+    lengths = (targets != IGNORE).sum(1, keepdim=True)  # (B, 1)
+    targets = F.pad(targets, (0, 1), value=IGNORE).scatter(1, lengths, EOS)  # (B, L + 1)
+    return inputs, targets

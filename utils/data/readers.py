@@ -1,7 +1,7 @@
-"""Readers of the published files of each corpus, called by ``utils.data.corpora`` alone.
+"""Readers of the published files of each corpus.
 
-Each function gets its files from ``utils.data.download.resolve``, and raises what that raises. The
-functions of ``utils.data.standins`` return data of the same types.
+``utils.data.corpora`` has the files found or downloaded, and calls these functions with their
+paths. The functions of ``utils.data.standins`` return data of the same types.
 """
 
 from __future__ import annotations
@@ -9,93 +9,142 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import tarfile
 import wave
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from utils.data.download import resolve
-from utils.data.examples import Clip, Example, LabelledReview, SentencePair, Splits
-from utils.data.registry import read_wav_archive
+from utils.data.corpus import Clip, DataError, Example, ExampleSplits, LabelledReview, SentencePair
 
 
-def read_text() -> str:
-    """Return the text of tiny_shakespeare."""
-    return _read(resolve("tiny_shakespeare")["input.txt"])
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8 as it is, line ends included."""
+    return _decode(path, "utf-8")
 
 
-def read_multi30k(source: str, target: str, *, test: str) -> Splits[SentencePair]:
-    """Return the published splits of multi30k, lists of (source sentence, target sentence).
+def read_multi30k(paths: Sequence[tuple[Path, Path]]) -> ExampleSplits[SentencePair]:
+    """Read the published splits of multi30k.
 
     Parameters
     ----------
-    source, target
-        The two languages: "de", "en" or "fr".
-    test
-        Which of the test sets to read.
+    paths
+        For training, validation and test the file of the source language and the file of the target
+        language, whose lines belong together.
 
     Returns
     -------
-    tuple of three lists
-        The pairs for training, validation and test.
+    train, valid, test : list of tuple of str and str
+        The (source, target) sentences.
+
+    Raises
+    ------
+    ValueError
+        If two files that belong together differ in their number of lines.
     """
-    parts = ("train", "val", test)
-    names = [f"{part}.{language}.gz" for part in parts for language in (source, target)]
-    lines = {name: _lines(path) for name, path in resolve("multi30k", only=names).items()}
-    train, valid, tests = (
-        list(zip(lines[f"{part}.{source}.gz"], lines[f"{part}.{target}.gz"], strict=True))
-        for part in parts
+    train, valid, test = (
+        list(zip(_read_lines(source), _read_lines(target), strict=True)) for source, target in paths
     )
-    return train, valid, tests
+    return train, valid, test
 
 
-def read_tatoeba(source: str) -> Splits[SentencePair]:
-    """Return tatoeba's pairs of "en" and "zh" from the language `source`, split 90 : 5 : 5.
+def read_tatoeba(path: Path, source_language: str) -> ExampleSplits[SentencePair]:
+    """Read tatoeba's pairs of English and Chinese sentences, split 90 : 5 : 5.
 
     Pairs whose English sentences differ in capitals and punctuation alone stay in one split.
+
+    Parameters
+    ----------
+    path
+        The file, with an English and a Chinese sentence in each line.
+    source_language
+        "en" or "zh"; the other one is the target language.
+
+    Returns
+    -------
+    train, valid, test : list of tuple of str and str
+        The (source, target) sentences.
     """
-    text = _read(resolve("tatoeba")["cmn.txt"])
-    rows = [line.split("\t")[:2] for line in text.split("\n") if line]
+    rows = [line.split("\t")[:2] for line in read_text(path).split("\n") if line]
     pairs = [(english.strip(), chinese.strip()) for english, chinese in rows]
 
     def normalized_english(pair: SentencePair) -> str:
         return re.sub(r"\W+", " ", pair[0]).strip().casefold()
 
     train, valid, test = _split(pairs, normalized_english, fractions=(0.9, 0.05))
-    if source == "zh":
+    if source_language == "zh":
         return _swapped(train), _swapped(valid), _swapped(test)
     return train, valid, test
 
 
-def read_reviews() -> Splits[LabelledReview]:
-    """Return (sentence, 1 for praise or 0) of the film reviews, split 80 : 10 : 10.
+def read_reviews(praise: Path, blame: Path) -> ExampleSplits[LabelledReview]:
+    """Read the film reviews, split 80 : 10 : 10; a sentence that occurs twice stays in one split.
 
-    A sentence that occurs twice stays in one split.
+    Parameters
+    ----------
+    praise, blame
+        The files of the sentences that praise and of those that blame, one in each line.
+
+    Returns
+    -------
+    train, valid, test : list of tuple of str and int
+        The sentences and their labels, 1 for praise and 0 for blame.
     """
-    paths = resolve("movie_reviews")
     reviews = [
         (line.strip(), label)
-        for label, file in ((1, "rt-polarity.pos"), (0, "rt-polarity.neg"))
-        for line in _read(paths[file], "cp1252").split("\n")
+        for label, path in ((1, praise), (0, blame))
+        for line in _decode(path, "cp1252").split("\n")
         if line.strip()
     ]
     return _split(reviews, lambda review: review[0], fractions=(0.8, 0.1))
 
 
-def read_digits() -> list[Clip]:
-    """Return all recordings of spoken digits, sorted by file name."""
-    (path,) = resolve("spoken_digits").values()
-    return [_read_clip(name, wav) for name, wav in sorted(read_wav_archive(path).items())]
+def read_digits(path: Path) -> list[Clip]:
+    """Return all recordings of an archive of spoken digits, sorted by file name.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as a tar archive.
+    """
+    return [_parse_clip(name, wav) for name, wav in sorted(read_wav_archive(path).items())]
 
 
-def _read(path: Path, encoding: str = "utf-8") -> str:
+def read_wav_archive(path: Path) -> dict[str, bytes]:
+    """Read the wav files of a tar archive.
+
+    Returns
+    -------
+    recordings : dict of str to bytes
+        The content of each file by its name, without folders.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as a tar archive.
+    """
+    recordings = {}
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile() and member.name.endswith(".wav"):
+                    file = archive.extractfile(member)
+                    assert file is not None, "a regular file of an archive can be opened"
+                    recordings[Path(member.name).name] = file.read()
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{path} cannot be read as a tar archive: {error}") from error
+    return recordings
+
+
+def _decode(path: Path, encoding: str) -> str:
     """Return a file's text as it is, line ends included."""
     return path.read_bytes().decode(encoding)
 
 
-def _lines(path: Path) -> list[str]:
+def _read_lines(path: Path) -> list[str]:
     """Return the lines of a gzipped text."""
     text = gzip.decompress(path.read_bytes()).decode("utf-8")
     return [line.strip() for line in text.removesuffix("\n").split("\n")]
@@ -106,7 +155,7 @@ def _swapped(pairs: list[SentencePair]) -> list[SentencePair]:
     return [(target, source) for source, target in pairs]
 
 
-def _read_clip(name: str, content: bytes) -> Clip:
+def _parse_clip(name: str, content: bytes) -> Clip:
     """Decode a 16-bit mono wav file named DIGIT_SPEAKER_TAKE.wav."""
     digit, speaker, take = name.removesuffix(".wav").split("_")
     with wave.open(io.BytesIO(content)) as file:
@@ -118,7 +167,7 @@ def _read_clip(name: str, content: bytes) -> Clip:
 
 def _split(
     items: Sequence[Example], key: Callable[[Example], Hashable], *, fractions: tuple[float, float]
-) -> Splits[Example]:
+) -> ExampleSplits[Example]:
     """Shuffle and cut into train and valid, with these `fractions` of the different keys, and test.
 
     Items with equal keys stay together.

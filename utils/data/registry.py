@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tarfile
-import zlib
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
 import pooch
 
-
-class DataError(RuntimeError):
-    """A file of a corpus cannot be had, or is not the expected one; the message says what to do."""
+from utils.data.corpus import DataError
+from utils.data.readers import read_wav_archive
 
 
 class _FileLocation(TypedDict):
@@ -63,7 +60,7 @@ def file_problem(path: Path, entry: FileEntry) -> str | None:
 
     Returns
     -------
-    str or None
+    problem : str or None
         The difference between expectation and file; None if the file is right.
     """
     if "content_sha256" in entry:
@@ -74,27 +71,6 @@ def file_problem(path: Path, entry: FileEntry) -> str | None:
         return f"expected {entry['bytes']} bytes, found {size}"
     expected, actual = entry["sha256"], pooch.file_hash(str(path))
     return None if actual == expected else f"expected SHA-256 {expected}, found {actual}"
-
-
-def read_wav_archive(path: Path) -> dict[str, bytes]:
-    """Read the wav files of a tar archive, by their names without folders.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read as a tar archive.
-    """
-    recordings = {}
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                if member.isfile() and member.name.endswith(".wav"):
-                    file = archive.extractfile(member)
-                    assert file is not None, "a regular file of an archive can be opened"
-                    recordings[Path(member.name).name] = file.read()
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise DataError(f"{path} cannot be read as a tar archive: {error}") from error
-    return recordings
 
 
 def _content_sha256(path: Path) -> str:

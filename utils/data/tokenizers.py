@@ -1,8 +1,7 @@
 """Tokenizers: text to token ids and back, by characters, words or byte-pair encoding.
 
-Byte-pair encoding comes from Sennrich, Haddow and Birch 2016; its
-implementation is the ``tokenizers`` library's. A tokenizer is always trained on the training split
-alone.
+Byte-pair encoding comes from Sennrich, Haddow and Birch 2016; its implementation is the
+``tokenizers`` library's. A tokenizer is always trained on the training split alone.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from utils.data.files import write_text_atomically
 from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary, check_ids
+from utils.files import write_text_atomically
 
 WORD_PATTERN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:!?)\]’'])")
@@ -29,19 +28,15 @@ class Tokenizer(Protocol):
 
     def __len__(self) -> int:
         """V, the size of the vocabulary, special tokens included."""
-        ...
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`, without BOS and EOS."""
-        ...
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of `ids`, without PAD, BOS and EOS."""
-        ...
 
     def save(self, path: str | Path) -> None:
         """Write the tokenizer to the file `path`."""
-        ...
 
 
 _Self = TypeVar("_Self", bound="_VocabularyTokenizer")
@@ -90,11 +85,6 @@ class _VocabularyTokenizer(ABC):
         min_count
             Minimum count of a token; rarer ones become UNK.
 
-        Returns
-        -------
-        _Self
-            The tokenizer.
-
         Raises
         ------
         ValueError
@@ -127,7 +117,13 @@ class _VocabularyTokenizer(ABC):
 
     @classmethod
     def load(cls: type[_Self], path: str | Path) -> _Self:
-        """Read a tokenizer that `save` wrote; raise ValueError for any other file."""
+        """Read a tokenizer that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is another one.
+        """
         return cls(Vocabulary(_load(path, cls.file_type)["tokens"]))
 
 
@@ -188,7 +184,7 @@ class BPETokenizer:
     def train(
         cls, texts: str | Iterable[str], *, max_size: int = 4000, min_count: int = 2
     ) -> BPETokenizer:
-        """Learn merges from the training text.
+        """Train a tokenizer: learn its merges from the training text.
 
         Parameters
         ----------
@@ -198,11 +194,6 @@ class BPETokenizer:
             The size of the vocabulary, special tokens and the 256 bytes included.
         min_count
             Minimum count of a pair to be merged.
-
-        Returns
-        -------
-        BPETokenizer
-            The trained tokenizer.
 
         Raises
         ------
@@ -265,7 +256,13 @@ class BPETokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> BPETokenizer:
-        """Read a tokenizer that `save` wrote; raise ValueError for any other file."""
+        """Read a tokenizer that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is another one.
+        """
         content = _load(path, cls.file_type)
         return cls(tokenizers.Tokenizer.from_str(json.dumps(content["tokenizer"])))
 

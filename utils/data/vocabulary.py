@@ -58,11 +58,6 @@ class Vocabulary:
         min_count
             Minimum count of a token to be included.
 
-        Returns
-        -------
-        Vocabulary
-            The vocabulary.
-
         Raises
         ------
         ValueError
@@ -87,7 +82,7 @@ class Vocabulary:
         return [self.index.get(token, UNK) for token in tokens]
 
     def to_tokens(self, ids: Iterable[int]) -> list[str]:
-        """Return the tokens of `ids`.
+        """Return the tokens of `ids`, as strings.
 
         Raises
         ------
@@ -100,7 +95,7 @@ class Vocabulary:
 
 
 def check_ids(ids: Iterable[int], vocab_size: int) -> None:
-    """Raise ValueError if one of `ids` lies outside 0 … `vocab_size` − 1.
+    """Check that ids lie in 0 … V − 1.
 
     Parameters
     ----------
@@ -108,6 +103,11 @@ def check_ids(ids: Iterable[int], vocab_size: int) -> None:
         The ids to check.
     vocab_size
         Size V of the vocabulary.
+
+    Raises
+    ------
+    ValueError
+        If one of them does not.
     """
     invalid = [i for i in ids if not 0 <= i < vocab_size]
     if invalid:

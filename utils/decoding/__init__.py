@@ -5,9 +5,10 @@ serves n-gram models, recurrent networks and Transformers, with or without a sou
 
 - ``state``: take rows of a model's state, whatever it is made of.
 - ``generation``: the loop that extends a batch of prompts token by token.
-- ``search``: greedy search and beam search.
+- ``search``: greedy search, and one call for greedy or beam search.
+- ``beam_search``: beam search and its options.
 - ``sampling``: temperature, top-k, top-p, min-p and the repetition penalty.
 - ``translation``: decode a list of source texts.
 - ``scoring``: the log-probability of each token of a given text.
-- ``fusion``: mixtures of two models' probabilities.
+- ``interpolation``: mixtures of two models' probabilities.
 """

@@ -1,4 +1,4 @@
-"""Token-by-token generation: the loop and the rules that greedy search and sampling have in common.
+"""Generation token by token: the loop and the rules that greedy search and sampling have in common.
 
 Greedy search and sampling differ only in how they choose the next token of a row; `generate` is
 the loop around that choice.
@@ -14,24 +14,24 @@ import torch
 
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.state import select_rows
-from utils.models.contract import LanguageModel, State
+from utils.models.contract import NextTokenModel, State
 
 NEVER_GENERATED = (PAD, BOS)
-"""Tokens that no answer contains; their probability is set to zero before each choice."""
+"""Tokens that are never generated; their probability is set to zero before each choice."""
 
 TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps logits (B, V) and all ids so far (B, N), prompt included, to the next tokens (B,)."""
 
 
 def generate(
-    model: LanguageModel,
+    model: NextTokenModel,
     prompt: torch.Tensor,
     state: State,
     *,
     choose_tokens: TokenChooser,
     max_length: int,
 ) -> list[list[int]]:
-    """Extend each prompt by one chosen token at a time, until EOS or `max_length` tokens.
+    """Extend each prompt by one chosen token at a time, until EOS or `max_length` new tokens.
 
     The prompt is read in one call; after that the model reads one token a call and keeps its state.
     Rows that have ended leave the batch.
@@ -51,16 +51,16 @@ def generate(
 
     Returns
     -------
-    list of list of int
-        The new tokens of each of the B rows, without EOS.
+    sequences : list of list of int
+        The new ids of each of the B rows, without EOS.
 
     Raises
     ------
     ValueError
-        For a prompt or length that `check_prompt` refuses, or a vocabulary without EOS.
+        For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
     """
     check_prompt(prompt, max_length)
-    texts: list[list[int]] = [[] for _ in prompt]
+    sequences: list[list[int]] = [[] for _ in prompt]
     rows = torch.arange(len(prompt), device=prompt.device)  # (B,), those that have not ended
     ids = all_ids = prompt
     for _ in range(max_length if len(prompt) else 0):
@@ -68,7 +68,7 @@ def generate(
         tokens = choose_tokens(allowed_logits(logits[:, -1]), all_ids)  # (B,)
         for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
             if token != EOS:
-                texts[row].append(token)
+                sequences[row].append(token)
         active = (tokens != EOS).nonzero()[:, 0]
         if len(active) == 0:
             break
@@ -77,7 +77,7 @@ def generate(
             all_ids = all_ids[active]
         ids = tokens[:, None]  # (B, 1)
         all_ids = torch.cat([all_ids, ids], 1)  # (B, N + 1)
-    return texts
+    return sequences
 
 
 def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
@@ -96,7 +96,7 @@ def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
 
 
 def check_prompt(prompt: torch.Tensor, max_length: int) -> None:
-    """Raise ValueError unless the prompt is ids (B, T ≥ 1) and `max_length` is not negative.
+    """Check the arguments that greedy search, sampling and beam search have in common.
 
     Parameters
     ----------
@@ -104,6 +104,11 @@ def check_prompt(prompt: torch.Tensor, max_length: int) -> None:
         The ids to continue.
     max_length
         The largest number of new tokens.
+
+    Raises
+    ------
+    ValueError
+        Unless the prompt has the shape (B, T) with T ≥ 1 and `max_length` is not negative.
     """
     if prompt.dim() != 2 or prompt.shape[1] == 0:
         raise ValueError(

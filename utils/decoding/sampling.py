@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from utils.decoding.generation import generate
-from utils.models.contract import LanguageModel, State
+from utils.models.contract import NextTokenModel, State
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class SamplingConfig:
     min_p
         Draw from tokens at least this many times as probable as the best one; 0 for all.
     repetition_penalty
-        Lowers the logits of tokens that the prompt or the text contains; 1 changes nothing, and a
-        value below 1 favours repetition.
+        Lowers the logits of tokens that the row contains, prompt included; 1 changes nothing, and
+        a value below 1 favours repetition.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
             raise ValueError(
-                f"temperature must be positive, got {self.temperature}; for 0 use greedy()"
+                f"temperature must be positive, got {self.temperature}; for 0 use greedy_search()"
             )
         if self.top_k is not None:
             _check_top_k(self.top_k)
@@ -60,7 +60,7 @@ class SamplingConfig:
         _check_repetition_penalty(self.repetition_penalty)
 
     def probabilities(self, logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
-        """Return the distribution (B, V) after logits (B, V) and all ids so far (B, N).
+        """Compute the distribution to draw from.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class SamplingConfig:
 
         Returns
         -------
-        torch.Tensor
+        p : torch.Tensor
             The distribution, (B, V).
         """
         logits = penalize_repetition(logits, previous_ids, self.repetition_penalty)  # (B, V)
@@ -84,7 +84,7 @@ class SamplingConfig:
 
 @torch.inference_mode()
 def sample(
-    model: LanguageModel,
+    model: NextTokenModel,
     prompt: torch.Tensor,
     state: State = None,
     config: SamplingConfig | None = None,
@@ -92,7 +92,7 @@ def sample(
     max_length: int = 100,
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
-    """Draw each next token at random, until EOS or `max_length` tokens.
+    """Draw each next token at random, until EOS or `max_length` new tokens.
 
     Parameters
     ----------
@@ -105,15 +105,15 @@ def sample(
     config
         The distribution to draw from; None for that of the model.
     max_length
-        The largest number of tokens to draw for a row.
+        The largest number of new tokens.
     generator
-        A generator on the CPU, where all drawing is done: with the same seed the text is the same
-        on every device. By default torch's global generator.
+        A generator on the CPU, where all drawing is done: with the same seed the tokens are the
+        same on every device. By default torch's global generator.
 
     Returns
     -------
-    list of list of int
-        B texts, without prompt and EOS.
+    sequences : list of list of int
+        The new ids of each of the B prompts, without EOS.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    logits : torch.Tensor
         The filtered logits, (…, V).
 
     Raises
@@ -152,8 +152,9 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
         If `top_k` is not a whole number from 1.
     """
     _check_top_k(top_k)
-    best = logits.topk(min(int(top_k), logits.shape[-1]), -1).indices  # (…, k)
-    return _keep_only(logits, torch.zeros_like(logits, dtype=torch.bool).scatter(-1, best, True))
+    indices = logits.topk(min(int(top_k), logits.shape[-1]), -1).indices  # (…, k)
+    is_best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, indices, True)  # (…, V)
+    return _keep_only(logits, is_best)
 
 
 def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
@@ -173,7 +174,7 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    logits : torch.Tensor
         The filtered logits, (…, V).
 
     Raises
@@ -185,8 +186,8 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     if top_p == 1:
         return logits
     p, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # (…, V)
-    in_nucleus = p.cumsum(-1) - p < top_p
-    return _keep_only(logits, torch.zeros_like(in_nucleus).scatter(-1, order, in_nucleus))
+    is_in_nucleus = p.cumsum(-1) - p < top_p  # (…, V), in the order of probability
+    return _keep_only(logits, torch.zeros_like(is_in_nucleus).scatter(-1, order, is_in_nucleus))
 
 
 def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
@@ -205,7 +206,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    logits : torch.Tensor
         The filtered logits, (…, V).
 
     Raises
@@ -216,8 +217,8 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     _check_min_p(min_p)
     if min_p == 0:
         return logits
-    best = logits.max(-1, keepdim=True).values  # (…, 1)
-    return _keep_only(logits, logits >= best + math.log(min_p))
+    highest = logits.max(-1, keepdim=True).values  # (…, 1)
+    return _keep_only(logits, logits >= highest + math.log(min_p))
 
 
 def penalize_repetition(
@@ -242,7 +243,7 @@ def penalize_repetition(
 
     Returns
     -------
-    torch.Tensor
+    logits : torch.Tensor
         The new logits, (B, V).
 
     Raises
@@ -251,9 +252,11 @@ def penalize_repetition(
         If the penalty is not positive and finite.
     """
     _check_repetition_penalty(repetition_penalty)
-    old = logits.gather(-1, previous_ids)  # (B, N)
-    new = torch.where(old > 0, old / repetition_penalty, old * repetition_penalty)
-    return logits.scatter(-1, previous_ids, new)
+    previous = logits.gather(-1, previous_ids)  # (B, N)
+    lowered = torch.where(
+        previous > 0, previous / repetition_penalty, previous * repetition_penalty
+    )
+    return logits.scatter(-1, previous_ids, lowered)
 
 
 def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:

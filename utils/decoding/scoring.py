@@ -17,9 +17,9 @@ from utils.runtime import device_of
 def token_log_probs(
     model: LanguageModel | TextScorer, ids: torch.Tensor, *, chunk_length: int = 512
 ) -> torch.Tensor:
-    """Compute log p of each token of a text given all tokens before it.
+    """Compute log p of each token of a text, given all tokens before it.
 
-    A model that is a `TextScorer` computes the whole text at once. Any other reads it in chunks and
+    A model that is a `TextScorer` scores the whole text at once. Any other reads it in chunks and
     keeps its state from one to the next, so that the chunk length does not change the result.
 
     Parameters
@@ -27,13 +27,13 @@ def token_log_probs(
     model
         A language model in evaluation mode.
     ids
-        The text, (N,) with N ≥ 2.
+        The tokens of the text, (N,) with N ≥ 2.
     chunk_length
-        The number of tokens a call, which bounds the memory for logits.
+        The number of tokens in one call, which bounds the memory for logits.
 
     Returns
     -------
-    torch.Tensor
+    log_probs : torch.Tensor
         The log-probabilities of all tokens but the first, (N − 1,) float64 on the CPU.
 
     Raises

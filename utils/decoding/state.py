@@ -15,7 +15,7 @@ from utils.models.contract import State
 
 
 def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_states: State) -> State:
-    """Apply a function to each tensor of a state, and to those at the same position in others.
+    """Apply a function to each tensor of a state, and to those at its position in other states.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_stat
 
     Returns
     -------
-    State
+    new_state : State
         A tree of the same form and types; None stays None.
 
     Raises
@@ -53,18 +53,23 @@ def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_stat
 
 
 def select_rows(state: State, rows: torch.Tensor) -> State:
-    """Take the rows `rows` (R,) int64 of the batch, in that order, from each tensor of a state.
+    """Select rows of the batch, in a given order, from each tensor of a state.
 
     Parameters
     ----------
     state
         A tree of tensors and None.
     rows
-        Indices of rows, (R,) int64.
+        Indices of R rows, (R,) int64; a row may occur several times.
 
     Returns
     -------
-    State
+    new_state : State
         A state with R rows.
+
+    Raises
+    ------
+    TypeError
+        If the state holds anything but tensors, None, named tuples, tuples, lists and dicts.
     """
     return map_tensors(lambda tensor: tensor.index_select(0, rows), state)

@@ -13,14 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) -> int:
-    """Return the number of the model's parameters; shared ones count once.
+    """Count the model's parameters; shared ones count once.
 
     Parameters
     ----------
     model
         Any module.
     trainable_only
-        Whether to leave out parameters that need no gradient.
+        Leave out parameters that need no gradient.
 
     Returns
     -------
@@ -30,8 +30,8 @@ def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) ->
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 
-def gpt_parameters(vocab_size: int, *, width: int, layers: int) -> int:
-    """Return the number of parameters of ``utils.models.gpt.GPT`` with its default options.
+def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
+    """Compute the number of parameters of ``utils.models.gpt.GPT`` with its default options.
 
     They are the embedding, which is the output matrix too, four matrices and two gains in each
     layer, and the gain of the final norm.
@@ -40,19 +40,23 @@ def gpt_parameters(vocab_size: int, *, width: int, layers: int) -> int:
 
     Parameters
     ----------
-    vocab_size, width, layers
-        V, D and the number of layers.
+    vocab_size
+        Size V of the vocabulary.
+    width
+        Length D of the vectors.
+    num_layers
+        Number of layers.
 
     Returns
     -------
     int
         The number of parameters.
     """
-    return vocab_size * width + layers * (12 * width**2 + 2 * width) + width
+    return vocab_size * width + num_layers * (12 * width**2 + 2 * width) + width
 
 
-def gpt_flops(vocab_size: int, *, width: int, layers: int, batch_size: int, length: int) -> int:
-    """Return the FLOPs of one forward pass of GPT over ids (B, T).
+def gpt_flops(vocab_size: int, *, width: int, num_layers: int, batch_size: int, length: int) -> int:
+    """Compute the FLOPs of one forward pass of GPT over ids (B, T).
 
     A multiplication and an addition count as two operations. Only matrix products count, not norms,
     softmax and rotations; attention counts as the full T × T, masked or not. A training step takes
@@ -62,25 +66,43 @@ def gpt_flops(vocab_size: int, *, width: int, layers: int, batch_size: int, leng
 
     Parameters
     ----------
-    vocab_size, width, layers
-        V, D and the number of layers.
-    batch_size, length
-        B and T.
+    vocab_size
+        Size V of the vocabulary.
+    width
+        Length D of the vectors.
+    num_layers
+        Number of layers.
+    batch_size
+        Number B of texts.
+    length
+        Number T of tokens of each text.
 
     Returns
     -------
     int
         The number of operations.
     """
-    per_token = 2 * (12 * layers * width**2 + vocab_size * width) + 4 * layers * length * width
+    per_token = (
+        2 * (12 * num_layers * width**2 + vocab_size * width) + 4 * num_layers * length * width
+    )
     return batch_size * length * per_token
 
 
 def count_flops(call: Callable[[], object]) -> int:
-    """Return the FLOPs of the matrix products, forward and backward, while `call` runs.
+    """Count the FLOPs of all matrix products, forward and backward, while a function runs.
 
     Attention is computed by its plain formula meanwhile, because torch does not count the
     operations of its fused CPU kernel.
+
+    Parameters
+    ----------
+    call
+        A function without arguments; its result is not used.
+
+    Returns
+    -------
+    int
+        The number of operations.
     """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         call()

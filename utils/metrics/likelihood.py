@@ -11,8 +11,8 @@ import math
 _LARGEST_EXPONENT = 709  # exp(710) overflows a float64
 
 
-def perplexity(nll: float, tokens: int) -> float:
-    """Return the perplexity exp(nll / tokens), or infinity if that overflows.
+def perplexity(nll: float, num_tokens: int) -> float:
+    """Compute the perplexity exp(nll / num_tokens), or infinity if that overflows.
 
     Source: ``eq-perplexity`` (section 2.1); Jelinek et al. 1977.
 
@@ -20,38 +20,38 @@ def perplexity(nll: float, tokens: int) -> float:
     ----------
     nll
         The negative log-likelihood of the whole text, in nats.
-    tokens
+    num_tokens
         The number of tokens that were predicted.
 
     Returns
     -------
-    float
-        The perplexity, from 1 to ∞.
+    perplexity : float
+        From 1 to ∞.
 
     Raises
     ------
     ValueError
         If there are no tokens: their mean is not defined.
     """
-    if tokens <= 0:
-        raise ValueError(f"perplexity needs at least one token, got {tokens}")
-    mean = nll / tokens
-    return math.inf if mean > _LARGEST_EXPONENT else math.exp(mean)
+    if num_tokens <= 0:
+        raise ValueError(f"perplexity needs at least one token, got {num_tokens}")
+    mean_nll = nll / num_tokens
+    return math.inf if mean_nll > _LARGEST_EXPONENT else math.exp(mean_nll)
 
 
-def bits_per_character(nll: float, characters: int) -> float:
-    """Return the negative log-likelihood in bits per character, whatever the tokens were.
+def bits_per_character(nll: float, num_characters: int) -> float:
+    """Compute the negative log-likelihood in bits per character, whatever the tokens were.
 
     Parameters
     ----------
     nll
         The negative log-likelihood of the whole text, in nats.
-    characters
+    num_characters
         The number of characters in the tokens that were predicted.
 
     Returns
     -------
-    float
+    bits : float
         Bits per character.
 
     Raises
@@ -59,6 +59,6 @@ def bits_per_character(nll: float, characters: int) -> float:
     ValueError
         If there are no characters.
     """
-    if characters <= 0:
-        raise ValueError(f"bits per character needs at least one character, got {characters}")
-    return nll / math.log(2) / characters
+    if num_characters <= 0:
+        raise ValueError(f"bits per character needs at least one character, got {num_characters}")
+    return nll / math.log(2) / num_characters

@@ -1,23 +1,22 @@
-"""Measures that compare texts: BLEU, chrF, error rates, and the diversity of generated texts.
+"""Measures of generated texts: BLEU and chrF against references, and diversity.
 
-BLEU (Papineni et al. 2002; section 5.2) and chrF (Popović 2015) are computed by sacrebleu
-on detokenized text (Post 2018), the confidence interval of BLEU by a bootstrap (Koehn 2004). Word
-and character error rates (section 6.3) are computed by jiwer. Distinct-n (Li et al. 2016) and
-self-BLEU (Zhu et al. 2018) measure the diversity of generated texts (section 6.2).
+BLEU (Papineni et al. 2002; section 5.2) and chrF (Popović 2015; section 6.1) are computed by
+sacrebleu on detokenized text (Post 2018), the confidence interval of BLEU by a bootstrap (Koehn
+2004). Distinct-n (Li et al. 2016) and self-BLEU (Zhu et al. 2018) measure the diversity of
+generated texts (section 6.2).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import jiwer
 from sacrebleu.metrics import BLEU, CHRF
 
 
 @dataclass(frozen=True)
-class BleuInterval:
+class BLEUInterval:
     """A corpus BLEU with its 95 % confidence interval.
 
     Parameters
@@ -46,7 +45,7 @@ def bleu(
     tokenize: str = "13a",
     lowercase: bool = False,
 ) -> float:
-    """Return the corpus BLEU, from 0 to 100, with one reference for each hypothesis.
+    """Compute the corpus BLEU, with one reference for each hypothesis.
 
     Source: ``eq-bleu`` (section 5.2); Papineni et al. 2002; Post 2018.
 
@@ -55,13 +54,13 @@ def bleu(
     hypotheses, references
         The sentences as plain text, not tokenized, in the same order.
     tokenize
-        The tokenizer of sacrebleu: "13a" for European languages, "zh" for Chinese.
+        The name of a tokenizer of sacrebleu: "13a" for European languages, "zh" for Chinese.
     lowercase
         Whether to ignore case.
 
     Returns
     -------
-    float
+    score : float
         BLEU, from 0 to 100.
 
     Raises
@@ -80,9 +79,9 @@ def bleu_interval(
     *,
     tokenize: str = "13a",
     lowercase: bool = False,
-    resamples: int = 1000,
-) -> BleuInterval:
-    """Return the corpus BLEU with its 95 % bootstrap confidence interval.
+    num_resamples: int = 1000,
+) -> BLEUInterval:
+    """Compute the corpus BLEU with its 95 % bootstrap confidence interval.
 
     The interval is the mean of the resampled scores plus and minus half the width of their middle
     95 %, widened to contain the score itself. The resampling is seeded.
@@ -93,12 +92,12 @@ def bleu_interval(
     ----------
     hypotheses, references, tokenize, lowercase
         As for `bleu`.
-    resamples
+    num_resamples
         Number of bootstrap samples (test sets drawn with replacement); at least 2 are drawn.
 
     Returns
     -------
-    BleuInterval
+    interval : BLEUInterval
         BLEU, the interval and the signature.
 
     Raises
@@ -109,7 +108,7 @@ def bleu_interval(
     metric = _bleu_metric(tokenize, lowercase)
     check_aligned(hypotheses, references)
     result = metric.corpus_score(
-        list(hypotheses), [list(references)], n_bootstrap=max(2, resamples)
+        list(hypotheses), [list(references)], n_bootstrap=max(2, num_resamples)
     )
     signature = str(metric.get_signature())
     # The result has no attributes for the interval: sacrebleu writes it into its JSON alone, as
@@ -119,20 +118,25 @@ def bleu_interval(
     mean, half_width = fields.get("confidence_mean", 0.0), fields.get("confidence_var", 0.0)
     low = max(0.0, min(result.score, mean - half_width))
     high = max(result.score, mean + half_width)
-    return BleuInterval(result.score, low, high, signature)
+    return BLEUInterval(result.score, low, high, signature)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """Return the corpus chrF, from 0 to 100: an F-score (β = 2) of character 1- to 6-grams.
+    """Compute the corpus chrF: an F-score (β = 2) of character 1- to 6-grams.
 
     Spaces are left out. No words are needed, so that Chinese and rare word forms are judged too.
 
-    Source: Popović 2015 (section 6.1).
+    Source: ``eq-chrf`` (section 6.1); Popović 2015.
 
     Parameters
     ----------
     hypotheses, references
         The sentences as plain text, in the same order.
+
+    Returns
+    -------
+    score : float
+        chrF, from 0 to 100.
 
     Raises
     ------
@@ -144,16 +148,27 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 
 
 def check_aligned(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Raise ValueError unless there is one hypothesis for each reference, and at least one."""
+    """Check that there is one hypothesis for each reference, and at least one.
+
+    Parameters
+    ----------
+    hypotheses, references
+        The sentences that are compared.
+
+    Raises
+    ------
+    ValueError
+        Naming the two numbers of sentences.
+    """
     if len(hypotheses) != len(references) or not hypotheses:
         raise ValueError(
-            f"answers are compared sentence by sentence: got {len(hypotheses)} hypotheses "
+            f"texts are compared sentence by sentence: got {len(hypotheses)} hypotheses "
             f"and {len(references)} references"
         )
 
 
 def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
-    """Return sacrebleu's BLEU with a tokenizer that exists."""
+    """Return sacrebleu's metric, after checking the name of its tokenizer."""
     if tokenize not in BLEU.TOKENIZERS:
         raise ValueError(
             f"unknown tokenizer {tokenize!r}; choose from {', '.join(BLEU.TOKENIZERS)}"
@@ -161,79 +176,8 @@ def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
     return BLEU(tokenize=tokenize, lowercase=lowercase)
 
 
-@dataclass(frozen=True)
-class ErrorCounts:
-    """The edits that turn hypotheses into their references.
-
-    Parameters
-    ----------
-    rate
-        The number of edits divided by `units`; it can exceed 1.
-    substitutions, deletions, insertions
-        The number of edits of each sort. A deletion is a unit that the hypothesis lacks.
-    units
-        The number of words, or of characters, in the references.
-    """
-
-    rate: float
-    substitutions: int
-    deletions: int
-    insertions: int
-    units: int
-
-
-def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
-    """Count word errors: the fewest edits that turn the hypotheses into the references.
-
-    Words are separated by spaces. The rate is that of the whole corpus: the edits of all texts
-    divided by the words of all references.
-
-    Source: ``eq-wer`` (section 6.3).
-
-    Parameters
-    ----------
-    hypotheses, references
-        The transcripts, in the same order.
-
-    Returns
-    -------
-    ErrorCounts
-        The rate and the numbers of edits.
-
-    Raises
-    ------
-    ValueError
-        If the two lists differ in length or are empty, or a reference has no words.
-    """
-    return _count_errors(jiwer.process_words, hypotheses, references)
-
-
-def character_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
-    """Count errors as `word_errors` does, in characters (spaces included) instead of words."""
-    return _count_errors(jiwer.process_characters, hypotheses, references)
-
-
-def _count_errors(
-    process: Callable[[list[str], list[str]], jiwer.WordOutput | jiwer.CharacterOutput],
-    hypotheses: Sequence[str],
-    references: Sequence[str],
-) -> ErrorCounts:
-    """Count the errors in the alignment that `process`, a function of jiwer, computes."""
-    if len(hypotheses) != len(references) or not all(text.strip() for text in references):
-        raise ValueError(
-            f"each of {len(references)} references needs a word in it, and one hypothesis each; "
-            f"got {len(hypotheses)} hypotheses"
-        )
-    if not len(references):
-        raise ValueError("an error rate needs at least one reference")
-    alignment = process(list(references), list(hypotheses))
-    edits = alignment.substitutions, alignment.deletions, alignment.insertions
-    units = alignment.hits + alignment.substitutions + alignment.deletions
-    return ErrorCounts(sum(edits) / units, *edits, units)
-
-
-def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
-    """Return distinct-n: the number of different n-grams divided by the number of all n-grams.
+def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
+    """Compute distinct-n: the number of different n-grams divided by the number of all n-grams.
 
     The value falls as texts become longer, so only texts of one length can be compared.
 
@@ -241,31 +185,31 @@ def distinct_n(texts: Sequence[Sequence[Hashable]], n: int) -> float:
 
     Parameters
     ----------
-    texts
-        Sequences of tokens; an n-gram never reaches from one into the next.
+    sequences
+        The tokens of each text; an n-gram never reaches from one text into the next.
     n
         The length of the n-grams.
 
     Returns
     -------
-    float
-        The ratio, from 0 to 1.
+    ratio : float
+        Distinct-n, from 0 to 1.
 
     Raises
     ------
     ValueError
-        If `n` is not a whole number from 1, or no text has `n` tokens.
+        If `n` is not a whole number from 1, or no sequence has `n` tokens.
     """
     if n < 1 or n != int(n):
         raise ValueError(f"n must be a whole number from 1, got {n}")
-    ngrams = [tuple(text[i : i + n]) for text in texts for i in range(len(text) - n + 1)]
+    ngrams = [tuple(tokens[i : i + n]) for tokens in sequences for i in range(len(tokens) - n + 1)]
     if not ngrams:
-        raise ValueError(f"no n-grams of {n} tokens in {len(texts)} texts: give longer texts")
+        raise ValueError(f"no n-grams of {n} tokens in {len(sequences)} texts: give longer texts")
     return len(set(ngrams)) / len(ngrams)
 
 
-def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
-    """Return self-BLEU: the mean BLEU of each text with all the others as its references.
+def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -> float:
+    """Compute self-BLEU: the mean BLEU of each text with all the others as its references.
 
     A high value means that the texts are alike.
 
@@ -273,14 +217,14 @@ def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
 
     Parameters
     ----------
-    texts
-        Lists of words, which are compared as they are.
-    max_order
+    sequences
+        The words of each text, which are compared as they are.
+    max_ngram_order
         The length of the longest n-grams that count.
 
     Returns
     -------
-    float
+    score : float
         Self-BLEU, from 0 to 100.
 
     Raises
@@ -288,10 +232,12 @@ def self_bleu(texts: Sequence[Sequence[str]], *, max_order: int = 4) -> float:
     ValueError
         If there are fewer than two texts, or one of them is empty.
     """
-    if len(texts) < 2 or not all(texts):
-        raise ValueError(f"self-BLEU needs two texts that are not empty, got {len(texts)} texts")
-    metric = BLEU(tokenize="none", max_ngram_order=max_order, effective_order=True)
-    lines = [" ".join(text) for text in texts]
+    if len(sequences) < 2 or not all(sequences):
+        raise ValueError(
+            f"self-BLEU needs two texts that are not empty, got {len(sequences)} texts"
+        )
+    metric = BLEU(tokenize="none", max_ngram_order=max_ngram_order, effective_order=True)
+    lines = [" ".join(words) for words in sequences]
     scores = [
         metric.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score
         for i, line in enumerate(lines)

@@ -5,17 +5,21 @@ estimate with NumPy; as torch modules without parameters, they are called as any
 
 ``contract``
     The types of language models, encoders and decoders, and the only module that decoding imports.
-``positions``, ``attention``, ``multi_head``, ``layers``, ``recurrent``
-    What models are built from: positional encodings, attention as a function, attention with
-    several heads and its key–value cache, Transformer and convolutional layers, torch's recurrent
-    networks with the batch first.
-``scores``
-    Attention scores of recurrent decoders.
+``layers``
+    Layers that many models have: scaled embedding, norms, and the output layer of all of them.
+``positions``, ``attention``, ``multi_head``, ``transformer_layer``
+    Parts of a Transformer: positional encodings, attention as a function, attention with several
+    heads and its key–value cache, and the layer that joins them.
+``recurrent``, ``attention_scores``
+    Parts of recurrent models: torch's networks with the batch first, and scores of attention.
 ``language_models``, ``gpt``
     Neural language models: feed-forward and recurrent, and the Transformer GPT.
 ``ngram_counts``, ``ngram``
     Language models that count n-grams.
-``encoders``, ``decoder_parts``, ``decoders``, ``attention_decoder``, ``transformer``
+``pooling``
+    One vector for a source of several tokens, from any encoder.
+``recurrent_encoders``, ``recurrent_decoders``, ``attention_decoder``, ``convolutional``,
+``transformer``
     Encoders and decoders.
 ``encoder_decoder``
     The model that joins an encoder and a decoder.

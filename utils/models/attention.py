@@ -32,16 +32,17 @@ def attention(
 
     Returns
     -------
-    tuple
-        The weighted means of the values (…, T, d) and the weights (…, T, S). A query that may
-        attend to nothing has weights and a mean of zero.
+    means : torch.Tensor
+        The weighted means of the values, (…, T, d); zero for a query that may attend to nothing.
+    weights : torch.Tensor
+        The attention weights, (…, T, S); zero for a query that may attend to nothing.
     """
     weights = masked_softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)  # (…, T, S)
     return weights @ v, weights
 
 
 def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Return the softmax over those scores that the mask allows.
+    """Compute the softmax over those scores that the mask allows.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def fused_attention(
     v: torch.Tensor,
     mask: torch.Tensor | None = None,
     *,
-    causal: bool = False,
+    is_causal: bool = False,
     dropout: float = 0.0,
 ) -> torch.Tensor:
     """Compute the first result of `attention` by torch's fused kernel.
@@ -78,7 +79,7 @@ def fused_attention(
     ----------
     q, k, v, mask
         As in `attention`.
-    causal
+    is_causal
         Use the kernel's own causal mask, which needs T = S; only without `mask`.
     dropout
         Dropout probability of the attention weights.
@@ -89,7 +90,7 @@ def fused_attention(
         The weighted means of the values, (…, T, d).
     """
     if mask is None:
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=is_causal)
     # a query that may attend to nothing attends to all here, and its result is set to zero below
     is_blind = ~mask.any(-1, keepdim=True)  # (…, T, 1)
     means = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | is_blind, dropout_p=dropout)
@@ -103,7 +104,7 @@ def causal_mask(
     window: int | None = None,
     device: torch.device | None = None,
 ) -> torch.Tensor:
-    """Return the mask of queries that may attend to themselves and to what precedes them.
+    """Build the mask of queries that may attend to themselves and to what precedes them.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Recurrent decoder that attends to the encoder's states.
 
 Derived in section 4.2. Attention: Bahdanau et al. 2015; queries computed before attention: Luong
-et al. 2015. The scores are in ``utils.models.scores``.
+et al. 2015. The scores are in ``utils.models.attention_scores``.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
+from utils.models.attention_scores import ATTENTION_SCORES, LocationScore
 from utils.models.contract import Memory
-from utils.models.decoder_parts import InitialState, TiedOutput
-from utils.models.layers import ScaledEmbedding, check_sizes
-from utils.models.recurrent import BatchFirstRNN, RecurrentState
-from utils.models.scores import SCORES, LocationScore
+from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
+from utils.models.recurrent import RecurrentState, make_rnn, run_batch_first
+from utils.models.recurrent_decoders import InitialState
 
 
-class AttentionState(NamedTuple):
+class AttentionDecoderState(NamedTuple):
     """State of an `AttentionDecoder`.
 
     Parameters
@@ -32,9 +33,9 @@ class AttentionState(NamedTuple):
     keys
         Keys of the attention score, computed from the encoder's states, (B, S, D).
     query_state
-        State of the layer that computes the queries, (B, 1, D); of an LSTM that and the cell state.
+        State of the layer that computes the queries, (B, 1, D); of an LSTM an `LSTMState`.
     output_state
-        State of the layers above attention, (B, layers, D); of an LSTM that and the cell state.
+        State of the layers above attention, (B, layers, D); of an LSTM an `LSTMState`.
     previous_weights
         Attention weights of the last step, (B, S), zero before the first token; only with the
         location score, which needs them, else None.
@@ -53,7 +54,8 @@ class AttentionDecoder(nn.Module):
 
     The query depends on the tokens so far but not on earlier attention, so that all steps of a
     known target are computed at once. In this the model follows Luong et al. 2015; in place of
-    their attentional vector, which is fed back, it has `layers` above attention.
+    their attentional vector, which is fed back, it has `num_layers` above attention. The output
+    matrix is the embedding's.
 
     Source: ``eq-attention-step`` and ``eq-attention-weights`` (section 4.2).
 
@@ -63,11 +65,11 @@ class AttentionDecoder(nn.Module):
         Size V of the target vocabulary.
     width
         Length D of hidden states and of the encoder's states.
-    layers
+    num_layers
         Number of layers above attention.
     cell
         "rnn" (with tanh), "gru" or "lstm".
-    score
+    attention_score
         How a query is compared with the encoder's states: "additive" (Bahdanau et al. 2015),
         "multiplicative" (Luong et al. 2015), "scaled" (multiplicative divided by √D) or "location"
         (additive and dependent on the weights of the last step, Chorowski et al. 2015, so that
@@ -81,7 +83,7 @@ class AttentionDecoder(nn.Module):
     Raises
     ------
     ValueError
-        If the score or the cell is unknown, or a size is not a positive whole number.
+        If the attention score or the cell is unknown, or a size is not a positive whole number.
     """
 
     def __init__(
@@ -89,46 +91,47 @@ class AttentionDecoder(nn.Module):
         vocab_size: int,
         *,
         width: int = 256,
-        layers: int = 1,
+        num_layers: int = 1,
         cell: str = "gru",
-        score: str = "multiplicative",
+        attention_score: str = "multiplicative",
         embedding_size: int | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if score not in SCORES:
-            raise ValueError(f"score is {score!r}; choose from {', '.join(SCORES)}")
-        check_sizes(
-            vocab_size=vocab_size, width=width, layers=layers, embedding_size=embedding_size
+        check_choice("attention_score", attention_score, ATTENTION_SCORES)
+        check_positive(
+            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
         )
         embedding_size = embedding_size or width
         self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
-        self.initial_query_state = InitialState(width, layers=1, cell=cell)
-        self.query_rnn = BatchFirstRNN(cell, input_size=embedding_size, width=width)
-        self.score = SCORES[score](width)
-        self.initial_output_state = InitialState(width, layers=layers, cell=cell)
-        self.output_rnn = BatchFirstRNN(
-            cell, input_size=2 * width, width=width, layers=layers, dropout=dropout
+        self.initial_query_state = InitialState(width, cell=cell)
+        self.query_rnn = make_rnn(cell, input_size=embedding_size, width=width)
+        self.attention_score = ATTENTION_SCORES[attention_score](width)
+        self.initial_output_state = InitialState(width, num_layers=num_layers, cell=cell)
+        self.output_rnn = make_rnn(
+            cell, input_size=2 * width, width=width, num_layers=num_layers, dropout=dropout
         )
-        self.output = TiedOutput(2 * width, self.embedding, dropout=dropout)
+        self.output_projection = make_projection(2 * width, embedding_size)
+        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
+        nn.init.zeros_(self.output.bias)
         self.dropout = nn.Dropout(dropout)
 
-    def begin(self, memory: Memory) -> AttentionState:
-        """Return the state before the first token."""
-        needs_weights = isinstance(self.score, LocationScore)
-        return AttentionState(
+    def begin(self, memory: Memory) -> AttentionDecoderState:
+        """Return the `AttentionDecoderState` before the first token."""
+        needs_weights = isinstance(self.attention_score, LocationScore)
+        return AttentionDecoderState(
             memory.states,
             memory.is_token,
             query_state=self.initial_query_state(memory.vector),
             output_state=self.initial_output_state(memory.vector),
             previous_weights=torch.zeros_like(memory.states[..., 0]) if needs_weights else None,
-            keys=self.score.key(memory.states),
+            keys=self.attention_score.key_projection(memory.states),
         )
 
     def forward(
-        self, ids: torch.Tensor, state: AttentionState
-    ) -> tuple[torch.Tensor, AttentionState]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+        self, ids: torch.Tensor, state: AttentionDecoderState
+    ) -> tuple[torch.Tensor, AttentionDecoderState]:
+        """Compute the logits of the token after each of `ids`.
 
         Parameters
         ----------
@@ -139,23 +142,26 @@ class AttentionDecoder(nn.Module):
 
         Returns
         -------
-        tuple
-            Logits (B, T, V), and the state after `ids`.
+        logits : torch.Tensor
+            (B, T, V).
+        state : AttentionDecoderState
+            The state after `ids`.
         """
-        words = self.dropout(self.embedding(ids))  # (B, T, E)
-        queries, query_state = self.query_rnn(words, state.query_state)  # (B, T, D)
+        x = self.dropout(self.embedding(ids))  # (B, T, E)
+        queries, query_state = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
         weights = self._attention_weights(queries, state)  # (B, T, S)
         contexts = weights @ state.states  # (B, T, D)
-        inputs = self.dropout(torch.cat([queries, contexts], -1))  # (B, T, 2·D)
-        x, output_state = self.output_rnn(inputs, state.output_state)  # (B, T, D)
-        logits = self.output(torch.cat([x, contexts], -1))  # (B, T, V)
+        x = self.dropout(torch.cat([queries, contexts], -1))  # (B, T, 2·D)
+        x, output_state = run_batch_first(self.output_rnn, x, state.output_state)  # (B, T, D)
+        x = self.dropout(torch.cat([x, contexts], -1))  # (B, T, 2·D)
+        logits = self.output(self.output_projection(x))  # (B, T, V)
         return logits, state._replace(
             query_state=query_state,
             output_state=output_state,
             previous_weights=None if state.previous_weights is None else weights[:, -1],
         )
 
-    def weights(self, ids: torch.Tensor, state: AttentionState) -> torch.Tensor:
+    def weights(self, ids: torch.Tensor, state: AttentionDecoderState) -> torch.Tensor:
         """Compute the attention weights of a known target, without dropout.
 
         Parameters
@@ -170,17 +176,20 @@ class AttentionDecoder(nn.Module):
         torch.Tensor
             For each step the weights of the encoder's states, which sum to 1, (B, T, S).
         """
-        queries, _ = self.query_rnn(self.embedding(ids), state.query_state)  # (B, T, D)
+        x = self.embedding(ids)  # (B, T, E)
+        queries, _ = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
         return self._attention_weights(queries, state)
 
-    def _attention_weights(self, queries: torch.Tensor, state: AttentionState) -> torch.Tensor:
+    def _attention_weights(
+        self, queries: torch.Tensor, state: AttentionDecoderState
+    ) -> torch.Tensor:
         """Return the attention weights (B, T, S) of `queries` (B, T, D)."""
         mask = state.is_token[:, None]  # (B, 1, S)
         previous = state.previous_weights  # (B, S)
         if previous is None:
-            return masked_softmax(self.score(queries, state.keys), mask)
+            return masked_softmax(self.attention_score(queries, state.keys), mask)
         steps = []
         for query in queries.split(1, 1):  # (B, 1, D)
-            steps.append(masked_softmax(self.score(query, state.keys, previous), mask))
+            steps.append(masked_softmax(self.attention_score(query, state.keys, previous), mask))
             previous = steps[-1][:, 0]
         return torch.cat(steps, 1)  # (B, T, S)

@@ -6,17 +6,19 @@ Wolf 2017.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic
 
 import torch
 from torch import nn
 
-from utils.models.contract import Decoder, Encoder, State
-from utils.models.encoders import FixedVectorEncoder, LSTMEncoder
-from utils.models.language_models import LSTMLM
+from utils.models.contract import Decoder, Encoder, StateT
+from utils.models.language_models import RNNLM
+from utils.models.pooling import FixedVectorEncoder
+from utils.models.recurrent import RecurrentState
+from utils.models.recurrent_encoders import LSTMEncoder
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(nn.Module, Generic[StateT]):
     """Model of a target given a source: p(w_t | w_1 … w_{t−1}, source).
 
     Source: ``eq-seq2seq`` (section 5.2).
@@ -29,16 +31,18 @@ class EncoderDecoder(nn.Module):
         A language model that computes its first state from that memory.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
+    def __init__(self, encoder: Encoder, decoder: Decoder[StateT]) -> None:
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
 
-    def encode(self, source: torch.Tensor) -> State:
+    def encode(self, source: torch.Tensor) -> StateT:
         """Return the decoder's first state for `source` (B, S), padded with PAD at the end."""
         return self.decoder.begin(self.encoder(source))
 
-    def forward(self, ids: torch.Tensor, state: State = None) -> tuple[torch.Tensor, State]:
-        """Return logits for the target tokens, and the decoder's state after them.
+    def forward(
+        self, ids: torch.Tensor, state: StateT | None = None
+    ) -> tuple[torch.Tensor, StateT]:
+        """Compute the logits of the target's token after each of `ids`.
 
         Parameters
         ----------
@@ -64,7 +68,7 @@ class EncoderDecoder(nn.Module):
         return self.decoder(ids, state)
 
 
-def share_embeddings(model: EncoderDecoder) -> EncoderDecoder:
+def share_embeddings(model: EncoderDecoder[StateT]) -> EncoderDecoder[StateT]:
     """Let the encoder use the decoder's embedding, which is often its output matrix too.
 
     Parameters
@@ -96,11 +100,11 @@ def lstm_seq2seq(
     vocab_size: int,
     *,
     width: int = 256,
-    layers: int = 2,
+    num_layers: int = 2,
     dropout: float = 0.0,
     share_embedding: bool = True,
     embedding_size: int | None = None,
-) -> EncoderDecoder:
+) -> EncoderDecoder[RecurrentState]:
     """Build the model of section 5.2: an LSTM whose last state is the first of another LSTM.
 
     Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
@@ -111,7 +115,7 @@ def lstm_seq2seq(
         Size V of the vocabulary of source and target.
     width
         Length D of the hidden states.
-    layers
+    num_layers
         Number of layers of encoder and of decoder.
     dropout
         Probability of dropout on word vectors, between layers and before the output.
@@ -130,11 +134,12 @@ def lstm_seq2seq(
     ValueError
         If a size is not a positive whole number.
     """
-    encoder = LSTMEncoder(
-        vocab_size, width=width, layers=layers, dropout=dropout, embedding_size=embedding_size
-    )
-    decoder = LSTMLM(
-        vocab_size, width=width, layers=layers, dropout=dropout, embedding_size=embedding_size
-    )
+    sizes: dict[str, Any] = {
+        "width": width,
+        "num_layers": num_layers,
+        "embedding_size": embedding_size,
+    }
+    encoder = LSTMEncoder(vocab_size, **sizes, dropout=dropout)
+    decoder = RNNLM(vocab_size, **sizes, cell="lstm", tied=True, dropout=dropout)
     model = EncoderDecoder(encoder, decoder)
     return share_embeddings(model) if share_embedding else model

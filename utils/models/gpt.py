@@ -12,10 +12,12 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
-from utils.models.layers import TransformerLayer, check_sizes, make_norm
+from utils.models.layers import OutputLayer, make_norm
 from utils.models.multi_head import KVCache
 from utils.models.positions import PositionalEncoding, token_positions
+from utils.models.transformer_layer import TransformerLayer
 
 WEIGHT_STD = 0.02  # standard deviation of GPT-2's initial weights
 NGRAM_STD = 0.1  # larger, as most n-grams are rare and their vectors seldom trained
@@ -58,9 +60,9 @@ class GPT(nn.Module):
         Size V of the vocabulary.
     width
         Length D of the vectors.
-    layers
+    num_layers
         Number of layers.
-    heads
+    num_heads
         Number H of attention heads, each of width D/H.
     context_length
         Number of tokens that a layer attends to, the present one included.
@@ -69,7 +71,7 @@ class GPT(nn.Module):
     norm
         "layer" or "rms".
     activation
-        "gelu", "relu" or "relu2", which is the square of relu.
+        "gelu", "relu" or "squared_relu".
     qk_norm
         Normalize queries and keys (see `SelfAttention`).
     zero_init
@@ -88,7 +90,7 @@ class GPT(nn.Module):
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, `heads` does not divide `width`, or a name is
+        If a size is not a positive whole number, `num_heads` does not divide `width`, or a name is
         unknown.
     """
 
@@ -97,12 +99,12 @@ class GPT(nn.Module):
         vocab_size: int,
         *,
         width: int = 128,
-        layers: int = 4,
-        heads: int = 4,
+        num_layers: int = 4,
+        num_heads: int = 4,
         context_length: int = 64,
         positional_encoding: str = "rotary",
         norm: str = "rms",
-        activation: str = "relu2",
+        activation: str = "squared_relu",
         qk_norm: bool = True,
         zero_init: bool = True,
         bias: bool = False,
@@ -110,21 +112,21 @@ class GPT(nn.Module):
         ngram_tables: Sequence[int] = (),
     ) -> None:
         super().__init__()
-        check_sizes(
+        check_positive(
             vocab_size=vocab_size,
             width=width,
-            layers=layers,
-            heads=heads,
+            num_layers=num_layers,
+            num_heads=num_heads,
             context_length=context_length,
         )
-        check_sizes(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
+        check_positive(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
         self.context_length = context_length
         self.embedding = nn.Embedding(vocab_size, width)
         self.positional_encoding = PositionalEncoding(
             positional_encoding,
             width=width,
-            head_width=width // heads,
-            context_length=context_length,
+            head_width=width // num_heads,
+            max_positions=context_length,
         )
         # sinusoids are of size 1, and word vectors must not be small beside them
         self.embedding_scale = width**0.5 if positional_encoding == "sinusoidal" else 1.0
@@ -132,7 +134,7 @@ class GPT(nn.Module):
         self.layers = nn.ModuleList(
             TransformerLayer(
                 width,
-                heads=heads,
+                num_heads=num_heads,
                 norm=norm,
                 activation=activation,
                 bias=bias,
@@ -140,13 +142,14 @@ class GPT(nn.Module):
                 window=context_length,
                 qk_norm=qk_norm,
             )
-            for _ in range(layers)
+            for _ in range(num_layers)
         )
         self.norm = make_norm(norm, width, bias=bias)
-        self.output = nn.Linear(width, vocab_size, bias=False)
-        self.output.weight = self.embedding.weight
+        self.output = OutputLayer(width, vocab_size, bias=False, embedding=self.embedding)
         self.ngram_tables = nn.ModuleList(nn.Embedding(rows, width) for rows in ngram_tables)
-        init_gpt_weights(self, residual_std=0.0 if zero_init else WEIGHT_STD / (2 * layers) ** 0.5)
+        init_gpt_weights(
+            self, residual_std=0.0 if zero_init else WEIGHT_STD / (2 * num_layers) ** 0.5
+        )
 
     def forward(
         self, ids: torch.Tensor, state: GPTState | None = None
@@ -162,8 +165,10 @@ class GPT(nn.Module):
 
         Returns
         -------
-        tuple
-            Logits (B, T, V), and the state after `ids`.
+        logits : torch.Tensor
+            Logits of the token after each of `ids`, (B, T, V).
+        state : GPTState
+            The state after `ids`.
 
         Raises
         ------
@@ -188,10 +193,6 @@ class GPT(nn.Module):
         tokens_read = (tokens_read + ids.shape[1]).expand(ids.shape[0])  # (B,)
         logits = self.output(self.norm(x))  # (B, T, V)
         return logits, GPTState(tokens_read, tuple(caches), ngram_context)
-
-    def output_parameters(self) -> list[nn.Parameter]:
-        """Return the output matrix, which optimizers such as Muon leave to AdamW."""
-        return [p for p in self.output.parameters() if p.dim() == 2]
 
     def _with_context(self, ids: torch.Tensor, state: GPTState | None) -> torch.Tensor:
         """Return `ids` (B, T) behind the n − 1 tokens before them, PAD where there are none."""
@@ -261,7 +262,8 @@ def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
     std_of = dict.fromkeys(model.ngram_tables, NGRAM_STD)
     for module in model.modules():
         if isinstance(module, TransformerLayer):
-            std_of[module.attention.project] = std_of[module.contract] = residual_std
+            std_of[module.attention.output_projection] = residual_std
+            std_of[module.down_projection] = residual_std
     for module in model.modules():
         if module is model.output or not isinstance(module, (nn.Embedding, nn.Linear)):
             continue  # the output matrix is the embedding's, drawn already

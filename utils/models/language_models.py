@@ -10,13 +10,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import BOS, PAD
-from utils.models.contract import Memory
-from utils.models.layers import ScaledEmbedding, check_sizes
-from utils.models.recurrent import make_rnn, run_batch_first
-
-RNNLM_CELLS = ("gru", "rnn")
-"""The cells of `RNNLM`: those whose state is one vector a layer."""
+from utils.models.contract import LSTMState, Memory
+from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
+from utils.models.recurrent import CELLS, RecurrentState, make_rnn, run_batch_first
 
 
 class NNLM(nn.Module):
@@ -34,7 +32,7 @@ class NNLM(nn.Module):
         Length E of a word vector.
     hidden_size
         Number of hidden units, with tanh.
-    direct
+    use_direct_layer
         Add direct connections, a linear map from the word vectors to the logits.
     dropout
         Probability of dropout, on word vectors and on hidden units.
@@ -52,19 +50,23 @@ class NNLM(nn.Module):
         order: int = 4,
         embedding_size: int = 64,
         hidden_size: int = 128,
-        direct: bool = True,
+        use_direct_layer: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_sizes(vocab_size=vocab_size, embedding_size=embedding_size, hidden_size=hidden_size)
+        check_positive(
+            vocab_size=vocab_size, embedding_size=embedding_size, hidden_size=hidden_size
+        )
         if order < 2 or order != int(order):
             raise ValueError(f"order must be a whole number from 2, got {order}")
         window_size = (order - 1) * embedding_size
         self.order = order
         self.embedding = nn.Embedding(vocab_size, embedding_size)
-        self.hidden = nn.Linear(window_size, hidden_size)
-        self.output = nn.Linear(hidden_size, vocab_size)
-        self.direct = nn.Linear(window_size, vocab_size, bias=False) if direct else None
+        self.hidden_layer = nn.Linear(window_size, hidden_size)
+        self.output = OutputLayer(hidden_size, vocab_size)
+        self.direct_layer = (
+            OutputLayer(window_size, vocab_size, bias=False) if use_direct_layer else None
+        )
         self.dropout = nn.Dropout(dropout)
         nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)  # of length about 1
 
@@ -82,45 +84,44 @@ class NNLM(nn.Module):
 
         Returns
         -------
-        tuple
-            Logits (B, T, V), and the last n − 2 tokens (B, n − 2).
+        logits : torch.Tensor
+            (B, T, V).
+        state : torch.Tensor
+            The last n − 2 tokens, (B, n − 2).
 
         Raises
         ------
         ValueError
             If `state` has another shape.
         """
-        tokens = torch.cat([self._check_state(ids, state), ids], dim=1)  # (B, n − 2 + T)
+        if state is None:
+            state = ids.new_full((len(ids), self.order - 2), BOS)
+        self._check_state(ids, state)
+        tokens = torch.cat([state, ids], dim=1)  # (B, n − 2 + T)
         x = self.embedding(tokens).unfold(1, self.order - 1, 1)  # (B, T, E, n − 1)
         x = self.dropout(x.transpose(2, 3).flatten(2))  # (B, T, (n − 1)·E), oldest token first
-        hidden = torch.tanh(self.hidden(x))  # (B, T, hidden size)
+        hidden = torch.tanh(self.hidden_layer(x))  # (B, T, hidden size)
         logits = self.output(self.dropout(hidden))  # (B, T, V)
-        if self.direct is not None:
-            logits = logits + self.direct(x)
+        if self.direct_layer is not None:
+            logits = logits + self.direct_layer(x)
         return logits, tokens[:, ids.shape[1] :]
 
-    def output_parameters(self) -> list[nn.Parameter]:
-        """Return the matrices before the logits, which optimizers such as Muon leave to AdamW."""
-        parameters = list(self.output.parameters())
-        if self.direct is not None:
-            parameters += self.direct.parameters()
-        return [p for p in parameters if p.dim() == 2]
-
-    def _check_state(self, ids: torch.Tensor, state: torch.Tensor | None) -> torch.Tensor:
-        """Return `state`, BOS where it is None; raise ValueError unless it has its shape."""
+    def _check_state(self, ids: torch.Tensor, state: torch.Tensor) -> None:
+        """Raise ValueError unless `state` has its shape."""
         shape = (len(ids), self.order - 2)
-        if state is None:
-            return ids.new_full(shape, BOS)
         if state.shape != shape:
             raise ValueError(
                 f"the state of an NNLM of order {self.order} is the last {shape[1]} ids of each "
                 f"row, shape {shape}; got {tuple(state.shape)}"
             )
-        return state
 
 
 class RNNLM(nn.Module):
-    """Recurrent language model with a simple network or a GRU: p(w_t | w_1 … w_{t−1}).
+    """Recurrent language model: p(w_t | w_1 … w_{t−1}).
+
+    With LSTM cells it is the decoder of section 5.2 too: that starts from the last states of an
+    LSTM encoder. Word vectors start with a length of about 1, except the untied ones of an LSTM,
+    which start with standard normal numbers, as torch draws them.
 
     Source: ``eq-rnnlm-step`` (section 4.1.2); Mikolov et al. 2010.
 
@@ -130,10 +131,13 @@ class RNNLM(nn.Module):
         Size V of the vocabulary.
     width
         Length D of the hidden state.
-    layers
+    num_layers
         Number of recurrent layers.
     cell
-        "rnn" (with tanh) or "gru".
+        "rnn" (with tanh), "gru" or "lstm".
+    tied
+        Tie the output matrix to the embedding. Where E differs from D, a linear map without bias
+        leads from D to E before it.
     embedding_size
         Length E of a word vector, `width` where not given.
     dropout
@@ -150,123 +154,53 @@ class RNNLM(nn.Module):
         vocab_size: int,
         *,
         width: int = 256,
-        layers: int = 1,
+        num_layers: int = 1,
         cell: str = "rnn",
+        tied: bool = False,
         embedding_size: int | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if cell not in RNNLM_CELLS:
-            raise ValueError(f"cell is {cell!r}; choose from {list(RNNLM_CELLS)}, or take LSTMLM")
-        check_sizes(
-            vocab_size=vocab_size, width=width, layers=layers, embedding_size=embedding_size
+        check_choice("cell", cell, CELLS)
+        check_positive(
+            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
         )
         embedding_size = embedding_size or width
-        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        output_size = embedding_size if tied else width
+        self.cell = cell
+        self.embedding = (
+            ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
+            if tied
+            else nn.Embedding(vocab_size, embedding_size)
+        )
         self.rnn = make_rnn(
-            cell, input_size=embedding_size, width=width, layers=layers, dropout=dropout
+            cell, input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(width, vocab_size)
-        nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
-
-    def forward(
-        self, ids: torch.Tensor, state: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute the logits of the token after each of `ids`.
-
-        Parameters
-        ----------
-        ids
-            Tokens, (B, T) int64.
-        state
-            Hidden state h of each layer after the tokens before `ids`, (B, layers, D); None for
-            zeros.
-
-        Returns
-        -------
-        tuple
-            Logits (B, T, V), and the hidden states after `ids` (B, layers, D).
-        """
-        x = self.dropout(self.embedding(ids))  # (B, T, E)
-        x, state = run_batch_first(self.rnn, x, state)  # (B, T, D)
-        return self.output(self.dropout(x)), state  # (B, T, V)
-
-    def output_parameters(self) -> list[nn.Parameter]:
-        """Return the output matrix, which optimizers such as Muon leave to AdamW."""
-        return [p for p in self.output.parameters() if p.dim() == 2]
-
-
-class LSTMLM(nn.Module):
-    """Language model with a stack of LSTM layers: p(w_t | w_1 … w_{t−1}).
-
-    It is the decoder of section 5.2 too: that starts from the last states of an LSTM encoder.
-
-    Parameters
-    ----------
-    vocab_size
-        Size V of the vocabulary.
-    width
-        Length D of the hidden state.
-    layers
-        Number of LSTM layers.
-    dropout
-        Probability of dropout, on word vectors, between layers and before the output.
-    tied
-        Tie the output matrix to the embedding. Where E differs from D, a linear map without
-        bias leads from D to E before it.
-    embedding_size
-        Length E of a word vector, `width` where not given.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive whole number.
-    """
-
-    def __init__(
-        self,
-        vocab_size: int,
-        *,
-        width: int = 256,
-        layers: int = 2,
-        dropout: float = 0.0,
-        tied: bool = True,
-        embedding_size: int | None = None,
-    ) -> None:
-        super().__init__()
-        check_sizes(
-            vocab_size=vocab_size, width=width, layers=layers, embedding_size=embedding_size
+        self.output_projection = make_projection(width, output_size)
+        self.output = OutputLayer(
+            output_size, vocab_size, embedding=self.embedding if tied else None
         )
-        embedding_size = embedding_size or width
-        make_embedding = ScaledEmbedding if tied else nn.Embedding
-        self.embedding = make_embedding(vocab_size, embedding_size, padding_idx=PAD)
-        self.lstm = make_rnn(
-            "lstm", input_size=embedding_size, width=width, layers=layers, dropout=dropout
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.project: nn.Module = nn.Identity()
-        if tied and embedding_size != width:
-            self.project = nn.Linear(width, embedding_size, bias=False)
-        self.output = nn.Linear(embedding_size if tied else width, vocab_size)
-        if tied:
-            self.output.weight = self.embedding.weight
+        if not tied and cell != "lstm":
+            nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
 
-    def begin(self, memory: Memory) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the state (h, c) that an LSTM encoder ended in, each (B, layers, D).
+    def begin(self, memory: Memory) -> LSTMState:
+        """Return the `LSTMState` that an LSTM encoder ended in, its parts (B, layers, D).
 
         Raises
         ------
         ValueError
-            If the encoder gives no such state.
+            If the encoder gives no such state, or the model has cells of another kind.
         """
+        if self.cell != "lstm":
+            raise ValueError(f"an RNNLM decodes a source with cell='lstm'; got {self.cell!r}")
         if memory.final_state is None:
-            raise ValueError("an LSTMLM decodes from the final state of an LSTMEncoder; got none")
+            raise ValueError("an RNNLM decodes from the final state of an LSTMEncoder; got none")
         return memory.final_state
 
     def forward(
-        self, ids: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        self, ids: torch.Tensor, state: RecurrentState | None = None
+    ) -> tuple[torch.Tensor, RecurrentState]:
         """Compute the logits of the token after each of `ids`.
 
         Parameters
@@ -274,18 +208,16 @@ class LSTMLM(nn.Module):
         ids
             Tokens, (B, T) int64.
         state
-            Hidden and cell states (h, c) after the tokens before `ids`, each (B, layers, D); None
-            for zeros.
+            The state after the tokens before `ids`: the hidden state of each layer (B, layers, D),
+            or an `LSTMState` of such tensors; None for zeros.
 
         Returns
         -------
-        tuple
-            Logits (B, T, V), and the states (h, c) after `ids`, each (B, layers, D).
+        logits : torch.Tensor
+            (B, T, V).
+        state : RecurrentState
+            The state after `ids`.
         """
         x = self.dropout(self.embedding(ids))  # (B, T, E)
-        x, state = run_batch_first(self.lstm, x, state)  # (B, T, D)
-        return self.output(self.project(self.dropout(x))), state  # (B, T, V)
-
-    def output_parameters(self) -> list[nn.Parameter]:
-        """Return the output matrix, which optimizers such as Muon leave to AdamW."""
-        return [p for p in self.output.parameters() if p.dim() == 2]
+        x, state = run_batch_first(self.rnn, x, state)  # (B, T, D)
+        return self.output(self.output_projection(self.dropout(x))), state  # (B, T, V)

@@ -15,13 +15,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.models.attention import causal_mask, fused_attention
+from utils.models.layers import RMS_EPSILON
 from utils.models.positions import Rotary, rotate
 
 QUERY_SCALE = 2.0
 """Factor of normalized queries. Scores then lie within ±2√d, enough for a sharp softmax."""
-
-RMS_EPSILON = 1e-6
-"""Epsilon of RMSNorm, here and in ``layers``: added to the mean square before its root is taken."""
 
 
 class KVCache(NamedTuple):
@@ -39,22 +37,22 @@ class KVCache(NamedTuple):
     values: torch.Tensor
 
     def extended(self, keys: torch.Tensor, values: torch.Tensor) -> KVCache:
-        """Return a cache with the `keys` and `values` (B, H, T, D/H) of T more tokens.
+        """Append the keys and values of T more tokens.
 
         Parameters
         ----------
         keys, values
-            Those of T more tokens, each (B, H, T, D/H).
+            Those of the T tokens, each (B, H, T, D/H).
 
         Returns
         -------
         KVCache
-            The cache of S + T tokens.
+            The cache of all S + T tokens.
         """
         return KVCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
 
     def last(self, count: int) -> KVCache:
-        """Return a cache with the last `count` tokens, or with all where there are fewer."""
+        """Return a cache of the last `count` tokens only, or of all where there are fewer."""
         start = max(0, self.keys.shape[2] - count)
         return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
 
@@ -63,21 +61,26 @@ class _Mask(NamedTuple):
     """Which keys a query may attend to: a mask, or the causal one of the fused kernel."""
 
     mask: torch.Tensor | None  # broadcast to (B, H, T, S); None where none is needed
-    causal: bool  # whether the kernel applies its own causal mask
+    is_causal: bool  # whether the kernel applies its own causal mask
 
 
-def check_heads(width: int, heads: int) -> None:
-    """Raise ValueError unless `heads` divides `width`.
+def check_heads(width: int, num_heads: int) -> None:
+    """Check that a vector can be divided among attention heads.
 
     Parameters
     ----------
     width
         Length D of a vector.
-    heads
+    num_heads
         Number H of heads.
+
+    Raises
+    ------
+    ValueError
+        If `num_heads` is below 1 or does not divide `width`.
     """
-    if heads < 1 or width % heads:
-        raise ValueError(f"{heads} heads do not divide a width of {width} evenly")
+    if num_heads < 1 or width % num_heads:
+        raise ValueError(f"{num_heads} heads do not divide a width of {width} evenly")
 
 
 class SelfAttention(nn.Module):
@@ -89,7 +92,7 @@ class SelfAttention(nn.Module):
     ----------
     width
         Length D of an input and of an output vector.
-    heads
+    num_heads
         Number H of heads, each of width D/H.
     causal
         Causal attention: a token attends to itself and to those before it only.
@@ -106,14 +109,14 @@ class SelfAttention(nn.Module):
     Raises
     ------
     ValueError
-        If `heads` does not divide `width`.
+        If `num_heads` does not divide `width`.
     """
 
     def __init__(
         self,
         width: int,
         *,
-        heads: int,
+        num_heads: int,
         causal: bool = True,
         window: int | None = None,
         qk_norm: bool = False,
@@ -121,14 +124,14 @@ class SelfAttention(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_heads(width, heads)
-        self.heads = heads
+        check_heads(width, num_heads)
+        self.num_heads = num_heads
         self.causal = causal
         self.window = window
         self.qk_norm = qk_norm
         self.dropout = dropout
-        self.qkv = nn.Linear(width, 3 * width, bias=bias)
-        self.project = nn.Linear(width, width, bias=bias)
+        self.qkv_projection = nn.Linear(width, 3 * width, bias=bias)
+        self.output_projection = nn.Linear(width, width, bias=bias)
 
     def forward(
         self,
@@ -154,15 +157,19 @@ class SelfAttention(nn.Module):
 
         Returns
         -------
-        tuple
-            The result (B, T, D), and the cache for the next call, None unless `causal`.
+        out : torch.Tensor
+            One vector for each token, (B, T, D).
+        cache : KVCache or None
+            The cache for the next call; None unless `causal`.
         """
         q, k, v = self._project_heads(x, rotary)  # (B, H, T, D/H) each
         full = KVCache(k, v) if cache is None else cache.extended(k, v)  # (B, H, S, D/H)
-        mask, causal = self._choose_mask(q.shape[2], full.keys.shape[2], is_token, x.device)
+        mask, is_causal = self._choose_mask(q.shape[2], full.keys.shape[2], is_token, x.device)
         dropout = self.dropout if self.training else 0.0
-        means = fused_attention(q, full.keys, full.values, mask, causal=causal, dropout=dropout)
-        out = self.project(means.transpose(1, 2).flatten(2))  # (B, T, D)
+        means = fused_attention(
+            q, full.keys, full.values, mask, is_causal=is_causal, dropout=dropout
+        )  # (B, H, T, D/H)
+        out = self.output_projection(means.transpose(1, 2).flatten(2))  # (B, T, D)
         if not self.causal:
             return out, None
         return out, full if self.window is None else full.last(self.window - 1)
@@ -171,7 +178,7 @@ class SelfAttention(nn.Module):
         self, x: torch.Tensor, rotary: Rotary | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return queries, keys and values of `x` (B, T, D), each (B, H, T, D/H)."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # (B, T, 3, H, D/H)
+        qkv = self.qkv_projection(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, H, D/H)
         qk, v = qkv[:, :, :2], qkv[:, :, 2]
         if self.qk_norm:
             # before the axes are permuted, because the result is contiguous: the kernel's output
@@ -191,12 +198,12 @@ class SelfAttention(nn.Module):
         fits_window = self.window is None or S <= self.window
         if is_token is None and fits_window and (not self.causal or T in (1, S)):
             # a Python bool, not a SymBool, when the model is compiled for any T
-            return _Mask(None, causal=True if self.causal and T == S else False)
+            return _Mask(None, is_causal=True if self.causal and T == S else False)
         mask = causal_mask(T, S, window=self.window, device=device) if self.causal else None
         if is_token is None:
-            return _Mask(mask, causal=False)  # (T, S)
+            return _Mask(mask, is_causal=False)  # (T, S)
         key_mask = is_token[:, None, None, :]  # (B, 1, 1, S)
-        return _Mask(key_mask if mask is None else key_mask & mask, causal=False)
+        return _Mask(key_mask if mask is None else key_mask & mask, is_causal=False)
 
 
 class CrossAttention(nn.Module):
@@ -208,7 +215,7 @@ class CrossAttention(nn.Module):
     ----------
     width
         Length D of the vectors of both.
-    heads
+    num_heads
         Number H of heads, each of width D/H.
     bias
         Give the linear maps a bias.
@@ -218,30 +225,42 @@ class CrossAttention(nn.Module):
     Raises
     ------
     ValueError
-        If `heads` does not divide `width`.
+        If `num_heads` does not divide `width`.
     """
 
-    def __init__(self, width: int, *, heads: int, bias: bool = False, dropout: float = 0.0) -> None:
+    def __init__(
+        self, width: int, *, num_heads: int, bias: bool = False, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        check_heads(width, heads)
-        self.heads = heads
+        check_heads(width, num_heads)
+        self.num_heads = num_heads
         self.dropout = dropout
-        self.query = nn.Linear(width, width, bias=bias)
-        self.kv = nn.Linear(width, 2 * width, bias=bias)
-        self.project = nn.Linear(width, width, bias=bias)
+        self.query_projection = nn.Linear(width, width, bias=bias)
+        self.kv_projection = nn.Linear(width, 2 * width, bias=bias)
+        self.output_projection = nn.Linear(width, width, bias=bias)
 
-    def memory_cache(self, states: torch.Tensor) -> KVCache:
-        """Return keys and values of an encoder's `states` (B, S, D).
+    def project_memory(self, states: torch.Tensor) -> KVCache:
+        """Compute the keys and values of a source.
 
         They are the same for every token that the decoder writes: compute them once for a source.
+
+        Parameters
+        ----------
+        states
+            States of the encoder, (B, S, D).
+
+        Returns
+        -------
+        KVCache
+            Keys and values, each (B, H, S, D/H).
         """
-        kv = self.kv(states).unflatten(-1, (2, self.heads, -1))  # (B, S, 2, H, D/H)
+        kv = self.kv_projection(states).unflatten(-1, (2, self.num_heads, -1))  # (B, S, 2, H, D/H)
         keys, values = kv.permute(2, 0, 3, 1, 4)  # (B, H, S, D/H) each
         return KVCache(keys, values)
 
-    def queries(self, x: torch.Tensor) -> torch.Tensor:
+    def project_queries(self, x: torch.Tensor) -> torch.Tensor:
         """Return the queries (B, H, T, D/H) of the decoder's vectors `x` (B, T, D)."""
-        return self.query(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return self.query_projection(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     def forward(
         self, x: torch.Tensor, memory_cache: KVCache, is_token: torch.Tensor | None = None
@@ -253,7 +272,7 @@ class CrossAttention(nn.Module):
         x
             Vectors of the decoder's tokens, (B, T, D).
         memory_cache
-            Keys and values of the source, from the method `memory_cache`.
+            Keys and values of the source, from the method `project_memory`.
         is_token
             True where the source has a token, (B, S) bool; None where it has no padding.
 
@@ -265,5 +284,6 @@ class CrossAttention(nn.Module):
         mask = None if is_token is None else is_token[:, None, None, :]  # (B, 1, 1, S)
         dropout = self.dropout if self.training else 0.0
         keys, values = memory_cache
-        means = fused_attention(self.queries(x), keys, values, mask, dropout=dropout)
-        return self.project(means.transpose(1, 2).flatten(2))  # (B, T, D)
+        queries = self.project_queries(x)  # (B, H, T, D/H)
+        means = fused_attention(queries, keys, values, mask, dropout=dropout)  # (B, H, T, D/H)
+        return self.output_projection(means.transpose(1, 2).flatten(2))  # (B, T, D)

@@ -13,6 +13,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
+from utils.arguments import check_choice
+
 LOSSES = ("squared hinge", "logistic")
 """The losses of the linear classifier, by name."""
 
@@ -21,7 +23,7 @@ class NBSVM:
     """A support vector machine or a logistic regression on naive Bayes' log-count ratios.
 
     Texts are split at spaces. Each n-gram of the training texts is a feature: its log-count ratio
-    where the text contains the n-gram, else 0. The weights of the linear classifier are then
+    where the text contains the n-gram, else 0. The coefficients of the linear classifier are then
     interpolated with their mean magnitude.
 
     Source: Wang and Manning 2012.
@@ -34,24 +36,24 @@ class NBSVM:
         Smoothing constant, added to each count before the ratios are computed.
     C
         Inverse regularization strength, as in scikit-learn: the weight of the loss relative to the
-        penalty on the squared norm of the classifier's weights.
+        penalty on the squared norm of the classifier's coefficients.
     interpolation
-        Coefficient β of each learned weight, from 0 to 1; that of the mean magnitude of all
-        weights is 1 − β.
+        Factor β of each learned coefficient, from 0 to 1; that of the mean magnitude of all
+        coefficients is 1 − β.
     loss
         "squared hinge", that of a support vector machine, or "logistic".
 
     Attributes
     ----------
-    vectorizer
+    vectorizer : CountVectorizer
         Maps texts to the n-grams that they contain.
-    classifier
+    classifier : LinearSVC or LogisticRegression
         The linear classifier of scikit-learn.
-    log_ratio
-        Log-count ratios (F,) of the F features, once `fit` was called; as `weights` and `bias`.
-    weights
-        Interpolated weights, (F,).
-    bias
+    log_ratio : numpy.ndarray
+        Log-count ratios (F,) of the F features, once `fit` was called; as the following two.
+    coefficients : numpy.ndarray
+        Interpolated coefficients, (F,).
+    intercept : float
         The classifier's intercept.
 
     Raises
@@ -78,7 +80,7 @@ class NBSVM:
         self.classifier = _linear_classifier(loss, C)
 
     def fit(self, texts: Sequence[str], labels: Sequence[int]) -> NBSVM:
-        """Learn from texts and their labels.
+        """Learn to classify from texts and their labels.
 
         Parameters
         ----------
@@ -89,7 +91,7 @@ class NBSVM:
 
         Returns
         -------
-        NBSVM
+        model : NBSVM
             This classifier itself.
 
         Raises
@@ -97,55 +99,56 @@ class NBSVM:
         ValueError
             Unless the labels are 0 and 1 and both occur.
         """
-        classes = np.asarray(labels)  # (N,)
-        if set(classes.tolist()) != {0, 1}:
+        label_array = np.asarray(labels)  # (N,)
+        if set(label_array.tolist()) != {0, 1}:
             raise ValueError(
                 f"labels must be 0 and 1, both at least once; got {sorted(set(labels))}"
             )
-        x = self.vectorizer.fit_transform(texts)  # (N, F)
-        self.log_ratio = log_count_ratio(x, classes, alpha=self.alpha)
-        features = x.multiply(self.log_ratio).tocsr()  # (N, F)
-        learned = self.classifier.fit(features, classes).coef_[0]  # (F,)
+        counts = self.vectorizer.fit_transform(texts)  # (N, F)
+        self.log_ratio = log_count_ratio(counts, label_array, alpha=self.alpha)
+        features = counts.multiply(self.log_ratio).tocsr()  # (N, F)
+        learned = self.classifier.fit(features, label_array).coef_[0]  # (F,)
         beta = self.interpolation
-        self.weights = (1 - beta) * np.abs(learned).mean() + beta * learned
-        self.bias = float(self.classifier.intercept_[0])
+        self.coefficients = (1 - beta) * np.abs(learned).mean() + beta * learned
+        self.intercept = float(self.classifier.intercept_[0])
         return self
 
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
-        """Return a score for each of N texts, (N,), above 0 for class 1 and below 0 for class 0."""
+        """Return a number for each of N texts, (N,): above 0 for class 1, below 0 for class 0."""
         features = self.vectorizer.transform(texts).multiply(self.log_ratio)  # (N, F)
-        return features @ self.weights + self.bias
+        return features @ self.coefficients + self.intercept
 
 
-def log_count_ratio(x: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.0) -> np.ndarray:
+def log_count_ratio(
+    counts: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.0
+) -> np.ndarray:
     """Compute the log-count ratio of naive Bayes for each feature.
 
     Source: ``eq-nb-ratio`` (section 9.1); Wang and Manning 2012.
 
     Parameters
     ----------
-    x
-        Feature counts: of each of F features in each of N texts, (N, F).
+    counts
+        The count of each of F features in each of N texts, (N, F).
     labels
-        Classes of the texts, 0 or 1, (N,).
+        The label of each text, 0 or 1, (N,).
     alpha
         Smoothing constant, added to each count.
 
     Returns
     -------
-    numpy.ndarray
+    log_ratio : numpy.ndarray
         The logarithm of each feature's relative frequency in class 1 over that in class 0, (F,).
     """
     positive, negative = (
-        np.asarray(x[labels == label].sum(0))[0] + alpha for label in (1, 0)
+        np.asarray(counts[labels == label].sum(0))[0] + alpha for label in (1, 0)
     )  # (F,) each
     return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
 
 
 def _linear_classifier(loss: str, C: float) -> LinearSVC | LogisticRegression:
-    """Return scikit-learn's linear classifier with this loss."""
-    if loss == "squared hinge":
-        return LinearSVC(C=C, random_state=0)
+    """Return scikit-learn's linear classifier with one of `LOSSES`."""
+    check_choice("loss", loss, LOSSES)
     if loss == "logistic":
         return LogisticRegression(C=C, solver="liblinear", random_state=0)
-    raise ValueError(f"loss is {loss!r}; choose from {', '.join(LOSSES)}")
+    return LinearSVC(C=C, random_state=0)

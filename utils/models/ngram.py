@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from utils.data.vocabulary import BOS
-from utils.models.ngram_counts import Ids, NGramCounts, check_ids
+from utils.models.ngram_counts import Ids, NGramCounts, as_id_array
 
 
 class NGramLM(nn.Module):
-    """p(w | the last n − 1 tokens), estimated from counts.
+    """An n-gram language model: p(w | the last n − 1 tokens), estimated from counts.
 
     Build one with `mle`, `add_k` or `kneser_ney`. All estimates are interpolated, from the shortest
     context h to the longest: p(w | h) = ``ngram_probs``(h w) + ``lower_order_weights``(h) · p(w |
@@ -46,7 +46,7 @@ class NGramLM(nn.Module):
 
     @classmethod
     def mle(cls, counts: NGramCounts, *, order: int | None = None) -> NGramLM:
-        """Estimate by maximum likelihood, uniformly after a context that does not occur.
+        """Estimate a model by maximum likelihood, uniform after a context that does not occur.
 
         Source: ``eq-mle`` (section 2.1).
 
@@ -57,6 +57,11 @@ class NGramLM(nn.Module):
         order
             n; as large as counted where not given.
 
+        Returns
+        -------
+        model : NGramLM
+            The model of relative frequencies.
+
         Raises
         ------
         ValueError
@@ -66,7 +71,7 @@ class NGramLM(nn.Module):
 
     @classmethod
     def add_k(cls, counts: NGramCounts, k: float, *, order: int | None = None) -> NGramLM:
-        """Estimate by add-k smoothing: (count + k) / (count of the context + k V).
+        """Estimate a model by add-k smoothing: (count + k) / (count of the context + k V).
 
         Source: ``eq-add-k`` (section 2.1).
 
@@ -79,6 +84,11 @@ class NGramLM(nn.Module):
         order
             n; as large as counted where not given.
 
+        Returns
+        -------
+        model : NGramLM
+            The smoothed model.
+
         Raises
         ------
         ValueError
@@ -86,13 +96,13 @@ class NGramLM(nn.Module):
         """
         if not 0 <= k < np.inf:
             raise ValueError(f"k must be a number ≥ 0, got {k}")
-        order = _check_order(counts, order)
+        order = counts.as_order(order)
         # shorter n-grams contribute nothing: their weights pass the uniform distribution on
         ngram_probs = [np.zeros(len(raw)) for raw in counts.raw[1:order]]
         lower_order_weights = [np.ones(len(keys)) for keys in counts.keys[: order - 1]]
         added = k * counts.vocab_size
-        total = _sum_by_context(counts, order, counts.raw[order]) + added
-        total_of_ngram = total[counts.contexts(order)]
+        total = counts.sum_by_context(counts.raw[order], order) + added
+        total_of_ngram = total[counts.context_indices(order)]
         return cls(
             counts,
             [*ngram_probs, _divide(counts.raw[order], total_of_ngram, empty=0.0)],
@@ -108,7 +118,7 @@ class NGramLM(nn.Module):
         discount: float | None = None,
         modified: bool = False,
     ) -> NGramLM:
-        """Estimate by interpolated Kneser–Ney smoothing.
+        """Estimate a model by interpolated Kneser–Ney smoothing.
 
         The longest n-grams use their occurrences, all shorter ones their continuation counts.
 
@@ -124,8 +134,13 @@ class NGramLM(nn.Module):
             One discount D in (0, 1] for n-grams of every length; estimated for each length by
             `estimate_discounts` where not given.
         modified
-            Estimate three discounts for each length, for n-grams counted once, twice and more
-            often (Chen and Goodman 1999).
+            Whether to estimate three discounts for each length, for n-grams counted once, twice
+            and more often (Chen and Goodman 1999).
+
+        Returns
+        -------
+        model : NGramLM
+            The smoothed model.
 
         Raises
         ------
@@ -135,19 +150,19 @@ class NGramLM(nn.Module):
         """
         if discount is not None and (modified or not 0 < discount <= 1):
             raise ValueError(f"discount={discount}: it lies in (0, 1] and excludes modified=True")
-        order = _check_order(counts, order)
+        order = counts.as_order(order)
         ngram_probs, lower_order_weights = [], []
         for length in range(1, order + 1):
-            count = counts.raw[length] if length == order else counts.continuation[length]
+            values = counts.raw[length] if length == order else counts.continuation[length]
             if discount is None:
-                discounts = estimate_discounts(count, modified=modified)
+                discounts = estimate_discounts(values, modified=modified)
             else:
                 discounts = np.full(4, discount)
-            subtracted = np.where(count > 0, discounts[np.minimum(count, 3)], 0.0)
-            total = _sum_by_context(counts, length, count)
-            total_of_ngram = total[counts.contexts(length)]
-            ngram_probs.append(_divide(count - subtracted, total_of_ngram, empty=0.0))
-            subtracted_total = _sum_by_context(counts, length, subtracted)
+            subtracted = np.where(values > 0, discounts[np.minimum(values, 3)], 0.0)
+            total = counts.sum_by_context(values, length)
+            total_of_ngram = total[counts.context_indices(length)]
+            ngram_probs.append(_divide(values - subtracted, total_of_ngram, empty=0.0))
+            subtracted_total = counts.sum_by_context(subtracted, length)
             lower_order_weights.append(_divide(subtracted_total, total, empty=1.0))
         return cls(counts, ngram_probs, lower_order_weights)
 
@@ -159,7 +174,7 @@ class NGramLM(nn.Module):
         Parameters
         ----------
         ids
-            (B, T).
+            Tokens, (B, T).
         state
             The n − 1 ids before `ids`, (B, n − 1); BOS where not given.
 
@@ -176,7 +191,7 @@ class NGramLM(nn.Module):
             For ids that are not (B, T) or lie outside the vocabulary, and for a state of another
             shape.
         """
-        history = self._history(ids, state)  # (B, n − 1 + T)
+        history = self._as_history(ids, state)  # (B, n − 1 + T)
         B, T = ids.shape
         indices = self.counts.indices(history, self.order - 1)
         probs = np.full((B * T, self.vocab_size), 1 / self.vocab_size)
@@ -200,13 +215,13 @@ class NGramLM(nn.Module):
         Parameters
         ----------
         ids
-            The text, (N,).
+            The tokens of the text, (N,).
         state
             The n − 1 ids before it, (1, n − 1); BOS where not given.
 
         Returns
         -------
-        torch.Tensor
+        log_probs : torch.Tensor
             (N,) float64, on the CPU.
 
         Raises
@@ -214,8 +229,8 @@ class NGramLM(nn.Module):
         ValueError
             For ids outside the vocabulary, and for a state of another shape.
         """
-        row = torch.from_numpy(check_ids(ids, self.vocab_size))[None]  # (1, N)
-        history, N = self._history(row, state), row.shape[1]  # (1, n − 1 + N)
+        row = torch.from_numpy(as_id_array(ids, self.vocab_size))[None]  # (1, N)
+        history, N = self._as_history(row, state), row.shape[1]  # (1, n − 1 + N)
         indices = self.counts.indices(history, self.order)
         probs = np.full(N, 1 / self.vocab_size)
         for length in range(self.order):  # of the context before each token
@@ -226,7 +241,7 @@ class NGramLM(nn.Module):
             probs = self.ngram_probs[length][ngrams] + lower_order_probs
         return torch.from_numpy(_log(probs))
 
-    def _history(self, ids: torch.Tensor, state: torch.Tensor | None) -> np.ndarray:
+    def _as_history(self, ids: torch.Tensor, state: torch.Tensor | None) -> np.ndarray:
         """Return the state and `ids` (B, T) in one array, (B, n − 1 + T), both checked."""
         if ids.dim() != 2:
             raise ValueError(f"ids have the shape (B, T); got {tuple(ids.shape)}")
@@ -237,9 +252,9 @@ class NGramLM(nn.Module):
                 f"the state of an {self.order}-gram model is its context, ids of shape "
                 f"{(len(ids), self.order - 1)}; got {tuple(state.shape)}"
             )
-        check_ids(ids.flatten(), self.vocab_size)
-        check_ids(state.flatten(), self.counts.base)
-        return torch.cat([state.cpu(), ids.cpu()], dim=1).numpy()
+        tokens = as_id_array(ids.flatten(), self.vocab_size).reshape(ids.shape)
+        context = as_id_array(state.flatten(), self.counts.base).reshape(state.shape)
+        return np.concatenate([context, tokens], axis=1)
 
 
 def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndarray:
@@ -252,30 +267,25 @@ def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndar
     counts
         The counts of all n-grams of one length, (N,).
     modified
-        Estimate different discounts for counts of 1, 2, and 3 or more (Chen and Goodman 1999).
+        Whether to estimate three discounts, for counts of 1, 2, and 3 or more (Chen and Goodman
+        1999).
 
     Returns
     -------
-    numpy.ndarray
+    discounts : numpy.ndarray
         (4,): what to subtract from a count of 0, 1, 2, and 3 or more. Where there are too few
         n-grams for an estimate between 0 and the count, it is 0.5.
     """
-    # ngrams[c]: how many n-grams have the count c, for c up to 4
-    ngrams = np.bincount(np.minimum(counts, 5), minlength=6)
-    ratio = ngrams[1] / max(1, ngrams[1] + 2 * ngrams[2])
+    # num_ngrams[c]: how many n-grams have the count c, for c up to 4
+    num_ngrams = np.bincount(np.minimum(counts, 5), minlength=6)
+    ratio = num_ngrams[1] / max(1, num_ngrams[1] + 2 * num_ngrams[2])
     if not modified:
         return np.full(4, ratio if 0 < ratio < 1 else 0.5) * [0, 1, 1, 1]
     discounts = [0.0]
     for count in (1, 2, 3):
-        discount = count - (count + 1) * ratio * ngrams[count + 1] / max(1, ngrams[count])
+        discount = count - (count + 1) * ratio * num_ngrams[count + 1] / max(1, num_ngrams[count])
         discounts.append(discount if 0 < discount < count else 0.5)
     return np.array(discounts)
-
-
-def _sum_by_context(counts: NGramCounts, length: int, values: np.ndarray) -> np.ndarray:
-    """Sum `values`, one for each n-gram of `length` tokens, over the followers of each context."""
-    contexts = counts.contexts(length)[:-1]
-    return np.bincount(contexts, weights=values[:-1], minlength=len(counts.keys[length - 1]))
 
 
 def _divide(part: np.ndarray, total: np.ndarray, *, empty: float) -> np.ndarray:
@@ -287,10 +297,3 @@ def _log(probs: np.ndarray) -> np.ndarray:
     """Return log p without a warning for log 0 = −∞, which relative frequencies may give."""
     with np.errstate(divide="ignore"):
         return np.log(probs)
-
-
-def _check_order(counts: NGramCounts, order: int | None) -> int:
-    """Return the order, the largest counted where it is None."""
-    if order is not None and not 1 <= order <= counts.order:
-        raise ValueError(f"order={order}, but n-grams of 1 … {counts.order} tokens were counted")
-    return order or counts.order

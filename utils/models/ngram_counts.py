@@ -15,12 +15,13 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from utils.arguments import check_positive
 from utils.data.vocabulary import BOS
 
 Ids: TypeAlias = Sequence[int] | np.ndarray | torch.Tensor
 """The token ids of one text, (N,)."""
 
-NO_KEY = np.iinfo(np.int64).max
+SENTINEL_KEY = np.iinfo(np.int64).max
 """Ends each array of keys, so that a search always returns a valid index."""
 
 
@@ -31,9 +32,9 @@ class NGramCounts:
 
     Parameters
     ----------
-    texts
-        Ids of one text, (N,), or a sequence of several texts, such as sentences. Each text is
-        counted after a context of order − 1 BOS.
+    sequences
+        Ids of one text, (N,), or a sequence of the ids of several texts, such as sentences. Each
+        text is counted after a context of order − 1 BOS.
     order
         The largest n.
     vocab_size
@@ -41,36 +42,35 @@ class NGramCounts:
 
     Attributes
     ----------
-    keys
-        ``keys[m]``: the sorted keys of the n-grams of m tokens, and NO_KEY.
-    raw
+    keys : list of numpy.ndarray
+        ``keys[m]``: the sorted keys of the n-grams of m tokens, and SENTINEL_KEY.
+    raw : list of numpy.ndarray
         ``raw[m]``: occurrences of each n-gram of m tokens, and a last 0, which the index −1 of an
         n-gram that does not occur selects. ``raw[0]`` is empty.
-    continuation
+    continuation : list of numpy.ndarray
         ``continuation[m]``, for m < order: the number of distinct tokens before each n-gram; an
         n-gram that starts with BOS, which nothing can precede, has its occurrences here too.
         Ends with a 0, as `raw`.
-    base
+    base : int
         The factor of the context's index in a key.
 
     Raises
     ------
     ValueError
-        For an order or a vocabulary below 1, and for ids outside the vocabulary.
+        If a size is no positive whole number, and for ids outside the vocabulary.
     """
 
-    def __init__(self, texts: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> None:
-        if order < 1 or vocab_size < 1:
-            raise ValueError(f"order={order}, vocab_size={vocab_size}: both must be at least 1")
+    def __init__(self, sequences: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> None:
+        check_positive(order=order, vocab_size=vocab_size)
         self.order, self.vocab_size = order, vocab_size
         self.base = max(vocab_size, BOS + 1)
-        nothing = np.zeros(0, dtype=np.int64)
-        self.keys, self.raw, self.continuation = [np.array([0, NO_KEY])], [nothing], [nothing]
-        self._count(*self._pad(texts))
+        empty = np.zeros(0, dtype=np.int64)
+        self.keys, self.raw, self.continuation = [np.array([0, SENTINEL_KEY])], [empty], [empty]
+        self._count(*self._pad(sequences))
 
-    def _pad(self, texts: Ids | Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
+    def _pad(self, sequences: Ids | Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
         """Return all texts in one array, order − 1 BOS before each, and a mask of their tokens."""
-        arrays = [check_ids(text, self.vocab_size) for text in _as_texts(texts)]
+        arrays = [as_id_array(ids, self.vocab_size) for ids in _as_sequences(sequences)]
         padding = np.full(self.order - 1, BOS)
         tokens = np.concatenate(
             [padding[:0], *(part for array in arrays for part in (padding, array))]
@@ -81,43 +81,43 @@ class NGramCounts:
     def _count(self, tokens: np.ndarray, is_token: np.ndarray) -> None:
         """Fill `keys`, `raw` and `continuation`, from short n-grams to long ones."""
         # index of the n-gram of length − 1 tokens that starts at each position
-        prefix = np.zeros(len(tokens) + 1, dtype=np.int64)
+        prefixes = np.zeros(len(tokens) + 1, dtype=np.int64)
         starts_with_bos = np.zeros(0, dtype=bool)
         for length in range(1, self.order + 1):
-            keys = prefix[: len(tokens) - length + 1] * self.base + tokens[length - 1 :]
-            keys, first, index = np.unique(keys, return_index=True, return_inverse=True)
+            keys = prefixes[: len(tokens) - length + 1] * self.base + tokens[length - 1 :]
+            keys, first_positions, indices = np.unique(keys, return_index=True, return_inverse=True)
             weights = is_token[length - 1 :]  # an n-gram that ends with BOS does not count
-            raw = np.bincount(index, weights=weights, minlength=len(keys)).astype(np.int64)
+            raw = np.bincount(indices, weights=weights, minlength=len(keys)).astype(np.int64)
             if length > 1:
                 # each n-gram that occurs adds one left neighbour to its last length − 1 tokens
-                suffix = prefix[first[raw > 0] + 1]
-                neighbours = np.bincount(suffix, minlength=len(self.raw[-1]))
+                suffixes = prefixes[first_positions[raw > 0] + 1]
+                neighbours = np.bincount(suffixes, minlength=len(self.raw[-1]))
                 self.continuation.append(np.where(starts_with_bos, self.raw[-1], neighbours))
-            starts_with_bos = np.append(tokens[first] == BOS, False)
-            self.keys.append(np.append(keys, NO_KEY))
+            starts_with_bos = np.append(tokens[first_positions] == BOS, False)
+            self.keys.append(np.append(keys, SENTINEL_KEY))
             self.raw.append(np.append(raw, 0))
-            prefix = index
+            prefixes = indices
 
-    def indices(self, tokens: np.ndarray, order: int) -> list[np.ndarray]:
-        """Look up all n-grams of 0 … `order` tokens in each row of `tokens`.
+    def indices(self, ids: np.ndarray, order: int) -> list[np.ndarray]:
+        """Look up all n-grams of 0 … `order` tokens in each row of `ids`.
 
         Parameters
         ----------
-        tokens
-            Ids, (B, N).
+        ids
+            B rows of N tokens, (B, N).
         order
-            The largest number of tokens.
+            The largest number of tokens of an n-gram.
 
         Returns
         -------
-        list of numpy.ndarray
+        indices : list of numpy.ndarray
             Item m is (B, N + 1 − m): the index of the n-gram of m tokens that starts at each
             position, −1 where it does not occur.
         """
-        indices = [np.zeros((len(tokens), tokens.shape[1] + 1), dtype=np.int64)]
+        indices = [np.zeros((len(ids), ids.shape[1] + 1), dtype=np.int64)]
         for length in range(1, order + 1):
-            prefix = indices[-1][:, : tokens.shape[1] + 1 - length]  # (B, N + 1 − length)
-            keys = prefix * self.base + tokens[:, length - 1 :]
+            prefixes = indices[-1][:, : ids.shape[1] + 1 - length]  # (B, N + 1 − length)
+            keys = prefixes * self.base + ids[:, length - 1 :]
             candidates = np.searchsorted(self.keys[length], keys)
             is_match = self.keys[length][candidates] == keys
             indices.append(np.where(is_match, candidates, -1))
@@ -129,14 +129,16 @@ class NGramCounts:
         Parameters
         ----------
         contexts
-            Indices of n-grams of `length` tokens, (R,); −1 has no followers.
+            Indices of R n-grams of `length` tokens, (R,); −1 has no followers.
         length
             The number of tokens of a context.
 
         Returns
         -------
-        rows, indices : numpy.ndarray
-            For each of all followers the row of its context in `contexts`, and its own index.
+        rows : numpy.ndarray
+            For each follower, the position of its context in `contexts`.
+        indices : numpy.ndarray
+            For each follower, its own index.
         """
         starts, ends = (
             np.searchsorted(self.keys[length + 1], (contexts + i) * self.base) for i in (0, 1)
@@ -145,32 +147,63 @@ class NGramCounts:
         offsets = np.cumsum(ends - starts) - ends  # (R,)
         return rows, np.arange(len(rows)) - offsets[rows]
 
-    def contexts(self, length: int) -> np.ndarray:
+    def context_indices(self, length: int) -> np.ndarray:
         """Return the index of the context of each n-gram of `length` tokens, (number of them + 1,).
 
         A context is all tokens but the last. The last entry is −1, for n-grams that do not occur.
         """
         return np.append(self.keys[length][:-1] // self.base, -1)
 
+    def sum_by_context(self, values: np.ndarray, length: int) -> np.ndarray:
+        """Sum values of n-grams over the followers of each context.
+
+        Parameters
+        ----------
+        values
+            One value for each n-gram of `length` tokens and one that is not summed, as in `raw`.
+        length
+            The number of tokens of an n-gram.
+
+        Returns
+        -------
+        sums : numpy.ndarray
+            One sum for each context of `length` − 1 tokens, and a last 0.
+        """
+        contexts = self.context_indices(length)[:-1]
+        return np.bincount(contexts, weights=values[:-1], minlength=len(self.keys[length - 1]))
+
+    def as_order(self, order: int | None) -> int:
+        """Return the order of a model on these counts: the largest counted where it is None.
+
+        Raises
+        ------
+        ValueError
+            For an order that was not counted.
+        """
+        if order is not None and not 1 <= order <= self.order:
+            raise ValueError(f"order={order}, but n-grams of 1 … {self.order} tokens were counted")
+        return order or self.order
+
     def count(self, ngram: Sequence[int], *, continuation: bool = False) -> int:
-        """Return the occurrences of one n-gram.
+        """Return how often one n-gram occurs, or how many distinct tokens occur before it.
 
         Parameters
         ----------
         ngram
             Its ids.
         continuation
-            Return the number of distinct tokens before it instead.
+            Whether to return the number of distinct tokens before it.
 
         Returns
         -------
-        int
-            The count.
+        count : int
+            0 for an n-gram that does not occur.
 
         Raises
         ------
         ValueError
-            For an n-gram of no tokens, or of more tokens than were counted.
+            For an n-gram of no tokens, or of more tokens than were counted, and for ids outside the
+            vocabulary.
         """
         counts = self.continuation if continuation else self.raw
         if not 1 <= len(ngram) < len(counts):
@@ -178,21 +211,29 @@ class NGramCounts:
                 f"an n-gram of {len(ngram)} tokens, but these counts hold n-grams of "
                 f"1 … {len(counts) - 1} tokens"
             )
-        row = check_ids(ngram, self.vocab_size)[None]  # (1, m)
+        row = as_id_array(ngram, self.vocab_size)[None]  # (1, m)
         return int(counts[len(ngram)][self.indices(row, len(ngram))[-1][0, 0]])
 
     def ngrams(self, length: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the n-grams of `length` tokens that occur, ids (N, length), and how often (N,)."""
-        index = np.flatnonzero(self.raw[length])
-        occurrences, columns = self.raw[length][index], []
+        """List the n-grams of `length` tokens that occur.
+
+        Returns
+        -------
+        ids : numpy.ndarray
+            The tokens of each of N n-grams, (N, length).
+        occurrences : numpy.ndarray
+            How often each occurs, (N,).
+        """
+        indices = np.flatnonzero(self.raw[length])
+        occurrences, columns = self.raw[length][indices], []
         for keys in self.keys[length:0:-1]:
-            index, last_tokens = np.divmod(keys[index], self.base)
+            indices, last_tokens = np.divmod(keys[indices], self.base)
             columns.append(last_tokens)
         return np.stack(columns[::-1], axis=-1), occurrences
 
 
-def check_ids(ids: Ids, vocab_size: int) -> np.ndarray:
-    """Return the ids of one text as an int64 array (N,).
+def as_id_array(ids: Ids, vocab_size: int) -> np.ndarray:
+    """Convert the ids of one text to an array, and check them.
 
     Parameters
     ----------
@@ -203,7 +244,7 @@ def check_ids(ids: Ids, vocab_size: int) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray
+    array : numpy.ndarray
         The ids, (N,) int64.
 
     Raises
@@ -216,14 +257,14 @@ def check_ids(ids: Ids, vocab_size: int) -> np.ndarray:
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"expected ids of shape (N,); got {array.dtype} {array.shape}")
     if array.size and not (0 <= array.min() and array.max() < vocab_size):
-        wrong = array[(array < 0) | (array >= vocab_size)]
-        raise ValueError(f"ids {wrong[:5]} lie outside this vocabulary of {vocab_size} tokens")
+        invalid = array[(array < 0) | (array >= vocab_size)]
+        raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")
     return array.astype(np.int64)
 
 
-def _as_texts(texts: Ids | Sequence[Ids]) -> list[Ids]:
-    """Return one text or several as a list of texts."""
-    if isinstance(texts, np.ndarray | torch.Tensor):
-        return list(texts) if texts.ndim == 2 and len(texts) else [texts]
-    several = len(texts) > 0 and np.ndim(texts[0]) == 1
-    return list(texts) if several else [texts]  # type: ignore[list-item,arg-type]
+def _as_sequences(sequences: Ids | Sequence[Ids]) -> list[Ids]:
+    """Return the ids of one text or of several as a list."""
+    if isinstance(sequences, np.ndarray | torch.Tensor):
+        return list(sequences) if sequences.ndim == 2 and len(sequences) else [sequences]
+    is_nested = len(sequences) > 0 and np.ndim(sequences[0]) == 1
+    return list(sequences) if is_nested else [sequences]  # type: ignore[list-item,arg-type]

@@ -11,8 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from utils.arguments import check_choice
+
 POSITIONAL_ENCODINGS = ("learned", "rotary", "sinusoidal")
-"""The kinds that `PositionalEncoding` knows."""
+"""The names of the encodings of `PositionalEncoding`."""
 
 
 class Rotary(NamedTuple):
@@ -33,7 +35,7 @@ class PositionalEncoding(nn.Module):
 
     Parameters
     ----------
-    kind
+    encoding
         "learned": a vector for each position, a parameter, is added to the word vectors.
         "sinusoidal": the vector of `sinusoids` is added; there is no longest text.
         "rotary": word vectors stay as they are, and each layer rotates its queries and keys.
@@ -41,24 +43,22 @@ class PositionalEncoding(nn.Module):
         Length D of a word vector.
     head_width
         Length D/H of a query or key; only rotary positions need it, and need it even.
-    context_length
-        Number of positions that can be learned; the other kinds do not use it.
+    max_positions
+        Number of positions that can be learned; the other encodings do not use it.
 
     Raises
     ------
     ValueError
-        If `kind` is none of the three.
+        If `encoding` is none of the three.
     """
 
-    def __init__(self, kind: str, *, width: int, head_width: int, context_length: int) -> None:
+    def __init__(self, encoding: str, *, width: int, head_width: int, max_positions: int) -> None:
         super().__init__()
-        if kind not in POSITIONAL_ENCODINGS:
-            choices = ", ".join(POSITIONAL_ENCODINGS)
-            raise ValueError(f"positional_encoding is {kind!r}; choose from {choices}")
-        self.kind = kind
+        check_choice("positional_encoding", encoding, POSITIONAL_ENCODINGS)
+        self.encoding = encoding
         self.head_width = head_width
-        self.context_length = context_length
-        self.table = nn.Embedding(context_length, width) if kind == "learned" else None
+        self.max_positions = max_positions
+        self.table = nn.Embedding(max_positions, width) if encoding == "learned" else None
 
     def forward(
         self, x: torch.Tensor, positions: torch.Tensor
@@ -74,17 +74,18 @@ class PositionalEncoding(nn.Module):
 
         Returns
         -------
-        tuple
-            The vectors that the first layer reads (B, T, D), and the `Rotary` that every layer
-            needs, None unless the kind is rotary.
+        x : torch.Tensor
+            The vectors that the first layer reads, (B, T, D).
+        rotary : Rotary or None
+            The rotation that every layer needs; None unless the encoding is rotary.
 
         Raises
         ------
         ValueError
-            If the positions are learned and one lies beyond the last of them, or if they are
-            rotary and `head_width` is odd.
+            If the positions are learned and one lies beyond the last of them, if they are rotary
+            and `head_width` is odd, or if they are sinusoidal and `width` is odd.
         """
-        if self.kind == "sinusoidal":
+        if self.encoding == "sinusoidal":
             return x + sinusoids(positions, x.shape[2], dtype=x.dtype), None
         if self.table is None:
             angles = rotary_angles(positions, self.head_width, dtype=x.dtype)
@@ -95,11 +96,11 @@ class PositionalEncoding(nn.Module):
 
     def _check_range(self, positions: torch.Tensor) -> None:
         """Raise ValueError unless there is a learned vector for each position."""
-        if positions.numel() and (length := int(positions.max()) + 1) > self.context_length:
+        if positions.numel() and (length := int(positions.max()) + 1) > self.max_positions:
             raise ValueError(
-                f"the text is {length} tokens long, and learned positions end at "
-                f"context_length={self.context_length}: give a shorter text and max_length, or "
-                f"build the model with positional_encoding='rotary'"
+                f"the text is {length} tokens long, and only {self.max_positions} positions are "
+                f"learned: give a shorter text and max_length, or build the model with "
+                f"positional_encoding='rotary'"
             )
 
 
@@ -145,7 +146,7 @@ def rotary_angles(
 def sinusoids(
     positions: torch.Tensor, width: int, *, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Return sine and cosine of each angle of `rotary_angles`, in alternation.
+    """Compute sine and cosine of each angle of `rotary_angles`, in alternation.
 
     Source: ``eq-sinusoids`` (section 7.3); Vaswani et al. 2017, section 3.5.
 
@@ -162,6 +163,11 @@ def sinusoids(
     -------
     torch.Tensor
         One vector for each position, (…, width).
+
+    Raises
+    ------
+    ValueError
+        If `width` is odd.
     """
     angles = rotary_angles(positions, width, dtype=dtype)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2).to(dtype)  # (…, width)

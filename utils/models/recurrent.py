@@ -6,10 +6,13 @@ Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import torch
 from torch import nn
+
+from utils.arguments import check_choice
+from utils.models.contract import LSTMState
 
 CELLS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
     "rnn": nn.RNN,
@@ -18,17 +21,8 @@ CELLS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
 }
 """torch's recurrent networks by the name of their cell."""
 
-RecurrentState: TypeAlias = torch.Tensor | tuple[torch.Tensor, torch.Tensor]
-"""The hidden state h, or of an LSTM the hidden and cell state (h, c)."""
-
-StateT = TypeVar("StateT", bound=RecurrentState)
-
-
-def check_cell(cell: str) -> str:
-    """Return the name of a cell; raise ValueError unless it is one of `CELLS`."""
-    if cell not in CELLS:
-        raise ValueError(f"cell is {cell!r}; choose from {', '.join(CELLS)}")
-    return cell
+RecurrentState: TypeAlias = torch.Tensor | LSTMState
+"""The hidden state h of each layer (B, layers, D), or of an LSTM the hidden and cell states."""
 
 
 def make_rnn(
@@ -36,8 +30,8 @@ def make_rnn(
     *,
     input_size: int,
     width: int,
-    layers: int,
-    dropout: float,
+    num_layers: int = 1,
+    dropout: float = 0.0,
     bidirectional: bool = False,
 ) -> nn.RNN | nn.GRU | nn.LSTM:
     """Build one of torch's recurrent networks, batch first, the forget gates of an LSTM open.
@@ -50,7 +44,7 @@ def make_rnn(
         Length of an input vector.
     width
         Length of the hidden state, of one direction.
-    layers
+    num_layers
         Number of layers.
     dropout
         Probability of dropout between layers.
@@ -67,12 +61,13 @@ def make_rnn(
     ValueError
         If the cell is unknown.
     """
-    rnn = CELLS[check_cell(cell)](
+    check_choice("cell", cell, CELLS)
+    rnn = CELLS[cell](
         input_size,
         width,
-        layers,
+        num_layers,
         batch_first=True,
-        dropout=dropout if layers > 1 else 0.0,  # torch warns of dropout behind a single layer
+        dropout=dropout if num_layers > 1 else 0.0,  # torch warns of dropout behind a single layer
         bidirectional=bidirectional,
     )
     if isinstance(rnn, nn.LSTM):
@@ -90,59 +85,9 @@ def open_forget_gates(lstm: nn.LSTM) -> None:
             nn.init.ones_(bias.data[lstm.hidden_size : 2 * lstm.hidden_size])
 
 
-class BatchFirstRNN(nn.Module):
-    """torch's RNN, GRU or LSTM with the batch first in its state too, as decoding needs it.
-
-    Parameters
-    ----------
-    cell
-        "rnn" (with tanh), "gru" or "lstm".
-    input_size
-        Length of an input vector.
-    width
-        Length D of the hidden state.
-    layers
-        Number of layers.
-    dropout
-        Probability of dropout between layers.
-
-    Raises
-    ------
-    ValueError
-        If the cell is unknown.
-    """
-
-    def __init__(
-        self, cell: str, *, input_size: int, width: int, layers: int = 1, dropout: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.rnn = make_rnn(
-            cell, input_size=input_size, width=width, layers=layers, dropout=dropout
-        )
-
-    def forward(
-        self, x: torch.Tensor, state: RecurrentState | None = None
-    ) -> tuple[torch.Tensor, RecurrentState]:
-        """Run the network on T inputs from `state` on: see `run_batch_first`.
-
-        Parameters
-        ----------
-        x
-            Inputs of T steps, (B, T, input size).
-        state
-            The state before them; None for zeros.
-
-        Returns
-        -------
-        tuple
-            Hidden states of the last layer (B, T, D), and the state after the last step.
-        """
-        return run_batch_first(self.rnn, x, state)
-
-
 def run_batch_first(
-    rnn: nn.RNNBase, x: torch.Tensor, state: StateT | None = None
-) -> tuple[torch.Tensor, StateT]:
+    rnn: nn.RNNBase, x: torch.Tensor, state: RecurrentState | None = None
+) -> tuple[torch.Tensor, RecurrentState]:
     """Run one of torch's recurrent networks with a state that has the batch first.
 
     Parameters
@@ -152,17 +97,18 @@ def run_batch_first(
     x
         Inputs of T steps, (B, T, input size).
     state
-        h (B, layers, D), or for an LSTM (h, c); None for zeros.
+        The state before them; None for zeros.
 
     Returns
     -------
-    tuple
-        The hidden state of the last layer at each step (B, T, D), and the state after the last
-        step in the form of `state`.
+    states : torch.Tensor
+        The hidden state of the last layer at each step, (B, T, D).
+    final_state : RecurrentState
+        The state of all layers after the last step.
     """
     layers_first = None if state is None else swap_batch_and_layers(state)
-    states, final = rnn(x, layers_first)  # (B, T, D)
-    return states, swap_batch_and_layers(final)
+    states, final_state = rnn(x, layers_first)  # (B, T, D)
+    return states, swap_batch_and_layers(final_state)
 
 
 def run_packed(
@@ -181,32 +127,32 @@ def run_packed(
 
     Returns
     -------
-    tuple
-        The hidden states of the last layer (B, S, D), zero at padding, and the state after the
-        last token of each source as torch has it, layers first.
+    states : torch.Tensor
+        The hidden states of the last layer, zero at padding; those of two directions side by side,
+        (B, S, D).
+    final_state : RecurrentState
+        The state of all layers after the last token of each source; of two directions, those of
+        each layer one after the other.
     """
     if is_token.all():
-        return rnn(x)
+        states, final_state = rnn(x)  # (B, S, D)
+        return states, swap_batch_and_layers(final_state)
     packed = nn.utils.rnn.pack_padded_sequence(
         x, is_token.sum(1).cpu(), batch_first=True, enforce_sorted=False
     )
-    packed_states, final = rnn(packed)
+    packed_states, final_state = rnn(packed)
     states, _ = nn.utils.rnn.pad_packed_sequence(
         packed_states, batch_first=True, total_length=x.shape[1]
-    )
-    return states, final  # (B, S, D)
+    )  # (B, S, D)
+    return states, swap_batch_and_layers(final_state)
 
 
-def swap_batch_and_layers(state: StateT) -> StateT:
+def swap_batch_and_layers(state: RecurrentState) -> RecurrentState:
     """Return a state (layers, B, D) as (B, layers, D), or the other way round.
 
     torch's recurrent networks put layers first, the states of the book's models the batch. Of an
-    LSTM's state (h, c) both are swapped. The result is contiguous in memory.
+    LSTM's state both parts are swapped. The result is contiguous in memory.
     """
-    swapped: Any
     if isinstance(state, torch.Tensor):
-        swapped = state.transpose(0, 1).contiguous()
-    else:
-        hidden, cell_state = state
-        swapped = swap_batch_and_layers(hidden), swap_batch_and_layers(cell_state)
-    return swapped
+        return state.transpose(0, 1).contiguous()
+    return LSTMState(*(part.transpose(0, 1).contiguous() for part in state))

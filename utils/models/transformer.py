@@ -1,7 +1,6 @@
-"""Encoder and decoder of a Transformer.
+"""Encoder and decoder of a Transformer, stacks of the layers of ``transformer_layer``.
 
-Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and
-Bengio 2010.
+Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and Bengio 2010.
 """
 
 from __future__ import annotations
@@ -11,19 +10,18 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import nn
 
+from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
 from utils.models.contract import Memory
-from utils.models.decoder_parts import TiedOutput
-from utils.models.encoders import masked_mean, source_mask
-from utils.models.layers import ScaledEmbedding, TransformerLayer, check_sizes, make_norm
+from utils.models.layers import OutputLayer, ScaledEmbedding
 from utils.models.multi_head import CrossAttention, KVCache
+from utils.models.pooling import masked_mean, source_mask
 from utils.models.positions import PositionalEncoding, Rotary, token_positions
+from utils.models.transformer_layer import TransformerLayer, make_final_norm
 
 
 class TransformerStack(nn.Module):
     """Embedding, positional encoding and layers, which encoder and decoder have in common.
-
-    The subclasses set `causal` and `cross_attention`.
 
     Source: section 7.3; Vaswani et al. 2017, section 3.
 
@@ -33,21 +31,21 @@ class TransformerStack(nn.Module):
         Size V of the vocabulary.
     width
         Length D of word vectors and states.
-    layers
+    num_layers
         Number of layers.
-    heads
+    num_heads
         Number H of attention heads, each of width D/H.
     positional_encoding
         "learned", "rotary" or "sinusoidal".
     dropout
         Probability of dropout on word vectors, in each layer and before a decoder's output.
-    context_length
-        Number of tokens in the longest text; only learned positions are limited by it.
+    max_positions
+        Largest number of tokens of a text, with learned positions; others are not limited by it.
     norm
         "layer" or "rms".
     activation
-        Activation of the feed-forward networks: "gelu", "relu" or "relu2", the square of relu.
-    hidden_size
+        Activation of the feed-forward networks: "gelu", "relu" or "squared_relu".
+    feedforward_size
         Number of hidden units of each feed-forward network, 4·D where not given.
     bias
         Give linear maps and LayerNorms a bias.
@@ -59,70 +57,70 @@ class TransformerStack(nn.Module):
     Attributes
     ----------
     causal
-        Whether a token attends only to itself and to those before it.
-    cross_attention
-        Whether each layer attends to the states of an encoder.
+        Whether a token attends only to itself and to those before it; set by a subclass.
+    use_cross_attention
+        Whether each layer attends to the states of an encoder; set by a subclass.
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, `heads` does not divide `width`, or a name is
+        If a size is not a positive whole number, `num_heads` does not divide `width`, or a name is
         unknown.
     """
 
     causal: ClassVar[bool]
-    cross_attention: ClassVar[bool]
+    use_cross_attention: ClassVar[bool]
 
     def __init__(
         self,
         vocab_size: int,
         *,
         width: int = 256,
-        layers: int = 3,
-        heads: int = 4,
+        num_layers: int = 3,
+        num_heads: int = 4,
         positional_encoding: str = "sinusoidal",
         dropout: float = 0.0,
-        context_length: int = 256,
+        max_positions: int = 256,
         norm: str = "layer",
         activation: str = "gelu",
-        hidden_size: int | None = None,
+        feedforward_size: int | None = None,
         bias: bool = False,
         norm_first: bool = True,
         qk_norm: bool = False,
     ) -> None:
         super().__init__()
-        check_sizes(
+        check_positive(
             vocab_size=vocab_size,
             width=width,
-            layers=layers,
-            heads=heads,
-            context_length=context_length,
-            hidden_size=hidden_size,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            max_positions=max_positions,
+            feedforward_size=feedforward_size,
         )
         self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
         self.positional_encoding = PositionalEncoding(
             positional_encoding,
             width=width,
-            head_width=width // heads,
-            context_length=context_length,
+            head_width=width // num_heads,
+            max_positions=max_positions,
         )
         self.layers = nn.ModuleList(
             TransformerLayer(
                 width,
-                heads=heads,
+                num_heads=num_heads,
                 norm=norm,
                 activation=activation,
                 bias=bias,
                 dropout=dropout,
                 norm_first=norm_first,
-                cross_attention=self.cross_attention,
-                hidden_size=hidden_size,
+                use_cross_attention=self.use_cross_attention,
+                feedforward_size=feedforward_size,
                 causal=self.causal,
                 qk_norm=qk_norm,
             )
-            for _ in range(layers)
+            for _ in range(num_layers)
         )
-        self.norm = final_norm(width, norm_first=norm_first, norm=norm, bias=bias)
+        self.norm = make_final_norm(width, norm_first=norm_first, norm=norm, bias=bias)
         self.dropout = nn.Dropout(dropout)
         self._add_output()
         init_xavier(self.layers)
@@ -140,13 +138,14 @@ class TransformerStack(nn.Module):
         ids
             Tokens, (B, T) int64.
         positions
-            Position of each token, (B or 1, T) int64.
+            Position of each token, counted from 0, (B or 1, T) int64.
 
         Returns
         -------
-        tuple
-            Word vectors with positions (B, T, D), and the `Rotary` that every layer needs, None
-            unless positions are rotary.
+        x : torch.Tensor
+            Word vectors with positions, (B, T, D).
+        rotary : Rotary or None
+            The rotation that every layer needs; None unless positions are rotary.
         """
         x, rotary = self.positional_encoding(self.embedding(ids), positions)
         return self.dropout(x), rotary
@@ -162,10 +161,26 @@ class TransformerEncoder(TransformerStack):
     """
 
     causal = False
-    cross_attention = False
+    use_cross_attention = False
 
     def forward(self, source: torch.Tensor) -> Memory:
-        """Encode `source` (B, S)."""
+        """Encode a source.
+
+        Parameters
+        ----------
+        source
+            Tokens, (B, S) int64, padded with PAD at the end.
+
+        Returns
+        -------
+        Memory
+            States (B, S, D), their mean over the tokens (B, D), and where there are tokens.
+
+        Raises
+        ------
+        ValueError
+            If positions are learned and the source is longer than `max_positions`.
+        """
         is_token = source_mask(source)  # (B, S)
         x, rotary = self.embed(source, token_positions(source))  # (B, S, D)
         mask = None if is_token.all() else is_token
@@ -206,12 +221,13 @@ class TransformerDecoder(TransformerStack):
     """
 
     causal = True
-    cross_attention = True
+    use_cross_attention = True
 
     def _add_output(self) -> None:
         """Create the output, tied to the embedding."""
-        width, dropout = self.embedding.embedding_dim, self.dropout.p
-        self.output = TiedOutput(width, self.embedding, dropout=dropout)
+        vocab_size, width = self.embedding.weight.shape
+        self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
+        nn.init.zeros_(self.output.bias)
 
     def begin(self, memory: Memory) -> TransformerDecoderState:
         """Return the state before the first token."""
@@ -219,7 +235,7 @@ class TransformerDecoder(TransformerStack):
         attentions = [module for module in self.modules() if isinstance(module, CrossAttention)]
         return TransformerDecoderState(
             memory.is_token,
-            tuple(attention.memory_cache(memory.states) for attention in attentions),
+            tuple(attention.project_memory(memory.states) for attention in attentions),
             tokens_read=torch.zeros(B, dtype=torch.int64, device=device),
             caches=(None,) * len(self.layers),
         )
@@ -227,7 +243,7 @@ class TransformerDecoder(TransformerStack):
     def forward(
         self, ids: torch.Tensor, state: TransformerDecoderState
     ) -> tuple[torch.Tensor, TransformerDecoderState]:
-        """Return logits (B, T, V) for `ids` (B, T), and the state after them.
+        """Compute the logits of the token after each of `ids`.
 
         Parameters
         ----------
@@ -238,8 +254,15 @@ class TransformerDecoder(TransformerStack):
 
         Returns
         -------
-        tuple
-            Logits (B, T, V), and the state after `ids`.
+        logits : torch.Tensor
+            Logits of the token after each of `ids`, (B, T, V).
+        state : TransformerDecoderState
+            The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If positions are learned and the text is longer than `max_positions`.
         """
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
         x, rotary = self.embed(ids, positions)  # (B, T, D)
@@ -255,39 +278,19 @@ class TransformerDecoder(TransformerStack):
             )
             caches.append(cache)
         tokens_read = state.tokens_read + ids.shape[1]
-        logits = self.output(self.norm(x))  # (B, T, V)
+        logits = self.output(self.dropout(self.norm(x)))  # (B, T, V)
         return logits, state._replace(tokens_read=tokens_read, caches=tuple(caches))
 
 
-def final_norm(
-    width: int, *, norm_first: bool = True, norm: str = "layer", bias: bool = False
-) -> nn.Module:
-    """Build the final norm: a norm after pre-norm layers, the identity after post-norm layers.
+def init_xavier(layers: nn.Module) -> None:
+    """Draw the weights of all linear maps by Xavier initialization, and set biases to zero.
+
+    Source: Glorot and Bengio 2010, eq. 16.
 
     Parameters
     ----------
-    width
-        Length D of the vectors.
-    norm_first
-        Whether the layers are pre-norm. Then their sum is not normalized, and one more norm is
-        needed; post-norm layers need none.
-    norm
-        "layer" or "rms".
-    bias
-        Give a LayerNorm a bias.
-
-    Returns
-    -------
-    torch.nn.Module
-        A norm, or the identity.
-    """
-    return make_norm(norm, width, bias=bias) if norm_first else nn.Identity()
-
-
-def init_xavier(layers: nn.Module) -> None:
-    """Initialize all linear maps in `layers` by Xavier initialization, and set biases to zero.
-
-    Source: Glorot and Bengio 2010, eq. 16.
+    layers
+        A module; the weights of all linear maps in it are replaced.
     """
     for module in layers.modules():
         if isinstance(module, nn.Linear):

@@ -1,9 +1,9 @@
 """The common style of the book's figures, line plots and heat maps.
 
-Used in every notebook. Curves have the colours of Okabe and Ito, which colour-blind readers can
-tell apart, and a line style and a marker each, so that they also differ in print without colour.
-Heat maps use cividis. Figures have an opaque light background, so that they can be read on a dark
-page.
+Used in every notebook. The colours of curves are those of Okabe and Ito, which colour-blind readers
+can tell apart. Each curve also has its own line style and marker, so that curves differ in print
+without colour. Heat maps use cividis. Figures have an opaque light background, so that they can be
+read on a dark page.
 
 Source: Okabe and Ito 2008, "Color Universal Design"; Nuñez et al. 2018 (cividis).
 """
@@ -22,7 +22,8 @@ from IPython import get_ipython
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-Curve: TypeAlias = tuple[Sequence[Any], Sequence[Any]]  # x and y values
+Curve: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
+"""The x values of a curve, and as many y values."""
 
 COLOURS = {
     "blue": "#0072B2",
@@ -33,44 +34,48 @@ COLOURS = {
     "sky": "#56B4E9",
     "black": "#000000",
 }
-PAPER = "#FFFFFF"  # background
-INK = "#222222"  # text and axes
-GRID = "#D9D9D9"
-LINES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1))]
+BACKGROUND_COLOUR = "#FFFFFF"
+TEXT_COLOUR = "#222222"  # also that of the axes
+GRID_COLOUR = "#D9D9D9"
+LINE_STYLES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 MARKERS_PER_CURVE = 10  # approximate, however many points a curve has
 
 
 def style() -> None:
-    """Set the book's style for all figures that follow; in a notebook, at double resolution."""
+    """Set the book's style for all later figures; in a notebook, also double their resolution."""
     if get_ipython() is not None:
         set_matplotlib_formats("retina")
-    cycle = cycler(color=list(COLOURS.values())) + cycler(linestyle=LINES) + cycler(marker=MARKERS)
+    cycle = (
+        cycler(color=list(COLOURS.values()))
+        + cycler(linestyle=LINE_STYLES)
+        + cycler(marker=MARKERS)
+    )
     mpl.rcParams.update(
         {
             "axes.axisbelow": True,
-            "axes.edgecolor": INK,
-            "axes.facecolor": PAPER,
+            "axes.edgecolor": TEXT_COLOUR,
+            "axes.facecolor": BACKGROUND_COLOUR,
             "axes.grid": True,
-            "axes.labelcolor": INK,
+            "axes.labelcolor": TEXT_COLOUR,
             "axes.prop_cycle": cycle,
             "axes.spines.right": False,
             "axes.spines.top": False,
             "figure.constrained_layout.use": True,
             "figure.dpi": 110,
-            "figure.facecolor": PAPER,
+            "figure.facecolor": BACKGROUND_COLOUR,
             "figure.figsize": (6.4, 3.8),
             "font.size": 11,
-            "grid.color": GRID,
+            "grid.color": GRID_COLOUR,
             "image.cmap": "cividis",
             "legend.frameon": False,
             "lines.linewidth": 1.8,
             "lines.markersize": 5,
             "savefig.dpi": 160,
-            "savefig.facecolor": PAPER,
-            "text.color": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
+            "savefig.facecolor": BACKGROUND_COLOUR,
+            "text.color": TEXT_COLOUR,
+            "xtick.color": TEXT_COLOUR,
+            "ytick.color": TEXT_COLOUR,
         }
     )
 
@@ -89,17 +94,17 @@ def curves(
     Parameters
     ----------
     lines
-        For each name in the legend, the x values and as many y values.
+        The curves by their names in the legend.
     xlabel, ylabel
         Labels of the axes, with units.
     ax
         Axes to draw into; by default those of a new figure.
     logx, logy
-        Whether the axis is logarithmic.
+        Make the axis logarithmic.
 
     Returns
     -------
-    Axes
+    ax : Axes
         The axes drawn into; they have a legend if there are several curves.
     """
     ax = _axes(ax)
@@ -114,7 +119,7 @@ def curves(
 
 
 def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.float64]:
-    """Compute a moving average of each value and those before it, to smooth a loss curve.
+    """Replace each value by the mean of itself and the values before it, to smooth a loss curve.
 
     Parameters
     ----------
@@ -126,7 +131,7 @@ def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.fl
 
     Returns
     -------
-    averages
+    averages : numpy.ndarray
         N numbers.
 
     Raises
@@ -169,7 +174,7 @@ def heatmap(
 
     Returns
     -------
-    Axes
+    ax : Axes
         The axes drawn into.
 
     Raises

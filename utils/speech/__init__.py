@@ -2,12 +2,14 @@
 
 - ``audio``: clips of one sample rate and loudness; noise, speed changes, concatenation.
 - ``features``: log-mel features of a clip.
-- ``batches``: batches of clips with their transcripts.
+- ``audio_batches``: batches of clips with their transcripts.
 - ``ctc``: connectionist temporal classification: likelihood, gradient, best path.
 - ``ctc_search``: prefix beam search, with a language model if there is one.
 - ``shallow_fusion``: the language model's part of that search.
-- ``ctc_recogniser``: a recogniser trained with CTC, and its training.
-- ``joint_recogniser``: CTC and an attention decoder on one encoder.
+- ``ctc_recognizer``: a recogniser with one output, for CTC.
+- ``joint_recognizer``: a recogniser with two outputs on one encoder, for CTC and attention.
+- ``recognizer_training``: the objectives of both, and their training.
+- ``recognition``: log-probabilities and texts that trained recognisers give for clips.
 - ``digits``: strings of spoken digits, made from recordings of single ones.
 - ``announcements``: synthetic announcements of a railway station.
 """

@@ -1,7 +1,8 @@
 """Announcements of a railway station: the second task of section 6.3.
 
-The sentences come from a small grammar, the voices from the speech synthesiser eSpeak NG: accents
-of English times variants of the voice, so that some of both can be held out.
+The sentences come from a small grammar, the voices from the speech synthesiser eSpeak NG. A voice
+is an accent of English in one of several variants, so that some accents and variants can be held
+out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from utils.arguments import check_choice
 from utils.data import espeak
 
 TOWNS = """
@@ -18,7 +20,7 @@ plymouth preston reading swindon york
 """.split()
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
 MINUTES = "five ten fifteen twenty thirty".split()
-FORMS = [
+TEMPLATES = [  # of sentences
     "the train to {town} leaves from platform {number}",
     "the train to {town} is {minutes} minutes late",
     "the train from {town} is now arriving at platform {number}",
@@ -46,22 +48,22 @@ ATTEMPTS_PER_SENTENCE = 50
 
 
 def sample_sentence(rng: np.random.Generator) -> str:
-    """Draw one announcement, in lower-case letters and spaces."""
+    """Draw one announcement, a string of lower-case letters and spaces."""
     town, second, third = rng.choice(TOWNS, 3, replace=False)
     number, other = rng.choice(NUMBERS, 2)
-    form = FORMS[rng.integers(len(FORMS))]
+    template = TEMPLATES[rng.integers(len(TEMPLATES))]
     minutes = MINUTES[rng.integers(len(MINUTES))]
-    return form.format(
+    return template.format(
         town=town, second=second, third=third, number=number, other=other, minutes=minutes
     )
 
 
-def sample_sentences(count: int, seed: int, *, excluded: Sequence[str] = ()) -> list[str]:
+def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] = ()) -> list[str]:
     """Draw distinct announcements.
 
     Parameters
     ----------
-    count
+    num_sentences
         Number of announcements.
     seed
         Seeds the generator.
@@ -70,31 +72,34 @@ def sample_sentences(count: int, seed: int, *, excluded: Sequence[str] = ()) -> 
 
     Returns
     -------
-    list of str
-        The sentences.
+    sentences : list of str
+        The announcements, no two of them equal.
 
     Raises
     ------
     ValueError
-        If the grammar has fewer sentences than `count`.
+        If the grammar has fewer sentences than `num_sentences` besides those excluded.
     """
     rng = np.random.default_rng(seed)
     forbidden = frozenset(excluded)
     sentences: dict[str, None] = {}  # a set that keeps its order
-    for _ in range(ATTEMPTS_PER_SENTENCE * count):
-        if len(sentences) == count:
+    for _ in range(ATTEMPTS_PER_SENTENCE * num_sentences):
+        if len(sentences) == num_sentences:
             break
         sentence = sample_sentence(rng)
         if sentence not in forbidden:
             sentences[sentence] = None
-    if len(sentences) < count:
+    if len(sentences) < num_sentences:
         raise ValueError(
-            f"the grammar gave {len(sentences)} sentences besides those excluded, not {count}"
+            f"the grammar gave {len(sentences)} sentences besides those excluded, "
+            f"not {num_sentences}"
         )
     return list(sentences)
 
 
-def synthesize(texts: Sequence[str], *, split: str, seed: int) -> Iterator[tuple[np.ndarray, str]]:
+def speak_announcements(
+    texts: Sequence[str], *, split: str, seed: int
+) -> Iterator[tuple[np.ndarray, str]]:
     """Speak each text in a random voice of a split.
 
     Parameters
@@ -109,7 +114,7 @@ def synthesize(texts: Sequence[str], *, split: str, seed: int) -> Iterator[tuple
 
     Returns
     -------
-    iterator of tuple of numpy.ndarray and str
+    utterances : iterator of tuple of numpy.ndarray and str
         For each text its samples, (N,) float32 at SAMPLE_RATE, and the name of the voice.
 
     Raises
@@ -117,8 +122,7 @@ def synthesize(texts: Sequence[str], *, split: str, seed: int) -> Iterator[tuple
     ValueError
         If the split is unknown.
     """
-    if split not in ACCENTS:
-        raise ValueError(f"unknown split {split!r}; choose from {', '.join(ACCENTS)}")
+    check_choice("split", split, ACCENTS)
     rng = np.random.default_rng(seed)
     utterances = [_random_utterance(text, split, rng) for text in texts]
     clips = espeak.synthesize(utterances)

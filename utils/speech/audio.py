@@ -7,50 +7,69 @@ corpus are.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
 import torch
 
-SAMPLE_RATE = 8000  # samples per second
+from utils.data.corpus import SAMPLE_RATE
+
 LOUDNESS = 0.1  # root mean square of the samples of a normalized clip
 MIN_CLIP_LENGTH = 256  # samples in a clip: one window of ``utils.speech.features``
 
-Samples = TypeVar("Samples", np.ndarray, torch.Tensor)
 
+def check_clip_length(samples: np.ndarray | torch.Tensor) -> None:
+    """Check that a clip has at least MIN_CLIP_LENGTH samples.
 
-def check_length(x: Samples) -> Samples:
-    """Return samples (…, N) as they are; raise ValueError if N is below MIN_CLIP_LENGTH."""
-    if x.shape[-1] < MIN_CLIP_LENGTH:
-        raise ValueError(
-            f"a clip of {x.shape[-1]} samples is shorter than a window of {MIN_CLIP_LENGTH}"
-        )
-    return x
-
-
-def normalize_loudness(x: np.ndarray) -> np.ndarray:
-    """Subtract the mean of samples (N,) and scale them to the root mean square LOUDNESS.
+    Parameters
+    ----------
+    samples
+        Samples of one or more clips, (…, N).
 
     Raises
     ------
     ValueError
-        If the clip is silent.
+        If N is below MIN_CLIP_LENGTH.
     """
-    x = x - x.mean()
-    root_mean_square = np.sqrt((x**2).mean())
+    length = samples.shape[-1]
+    if length < MIN_CLIP_LENGTH:
+        raise ValueError(
+            f"a clip of {length} samples is shorter than a window of {MIN_CLIP_LENGTH}"
+        )
+
+
+def normalize_loudness(samples: np.ndarray) -> np.ndarray:
+    """Subtract the mean of samples and scale them to the root mean square LOUDNESS.
+
+    Parameters
+    ----------
+    samples
+        Samples, (N,).
+
+    Returns
+    -------
+    normalized : numpy.ndarray
+        Samples, (N,), of the type of the given ones.
+
+    Raises
+    ------
+    ValueError
+        If the clip is silent, that is, if its samples are all about equal.
+    """
+    centred = samples - samples.mean()
+    root_mean_square = np.sqrt((centred**2).mean())
     if root_mean_square < 1e-6:
         raise ValueError("the clip is silent: there is nothing to recognise")
-    return x * (LOUDNESS / root_mean_square)
+    return centred * (LOUDNESS / root_mean_square)
 
 
-def add_noise(x: np.ndarray, *, snr: float, rng: np.random.Generator) -> np.ndarray:
+def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> np.ndarray:
     """Add white noise at a given signal-to-noise ratio.
 
     Source: ``eq-snr`` (section 6.3).
 
     Parameters
     ----------
-    x
+    samples
         Samples, (N,).
     snr
         Decibels by which the mean energy of the clip exceeds that of the noise.
@@ -59,39 +78,39 @@ def add_noise(x: np.ndarray, *, snr: float, rng: np.random.Generator) -> np.ndar
 
     Returns
     -------
-    numpy.ndarray
+    noisy : numpy.ndarray
         The noisy clip, (N,) float32.
     """
-    noise = rng.standard_normal(len(x))
-    scale = np.sqrt((x**2).mean() / 10 ** (snr / 10))
-    return (x + scale * noise).astype(np.float32)
+    noise = rng.standard_normal(len(samples))
+    scale = np.sqrt((samples**2).mean() / 10 ** (snr / 10))
+    return (samples + scale * noise).astype(np.float32)
 
 
-def change_speed(x: np.ndarray, factor: float) -> np.ndarray:
-    """Play samples (N,) `factor` times as fast, which raises the pitch by the same factor.
+def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Play a clip `factor` times as fast, which raises the pitch by the same factor.
 
-    The result, (about N / `factor`,) float32, is interpolated linearly between the samples.
+    The new samples are interpolated linearly between the given ones.
 
     Parameters
     ----------
-    x
+    samples
         Samples, (N,).
     factor
         The factor of speed and pitch, above 0.
 
     Returns
     -------
-    numpy.ndarray
+    faster : numpy.ndarray
         Samples, (about N / `factor`,) float32.
     """
-    positions = np.arange(0, len(x) - 1, factor)
-    return np.interp(positions, np.arange(len(x)), x).astype(np.float32)
+    positions = np.arange(0, len(samples) - 1, factor)
+    return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
 
 
 def concatenate_clips(
     clips: Sequence[np.ndarray], *, rng: np.random.Generator, max_gap: float = 0.2
 ) -> np.ndarray:
-    """Join clips, each of the loudness LOUDNESS, with silence before, between and after them.
+    """Normalize clips to one loudness and join them, with silence before, between and after them.
 
     Parameters
     ----------
@@ -104,8 +123,8 @@ def concatenate_clips(
 
     Returns
     -------
-    numpy.ndarray
-        The samples of all, (N,) float32.
+    joined : numpy.ndarray
+        Samples, (N,) float32.
 
     Raises
     ------

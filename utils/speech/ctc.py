@@ -1,8 +1,9 @@
 """Connectionist temporal classification (CTC): the likelihood of a text, and its gradient.
 
-An encoder gives a distribution over tokens and a blank at each of its S steps; CTC sums the
+An encoder gives a distribution over tokens and a blank at each of its S steps. CTC sums the
 probability of a text over all alignments of its tokens with the steps. Section 6.3 derives the
-functions; Graves et al. 2006. The search with a language model is ``utils.speech.ctc_search``.
+functions; the method is that of Graves et al. 2006. ``utils.speech.ctc_search`` has the search with
+a language model.
 
 The blank has the id of PAD, so that tokens have the same ids here and in a language model.
 """
@@ -21,10 +22,20 @@ from utils.data.vocabulary import PAD
 BLANK = PAD
 
 
-def collapse(path: Sequence[int]) -> list[int]:
+def collapse_path(path: Sequence[int]) -> list[int]:
     """Return the text of an alignment: repeats become one token, then blanks are removed.
 
     Source: ``eq-ctc-collapse`` (section 6.3); Graves et al. 2006.
+
+    Parameters
+    ----------
+    path
+        The token or blank at each of S steps.
+
+    Returns
+    -------
+    ids : list of int
+        The tokens of the text, at most S.
     """
     return [
         token
@@ -34,7 +45,7 @@ def collapse(path: Sequence[int]) -> list[int]:
 
 
 def insert_blanks(ids: Sequence[int]) -> list[int]:
-    """Return L tokens with a blank before, between and after them: 2·L + 1 labels."""
+    """Return a list of 2·L + 1 labels: L tokens with a blank before, between and after them."""
     return [BLANK, *(label for token in ids for label in (token, BLANK))]
 
 
@@ -52,7 +63,7 @@ def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tens
 
     Returns
     -------
-    torch.Tensor
+    alpha : torch.Tensor
         log α (S, 2·L + 1). Entry (s, i) sums all alignments of the labels 0 … i of
         `insert_blanks(ids)` with the steps 0 … s, the probability at step s included.
     """
@@ -92,7 +103,7 @@ def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Ten
 
     Returns
     -------
-    torch.Tensor
+    beta : torch.Tensor
         log β (S, 2·L + 1). Entry (s, i) sums all alignments of the labels from i on with the steps
         after s, given that step s has label i.
     """
@@ -101,7 +112,7 @@ def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Ten
     return torch.where(reversed_alpha == -math.inf, -math.inf, without_step)  # (S, 2·L + 1)
 
 
-def loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+def ctc_loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     """Compute −log p(text | audio), summed over all alignments.
 
     Source: ``eq-ctc`` (section 6.3); Graves et al. 2006, eq. 8.
@@ -115,14 +126,14 @@ def loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    loss : torch.Tensor
         A scalar; ∞ if S steps are too few for the text.
     """
     return -forward_variables(log_probs, ids)[-1, -2:].logsumexp(0)
 
 
-def gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
-    """Compute the gradient of `loss` with respect to the logits behind `log_probs`.
+def ctc_gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
+    """Compute the gradient of `ctc_loss` with respect to the logits behind `log_probs`.
 
     For each step and token it is the predicted probability minus the probability that an alignment
     of the text, drawn by its probability, has this token at this step.
@@ -138,7 +149,7 @@ def gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    gradient : torch.Tensor
         The gradient, (S, V).
 
     Raises
@@ -155,10 +166,10 @@ def gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     return log_probs.exp() - torch.zeros_like(log_probs).scatter_add(1, labels, occupancy)
 
 
-def batch_loss(
+def ctc_batch_loss(
     log_probs: torch.Tensor, lengths: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
-    """Compute the loss of each row of a batch, with torch's implementation.
+    """Compute the `ctc_loss` of each row of a batch, with torch's implementation.
 
     Parameters
     ----------
@@ -171,7 +182,7 @@ def batch_loss(
 
     Returns
     -------
-    torch.Tensor
+    losses : torch.Tensor
         −log p(text | audio) of each row, (B,).
 
     Raises
@@ -192,8 +203,18 @@ def batch_loss(
 
 
 def best_path(log_probs: torch.Tensor) -> list[int]:
-    """Decode greedily: return the text of the most probable alignment, by log-probs (S, V).
+    """Return the text of the most probable alignment, which is greedy decoding.
 
     It need not be the most probable text, which has many alignments.
+
+    Parameters
+    ----------
+    log_probs
+        Log-probabilities of tokens and blank at each step, (S, V).
+
+    Returns
+    -------
+    ids : list of int
+        The tokens of the text.
     """
-    return collapse(log_probs.argmax(-1).tolist())
+    return collapse_path(log_probs.argmax(-1).tolist())

@@ -1,4 +1,4 @@
-"""CTC prefix beam search, with a language model by shallow fusion.
+"""Prefix beam search for CTC, with or without a language model.
 
 Derived in section 6.3. Prefix beam search with a language model: Hannun et al. 2014; shallow
 fusion: Gulcehre et al. 2015.
@@ -18,34 +18,35 @@ from typing import NamedTuple
 
 import torch
 
+from utils.arguments import check_positive
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
 from utils.models.contract import LanguageModel
 from utils.speech.ctc import BLANK
 from utils.speech.shallow_fusion import ShallowFusion
 
 NEVER_SPOKEN = (BLANK, BOS, EOS, UNK)
-"""Tokens that no prefix is extended by."""
+"""Tokens that never extend a prefix."""
 
 
 @dataclass(frozen=True)
 class CTCHypothesis:
-    """One text that the search found for a clip.
+    """One text that the search returns for a clip.
 
     Parameters
     ----------
     ids
         Its tokens.
-    acoustic
-        log p(text | audio), summed over all alignments that the search kept.
-    language
+    ctc_log_prob
+        log p(text | audio) by the recogniser, summed over the alignments that stayed in the beam.
+    lm_log_prob
         log p(text) by the language model, EOS included; 0 without one.
     score
-        Score in the ranking: the weighted sum of both, and the bonus for each token.
+        Score in the ranking: ctc_log_prob + lm_weight · lm_log_prob + token_bonus · length.
     """
 
     ids: list[int]
-    acoustic: float
-    language: float
+    ctc_log_prob: float
+    lm_log_prob: float
     score: float
 
 
@@ -81,17 +82,16 @@ def prefix_beam_search(
 
     Returns
     -------
-    list of list of CTCHypothesis
+    hypotheses : list of list of CTCHypothesis
         For each clip its texts, at most K, best first.
 
     Raises
     ------
     ValueError
-        If the beam size is below 1, or if the language model is missing, has another vocabulary,
-        is not on the CPU or has a state that grows.
+        If the beam size is no positive whole number, or if the language model is missing, has
+        another vocabulary, is not on the CPU or has a state that grows.
     """
-    if beam_size < 1:
-        raise ValueError(f"beam_size must be at least 1, got {beam_size}")
+    check_positive(beam_size=beam_size)
     if len(log_probs) == 0:
         return []
     padded = _pad_clips(log_probs)  # (B, S, V)
@@ -133,19 +133,19 @@ class _Prefixes(NamedTuple):
         return self.ids.gather(2, self.last_indices)
 
 
-class _Successors(NamedTuple):
-    """Log p of every text that a prefix can become with one more step of the recogniser."""
+class _SuccessorLogProbs(NamedTuple):
+    """Log p of each text that a prefix can become with one more step of the recogniser."""
 
-    blank: torch.Tensor  # (B, K), the prefix unchanged, its alignment ending in a blank
-    repeat: torch.Tensor  # (B, K), the prefix unchanged, its alignment ending in the last token
+    blank: torch.Tensor  # (B, K), the prefix unchanged, by alignments that end in a blank
+    repeat: torch.Tensor  # (B, K), the prefix unchanged, by those that repeat its last token
     extended: torch.Tensor  # (B, K, V), the prefix extended by each token
 
 
-class _Choice(NamedTuple):
-    """Which successors become the new prefixes."""
+class _BestSuccessors(NamedTuple):
+    """The K successors of highest score, which become the new prefixes."""
 
-    parents: torch.Tensor  # (B, K), positions in the old beam
-    tokens: torch.Tensor  # (B, K), the new token of extended prefixes, else PAD
+    parents: torch.Tensor  # (B, K), the position in the old beam of the prefix that each continues
+    new_tokens: torch.Tensor  # (B, K), the token by which it is extended; PAD if it is unchanged
     is_extended: torch.Tensor  # (B, K) bool
 
 
@@ -172,19 +172,19 @@ class _PrefixSearch:
 
     def advance(self, step_log_probs: torch.Tensor) -> None:
         """Replace the prefixes by the best ones after one more step, `step_log_probs` (B, V)."""
-        successors = self._merge_duplicates(self._compute_successors(step_log_probs))
-        choice = self._choose_best(successors)
-        self.prefixes = self._select(choice, successors)
+        successors = self._merge_duplicates(self._successor_log_probs(step_log_probs))
+        best = self._best_successors(successors)
+        self.prefixes = self._select_prefixes(best, successors)
         if self.fusion is not None:
             self.fusion.select(
-                parents=choice.parents,
-                new_tokens=choice.tokens,
-                is_extended=choice.is_extended,
+                parents=best.parents,
+                new_tokens=best.new_tokens,
+                is_extended=best.is_extended,
                 is_alive=self.prefixes.log_probs > -math.inf,
             )
 
-    def _compute_successors(self, step_log_probs: torch.Tensor) -> _Successors:
-        """Let each prefix stay unchanged, or extend it by each token."""
+    def _successor_log_probs(self, step_log_probs: torch.Tensor) -> _SuccessorLogProbs:
+        """Compute log p of each prefix unchanged, and of each prefix extended by each token."""
         prefixes = self.prefixes
         last_tokens = prefixes.last_tokens  # (B, K, 1)
         V = step_log_probs.shape[1]
@@ -193,14 +193,14 @@ class _PrefixSearch:
         prefix_log_probs.scatter_(2, last_tokens, prefixes.blank_log_probs[..., None])
         extended = prefix_log_probs + step_log_probs[:, None]  # (B, K, V)
         extended[..., list(NEVER_SPOKEN)] = -math.inf
-        return _Successors(
+        return _SuccessorLogProbs(
             blank=prefixes.log_probs + step_log_probs[:, BLANK, None],
             repeat=prefixes.token_log_probs + step_log_probs.gather(1, last_tokens[..., 0]),
             extended=extended,
         )
 
-    def _merge_duplicates(self, successors: _Successors) -> _Successors:
-        """Where an extended prefix equals another one of the beam, add its probability to that."""
+    def _merge_duplicates(self, successors: _SuccessorLogProbs) -> _SuccessorLogProbs:
+        """Add the probability of an extended prefix to that of an equal prefix of the beam."""
         prefixes = self.prefixes
         without_last = prefixes.ids.scatter(2, prefixes.last_indices, PAD)  # (B, K, S + 1)
         # entry (b, i, j): prefix j is prefix i and one more token
@@ -216,10 +216,10 @@ class _PrefixSearch:
         counts = torch.zeros_like(successors.extended)  # (B, K, V)
         is_duplicate = counts.scatter_add(2, child_tokens, is_parent.to(counts.dtype)) > 0
         extended = successors.extended.masked_fill(is_duplicate, -math.inf)
-        return _Successors(successors.blank, repeat, extended)
+        return _SuccessorLogProbs(successors.blank, repeat, extended)
 
-    def _choose_best(self, successors: _Successors) -> _Choice:
-        """Choose the K successors of highest score."""
+    def _best_successors(self, successors: _SuccessorLogProbs) -> _BestSuccessors:
+        """Return the K successors of highest score."""
         _, K, V = successors.extended.shape
         prefix_scores = self.token_bonus * self.prefixes.lengths.double()  # (B, K)
         if self.fusion is not None:
@@ -231,24 +231,24 @@ class _PrefixSearch:
         # of K + K·V scores, number k is prefix k, and number K + k·V + v prefix k with token v
         best = torch.cat([unchanged, extended.flatten(1)], 1).topk(K, 1).indices  # (B, K)
         is_extended = best >= K
-        return _Choice(
+        return _BestSuccessors(
             parents=torch.where(is_extended, (best - K) // V, best),
-            tokens=((best - K) % V).masked_fill(~is_extended, PAD),
+            new_tokens=((best - K) % V).masked_fill(~is_extended, PAD),
             is_extended=is_extended,
         )
 
-    def _select(self, choice: _Choice, successors: _Successors) -> _Prefixes:
-        """Return the chosen successors as prefixes."""
-        parents, tokens, is_extended = choice
+    def _select_prefixes(self, best: _BestSuccessors, successors: _SuccessorLogProbs) -> _Prefixes:
+        """Return the best successors as prefixes."""
+        parents, new_tokens, is_extended = best
         V = successors.extended.shape[2]
         blank = successors.blank.gather(1, parents)  # (B, K)
         repeat = successors.repeat.gather(1, parents)  # (B, K)
-        extended = successors.extended.flatten(1).gather(1, parents * V + tokens)  # (B, K)
+        extended = successors.extended.flatten(1).gather(1, parents * V + new_tokens)  # (B, K)
         lengths = self.prefixes.lengths.gather(1, parents)  # (B, K)
         ids = self.prefixes.ids  # (B, K, S + 1)
         ids = ids.gather(1, parents[..., None].expand_as(ids))
         return _Prefixes(
-            ids=ids.scatter(2, lengths[..., None], tokens[..., None]),
+            ids=ids.scatter(2, lengths[..., None], new_tokens[..., None]),
             lengths=lengths + is_extended,
             blank_log_probs=blank.masked_fill(is_extended, -math.inf),
             token_log_probs=torch.where(is_extended, extended, repeat),
@@ -256,23 +256,23 @@ class _PrefixSearch:
 
     def results(self) -> list[list[CTCHypothesis]]:
         """Return the hypotheses of each clip, best first."""
-        acoustic = self.prefixes.log_probs  # (B, K)
-        language = torch.zeros_like(acoustic)
-        scores = acoustic + self.token_bonus * self.prefixes.lengths.double()
+        ctc_log_probs = self.prefixes.log_probs  # (B, K)
+        lm_log_probs = torch.zeros_like(ctc_log_probs)
+        scores = ctc_log_probs + self.token_bonus * self.prefixes.lengths.double()
         if self.fusion is not None:
-            language = self.fusion.final_log_probs()
-            scores = scores + self.fusion.weight * language
+            lm_log_probs = self.fusion.final_log_probs()
+            scores = scores + self.fusion.weight * lm_log_probs
         results = []
         for clip, clip_scores in enumerate(scores.tolist()):
             hypotheses = [
                 CTCHypothesis(
                     ids=self.prefixes.ids[clip, k, : self.prefixes.lengths[clip, k]].tolist(),
-                    acoustic=float(acoustic[clip, k]),
-                    language=float(language[clip, k]),
+                    ctc_log_prob=float(ctc_log_probs[clip, k]),
+                    lm_log_prob=float(lm_log_probs[clip, k]),
                     score=score,
                 )
                 for k, score in enumerate(clip_scores)
-                if acoustic[clip, k] > -math.inf
+                if ctc_log_probs[clip, k] > -math.inf
             ]
             results.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
         return results

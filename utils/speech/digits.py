@@ -16,7 +16,7 @@ from utils.data.tokenizers import CharTokenizer
 from utils.speech.audio import add_noise, change_speed, concatenate_clips
 
 if TYPE_CHECKING:
-    from utils.data.examples import Clip
+    from utils.data.corpus import Clip
 
 DIGITS = "0123456789"
 DIGIT_TOKENIZER = CharTokenizer.train(DIGITS)
@@ -32,9 +32,14 @@ Recordings: TypeAlias = dict[str, list[np.ndarray]]
 def recordings_by_speaker(clips: Iterable[Clip]) -> dict[str, Recordings]:
     """Group the clips of a corpus by speaker and digit.
 
+    Parameters
+    ----------
+    clips
+        The clips, in any order.
+
     Returns
     -------
-    dict
+    speakers : dict of str to Recordings
         The recordings of each speaker, speakers in alphabetical order, takes in their order.
     """
     speakers: dict[str, Recordings] = {}
@@ -52,10 +57,10 @@ def speak_digits(
     snr: float,
     speeds: tuple[float, float] = (0.85, 1.2),
 ) -> np.ndarray:
-    """Make a clip of a string of digits, spoken by one speaker.
+    """Make a clip in which one speaker says a string of digits.
 
-    A recording of each digit is drawn; they are joined with gaps, played at a random speed, and
-    noise is added.
+    A recording of each digit is drawn. The recordings are joined with gaps and played at a random
+    speed, and noise is added.
 
     Parameters
     ----------
@@ -64,7 +69,7 @@ def speak_digits(
     recordings
         The speaker's recordings.
     rng
-        Makes all random choices.
+        Draws the recordings, the gaps, the speed and the noise.
     snr
         The signal-to-noise ratio in decibels.
     speeds
@@ -72,7 +77,7 @@ def speak_digits(
 
     Returns
     -------
-    numpy.ndarray
+    samples : numpy.ndarray
         Samples, (N,) float32.
     """
     clips = [recordings[digit][rng.integers(len(recordings[digit]))] for digit in digits]
@@ -81,7 +86,7 @@ def speak_digits(
 
 
 def random_digits(rng: np.random.Generator, length: int) -> str:
-    """Draw a string of `length` digits, each with the same probability.
+    """Draw a string of digits, each with the same probability.
 
     Parameters
     ----------
@@ -92,7 +97,7 @@ def random_digits(rng: np.random.Generator, length: int) -> str:
 
     Returns
     -------
-    str
+    digits : str
         The string.
     """
     return "".join(rng.choice(list(DIGITS), length))
@@ -100,7 +105,7 @@ def random_digits(rng: np.random.Generator, length: int) -> str:
 
 @dataclass(frozen=True)
 class RandomDigitStrings:
-    """Training examples of random strings of digits; a `MakeExamples` for `AudioBatches`.
+    """Training examples of random strings of digits; an `ExampleSampler` for `AudioBatches`.
 
     The strings of a step have one length: 1 in the first three tenths of all steps, so that each
     digit is learned early, then 3 to `max_length`. Each string has a random speaker, speed and
@@ -127,7 +132,22 @@ class RandomDigitStrings:
     def __call__(
         self, rng: np.random.Generator, step: int
     ) -> tuple[list[np.ndarray], list[list[int]]]:
-        """Return the clips of a step, samples (N,) each, and the ids of their digits."""
+        """Draw the examples of a training step.
+
+        Parameters
+        ----------
+        rng
+            Draws the strings and all else that their clips need.
+        step
+            The number of the step, from 0.
+
+        Returns
+        -------
+        clips : list of numpy.ndarray
+            The samples (N,) of each clip.
+        ids : list of list of int
+            The ids of the digits of each clip.
+        """
         if step < SINGLE_DIGIT_FRACTION * self.steps:
             length = 1
         else:

@@ -11,50 +11,73 @@ from functools import cache
 import numpy as np
 import torch
 
-from utils.speech.audio import MIN_CLIP_LENGTH, SAMPLE_RATE, check_length
+from utils.data.corpus import SAMPLE_RATE
+from utils.speech.audio import MIN_CLIP_LENGTH, check_clip_length
 
 WINDOW_LENGTH = MIN_CLIP_LENGTH  # samples in a frame (32 ms)
 HOP_LENGTH = 80  # samples from the start of one frame to that of the next (10 ms)
-MEL_BANDS = 40
+NUM_MEL_BANDS = 40
 ENERGY_FLOOR = 1e-6  # added to all energies, so that silence has a finite logarithm
 
 
 def hertz_to_mel(frequency: float | np.ndarray) -> np.ndarray:
-    """Convert frequencies in hertz to mel, on which equal steps sound equally far apart.
+    """Convert frequencies in hertz to mel, a scale on which equal steps sound equally large.
 
     Source: ``eq-mel`` (section 6.3).
+
+    Parameters
+    ----------
+    frequency
+        A number or an array, in hertz.
+
+    Returns
+    -------
+    mel : numpy.ndarray
+        The same frequencies in mel, of the same shape.
     """
     return 2595 * np.log10(1 + np.asarray(frequency, dtype=float) / 700)
 
 
 def mel_to_hertz(mel: float | np.ndarray) -> np.ndarray:
-    """Convert mel to frequencies in hertz: the inverse of `hertz_to_mel`."""
+    """Convert frequencies in mel to hertz, the inverse of `hertz_to_mel`.
+
+    Parameters
+    ----------
+    mel
+        A number or an array, in mel.
+
+    Returns
+    -------
+    frequency : numpy.ndarray
+        The same frequencies in hertz, of the same shape.
+    """
     return 700 * (10 ** (np.asarray(mel, dtype=float) / 2595) - 1)
 
 
 @cache
 @torch.inference_mode(False)  # the result is cached, and training may need it later
-def mel_filters(bands: int = MEL_BANDS, low: float = 60.0) -> torch.Tensor:
+def mel_filters(num_mel_bands: int = NUM_MEL_BANDS, lowest_frequency: float = 60.0) -> torch.Tensor:
     """Compute triangular filters whose corners are evenly spaced on the mel scale.
 
     Parameters
     ----------
-    bands
+    num_mel_bands
         The number M of filters.
-    low
-        The lowest frequency of the first filter, in hertz; the last one ends at half the sample
-        rate.
+    lowest_frequency
+        The frequency at which the first filter begins, in hertz; the last one ends at half the
+        sample rate.
 
     Returns
     -------
-    torch.Tensor
+    filters : torch.Tensor
         The weight of each frequency of the spectrum in each band, at most 1:
         (WINDOW_LENGTH / 2 + 1, M) float64.
     """
     resolution = SAMPLE_RATE / WINDOW_LENGTH  # hertz from one frequency of the spectrum to the next
-    corners = mel_to_hertz(np.linspace(hertz_to_mel(low), hertz_to_mel(SAMPLE_RATE / 2), bands + 2))
+    ends = hertz_to_mel(lowest_frequency), hertz_to_mel(SAMPLE_RATE / 2)
+    corners = mel_to_hertz(np.linspace(*ends, num_mel_bands + 2))
     # low filters would be narrower than the resolution: their corners move up
-    corners = np.maximum(corners, corners[0] + np.arange(bands + 2) * resolution)
+    corners = np.maximum(corners, corners[0] + np.arange(num_mel_bands + 2) * resolution)
     corners = np.minimum(corners, SAMPLE_RATE / 2)  # (M + 2,)
     frequencies = np.arange(WINDOW_LENGTH // 2 + 1)[:, None] * resolution
     left, centre, right = corners[:-2], corners[1:-1], corners[2:]  # (M,) each
@@ -63,19 +86,19 @@ def mel_filters(bands: int = MEL_BANDS, low: float = 60.0) -> torch.Tensor:
     return torch.tensor(np.clip(np.minimum(rising, falling), 0, None))
 
 
-def power_spectrogram(x: torch.Tensor) -> torch.Tensor:
+def power_spectrogram(samples: torch.Tensor) -> torch.Tensor:
     """Compute the energy of each frequency in overlapping windows.
 
     Source: ``eq-dft`` (section 6.3).
 
     Parameters
     ----------
-    x
+    samples
         Samples, (…, N).
 
     Returns
     -------
-    torch.Tensor
+    energies : torch.Tensor
         Energies, (…, F, WINDOW_LENGTH / 2 + 1), of F = 1 + ⌊(N − WINDOW_LENGTH) / HOP_LENGTH⌋
         frames.
 
@@ -84,12 +107,13 @@ def power_spectrogram(x: torch.Tensor) -> torch.Tensor:
     ValueError
         If the clip is shorter than a window.
     """
-    frames = check_length(x).unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
-    window = torch.hann_window(WINDOW_LENGTH, dtype=x.dtype, device=x.device)
+    check_clip_length(samples)
+    frames = samples.unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
+    window = torch.hann_window(WINDOW_LENGTH, dtype=samples.dtype, device=samples.device)
     return torch.fft.rfft(frames * window).abs().square()  # (…, F, WINDOW_LENGTH / 2 + 1)
 
 
-def log_mel(x: np.ndarray | torch.Tensor) -> torch.Tensor:
+def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Compute the features of a clip: log energies in mel bands, normalized over the clip.
 
     Each band has mean 0 and standard deviation 1 over the frames, so that the features depend
@@ -99,21 +123,21 @@ def log_mel(x: np.ndarray | torch.Tensor) -> torch.Tensor:
 
     Parameters
     ----------
-    x
+    samples
         Samples, (N,).
 
     Returns
     -------
-    torch.Tensor
-        Features, (F, M) for F frames and M = MEL_BANDS, of the type of the samples.
+    features : torch.Tensor
+        Features, (F, M) for F frames and M = NUM_MEL_BANDS, of the type of the samples.
 
     Raises
     ------
     ValueError
         If the clip is shorter than a window.
     """
-    x = torch.as_tensor(x)
-    energies = power_spectrogram(x) @ mel_filters().to(x)  # (F, M)
+    samples = torch.as_tensor(samples)
+    energies = power_spectrogram(samples) @ mel_filters().to(samples)  # (F, M)
     log_energies = (energies + ENERGY_FLOOR).log()
     mean, deviation = log_energies.mean(0), log_energies.std(0, correction=0)  # (M,) each
     return (log_energies - mean) / (deviation + 1e-3)

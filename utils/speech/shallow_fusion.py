@@ -1,4 +1,4 @@
-"""The language model's part of a beam search over speech.
+"""Shallow fusion: a language model that scores the prefixes of ``utils.speech.ctc_search``.
 
 Shallow fusion adds the weighted log-probability of a language model to that of the recogniser
 (Gulcehre et al. 2015). Section 6.3 derives it.
@@ -81,7 +81,7 @@ class ShallowFusion:
         is_extended: torch.Tensor,
         is_alive: torch.Tensor,
     ) -> None:
-        """Replace the prefixes by those that the search has chosen.
+        """Replace the prefixes by the best ones after one more step of the search.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class ShallowFusion:
         is_extended
             True where it is extended, False where it stays the same, (B, K) bool.
         is_alive
-            False where it has probability 0 and need not be scored, (B, K) bool.
+            False where it has probability 0, so that the model need not read it, (B, K) bool.
         """
         B, K, V = self.next_log_probs.shape
         added = self.next_log_probs.flatten(1).gather(1, parents * V + new_tokens)  # (B, K)
@@ -123,7 +123,7 @@ def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
 def _check_constant_size(model: LanguageModel) -> None:
     """Raise ValueError if the model's state has another shape after two tokens than after one."""
 
-    def check(after_one: torch.Tensor, after_two: torch.Tensor) -> torch.Tensor:
+    def check_shapes(after_one: torch.Tensor, after_two: torch.Tensor) -> torch.Tensor:
         if after_one.shape != after_two.shape:
             raise ValueError(
                 "the language model's state grows with the text, and prefixes differ in length: "
@@ -134,7 +134,7 @@ def _check_constant_size(model: LanguageModel) -> None:
     token = torch.full((1, 1), BOS)
     _, state = model(token, None)
     _, next_state = model(token, state)
-    map_tensors(check, state, next_state)
+    map_tensors(check_shapes, state, next_state)
 
 
 def _replace_rows(state: State, rows: torch.Tensor, new_state: State) -> State:

@@ -2,8 +2,10 @@
 
 Modules
 -------
-scaling
-    How the loss falls with parameters and training tokens: runs, the fitted law, its optimum.
+scaling_law
+    The loss as a function of parameters and training tokens: the law, its fit and its optimum.
+scaling_runs
+    The training runs whose losses the law is fitted to.
 collectives
     Ring collectives and pipeline schedules, simulated in one process.
 """

@@ -1,8 +1,9 @@
 """Ring collectives and pipeline schedules, simulated in one process to count what is sent.
 
-"Beyond one machine" (chapter 7) derives the numbers that these functions count. A
-"process" is an element of a list here, and volumes are counted in tensor elements, not in bytes.
-Ring algorithms: Patarasuk and Yuan 2009. Pipeline: Huang et al. 2019 (GPipe).
+The page "Beyond one machine" of chapter 7 derives the numbers that these functions count, and
+section 7.2 compares the ring with torch. Here a "process" is an element of a list, and volumes are
+counted in tensor elements, not in bytes. Ring algorithms: Patarasuk and Yuan 2009. Pipeline: Huang
+et al. 2019 (GPipe).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import torch
 def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
     """Add up one vector per process and leave one chunk of the sum in each process.
 
-    In each of n − 1 rounds every process sends one chunk, with the partial sums accumulated in
-    it, to its right neighbour.
+    In each of n − 1 rounds every process sends one chunk, which holds the sum so far, to its right
+    neighbour.
 
     Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
 
@@ -25,9 +26,9 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
 
     Returns
     -------
-    chunks
+    chunks : list of torch.Tensor
         Chunk i of the sum, (N / n,), for process i.
-    sent
+    num_sent : int
         Number of elements that each process sent.
 
     Raises
@@ -39,15 +40,15 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     if len(values[0]) % world_size:
         raise ValueError(f"{len(values[0])} numbers cannot be cut into {world_size} equal parts")
     chunks = [list(value.chunk(world_size)) for value in values]  # chunks[rank][i] is (N / n,)
-    sent = 0
+    num_sent = 0
     for step in range(world_size - 1):
         # collected before any chunk changes: all processes send at the same time
         outgoing = [chunks[rank][(rank - step - 1) % world_size] for rank in range(world_size)]
         for rank in range(world_size):
             index = (rank - step - 2) % world_size  # of the chunk that the left neighbour sends
             chunks[rank][index] = chunks[rank][index] + outgoing[rank - 1]
-        sent += len(outgoing[0])
-    return [chunks[rank][rank] for rank in range(world_size)], sent
+        num_sent += len(outgoing[0])
+    return [chunks[rank][rank] for rank in range(world_size)], num_sent
 
 
 def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
@@ -62,21 +63,21 @@ def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
 
     Returns
     -------
-    values
+    values : list of torch.Tensor
         The concatenation (N,), once for each process.
-    sent
+    num_sent : int
         Number of elements that each process sent.
     """
     world_size = len(chunks)
     received = [{rank: chunk} for rank, chunk in enumerate(chunks)]  # received[rank][i] is (N / n,)
-    sent = 0
+    num_sent = 0
     for step in range(world_size - 1):
         outgoing = [received[rank][(rank - step) % world_size] for rank in range(world_size)]
         for rank in range(world_size):
             received[rank][(rank - step - 1) % world_size] = outgoing[rank - 1]
-        sent += len(outgoing[0])
+        num_sent += len(outgoing[0])
     values = [torch.cat([part[i] for i in range(world_size)]) for part in received]  # each (N,)
-    return values, sent
+    return values, num_sent
 
 
 def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
@@ -87,21 +88,26 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     Parameters
     ----------
     values
-        One vector (N,) for each of n processes; N must be a multiple of n.
+        One vector (N,) for each of n processes.
 
     Returns
     -------
-    sums
+    sums : list of torch.Tensor
         The sum (N,), once for each process.
-    sent
+    num_sent : int
         Number of elements that each process sent, 2·(n − 1)·N / n.
+
+    Raises
+    ------
+    ValueError
+        If N is not a multiple of n.
     """
-    chunks, scatter_sent = ring_reduce_scatter(values)
-    sums, gather_sent = ring_all_gather(chunks)
-    return sums, scatter_sent + gather_sent
+    chunks, num_sent_to_scatter = ring_reduce_scatter(values)
+    sums, num_sent_to_gather = ring_all_gather(chunks)
+    return sums, num_sent_to_scatter + num_sent_to_gather
 
 
-def pipeline_schedule(*, stages: int, micro_batches: int) -> list[list[int | None]]:
+def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[int | None]]:
     """Return which micro-batch each pipeline stage processes at each tick of a forward pass.
 
     A micro-batch enters a stage one tick after it entered the stage before.
@@ -110,19 +116,22 @@ def pipeline_schedule(*, stages: int, micro_batches: int) -> list[list[int | Non
 
     Parameters
     ----------
-    stages
+    num_stages
         Number of processes, each with a consecutive part of the layers.
-    micro_batches
+    num_micro_batches
         Number of equal parts into which the batch is divided.
 
     Returns
     -------
-    schedule
-        One row per stage with ``stages + micro_batches - 1`` entries: the index of the
+    schedule : list of list
+        One row per stage with ``num_stages + num_micro_batches - 1`` entries: the index of the
         micro-batch, or None while the stage is idle.
     """
-    ticks = stages + micro_batches - 1
+    num_ticks = num_stages + num_micro_batches - 1
     return [
-        [tick - stage if 0 <= tick - stage < micro_batches else None for tick in range(ticks)]
-        for stage in range(stages)
+        [
+            tick - stage if 0 <= tick - stage < num_micro_batches else None
+            for tick in range(num_ticks)
+        ]
+        for stage in range(num_stages)
     ]

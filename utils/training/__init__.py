@@ -8,12 +8,13 @@ Modules, in the order in which a reader meets them:
 - ``loop``: `fit`, and the single step `train_step`.
 - ``evaluation``: loss and perplexity on given batches.
 - ``state``: everything that changes during a run, and the history that `fit` returns.
-- ``validation``: the validation loss during a run, and the best weights.
+- ``validation``: the validation loss during a run, and the best parameters.
 - ``progress``: the progress bar.
 - ``checkpoint``: the file format of checkpoints.
 - ``resuming``: checkpoints of a run, from which it resumes.
-- ``distributed``: several processes that train one model, each with a copy of it.
-- ``sharding``: several processes that train one model, each with a part of it.
+- ``distributed``: several processes that train one model, each with a copy or a part of it.
+- ``loss_module``: the loss of the rows of a batch that one process reads.
+- ``sharding``: what the processes do if each has a part of the model.
 
 ``python -m utils.training`` starts the command line of ``utils.command``.
 """

@@ -15,7 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from utils.data.files import atomic_file
+from utils.files import atomic_file
 
 Tree: TypeAlias = (
     "dict[Any, Any] | list[Any] | tuple[Any, ...] | torch.Tensor | int | float | str | None"
@@ -26,7 +26,7 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     """Write `content` to the file `path`, completely or not at all.
 
     The file is complete and on the disk before it is renamed to `path`; until then an earlier
-    checkpoint remains there (``utils.data.files``).
+    checkpoint remains there (``utils.files``).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def load_checkpoint(
 
     Returns
     -------
-    dict
+    content : dict
         The content that was saved.
 
     Raises
@@ -86,7 +86,7 @@ def _to_json(tree: Tree, tensors: dict[str, torch.Tensor]) -> Any:
     """Return the tree as JSON values; each tensor moves to `tensors`, and its key replaces it."""
     if isinstance(tree, torch.Tensor):
         key = str(len(tensors))
-        # a copy, because safetensors refuses shared memory: tied weights are stored twice
+        # a copy, because safetensors refuses shared memory: tied parameters are stored twice
         tensors[key] = tree.detach().to("cpu", copy=True).contiguous()
         return {"tensor": key}
     if isinstance(tree, dict):

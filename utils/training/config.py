@@ -1,7 +1,7 @@
 """The configuration of a training run and its learning-rate schedule.
 
 Derived in section 3.1, as are the loop and AdamW; section 6.1 derives label smoothing, section 7.2
-mixed precision. The module depends on the standard library alone.
+mixed precision.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
+
+from utils.arguments import check_choice
 
 
 def _cosine(progress: float) -> float:
@@ -93,8 +95,7 @@ class TrainConfig:
     mixed_precision: bool = True
 
     def __post_init__(self) -> None:
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule is {self.schedule!r}; choose from {', '.join(SCHEDULES)}")
+        check_choice("schedule", self.schedule, SCHEDULES)
         for name in ("steps", "accumulation_steps"):
             self._check_count(name, minimum=1)
         for name in ("evaluate_every", "checkpoint_every"):
@@ -109,18 +110,20 @@ class TrainConfig:
             raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas}")
 
     def _check_count(self, name: str, *, minimum: int) -> None:
+        """Raise ValueError unless a value is a whole number from `minimum`."""
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
             raise ValueError(f"{name} must be a whole number from {minimum}, got {value}")
 
     def _check_number(self, name: str, *, maximum: float) -> None:
+        """Raise ValueError unless a value is from 0 to `maximum`."""
         value = getattr(self, name)
         if not 0 <= value <= maximum:
             raise ValueError(f"{name} must be a number from 0 to {maximum}, got {value}")
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Return the learning rate of one optimizer step.
+def learning_rate_at(config: TrainConfig, step: int) -> float:
+    """Compute the learning rate of one optimizer step.
 
     It rises linearly during the warm-up and then follows the schedule down to the final rate, at
     which it stays.
@@ -136,7 +139,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
     Returns
     -------
-    float
+    learning_rate : float
         The learning rate of the step.
     """
     warmup_steps = round(config.warmup * config.steps)

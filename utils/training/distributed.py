@@ -17,16 +17,17 @@ import itertools
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from utils.data.batches import IGNORE
+from utils.arguments import check_choice
 from utils.runtime import select_device
+from utils.training.loss_module import LossModule
 from utils.training.objectives import Objective
 from utils.training.sharding import shard_model, supports_sharding
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
 
 STRATEGIES = ("data", "shard")
-BatchType = TypeVar("BatchType")
 _group_numbers = itertools.count()
 
 
@@ -52,7 +52,7 @@ class ProcessGroup:
     world_size
         The number of processes.
     strategy
-        "data": each process has a copy of the model; "shard": a part of each weight.
+        "data": each process has a copy of the model; "shard": a part of each parameter.
     device
         The device of this process.
     """
@@ -63,7 +63,7 @@ class ProcessGroup:
     device: torch.device = torch.device("cpu")
 
     @property
-    def alone(self) -> bool:
+    def is_alone(self) -> bool:
         """Whether this is one process with a whole model, which needs no torch.distributed."""
         return self.world_size == 1 and self.strategy == "data"
 
@@ -73,18 +73,19 @@ class ProcessGroup:
         Parameters
         ----------
         model
-            The model to train. With the strategy "shard" its weights become shards, in place; its
-            optimizer must be built afterwards.
+            The model to train. With the strategy "shard" its parameters become shards, in place;
+            its optimizer must be built afterwards.
         objective
             The summed loss of a batch.
 
         Returns
         -------
-        nn.Module
-            ``module(batch, label_smoothing)`` is the summed loss of this process's rows of `batch`.
+        loss_module : torch.nn.Module
+            ``loss_module(batch, label_smoothing)`` is the summed loss of this process's rows of
+            `batch`, as of `LossModule`.
         """
         loss_module = LossModule(model, objective, rank=self.rank, world_size=self.world_size)
-        if self.alone:
+        if self.is_alone:
             return loss_module
         if self.strategy == "shard":
             return shard_model(loss_module, device=self.device, world_size=self.world_size)
@@ -94,24 +95,29 @@ class ProcessGroup:
     def gradient_sync(
         self, loss_module: nn.Module, *, enabled: bool
     ) -> AbstractContextManager[Any]:
-        """Return the context of one forward and backward pass of a module that `wrap` returned.
+        """Exchange gradients in a forward and backward pass, or leave that to a later pass.
 
         Parameters
         ----------
         loss_module
-            The module.
+            The module that `wrap` returned.
         enabled
             Whether the backward pass exchanges gradients: only that of a step's last batch needs
             to, because gradients add up.
+
+        Returns
+        -------
+        context : context manager
+            The context in which to run both passes.
         """
         if self.strategy == "shard":
             cast("FSDPModule", loss_module).set_requires_gradient_sync(enabled)
-        elif not self.alone and not enabled:
+        elif not self.is_alone and not enabled:
             return cast(DistributedDataParallel, loss_module).no_sync()
         return nullcontext()
 
     def sum(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the sum of `x` over the processes, the same in each."""
+        """Return the sum of `x`, of any shape, over the processes: the same in each."""
         if self.world_size == 1:
             return x
         x = x.detach().clone()
@@ -134,79 +140,37 @@ class ProcessGroup:
         return values
 
     def check_same(self, name: str, value: Any) -> None:
-        """Raise ValueError, in every process, if `value` is not the same in all of them."""
+        """Check that a value is the same in all processes.
+
+        Parameters
+        ----------
+        name
+            What the value is, for the message.
+        value
+            The value of this process.
+
+        Raises
+        ------
+        ValueError
+            In every process, if not all have the same value; the message lists the values by rank.
+        """
         values = self.gather(value)
         if any(other != value for other in values):
             raise ValueError(f"the processes do not have the same {name}: by rank {values}")
 
     def full_state_dict(self, state_dict: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return the tensors of `state_dict` on the CPU with their shards put together."""
+        """Return the tensors of `state_dict` by name, on the CPU, with shards put together."""
         return {
             name: (x.full_tensor() if hasattr(x, "full_tensor") else x).detach().cpu()
             for name, x in state_dict.items()
         }
 
 
-class LossModule(nn.Module):
-    """A model and its objective as one module, because wrappers see calls of `forward` only.
-
-    Parameters
-    ----------
-    model
-        The model to train.
-    objective
-        The summed loss of a batch.
-    rank, world_size
-        The number of this process and of all.
-    """
-
-    def __init__(
-        self, model: nn.Module, objective: Objective, *, rank: int = 0, world_size: int = 1
-    ) -> None:
-        super().__init__()
-        self.model = model
-        self.objective = objective
-        self.rank = rank
-        self.world_size = world_size
-
-    def forward(self, batch: Any, label_smoothing: float = 0.0) -> torch.Tensor:
-        """Return the summed loss of this process's rows of `batch`, a scalar."""
-        rows = local_rows(batch, self.rank, self.world_size)
-        return self.objective(self.model, rows, label_smoothing)
-
-
-def local_rows(batch: BatchType, rank: int, world_size: int) -> BatchType:
-    """Return the rows of a batch that one process reads: rank, rank + world_size, ….
-
-    A process for which no row is left must still take part in every exchange. It gets the first row
-    with all targets IGNORE, whose loss and gradients are zero.
-
-    Parameters
-    ----------
-    batch
-        A dataclass of tensors with the batch first, `targets` among them, or None.
-    rank, world_size
-        The number of the process and of all.
-    """
-    if world_size == 1:
-        return batch
-    assert is_dataclass(batch) and not isinstance(batch, type), (
-        f"a batch is a dataclass of tensors, not {type(batch).__name__}"
-    )
-    tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
-    is_empty = len(tensors["targets"]) <= rank
-    rows = slice(0, 1) if is_empty else slice(rank, None, world_size)
-    local = {name: None if x is None else x[rows] for name, x in tensors.items()}
-    if is_empty:
-        local["targets"] = torch.full_like(tensors["targets"][rows], IGNORE)
-    return replace(batch, **local)
-
-
 @contextmanager
 def process_group(strategy: str = "data", device: str | None = None) -> Iterator[ProcessGroup]:
-    """Within the block, join the processes that torchrun started, by gloo on CPUs, NCCL on GPUs.
+    """Join the processes that torchrun started, and leave them at the end of the block.
 
-    Without torchrun it is a group of one process.
+    They communicate by gloo on CPUs and by NCCL on GPUs. Without torchrun there is one process.
 
     Parameters
     ----------
@@ -215,14 +179,18 @@ def process_group(strategy: str = "data", device: str | None = None) -> Iterator
     device
         The device, as for `select_device`; with several processes, "cuda" is for each its own GPU.
 
+    Yields
+    ------
+    group : ProcessGroup
+        The group, with the rank and the device of this process.
+
     Raises
     ------
     ValueError
         If the strategy or the device is unknown, if this torch cannot shard on the device, or if
         there are more processes than GPUs.
     """
-    if strategy not in STRATEGIES:
-        raise ValueError(f"strategy is {strategy!r}; choose from {', '.join(STRATEGIES)}")
+    check_choice("strategy", strategy, STRATEGIES)
     environment = _Environment.read()
     group = ProcessGroup(
         rank=environment.rank,
@@ -230,7 +198,7 @@ def process_group(strategy: str = "data", device: str | None = None) -> Iterator
         strategy=strategy,
         device=_process_device(select_device(device), strategy, environment),
     )
-    if group.alone:
+    if group.is_alone:
         yield group
         return
     _initialize(group)
@@ -260,7 +228,7 @@ class _Environment(NamedTuple):
 
 
 def _process_device(device: torch.device, strategy: str, environment: _Environment) -> torch.device:
-    """Return the device of this process; raise ValueError if there are too few devices."""
+    """Return the device of this process; raise ValueError if this machine lacks it."""
     if strategy == "shard" and not supports_sharding(device):
         raise ValueError(
             f"torch {torch.__version__} has no shards on {device.type!r}: expected a GPU, a newer "
@@ -272,11 +240,11 @@ def _process_device(device: torch.device, strategy: str, environment: _Environme
         raise ValueError("several processes need device 'cuda' or 'cpu', not 'mps'")
     if device.type != "cuda":
         return device
-    processes, gpus = environment.local_world_size, torch.cuda.device_count()
-    if device.index is not None or processes > gpus:
+    num_processes, num_gpus = environment.local_world_size, torch.cuda.device_count()
+    if device.index is not None or num_processes > num_gpus:
         raise ValueError(
-            f"{processes} processes need {processes} GPUs and device 'cuda'; this machine has "
-            f"{gpus} and the device is {str(device)!r}"
+            f"{num_processes} processes need {num_processes} GPUs and device 'cuda'; this machine "
+            f"has {num_gpus} and the device is {str(device)!r}"
         )
     device = torch.device("cuda", environment.local_rank)
     torch.cuda.set_device(device)

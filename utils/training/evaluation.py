@@ -15,38 +15,38 @@ from utils.training.objectives import Objective, TrainingBatch, cross_entropy
 
 
 @dataclass
-class Score:
-    """How well a model predicts a text.
+class Evaluation:
+    """The loss of a model on a text.
 
     Parameters
     ----------
     nll
         Total negative log-likelihood in nats.
-    tokens
+    num_tokens
         Number of predicted tokens.
     """
 
     nll: float
-    tokens: int
+    num_tokens: int
 
     @property
     def loss(self) -> float:
         """The negative log-likelihood in nats per token."""
-        return self.nll / self.tokens
+        return self.nll / self.num_tokens
 
     @property
     def perplexity(self) -> float:
         """The exponential of `loss`."""
-        return perplexity(self.nll, self.tokens)
+        return perplexity(self.nll, self.num_tokens)
 
 
 @torch.inference_mode()
 def evaluate(
     model: nn.Module, batches: Iterable[TrainingBatch], *, objective: Objective = cross_entropy
-) -> Score:
+) -> Evaluation:
     """Evaluate `model` on `batches`, in evaluation mode, teacher-forced, without label smoothing.
 
-    The score is total loss over total tokens, so it does not depend on how a text is batched.
+    The loss is total loss over total tokens, so it does not depend on how a text is batched.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def evaluate(
 
     Returns
     -------
-    Score
+    evaluation : Evaluation
         The loss summed over all batches, and the number of tokens.
 
     Raises
@@ -69,14 +69,14 @@ def evaluate(
     """
     check_not_endless(batches)
     device = device_of(model)
-    nll, tokens = 0.0, 0
+    nll, num_tokens = 0.0, 0
     with evaluation_mode(model):
         for batch in batches:
             nll += float(objective(model, batch.to(device), 0.0))
-            tokens += count_tokens(batch)
-    if tokens == 0:
+            num_tokens += count_tokens(batch)
+    if num_tokens == 0:
         raise ValueError("nothing to evaluate: the batches hold no token to predict")
-    return Score(nll, tokens)
+    return Evaluation(nll, num_tokens)
 
 
 def count_tokens(batch: TrainingBatch) -> int:
@@ -85,7 +85,18 @@ def count_tokens(batch: TrainingBatch) -> int:
 
 
 def check_not_endless(batches: object) -> None:
-    """Raise ValueError for a stream of training batches, which has a batch for every step."""
+    """Check that a collection of batches has an end.
+
+    Parameters
+    ----------
+    batches
+        The collection.
+
+    Raises
+    ------
+    ValueError
+        If it is a stream of training batches, which has a batch for every step.
+    """
     if not isinstance(batches, Iterable):
         raise ValueError(
             f"{type(batches).__name__} is an endless stream of training batches: evaluate a list "

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from utils.runtime import autocast, interrupt_flag
-from utils.training.config import TrainConfig, learning_rate
+from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup
 from utils.training.evaluation import count_tokens
 from utils.training.objectives import BatchStream, Objective, TrainingBatch, cross_entropy
@@ -51,8 +51,8 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
     """
     config, processes = state.config, state.processes
     optimizer, scaler = state.optimizer, state.scaler
-    tokens = sum(map(count_tokens, batches))  # on the CPU: does not wait for a GPU
-    if tokens == 0:
+    num_tokens = sum(map(count_tokens, batches))  # on the CPU: does not wait for a GPU
+    if num_tokens == 0:
         raise ValueError(f"the batches of step {state.step} hold no token to predict")
 
     state.loss_module.train()
@@ -63,17 +63,17 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
             with autocast(state.device, enabled=config.mixed_precision):
                 loss = state.loss_module(batch.to(state.device), config.label_smoothing)
             # Gradients are averaged over the processes; times their number, that is the sum.
-            scaler.scale(processes.world_size * loss / tokens).backward()
+            scaler.scale(processes.world_size * loss / num_tokens).backward()
         total = total + loss.detach()
 
     scaler.unscale_(optimizer)
     if config.clip_norm:
         nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, state.step) * group.get("scale", 1.0)
+        group["lr"] = learning_rate_at(config, state.step) * group.get("scale", 1.0)
     scaler.step(optimizer)
     scaler.update()
-    state.record_step(total / tokens, tokens)
+    state.record_step(total / num_tokens, num_tokens)
 
 
 def fit(
@@ -84,14 +84,14 @@ def fit(
     valid: Iterable[TrainingBatch] | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
-    optimizer: OptimizerFactory = adamw,
+    make_optimizer: OptimizerFactory = adamw,
     objective: Objective = cross_entropy,
     processes: ProcessGroup | None = None,
     on_validation: Callable[[History], None] | None = None,
 ) -> History:
-    """Train `model` and leave the best weights in it, in evaluation mode.
+    """Train `model` and leave its best parameters in it, in evaluation mode.
 
-    The best weights are those of the lowest validation loss, or without validation the last ones.
+    The best parameters are those of the lowest validation loss; without validation, the last ones.
     Ctrl-C ends the run after the current step, with a checkpoint.
 
     Parameters
@@ -110,9 +110,10 @@ def fit(
         A file to write checkpoints to. If it exists, the run resumes from it.
     progress
         Whether to show a progress bar.
-    optimizer
-        A function that builds the optimizer, such as those in ``utils.training.optimizers``. The
-        learning rate of a parameter group is the schedule's times the group's "scale", if any.
+    make_optimizer
+        A function that builds the optimizer for a model and a configuration, such as those in
+        ``utils.training.optimizers``. The learning rate of a parameter group is the schedule's
+        times the group's "scale", if any.
     objective
         The summed loss of a batch, such as those in ``utils.training.objectives``.
     processes
@@ -123,8 +124,8 @@ def fit(
 
     Returns
     -------
-    History
-        The losses of all steps and validations, the speed, and the step of the best weights.
+    history : History
+        The losses of all steps and validations, the speed, and the step of the best parameters.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def fit(
     state = initial_state(
         model,
         config,
-        optimizer=optimizer,
+        make_optimizer=make_optimizer,
         objective=objective,
         processes=processes or ProcessGroup(),
     )
@@ -179,7 +180,7 @@ def _is_due(state: TrainingState, *intervals: int) -> bool:
 def _must_stop(state: TrainingState, interrupt: threading.Event) -> bool:
     """Return whether Ctrl-C was pressed; several processes exchange this when they read losses."""
     processes = state.processes
-    if not processes.alone and not _is_due(state, LOSS_EVERY):
+    if not processes.is_alone and not _is_due(state, LOSS_EVERY):
         return False
     return processes.any(interrupt.is_set())
 
@@ -190,7 +191,7 @@ def _finish(
     path: Path | None,
     on_validation: Callable[[History], None] | None,
 ) -> None:
-    """Validate and save for the last time, and put the best weights into the model."""
+    """Validate and save for the last time, and put the best parameters into the model."""
     history = state.history
     state.read_losses()
     state.optimizer.zero_grad()
@@ -201,8 +202,8 @@ def _finish(
         validate(state, valid, on_validation)
     if path is not None and not history.interrupted:
         save_run(state, path)
-    if valid is None or state.best_weights is None:
+    if valid is None or state.best_parameters is None:
         history.best_step = state.step
     else:
-        state.model.load_state_dict(state.best_weights)
+        state.model.load_state_dict(state.best_parameters)
     state.model.eval()

@@ -43,12 +43,27 @@ class Objective(Protocol):
     """A loss that `fit` minimizes: a function of a model, a batch and the label smoothing."""
 
     def __call__(self, model: nn.Module, batch: Any, label_smoothing: float, /) -> torch.Tensor:
-        """Return the loss summed over the targets of `batch`, a scalar."""
+        """Compute the loss of a model on a batch.
+
+        Parameters
+        ----------
+        model
+            The model.
+        batch
+            A `TrainingBatch` of the sort that the model reads.
+        label_smoothing
+            Probability mass that label smoothing takes from each target.
+
+        Returns
+        -------
+        loss : torch.Tensor
+            The loss summed over the targets, in nats, a scalar.
+        """
         ...
 
 
 def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Return the summed negative log-likelihood of a batch's targets, padding left out; a scalar.
+    """Compute the loss of a language model or an encoder–decoder on a batch.
 
     The model is teacher-forced: it predicts all T targets of a row in one call. If the batch has a
     source, the call starts from the state that `model.encode` returns for it.
@@ -67,48 +82,70 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
 
     Returns
     -------
-    torch.Tensor
-        The loss in nats, a scalar.
+    loss : torch.Tensor
+        The negative log-likelihood summed over the targets, in nats, a scalar.
     """
     conditional_model: Any = model  # has `encode` if batches have a source
     state = None if batch.source is None else conditional_model.encode(batch.source)
     logits, _ = model(batch.inputs, state)  # (B, T, V)
-    logits = logits.flatten(0, 1)  # (B·T, V)
+    return summed_cross_entropy(logits, batch.targets, label_smoothing)
+
+
+def label_cross_entropy(
+    model: nn.Module, batch: Batch, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """Compute the loss of a classifier on a batch of labelled texts.
+
+    Parameters
+    ----------
+    model
+        A classifier: ``model(ids)`` returns logits (B, number of classes).
+    batch
+        The ids of the texts as inputs (B, S), labels as targets (B,).
+    label_smoothing
+        Probability mass that label smoothing takes from each label and spreads over all classes.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        The negative log-likelihood summed over the labels, in nats, a scalar.
+    """
+    return summed_cross_entropy(model(batch.inputs), batch.targets, label_smoothing)
+
+
+def summed_cross_entropy(
+    logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """Sum the negative log-likelihood of targets, padding left out.
+
+    It is never computed in half precision.
+
+    Parameters
+    ----------
+    logits
+        Logits (…, V) of each target.
+    targets
+        The correct tokens or labels (…), IGNORE at padding.
+    label_smoothing
+        Probability mass that label smoothing takes from each target and spreads over all V.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        The sum in nats, a scalar.
+    """
+    logits = logits.flatten(0, -2)  # (number of targets, V)
     return F.cross_entropy(
-        logits if logits.dtype == torch.float64 else logits.float(),  # never in half precision
-        batch.targets.flatten(),
+        logits if logits.dtype == torch.float64 else logits.float(),
+        targets.flatten(),
         ignore_index=IGNORE,
         reduction="sum",
         label_smoothing=label_smoothing,
     )
 
 
-def label_cross_entropy(
-    model: nn.Module, batch: Batch, label_smoothing: float = 0.0
-) -> torch.Tensor:
-    """Return the summed negative log-likelihood of the labels of a batch of texts; a scalar.
-
-    Parameters
-    ----------
-    model
-        A classifier: ``model(texts)`` returns logits (B, number of classes).
-    batch
-        Texts as inputs (B, S), labels as targets (B,).
-    label_smoothing
-        Probability mass that label smoothing takes from each label and spreads over all classes.
-
-    Returns
-    -------
-    torch.Tensor
-        The loss in nats, a scalar.
-    """
-    return F.cross_entropy(
-        model(batch.inputs), batch.targets, reduction="sum", label_smoothing=label_smoothing
-    )
-
-
-def adversarial_objective(size: float) -> Objective:
-    """Return the objective of adversarial training, which perturbs the word vectors.
+def adversarial_objective(embedding: nn.Module, *, epsilon: float) -> Objective:
+    """Make the objective of adversarial training, which perturbs the word vectors of a classifier.
 
     It is the mean of two values of `label_cross_entropy`: that of the batch as it is, and that of
     the batch with each text's word vectors moved in the direction in which its loss grows fastest.
@@ -118,25 +155,27 @@ def adversarial_objective(size: float) -> Objective:
 
     Parameters
     ----------
-    size
+    embedding
+        The module of the classifier whose output are the word vectors, (B, S, E). The classifier
+        must call it exactly once for a batch.
+    epsilon
         Norm ε of the perturbation, over all word vectors of a text together.
 
     Returns
     -------
-    Objective
-        For a ``utils.models.classifiers.Classifier`` whose encoder has an `embedding`.
+    objective : Objective
+        The objective, for the classifier of which `embedding` is a part.
     """
 
     def objective(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
         if not model.training:
             return label_cross_entropy(model, batch, label_smoothing)
-        classifier: Any = model
-        embedding, vectors = classifier.encoder.embedding, []
+        vectors: list[torch.Tensor] = []
         with embedding.register_forward_hook(lambda _, __, output: vectors.append(output)):
             plain_loss = label_cross_entropy(model, batch, label_smoothing)
         (gradient,) = torch.autograd.grad(plain_loss, vectors[0], retain_graph=True)  # (B, S, E)
         norm = gradient.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)  # (B, 1, 1)
-        with embedding.register_forward_hook(lambda _, __, x: x + size * gradient / norm):
+        with embedding.register_forward_hook(lambda _, __, x: x + epsilon * gradient / norm):
             adversarial_loss = label_cross_entropy(model, batch, label_smoothing)
         return (plain_loss + adversarial_loss) / 2
 

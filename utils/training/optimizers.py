@@ -1,8 +1,8 @@
 """Optimizers for `fit`: AdamW, and Muon for matrices.
 
 Section 3.1 derives AdamW (Loshchilov and Hutter 2019), section 6.2 Muon (Jordan et al. 2024). Each
-optimizer is built by a function of the model and its `TrainConfig`, so that the loop needs not
-know which parameters it treats how.
+optimizer is built by a function of the model and its `TrainConfig`, so that the loop need not know
+which parameters it treats how.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
     Returns
     -------
-    torch.optim.AdamW
+    optimizer : torch.optim.AdamW
         The optimizer.
     """
     groups = _decay_groups(_trainable(model.parameters()), config.weight_decay)
@@ -43,8 +43,8 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
     """Build Muon for the matrices inside the model and AdamW for all other parameters.
 
-    The others are embeddings, output matrices, biases and gains. A model says which of its
-    parameters belong to the output by a method `output_parameters`.
+    The others are embeddings, output matrices, biases and gains. An output layer names its
+    matrix by a method `output_parameters`.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
 
     Returns
     -------
-    Muon
+    optimizer : Muon
         The optimizer.
     """
     outer = _embeddings_and_outputs(model)
@@ -101,7 +101,18 @@ class Muon(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step; `closure`, if given, is called first and its value returned."""
+        """Take one step.
+
+        Parameters
+        ----------
+        closure
+            A function that computes the loss and its gradients anew, called before the step.
+
+        Returns
+        -------
+        loss : Any
+            What `closure` returned; None without one.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -158,7 +169,7 @@ def orthogonalize(x: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    orthogonal : torch.Tensor
         Matrices of the same shape.
     """
     is_tall = x.shape[-2] > x.shape[-1]
@@ -180,12 +191,12 @@ def _trainable(parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
     return [parameter for parameter in parameters if parameter.requires_grad]
 
 
-def _decay_groups(parameters: Sequence[nn.Parameter], decay: float) -> list[dict[str, Any]]:
+def _decay_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Return at most two parameter groups: matrices with weight decay, and all others without."""
     matrices = [parameter for parameter in parameters if parameter.dim() >= 2]
     others = [parameter for parameter in parameters if parameter.dim() < 2]
     groups: list[dict[str, Any]] = [
-        {"params": matrices, "weight_decay": decay},
+        {"params": matrices, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]

@@ -21,7 +21,7 @@ def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
 
     Returns
     -------
-    tqdm
+    bar : tqdm
         The bar.
     """
     return tqdm(

@@ -12,7 +12,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from utils.runtime import random_state, set_random_state
+from utils.runtime import get_random_state, set_random_state
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
@@ -31,6 +31,13 @@ def save_run(state: TrainingState, path: Path) -> None:
         The run.
     path
         The file, or with the strategy "shard" the folder of all checkpoints of the run.
+
+    Raises
+    ------
+    FloatingPointError
+        If the last loss is not finite.
+    ValueError
+        If the processes have not taken the same number of steps.
     """
     state.read_losses()
     processes = state.processes
@@ -40,7 +47,7 @@ def save_run(state: TrainingState, path: Path) -> None:
         "history": asdict(state.history),
         "step": state.step,
         "scaler": state.scaler.state_dict(),
-        "random_states": processes.gather(random_state()),
+        "random_states": processes.gather(get_random_state()),
     }
     if processes.strategy == "shard":
         save_shards(
@@ -48,19 +55,19 @@ def save_run(state: TrainingState, path: Path) -> None:
             run_values,
             model=state.model,
             optimizer=state.optimizer,
-            best_weights=state.best_weights,
+            best_parameters=state.best_parameters,
         )
     elif processes.rank == 0:
         tensors = {
             "model": dict(state.model.state_dict()),
             "optimizer": state.optimizer.state_dict(),
-            "best_weights": state.best_weights,
+            "best_parameters": state.best_parameters,
         }
         save_checkpoint(path, {**run_values, **tensors})
 
 
 def resume_run(state: TrainingState, path: Path) -> bool:
-    """Load the checkpoint at `path` into the run, if there is one; return whether there was.
+    """Load the checkpoint at `path` into the run, if there is one; all processes call it.
 
     Parameters
     ----------
@@ -71,7 +78,7 @@ def resume_run(state: TrainingState, path: Path) -> bool:
 
     Returns
     -------
-    bool
+    has_resumed : bool
         Whether there was a checkpoint.
 
     Raises
@@ -129,15 +136,15 @@ def _check_config(saved: dict[str, Any], config: TrainConfig, path: Path) -> Non
 
 
 def _load_tensors(state: TrainingState, checkpoint: Path, saved: dict[str, Any]) -> None:
-    """Load the weights, the optimizer's state and the best weights."""
+    """Load the parameters, the optimizer's state and the best parameters."""
     if state.processes.strategy == "shard":
-        state.best_weights = load_shards(
+        state.best_parameters = load_shards(
             checkpoint,
             model=state.model,
             optimizer=state.optimizer,
-            has_best_weights=saved["has_best_weights"],
+            has_best_parameters=saved["has_best_parameters"],
         )
     else:
         state.model.load_state_dict(saved["model"])
         state.optimizer.load_state_dict(saved["optimizer"])
-        state.best_weights = saved["best_weights"]
+        state.best_parameters = saved["best_parameters"]

@@ -1,4 +1,4 @@
-"""Sharded training: every process keeps a part of each weight, gradient and optimizer state.
+"""Sharded training: every process keeps a part of each parameter, gradient and optimizer state.
 
 This module wraps PyTorch's ``fully_shard`` (FSDP2, the successor of Zhao et al. 2023) and its
 distributed checkpoints. The idea is that of ZeRO (Rajbhandari et al. 2020); the chapter "Beyond one
@@ -26,16 +26,16 @@ RUN_FILE = "run.safetensors"
 
 
 def supports_sharding(device: torch.device) -> bool:
-    """Return whether this torch can shard a model on `device`; some builds can on GPUs only."""
+    """Return True if this torch can shard a model on `device`; some builds can on GPUs only."""
     return device.type == "cuda" or (
         device.type == "cpu" and hasattr(torch.cpu.Stream, "record_event")
     )
 
 
 def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> nn.Module:
-    """Cut the weights of `model` along their first dimension, one part for each process.
+    """Cut the parameters of `model` along their first dimension, one part for each process.
 
-    The weights of the first process are the ones that are cut. Those of a layer in an
+    The parameters of the first process are the ones that are cut. Those of a layer in an
     ``nn.ModuleList`` are gathered when the layer is needed and freed afterwards; all others are
     gathered once for a step.
 
@@ -50,8 +50,8 @@ def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> n
 
     Returns
     -------
-    torch.nn.Module
-        The same model.
+    model : torch.nn.Module
+        The same module.
     """
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
@@ -62,7 +62,7 @@ def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> n
     stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
     for stack in stacks:
         for layer in stack:
-            # One group for all modules with weights, because any of them may be called first.
+            # One group for all modules with parameters: any of them may be called first.
             group = [module for module in layer.modules() if list(module.parameters(recurse=False))]
             for module in group:
                 module.register_forward_hook(_clone_view)
@@ -82,7 +82,7 @@ def save_shards(
     *,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    best_weights: dict[str, torch.Tensor] | None,
+    best_parameters: dict[str, torch.Tensor] | None,
 ) -> None:
     """Write a sharded checkpoint to the folder path/step-N, completely or not at all.
 
@@ -97,8 +97,8 @@ def save_shards(
         Content of `RUN_FILE`: a tree with the key "step".
     model, optimizer
         A model from `shard_model` and its optimizer.
-    best_weights
-        Sharded weights by name, or None.
+    best_parameters
+        Sharded parameters of the best validation by name, or None.
     """
     from torch.distributed import checkpoint as distributed_checkpoint
 
@@ -110,17 +110,17 @@ def save_shards(
         temporary.mkdir(parents=True)
     dist.barrier()  # until the folder exists
     distributed_checkpoint.save(
-        _sharded_tensors(model, optimizer, best_weights), checkpoint_id=temporary
+        _sharded_tensors(model, optimizer, best_parameters), checkpoint_id=temporary
     )
     if dist.get_rank() == 0:
         save_checkpoint(
-            temporary / RUN_FILE, {**run_values, "has_best_weights": best_weights is not None}
+            temporary / RUN_FILE, {**run_values, "has_best_parameters": best_parameters is not None}
         )
         _replace_checkpoints(temporary, path / name)
 
 
 def load_shards(
-    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, has_best_weights: bool
+    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, has_best_parameters: bool
 ) -> dict[str, torch.Tensor] | None:
     """Load a sharded checkpoint, written by any number of processes, into model and optimizer.
 
@@ -130,13 +130,13 @@ def load_shards(
         The folder of the checkpoint, as `newest_checkpoint` returns it.
     model, optimizer
         A model from `shard_model` and its optimizer.
-    has_best_weights
-        Whether the checkpoint holds the weights of the best validation.
+    has_best_parameters
+        Whether the checkpoint holds the parameters of the best validation.
 
     Returns
     -------
-    dict or None
-        This process's shards of the weights of the best validation, if there are any.
+    best_parameters : dict or None
+        This process's shards of the parameters of the best validation, if there are any.
 
     Raises
     ------
@@ -146,10 +146,10 @@ def load_shards(
     from torch.distributed import checkpoint as distributed_checkpoint
     from torch.distributed.checkpoint import state_dict
 
-    best_weights = None
-    if has_best_weights:
-        best_weights = {name: x.detach().clone() for name, x in model.state_dict().items()}
-    tensors = _sharded_tensors(model, optimizer, best_weights)
+    best_parameters = None
+    if has_best_parameters:
+        best_parameters = {name: x.detach().clone() for name, x in model.state_dict().items()}
+    tensors = _sharded_tensors(model, optimizer, best_parameters)
     try:
         distributed_checkpoint.load(tensors, checkpoint_id=folder)
     except distributed_checkpoint.CheckpointException as error:
@@ -157,21 +157,21 @@ def load_shards(
         raise ValueError(first_failure) from error
     state_dict.set_model_state_dict(model, tensors["model"])
     state_dict.set_optimizer_state_dict(model, optimizer, tensors["optimizer"])
-    return best_weights
+    return best_parameters
 
 
 def _sharded_tensors(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    best_weights: dict[str, torch.Tensor] | None,
+    best_parameters: dict[str, torch.Tensor] | None,
 ) -> dict[str, Any]:
-    """Return the tensors of a sharded checkpoint, by the names of the weights."""
+    """Return the tensors of a sharded checkpoint, by the names of the parameters."""
     from torch.distributed.checkpoint import state_dict
 
     return {
         "model": state_dict.get_model_state_dict(model),
         "optimizer": state_dict.get_optimizer_state_dict(model, optimizer),
-        "best_weights": best_weights or {},
+        "best_parameters": best_parameters or {},
     }
 
 

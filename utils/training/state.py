@@ -1,6 +1,7 @@
 """The state of a training run: everything that a checkpoint must hold, and the history it reports.
 
-Section 7.2 shows what happens when a checkpoint leaves a part of it out.
+It is not the state of a model between two calls, which ``utils.decoding.state`` handles. Section
+7.2 shows what happens when a checkpoint leaves a part of it out.
 """
 
 from __future__ import annotations
@@ -28,27 +29,27 @@ class History:
         The training loss of each step, in nats per token.
     valid_losses
         The step and the loss of each validation.
-    tokens
+    num_tokens
         Number of predicted tokens in all steps.
     seconds
         Time of all steps, without validations and checkpoints.
     best_step
-        The step after which the model had the weights that it now has.
+        The step after which the model had the parameters that it now has.
     interrupted
         Whether Ctrl-C ended the run before its last step.
     """
 
     losses: list[float] = field(default_factory=list)
     valid_losses: list[tuple[int, float]] = field(default_factory=list)
-    tokens: int = 0
+    num_tokens: int = 0
     seconds: float = 0.0
     best_step: int = 0
     interrupted: bool = False
 
     @property
     def tokens_per_second(self) -> float:
-        """The speed of the steps."""
-        return self.tokens / max(self.seconds, 1e-9)
+        """The speed of the steps, in predicted tokens per second."""
+        return self.num_tokens / max(self.seconds, 1e-9)
 
 
 @dataclass(kw_only=True)
@@ -72,8 +73,9 @@ class TrainingState:
         Number of steps taken.
     history
         The history that `fit` will return.
-    best_weights
-        The weights of the lowest validation loss so far, by name; None before the first validation.
+    best_parameters
+        The model's tensors at the lowest validation loss so far, by name; None before the first
+        validation.
     """
 
     model: nn.Module
@@ -84,7 +86,7 @@ class TrainingState:
     processes: ProcessGroup
     step: int = 0
     history: History = field(default_factory=History)
-    best_weights: dict[str, torch.Tensor] | None = None
+    best_parameters: dict[str, torch.Tensor] | None = None
     _device_losses: list[torch.Tensor] = field(default_factory=list)
 
     @property
@@ -92,18 +94,18 @@ class TrainingState:
         """The device of the model."""
         return device_of(self.model)
 
-    def record_step(self, loss: torch.Tensor, tokens: int) -> None:
+    def record_step(self, loss: torch.Tensor, num_tokens: int) -> None:
         """Count one more step, with this process's part of its loss and all its tokens.
 
         Parameters
         ----------
         loss
             This process's part of the step's mean loss, a scalar.
-        tokens
+        num_tokens
             Number of predicted tokens of the step, in all processes.
         """
         self.step += 1
-        self.history.tokens += tokens
+        self.history.num_tokens += num_tokens
         self._device_losses.append(loss)
 
     def read_losses(self) -> None:
@@ -122,7 +124,18 @@ class TrainingState:
             self.check_finite(self.history.losses[-1])
 
     def check_finite(self, loss: float) -> None:
-        """Raise FloatingPointError if a loss is infinite or not a number."""
+        """Check that a loss is a finite number.
+
+        Parameters
+        ----------
+        loss
+            The loss.
+
+        Raises
+        ------
+        FloatingPointError
+            If it is infinite or not a number; the message says what may help.
+        """
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss} by step {self.step}: try a lower learning_rate "
@@ -134,7 +147,7 @@ def initial_state(
     model: nn.Module,
     config: TrainConfig,
     *,
-    optimizer: OptimizerFactory,
+    make_optimizer: OptimizerFactory,
     objective: Objective,
     processes: ProcessGroup,
 ) -> TrainingState:
@@ -142,14 +155,14 @@ def initial_state(
 
     Parameters
     ----------
-    model, config, optimizer, objective
+    model, config, make_optimizer, objective
         As for `utils.training.loop.fit`.
     processes
         The processes that train together.
 
     Returns
     -------
-    TrainingState
+    state : TrainingState
         The state, with a new optimizer.
 
     Raises
@@ -165,7 +178,7 @@ def initial_state(
     return TrainingState(
         model=model,
         loss_module=loss_module,
-        optimizer=optimizer(model, config),  # after `wrap`, which replaces weights by shards
+        optimizer=make_optimizer(model, config),  # after `wrap`, which makes shards
         scaler=torch.amp.GradScaler("cuda", enabled=needs_scaling),
         config=config,
         processes=processes,

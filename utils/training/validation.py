@@ -1,6 +1,6 @@
-"""Validation during training: the loss on held-out batches, and the weights with the lowest one.
+"""Validation during training: the loss on held-out batches, and the parameters with the lowest.
 
-Section 3.1 shows why the weights of the lowest validation loss are kept (early stopping).
+Section 3.1 shows why the parameters of the lowest validation loss are kept (early stopping).
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ from utils.training.state import History, TrainingState
 
 
 def check_validation_batches(batches: Iterable[TrainingBatch]) -> None:
-    """Raise ValueError if `batches` is empty, endless, or can be read only once."""
+    """Check that validation batches can be read several times.
+
+    Parameters
+    ----------
+    batches
+        The validation batches of a run.
+
+    Raises
+    ------
+    ValueError
+        If they can be read only once, have no end, or there are none.
+    """
     if isinstance(batches, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
     check_not_endless(batches)
@@ -30,7 +41,7 @@ def validate(
     batches: Iterable[TrainingBatch],
     on_validation: Callable[[History], None] | None = None,
 ) -> None:
-    """Evaluate the model, record the loss, and copy the weights if it is the lowest so far.
+    """Evaluate the model, record the loss, and copy the parameters if it is the lowest so far.
 
     A step that has been validated already is not validated again.
 
@@ -59,9 +70,9 @@ def validate(
 
     loss = evaluate(state.loss_module, batches, objective=loss_of_all_rows).loss
     state.check_finite(loss)
-    if state.best_weights is None or loss < min(earlier for _, earlier in valid_losses):
-        weights = state.model.state_dict()
-        state.best_weights = {name: x.detach().clone() for name, x in weights.items()}
+    if state.best_parameters is None or loss < min(earlier for _, earlier in valid_losses):
+        parameters = state.model.state_dict()
+        state.best_parameters = {name: x.detach().clone() for name, x in parameters.items()}
         state.history.best_step = state.step
     valid_losses.append((state.step, loss))
     if on_validation is not None:

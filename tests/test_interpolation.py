@@ -1,0 +1,33 @@
+"""Mixtures of the probabilities of two models."""
+
+import math
+
+import pytest
+import torch
+
+from utils.decoding.interpolation import MIXTURE_WEIGHTS, best_mixture_weight, mix_log_probs
+
+
+def test_a_mixture_is_the_weighted_mean_of_probabilities():
+    a, b = torch.tensor([0.5, 0.001, 1e-300]).double(), torch.tensor([0.1, 0.9, 1e-200]).double()
+    for weight in (0.01, 0.3, 0.99):
+        mixture = mix_log_probs(a.log(), b.log(), weight)
+        assert torch.allclose(mixture.exp(), weight * a + (1 - weight) * b, rtol=1e-12, atol=0)
+    small = mix_log_probs(torch.tensor([-2000.0]), torch.tensor([-3000.0]), 0.5)
+    assert abs(small.item() + 2000 + math.log(2)) < 1e-3, "far below what exp can hold"
+
+
+def test_the_best_weight_is_the_one_of_the_highest_mean():
+    """One token in four is known to b only, the others to a only: 0.75 is best."""
+    known, unknown = math.log(0.8), -50.0
+    a, b = torch.tensor([known] * 3 + [unknown]), torch.tensor([unknown] * 3 + [known])
+    assert best_mixture_weight(a, b) == 0.75
+    assert best_mixture_weight(b, a) == 0.25
+    assert best_mixture_weight(a, b, weights=[0.1, 0.5, 0.9]) == 0.9
+    assert best_mixture_weight(a, a - 1) == 0.99 == MIXTURE_WEIGHTS[-1]
+
+
+@pytest.mark.parametrize("weight", [0, 1, 1.5, -0.1, math.nan])
+def test_a_weight_that_is_not_between_0_and_1_is_refused(weight):
+    with pytest.raises(ValueError, match="weight must be above 0 and below 1"):
+        mix_log_probs(torch.zeros(1), torch.zeros(1), weight)

@@ -1,0 +1,44 @@
+"""The scaling law: its fit recovers a law, and its optimum is one."""
+
+import numpy as np
+import pytest
+
+from utils.studies.scaling_law import ScalingLaw, fit_scaling_law
+
+LAW = ScalingLaw(E=1.7, A=40.0, alpha=0.5, B=30.0, beta=0.4)
+PARAMETERS, TOKENS = (
+    grid.ravel() for grid in np.meshgrid(np.geomspace(2e3, 4e5, 7), np.geomspace(2e4, 6e5, 4))
+)
+
+
+def test_the_fit_finds_the_law_that_made_the_losses():
+    law = fit_scaling_law(PARAMETERS, TOKENS, LAW.loss(PARAMETERS, TOKENS))
+    for name in ("E", "A", "alpha", "B", "beta"):
+        assert getattr(law, name) == pytest.approx(getattr(LAW, name), rel=0.02), name
+
+
+def test_the_fit_bears_noise_and_outliers():
+    rng = np.random.default_rng(0)
+    losses = LAW.loss(PARAMETERS, TOKENS) * np.exp(rng.normal(0, 0.003, len(TOKENS)))
+    losses[[3, 11]] *= 1.5  # two runs that went wrong
+    law = fit_scaling_law(PARAMETERS, TOKENS, losses)
+    assert law.loss(2e6, 2e6) == pytest.approx(LAW.loss(2e6, 2e6), rel=0.03)
+
+
+@pytest.mark.parametrize("compute", [1e9, 1e12, 1e15])
+def test_no_other_split_of_the_compute_does_better_than_the_optimum(compute):
+    parameters, tokens = LAW.optimum(compute)
+    assert 6 * parameters * tokens == pytest.approx(compute)
+    for factor in (0.5, 0.9, 1.1, 2.0):
+        assert LAW.loss(parameters * factor, tokens / factor) > LAW.loss(parameters, tokens)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_too_few_runs_are_refused(count):
+    with pytest.raises(ValueError, match="6 runs or more"):
+        fit_scaling_law(PARAMETERS[:count], TOKENS[:count], np.ones(count))
+
+
+def test_lists_of_different_length_are_refused():
+    with pytest.raises(ValueError, match="N, D and loss"):
+        fit_scaling_law(PARAMETERS, TOKENS[:-1], np.ones(len(PARAMETERS)))

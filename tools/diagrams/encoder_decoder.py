@@ -1,0 +1,96 @@
+"""Diagrams of recurrent encoder–decoders: with one vector, and with attention."""
+
+from __future__ import annotations
+
+from tools.diagrams.boxes import Box, spread
+from tools.diagrams.vocabulary import Diagram
+
+SOURCE = ("ein", "Hund", "rennt")
+INPUT = ("BOS", "a", "dog", "runs")
+LABEL = ("a", "dog", "runs", "EOS")
+
+
+def encoder_decoder() -> Diagram:
+    """Draw an encoder–decoder with one vector between its halves, and teacher forcing."""
+    d = Diagram(
+        "encoder-decoder",
+        "An encoder–decoder with one vector, trained by teacher forcing",
+        "Below, the encoder reads the source, ein, Hund, rennt, from left to right; its last "
+        "state is the vector c. From c the decoder above computes its first state. Its input is "
+        "the row BOS, a, dog, runs; its states predict a distribution at each step. Each is "
+        "compared with the label, the same target one step on: a, dog, runs, EOS. The loss is the "
+        "sum of −log p of the four labels.",
+        variants={
+            "encoder": ("encoder",),
+            "vector": ("vector",),
+            "decoder": ("decoder",),
+            "teacher-forcing": ("input", "label"),
+            "loss": ("loss", "label"),
+        },
+    )
+    c = _encoder(d)
+    xs = spread(100, 352, 4)
+    with d.part("vector"):
+        d.arrow(c.top, (c.x, 372), (54, 372), (54, 216), (74, 216), colour="state", strong=True)
+    _decoder(d, xs)
+    return d
+
+
+def _encoder(d: Diagram) -> Box:
+    """Draw the encoder, and return the place of its vector."""
+    before = Box(0, 0, 0, 0)
+    with d.part("encoder"):
+        d.text(65, 402, "encoder", anchor="start", bold=True)
+        d.note(6, 562, "source", anchor="start")
+        for s, (x, word) in enumerate(zip((90, 174, 258), SOURCE, strict=True), start=1):
+            token = d.token(x, 562, word)
+            vector = d.vector(x, 500, "embedding")
+            state = d.box(x, 436, 50, f"$h^e_{s}$", "state")
+            d.arrow(token.top, vector.bottom)
+            d.arrow(vector.top, state.bottom, label="(B, S, E)" if s == 3 else "")
+            if s > 1:
+                d.arrow(before.right, state.left, colour="state")
+            before = state
+    with d.part("vector"):
+        c = d.box(346, 436, 46, "$c$", "state", height=38)
+        d.arrow(before.right, c.left, colour="state", strong=True)
+        d.note(346, 470, "(B, D)")
+    return c
+
+
+def _decoder(d: Diagram, xs: list[float]) -> None:
+    """Draw the decoder with the rows of input and label."""
+    with d.part("input"):
+        d.note(6, 338, "input", anchor="start")
+    with d.part("label"):
+        d.note(6, 26, "label", anchor="start", colour="loss-text")
+    with d.part("loss"):
+        d.note(6, 86, "loss", anchor="start", colour="loss-text")
+    with d.part("decoder"):
+        d.text(6, 184, "decoder", anchor="start", bold=True)
+    before = Box(0, 0, 0, 0)
+    for t, x in enumerate(xs, start=1):
+        with d.part("decoder", "input"):
+            token = d.token(x, 338, INPUT[t - 1])
+        with d.part("decoder"):
+            state, output = _decoder_step(d, x, t, token)
+            if t > 1:
+                d.arrow(before.right, state.left, colour="state")
+        with d.part("label"):
+            label = d.token(x, 26, LABEL[t - 1], meaning="loss")
+        with d.part("loss"):
+            loss = d.box(x, 86, 66, f"−log $p_{t}$", "loss", height=30)
+            d.arrow(output.top, loss.bottom, label="(B, T, V)" if t == 1 else "")
+            d.arrow(label.bottom, loss.top, colour="loss")
+        before = state
+
+
+def _decoder_step(d: Diagram, x: float, t: int, token: Box) -> tuple[Box, Box]:
+    """Draw a step of the decoder, and return its state and its output."""
+    vector = d.vector(x, 280, "embedding")
+    state = d.box(x, 216, 50, f"$h^d_{t}$", "state")
+    output = d.box(x, 152, 50, f"$p_{t}$", "output")
+    d.arrow(token.top, vector.bottom)
+    d.arrow(vector.top, state.bottom, label="(B, T, E)" if t == 1 else "")
+    d.arrow(state.top, output.bottom, label="(B, T, D)" if t == 1 else "")
+    return state, output

@@ -1,0 +1,67 @@
+"""All diagrams of the book, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+from tools.diagrams import (
+    attention,
+    convolution,
+    ctc,
+    encoder_decoder,
+    gpt,
+    language_models,
+    masks,
+    parallel,
+    recurrent,
+    self_attention,
+    transformer,
+)
+from tools.diagrams.vocabulary import Diagram
+
+DRAWN: tuple[Callable[[], Diagram], ...] = (
+    language_models.ngram,
+    language_models.nnlm,
+    recurrent.rnn,
+    recurrent.lstm,
+    recurrent.gru,
+    encoder_decoder.encoder_decoder,
+    attention.attention,
+    attention.attention_computation,
+    convolution.cnn_encoder,
+    convolution.cnn_decoder,
+    self_attention.self_attention,
+    masks.masks,
+    transformer.transformer,
+    gpt.gpt,
+    gpt.kv_cache,
+    ctc.ctc,
+    ctc.ctc_lattice,
+    parallel.data_parallel,
+    parallel.tensor_parallel,
+    parallel.pipeline_parallel,
+)
+
+
+@cache
+def diagrams() -> dict[str, Diagram]:
+    """Return all diagrams by name."""
+    drawn = [draw() for draw in DRAWN]
+    return {diagram.name: diagram for diagram in drawn}
+
+
+@cache
+def variants() -> dict[str, tuple[Diagram, str | None]]:
+    """Return the diagram and the variant of every file, by its name without ending."""
+    return {
+        name: (diagram, variant)
+        for diagram in diagrams().values()
+        for name, variant in diagram.files().items()
+    }
+
+
+@cache
+def files() -> dict[str, str]:
+    """Return the content of every file in ``book/_static/diagrams``, by its name."""
+    return {f"{name}.svg": diagram.svg(variant) for name, (diagram, variant) in variants().items()}

@@ -1,0 +1,166 @@
+"""Diagrams of three ways to train one model on several devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tools.diagrams.boxes import Box
+from tools.diagrams.canvas import each_part
+from tools.diagrams.shapes import Anchor
+from tools.diagrams.vocabulary import Diagram
+
+DEVICES = (104.0, 296.0)  # the middle of each device's column
+
+
+def data_parallel() -> Diagram:
+    """Draw two copies of a model that share a batch."""
+    d = Diagram(
+        "data-parallel",
+        "Data parallelism: each device has a copy of the model and a share of the batch",
+        "Two devices side by side, from bottom to top: the batch of B sequences is split, B/2 to "
+        "each. Both have the same weights. Each computes the gradient of its own share. An "
+        "all-reduce adds the two gradients, and both receive the same sum, so that both take the "
+        "same step and their weights stay equal.",
+        variants=each_part("batch", "gradients", "all-reduce"),
+    )
+    with d.part("batch"):
+        halves = [
+            d.grid(200, y, rows=2, columns=6, cell=16, meaning=lambda i, j: "embedding")
+            for y in (446, 482)
+        ]
+        d.note(200, 512, "batch (B, T)")
+    with d.part("all-reduce"):
+        reduce = d.box(200, 178, 368, "all-reduce: $g_0 + g_1$", "loss", height=36)
+    for i, x in enumerate(DEVICES):
+        _device(d, i, x, top=22, bottom=408)
+        _copy(d, i, x, halves[i], reduce)
+    return d
+
+
+def _device(d: Diagram, i: int, x: float, *, top: float, bottom: float) -> None:
+    """Draw the ground of a device."""
+    d.frame(x - 90, top, x + 90, bottom)
+    side = -1 if i == 0 else 1  # away from the arrow that comes from below
+    anchor: Anchor = "start" if i == 0 else "end"
+    d.text(x + side * 82, bottom - 15, f"device {i}", anchor=anchor, bold=True)
+
+
+def _copy(d: Diagram, i: int, x: float, half: Box, reduce: Box) -> None:
+    """Draw the copy of the model on device `i` with its share of the batch."""
+    with d.part("batch"):
+        share = d.grid(x, 346, rows=2, columns=6, cell=16, meaning=lambda i, j: "embedding")
+        start, turn = (half.left, x + 40) if i == 0 else (half.right, x - 40)
+        d.arrow(start, (turn, half.y), share.bottom_at(turn))
+        d.note(x - 82, 346, "B/2", anchor="start")
+    copy = d.box(x, 290, 150, "copy of the model", "layer")
+    d.arrow(share.top, copy.bottom)
+    with d.part("gradients"):
+        gradient = d.vector(x, 236, "loss", cells=6, cell=16)
+        d.arrow(copy.top, gradient.bottom)
+        d.text(x + 56, 236, f"$g_{i}$", anchor="start")
+        d.arrow(gradient.top, reduce.bottom_at(x))
+    with d.part("all-reduce"):
+        total = d.vector(x, 122, "loss", cells=6, cell=16)
+        d.arrow(reduce.top_at(x), total.bottom)
+    step = d.box(x, 62, 150, "optimizer step", "layer")
+    d.arrow(total.top, step.bottom, label="same sum")
+
+
+def tensor_parallel() -> Diagram:
+    """Draw a feed-forward network whose matrices are cut between two devices."""
+    d = Diagram(
+        "tensor-parallel",
+        "Tensor parallelism: each device has a part of every matrix",
+        "Two devices side by side, from bottom to top: both read the same x. The first matrix is "
+        "cut by rows: device 0 has its upper half, device 1 its lower half, so that each computes "
+        "half of the hidden units and applies the activation g to them. The second matrix is cut "
+        "by columns. Each device gets a summand of the result; one all-reduce adds them.",
+        variants=each_part("first", "second", "all-reduce"),
+    )
+    vector = d.vector(200, 490, "embedding", cells=4, cell=18)
+    d.note(200, 512, "$x$ (B, T, D)")
+    with d.part("all-reduce"):
+        reduce = d.box(200, 86, 368, "all-reduce: sum", "plain", height=34)
+        d.arrow(reduce.top, (200, 38))
+        d.text(200, 22, "$W_2 g(W_1 x)$")
+    for i, x in enumerate(DEVICES):
+        _device(d, i, x, top=148, bottom=444)
+        _slices(d, i, x, vector, reduce)
+    return d
+
+
+def _slices(d: Diagram, i: int, x: float, vector: Box, reduce: Box) -> None:
+    """Draw the parts of both matrices on device `i`."""
+    with d.part("first"):
+        start, turn = (vector.left, x + 40) if i == 0 else (vector.right, x - 40)
+        first = _slice(d, x, 376, f"$A_{i} x$", lambda row, column: row // 2 == i)
+        d.arrow(start, (turn, vector.y), first.bottom_at(turn))
+        hidden = d.box(x, 286, 150, f"$g(A_{i} x)$", "plain")
+        d.arrow(first.top, hidden.bottom, label="half of the\nhidden units")
+    with d.part("second"):
+        second = _slice(d, x, 194, f"$C_{i} g(A_{i} x)$", lambda row, column: column // 2 == i)
+        d.arrow(hidden.top, second.bottom)
+        d.arrow(second.top, reduce.bottom_at(x), label="(B, T, D)")
+
+
+def _slice(d: Diagram, x: float, y: float, label: str, is_here: Callable[[int, int], bool]) -> Box:
+    """Draw a part of a matrix, with the place that it has in the whole matrix."""
+    box = d.box(x, y, 160, "", "layer", height=56)
+    d.grid(
+        x - 50,
+        y,
+        rows=4,
+        columns=4,
+        cell=11,
+        solid=True,
+        meaning=lambda row, column: "layer" if is_here(row, column) else None,
+    )
+    d.text(x + 26, y, label)
+    return box
+
+
+STAGES, PARTS = 3, 4
+HALF = STAGES + PARTS - 1  # ticks of the forward pass, and of the backward pass
+TICK, STAGE = 26.0, 46.0  # width and height of a cell
+
+
+def pipeline_parallel() -> Diagram:
+    """Draw a pipeline of three stages over time, forward and backward."""
+    d = Diagram(
+        "pipeline-parallel",
+        "Pipeline parallelism: each device has some of the layers",
+        "A table with a row for each of three stages, the first layers at the bottom, and a column "
+        "for each tick of time. The batch is cut into four parts, 0 to 3. In the first six ticks "
+        "the parts go forward: stage 0 works on parts 0, 1, 2, 3 in ticks 1 to 4, each next stage "
+        "one tick later. In the last six ticks the gradients come back, from stage 2 down to stage "
+        "0. In the empty cells, the bubble, a device waits: four of twelve ticks for each stage.",
+        variants=each_part("forward", "backward"),
+    )
+    left, bottom = 82.0, 186.0
+    for stage in range(STAGES):
+        y = bottom - (stage + 0.5) * STAGE
+        d.text(8, y - 9, f"stage {stage}", anchor="start", bold=True)
+        d.note(8, y + 9, f"layers {2 * stage + 1}, {2 * stage + 2}", anchor="start")
+        for tick in range(2 * HALF):
+            _tick(d, left + (tick + 0.5) * TICK, y, stage, tick)
+    for tick in range(2 * HALF):
+        d.note(left + (tick + 0.5) * TICK, bottom + 14, str(tick + 1))
+    d.arrow((left + 2, bottom + 34), (left + 2 * HALF * TICK - 2, bottom + 34))
+    d.note(left + HALF * TICK, bottom + 50, "time, in ticks")
+    middle = left + HALF * TICK / 2
+    with d.part("forward"):
+        d.text(middle, 24, "forward", colour="layer-text")
+    with d.part("backward"):
+        d.text(middle + HALF * TICK, 24, "backward", colour="loss-text")
+    return d
+
+
+def _tick(d: Diagram, x: float, y: float, stage: int, tick: int) -> None:
+    """Draw what a stage does at a tick: a part of the batch, or nothing."""
+    forward = tick < HALF
+    part = tick - stage if forward else tick - HALF - (STAGES - 1 - stage)
+    with d.part("forward" if forward else "backward"):
+        if 0 <= part < PARTS:
+            d.box(x, y, TICK - 2, str(part), "layer" if forward else "loss", height=STAGE - 6)
+        else:
+            d.frame(x - TICK / 2 + 1, y - STAGE / 2 + 3, x + TICK / 2 - 1, y + STAGE / 2 - 3)

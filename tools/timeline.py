@@ -1,0 +1,109 @@
+"""The timeline of language models, which ``book/01-background`` shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tools.svg import BLUE, GREEN, ORANGE, PURPLE, RULE, SOFT_INK, Picture, Shape
+
+
+class Lane(NamedTuple):
+    """A lane of the timeline.
+
+    Parameters
+    ----------
+    x
+        The coordinate of its line.
+    colour, shape
+        The look of its marks.
+    """
+
+    x: int
+    colour: str
+    shape: Shape
+
+
+class Event(NamedTuple):
+    """A row of the timeline; ``book/01-background`` cites each.
+
+    Parameters
+    ----------
+    year
+        When the paper appeared.
+    lane
+        The name of its lane.
+    idea, authors
+        What was new, and whose it was.
+    """
+
+    year: str
+    lane: str
+    idea: str
+    authors: str
+
+
+LANES = {
+    "counting": Lane(88, BLUE, "circle"),
+    "neural": Lane(118, ORANGE, "square"),
+    "translation": Lane(148, GREEN, "triangle"),
+    "scale": Lane(178, PURPLE, "diamond"),
+}
+EVENTS = [
+    Event("1913", "counting", "chains of letters", "Markov"),
+    Event("1948", "counting", "entropy; text from n-grams", "Shannon"),
+    Event("1951", "counting", "guessing the next letter", "Shannon"),
+    Event("1977", "counting", "perplexity", "Jelinek and others"),
+    Event("1987", "counting", "back-off", "Katz"),
+    Event("1990", "neural", "the simple recurrent network", "Elman"),
+    Event("1993", "translation", "translation from counts", "Brown and others"),
+    Event("1995", "counting", "Kneser–Ney smoothing", "Kneser and Ney"),
+    Event("1997", "neural", "LSTM", "Hochreiter and Schmidhuber"),
+    Event("2003", "neural", "neural language model", "Bengio and others"),
+    Event("2010", "neural", "recurrent language model", "Mikolov and others"),
+    Event("2013", "translation", "neural translation", "Kalchbrenner and Blunsom"),
+    Event("2014", "translation", "encoder–decoder", "Cho; Sutskever, and others"),
+    Event("2015", "translation", "attention", "Bahdanau and others"),
+    Event("2017", "translation", "Transformer", "Vaswani and others"),
+    Event("2018", "scale", "generative pre-training", "Radford and others"),
+    Event("2020", "scale", "scaling laws; GPT-3", "Kaplan; Brown, and others"),
+    Event("2022", "scale", "compute-optimal training", "Hoffmann and others"),
+]
+BRANCHES = [  # ideas of one lane that led to an idea of another
+    ("entropy; text from n-grams", "translation from counts"),
+    ("Kneser–Ney smoothing", "neural language model"),
+    ("recurrent language model", "neural translation"),
+    ("Transformer", "generative pre-training"),
+]
+EVENT_HEIGHT, TIMELINE_TOP = 44, 96
+
+
+def draw_timeline() -> Picture:
+    """Draw four lanes from 1913 to 2022, one row for each event (not to scale)."""
+    height = TIMELINE_TOP + len(EVENTS) * EVENT_HEIGHT
+    picture = Picture(520, height, "Timeline of language models")
+    for i, (name, lane) in enumerate(LANES.items()):
+        picture.mark(30 + 122 * i, 32, lane.colour, lane.shape)
+        picture.text(46 + 122 * i, 32, name, 16, anchor="start")
+    picture.line("M20 60H500", RULE, 1)
+    ys = [TIMELINE_TOP + row * EVENT_HEIGHT for row in range(len(EVENTS))]
+    for name, lane in LANES.items():
+        in_lane = [y for event, y in zip(EVENTS, ys, strict=True) if event.lane == name]
+        picture.line(f"M{lane.x} {in_lane[0]}V{in_lane[-1]}", lane.colour, 4)
+    points = {e.idea: (LANES[e.lane], y) for e, y in zip(EVENTS, ys, strict=True)}
+    for earlier, later in BRANCHES:
+        (old_lane, old_y), (new_lane, new_y) = points[earlier], points[later]
+        middle = (old_y + new_y) / 2
+        curve = f"C{old_lane.x} {middle:g} {new_lane.x} {middle:g} {new_lane.x} {new_y}"
+        picture.line(f"M{old_lane.x} {old_y}{curve}", new_lane.colour, 2)
+    for event, y in zip(EVENTS, ys, strict=True):
+        _draw_event(picture, y, event)
+    return picture
+
+
+def _draw_event(picture: Picture, y: int, event: Event) -> None:
+    """Draw a row of the timeline around `y`."""
+    lane = LANES[event.lane]
+    picture.text(20, y, event.year, anchor="start", fill=SOFT_INK)
+    picture.mark(lane.x, y, lane.colour, lane.shape)
+    picture.text(208, y - 8, event.idea, 18, anchor="start", bold=True)
+    picture.text(208, y + 12, event.authors, 16, anchor="start", fill=SOFT_INK)

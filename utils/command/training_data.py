@@ -1,0 +1,211 @@
+"""The data that the command line trains on: a running text, or sentence pairs.
+
+A class for each of them has the options as its fields, and says how the corpus is loaded, tokenized
+and batched. The command line gets its options from these classes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from utils.arguments import check_choice
+from utils.data.batches import Batch, TextBatches, text_eval_batches
+from utils.data.corpora import load_pairs, load_text, split_text
+from utils.data.corpus import Corpus, SentencePair
+from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
+from utils.data.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from utils.training.objectives import BatchStream
+
+TOKENIZERS: dict[str, Any] = {
+    "characters": CharTokenizer,
+    "words": WordTokenizer,
+    "bpe": BPETokenizer,
+}
+TextOrPairs = TypeVar("TextOrPairs", str, list[SentencePair])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData(ABC, Generic[TextOrPairs]):
+    """A corpus, and how it is tokenized and batched; the base of `TextData` and `PairData`.
+
+    Parameters
+    ----------
+    corpus
+        Name of a corpus of the book.
+    tokenizer
+        Name of the tokenizer: characters, words or bpe.
+    vocab_size
+        Size of the largest vocabulary; None for the tokenizer's default.
+    batch_size
+        Number B of rows in a batch.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer is unknown.
+    """
+
+    corpus: str
+    tokenizer: str
+    vocab_size: int | None
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        check_choice("tokenizer", self.tokenizer, TOKENIZERS)
+
+    def train_tokenizer(self, corpus: Corpus[TextOrPairs]) -> Tokenizer:
+        """Build the tokenizer from the training split."""
+        sizes = {} if self.vocab_size is None else {"max_size": self.vocab_size}
+        return TOKENIZERS[self.tokenizer].train(self.texts(corpus.train), **sizes)
+
+    @abstractmethod
+    def load_corpus(self) -> Corpus[TextOrPairs]:
+        """Load the corpus; raise ValueError if there is none of its name."""
+
+    @abstractmethod
+    def texts(self, split: TextOrPairs) -> list[str]:
+        """Return all texts of a split."""
+
+    def target_texts(self, split: TextOrPairs) -> list[str]:
+        """Return the texts of a split that the model predicts."""
+        return self.texts(split)
+
+    @abstractmethod
+    def batches(
+        self, corpus: Corpus[TextOrPairs], tokenizer: Tokenizer, *, seed: int
+    ) -> tuple[BatchStream, list[Batch]]:
+        """Encode the corpus and cut it into batches.
+
+        Parameters
+        ----------
+        corpus
+            The corpus.
+        tokenizer
+            Its tokenizer.
+        seed
+            Seed of the order in which the training split is read.
+
+        Returns
+        -------
+        train : BatchStream
+            The batches of the training split as a function of the step.
+        valid : list of Batch
+            The validation split, each token once.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextData(TrainingData[str]):
+    """A running text, of which a batch holds random windows.
+
+    Parameters
+    ----------
+    corpus
+        Name of a text corpus of the book: tiny_shakespeare.
+    file
+        Path of a text file of your own (UTF-8), in place of the corpus.
+    tokenizer
+        Name of the tokenizer: characters, words or bpe.
+    vocab_size
+        Size of the largest vocabulary; by default 4000 for bpe, and no limit for the others.
+    batch_size
+        Number of windows in a batch.
+    context_length
+        Number of tokens in a window.
+    """
+
+    corpus: str = "tiny_shakespeare"
+    file: str | None = None
+    tokenizer: str = "characters"
+    vocab_size: int | None = None
+    batch_size: int = 32
+    context_length: int = 64
+
+    def load_corpus(self) -> Corpus[str]:
+        """Load the corpus, or split the file like a corpus.
+
+        Raises
+        ------
+        ValueError
+            If there is no such corpus or file.
+        """
+        if self.file is None:
+            return load_text(self.corpus)
+        path = Path(self.file)
+        if not path.is_file():
+            raise ValueError(f"file: expected a text, found none at {path}")
+        return split_text(path.name, "real", path.read_text(encoding="utf-8"))
+
+    def texts(self, split: str) -> list[str]:
+        """Return the text of a split, as a list of one."""
+        return [split]
+
+    def batches(
+        self, corpus: Corpus[str], tokenizer: Tokenizer, *, seed: int
+    ) -> tuple[BatchStream, list[Batch]]:
+        """Encode the text and cut it into windows, as `TrainingData.batches` says."""
+        train = torch.tensor(tokenizer.encode(corpus.train))
+        valid = torch.tensor(tokenizer.encode(corpus.valid))
+        B, T = self.batch_size, self.context_length
+        return (
+            TextBatches(train, batch_size=B, context_length=T, seed=seed),
+            text_eval_batches(valid, batch_size=B, context_length=T),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairData(TrainingData[list[SentencePair]]):
+    """Sentence pairs for translation, with one vocabulary for both languages.
+
+    Parameters
+    ----------
+    corpus
+        Name of a corpus of sentence pairs of the book: multi30k or tatoeba.
+    source_language
+        The language to translate from: de, en or fr of multi30k, en or zh of tatoeba.
+    target_language
+        The language to translate into, another one of these.
+    tokenizer
+        Name of the tokenizer: characters, words or bpe.
+    vocab_size
+        Size of the largest vocabulary; null for no limit.
+    batch_size
+        Number of pairs in a batch; a source length with fewer pairs gives smaller batches.
+    """
+
+    corpus: str = "multi30k"
+    source_language: str = "de"
+    target_language: str = "en"
+    tokenizer: str = "bpe"
+    vocab_size: int | None = 4000
+    batch_size: int = 64
+
+    def load_corpus(self) -> Corpus[list[SentencePair]]:
+        """Load the corpus; raise ValueError for an unknown corpus or language."""
+        return load_pairs(
+            self.corpus, source_language=self.source_language, target_language=self.target_language
+        )
+
+    def texts(self, split: list[SentencePair]) -> list[str]:
+        """Return the sources and targets of a split, in turn."""
+        return [sentence for pair in split for sentence in pair]
+
+    def target_texts(self, split: list[SentencePair]) -> list[str]:
+        """Return the targets of a split."""
+        return [target for _, target in split]
+
+    def batches(
+        self, corpus: Corpus[list[SentencePair]], tokenizer: Tokenizer, *, seed: int
+    ) -> tuple[BatchStream, list[Batch]]:
+        """Encode the pairs and group them, as `TrainingData.batches` says."""
+        train = encode_pairs(corpus.train, tokenizer)
+        valid = encode_pairs(corpus.valid, tokenizer)
+        return (
+            PairBatches(train, batch_size=self.batch_size, seed=seed),
+            pair_eval_batches(valid, batch_size=self.batch_size),
+        )

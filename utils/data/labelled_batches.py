@@ -1,0 +1,98 @@
+"""Batches of texts with labels, equally long within a batch, so that none is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import torch
+
+from utils.data.batches import Batch, pad
+from utils.data.grouped_batches import GroupedBatches, check_lengths
+from utils.data.grouping import group_by_length
+
+LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
+
+
+class LabelledBatches(GroupedBatches):
+    """An endless stream of batches of texts with labels: ``stream[step]`` is the batch of a step.
+
+    A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
+    and their labels as targets (B,). Each epoch of ``len(stream)`` steps contains every text once,
+    in batches composed anew and in random order. A length with few texts gives a smaller batch.
+
+    Parameters
+    ----------
+    examples
+        The ids of each text, and its label.
+    batch_size
+        The largest number of texts in a batch.
+    seed
+        The seed of the order of the texts.
+
+    Raises
+    ------
+    ValueError
+        If there are no texts, a text is empty, or `batch_size` is below 1.
+    """
+
+    def __init__(
+        self, examples: Sequence[LabelledExample], *, batch_size: int, seed: int = 0
+    ) -> None:
+        lengths = [len(ids) for ids, _ in examples]
+        check_lengths(lengths, "labelled example", "a text")
+        super().__init__(lengths, batch_size=batch_size, seed=seed)
+        self.examples = examples
+
+    def make_batch(self, indices: Sequence[int]) -> Batch:
+        """Return the batch of the texts with these indices."""
+        return labelled_batch([self.examples[i] for i in indices])
+
+
+def labelled_eval_batches(examples: Sequence[LabelledExample], *, batch_size: int) -> list[Batch]:
+    """Return every text once, in batches of equal length, short texts first.
+
+    Parameters
+    ----------
+    examples
+        The ids of each text, and its label.
+    batch_size
+        The largest number of texts in a batch.
+
+    Returns
+    -------
+    batches : list of Batch
+        The batches, whose content is that of `LabelledBatches`.
+
+    Raises
+    ------
+    ValueError
+        If there are no texts, a text is empty, or `batch_size` is below 1.
+    """
+    lengths = [len(ids) for ids, _ in examples]
+    check_lengths(lengths, "labelled example", "a text")
+    groups = group_by_length(lengths, batch_size=batch_size)
+    return [labelled_batch([examples[i] for i in group]) for group in groups]
+
+
+def labelled_batch(examples: Sequence[LabelledExample]) -> Batch:
+    """Make one batch of texts with labels.
+
+    Parameters
+    ----------
+    examples
+        The ids of each of B texts, and its label.
+
+    Returns
+    -------
+    batch : Batch
+        The texts as inputs (B, T), padded with PAD; the labels as targets (B,).
+
+    Raises
+    ------
+    ValueError
+        If there are no texts.
+    """
+    inputs = pad([ids for ids, _ in examples])  # (B, T)
+    labels = torch.tensor([label for _, label in examples], dtype=torch.long)  # (B,)
+    return Batch(inputs, labels)

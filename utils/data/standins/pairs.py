@@ -1,0 +1,81 @@
+"""Stand-in for a parallel corpus: sentence pairs of a synchronous grammar.
+
+A random meaning (``utils.data.standins.sampler``) is expressed in two languages. The four languages
+differ as they do outside this book, so that translating between them has something to teach: German
+gender, case and adjective endings, the verb in second or last position, separable verbs; French
+agreement and elision; Chinese classifiers, relative clauses before the noun, times and locations
+before the verb.
+"""
+
+from __future__ import annotations
+
+from utils.data.corpus import ExampleSplits, SentencePair
+from utils.data.standins.chinese import Chinese
+from utils.data.standins.english import English
+from utils.data.standins.french import French
+from utils.data.standins.german import German
+from utils.data.standins.grammar import Realizer, Sentence
+from utils.data.standins.sampler import MeaningSampler
+
+REALIZERS: dict[str, Realizer] = {
+    "de": German(),
+    "en": English(),
+    "fr": French(),
+    "zh": Chinese(),
+}
+
+
+def make_pairs(
+    source_language: str,
+    target_language: str,
+    *,
+    sizes: tuple[int, int, int] = (18000, 1000, 1000),
+    seed: int = 0,
+) -> ExampleSplits[SentencePair]:
+    """Make sentence pairs in which no source and no target sentence occurs twice.
+
+    Parameters
+    ----------
+    source_language, target_language
+        Two of the languages "de", "en", "fr" and "zh".
+    sizes
+        The numbers of pairs for training, validation and test.
+    seed
+        The seed of the sampler of meanings.
+
+    Returns
+    -------
+    train, valid, test : list of tuple of str and str
+        The (source, target) pairs.
+    """
+    sampler = MeaningSampler(seed)
+    sources: set[str] = set()
+    targets: set[str] = set()
+    unique: list[SentencePair] = []
+    while len(unique) < sum(sizes):
+        meaning = sampler.sentence()
+        pair = realize(meaning, source_language), realize(meaning, target_language)
+        if pair[0] not in sources and pair[1] not in targets:
+            unique.append(pair)
+            sources.add(pair[0])
+            targets.add(pair[1])
+    train_end, valid_end = sizes[0], sizes[0] + sizes[1]
+    return unique[:train_end], unique[train_end:valid_end], unique[valid_end:]
+
+
+def realize(sentence: Sentence, language: str) -> str:
+    """Return the text of a sentence in a language.
+
+    Parameters
+    ----------
+    sentence
+        The meaning.
+    language
+        "de", "en", "fr" or "zh".
+
+    Returns
+    -------
+    text : str
+        The sentence, with a capital letter and a full stop where the language has them.
+    """
+    return REALIZERS[language].sentence(sentence)

@@ -1,0 +1,75 @@
+"""Linear interpolation of the probabilities of two language models.
+
+Derived in section 4.1.1, for a neural model and an n-gram model (Bengio et al. 2003). The fusion of
+two models inside a search, for speech, is in ``utils.speech.shallow_fusion``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+MIXTURE_WEIGHTS = tuple(i / 100 for i in range(1, 100))
+"""The weights that `best_mixture_weight` tries by default: 0.01, 0.02, … 0.99."""
+
+
+def mix_log_probs(
+    log_probs_a: torch.Tensor, log_probs_b: torch.Tensor, weight: float
+) -> torch.Tensor:
+    """Compute log(weight · a + (1 − weight) · b) for the probabilities of two models a and b.
+
+    Source: ``eq-nnlm-mixture`` (section 4.1.1); Bengio et al. 2003.
+
+    Parameters
+    ----------
+    log_probs_a, log_probs_b
+        Log-probabilities of one shape (…).
+    weight
+        The weight of a, above 0 and below 1.
+
+    Returns
+    -------
+    log_probs : torch.Tensor
+        The log-probabilities of the mixture, (…).
+
+    Raises
+    ------
+    ValueError
+        If the weight is not between 0 and 1.
+    """
+    if not 0 < weight < 1:
+        raise ValueError(f"weight must be above 0 and below 1, got {weight}")
+    return torch.logaddexp(log_probs_a + math.log(weight), log_probs_b + math.log(1 - weight))
+
+
+def best_mixture_weight(
+    log_probs_a: torch.Tensor,
+    log_probs_b: torch.Tensor,
+    weights: Sequence[float] = MIXTURE_WEIGHTS,
+) -> float:
+    """Return the weight of model a at which the mean log-probability of the mixture is highest.
+
+    The weight is a hyperparameter: choose it on validation text.
+
+    Parameters
+    ----------
+    log_probs_a, log_probs_b
+        The log-probabilities of each token of one text by the two models, (N,).
+    weights
+        The weights to try.
+
+    Returns
+    -------
+    weight : float
+        The best of `weights`.
+
+    Raises
+    ------
+    ValueError
+        If there are no weights, or one of them is not between 0 and 1.
+    """
+    return max(
+        weights, key=lambda weight: float(mix_log_probs(log_probs_a, log_probs_b, weight).mean())
+    )

@@ -1,0 +1,84 @@
+"""Files that are written completely or not at all, such as saved tokenizers and checkpoints."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+STALE_SECONDS = 24 * 3600.0  # age at which an unfinished file is taken for that of a killed process
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Let the block write a temporary file, which replaces `path` if the block succeeds.
+
+    The temporary file has a unique name beside `path`, so that several processes may write at once,
+    and is on the disk before it is renamed. If the block fails, an earlier file stays as it was.
+    What a killed process left is removed by a later call, after a day.
+
+    Parameters
+    ----------
+    path
+        The file; missing folders are created.
+
+    Yields
+    ------
+    temporary : Path
+        An empty file, which the block fills or replaces.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written or renamed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path)
+    # a folder, because safetensors writes to a file beside the one that it is given
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent))
+    try:
+        temporary = folder / path.name
+        temporary.touch()
+        permissions = temporary.stat().st_mode  # safetensors would leave the file to its owner only
+        yield temporary
+        temporary.chmod(permissions)
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text file completely or not at all, by `atomic_file`.
+
+    Parameters
+    ----------
+    path
+        The file; missing folders are created.
+    text
+        Its content, which is encoded in UTF-8.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written or renamed.
+    """
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes that were killed more than a day ago left beside `path`."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
+        try:
+            is_stale = time.time() - folder.stat().st_mtime > STALE_SECONDS
+        except FileNotFoundError:  # another process has just finished
+            continue
+        if is_stale:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,298 @@
+"""Convolutional encoder and decoder, and the gated convolution that they are stacked from.
+
+Derived in section 3.2. Gated convolution: Dauphin et al. 2017; encoder and decoder: Gehring et al.
+2017.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from utils.arguments import check_choice, check_positive
+from utils.data.vocabulary import PAD
+from utils.models.attention import fused_attention
+from utils.models.contract import Memory
+from utils.models.layers import OutputLayer, ScaledEmbedding
+from utils.models.pooling import masked_mean, source_mask
+from utils.models.positions import sinusoids, token_positions
+
+SQRT_HALF = 0.5**0.5
+"""Factor of the sum of two terms of equal variance, which then has the variance of each."""
+
+
+class GatedConvolution(nn.Module):
+    """Convolution with a gated linear unit: a · σ(b), where a and b are convolutions of the input.
+
+    Source: ``eq-glu`` and ``eq-causal-convolution`` (section 3.2); Dauphin et al. 2017, eq. 1.
+
+    Parameters
+    ----------
+    width
+        Length D of an input and of an output vector.
+    kernel_size
+        Number of positions that an output depends on.
+    causal
+        An output depends on its own position and those before it; else on as many on either side.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number, or if `kernel_size` is even but not `causal`.
+    """
+
+    def __init__(self, width: int, *, kernel_size: int = 3, causal: bool = False) -> None:
+        super().__init__()
+        check_positive(width=width, kernel_size=kernel_size)
+        if not causal and kernel_size % 2 == 0:
+            raise ValueError(
+                f"kernel_size must be odd to reach as far back as ahead, got {kernel_size}"
+            )
+        self.causal = causal
+        self.kernel_size = kernel_size
+        padding = 0 if causal else kernel_size // 2
+        self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=padding)
+
+    def forward(self, x: torch.Tensor, previous: torch.Tensor | None = None) -> torch.Tensor:
+        """Apply the convolution and its gate.
+
+        Parameters
+        ----------
+        x
+            Vectors of T tokens, (B, T, D).
+        previous
+            The inputs before `x`, (B, kernel_size − 1, D); a causal convolution needs them.
+
+        Returns
+        -------
+        torch.Tensor
+            One vector for each token, (B, T, D).
+
+        Raises
+        ------
+        ValueError
+            If the convolution is causal and `previous` is None.
+        """
+        if self.causal:
+            if previous is None:
+                raise ValueError("a causal convolution needs previous, the inputs before x")
+            x = torch.cat([previous, x], 1)  # (B, kernel_size − 1 + T, D)
+        return F.glu(self.convolution(x.mT), 1).mT  # (B, T, D)
+
+
+class CNNEncoder(nn.Module):
+    """Gated convolutions over word vectors with sinusoidal positions, then pooling.
+
+    Each layer computes √½ · (x + GLU(convolution(x))), so that a state depends on the
+    layers · (kernel_size − 1) tokens around its own.
+
+    Source: ``eq-cnn-encoder``, ``eq-pooling`` (section 3.2); Gehring et al. 2017, section 3.2.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the source vocabulary.
+    width
+        Length D of word vectors and states.
+    num_layers
+        Number of convolutions.
+    kernel_size
+        Number of tokens that a convolution covers; odd.
+    pooling
+        How the vector is computed from the states: their "mean", or the "max" of each dimension.
+    dropout
+        Probability of dropout on the input of each layer and on word vectors.
+
+    Raises
+    ------
+    ValueError
+        If the pooling is unknown, a size is not a positive whole number, or `kernel_size` is even.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 256,
+        num_layers: int = 3,
+        kernel_size: int = 3,
+        pooling: str = "mean",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_positive(vocab_size=vocab_size, width=width, num_layers=num_layers)
+        check_choice("pooling", pooling, ("mean", "max"))
+        self.pooling = pooling
+        self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
+        self.layers = nn.ModuleList(
+            GatedConvolution(width, kernel_size=kernel_size) for _ in range(num_layers)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, source: torch.Tensor) -> Memory:
+        """Encode a source.
+
+        Parameters
+        ----------
+        source
+            Ids, (B, S), padded with PAD at the end.
+
+        Returns
+        -------
+        Memory
+            Its states are zero at padding.
+
+        Raises
+        ------
+        ValueError
+            For a source of no tokens, or with padding before a token.
+        """
+        is_token = source_mask(source)  # (B, S)
+        mask = is_token[:, :, None]  # (B, S, 1)
+        x = self.embedding(source)  # (B, S, D)
+        x = self.dropout(x + sinusoids(token_positions(source), x.shape[2], dtype=x.dtype))
+        for layer in self.layers:
+            x = x * mask  # convolutions read zeros at padding
+            x = (x + layer(self.dropout(x))) * SQRT_HALF
+        if self.pooling == "mean":
+            vector = masked_mean(x, is_token)  # (B, D)
+        else:
+            vector = x.masked_fill(~mask, -math.inf).amax(1)  # (B, D)
+        return Memory(x * mask, is_token, vector)
+
+
+class CNNDecoderState(NamedTuple):
+    """State of a `CNNDecoder`.
+
+    Parameters
+    ----------
+    states
+        What the blocks receive from the encoder, (B, S, D): with attention its states, without
+        attention the source's vector only, so that S = 1.
+    is_token
+        True where `states` belongs to a token, False for padding, (B, S) bool.
+    tokens_read
+        Number of tokens read so far, (B,) int64.
+    previous
+        The last inputs of each block, each (B, kernel_size − 1, D); zero before the first token.
+    """
+
+    states: torch.Tensor
+    is_token: torch.Tensor
+    tokens_read: torch.Tensor
+    previous: tuple[torch.Tensor, ...]
+
+
+class CNNDecoder(nn.Module):
+    """Causal gated convolutions over the tokens so far.
+
+    A decoder computes its first state from an encoder's `Memory` by `begin`; after that it is
+    called as any language model. The output matrix is the embedding's.
+
+    Source: ``eq-causal-convolution`` and ``eq-cnn-decoder`` (section 3.2); Gehring et al. 2017,
+    section 3.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the target vocabulary.
+    width
+        Length D of word vectors and of the encoder's states.
+    num_layers
+        Number of blocks: a gated convolution, to which the source's context is added.
+    kernel_size
+        Number of tokens that a convolution covers.
+    use_attention
+        Whether a block's context comes from attention to the encoder's states; else it is the
+        source's vector.
+    dropout
+        Probability of dropout on word vectors, on the input of each block and before the output.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 256,
+        num_layers: int = 3,
+        kernel_size: int = 3,
+        use_attention: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_positive(
+            vocab_size=vocab_size, width=width, num_layers=num_layers, kernel_size=kernel_size
+        )
+        self.width, self.kernel_size, self.use_attention = width, kernel_size, use_attention
+        self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
+        self.layers = nn.ModuleList(
+            GatedConvolution(width, kernel_size=kernel_size, causal=True) for _ in range(num_layers)
+        )
+        self.query_projections = nn.ModuleList(
+            nn.Linear(width, width) for _ in range(num_layers if use_attention else 0)
+        )
+        self.context_projections = nn.ModuleList(nn.Linear(width, width) for _ in range(num_layers))
+        self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
+        nn.init.zeros_(self.output.bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def begin(self, memory: Memory) -> CNNDecoderState:
+        """Return the `CNNDecoderState` before the first token."""
+        B = len(memory.vector)
+        states = memory.states if self.use_attention else memory.vector[:, None]  # (B, S or 1, D)
+        is_token = memory.is_token[:, : states.shape[1]]  # the first of a source is always a token
+        tokens_read = torch.zeros(B, dtype=torch.int64, device=states.device)
+        zeros = self.embedding.weight.new_zeros(B, self.kernel_size - 1, self.width)
+        return CNNDecoderState(states, is_token, tokens_read, (zeros,) * len(self.layers))
+
+    def forward(
+        self, ids: torch.Tensor, state: CNNDecoderState
+    ) -> tuple[torch.Tensor, CNNDecoderState]:
+        """Compute the logits of the token after each of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            (B, T, V).
+        state : CNNDecoderState
+            The state after `ids`.
+        """
+        T = ids.shape[1]
+        positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
+        words = self.embedding(ids)  # (B, T, D)
+        words = self.dropout(words + sinusoids(positions, self.width, dtype=words.dtype))
+        x, previous = words, []
+        for i, layer in enumerate(self.layers):
+            inputs = self.dropout(x)
+            # the last kernel_size − 1 inputs
+            previous.append(torch.cat([state.previous[i], inputs], 1)[:, T:])
+            gated = layer(inputs, state.previous[i])  # (B, T, D)
+            context = self._context(i, gated, words, state)  # (B, T or 1, D)
+            x = (x + (gated + self.context_projections[i](context)) * SQRT_HALF) * SQRT_HALF
+        state = state._replace(tokens_read=state.tokens_read + T, previous=tuple(previous))
+        return self.output(self.dropout(x)), state
+
+    def _context(
+        self, i: int, gated: torch.Tensor, words: torch.Tensor, state: CNNDecoderState
+    ) -> torch.Tensor:
+        """Return the source's context in block `i` for each of T tokens, (B, T or 1, D)."""
+        if not self.use_attention:
+            return state.states
+        query = (self.query_projections[i](gated) + words) * SQRT_HALF  # (B, T, D)
+        return fused_attention(query, state.states, state.states, state.is_token[:, None])

@@ -1,0 +1,186 @@
+"""Recurrent decoder without attention, and the first state of a recurrent decoder.
+
+Derived in sections 3.2 and 4.2. Sutskever et al. 2014, Cho et al. 2014. The recurrent decoder with
+attention is in ``utils.models.attention_decoder``.
+
+A decoder computes its first state from an encoder's `Memory` by ``begin(memory)``; after that it is
+called as any language model, ``decoder(ids, state) -> (logits, state)``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from utils.arguments import check_choice, check_positive
+from utils.data.vocabulary import PAD
+from utils.models.contract import LSTMState, Memory
+from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
+from utils.models.recurrent import CELLS, RecurrentState, make_rnn, run_batch_first
+
+CONTEXTS = ("start", "every", "both")
+"""When an `RNNDecoder` uses the source's vector."""
+
+
+class InitialState(nn.Module):
+    """First state of a recurrent decoder: in each layer h = tanh(W c + b) of the source's vector c.
+
+    For an LSTM W c + b is the cell state, of which h is the tanh.
+
+    Source: ``eq-repair-start`` (section 4.2); Cho et al. 2014.
+
+    Parameters
+    ----------
+    width
+        Length D of the source's vector and of the state.
+    num_layers
+        Number of layers of the decoder.
+    cell
+        "rnn", "gru" or "lstm".
+    from_vector
+        Whether the state depends on the vector; else it is zero.
+
+    Raises
+    ------
+    ValueError
+        If the cell is unknown.
+    """
+
+    def __init__(
+        self, width: int, *, num_layers: int = 1, cell: str, from_vector: bool = True
+    ) -> None:
+        super().__init__()
+        check_choice("cell", cell, CELLS)
+        self.width, self.num_layers, self.cell = width, num_layers, cell
+        self.projection = nn.Linear(width, num_layers * width) if from_vector else None
+
+    def forward(self, vector: torch.Tensor) -> RecurrentState:
+        """Compute the first state.
+
+        Parameters
+        ----------
+        vector
+            The source's vector, (B, D).
+
+        Returns
+        -------
+        RecurrentState
+            The hidden state of each layer (B, layers, D), or an `LSTMState` of such tensors.
+        """
+        total = vector.new_zeros(len(vector), self.num_layers, self.width)
+        if self.projection is not None:
+            total = self.projection(vector).view_as(total)  # (B, layers, D)
+        return LSTMState(total.tanh(), total) if self.cell == "lstm" else total.tanh()
+
+
+class RNNDecoderState(NamedTuple):
+    """State of an `RNNDecoder`.
+
+    Parameters
+    ----------
+    vector
+        The source's vector, (B, D).
+    rnn_state
+        The hidden state of each layer (B, layers, D), or an `LSTMState` of such tensors.
+    """
+
+    vector: torch.Tensor
+    rnn_state: RecurrentState
+
+
+class RNNDecoder(nn.Module):
+    """Recurrent decoder that receives the source as one vector.
+
+    The output matrix is the embedding's.
+
+    Source: ``eq-repair-start`` and ``eq-repair-every`` (section 4.2), ``eq-decoder-rnn``
+    (section 3.2).
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the target vocabulary.
+    width
+        Length D of the hidden state and of the source's vector.
+    num_layers
+        Number of layers.
+    cell
+        "rnn" (with tanh), "gru" or "lstm".
+    context
+        How the source's vector is used: "start" computes the first hidden state from it (Sutskever
+        et al. 2014), "every" appends it to the word vector in each step, "both" does both (Cho et
+        al. 2014).
+    embedding_size
+        Length E of a word vector; D where not given.
+    dropout
+        Probability of dropout on word vectors, between layers and before the output.
+
+    Raises
+    ------
+    ValueError
+        If the cell or the context is unknown, or a size is not a positive whole number.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 256,
+        num_layers: int = 1,
+        cell: str = "gru",
+        context: str = "start",
+        embedding_size: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_choice("context", context, CONTEXTS)
+        check_positive(
+            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+        )
+        embedding_size = embedding_size or width
+        self.context = context
+        self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
+        self.initial_state = InitialState(
+            width, num_layers=num_layers, cell=cell, from_vector=context != "every"
+        )
+        input_size = embedding_size if context == "start" else embedding_size + width
+        self.rnn = make_rnn(
+            cell, input_size=input_size, width=width, num_layers=num_layers, dropout=dropout
+        )
+        self.output_projection = make_projection(width, embedding_size)
+        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
+        nn.init.zeros_(self.output.bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def begin(self, memory: Memory) -> RNNDecoderState:
+        """Return the `RNNDecoderState` before the first token."""
+        return RNNDecoderState(memory.vector, self.initial_state(memory.vector))
+
+    def forward(
+        self, ids: torch.Tensor, state: RNNDecoderState
+    ) -> tuple[torch.Tensor, RNNDecoderState]:
+        """Compute the logits of the token after each of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            (B, T, V).
+        state : RNNDecoderState
+            The state after `ids`.
+        """
+        x = self.dropout(self.embedding(ids))  # (B, T, E)
+        if self.context != "start":
+            vectors = state.vector[:, None].expand(-1, ids.shape[1], -1)  # (B, T, D)
+            x = torch.cat([x, vectors], -1)  # (B, T, E + D)
+        x, rnn_state = run_batch_first(self.rnn, x, state.rnn_state)  # (B, T, D)
+        logits = self.output(self.output_projection(self.dropout(x)))  # (B, T, V)
+        return logits, RNNDecoderState(state.vector, rnn_state)

@@ -1,0 +1,129 @@
+"""A speech recogniser with two outputs on one encoder: CTC, and a decoder with attention.
+
+Section 6.3 introduces it, and ``utils.speech.recognizer_training`` trains it. Attention with
+location features: Chorowski et al. 2015; one encoder for CTC and attention: Watanabe et al. 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
+from utils.models.contract import Memory
+from utils.models.pooling import masked_mean
+from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
+
+
+class JointRecognizer(nn.Module):
+    """An encoder–decoder for speech whose encoder is a CTC recogniser.
+
+    It is a `NextTokenModel` of ``utils.models.contract``, ``model(ids, state)``, with a
+    state of `encode`, so that greedy and beam search decode it. It is no
+    `ConditionalLanguageModel`, because `encode` takes features and their lengths instead of a
+    source of tokens; ``utils.speech.recognition.transcribe`` takes the place of
+    ``utils.decoding.translation``.
+
+    Parameters
+    ----------
+    vocab_size
+        The size V of the vocabulary.
+    width
+        The width D of each direction of the encoder, and of the decoder.
+    attention_score
+        The attention score, as of `AttentionDecoder`; "location" makes it depend on the weights of
+        the step before.
+    dropout
+        The probability of dropout in encoder and decoder.
+    strides
+        The stride of each convolution of the encoder.
+
+    Raises
+    ------
+    ValueError
+        If a size is no positive whole number or the attention score is unknown.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 128,
+        attention_score: str = "location",
+        dropout: float = 0.1,
+        strides: Sequence[int] = (2, 2),
+    ) -> None:
+        super().__init__()
+        self.encoder = CTCRecognizer(vocab_size, width=width, dropout=dropout, strides=strides)
+        self.memory_norm = nn.LayerNorm(2 * width)
+        self.memory_projection = nn.Linear(2 * width, width)
+        self.decoder = AttentionDecoder(
+            vocab_size, width=width, attention_score=attention_score, dropout=dropout
+        )
+
+    def encode(self, features: torch.Tensor, lengths: torch.Tensor) -> AttentionDecoderState:
+        """Return the state from which the decoder transcribes B clips.
+
+        Parameters
+        ----------
+        features
+            Log-mel features, (B, F, M).
+        lengths
+            The number of valid frames of each clip, (B,).
+
+        Returns
+        -------
+        state : AttentionDecoderState
+            The state before the first token.
+        """
+        encoded = self.encoder.encode(features, lengths)
+        return self.decoder.begin(self.make_memory(encoded))
+
+    def make_memory(self, encoded: EncodedAudio) -> Memory:
+        """Return the encoder's states, projected to the decoder's width, as its Memory.
+
+        Parameters
+        ----------
+        encoded
+            States and lengths of B clips, from the encoder.
+
+        Returns
+        -------
+        memory : Memory
+            States (B, S, D), their mean (B, D), and as `is_token` a mask (B, S) that is True at the
+            steps of the clip and False at padding.
+        """
+        states = self.memory_projection(self.memory_norm(encoded.states))  # (B, S, D)
+        steps = torch.arange(states.shape[1], device=states.device)  # (S,)
+        is_clip = steps < encoded.lengths[:, None]  # (B, S)
+        return Memory(states, is_clip, vector=masked_mean(states, is_clip))
+
+    def forward(
+        self, ids: torch.Tensor, state: AttentionDecoderState | None = None
+    ) -> tuple[torch.Tensor, AttentionDecoderState]:
+        """Compute the logits of the token after each position, with the decoder.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `encode` or of an earlier call.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, T, V).
+        state : AttentionDecoderState
+            The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            Without a state: the decoder cannot transcribe before a clip was encoded.
+        """
+        if state is None:
+            raise ValueError("a joint recogniser starts from model.encode(features, lengths)")
+        return self.decoder(ids, state)

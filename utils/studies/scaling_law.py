@@ -1,0 +1,154 @@
+"""The scaling law: loss as a function of parameters and training tokens, its fit and its optimum.
+
+Derived in section 2.2; all three follow Hoffmann et al. 2022 ("Training Compute-Optimal Large
+Language Models"), whose letters the law keeps. A model with N parameters, trained on D tokens,
+costs about C = 6·N·D floating-point operations. ``utils.studies.scaling_runs`` measures losses to
+which the law can be fitted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import least_squares
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+HUBER_DELTA = 1e-3  # residual at which the Huber loss becomes linear, as in Hoffmann et al.
+MIN_RUNS = 6  # one more than the law has constants
+
+
+@dataclass(frozen=True)
+class ScalingLaw:
+    """Loss of a model as a function of its size and data: L(N, D) = E + A / N^α + B / D^β.
+
+    Source: ``eq-scaling-law`` (section 2.2); Hoffmann et al. 2022, eq. 2.
+
+    Parameters
+    ----------
+    E
+        Irreducible loss in nats per token: the limit for large N and D.
+    A, alpha
+        Coefficient and exponent of the term for N, the number of parameters.
+    B, beta
+        Coefficient and exponent of the term for D, the number of training tokens.
+    """
+
+    E: float
+    A: float
+    alpha: float
+    B: float
+    beta: float
+
+    def loss(self, num_parameters: npt.ArrayLike, num_tokens: npt.ArrayLike) -> Array:
+        """Compute the loss of models by the law.
+
+        Source: ``eq-scaling-law`` (section 2.2).
+
+        Parameters
+        ----------
+        num_parameters, num_tokens
+            N and D, numbers or arrays, which are broadcast.
+
+        Returns
+        -------
+        loss : numpy.ndarray
+            The loss in nats per token.
+        """
+        N, D = _as_array(num_parameters), _as_array(num_tokens)
+        return self.E + self.A * N**-self.alpha + self.B * D**-self.beta
+
+    def optimum(self, compute: npt.ArrayLike) -> tuple[Array, Array]:
+        """Compute the size and data of the model with the lowest loss for a budget of operations.
+
+        Source: ``eq-scaling-optimum`` (section 2.2); Hoffmann et al. 2022, eq. 4.
+
+        Parameters
+        ----------
+        compute
+            C, floating-point operations of the whole training, a number or an array.
+
+        Returns
+        -------
+        num_parameters, num_tokens : numpy.ndarray
+            N and D, shaped like `compute`, with 6·N·D = C; not rounded to whole numbers.
+        """
+        exponents = self.alpha + self.beta
+        ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / exponents)  # G
+        product = _as_array(compute) / 6  # N·D
+        num_parameters = ratio * product ** (self.beta / exponents)
+        num_tokens = product ** (self.alpha / exponents) / ratio
+        return num_parameters, num_tokens
+
+
+def fit_scaling_law(
+    num_parameters: Sequence[float] | Array,
+    num_tokens: Sequence[float] | Array,
+    losses: Sequence[float] | Array,
+) -> ScalingLaw:
+    """Fit a scaling law to the losses of trained models.
+
+    The law has the smallest sum of Huber losses of log L(N, D) − log loss, so that a few failed
+    runs have little influence. The search starts from a grid of points and keeps the best result.
+
+    Source: ``eq-scaling-huber`` (section 2.2); Hoffmann et al. 2022, eq. 3.
+
+    Parameters
+    ----------
+    num_parameters, num_tokens
+        N and D of each run, all positive.
+    losses
+        Validation loss of each run in nats per token, positive.
+
+    Returns
+    -------
+    law : ScalingLaw
+        The fitted law.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 6 runs, or the three sequences differ in length.
+    """
+    N, D, observed = (_as_array(values) for values in (num_parameters, num_tokens, losses))
+    if not len(N) == len(D) == len(observed) >= MIN_RUNS:
+        counts = f"{len(N)}, {len(D)} and {len(observed)}"
+        raise ValueError(f"a fit needs N, D and loss of {MIN_RUNS} runs or more; got {counts}")
+
+    def residuals(variables: Array) -> Array:
+        return np.log(_law_from_variables(variables).loss(N, D)) - np.log(observed)
+
+    lowest = np.log(observed.min())  # E cannot exceed the lowest loss
+    # in the order of `_law_from_variables`
+    starts = itertools.product((lowest - 0.4,), (1, 4), (0.4,), (1, 4), (0.4,))
+    bounds = np.transpose([(-5, lowest), (-5, 20), (0.02, 2), (-5, 20), (0.02, 2)])
+    fits = [
+        least_squares(residuals, start, bounds=bounds, loss="huber", f_scale=HUBER_DELTA)
+        for start in starts
+    ]
+    return _law_from_variables(min(fits, key=lambda fit: fit.cost).x)
+
+
+def _as_array(values: npt.ArrayLike) -> Array:
+    """Convert numbers to a float64 array."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def _law_from_variables(variables: Array) -> ScalingLaw:
+    """Build a law from what the fit varies: log E, log A, α, log B and β.
+
+    The logarithms keep E, A and B positive.
+    """
+    log_E, log_A, alpha, log_B, beta = variables
+    return ScalingLaw(
+        E=float(np.exp(log_E)),
+        A=float(np.exp(log_A)),
+        alpha=float(alpha),
+        B=float(np.exp(log_B)),
+        beta=float(beta),
+    )

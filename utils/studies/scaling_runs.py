@@ -1,0 +1,169 @@
+"""Training runs for the study of scaling: models of several widths on the characters of one text.
+
+Section 2.2 and ``benchmarks/scaling.py`` train them; ``utils.studies.scaling_law`` fits a law to
+their losses.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.corpus import Corpus
+from utils.data.tokenizers import CharTokenizer
+from utils.metrics.cost import count_parameters
+from utils.models.gpt import GPT
+from utils.runtime import seed_everything
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.optimizers import muon
+
+# The setting that all models of the study have in common; only the width varies.
+NUM_LAYERS = 2
+NUM_HEADS = 2
+CONTEXT_LENGTH = 64  # tokens
+BATCH_SIZE = 8  # windows in a training step
+EVAL_BATCH_SIZE = 64  # windows in a validation batch
+VALID_CHARACTERS = 20_000  # predicted characters of the validation text
+
+REFERENCE_WIDTH = 48
+REFERENCE_LEARNING_RATE = 0.015  # at the reference width
+
+STORED_NAMES = {"num_parameters": "parameters", "num_tokens": "tokens", "learning_rate": "rate"}
+"""Fields of a `ScalingRun` whose names differ from those in book/results/scaling.json."""
+
+
+@dataclass(frozen=True)
+class ScalingRun:
+    """The result of training one model once.
+
+    Parameters
+    ----------
+    width
+        Width of the model.
+    num_parameters
+        N, its number of parameters.
+    num_tokens
+        D, the number of training tokens, repetitions included.
+    learning_rate
+        The highest learning rate of the run.
+    seed
+        Seed of the weights and of the order of the data.
+    loss
+        Validation loss in nats per character, to 5 decimals.
+    seconds
+        Processor time of the training, to 2 decimals.
+    """
+
+    width: int
+    num_parameters: int
+    num_tokens: int
+    learning_rate: float
+    seed: int
+    loss: float
+    seconds: float
+
+    @classmethod
+    def from_stored(cls, values: Mapping[str, Any]) -> ScalingRun:
+        """Return the run of an entry of "runs" in book/results/scaling.json."""
+        fields = {stored_name: name for name, stored_name in STORED_NAMES.items()}
+        return cls(**{fields.get(key, key): value for key, value in values.items()})
+
+    def stored(self) -> dict[str, Any]:
+        """Return the run as an entry of "runs" in book/results/scaling.json."""
+        return {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
+
+
+class CharacterScaling:
+    """A text and a validation loss, with which GPT models of several widths are trained.
+
+    All runs have the same vocabulary, training text and validation windows, so that their losses
+    can be compared.
+
+    Parameters
+    ----------
+    corpus
+        A text corpus: `train` is trained on, the beginning of `valid` measures the loss.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        tokenizer = CharTokenizer.train(corpus.train)
+        self.vocab_size = len(tokenizer)
+        self.train_ids = torch.tensor(tokenizer.encode(corpus.train))  # (N,)
+        valid_ids = torch.tensor(tokenizer.encode(corpus.valid[: VALID_CHARACTERS + 1]))  # (N,)
+        self.valid_batches = text_eval_batches(
+            valid_ids, batch_size=EVAL_BATCH_SIZE, context_length=CONTEXT_LENGTH
+        )
+
+    def train(
+        self,
+        width: int,
+        *,
+        steps: int,
+        seed: int = 0,
+        learning_rate_factor: float = 1.0,
+        device: torch.device | str = "cpu",
+    ) -> ScalingRun:
+        """Train a new model with Muon and measure its validation loss.
+
+        The learning rate falls linearly to zero at the last step, because a run that is stopped
+        early would look worse than one planned for that length.
+
+        Parameters
+        ----------
+        width
+            Width of the model, a multiple of 4.
+        steps
+            Training steps of BATCH_SIZE windows with CONTEXT_LENGTH tokens each.
+        seed
+            Seed of the weights and of the order of the data.
+        learning_rate_factor
+            Multiplies the learning rate that `learning_rate_for` gives.
+        device
+            Device to train on.
+
+        Returns
+        -------
+        run : ScalingRun
+            Size and data of the run, its loss and its processor time.
+        """
+        seed_everything(seed)
+        model = GPT(
+            self.vocab_size,
+            width=width,
+            num_layers=NUM_LAYERS,
+            num_heads=NUM_HEADS,
+            context_length=CONTEXT_LENGTH,
+        ).to(device)
+        config = TrainConfig(
+            steps=steps,
+            learning_rate=learning_rate_factor * learning_rate_for(width),
+            warmup=0.05,
+            weight_decay=0.1,
+        )
+        batches = TextBatches(
+            self.train_ids, batch_size=BATCH_SIZE, context_length=CONTEXT_LENGTH, seed=seed
+        )
+        start_time = time.process_time()
+        history = fit(model, batches, config, progress=False, make_optimizer=muon)
+        seconds = time.process_time() - start_time
+        return ScalingRun(
+            width=width,
+            num_parameters=count_parameters(model),
+            num_tokens=history.num_tokens,
+            learning_rate=config.learning_rate,
+            seed=seed,
+            loss=round(evaluate(model, self.valid_batches).loss, 5),
+            seconds=round(seconds, 2),
+        )
+
+
+def learning_rate_for(width: int) -> float:
+    """Return the learning rate for a width: 0.015 at width 48, proportional to 1 / √width."""
+    return REFERENCE_LEARNING_RATE * (REFERENCE_WIDTH / width) ** 0.5

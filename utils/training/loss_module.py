@@ -1,0 +1,91 @@
+"""A model and its objective as one module, which computes the loss of one process's rows.
+
+The wrappers of torch that distribute a model see calls of its `forward` only, so the loss must be
+computed there. Section 7.2 derives why each process may compute the loss of its own rows alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from utils.data.batches import IGNORE
+from utils.training.objectives import Objective
+
+BatchType = TypeVar("BatchType")
+
+
+class LossModule(nn.Module):
+    """A model and its objective as one module.
+
+    Parameters
+    ----------
+    model
+        The model to train.
+    objective
+        The summed loss of a batch.
+    rank, world_size
+        The number of this process, from 0, and the number of all processes.
+    """
+
+    def __init__(
+        self, model: nn.Module, objective: Objective, *, rank: int = 0, world_size: int = 1
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+        self.rank = rank
+        self.world_size = world_size
+
+    def forward(self, batch: Any, label_smoothing: float = 0.0) -> torch.Tensor:
+        """Compute the loss of this process's rows of a batch.
+
+        Parameters
+        ----------
+        batch
+            The whole batch, the same in every process.
+        label_smoothing
+            Probability mass that label smoothing takes from each target.
+
+        Returns
+        -------
+        loss : torch.Tensor
+            The loss summed over the targets of these rows, in nats, a scalar.
+        """
+        rows = local_rows(batch, self.rank, self.world_size)
+        return self.objective(self.model, rows, label_smoothing)
+
+
+def local_rows(batch: BatchType, rank: int, world_size: int) -> BatchType:
+    """Select the rows of a batch that one process reads: rank, rank + world_size, ….
+
+    A process for which no row is left must still take part in every exchange. It gets the first row
+    with all targets IGNORE, whose loss and gradients are zero.
+
+    Parameters
+    ----------
+    batch
+        A dataclass of tensors with the batch first, `targets` among them, or None.
+    rank, world_size
+        The number of the process, from 0, and the number of all processes.
+
+    Returns
+    -------
+    rows : BatchType
+        A batch of these rows, of the same class; the batch itself for a single process.
+    """
+    if world_size == 1:
+        return batch
+    assert is_dataclass(batch) and not isinstance(batch, type), (
+        f"a batch is a dataclass of tensors, not {type(batch).__name__}"
+    )
+    tensors = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    is_empty = len(tensors["targets"]) <= rank
+    rows = slice(0, 1) if is_empty else slice(rank, None, world_size)
+    local = {name: None if x is None else x[rows] for name, x in tensors.items()}
+    if is_empty:
+        local["targets"] = torch.full_like(tensors["targets"][rows], IGNORE)
+    return replace(batch, **local)
