@@ -14,6 +14,6 @@ from utils.training.state import History
 )
 def test_the_bar_shows_the_mean_of_the_last_fifty_losses_and_the_speed(losses, mean):
     texts = []
-    history = History(losses=losses, tokens=3000, seconds=2.0)
+    history = History(losses=losses, num_tokens=3000, seconds=2.0)
     show_loss(SimpleNamespace(set_postfix_str=texts.append), SimpleNamespace(history=history))
     assert texts == [f"loss {mean}, 1,500 tokens/s"]

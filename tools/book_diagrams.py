@@ -10,13 +10,12 @@ builder writes.
 from __future__ import annotations
 
 import gettext
+import json
 from collections import Counter
 from collections.abc import Callable
 from html import escape
 from pathlib import Path, PurePosixPath
 
-from babel.messages.catalog import Catalog
-from babel.messages.pofile import write_po
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
@@ -26,6 +25,7 @@ from tools.diagrams.gallery import diagrams, variants
 
 FOLDER = PurePosixPath("book/_static/diagrams")
 CATALOGUE = "diagrams"
+TEMPLATE_HEAD = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n'
 
 
 def inline_diagrams(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -97,12 +97,16 @@ def write_template(app: Sphinx, error: Exception | None) -> None:
     """Write the template of the catalogue beside those of the pages."""
     if error or app.builder.name != "gettext":
         return
-    catalogue = Catalog(domain=CATALOGUE, project=app.config.project)
+    names: dict[str, list[str]] = {}  # of the diagrams in which a text stands
     for diagram in diagrams().values():
         for text in diagram.texts():
-            catalogue.add(text, auto_comments=[diagram.name])
-    with open(Path(app.outdir) / f"{CATALOGUE}.pot", "wb") as file:
-        write_po(file, catalogue, omit_header=False)
+            names.setdefault(text, []).append(diagram.name)
+    entries = [
+        f"#. {', '.join(names[text])}\nmsgid {json.dumps(text, ensure_ascii=False)}\n"
+        for text in names
+    ]
+    template = TEMPLATE_HEAD + "".join(f'\n{entry}msgstr ""\n' for entry in entries)
+    (Path(app.outdir) / f"{CATALOGUE}.pot").write_text(template, encoding="utf-8")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -109,10 +109,11 @@ class Canvas:
         return Bounds(0, math.floor(top - MARGIN), self.width, math.ceil(bottom + MARGIN))
 
     def texts(self) -> list[str]:
-        """Return the title, the description and all labels with words, each once."""
+        """Return title, description, names of variants and labels with words, each once."""
         texts = [shape.text for shape, _ in self.shapes if isinstance(shape, Label)]
         words = [text for text in texts if re.search(r"[A-Za-z]{2}", text)]
-        return list(dict.fromkeys([self.title, self.description, *words]))
+        names = [variant.replace("-", " ") for variant in self.variants]
+        return list(dict.fromkeys([self.title, self.description, *names, *words]))
 
     def svg(
         self, variant: str | None = None, *, translate: Callable[[str], str] | None = None
@@ -127,7 +128,9 @@ class Canvas:
             Gives each of `texts` in another language; None for English.
         """
         translate = translate or str
-        file = self.name if variant is None else f"{self.name}-{variant}"
+        file, title = self.name, translate(self.title)
+        if variant is not None:
+            file, title = f"{file}-{variant}", f"{title}: {translate(variant.replace('-', ' '))}"
         shapes = [
             replace(shape, text=translate(shape.text)) if isinstance(shape, Label) else shape
             for shape in self.drawn(self.emphasis if variant is None else self.variants[variant])
@@ -140,7 +143,7 @@ class Canvas:
             f'viewBox="0 {view.top:g} {self.width:g} {height:g}" '
             f'width="{SHOWN_WIDTH}" height="{SHOWN_WIDTH * height / self.width:g}" '
             f'font-family="{SANS}" fill="none">',
-            f'<title id="{ID}{file}-title">{escape(translate(self.title))}</title>',
+            f'<title id="{ID}{file}-title">{escape(title)}</title>',
             f'<desc id="{ID}{file}-desc">{escape(translate(self.description))}</desc>',
             f'<rect y="{view.top:g}" width="{self.width:g}" height="{height:g}" rx="8" '
             f"{paint(fill='ground')}/>",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
-from PIL import ImageFont
+from matplotlib.ft2font import FT2Font
 
 SANS = "Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif"
 SERIF = "Times New Roman,Times,serif"
@@ -22,7 +22,8 @@ FORMULA_SCALE = 1.12  # letters of a serif font look smaller
 INDEX_SCALE = 0.72
 INDEX_SHIFT = {-1: 0.26, 0: 0.0, 1: -0.44}  # of an index, in sizes of the label, downwards
 INDEX_WIDTH = 0.37  # of a letter of an index, in sizes of the label
-FONT_UNITS = 2048  # at this size, widths are whole numbers in the fonts measured here
+FONT_UNITS = 2048  # of the fonts measured here: at this size, widths are whole numbers
+FIXED_POINT = 65536  # in FreeType, such a width is counted in parts of this size
 
 TOKEN = re.compile(r"([_^])(?:\{([^}]*)\}|(.))|([A-Za-zα-ω]+)|([^_^A-Za-zα-ω]+)")
 
@@ -115,14 +116,16 @@ def _font_name(run: Run, *, bold: bool) -> str:
 @lru_cache(maxsize=4096)
 def _advance(text: str, font: str) -> float:
     """Return the width of a text at size 1."""
-    return _load(font).getlength(text) / FONT_UNITS
+    glyphs = (_load(font).load_char(ord(character)) for character in text)
+    return sum(glyph.linearHoriAdvance for glyph in glyphs) / (FIXED_POINT * FONT_UNITS)
 
 
 @lru_cache(maxsize=8)
-def _load(font: str) -> ImageFont.FreeTypeFont:
+def _load(font: str) -> FT2Font:
     """Load one of the fonts that come with matplotlib."""
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
-    return ImageFont.truetype(str(path), FONT_UNITS, layout_engine=ImageFont.Layout.BASIC)
+    loaded = FT2Font(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"))
+    loaded.set_size(FONT_UNITS, 72)  # dots per inch: a point is a dot
+    return loaded
 
 
 def svg(label: str, size: float) -> str:

@@ -84,11 +84,11 @@ def nnlm() -> Diagram:
     with d.part("lookup"):
         inputs = _lookup(d, xs)
     with d.part("hidden"):
-        hidden = d.box(132, 308, 168, "$a$ = tanh$(d + Hx)$", "layer")
-        d.arrow(inputs.top_at(132), hidden.bottom, label="(B, ($n - 1$) · E)")
+        hidden = d.box(136, 308, 168, "$a$ = tanh$(d + Hx)$", "layer")
+        d.arrow(inputs.top_at(136), hidden.bottom, label="(B, ($n - 1$) · E)")
     with d.part("output"):
         logits = d.box(182, 228, 260, "$y = b + Ua + Wx$", "layer")
-        d.arrow(hidden.top, logits.bottom_at(132), label="(B, D)")
+        d.arrow(hidden.top, logits.bottom_at(136), label="(B, D)")
         d.arrow(inputs.top_at(302), logits.bottom_at(302), label="direct,\n$W$")
         softmax = d.box(182, 158, 260, "softmax", "output")
         d.arrow(logits.top, softmax.bottom, label="(B, V)")

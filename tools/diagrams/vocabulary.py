@@ -49,7 +49,7 @@ class Diagram(Canvas):
 
     def token(self, x: float, y: float, word: str, *, meaning: Meaning | None = None) -> Box:
         """Draw a token on a soft ground, or in the colours of a meaning."""
-        width = max(30.0, labels.width(word, TEXT) + 14)
+        width = max(30.0, round(labels.width(word, TEXT)) + 14)
         fill, stroke = (f"{meaning}-tint", meaning) if meaning else ("pane", "none")
         self.add(Rectangle(x, y, width, 26, fill, stroke, radius=13))
         self.text(x, y, word)
