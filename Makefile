@@ -10,8 +10,9 @@ PIP_ARGS ?=
 ONLY ?=
 BIN := .venv/bin
 READY := .venv/.ready
-WHOLE := tests/test_book.py tests/test_site.py tests/test_launch.py
-UNIT := $(filter-out $(WHOLE),$(wildcard tests/test_*.py))
+WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_launch.py
+UNIT := $(filter-out $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
+DOCUMENTED := $(wildcard utils/*.py utils/*/*.py utils/*/*/*.py tools/*.py tools/*/*.py)
 PYTEST := $(BIN)/python -m pytest
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -41,9 +42,11 @@ serve: book  ## build the website and serve it at http://localhost:8000
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-lint: $(READY)  ## check style, format, types and the direction of imports
+lint: $(READY)  ## check style, format, docstrings, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/numpydoc lint $(DOCUMENTED)
+	$(PYTEST) -q tests/test_docstrings.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
@@ -55,7 +58,7 @@ coverage: $(READY)  ## test the library, and which of its lines and branches the
 	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q --cov --cov-report term $(UNIT)
 
 check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
-	$(PYTEST) -q tests/test_book.py
+	$(PYTEST) -q tests/book/test_book.py
 
 notebooks: $(READY)  ## run copies of the notebooks, in executed/
 	rm -rf executed && mkdir executed && cp notebooks/$(ONLY)*.ipynb executed
@@ -66,8 +69,8 @@ execute: notebooks  ## run the notebooks and keep their outputs in place
 	$(BIN)/python -m tools.notebooks keep executed notebooks
 
 test: lint unit notebooks book  ## everything: lint, units, notebooks, book, site, launching
-	$(PYTEST) -q $(filter-out tests/test_site.py,$(WHOLE))
-	$(PYTEST) -n 2 -q tests/test_site.py
+	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
+	$(PYTEST) -n 2 -q tests/book/test_site.py
 
 constraints:  ## refresh the exact tested versions from requirements.txt
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv

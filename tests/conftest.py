@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.file_server import FileServer, file_entry
+from tests.helpers.file_server import FileServer, file_entry
 from utils.data import download
 from utils.data.registry import registry
 

@@ -28,8 +28,16 @@ CATALOGUE = "diagrams"
 TEMPLATE_HEAD = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n'
 
 
-def inline_diagrams(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Replace each image of a diagram on a page by the diagram."""
+def inline_diagrams(app: Sphinx, doctree: nodes.document, _docname: str) -> None:
+    """Replace each image of a diagram on a page by the diagram.
+
+    Parameters
+    ----------
+    app
+        The running build; only pages in HTML are changed.
+    doctree
+        The page, changed in place.
+    """
     if app.builder.format != "html" or app.builder.name == "epub":
         return
     seen: Counter[str] = Counter()
@@ -49,7 +57,20 @@ def inline_diagrams(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def diagram_text(app: Sphinx, path: PurePosixPath) -> str:
-    """Return the SVG of a diagram in the language of the build."""
+    """Return the SVG of a diagram in the language of the build.
+
+    Parameters
+    ----------
+    app
+        The running build.
+    path
+        The file of the diagram, from the folder of the book.
+
+    Returns
+    -------
+    svg : str
+        The file, or the diagram drawn anew with translated labels.
+    """
     translate = translation(app)
     if translate is None or path.stem not in variants():
         return (Path(app.srcdir) / path).read_text(encoding="utf-8")
@@ -62,7 +83,7 @@ def translation(app: Sphinx) -> Callable[[str], str] | None:
     for folder in app.config.locale_dirs:
         found = gettext.find(CATALOGUE, str(Path(app.srcdir) / folder), [app.config.language])
         if found:
-            with open(found, "rb") as file:
+            with Path(found).open("rb") as file:
                 return gettext.GNUTranslations(file).gettext
     return None
 
@@ -82,6 +103,11 @@ def inline_svg(svg: str, *, name: str, number: int = 1, title: str = "", width: 
         The text alternative that the page gives, which takes the place of the title.
     width
         The greatest width, such as "20em"; that of the style sheet where empty.
+
+    Returns
+    -------
+    svg : str
+        The diagram with ids that occur once in the page.
     """
     if title:
         start, end = svg.index(">", svg.index("<title")) + 1, svg.index("</title>")
@@ -94,7 +120,15 @@ def inline_svg(svg: str, *, name: str, number: int = 1, title: str = "", width: 
 
 
 def write_template(app: Sphinx, error: Exception | None) -> None:
-    """Write the template of the catalogue beside those of the pages."""
+    """Write the template of the catalogue beside those of the pages.
+
+    Parameters
+    ----------
+    app
+        The build that ends; only that of the translations' templates is meant.
+    error
+        What ended it early, if anything did: then nothing is written.
+    """
     if error or app.builder.name != "gettext":
         return
     names: dict[str, list[str]] = {}  # of the diagrams in which a text stands

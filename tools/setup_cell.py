@@ -1,4 +1,4 @@
-"""The setup cell of every notebook, letter for letter: tests/test_book.py compares."""
+"""The setup cell of every notebook, letter for letter: tests/book/test_book.py compares."""
 
 # Setup: the same on your own machine, on Binder and on Colab.
 import subprocess

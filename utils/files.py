@@ -47,7 +47,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         permissions = temporary.stat().st_mode  # safetensors would leave the file to its owner only
         yield temporary
         temporary.chmod(permissions)
-        with open(temporary, "r+b") as file:
+        with temporary.open("r+b") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:

@@ -161,7 +161,7 @@ def interrupt_flag() -> Iterator[threading.Event]:
 
     previous_handler = signal.getsignal(signal.SIGINT)
 
-    def handle(signal_number: int, frame: FrameType | None) -> None:
+    def handle(_signal_number: int, _frame: FrameType | None) -> None:
         interrupted.set()
         signal.signal(signal.SIGINT, previous_handler)
 

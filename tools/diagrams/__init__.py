@@ -15,7 +15,8 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
         state = d.box(80, 170, 50, "$h_t$", "state")
         d.arrow(vector.top, state.bottom)
 
-- ``vocabulary``: the words: ``token box operation dot vector grid bars frame arrow text note``.
+- ``vocabulary``, ``sketch``: the words, ``token box operation vector grid bars frame`` and ``text
+  note dot arrow``.
 - ``palette``: what the colours mean, and their light and dark versions.
 - ``canvas``, ``shapes``, ``labels``, ``boxes``: what the vocabulary is made of.
 - ``checks``: labels that touch something, lines through boxes, text too small for a phone.

@@ -1,14 +1,81 @@
-"""Places in a diagram: where a thing is, and where arrows meet it."""
+"""Places in a diagram: what a shape covers, where a thing is, and where arrows meet it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from tools.diagrams.shapes import Point
+Point: TypeAlias = tuple[float, float]
+
+
+class Bounds(NamedTuple):
+    """The rectangle that a shape covers.
+
+    Parameters
+    ----------
+    left, top, right, bottom
+        The coordinates of its edges.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlaps(self, other: Bounds, *, margin: float = 0.0) -> bool:
+        """Say whether two rectangles have an area in common.
+
+        Parameters
+        ----------
+        other
+            The other rectangle.
+        margin
+            How near they may come; if they are nearer, they overlap.
+
+        Returns
+        -------
+        overlaps : bool
+            Whether they do.
+        """
+        return (
+            self.left < other.right + margin
+            and other.left < self.right + margin
+            and self.top < other.bottom + margin
+            and other.top < self.bottom + margin
+        )
+
+    def contains(self, other: Bounds, *, margin: float = 0.0) -> bool:
+        """Say whether another rectangle lies inside.
+
+        Parameters
+        ----------
+        other
+            The other rectangle.
+        margin
+            The smallest distance from the edges.
+
+        Returns
+        -------
+        contains : bool
+            Whether it does.
+        """
+        return (
+            self.left + margin <= other.left
+            and other.right <= self.right - margin
+            and self.top + margin <= other.top
+            and other.bottom <= self.bottom - margin
+        )
 
 
 class Box(NamedTuple):
-    """The place of something drawn: its centre and its size."""
+    """The place of something drawn.
+
+    Parameters
+    ----------
+    x, y
+        Its centre.
+    width, height
+        Its size.
+    """
 
     x: float
     y: float
@@ -45,5 +112,18 @@ class Box(NamedTuple):
 
 
 def spread(first: float, last: float, number: int) -> list[float]:
-    """Return evenly spaced coordinates from the first to the last."""
+    """Space coordinates evenly.
+
+    Parameters
+    ----------
+    first, last
+        The outer ones.
+    number
+        How many there are, at least two.
+
+    Returns
+    -------
+    coordinates : list of float
+        From the first to the last.
+    """
     return [first + i * (last - first) / (number - 1) for i in range(number)]

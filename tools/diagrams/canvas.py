@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html import escape
 
+from tools.diagrams.boxes import Bounds
 from tools.diagrams.labels import SANS
 from tools.diagrams.palette import paint
-from tools.diagrams.shapes import Bounds, Label, Shape
+from tools.diagrams.shapes import Label, Shape
 
 WIDTH = 400  # of every diagram, in units: text has one size on all of them
 ID = "diagram-"  # ids in a file begin so
@@ -126,6 +127,11 @@ class Canvas:
             One of `variants`; None for the diagram itself.
         translate
             Gives each of `texts` in another language; None for English.
+
+        Returns
+        -------
+        svg : str
+            The content of the file.
         """
         translate = translate or str
         file, title = self.name, translate(self.title)
@@ -138,15 +144,19 @@ class Canvas:
         view = self.view()
         height = view.bottom - view.top
         lines = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" role="img" '
-            f'aria-labelledby="{ID}{file}-title {ID}{file}-desc" '
-            f'viewBox="0 {view.top:g} {self.width:g} {height:g}" '
-            f'width="{SHOWN_WIDTH}" height="{SHOWN_WIDTH * height / self.width:g}" '
-            f'font-family="{SANS}" fill="none">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" class="diagram" role="img" '
+                f'aria-labelledby="{ID}{file}-title {ID}{file}-desc" '
+                f'viewBox="0 {view.top:g} {self.width:g} {height:g}" '
+                f'width="{SHOWN_WIDTH}" height="{SHOWN_WIDTH * height / self.width:g}" '
+                f'font-family="{SANS}" fill="none">'
+            ),
             f'<title id="{ID}{file}-title">{escape(title)}</title>',
             f'<desc id="{ID}{file}-desc">{escape(translate(self.description))}</desc>',
-            f'<rect y="{view.top:g}" width="{self.width:g}" height="{height:g}" rx="8" '
-            f"{paint(fill='ground')}/>",
+            (
+                f'<rect y="{view.top:g}" width="{self.width:g}" height="{height:g}" rx="8" '
+                f"{paint(fill='ground')}/>"
+            ),
             *(shape.svg() for shape in shapes),
             "</svg>",
         ]

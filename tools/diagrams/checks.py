@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from tools.diagrams import labels
+from tools.diagrams.boxes import Bounds, Point
 from tools.diagrams.canvas import Canvas
-from tools.diagrams.shapes import Bounds, Circle, Label, Line, Point, Rectangle
+from tools.diagrams.shapes import Circle, Label, Line, Rectangle
 
 PHONE_WIDTH = 358  # of a figure on a screen 390 pixels wide
 MIN_PIXELS = 9.0

@@ -88,7 +88,7 @@ def _call(
     x, cell, height = 222.0, 38.0, 26.0
     seen = cached + len(queries)
 
-    def stored(row: int, column: int) -> Meaning | None:
+    def stored(_row: int, column: int) -> Meaning | None:
         return "state" if column < cached else "attention" if column < seen else None
 
     d.text(12, y, name, anchor="start", bold=True)

@@ -88,6 +88,11 @@ def width(label: str, size: float, *, bold: bool = False) -> float:
         The size of its letters.
     bold
         Whether its text is bold.
+
+    Returns
+    -------
+    width : float
+        In the unit of the size.
     """
     end = furthest = 0.0
     for run, back in zip(parse(label), _steps_back(parse(label)), strict=True):
@@ -137,6 +142,11 @@ def svg(label: str, size: float) -> str:
         A label of one line.
     size
         The size of its letters.
+
+    Returns
+    -------
+    content : str
+        SVG.
     """
     parts, shift = [], 0.0
     for run, back in zip(parse(label), _steps_back(parse(label)), strict=True):

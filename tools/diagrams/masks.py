@@ -14,17 +14,52 @@ Mask = Callable[[int, int], bool]
 
 
 def causal(query: int, key: int) -> bool:
-    """Allow a query its own position and those before it."""
+    """Allow a query its own position and those before it.
+
+    Parameters
+    ----------
+    query, key
+        Their positions.
+
+    Returns
+    -------
+    allowed : bool
+        Whether the query may attend to the key.
+    """
     return key <= query
 
 
 def window(query: int, key: int) -> bool:
-    """Allow a query its own position and the one before it."""
+    """Allow a query its own position and the one before it.
+
+    Parameters
+    ----------
+    query, key
+        Their positions.
+
+    Returns
+    -------
+    allowed : bool
+        Whether the query may attend to the key.
+    """
     return query - 2 < key <= query
 
 
-def padding(query: int, key: int, tokens: int = 3) -> bool:
-    """Allow every query the keys that are tokens, here the first ones."""
+def padding(_query: int, key: int, tokens: int = 3) -> bool:
+    """Allow every query the keys that are tokens.
+
+    Parameters
+    ----------
+    key
+        The position of a key.
+    tokens
+        How many keys are tokens: the first ones.
+
+    Returns
+    -------
+    allowed : bool
+        Whether a query may attend to the key.
+    """
     return key < tokens
 
 
@@ -76,14 +111,50 @@ def _named_mask(
 
 
 def mask_icon(d: Diagram, x: float, y: float, mask: Mask, *, size: int = 4) -> Box:
-    """Draw a mask in the size of a letter or two, beside the attention that it belongs to."""
+    """Draw a mask in the size of a letter or two, beside the attention that it belongs to.
+
+    Parameters
+    ----------
+    d
+        The diagram.
+    x, y
+        The centre.
+    mask
+        The mask.
+    size
+        The numbers of its rows and of its columns.
+
+    Returns
+    -------
+    box : Box
+        Its place.
+    """
     return mask_grid(d, x, y, mask, rows=size, columns=size, cell=22 / size)
 
 
 def mask_grid(
     d: Diagram, x: float, y: float, mask: Mask, *, rows: int, columns: int, cell: float
 ) -> Box:
-    """Draw a mask around (x, y): a row for each query, a column for each key."""
+    """Draw a mask with a row for each query and a column for each key.
+
+    Parameters
+    ----------
+    d
+        The diagram.
+    x, y
+        The centre.
+    mask
+        The mask.
+    rows, columns
+        The numbers of queries and of keys.
+    cell
+        Width and height of a cell.
+
+    Returns
+    -------
+    box : Box
+        Its place.
+    """
 
     def meaning(row: int, column: int) -> Meaning | None:
         return "attention" if mask(row, column) else None

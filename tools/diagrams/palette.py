@@ -36,7 +36,13 @@ Meaning: TypeAlias = Literal[
 
 
 class Colour(NamedTuple):
-    """A colour on light and on dark ground."""
+    """A colour.
+
+    Parameters
+    ----------
+    light, dark
+        Its versions on light and on dark ground, such as "#0072B2".
+    """
 
     light: str
     dark: str
@@ -79,7 +85,18 @@ COLOURS = {
 
 
 def paint(*, fill: str = "none", stroke: str = "none") -> str:
-    """Return the attributes of an SVG element for the names of its colours, or "none"."""
+    """Return the attributes of an SVG element for its colours.
+
+    Parameters
+    ----------
+    fill, stroke
+        Names of colours, or "none".
+
+    Returns
+    -------
+    attributes : str
+        Without those of "none".
+    """
     names = (("fill", fill), ("stroke", stroke))
     return " ".join(f'{key}="{COLOURS[name].light}"' for key, name in names if name != "none")
 
@@ -93,6 +110,11 @@ def fade(name: str, *, of: Literal["fill", "stroke", "text"]) -> str:
         The name of a colour, or "none".
     of
         What is painted. Text keeps a contrast of 4.5: it stays legible.
+
+    Returns
+    -------
+    faded : str
+        The name of a colour, or "none".
     """
     if name in ("none", "ground") or (of == "fill" and name.endswith("-tint")):
         return "none" if name == "none" else "ground"
@@ -107,8 +129,10 @@ def stylesheet() -> str:
     dark = " ".join(f"--diagram-{name}: {colour.dark};" for name, colour in COLOURS.items())
     lines = [
         "/* Written by `python -m tools.diagrams`: the size and the colours of the diagrams. */",
-        "svg.diagram { display: block; width: 100%; max-width: 32rem; height: auto; "
-        "margin: 0.5rem auto; }",
+        (
+            "svg.diagram { display: block; width: 100%; max-width: 32rem; height: auto; "
+            "margin: 0.5rem auto; }"
+        ),
         "figure:has(> svg.diagram) { width: 100%; margin-inline: 0; padding-inline: 0; }",
         f"svg.diagram {{ {light} }}",
         f'html[data-theme="dark"] svg.diagram {{ {dark} }}',

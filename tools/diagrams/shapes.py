@@ -10,12 +10,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from tools.diagrams import labels
+from tools.diagrams.boxes import Bounds, Point
 from tools.diagrams.palette import fade, paint
 
-Point: TypeAlias = tuple[float, float]
 Anchor: TypeAlias = Literal["start", "middle", "end"]
 
 HEAD_LENGTH, HEAD_WIDTH = 8.0, 7.0
@@ -23,33 +23,6 @@ HALO_START = 8.0  # of a halo, after the start of its line
 CORNER = 8.0  # radius of the bends of a line
 LEADING = 1.32  # distance of two lines of a label, in sizes of its letters
 ASCENT, DESCENT, HALF_HEIGHT = 0.74, 0.2, 0.35  # of letters, in their size
-
-
-class Bounds(NamedTuple):
-    """The rectangle that a shape covers."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def overlaps(self, other: Bounds, *, margin: float = 0.0) -> bool:
-        """Return whether two rectangles have an area in common, or are nearer than a margin."""
-        return (
-            self.left < other.right + margin
-            and other.left < self.right + margin
-            and self.top < other.bottom + margin
-            and other.top < self.bottom + margin
-        )
-
-    def contains(self, other: Bounds, *, margin: float = 0.0) -> bool:
-        """Return whether another rectangle lies inside, at least a margin from the edges."""
-        return (
-            self.left + margin <= other.left
-            and other.right <= self.right - margin
-            and self.top + margin <= other.top
-            and other.bottom <= self.bottom - margin
-        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +80,21 @@ class Rectangle:
 
 @dataclass(frozen=True)
 class Circle:
-    """A circle around (x, y); the other parameters are those of `Rectangle`."""
+    """A circle around (x, y).
+
+    Parameters
+    ----------
+    x, y, radius
+        The centre and the size.
+    fill, stroke
+        Names of colours, or "none".
+    weight
+        The width of its outline.
+    dashed
+        Whether the outline is broken.
+    background
+        Whether it lies behind everything else, so that lines may cross it.
+    """
 
     x: float
     y: float
@@ -198,7 +185,20 @@ class Line:
 
 
 def towards(start: Point, end: Point, distance: float) -> Point:
-    """Return the point at a distance from the start of a line."""
+    """Return the point at a distance from the start of a line.
+
+    Parameters
+    ----------
+    start, end
+        The ends of the line.
+    distance
+        How far to go from its start; it may pass the end.
+
+    Returns
+    -------
+    point : tuple of float
+        The coordinates x and y.
+    """
     length = math.dist(start, end) or 1.0
     share = distance / length
     return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tools.diagrams.boxes import Box
+from tools.diagrams.boxes import Box, Point
 from tools.diagrams.canvas import each_part
 from tools.diagrams.masks import Mask, causal, mask_icon, padding
 from tools.diagrams.palette import Meaning
-from tools.diagrams.shapes import Point
 from tools.diagrams.vocabulary import Diagram
 
 WIDTH = 136.0  # of the boxes of a stack
@@ -71,7 +70,24 @@ def _decoder(d: Diagram, x: float) -> Box:
 
 
 def predict(d: Diagram, x: float, y: float, words: str, *, steps: str = "T") -> Box:
-    """Draw the last norm, the output and the predicted tokens above the height y."""
+    """Draw the last norm, the output and the predicted tokens.
+
+    Parameters
+    ----------
+    d
+        The diagram.
+    x, y
+        Where the vectors come from below.
+    words
+        The predicted tokens.
+    steps
+        The letter for their number.
+
+    Returns
+    -------
+    box : Box
+        The place of the tokens.
+    """
     norm = d.box(x, y - 26, WIDTH, "norm", height=20, size=12.5)
     d.arrow((x, y), norm.bottom)
     softmax = d.box(x, norm.y - 48, WIDTH, "linear, softmax", "output", height=30)
@@ -82,14 +98,43 @@ def predict(d: Diagram, x: float, y: float, words: str, *, steps: str = "T") -> 
 
 
 def layer_frame(d: Diagram, x: float, bottom: float, top: float, *, side: int) -> None:
-    """Draw the ground of a layer that is repeated, and how often it is."""
+    """Draw the ground of a layer that is repeated, and how often it is.
+
+    Parameters
+    ----------
+    d
+        The diagram.
+    x
+        The middle of the layer.
+    bottom, top
+        The heights at which the layer begins and ends.
+    side
+        Where its residual connections pass: −1 on the left, 1 on the right.
+    """
     inner, outer = x - side * (WIDTH / 2 + 8), x + side * (WIDTH / 2 + 24)
     d.frame(min(inner, outer), top, max(inner, outer), bottom)
     d.text(inner - side * 5, top + 10, "× L", anchor="end" if side > 0 else "start", bold=True)
 
 
 def embed(d: Diagram, x: float, y: float, words: str, shape: str) -> float:
-    """Draw tokens at the height y, their embedding and their positions; return the height above."""
+    """Draw tokens, their embedding and their positions.
+
+    Parameters
+    ----------
+    d
+        The diagram.
+    x, y
+        The centre of the tokens.
+    words
+        The tokens.
+    shape
+        The shape of their ids.
+
+    Returns
+    -------
+    top : float
+        The height at which the vectors leave.
+    """
     with d.part("embedding"):
         token = d.token(x, y, words)
         embedding = d.box(x, y - 50, WIDTH, "embedding", "embedding", height=28)
@@ -115,6 +160,8 @@ def sublayer(
 
     Parameters
     ----------
+    d
+        The diagram.
     x, y
         Where the vectors come from below.
     name, meaning
@@ -126,7 +173,7 @@ def sublayer(
 
     Returns
     -------
-    float
+    top : float
         The height at which the result leaves.
     """
     with d.part(name):

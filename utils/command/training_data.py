@@ -148,7 +148,24 @@ class TextData(TrainingData[str]):
     def batches(
         self, corpus: Corpus[str], tokenizer: Tokenizer, *, seed: int
     ) -> tuple[BatchStream, list[Batch]]:
-        """Encode the text and cut it into windows, as `TrainingData.batches` says."""
+        """Encode the text and cut it into windows.
+
+        Parameters
+        ----------
+        corpus
+            The corpus.
+        tokenizer
+            Its tokenizer.
+        seed
+            Seed of the draw of the training windows.
+
+        Returns
+        -------
+        train : BatchStream
+            Random windows of the training split as a function of the step.
+        valid : list of Batch
+            Windows of the validation split, each token once.
+        """
         train = torch.tensor(tokenizer.encode(corpus.train))
         valid = torch.tensor(tokenizer.encode(corpus.valid))
         B, T = self.batch_size, self.context_length
@@ -202,7 +219,24 @@ class PairData(TrainingData[list[SentencePair]]):
     def batches(
         self, corpus: Corpus[list[SentencePair]], tokenizer: Tokenizer, *, seed: int
     ) -> tuple[BatchStream, list[Batch]]:
-        """Encode the pairs and group them, as `TrainingData.batches` says."""
+        """Encode the pairs and gather them in batches.
+
+        Parameters
+        ----------
+        corpus
+            The corpus.
+        tokenizer
+            Its tokenizer.
+        seed
+            Seed of the order of the training pairs.
+
+        Returns
+        -------
+        train : BatchStream
+            The training pairs as a function of the step.
+        valid : list of Batch
+            The validation pairs, each once.
+        """
         train = encode_pairs(corpus.train, tokenizer)
         valid = encode_pairs(corpus.valid, tokenizer)
         return (

@@ -70,8 +70,10 @@ def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
     ------
     ValueError
         If the registry has no such corpus.
+    OfflineRequested
+        If LLM_BOOK_OFFLINE is set.
     NoNetwork
-        If a file is missing and no server answers, or LLM_BOOK_OFFLINE is set.
+        If a file is missing and no server answers.
     DataError
         If a file or a server's response is not what the registry says, or cannot be stored.
     """

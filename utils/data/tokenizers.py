@@ -195,17 +195,20 @@ class BPETokenizer:
         min_count
             Minimum count of a pair to be merged.
 
+        Returns
+        -------
+        tokenizer : BPETokenizer
+            The trained tokenizer.
+
         Raises
         ------
         ValueError
             If `max_size` is less than the 260 special tokens and bytes.
         """
         alphabet = pre_tokenizers.ByteLevel.alphabet()
-        min_size = len(SPECIAL_TOKENS) + len(alphabet)
-        if max_size < min_size:
-            raise ValueError(
-                f"max_size={max_size}: byte-level BPE needs at least {min_size} tokens"
-            )
+        needed = len(SPECIAL_TOKENS) + len(alphabet)
+        if max_size < needed:
+            raise ValueError(f"max_size={max_size}: byte-level BPE needs at least {needed} tokens")
         backend = tokenizers.Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()

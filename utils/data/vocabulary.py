@@ -58,6 +58,11 @@ class Vocabulary:
         min_count
             Minimum count of a token to be included.
 
+        Returns
+        -------
+        vocabulary : Vocabulary
+            The special tokens, then those of the text.
+
         Raises
         ------
         ValueError

@@ -107,7 +107,22 @@ class LanguageModel(NextTokenModel[StateT], Protocol[StateT]):
     def forward(
         self, ids: torch.Tensor, /, state: StateT | None = None
     ) -> tuple[torch.Tensor, StateT]:
-        """Compute the logits of the token after each of `ids`, as a `NextTokenModel`."""
+        """Compute the logits of the token after each of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`; None for no tokens.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            (B, T, V).
+        state
+            The state after `ids`.
+        """
         ...
 
     def __call__(

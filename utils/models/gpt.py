@@ -188,8 +188,8 @@ class GPT(nn.Module):
         previous = [None] * len(self.layers) if state is None else state.caches
         caches = []
         for layer, cache in zip(self.layers, previous, strict=True):
-            x, cache = layer(x, cache=cache, rotary=rotary)
-            caches.append(cache)
+            x, longer_cache = layer(x, cache=cache, rotary=rotary)
+            caches.append(longer_cache)
         tokens_read = (tokens_read + ids.shape[1]).expand(ids.shape[0])  # (B,)
         logits = self.output(self.norm(x))  # (B, T, V)
         return logits, GPTState(tokens_read, tuple(caches), ngram_context)

@@ -55,7 +55,8 @@ def report_results(
     - "torch" and "python": the versions;
     - "machine": the type of the processor, such as "x86_64".
 
-    The site shows these results, and ``tests/test_book.py`` compares those of a new run with them.
+    The site shows these results, and ``tests/book/test_book.py`` compares those of a new run with
+    them.
 
     Parameters
     ----------
@@ -157,7 +158,7 @@ def _complete_tolerances(
     """Check the given tolerances and return them with the default one for all other results."""
     if unknown := tolerances.keys() - results.keys():
         raise ValueError(f"tolerances for {sorted(unknown)}, but the results are {sorted(results)}")
-    completed = {name: DEFAULT_TOLERANCE for name in results} | dict(tolerances)
+    completed = dict.fromkeys(results, DEFAULT_TOLERANCE) | dict(tolerances)
     invalid = [n for n, t in completed.items() if t is not None and not 0 <= t < np.inf]
     if invalid:
         raise ValueError(f"the tolerances of {invalid} must be fractions of the results, or None")

@@ -22,7 +22,7 @@ from utils.training.state import History
 
 
 def ctc_objective(
-    model: nn.Module, batch: AudioBatch, label_smoothing: float = 0.0
+    model: nn.Module, batch: AudioBatch, _label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """Compute the summed −log p(transcript | audio) of a batch, for ``utils.training.loop.fit``.
 
@@ -32,8 +32,6 @@ def ctc_objective(
         A `CTCRecognizer`.
     batch
         Features and transcripts.
-    label_smoothing
-        Not used.
 
     Returns
     -------

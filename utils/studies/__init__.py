@@ -1,11 +1,7 @@
 """Self-contained studies that the book makes with its own models.
 
-Modules
--------
-scaling_law
-    The loss as a function of parameters and training tokens: the law, its fit and its optimum.
-scaling_runs
-    The training runs whose losses the law is fitted to.
-collectives
-    Ring collectives and pipeline schedules, simulated in one process.
+- ``scaling_law``: the loss as a function of parameters and training tokens: the law, its fit and
+  its optimum.
+- ``scaling_runs``: the training runs whose losses the law is fitted to.
+- ``collectives``: ring collectives and pipeline schedules, simulated in one process.
 """

@@ -24,7 +24,7 @@ def _linear(progress: float) -> float:
     return 1 - progress
 
 
-def _constant(progress: float) -> float:
+def _constant(_progress: float) -> float:
     """Stay at 1."""
     return 1.0
 

@@ -259,7 +259,7 @@ def _initialize(group: ProcessGroup) -> None:
     else:
         store = next(dist.rendezvous("env://"))[0]
     # A prefix of its own: a program may form several groups in turn, and may be restarted.
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = dist.PrefixStore(f"group-{attempt}-{next(_group_numbers)}", store)
     backend = "cpu:gloo,cuda:nccl" if group.device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.world_size)

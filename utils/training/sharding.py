@@ -185,6 +185,6 @@ def _replace_checkpoints(temporary: Path, folder: Path) -> None:
             shutil.rmtree(older)
 
 
-def _clone_view(module: nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+def _clone_view(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
     """Clone an output that is a view (a forward hook): FSDP2 would lose its backward hook."""
     return output if output._base is None else output.clone()

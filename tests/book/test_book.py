@@ -1,0 +1,387 @@
+"""The book as a whole: its pages, the form of its notebooks, and that every formula is checked."""
+
+import ast
+import base64
+import pkgutil
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from tools.notebooks import STAMP, WIDGET, code_hash, execution_problems, repository_address
+from utils.notebook.results import RESULTS_KEY
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAGES = sorted((ROOT / "book").glob("*.md"))
+EXECUTED = ROOT / "executed"
+GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile"]
+GUIDES += sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+BIBLIOGRAPHY = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+
+# The sections of the outline that the book follows, and the book's pages for them.
+SECTIONS = {
+    "1": "book/01-background.md",
+    "2": "book/02-concepts.md",
+    "2.1": "notebooks/02-1-language-models.ipynb",
+    "2.2": "notebooks/02-2-large-language-models.ipynb",
+    "2.3": "notebooks/02-3-encoder-decoder.ipynb",
+    "3": "book/03-algorithms.md",
+    "3.1": "notebooks/03-1-training-a-language-model.ipynb",
+    "3.2": "notebooks/03-2-encoder-and-decoder-steps.ipynb",
+    "4": "book/04-mathematics.md",
+    "4.1": "book/04-1-language-model-mathematics.md",
+    "4.1.1": "notebooks/04-1-1-nnlm.ipynb",
+    "4.1.2": "notebooks/04-1-2-rnnlm.ipynb",
+    "4.2": "notebooks/04-2-encoder-decoder-mathematics.ipynb",
+    "5": "book/05-practice.md",
+    "5.1": "notebooks/05-1-a-language-model.ipynb",
+    "5.2": "notebooks/05-2-a-seq2seq-model.ipynb",
+    "6": "book/06-applications.md",
+    "6.1": "notebooks/06-1-machine-translation.ipynb",
+    "6.2": "notebooks/06-2-text-generation.ipynb",
+    "6.3": "notebooks/06-3-speech-recognition.ipynb",
+    "7": "book/07-tools.md",
+    "7.1": "notebooks/07-1-tensorflow.ipynb",
+    "7.2": "notebooks/07-2-pytorch.ipynb",
+    "7.3": "notebooks/07-3-transformer.ipynb",
+    "8": "book/08-outlook.md",
+    "8.1": "notebooks/08-1-compute-and-memory.ipynb",
+    "8.2": "notebooks/08-2-interpretability.ipynb",
+    "8.3": "notebooks/08-3-robustness.ipynb",
+    "9": "book/09-faq.md",
+    "9.1": "notebooks/09-1-text-classification.ipynb",
+}
+# Not written yet. A section leaves this list with the commit that adds its page.
+MISSING: set[str] = set()
+# Labelled equations that define a symbol and compute nothing, each with the reason.
+DEFINITIONS: dict[str, str] = {}
+
+MODULES = sorted((ROOT / "utils").rglob("*.py"))
+LABEL = re.compile(r"^\$\$\s*\((eq-[\w-]+)\)", re.MULTILINE)
+BADGE = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{name}"
+PATH_OF_ONE_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def cells(notebook, cell_type):
+    return [cell for cell in notebook.cells if cell.cell_type == cell_type]
+
+
+def outputs(notebook):
+    return [output for cell in cells(notebook, "code") for output in cell.outputs]
+
+
+def tagged(notebook, tag):
+    """The code cells with a tag."""
+    return [cell for cell in cells(notebook, "code") if tag in cell.metadata.get("tags", [])]
+
+
+def prose(notebook):
+    return "\n\n".join(cell.source for cell in cells(notebook, "markdown"))
+
+
+def stored_results(notebook):
+    """What report_results stored, in order."""
+    metadata = [output.get("metadata", {}) for output in outputs(notebook)]
+    return [data[RESULTS_KEY] for data in metadata if RESULTS_KEY in data]
+
+
+def text_of(path):
+    """The prose of a notebook, or the text of another file."""
+    return prose(read(path)) if path.suffix == ".ipynb" else path.read_text(encoding="utf-8")
+
+
+def checked_labels(notebook):
+    """Labels given to check.equation, by parsing the code: a comment does not count."""
+    labels = set()
+    for cell in cells(notebook, "code"):
+        code = "\n".join(line for line in cell.source.splitlines() if line[:1] not in "%!")
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "equation":
+                assert isinstance(node.args[0], ast.Constant), "give check.equation a plain label"
+                labels.add(node.args[0].value)
+    return labels
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook_path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(notebook_path):
+    return read(notebook_path)
+
+
+def test_every_section_of_the_outline_has_its_page_or_is_listed_as_missing():
+    written = {number for number, path in SECTIONS.items() if (ROOT / path).exists()}
+    assert written | MISSING == SECTIONS.keys(), "these are neither written nor listed as missing"
+    assert not written & MISSING, "these are written: take them off the list of missing sections"
+    unlisted = {path.relative_to(ROOT).as_posix() for path in NOTEBOOKS} - set(SECTIONS.values())
+    assert not unlisted, "notebooks that belong to no section"
+
+
+def test_titles_carry_the_numbers_of_the_outline():
+    for number, path in SECTIONS.items():
+        if number not in MISSING:
+            title = text_of(ROOT / path).lstrip().splitlines()[0]
+            assert title.startswith(f"# {number} "), f"{path}: {title!r} lacks its number {number}"
+
+
+def test_the_contents_list_every_page_and_no_empty_one():
+    listed = re.findall(
+        r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.MULTILINE
+    )
+    files = [*PAGES, *NOTEBOOKS]
+    names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in files]
+    assert sorted(listed) == sorted(names)
+    for name in listed:
+        path = next(ROOT.glob(f"{name}.*"))
+        words = len((BIBLIOGRAPHY if name == "book/references" else text_of(path)).split())
+        assert words > 250, f"{name} has {words} words: a page that is not written is not listed"
+
+
+def test_labels_are_unique_and_every_labelled_equation_is_checked():
+    files = {}
+    for path in [*NOTEBOOKS, *PAGES]:
+        for label in LABEL.findall(text_of(path)):
+            assert label not in files, f"{label} is in {files[label].name} and in {path.name}"
+            files[label] = path
+    checked = {path: checked_labels(read(path)) for path in NOTEBOOKS}
+    for path, labels in checked.items():
+        unknown = {label for label in labels if label not in files}
+        assert not unknown, f"{path.name} checks equations that no page labels: {unknown}"
+    for label, path in files.items():
+        has_check = label in checked.get(path, set())
+        is_definition = label in DEFINITIONS
+        assert has_check or is_definition, f"{label} in {path.name} has no check and no reason"
+        assert not (has_check and is_definition), f"{label} is checked: no definition after all"
+    assert DEFINITIONS.keys() <= files.keys(), "definitions that no page labels"
+
+
+def test_equations_that_the_library_names_are_labelled():
+    labels = {label for path in [*NOTEBOOKS, *PAGES] for label in LABEL.findall(text_of(path))}
+    modules = sorted((ROOT / "utils").rglob("*.py"))
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
+    named = set(re.findall(r"``(eq-[\w-]+)``", code))
+    assert len(named) > 50
+    for label in named:
+        assert label in labels, f"utils names ``{label}``, which no page labels"
+
+
+def docstrings_of(module):
+    """All docstrings of a module of the library, each on one line, that of the module first."""
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    ]
+    return [" ".join((ast.get_docstring(node) or "").split()) for node in nodes]
+
+
+def named_equations(docstring):
+    """The pairs of an equation's label and the section that a docstring gives for it."""
+    label = r"``eq-[\w-]+``"
+    groups = re.findall(rf"({label}(?:(?:,| and|, and) {label})*) \(section ([\d.]+)\)", docstring)
+    return [
+        (name, section) for names, section in groups for name in re.findall(r"eq-[\w-]+", names)
+    ]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_docstring_gives_the_section_of_an_equation(module):
+    """And a module says that it is derived in a section only if an equation it names is there."""
+    docstrings = docstrings_of(module)
+    equations = [pair for docstring in docstrings for pair in named_equations(docstring)]
+    for label, section in equations:
+        labels = LABEL.findall(text_of(ROOT / SECTIONS[section]))
+        assert label in labels, f"{label} is not in section {section}"
+    for sentence in re.findall(r"Derived in sections? [^;:]*?(?:[;:]|\.(?!\d))", docstrings[0]):
+        for section in re.findall(r"\d(?:\.\d)*", sentence):
+            assert section in SECTIONS, f"there is no section {section}"
+            assert section in {where for _, where in equations}, f"no equation of section {section}"
+
+
+def test_equations_and_their_sections_are_found_in_a_docstring():
+    text = "Source: ``eq-a`` and ``eq-b`` (section 3.2), ``eq-c`` (section 4.1.1); Post 2018."
+    assert named_equations(text) == [("eq-a", "3.2"), ("eq-b", "3.2"), ("eq-c", "4.1.1")]
+
+
+def is_defined(name):
+    """Whether a dotted name is a module of this repository, or something that one defines."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS, *GUIDES], ids=lambda path: path.name)
+def test_a_text_names_modules_and_files_that_exist(path):
+    text = text_of(path)
+    for name in set(re.findall(r"(?<![\w.])(?:utils|benchmarks|tools)(?:\.[A-Za-z_]\w*)+", text)):
+        assert name == "benchmarks.NAME" or is_defined(name), f"{name} does not exist"
+    for file in set(re.findall(r"(?<![\w./])(?:utils|benchmarks|tools|tests)/[\w/]*\.\w+", text)):
+        assert file == "tests/PACKAGE/test_MODULE.py" or (ROOT / file).exists(), (
+            f"{file} does not exist"
+        )
+
+
+def slug(heading):
+    """The anchor of a heading, as MyST makes it."""
+    return re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def code_below(notebook, anchor):
+    """The code of the part of a notebook whose heading has this anchor, or None."""
+    code, is_inside = None, False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            code = code + "\n" + cell.source if is_inside else code
+            continue
+        for heading in re.findall(r"^##+ (.+)$", cell.source, re.MULTILINE):
+            is_inside = slug(heading) == anchor
+            code = "" if is_inside else code
+    return code
+
+
+def test_each_error_of_the_outline_leads_to_the_cells_that_prove_it():
+    text = (ROOT / "book" / "errata.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\* - \[[^]]+\]\(([\w-]+)\)\n  - (.+)\n  - (.+)$", text, re.MULTILINE)
+    assert {label for label, _, _ in rows} == set(
+        re.findall(r"^\((errata-[\w-]+)\)=$", text, re.MULTILINE)
+    )
+    proved = [(label, proof) for label, _, proof in rows if "shown" in proof]
+    assert len(proved) >= 12
+    for label, proof in proved:
+        link = re.search(r"\]\(\.\./(notebooks/[\w-]+\.ipynb)#([\w-]+)\)", proof)
+        name, anchor = link.groups()
+        code = code_below(read(ROOT / name), anchor)
+        assert code is not None, f"{label}: {name} has no part {anchor!r}"
+        asserts = re.search(r"\bassert\b|check\.equation|\bexcept\b", code)
+        assert asserts, f"{label}: nothing is asserted below {anchor!r} in {name}"
+
+
+def test_notebooks_have_their_parts_in_order(notebook):
+    text = prose(notebook)
+    assert text.startswith("# "), "the first cell is the title"
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    for needed in ("Setup", "Knobs", "Summary", "Exercises", "References"):
+        assert needed in headings, f"no section {needed!r}; there are {headings}"
+    assert headings[-3:] == ["Summary", "Exercises", "References"]
+    assert "## References" in notebook.cells[-1].source, "the references close the notebook"
+
+
+def test_setup_cell_is_the_one_of_the_book(notebook):
+    text = (ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8")
+    setup = text.split('"""\n', 1)[1].strip()
+    assert cells(notebook, "code")[0].source.strip() == setup
+    assert repository_address() in setup
+
+
+def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
+    knobs = tagged(notebook, "knobs")
+    assert len(knobs) == 1, "one code cell carries the tag 'knobs'"
+    assert "cuda" in knobs[0].source or "gpu" in knobs[0].source.lower()
+
+
+def test_exercises_have_executed_solutions(notebook):
+    solutions = len(tagged(notebook, "hide-cell"))
+    exercises = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.MULTILINE))
+    assert exercises >= 3, f"{exercises} exercises"
+    assert solutions >= exercises, f"{exercises} exercises, {solutions} solutions"
+
+
+def test_code_cells_are_short_and_never_three_in_a_row(notebook):
+    run = 0
+    for cell in notebook.cells:
+        run = 0 if cell.cell_type == "markdown" else run + 1
+        assert run <= 2, f"three code cells without a sentence between, at {cell.source[:60]!r}"
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert cell.cell_type == "markdown" or len(lines) <= 30, f"long: {cell.source[:60]!r}"
+
+
+def test_stored_outputs_belong_to_the_present_code(notebook):
+    assert execution_problems(notebook) == []
+    stamp = notebook.metadata.get(STAMP)
+    assert stamp == code_hash(notebook), "the code changed after its outputs: make execute"
+
+
+def test_stored_outputs_are_clean(notebook):
+    for cell in cells(notebook, "code"):
+        text = str([dict(o) for o in cell.outputs])
+        assert "Warning" not in text, f"a warning in the outputs of {cell.source[:60]!r}"
+        path = PATH_OF_ONE_MACHINE.search(text)
+        assert not path, f"{path[0]!r}, a path of one machine, in an output"
+
+
+def test_no_widget_is_stored(notebook):
+    """Without a kernel it is dead, and a page that shows it asks other sites for scripts."""
+    assert not [output for output in outputs(notebook) if WIDGET in output.get("data", {})]
+    assert "widgets" not in notebook.metadata
+
+
+def test_figures_have_alt_text(notebook):
+    for cell in cells(notebook, "code"):
+        if any("image/png" in o.get("data", {}) for o in cell.outputs):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 30, f"no alt text on the figure of {cell.source[:60]!r}"
+
+
+def test_figures_have_two_dots_for_one_of_their_width(notebook):
+    """Crisp on a dense screen, and no wider than on another."""
+    for output in outputs(notebook):
+        if png := output.get("data", {}).get("image/png"):
+            dots = int.from_bytes(base64.b64decode(png)[16:20], "big")
+            pixels = output.metadata.get("image/png", {}).get("width", dots)
+            assert 1.9 < dots / pixels < 2.1, f"{dots} dots on {pixels} pixels"
+
+
+def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
+    references = prose(notebook).rsplit("## References", 1)[1]
+    entries = [line for line in references.splitlines() if line.startswith("- ")]
+    assert entries
+    for entry in entries:
+        link = re.search(r"\]\((https?://[^)\s]+)\)", entry)
+        assert link, f"no link: {entry}"
+        name = re.sub(r"https?://(dx\.)?(doi\.org/)?", "", link[1]).rstrip("/")
+        assert name.lower() in BIBLIOGRAPHY.lower(), f"not in book/references.bib: {link[1]}"
+
+
+def test_a_notebook_opens_in_colab_from_the_books_address(notebook, notebook_path):
+    slug = repository_address().removeprefix("https://github.com/")
+    badge = BADGE.format(slug=slug, name=notebook_path.name)
+    assert badge in notebook.cells[0].source, f"the title cell needs the link {badge}"
+
+
+def test_each_notebook_stores_results_with_where_they_came_from(notebook):
+    (results,) = stored_results(notebook)
+    assert results["origin"] == "real", "the committed figures come from the real corpus"
+    assert results["device"] and results["values"]
+
+
+def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
+    path = EXECUTED / notebook_path.name
+    if not path.exists():
+        pytest.skip("no fresh run in executed/: `make notebooks` makes one")
+    (stored,), (fresh,) = stored_results(notebook), stored_results(read(path))
+    for key in ("corpus", "origin", "device"):
+        if stored[key] != fresh[key]:
+            pytest.skip(f"{key} {fresh[key]!r}, not {stored[key]!r}: only like is compared")
+    assert stored["values"].keys() == fresh["values"].keys()
+    for name, tolerance in stored["tolerances"].items():
+        if tolerance is not None:
+            old, new = stored["values"][name], fresh["values"][name]
+            assert abs(new - old) <= tolerance * abs(old), f"{name}: {new:.4g}, stored {old:.4g}"
+
+
+def test_the_configuration_is_one_address_and_no_execution():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    assert config["execute"]["execute_notebooks"] == "off"
+    assert config["repository"]["url"] == repository_address()

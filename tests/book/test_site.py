@@ -1,0 +1,381 @@
+"""The built site, as a browser sees it and as a link checker sees it.
+
+Needs `make book` first. The browser tests use Chromium and are skipped, with a line, without it.
+The site is served as GitHub Pages does, compressed and below a path; other folders than
+_build/html are tested with LLM_BOOK_SITE=FOLDER.
+"""
+
+import gzip
+import os
+import re
+import shutil
+import threading
+from contextlib import contextmanager
+from html import unescape
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from mimetypes import guess_type
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tools.benchmark_facts import collect_provenances, format_number
+from tools.book_facts import read_equations, read_json, read_page
+from tools.book_site import without_paths
+from tools.notebooks import repository_address
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = Path(os.environ.get("LLM_BOOK_SITE", ROOT / "_build" / "html")).resolve()
+PAGES = sorted([*SITE.glob("book/*.html"), *SITE.glob("notebooks/*.html")])
+PAGE_NAMES = [path.relative_to(SITE).with_suffix("").as_posix() for path in PAGES]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = pytest.mark.skipif(not PAGES, reason="no site in _build/html: `make book` builds it")
+
+
+class Page(HTMLParser):
+    """The links, anchors and images of one page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.ids, self.images = [], {""}, []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.ids.add(values.get("id"))
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+        if tag == "img":
+            self.images.append(values)
+
+
+@pytest.fixture(scope="module")
+def parsed():
+    return {path.resolve(): Page(path) for path in SITE.rglob("*.html")}
+
+
+def test_every_page_of_the_contents_was_built():
+    listed = re.findall(
+        r"^\s*(?:- file|root): (\S+)$", (ROOT / "_toc.yml").read_text(), re.MULTILINE
+    )
+    assert set(PAGE_NAMES) == set(listed)
+
+
+def test_internal_links_and_anchors_resolve(parsed):
+    broken, checked = [], 0
+    for page, content in parsed.items():
+        for link in content.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc or link.startswith("javascript"):
+                continue
+            checked += 1
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            target = target / "index.html" if target.is_dir() else target
+            anchors = parsed[target].ids if target in parsed else {""}
+            if not target.exists() or unquote(parts.fragment) not in anchors:
+                broken.append(f"{page.name}: {link}")
+    assert checked > 100 and not broken, broken[:10]
+
+
+def test_images_exist_and_have_alt_text(parsed):
+    for page, content in parsed.items():
+        for image in content.images:
+            assert image.get("alt"), f"{page.name}: no alt text on {image.get('src')}"
+            if not urlsplit(image["src"]).scheme:
+                file = page.parent / unquote(image["src"])
+                assert file.exists(), f"{page.name}: {image['src']}"
+
+
+def test_the_results_page_shows_every_stored_figure_and_every_benchmark():
+    html = unescape((SITE / "book" / "results.html").read_text(encoding="utf-8"))
+    html = re.sub(r"</?span[^>]*>", "", html)
+    cells = re.findall(r"<t[dh][^>]*><p>(.*?)</p></t[dh]>", html)
+    pages = [page for page in map(read_page, PAGE_NAMES) if page.results]
+    assert len(pages) >= 15
+    for page in pages:
+        assert page.title in html and page.results["date"] in html
+        for name, value in page.results["values"].items():
+            assert name.replace("_", " ") in cells, f"{page.name}: {name}"
+            assert format_number(value) in cells, f"{page.name}: {name}"
+    for path in (ROOT / "book" / "results").glob("*.json"):
+        for run in collect_provenances(read_json(path)):
+            assert without_paths(run["command"]) in html, path.name
+            assert str(run["commit"])[:7] in html, path.name
+    for entry in read_json(ROOT / "book" / "published.json"):
+        assert {entry["model"], entry["value"]} <= set(cells), entry
+
+
+def test_the_equations_page_leads_to_each_derivation_and_check(parsed):
+    links = set(parsed[(SITE / "book" / "equations.html")].links)
+    equations = [equation for name in PAGE_NAMES for equation in read_equations(name)]
+    assert len(equations) > 150
+    for equation in equations:
+        page = f"../{equation.page}.html"
+        assert f"{page}#equation-{equation.label}" in links, equation.label
+        has_check_link = f"{page}#check-{equation.label}" in links
+        assert equation.check is None or has_check_link, equation.label
+
+
+def test_the_equations_page_names_the_modules_that_compute_an_equation(parsed):
+    prefix = f"{repository_address()}/blob/main/"
+    links = parsed[(SITE / "book" / "equations.html")].links
+    modules = {link.removeprefix(prefix) for link in links if link.startswith(prefix + "utils/")}
+    assert len(modules) > 20 and all((ROOT / module).is_file() for module in modules), modules
+
+
+def test_every_page_tells_its_times():
+    for path in SITE.glob("notebooks/*.html"):
+        html = path.read_text(encoding="utf-8")
+        times = r'class="page-facts">\d+ minutes to read · \d+ \w+ to run'
+        assert re.search(times, html), path.name
+        assert html.count('class="objectives"') == 1, path.name
+        assert html.count("what-you-built") == 1, path.name
+
+
+def test_launch_buttons_carry_the_books_address(parsed):
+    slug = repository_address().removeprefix("https://github.com/")
+    for path in SITE.glob("notebooks/*.html"):
+        links = parsed[path.resolve()].links
+        file = f"notebooks/{path.stem}.ipynb"
+        assert f"https://colab.research.google.com/github/{slug}/blob/main/{file}" in links
+        binder_address = f"https://mybinder.org/v2/gh/{slug}/main"
+        binder = [link for link in links if link.startswith(binder_address)]
+        assert binder and all(file in unquote(link) for link in binder)
+
+
+PREFIX = "/some/path/"  # the site must not mind where it lies
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Serves the site below PREFIX, compressed where it helps, and counts what it sends."""
+
+    sent = 0
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path)
+        file = (SITE / path.removeprefix(PREFIX)).resolve()
+        if not path.startswith(PREFIX) or SITE not in file.parents or not file.is_file():
+            self.send_error(404)
+            return
+        content = file.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", guess_type(file.name)[0] or "application/octet-stream")
+        if file.suffix in (".html", ".css", ".js", ".svg"):
+            content = gzip.compress(content, 6)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        Pages.sent += len(content)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def address():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: the pages were not looked at in a browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser, url, *, width=1280, theme="light", site=None):
+    """A page, loaded and typeset, that fails at the end if anything went wrong in it.
+
+    `site` is how the addresses of the site begin: a request to any other one is a fault.
+    """
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.add_init_script(f"for (const k of ['mode', 'theme']) localStorage.setItem(k, '{theme}')")
+    faults, site = [], site or url[: url.index(PREFIX) + len(PREFIX)]
+    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    # Leaving a page breaks off what it is still loading: that is no fault.
+    aborted = "net::ERR_ABORTED"
+    page.on("requestfailed", lambda r: r.failure == aborted or faults.append(f"failed: {r.url}"))
+    page.on("request", lambda r: r.url.startswith((site, "data:")) or faults.append(r.url))
+    page.goto(url, wait_until="load")
+    page.wait_for_function("() => !window.MathJax || MathJax.startup.promise.then(() => true)")
+    yield page
+    page.close()
+    assert faults == []
+
+
+OVERFLOW = """() => document.documentElement.scrollWidth - document.documentElement.clientWidth"""
+FORMULAS = """() => ({
+    all: document.querySelectorAll('.math').length,
+    set: document.querySelectorAll('.math mjx-container').length,
+    wrong: document.querySelectorAll('mjx-merror').length})"""
+PATHS = [f"{name}.html" for name in PAGE_NAMES]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: Path(path).stem)
+def test_a_page_opens_without_fault(browser, address, path, width):
+    """No console error, no failed or foreign request, no sideways scrolling, all formulas set."""
+    before = Pages.sent
+    with opened(browser, address + path, width=width) as page:
+        formulas = page.evaluate(FORMULAS)
+        assert formulas["set"] == formulas["all"] and formulas["wrong"] == 0, formulas
+        assert page.evaluate(OVERFLOW) <= 0, "the page is wider than the screen"
+        page.wait_for_load_state("networkidle")
+    assert 100_000 < Pages.sent - before <= 1_500_000, "bytes of a first view"
+
+
+# Formulas and code look the same everywhere and take long: they are checked on one page.
+AXE = "axe.run({exclude: [%s]}, {preload: false, resultTypes: ['violations'], %s})"
+SLOW_PARTS = "['.math'], ['.highlight']"
+COLOUR_RULES = "runOnly: ['color-contrast', 'link-in-text-block']"  # a theme changes nothing else
+PAGE_WITH_ALL_PARTS = "notebooks/04-1-1-nnlm.html"
+
+
+@pytest.mark.parametrize("path", [*PATHS, "search.html"], ids=lambda path: Path(path).stem)
+def test_axe_finds_no_violation_in_light_and_dark(browser, address, path):
+    axe = pytest.importorskip("axe_playwright_python.base").AXE_FILE_PATH.read_text("utf-8")
+    excluded = "['mjx-container']" if path == PAGE_WITH_ALL_PARTS else SLOW_PARTS
+    with opened(browser, address + path) as page:
+        page.evaluate(axe)
+        for theme, rules in (("light", ""), ("dark", COLOUR_RULES)):
+            page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+            page.add_style_tag(content="* { transition: none !important; }")
+            violations = page.evaluate(AXE % (excluded, rules))["violations"]
+            assert [(theme, v["id"], v["nodes"][0]["html"]) for v in violations] == []
+
+
+TERMS = {  # a term and the section that search finds for it
+    "perplexity": "02-1",
+    "kneser": "02-1",
+    "scaling": "02-2",
+    "softmax": "03-1",
+    "beam": "03-2",
+    "LSTM": "04-1-2",
+    "attention": "04-2",
+    "keras": "05-1",
+    "translation": "06-1",
+    "temperature": "06-2",
+    "spectrogram": "06-3",
+    "rotary": "07-3",
+}
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_search_finds_a_term(browser, address, term):
+    with opened(browser, f"{address}search.html?q={term}") as page:
+        page.wait_for_selector("#search-results li a", timeout=15000)
+        page.wait_for_function("() => !Search._pulse_status || Search._pulse_status < 0")
+        links = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
+        assert any(f"notebooks/{TERMS[term]}" in link for link in links), links
+
+
+PREVIEWED_LINKS = {
+    "notebooks/02-1-language-models.html": ["#equation-eq-"],
+    "book/05-practice.html": ["#term-", "references.html#id"],
+}
+
+
+@pytest.mark.parametrize("source", ["server", "file system"])
+def test_previews_show_formulas_terms_and_references(browser, address, source):
+    root = address if source == "server" else SITE.as_uri() + "/"
+    for path, targets in PREVIEWED_LINKS.items():
+        with opened(browser, root + path, site=root) as page:
+            for target in targets:
+                link = page.locator(f'article a.reference[href*="{target}"]').first
+                link.hover()
+                preview = page.locator(".preview")
+                preview.wait_for(state="visible")
+                assert len(preview.inner_text().strip()) > 3 and preview.locator("a").count() == 0
+                if "equation" in target:
+                    preview.locator("mjx-container").first.wait_for(state="visible")
+                page.keyboard.press("Escape")
+                assert preview.count() == 0
+                link.focus()
+                preview.wait_for(state="visible")
+                page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize(
+    "path", ["book/index.html", "notebooks/04-2-encoder-decoder-mathematics.html"]
+)
+def test_the_site_opens_from_the_file_system(browser, path):
+    root = SITE.as_uri() + "/"
+    with opened(browser, root + path, site=root) as page:
+        formulas = page.evaluate(FORMULAS)
+        assert formulas["set"] == formulas["all"] > 0 and formulas["wrong"] == 0
+    with opened(browser, f"{root}search.html?q=perplexity", site=root) as page:
+        page.wait_for_selector("#search-results li a", timeout=15000)
+
+
+CONTRASTS = """() => [...document.querySelectorAll('svg.linked-picture a')].flatMap(a => {
+    const light = fill => fill.match(/\\d+/g).slice(0, 3).map(c => c / 255)
+        .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const box = a.querySelector('rect') ?? a.previousElementSibling?.querySelector?.('rect');
+    if (!box) return [];
+    const ground = light(getComputedStyle(box).fill);
+    return [...a.querySelectorAll('text')].map(text => {
+        const ink = light(getComputedStyle(text).fill);
+        return (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+    });
+})"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_map_is_in_the_colours_of_the_page_and_reachable(browser, address, theme):
+    with opened(browser, address + "book/index.html", theme=theme) as page:
+        contrasts = page.evaluate(CONTRASTS)
+        assert len(contrasts) > 10 and min(contrasts) >= 4.5
+        node = page.locator("svg.linked-picture a").first
+        node.focus()
+        outline = "getComputedStyle(document.activeElement).outlineStyle"
+        assert page.evaluate(f"document.activeElement.tagName === 'a' && {outline}") != "none"
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/notebooks/02-1-*.html")
+
+
+FOCUSED_ELEMENT = """() => { const e = document.activeElement, s = getComputedStyle(e);
+    return [e.outerHTML.slice(0, 80), e.tagName, s.outlineStyle, s.boxShadow]; }"""
+
+
+def test_the_keyboard_reaches_the_links_and_is_seen(browser, address):
+    with opened(browser, address + "book/05-practice.html") as page:
+        focused = set()
+        for _ in range(25):
+            page.keyboard.press("Tab")
+            html, tag, outline, shadow = page.evaluate(FOCUSED_ELEMENT)
+            focused.add(html)
+            assert tag == "BODY" or outline != "none" or shadow != "none", html
+        assert len(focused) > 15
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_printed_pages_are_the_text_alone_in_dark_ink(browser, address, theme):
+    with opened(browser, address + "book/05-practice.html", theme=theme) as page:
+        page.emulate_media(media="print")
+        for part in (".bd-sidebar-primary", ".bd-sidebar-secondary", ".prev-next-footer"):
+            assert not page.locator(part).first.is_visible(), part
+        ink = page.locator("article p").nth(2).evaluate("p => getComputedStyle(p).color")
+        assert max(int(c) for c in re.findall(r"\d+", ink)[:3]) < 90, ink

@@ -1,0 +1,75 @@
+"""Log-probabilities of the tokens of a text, by any model of the contract."""
+
+import pytest
+import torch
+
+from tests.helpers.tensors import multiply_weights
+from utils.decoding.scoring import token_log_probs
+from utils.models.gpt import GPT
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+
+V = 9
+TEXT = torch.randint(V, (60,), generator=torch.Generator().manual_seed(0))
+MODELS = {
+    "window": lambda: NNLM(V, order=3, embedding_size=4, hidden_size=8),
+    "recurrent": lambda: RNNLM(V, width=8, num_layers=2, cell="lstm", tied=True),
+    "transformer": lambda: GPT(
+        V,
+        width=8,
+        num_layers=1,
+        num_heads=2,
+        context_length=5,
+        zero_init=False,
+        ngram_tables=(V * V,),
+    ),
+}
+
+
+def make_network(name):
+    torch.manual_seed(0)
+    return multiply_weights(MODELS[name]().double().eval(), 3)
+
+
+@pytest.mark.parametrize("chunk_length", [1, 7, 59, 60, 500])
+@pytest.mark.parametrize("name", MODELS)
+def test_each_token_is_scored_after_all_before_it(name, chunk_length):
+    model = make_network(name)
+    log_probs = token_log_probs(model, TEXT, chunk_length=chunk_length)
+    assert log_probs.shape == (59,) and log_probs.dtype == torch.float64
+    assert not log_probs.requires_grad
+    with torch.no_grad():
+        for t in (1, 2, 8, 30, 59):
+            alone = model(TEXT[None, :t])[0][0, -1].log_softmax(-1)[TEXT[t]]
+            assert abs(log_probs[t - 1] - alone) < 1e-9
+    assert log_probs.std() > 0.1
+
+
+def test_an_ngram_model_is_scored_as_the_contract_says():
+    model = NGramLM.kneser_ney(NGramCounts(TEXT, order=3, vocab_size=V))
+    ids = TEXT.flip(0)
+    logits, state = model(ids[None, :20])
+    rest, _ = model(ids[None, 20:-1], state)
+    steps = torch.cat([logits, rest], 1)[0].log_softmax(-1)
+    expected = steps.gather(-1, ids[1:, None])[:, 0]
+    assert torch.allclose(token_log_probs(model, ids), expected, atol=1e-12)
+
+
+def test_a_model_that_scores_texts_itself_is_asked_once_for_the_whole_text():
+    class Scorer:
+        def score(self, ids):
+            return ids.double() / 10
+
+    log_probs = token_log_probs(Scorer(), torch.tensor([3, 4, 5]), chunk_length=1)
+    assert log_probs.tolist() == [0.4, 0.5]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [make_network("window"), NGramLM.kneser_ney(NGramCounts(TEXT, order=2, vocab_size=V))],
+    ids=["network", "n-gram"],
+)
+def test_a_text_of_one_token_is_refused(model):
+    with pytest.raises(ValueError, match="two tokens"):
+        token_log_probs(model, TEXT[:1])

@@ -1,0 +1,75 @@
+"""Decoding a list of sources: in their order, each as if it were alone."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from tests.helpers.decoding_models import bos, make_translator
+from utils.data.tokenizers import WordTokenizer
+from utils.data.vocabulary import BOS
+from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.search import greedy_search
+from utils.decoding.translation import decode_sources, translate
+
+SOURCES = [[4, 5, 6], [7], [8, 4], [6, 6, 6], [9, 10], [5], [11, 4, 7], [4, 4]]
+
+
+@pytest.fixture
+def model():
+    return make_translator(7, 12, factor=5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+@pytest.mark.parametrize("beam", [None, BeamConfig(3)], ids=["greedy", "beam"])
+def test_sources_are_decoded_in_their_order_as_each_alone(model, batch_size, beam):
+    sizes = []
+    search = partial(
+        greedy_search if beam is None else partial(beam_search, config=beam), max_length=6
+    )
+
+    def recorded_search(model, prompt, state):
+        sizes.append(len(prompt))
+        assert prompt.tolist() == [[BOS]] * len(prompt)
+        return search(model, prompt, state)
+
+    outputs = decode_sources(model, SOURCES, recorded_search, batch_size=batch_size)
+    assert max(sizes) == min(batch_size, 3) and sum(sizes) == len(SOURCES)
+    for source, output in zip(SOURCES, outputs, strict=True):
+        (alone,) = search(model, bos(), model.encode(torch.tensor([source])))
+        if beam is None:
+            assert output == alone
+        else:
+            assert [h.ids for h in output] == [h.ids for h in alone]
+            assert [h.score for h in output] == pytest.approx([h.score for h in alone], abs=1e-9)
+    ids = outputs if beam is None else [hypotheses[0].ids for hypotheses in outputs]
+    assert len(set(map(tuple, ids))) > 4, "the outputs differ, so their order can be seen"
+    assert decode_sources(model, [], search) == []
+
+
+def test_an_empty_source_is_refused(model):
+    with pytest.raises(ValueError, match="source 1 has no tokens"):
+        decode_sources(model, [[4], []], greedy_search)
+
+
+@pytest.mark.parametrize(
+    "beam",
+    [None, BeamConfig(4), BeamConfig(4, alpha=0.0, token_bonus=9.0, patience=3)],
+    ids=["greedy", "beam", "options"],
+)
+def test_translations_are_the_best_sequences_as_text(beam):
+    tokenizer = WordTokenizer.train("a b c d e f g h")
+    model = make_translator(7, len(tokenizer), factor=5)
+    texts, encode, sizes = [tokenizer.decode(source) for source in SOURCES], model.encode, []
+    model.encode = lambda source: (sizes.append(len(source)), encode(source))[1]
+    translations = translate(model, texts, tokenizer, beam=beam, max_length=5, batch_size=2)
+    assert max(sizes) == 2
+    expected = []
+    for source in SOURCES:
+        state = model.encode(torch.tensor([source]))
+        if beam is None:
+            (ids,) = greedy_search(model, bos(), state, max_length=5)
+        else:
+            ids = beam_search(model, bos(), state, beam, max_length=5)[0][0].ids
+        expected.append(tokenizer.decode(ids))
+    assert translations == expected and len(set(translations)) > 4

@@ -1,0 +1,384 @@
+"""What the processes of test_distributed.py do.
+
+They are started by ``torchrun … --module tests.helpers.workers PARTS FOLDER``.
+They save their results in the folder, and the tests compare these with those of one process.
+"""
+
+import itertools
+import os
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from unittest import mock
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from utils import runtime
+from utils.command import training_data
+from utils.command.run import main
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.pair_batches import PairBatches, pair_eval_batches
+from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
+from utils.models.gpt import GPT
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.training import resuming, sharding
+from utils.training.checkpoint import save_checkpoint
+from utils.training.config import TrainConfig
+from utils.training.distributed import STRATEGIES as ALL_STRATEGIES
+from utils.training.distributed import process_group
+from utils.training.evaluation import count_tokens
+from utils.training.loop import fit
+from utils.training.loss_module import local_rows
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw
+from utils.training.sharding import supports_sharding
+from utils.training.state import initial_state
+
+STRATEGIES = [
+    strategy
+    for strategy in ALL_STRATEGIES
+    if strategy == "data" or supports_sharding(torch.device("cpu"))
+]
+V = 13
+TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
+PAIRS = [([4 + i % 5, 5, 6 + i % 3] + [7] * (i % 2), [4 + i % 5] * (1 + i % 4)) for i in range(23)]
+CONFIG = TrainConfig(
+    steps=6,
+    learning_rate=1e-2,
+    accumulation_steps=2,
+    clip_norm=0.5,
+    evaluate_every=3,
+    checkpoint_every=2,
+)
+COMMAND_TEXT = "to be or not to be, that is the question. " * 60
+ALL_REDUCE_BYTES = 32 * 2**20
+
+RANK = int(os.environ.get("RANK", "0"))
+ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def make_gpt(dtype=torch.float64):
+    runtime.seed_everything(1)
+    model = GPT(V, width=8, num_layers=2, num_heads=2, context_length=8, zero_init=False, bias=True)
+    return model.to(dtype)
+
+
+def make_frozen_gpt(dtype=torch.float64):
+    """The embedding and a layer are not trained."""
+    model = make_gpt(dtype)
+    for module in (model.embedding, model.layers[0]):
+        module.requires_grad_(False)
+    return model
+
+
+def make_translator(dtype=torch.float64):
+    """Of 5 hidden units and of 13 words the processes get unequal parts."""
+    runtime.seed_everything(1)
+    sizes = {"width": 8, "num_layers": 2, "num_heads": 2, "feedforward_size": 5}
+    encoder, decoder = TransformerEncoder(V, **sizes), TransformerDecoder(V, **sizes)
+    return share_embeddings(EncoderDecoder(encoder, decoder)).to(dtype)
+
+
+TEXT_DATA = (
+    TextBatches(TEXT, batch_size=6, context_length=8, seed=3),
+    text_eval_batches(TEXT[:50], batch_size=5, context_length=8),
+)
+TASKS = {  # a model, its batches by step, and its validation batches
+    "gpt": (make_gpt, *TEXT_DATA),
+    "frozen gpt": (make_frozen_gpt, *TEXT_DATA),
+    "translator": (  # some batches have fewer than two rows
+        make_translator,
+        PairBatches(PAIRS, batch_size=3),
+        pair_eval_batches(PAIRS, batch_size=3),
+    ),
+}
+
+
+# ---- what the tests also call, with one process -------------------------------------------------
+
+
+def compute_gradients(processes, make_model, batch, dtype):
+    """Return the mean loss of a batch and the gradients by name, as all processes have them."""
+    model = make_model(dtype)
+    loss_module = processes.wrap(model, cross_entropy)
+    local_loss = loss_module(batch) / count_tokens(batch)
+    (processes.world_size * local_loss).backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+    return float(processes.sum(local_loss.detach())), processes.full_state_dict(gradients)
+
+
+class ProgramEnd(Exception):
+    """The end of a program in the middle of a run."""
+
+
+class EndingStream:
+    """Batches up to a step, and then the end of the program."""
+
+    def __init__(self, batches, end):
+        self.batches, self.end = batches, end
+
+    def __getitem__(self, step):
+        if step == self.end:
+            raise ProgramEnd
+        return self.batches[step]
+
+
+def train(processes, task, path=None, end=None):
+    """Return the history, the weights and the optimizer's state after a run, or where it ends."""
+    make_model, batches, valid = TASKS[task]
+    model, optimizers, history = make_model(), [], None
+
+    def make_optimizer(*arguments):
+        optimizers.append(adamw(*arguments))
+        return optimizers[0]
+
+    options = {"make_optimizer": make_optimizer, "processes": processes, "progress": False}
+    try:
+        stream = EndingStream(batches, end)
+        history = vars(fit(model, stream, CONFIG, valid=valid, checkpoint=path, **options))
+    except ProgramEnd:
+        pass
+    weights = processes.full_state_dict(model.state_dict())
+    return history, weights, optimizer_state(processes, optimizers[0])
+
+
+def make_state(processes, model):
+    """Return the state of a run before its first step."""
+    return initial_state(
+        model, CONFIG, make_optimizer=adamw, objective=cross_entropy, processes=processes
+    )
+
+
+def load(processes, task, path):
+    """Return the step, the weights and the optimizer's state of a checkpoint."""
+    state = make_state(processes, TASKS[task][0]())
+    assert resuming.resume_run(state, path)
+    weights = processes.full_state_dict(state.model.state_dict())
+    return state.step, weights, optimizer_state(processes, state.optimizer)
+
+
+def optimizer_state(processes, optimizer):
+    """Return the state of every weight, shards put together, by the index of the weight."""
+    states = optimizer.state_dict()["state"]
+    return {
+        f"{i}.{name}": x
+        for i, state in states.items()
+        for name, x in processes.full_state_dict(state).items()
+    }
+
+
+def received_bytes():
+    """Return the bytes that this process has received over TCP so far; None but on Linux.
+
+    Counted by the kernel for each socket of this process, so nothing else on the machine matters.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    total = 0
+    for descriptor in list(Path("/proc/self/fd").iterdir()):
+        try:
+            connection = socket.socket(fileno=os.dup(int(descriptor.name)))
+        except OSError:  # no socket, or closed in the meantime
+            continue
+        with connection:
+            is_tcp = connection.family in (socket.AF_INET, socket.AF_INET6)
+            if is_tcp and connection.type == socket.SOCK_STREAM:
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 136)
+                total += struct.unpack_from("=Q", info, 128)[0]  # tcpi_bytes_received
+    return total
+
+
+# ---- two processes ------------------------------------------------------------------------------
+
+
+def read_rows(processes, batches, steps):
+    """Return the inputs that this process reads in each step."""
+    return [
+        local_rows(batches[step], processes.rank, processes.world_size).inputs
+        for step in range(steps)
+    ]
+
+
+def join_different_models(processes):
+    """Return the weights of a process with a seed of its own, before and after they are joined."""
+    runtime.seed_everything(100 + processes.rank)
+    model = GPT(V, width=8, num_layers=2, num_heads=2, context_length=8)
+    model.register_buffer("rank", torch.tensor([float(processes.rank)]))
+    before = {name: x.detach().clone() for name, x in model.state_dict().items()}
+    processes.wrap(model, cross_entropy)
+    return before, processes.full_state_dict(model.state_dict())
+
+
+def count_received_bytes(processes, work):
+    """Return the bytes that this process receives for `work`."""
+    processes.any(False)  # a barrier
+    before = received_bytes()
+    work()
+    return None if before is None else received_bytes() - before
+
+
+def all_reduce_bytes(processes):
+    """Return the bytes that this process receives for one all-reduce."""
+    x = torch.ones(ALL_REDUCE_BYTES // 4)
+    return count_received_bytes(processes, lambda: processes.sum(x))
+
+
+class CollectiveCalls(TorchDispatchMode):
+    """Records the names of the collective operations."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == "c10d":
+            self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def exchange_gradients(processes):
+    """Return the collectives of a backward pass and the bytes received, with and without exchange.
+
+    The third result is the number of bytes of the weights.
+    """
+    runtime.seed_everything(1)
+    model = GPT(V, width=256, num_layers=2, num_heads=4, context_length=8)
+    size = 4 * sum(parameter.numel() for parameter in model.parameters())
+    loss_module, batch = processes.wrap(model, cross_entropy), TASKS["gpt"][1][0]
+    loss_module(batch).backward()  # in the first step DDP sends more, to arrange its buckets
+
+    def backward(enabled=True):
+        with processes.gradient_sync(loss_module, enabled=enabled):
+            loss_module(batch).backward()
+
+    with CollectiveCalls() as calls:
+        backward()
+    received = count_received_bytes(processes, backward)
+    with CollectiveCalls() as other_calls:
+        backward(enabled=False)
+    other_received = count_received_bytes(processes, lambda: backward(enabled=False))
+    return (calls.names, received), (other_calls.names, other_received), size
+
+
+class OneProcessInterrupted(EndingStream):
+    """In step 3 Ctrl-C is pressed, and reaches the second process only."""
+
+    def __getitem__(self, step):
+        if step == 3 and RANK == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(step)
+
+
+def interrupt(processes):
+    """Return whether a run was interrupted, and the number of its steps."""
+    make_model, batches, _ = TASKS["gpt"]
+    stream, config = OneProcessInterrupted(batches, None), TrainConfig(steps=25)
+    history = fit(make_model(), stream, config, progress=False, processes=processes)
+    return history.interrupted, len(history.losses)
+
+
+def compare(folder):
+    """Save what both strategies give: gradients, runs, rows, checkpoints, collectives, bytes."""
+    save = mock.Mock(side_effect=save_checkpoint)
+    with (
+        mock.patch.object(resuming, "save_checkpoint", save),
+        mock.patch.object(sharding, "save_checkpoint", save),
+    ):
+        for strategy in STRATEGIES:
+            with process_group(strategy, "cpu") as processes:
+                results = compute_results(processes, folder, save)
+                torch.save(results, folder / f"{strategy}-{processes.rank}.pt")
+
+
+def compute_results(processes, folder, save):
+    """Return the results of one strategy in this process; `save` counts the checkpoints."""
+    results = {"rows": read_rows(processes, TASKS["gpt"][1], 4)}
+    for task, (make_model, batches, _) in TASKS.items():
+        for dtype in (torch.float32, torch.float64):
+            results[task, dtype] = [
+                compute_gradients(processes, make_model, batches[i], dtype) for i in (0, 1)
+            ]
+        results[task] = train(processes, task)
+        save.reset_mock()
+        path = folder / f"{processes.strategy}-{task}"
+        results["stopped", task] = train(processes, task, path, end=8)
+        results["saves", task] = save.call_count
+    results["joined"] = join_different_models(processes)
+    results["exchange"] = exchange_gradients(processes)
+    results["interrupted"] = interrupt(processes)
+    if processes.strategy == "data":
+        results["bytes"] = all_reduce_bytes(processes)
+    return results
+
+
+# ---- another number of processes ----------------------------------------------------------------
+
+
+def read(folder):
+    """Load what two processes have written, and finish their runs."""
+    with process_group("shard", "cpu") as processes:
+        results = {"bytes": all_reduce_bytes(processes)}
+        for task in TASKS:
+            path = folder / f"shard-{task}"
+            results["loaded", task] = load(processes, task, path)
+            results[task] = train(processes, task, path)
+        torch.save(results, folder / f"read-{processes.rank}.pt")
+
+
+# ---- processes that die -------------------------------------------------------------------------
+
+
+class RecordedStream(TextBatches):
+    """Writes the steps that are asked for to a file, and kills this process in step 7 if told."""
+
+    file, kills = None, False
+
+    def __getitem__(self, step):
+        if RecordedStream.file:
+            with Path(RecordedStream.file).open("a", encoding="utf-8") as file:
+                file.write(f"{step} ")
+        if RecordedStream.kills and step == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(step)
+
+
+def run_and_die(folder):
+    """Run the command, whose processes die in two of three attempts, and once undisturbed."""
+    text = folder / f"text-{RANK}.txt"
+    text.write_text(COMMAND_TEXT, encoding="utf-8")
+    options = ["lstmlm", "--width=8", "--dropout=0.3", "--batch-size=4", "--context-length=8"]
+    options += ["--steps=12", "--checkpoint-every=3", "--evaluate-every=4", "--device=cpu"]
+    options += [f"--file={folder / 'text-0.txt'}"]
+    training_data.TextBatches = RecordedStream
+    saves = itertools.count(1)
+
+    def save_or_die(*arguments):
+        """In the third save the shards are written, but their folder has not its name yet."""
+        if next(saves) == 3:
+            os._exit(9)
+        save_checkpoint(*arguments)
+
+    for attempt, strategy in enumerate(STRATEGIES):
+        command = [*options, f"--strategy={strategy}"]
+        if ATTEMPT == attempt:
+            assert main([*command, f"--out={folder / f'undisturbed-{strategy}'}"]) == 0
+        elif ATTEMPT > attempt + 1:
+            continue  # ended in the attempt before
+        RecordedStream.file = folder / f"steps-{strategy}-{RANK}-{ATTEMPT}.txt"
+        if ATTEMPT == attempt:
+            RecordedStream.kills = strategy == "data" and RANK == 1
+            if strategy == "shard" and RANK == 0:
+                sharding.save_checkpoint = save_or_die
+        assert main([*command, f"--out={folder / f'killed-{strategy}'}"]) == 0
+        RecordedStream.file = None
+    (folder / f"done-{RANK}").write_text(str(ATTEMPT), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parts = {"compare": compare, "read": read, "run_and_die": run_and_die}
+    for part in sys.argv[1].split(","):
+        if part != "compare" or ATTEMPT == 0:
+            parts[part](Path(sys.argv[2]))

@@ -1,0 +1,98 @@
+"""Attention as a function: equal to loops and to torch's kernel, and masks by their definition."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from tests.helpers.tensors import randn, same
+from utils.models.attention import attention, causal_mask, fused_attention, masked_softmax
+
+B, T, S, H = 3, 5, 7, 3
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def test_attention_equals_its_formula_in_loops():
+    q, k, v = randn(T, 4), randn(S, 4), randn(S, 2)
+    means, weights = attention(q, k, v)
+    for t in range(T):
+        powers = [math.exp(sum(q[t, i] * k[s, i] for i in range(4)) / 2) for s in range(S)]
+        for s in range(S):
+            assert abs(weights[t, s] - powers[s] / sum(powers)) < 1e-12
+        for i in range(2):
+            assert abs(means[t, i] - sum(weights[t, s] * v[s, i] for s in range(S))) < 1e-12
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 2e-6), (torch.float64, 1e-12)])
+@pytest.mark.parametrize("mask_name", ["none", "causal", "padding", "window"])
+def test_attention_equals_torchs_kernel_with_its_gradients(mask_name, dtype, tolerance):
+    q, k, v = (randn(B, H, length, 4, dtype=dtype).requires_grad_() for length in (T, S, S))
+    mask = {
+        "none": None,
+        "causal": causal_mask(T, S),
+        "padding": torch.arange(S) < torch.tensor([7, 1, 3])[:, None, None, None],
+        "window": causal_mask(T, S, window=2),
+    }[mask_name]
+    means, weights = attention(q, k, v, mask)
+    fused_means = fused_attention(q, k, v, mask)
+    torch_means = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert same(means, torch_means, tolerance) and same(fused_means, torch_means, tolerance)
+    assert same(weights.sum(-1), torch.ones_like(weights[..., 0]), tolerance)
+    assert mask is None or (weights.masked_select(~mask) == 0).all()
+    gradients, fused_gradients = (
+        torch.autograd.grad(result.sin().sum(), (q, k, v)) for result in (means, fused_means)
+    )
+    pairs = zip(gradients, fused_gradients, strict=True)
+    assert all(same(a, b, 10 * tolerance) for a, b in pairs)
+
+
+def test_the_kernels_causal_mask_is_the_causal_mask():
+    q, k, v = (randn(B, H, T, 4) for _ in range(3))
+    assert same(fused_attention(q, k, v, is_causal=True), fused_attention(q, k, v, causal_mask(T)))
+
+
+@pytest.mark.parametrize("function", [lambda *arguments: attention(*arguments)[0], fused_attention])
+def test_a_query_that_may_attend_to_nothing_gets_zero_and_no_nan(function):
+    q, k, v = (randn(1, 1, length, 4).requires_grad_() for length in (T, S, S))
+    mask = torch.ones(T, S, dtype=torch.bool)
+    mask[2] = False
+    means = function(q, k, v, mask)
+    assert (means[0, 0, 2] == 0).all() and means[0, 0, [0, 1, 3, 4]].abs().min() > 0
+    means.sin().sum().backward()
+    assert all(torch.isfinite(x.grad).all() for x in (q, k, v))
+    assert (q.grad[0, 0, 2] == 0).all() and q.grad[0, 0, 3].abs().min() > 0
+
+
+def test_masked_softmax_is_the_softmax_of_what_the_mask_allows():
+    scores = randn(4, S)
+    assert same(masked_softmax(scores), scores.softmax(-1))
+    mask = torch.arange(S) < torch.tensor([7, 1, 3, 0])[:, None]
+    weights = masked_softmax(scores, mask)
+    for row, length in enumerate([7, 1, 3, 0]):
+        assert same(weights[row, :length], scores[row, :length].softmax(-1))
+        assert (weights[row, length:] == 0).all()
+
+
+def test_dropout_sets_weights_to_zero():
+    q, k, v = (randn(B, H, length, 4) for length in (T, S, S))
+    mask = causal_mask(T, S)
+    for options in ({}, {"mask": mask}):
+        plain, dropped = (fused_attention(q, k, v, **options, dropout=p) for p in (0.0, 0.5))
+        assert not same(plain, dropped, 1e-3)
+
+
+def test_masks_equal_their_definition():
+    sizes = [(4, 4, None), (2, 5, None), (1, 3, None), (5, 5, 2), (3, 6, 3), (2, 4, 1)]
+    for queries, keys, window in sizes:
+        mask = causal_mask(queries, keys, window=window)
+        for t in range(queries):
+            position = keys - queries + t
+            for s in range(keys):
+                in_window = window is None or position - s < window
+                assert mask[t, s] == (s <= position and in_window)
+    assert torch.equal(causal_mask(4), causal_mask(4, 4))

@@ -1,0 +1,326 @@
+"""Docstrings describe what they stand above: parameters, returned values and raised exceptions.
+
+Linters see to the form of a docstring; these rules compare it with the code below it. They hold for
+every public class, function and method of the library and of the tools:
+
+- two parameters or more: all of them are documented, in the order of the signature;
+- a documented parameter exists;
+- a value is returned or yielded: there is a section Returns or Yields, unless there is at most one
+  parameter, so that the summary line can say it;
+- an exception is raised in the body itself: the section Raises names it.
+
+A class documents what its constructor takes and raises. Private helpers need one line only, and a
+parameter ``_name``, which a caller gives and nothing uses, needs none.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import docstring_parser
+import pytest
+from numpydoc.docscrape import NumpyDocString
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path for folder in ("utils", "tools") for path in (ROOT / folder).rglob("*.py"))
+CONSTRUCTORS = ("__init__", "__post_init__")
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Definition(NamedTuple):
+    """A class or function: its docstring, and what this ought to describe.
+
+    Parameters
+    ----------
+    name
+        The qualified name, without the module.
+    docstring
+        None where there is none.
+    parameters
+        Names in the order of the signature, without the receiver of a method.
+    all_known
+        False for a class whose constructor takes more, which it inherits.
+    result
+        The section that must describe the result, "Returns" or "Yields"; "" for None.
+    raises
+        Names of the exceptions that the body itself raises.
+    """
+
+    name: str
+    docstring: str | None
+    parameters: list[str]
+    all_known: bool = True
+    result: str = ""
+    raises: frozenset[str] = frozenset()
+
+
+def inside(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes inside one, but not those inside a function or class that it contains."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, Function | ast.ClassDef | ast.Lambda):
+            yield from inside(child)
+
+
+def last_name(node: ast.expr | None) -> str:
+    """The last name of ``a.b.Name``, ``Name[…]`` or ``Name(…)``."""
+    match node:
+        case ast.Call(func=inner) | ast.Subscript(value=inner):
+            return last_name(inner)
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+    return ""
+
+
+def names_of(decorators: list[ast.expr]) -> set[str]:
+    return {last_name(decorator) for decorator in decorators}
+
+
+def parameters_of(function: Function, *, is_method: bool) -> list[str]:
+    signature = function.args
+    positional = [*signature.posonlyargs, *signature.args]
+    if is_method and "staticmethod" not in names_of(function.decorator_list):
+        positional = positional[1:]
+    stars = [[star] if star else [] for star in (signature.vararg, signature.kwarg)]
+    arguments = [*positional, *stars[0], *signature.kwonlyargs, *stars[1]]
+    return [argument.arg for argument in arguments if not argument.arg.startswith("_")]
+
+
+def raised_by(function: Function) -> frozenset[str]:
+    """The names of exceptions; ``raise`` and ``raise error`` of a variable name none."""
+    names = {last_name(node.exc) for node in inside(function) if isinstance(node, ast.Raise)}
+    return frozenset(name for name in names - {"NotImplementedError"} if name[:1].isupper())
+
+
+def result_of(function: Function) -> str:
+    """The section for a function's result, "" if it returns None or yields nothing but None."""
+    annotation = ast.unparse(function.returns) if function.returns else "None"
+    if annotation in ("None", "NoReturn", "Iterator[None]"):
+        return ""
+    is_generator = any(isinstance(node, ast.Yield | ast.YieldFrom) for node in inside(function))
+    return "Yields" if is_generator else "Returns"
+
+
+def fields_of(class_: ast.ClassDef) -> list[str]:
+    """The parameters of a constructor that is made from annotated fields."""
+    return [
+        node.target.id
+        for node in class_.body
+        if isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and not node.target.id.startswith("_")
+        and last_name(node.annotation) != "ClassVar"
+        and not (isinstance(node.value, ast.Call) and "init=False" in ast.unparse(node.value))
+    ]
+
+
+def of_class(class_: ast.ClassDef, name: str) -> Definition:
+    methods = {node.name: node for node in class_.body if isinstance(node, Function)}
+    bases = {last_name(base) for base in class_.bases}
+    parameters: list[str] = []
+    if "__init__" in methods:
+        parameters = parameters_of(methods["__init__"], is_method=True)
+    elif "dataclass" in names_of(class_.decorator_list) or "NamedTuple" in bases:
+        parameters = fields_of(class_)
+    raises = [raised_by(methods[constructor]) for constructor in CONSTRUCTORS & methods.keys()]
+    return Definition(
+        name,
+        ast.get_docstring(class_),
+        parameters,
+        all_known="__init__" in methods or bases <= {"NamedTuple", "Protocol", "Generic", "ABC"},
+        raises=frozenset().union(*raises),
+    )
+
+
+def of_function(function: Function, name: str, *, is_method: bool) -> Definition:
+    return Definition(
+        name,
+        ast.get_docstring(function),
+        parameters_of(function, is_method=is_method),
+        result=result_of(function),
+        raises=raised_by(function),
+    )
+
+
+def definitions(body: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[Definition]:
+    """Yield the public classes, functions and methods of a module or a class.
+
+    They include ``__call__``, except of a type that documents it as ``forward``.
+    """
+    names = {node.name for node in body.body if isinstance(node, Function)}
+    for node in body.body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield of_class(node, prefix + node.name)
+            yield from definitions(node, f"{prefix}{node.name}.")
+        elif isinstance(node, Function):
+            is_call = node.name == "__call__" and "forward" not in names
+            is_public = not node.name.startswith("_") or is_call
+            if is_public and "overload" not in names_of(node.decorator_list):
+                yield of_function(node, prefix + node.name, is_method=bool(prefix))
+
+
+def faults(definition: Definition) -> list[str]:
+    """What is wrong with the docstring of one definition, in words."""
+    if definition.docstring is None:
+        return [f"{definition.name} has no docstring"]
+    sections = NumpyDocString(definition.docstring)
+    documented = [
+        name.strip().lstrip("*") for item in sections["Parameters"] for name in item.name.split(",")
+    ]
+    parameters = definition.parameters
+    wrong = []
+    if len(parameters) > 1 or documented:
+        wrong += [f"parameter {name} is missing" for name in parameters if name not in documented]
+    if definition.all_known:
+        wrong += [f"no parameter is called {name}" for name in documented if name not in parameters]
+    in_both = [name for name in documented if name in parameters]
+    if in_both != sorted(in_both, key=parameters.index):
+        wrong.append(f"the order of the parameters is {', '.join(parameters)}")
+    if definition.result and len(parameters) > 1 and not sections[definition.result]:
+        wrong.append(f"section {definition.result} is missing")
+    named = {item.type for item in sections["Raises"]}
+    wrong += [f"section Raises lacks {name}" for name in sorted(definition.raises - named)]
+    return [f"{definition.name}: {fault}" for fault in wrong]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def faults_of(text: str) -> list[str]:
+    return [fault for definition in definitions(ast.parse(text)) for fault in faults(definition)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_docstrings_describe_the_code(path):
+    wrong = faults_of(path.read_text(encoding="utf-8"))
+    assert not wrong, "\n".join(wrong)
+
+
+GOOD = '''
+@dataclass
+class Range:
+    """A range of numbers.
+
+    Parameters
+    ----------
+    low
+        The lowest number.
+    high
+        The highest number.
+
+    Raises
+    ------
+    ValueError
+        If the range is empty.
+    """
+
+    low: float
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.high < self.low:
+            raise ValueError("empty")
+
+    @property
+    def width(self) -> float:
+        """The length of the range."""
+        return self.high - self.low
+
+    def clip(self, x: float, *bounds: float, strict: bool = False, **names: str) -> float:
+        """Clip a number to the range.
+
+        Parameters
+        ----------
+        x
+            The number.
+        *bounds
+            Further bounds.
+        strict
+            Whether to raise instead.
+        **names
+            Names of the bounds.
+
+        Returns
+        -------
+        clipped : float
+            The nearest number of the range.
+
+        Raises
+        ------
+        ValueError
+            If `strict` and `x` is outside.
+        """
+        if strict and not self.low <= x <= self.high:
+            raise ValueError(x)
+        return min(max(x, self.low), self.high)
+'''
+
+
+def test_a_complete_docstring_has_no_fault():
+    assert faults_of(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    "old, new, fault",
+    [
+        ('"""The length of the range."""', "", "Range.width has no docstring"),
+        ("    low\n        The lowest number.\n", "", "Range: parameter low is missing"),
+        ("        x\n            The number.\n", "", "Range.clip: parameter x is missing"),
+        ("        *bounds\n", "        *others\n", "Range.clip: parameter bounds is missing"),
+        ("        *bounds\n", "        *others\n", "Range.clip: no parameter is called others"),
+        ("    low: float\n", "    lowest: float\n", "Range: no parameter is called low"),
+        ("low: float\n    high: float = 1.0", "high: float\n    low: float", "Range: the order"),
+        ("x: float, *bounds: float", "bounds: float, x: float", "Range.clip: the order"),
+        ("        Returns\n        -------\n", "", "Range.clip: section Returns is missing"),
+        ('ValueError("empty")', 'TypeError("empty")', "Range: section Raises lacks TypeError"),
+        ("raise ValueError(x)", "raise KeyError", "Range.clip: section Raises lacks KeyError"),
+    ],
+)
+def test_a_broken_docstring_has_its_fault(old, new, fault):
+    assert GOOD.count(old) == 1
+    assert any(found.startswith(fault) for found in faults_of(GOOD.replace(old, new)))
+
+
+def docstrings(path: Path) -> dict[str, str]:
+    """The docstrings of a module, by the names of what they describe."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, documented)
+    ]
+    return {
+        f"{getattr(node, 'name', path.stem)}, line {getattr(node, 'lineno', 1)}": docstring
+        for node in nodes
+        if (docstring := ast.get_docstring(node))
+    }
+
+
+def prose_in_sections(docstring: str) -> list[str]:
+    """What a parser of numpydoc takes for an item of a section, or in one, but is prose."""
+    prose = []
+    for item in docstring_parser.parse(docstring, docstring_parser.DocstringStyle.NUMPYDOC).meta:
+        words = [getattr(item, key, None) for key in ("arg_name", "return_name", "type_name")]
+        heading = " : ".join(word for word in words if word)
+        # names, with commas between them, or types: no sentence, and no reference to an equation
+        is_name = re.fullmatch(r"[\w*.,:\[\]| ]*[\w\]]", heading) or not heading
+        if not is_name or "Source:" in f"{heading} {item.description}":
+            prose.append(heading)
+    return prose
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_section_of_a_docstring_swallows_prose(path):
+    for name, docstring in docstrings(path).items():
+        prose = prose_in_sections(docstring)
+        assert not prose, f"{name}: {prose} belongs before the first section"
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Returns", "Raises"])
+def test_prose_after_a_section_would_be_seen(section):
+    start = f"Summary.\n\n{section}\n{'-' * len(section)}\nx\n    What x is.\n"
+    assert not prose_in_sections(start)
+    assert prose_in_sections(f"{start}\nSource: ``eq-bleu`` (section 5.2); Post 2018.\n")

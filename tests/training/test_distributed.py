@@ -1,0 +1,389 @@
+"""Several processes train as one does: gradients, runs, checkpoints, and runs whose processes die.
+
+Two programs are run by torchrun, of two and of three processes (``tests/helpers/workers.py``); the
+tests read the results that they saved.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers import workers
+from tests.helpers.workers import STRATEGIES, TASKS, make_gpt, make_state, make_translator
+from utils.data.batches import IGNORE, Batch, TextBatches, text_eval_batches
+from utils.training import distributed
+from utils.training.checkpoint import load_checkpoint
+from utils.training.config import TrainConfig
+from utils.training.distributed import ProcessGroup, process_group
+from utils.training.loop import fit
+from utils.training.loss_module import local_rows
+from utils.training.objectives import cross_entropy
+from utils.training.resuming import resume_run
+from utils.training.sharding import RUN_FILE, newest_checkpoint
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_shards = pytest.mark.skipif(
+    "shard" not in STRATEGIES, reason="this torch shards on GPUs only"
+)
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS"),
+    pytest.mark.timeout(1800),  # the first test starts all processes
+]
+
+
+def torchrun(processes, parts, folder, restarts=0):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--local-addr", "127.0.0.1", "--nproc_per_node", str(processes)]
+    command += ["--max-restarts", str(restarts)]
+    command += ["--module", "tests.helpers.workers", parts, str(folder)]
+    loopback = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0"}
+    environment = {**os.environ, **loopback, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, f"{result.stdout[-3000:]}\n{result.stderr[-6000:]}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("two")
+
+
+@pytest.fixture(scope="module")
+def two(folder):
+    """The results of two processes, by strategy and rank; in the command some of them died."""
+    torchrun(2, "compare,run_and_die", folder, restarts=len(STRATEGIES))
+    return {
+        strategy: [torch.load(folder / f"{strategy}-{rank}.pt") for rank in (0, 1)]
+        for strategy in STRATEGIES
+    }
+
+
+@pytest.fixture(scope="module")
+def three(two, folder, tmp_path_factory):
+    """The results of three processes that read a copy of what two have written."""
+    copy = tmp_path_factory.mktemp("three")
+    for task in TASKS:
+        shutil.copytree(folder / f"shard-{task}", copy / f"shard-{task}")
+    torchrun(3, "read", copy)
+    return [torch.load(copy / f"read-{rank}.pt") for rank in range(3)]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """The runs in one process, without a process group."""
+    return {task: workers.train(ProcessGroup(), task) for task in TASKS}
+
+
+def assert_close(tensors, expected, tolerance):
+    """No number differs by more than `tolerance` times the largest of all."""
+    assert tensors.keys() == expected.keys()
+    largest = max(x.abs().max() for x in expected.values())
+    for name in expected:
+        error = (tensors[name] - expected[name]).abs().max()
+        assert error <= tolerance * largest, f"{name}: {error} of {largest}"
+
+
+def assert_equal(tensors, expected):
+    assert tensors.keys() == expected.keys()
+    for name in expected:
+        assert torch.equal(tensors[name], expected[name]), name
+
+
+# ---- one step and one run -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-6), (torch.float64, 1e-14)])
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_losses_and_gradients_are_those_of_one_process(two, strategy, task, dtype, tolerance):
+    make_model, batches, _ = TASKS[task]
+    sizes = [len(batches[i].targets) for i in (0, 1)]
+    if task == "translator":
+        assert 1 in sizes or 3 in sizes, "one process gets more rows than the other, or all"
+    for i in (0, 1):
+        loss, gradients = workers.compute_gradients(ProcessGroup(), make_model, batches[i], dtype)
+        assert min(gradient.abs().max() for gradient in gradients.values()) > 1e-5
+        for rank in (0, 1):
+            joint_loss, joint_gradients = two[strategy][rank][task, dtype][i]
+            assert joint_loss == pytest.approx(loss, rel=tolerance)
+            assert_close(joint_gradients, gradients, tolerance)
+
+
+def test_gradients_that_are_not_averaged_would_be_seen():
+    """Half of the batch has another gradient than all of it, so the test above can fail."""
+    make_model, batches, _ = TASKS["gpt"]
+    half = local_rows(batches[0], 0, 2)
+    _, of_all = workers.compute_gradients(ProcessGroup(), make_model, batches[0], torch.float64)
+    _, of_half = workers.compute_gradients(ProcessGroup(), make_model, half, torch.float64)
+    assert max((of_all[name] - of_half[name]).abs().max() for name in of_all) > 1e-3
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_run_is_that_of_one_process(two, alone, strategy, task):
+    """With accumulated batches, clipped gradients and validation."""
+    expected, expected_weights, expected_state = alone[task]
+    for rank in (0, 1):
+        history, weights, optimizer_state = two[strategy][rank][task]
+        for name in ("losses", "valid_losses"):
+            losses, expected_losses = torch.tensor(history[name]), torch.tensor(expected[name])
+            assert torch.allclose(losses, expected_losses, rtol=1e-12, atol=0), name
+        assert history["num_tokens"] == expected["num_tokens"]
+        assert history["best_step"] == expected["best_step"]
+        assert_close(weights, expected_weights, 1e-10)
+        assert_close(optimizer_state, expected_state, 1e-10)
+    assert_equal(two[strategy][0][task][1], two[strategy][1][task][1])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_processes_that_start_with_different_weights_get_those_of_the_first(two, strategy):
+    (first, first_joined), (second, second_joined) = (
+        two[strategy][rank]["joined"] for rank in (0, 1)
+    )
+    assert not any(
+        torch.equal(first[name], second[name])
+        for name in ("embedding.weight", "layers.1.attention.qkv_projection.weight", "rank")
+    )
+    assert_equal(first_joined, first)
+    assert_equal(second_joined, first)
+
+
+def test_the_processes_read_the_rows_of_one_order(two):
+    batches = TASKS["gpt"][1]
+    for strategy in STRATEGIES:
+        first, second = (two[strategy][rank]["rows"] for rank in (0, 1))
+        for step, halves in enumerate(zip(first, second, strict=True)):
+            assert torch.equal(torch.stack(halves, 1).flatten(0, 1), batches[step].inputs)
+
+
+def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
+    batch = Batch(torch.arange(6).view(2, 3), torch.arange(6).view(2, 3) + 1)
+    assert local_rows(batch, 0, 1) is batch
+    rows = [local_rows(batch, rank, 3) for rank in range(3)]
+    assert [part.inputs.tolist() for part in rows] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2]]]
+    assert (rows[2].targets == IGNORE).all() and rows[2].source is None
+    assert ProcessGroup().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ctrl_c_in_one_process_stops_all_after_the_same_step(two, strategy):
+    assert [two[strategy][rank]["interrupted"] for rank in (0, 1)] == [(True, 10)] * 2
+
+
+# ---- checkpoints --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_it(
+    two, folder, task
+):
+    assert [two["data"][rank]["saves", task] for rank in (0, 1)] == [2, 0]
+    path = folder / f"data-{task}"
+    assert path.is_file() and len(load_checkpoint(path)["random_states"]) == 2
+    step, weights, optimizer_state = workers.load(ProcessGroup(), task, path)
+    _, expected_weights, expected_state = two["data"][0]["stopped", task]
+    assert step == 4
+    assert_equal(weights, expected_weights)
+    assert_equal(optimizer_state, expected_state)
+
+
+@needs_shards
+@pytest.mark.parametrize("task", TASKS)
+def test_every_process_writes_its_shards_and_one_or_three_read_them(
+    two, three, alone, folder, tmp_path, task
+):
+    checkpoint = newest_checkpoint(folder / f"shard-{task}")
+    assert checkpoint.name == "step-000000004"
+    assert list(checkpoint.parent.iterdir()) == [checkpoint], "the one before it is removed"
+    assert len(list(checkpoint.glob("__[01]_*.distcp"))) == 2, "one file of each process"
+    assert [two["shard"][rank]["saves", task] for rank in (0, 1)] == [2, 0]
+    shutil.copytree(folder / f"shard-{task}", tmp_path / task)
+    with process_group("shard", "cpu") as processes:
+        assert (processes.rank, processes.world_size) == (0, 1)
+        loaded = workers.load(processes, task, tmp_path / task)
+        readers = [(loaded, workers.train(processes, task, tmp_path / task))]
+    readers += [(results["loaded", task], results[task]) for results in three]
+    _, saved_weights, saved_state = two["shard"][0]["stopped", task]
+    expected, last_weights, last_state = alone[task]
+    for (step, weights, optimizer_state), (history, end_weights, end_state) in readers:
+        assert step == 4
+        assert_equal(weights, saved_weights)
+        assert_equal(optimizer_state, saved_state)
+        assert len(history["losses"]) == 6 and history["best_step"] == expected["best_step"]
+        assert_close(end_weights, last_weights, 1e-10)
+        assert_close(end_state, last_state, 1e-10)
+
+
+@needs_shards
+def test_the_best_weights_of_shards_survive_a_restart(tmp_path):
+    """The best validation lies before the interruption; its weights must come from the folder."""
+    stream = TextBatches(workers.TEXT[:30], batch_size=4, context_length=8)
+    valid = text_eval_batches(workers.TEXT.flip(0), batch_size=4, context_length=8)
+    config = TrainConfig(steps=30, learning_rate=5e-2, evaluate_every=3, checkpoint_every=5)
+
+    def run(path=None, end=None):
+        model, batches = make_gpt(), workers.EndingStream(stream, end)
+        options = {"checkpoint": path, "processes": processes, "progress": False}
+        history = fit(model, batches, config, valid=valid, **options)
+        return history.best_step, processes.full_state_dict(model.state_dict())
+
+    with process_group("shard", "cpu") as processes:
+        expected_step, expected_weights = run()
+        with pytest.raises(workers.ProgramEnd):
+            run(tmp_path, end=27)
+        best_step, weights = run(tmp_path)
+    assert best_step == expected_step < 25
+    assert_equal(weights, expected_weights)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_after_a_death_the_run_resumes_from_its_checkpoint_and_ends_the_same(two, folder, strategy):
+    """By torchrun's elastic agent: SIGKILL in a step, or a process gone while shards are written"""
+    assert (folder / "done-1").read_text() == str(len(STRATEGIES)), "a death in each strategy"
+    attempt = STRATEGIES.index(strategy)
+    for rank in (0, 1):
+        first, second = (
+            (folder / f"steps-{strategy}-{rank}-{n}.txt").read_text().split()
+            for n in (attempt, attempt + 1)
+        )
+        # before the run the first batch is read, to compare the data of the processes
+        assert first[1:8] == list("0123456") and "11" not in first
+        assert second[1:] == ["6", "7", "8", "9", "10", "11"]
+    undisturbed, killed = folder / f"undisturbed-{strategy}", folder / f"killed-{strategy}"
+    for name in ("weights.safetensors", "model.json", "tokenizer.json"):
+        assert (undisturbed / name).read_bytes() == (killed / name).read_bytes(), name
+    histories = []
+    for run in (undisturbed, killed):
+        if strategy == "data":
+            saved = load_checkpoint(run / "checkpoint.safetensors")
+        else:
+            saved = load_checkpoint(newest_checkpoint(run / "checkpoint") / RUN_FILE)
+            assert not list((run / "checkpoint").glob(".step-*")), "the half that was left is gone"
+        names = ("losses", "valid_losses", "best_step")
+        histories.append({name: saved["history"][name] for name in names})
+    assert histories[0] == histories[1]
+
+
+def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeypatch):
+    """Here the other process always says 3: its checkpoint, say, is of step 3."""
+    state = make_state(ProcessGroup(), make_gpt())
+    state.processes = ProcessGroup(world_size=2)  # after the state is made: there is only one
+    before = [parameter.clone() for parameter in state.model.parameters()]
+    monkeypatch.setattr(ProcessGroup, "gather", lambda self, value: [value, 3])
+    with pytest.raises(ValueError, match=r"not have the same step: by rank .40, 3."):
+        state.processes.check_same("step", 40)
+    for path, steps in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
+        with pytest.raises(ValueError, match=f"a disk that all see.*by rank {steps}"):
+            resume_run(state, path)
+    after = state.model.parameters()
+    assert all(torch.equal(p, q) for p, q in zip(after, before, strict=True))
+
+
+@needs_shards
+def test_a_checkpoint_of_the_other_strategy_or_of_another_model_is_refused(two, folder, tmp_path):
+    with pytest.raises(ValueError, match="written with strategy='shard', not 'data'"):
+        resume_run(make_state(ProcessGroup(), make_gpt()), folder / "shard-gpt")
+    with process_group("shard", "cpu") as processes:
+        with pytest.raises(ValueError, match="written with strategy='data', not 'shard'"):
+            resume_run(make_state(processes, make_gpt()), folder / "data-gpt")
+        state = make_state(processes, make_translator())
+        with pytest.raises(ValueError, match="shard-gpt belongs to another model"):
+            resume_run(state, folder / "shard-gpt")
+        assert not resume_run(state, tmp_path)
+
+
+# ---- what is sent -------------------------------------------------------------------------------
+
+
+@needs_shards  # three processes read shards
+def test_an_all_reduce_sends_what_the_formula_says(two, three):
+    """2 (n − 1) / n of the bytes to each of n processes."""
+    for results in (two["data"], three):
+        n = len(results)
+        for received in (result["bytes"] for result in results):
+            if received is None:
+                pytest.skip("only Linux counts the bytes of a socket")
+            assert received == pytest.approx(2 * (n - 1) / n * workers.ALL_REDUCE_BYTES, rel=1e-3)
+
+
+def count_calls(calls):
+    """The numbers of gatherings and of scatterings."""
+    return tuple(sum(name in call for call in calls) for name in ("gather", "reduce_scatter"))
+
+
+@needs_shards
+def test_shards_gather_twice_and_scatter_once_where_copies_reduce_once(two):
+    """The weights of each layer; those outside of the stack are gathered once."""
+    (calls, _), (other_calls, _), _ = two["shard"][0]["exchange"]
+    assert count_calls(calls) == (1 + 2 * 2, 1 + 2), "the rest, and two layers"
+    assert count_calls(other_calls)[1] == 0, "nothing is scattered before the last batch of a step"
+    for rank in (0, 1):
+        (_, copies), (_, other_copies), size = two["data"][rank]["exchange"]
+        (_, shards), _, _ = two["shard"][rank]["exchange"]
+        if copies is None:
+            pytest.skip("only Linux counts the bytes of a socket")
+        assert copies / size == pytest.approx(1, rel=0.01)
+        assert other_copies / size < 0.01, "nothing is exchanged before the last batch of a step"
+        # two gatherings receive 1/2 each; a scatter 1/2, or 1 by gloo, as if all got all of the sum
+        assert shards / size in (pytest.approx(1.5, rel=0.01), pytest.approx(2, rel=0.01))
+
+
+def test_the_bytes_of_a_socket_are_counted():
+    before = workers.received_bytes()
+    if before is None:
+        pytest.skip("only Linux counts the bytes of a socket")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as sender,
+    ):
+        receiver, _ = server.accept()
+        with receiver:
+            sender.sendall(bytes(100_000))
+            received = 0
+            while received < 100_000:
+                received += len(receiver.recv(65536))
+            assert workers.received_bytes() - before == 100_000
+
+
+# ---- process groups -----------------------------------------------------------------------------
+
+
+def test_a_group_of_one_process_needs_no_torchrun():
+    with process_group("data", "cpu") as processes:
+        assert processes.is_alone and processes.gather(3) == [3] and not processes.any(False)
+
+
+def assert_refused(message, *arguments):
+    with pytest.raises(ValueError, match=message), process_group(*arguments):
+        raise AssertionError("the block must not be entered")
+
+
+def test_an_unknown_strategy_is_refused():
+    assert_refused("choose from data, shard", "tensor")
+
+
+def test_shards_are_refused_if_torch_has_none(monkeypatch):
+    monkeypatch.setattr(distributed, "supports_sharding", lambda device: False)
+    assert_refused("no shards on 'cpu'", "shard", "cpu")
+
+
+def test_several_processes_on_mps_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "select_device", lambda name: torch.device("mps"))
+    assert_refused("not 'mps'", "data")
+
+
+@pytest.mark.parametrize("device, gpus", [("cuda", 1), ("cuda:0", 2)])
+def test_more_processes_than_gpus_or_one_named_gpu_are_refused(monkeypatch, device, gpus):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "select_device", lambda name: torch.device(device))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert_refused("2 processes need 2 GPUs", "data")

@@ -1,0 +1,319 @@
+"""The training loop: what a step does, which weights remain, and what is refused."""
+
+import contextlib
+import itertools
+import math
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.helpers.small_runs import (
+    CONFIG,
+    OTHER_TEXT,
+    PAIRS,
+    SIZES,
+    TEXT,
+    V,
+    flat_weights,
+    make_model,
+    make_stream,
+)
+from utils import runtime
+from utils.data.batches import IGNORE, Batch, TextBatches
+from utils.data.pair_batches import PairBatches, pair_eval_batches
+from utils.models.encoder_decoder import lstm_seq2seq
+from utils.models.language_models import RNNLM
+from utils.training import state as training_state
+from utils.training.checkpoint import load_checkpoint
+from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
+from utils.training.distributed import ProcessGroup
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit, train_step
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw
+from utils.training.state import initial_state
+
+EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
+
+
+def make_state(model, config, objective=cross_entropy):
+    return initial_state(
+        model, config, make_optimizer=adamw, objective=objective, processes=ProcessGroup()
+    )
+
+
+# ---- one step -----------------------------------------------------------------------------------
+
+
+def test_train_step_is_one_step_of_torch():
+    """Gradient of the mean loss per token, clipped by torch, rate of the step, AdamW's update."""
+    config = replace(CONFIG, clip_norm=0.1, accumulation_steps=2, label_smoothing=0.1)
+    model, expected_model = (
+        make_model(dropout=0.0).double().eval(),
+        make_model(dropout=0.0).double(),
+    )
+    state, optimizer = make_state(model, config), adamw(expected_model, config)
+    stream = make_stream()
+    stream_of_pairs = [(stream[2 * step], stream[2 * step + 1]) for step in range(3)]
+    expected_losses = []
+    for step, batches in enumerate(stream_of_pairs):
+        train_step(state, batches)
+        loss = sum(cross_entropy(expected_model, batch, 0.1) for batch in batches) / 80
+        optimizer.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(expected_model.parameters(), 0.1)
+        assert norm > 0.1, "the gradient is clipped"
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(config, step)
+        optimizer.step()
+        expected_losses.append(loss.item())
+        assert torch.allclose(flat_weights(model), flat_weights(expected_model), atol=1e-12)
+    assert state.step == 3 and state.history.num_tokens == 240 and model.training
+    state.read_losses()
+    assert state.history.losses == pytest.approx(expected_losses)
+
+
+def test_train_step_refuses_batches_without_a_token_to_predict():
+    state = make_state(make_model(), CONFIG)
+    train_step(state, [make_stream()[0], EMPTY])
+    before = flat_weights(state.model)
+    with pytest.raises(ValueError, match="the batches of step 1 hold no token"):
+        train_step(state, [EMPTY])
+    assert state.step == 1 and torch.equal(flat_weights(state.model), before)
+
+
+def test_a_scaled_loss_gives_the_step_of_the_unscaled_one():
+    """As float16 needs it on a GPU: gradients are unscaled before they are clipped."""
+    config, weights = replace(CONFIG, clip_norm=0.1), []
+    for scaler in (torch.amp.GradScaler("cpu", init_scale=2.0**10), None):
+        state = make_state(make_model(dropout=0.0).double(), config)
+        state.scaler = scaler or state.scaler
+        train_step(state, [make_stream()[0]])
+        weights.append(flat_weights(state.model))
+        state.read_losses()
+        assert state.history.losses[0] == pytest.approx(math.log(V), abs=1)
+    assert torch.allclose(*weights, atol=1e-12)
+
+
+def test_a_step_whose_scaled_gradient_overflows_is_skipped_and_the_scale_lowered():
+    def large_loss(model, batch, label_smoothing):
+        return 1e4 * cross_entropy(model, batch, label_smoothing)
+
+    state = make_state(make_model(dropout=0.0), CONFIG, large_loss)
+    state.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
+    before = flat_weights(state.model)
+    train_step(state, [make_stream()[0]])
+    assert torch.equal(flat_weights(state.model), before) and state.step == 1
+    assert state.scaler.get_scale() == pytest.approx(0.5e38)
+
+
+def test_processes_exchange_gradients_after_the_last_batch_of_a_step_only(monkeypatch):
+    calls, state = [], make_state(make_model(), replace(CONFIG, accumulation_steps=3))
+
+    def record(self, loss_module, *, enabled):
+        calls.append(enabled)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(ProcessGroup, "gradient_sync", record)
+    train_step(state, [make_stream()[i] for i in range(3)])
+    assert calls == [False, False, True]
+
+
+def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
+    """Their gradients cannot be scaled."""
+    monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(training_state, "supports_bfloat16", lambda: False)
+    with pytest.raises(ValueError, match="need a GPU with bfloat16, or mixed_precision=False"):
+        initial_state(
+            make_model(),
+            CONFIG,
+            make_optimizer=adamw,
+            objective=cross_entropy,
+            processes=ProcessGroup(strategy="shard"),
+        )
+
+
+def test_accumulated_batches_are_one_large_batch():
+    """Also if the small batches hold different numbers of tokens."""
+    large = Batch(torch.randint(4, V, (6, 5)), torch.randint(4, V, (6, 5)))
+    large.targets[0, 1:] = IGNORE
+    parts = [Batch(large.inputs[i : i + 2], large.targets[i : i + 2]) for i in (0, 2, 4)]
+    results = []
+    for batches, accumulation_steps in (([large], 1), (parts, 3)):
+        model = make_model(dropout=0.0).double()
+        config = TrainConfig(
+            steps=1, learning_rate=0.1, warmup=0, accumulation_steps=accumulation_steps
+        )
+        history = fit(model, batches, config, progress=False)
+        results.append((flat_weights(model), history.losses[0], history.num_tokens))
+    assert torch.allclose(results[0][0], results[1][0], atol=1e-12)
+    assert results[0][1] == pytest.approx(results[1][1]) and results[0][2] == results[1][2] == 26
+
+
+def test_the_gradient_is_clipped():
+    distance = {}
+    for clip_norm in (0.0, 1e-9):
+        model = make_model(dropout=0.0)
+        before = flat_weights(model)
+        config = TrainConfig(
+            steps=1, learning_rate=1.0, warmup=0, clip_norm=clip_norm, betas=(0.0, 0.0)
+        )
+        fit(model, make_stream(), config, progress=False)
+        distance[clip_norm] = (flat_weights(model) - before).norm()
+    # with betas 0 a step is g / (|g| + 1e-8): its size shows only gradients near 1e-8
+    assert distance[1e-9] < 0.5 * distance[0.0]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_each_step_has_the_rate_of_its_schedule(schedule):
+    """With betas 0 a step of Adam is lr · g / |g|, so the largest change of a weight is lr."""
+    model, weights = make_model(dropout=0.0).double(), []
+
+    class WatchedStream(TextBatches):
+        def __getitem__(self, step):
+            weights.append(flat_weights(model))
+            return super().__getitem__(step)
+
+    config = TrainConfig(
+        steps=6,
+        learning_rate=1e-3,
+        schedule=schedule,
+        warmup=0.5,
+        final_ratio=0.1,
+        clip_norm=0.0,
+        betas=(0.0, 0.0),
+    )
+    fit(model, WatchedStream(TEXT, **SIZES), config, progress=False)
+    weights.append(flat_weights(model))
+    changes = [(after - before).abs().max().item() for before, after in itertools.pairwise(weights)]
+    rates = [learning_rate_at(config, step) for step in range(6)]
+    assert changes == pytest.approx(rates, rel=1e-3)
+
+
+# ---- validation ---------------------------------------------------------------------------------
+
+
+def test_the_weights_of_the_best_validation_remain():
+    """A text learned by heart gets worse on another text; the run returns to its best weights."""
+    valid = [make_stream(OTHER_TEXT, seed=0)[0]]
+    model, short_stream = make_model(dropout=0.0), make_stream(TEXT[:30], seed=0)
+    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
+    history = fit(model, short_stream, config, valid=valid, progress=False)
+    best = min(loss for _, loss in history.valid_losses)
+    assert history.best_step < 60 and history.valid_losses[-1][1] > best
+    assert dict(history.valid_losses)[history.best_step] == best
+    assert evaluate(model, valid).loss == best
+    assert not model.training
+
+
+def test_each_validation_is_reported():
+    reports, valid = [], [make_stream()[1000]]
+    config = replace(CONFIG, evaluate_every=5)
+
+    def report(history):
+        reports.append((len(history.losses), *history.valid_losses[-1]))
+
+    history = fit(
+        make_model(), make_stream(), config, valid=valid, progress=False, on_validation=report
+    )
+    assert [step for step, _ in history.valid_losses] == [5, 10, 12]
+    assert reports == [(step, step, loss) for step, loss in history.valid_losses]
+
+
+@pytest.mark.parametrize(
+    "valid, message",
+    [
+        ([], "valid holds no batch"),
+        (iter([make_stream()[0]]), "not an iterator"),
+        (make_stream(), "TextBatches is an endless stream"),
+    ],
+)
+def test_validation_batches_that_cannot_be_used_are_refused_before_the_first_step(valid, message):
+    class UnusedStream(TextBatches):
+        def __getitem__(self, step):
+            raise AssertionError("no batch is needed to see that")
+
+    with pytest.raises(ValueError, match=message):
+        fit(make_model(), UnusedStream(TEXT, **SIZES), CONFIG, valid=valid, progress=False)
+
+
+def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(tmp_path):
+    class BrokenInEvaluation(RNNLM):
+        def forward(self, ids, state=None):
+            logits, state = super().forward(ids, state)
+            return (logits if self.training else logits * math.nan), state
+
+    path, valid = tmp_path / "run.safetensors", [make_stream()[0]]
+    config = replace(CONFIG, evaluate_every=6, checkpoint_every=3)
+    model = BrokenInEvaluation(V, width=8, num_layers=2, cell="lstm", tied=True)
+    with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
+        fit(model, make_stream(), config, valid=valid, checkpoint=path, progress=False)
+    assert load_checkpoint(path)["step"] == 3
+
+
+# ---- the run ------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_at_any_moment_returns_what_was_learned(tmp_path):
+    class StreamWithDelayedInterrupt(TextBatches):
+        def __getitem__(self, step):
+            if step == 20:
+                threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+            return super().__getitem__(step)
+
+    handler = signal.getsignal(signal.SIGINT)
+    path, stream = tmp_path / "run.safetensors", StreamWithDelayedInterrupt(TEXT, **SIZES)
+    config = replace(CONFIG, steps=100_000)
+    history = fit(make_model(), stream, config, checkpoint=path, progress=False)
+    assert history.interrupted and 20 < len(history.losses) < 100_000
+    assert load_checkpoint(path)["step"] == len(history.losses)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_batch_without_a_token_to_predict_is_refused():
+    with pytest.raises(ValueError, match="step 0 hold no token"):
+        fit(make_model(), [EMPTY], CONFIG, progress=False)
+
+
+def test_a_loss_that_is_no_number_stops_the_run():
+    model = make_model()
+    with torch.no_grad():
+        model.output.bias.fill_(math.nan)
+    with pytest.raises(FloatingPointError, match="lower learning_rate"):
+        fit(model, make_stream(), CONFIG, progress=False)
+
+
+def test_the_progress_bar_shows_loss_and_speed(capsys):
+    fit(make_model(), make_stream(), CONFIG)
+    stderr = capsys.readouterr().err
+    assert "12/12 steps" in stderr and "loss 2." in stderr and "tokens/s" in stderr
+    fit(make_model(), make_stream(), CONFIG, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_after_a_run_the_model_is_in_evaluation_mode_without_gradients():
+    model = make_model()
+    fit(model, make_stream(), CONFIG, progress=False)
+    assert not model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_history_counts_steps_and_tokens():
+    history = fit(make_model(), make_stream(), CONFIG, progress=False)
+    assert len(history.losses) == history.best_step == 12 and history.num_tokens == 12 * 40
+    assert history.tokens_per_second == history.num_tokens / history.seconds
+    assert history.losses[0] == pytest.approx(math.log(V), abs=1)
+
+
+def test_a_translator_learns_a_tiny_language():
+    runtime.seed_everything(0)
+    model = lstm_seq2seq(V, width=16, num_layers=1)
+    batches = PairBatches(PAIRS, batch_size=100)  # more than there are
+    config = TrainConfig(steps=150, learning_rate=2e-2)
+    fit(model, batches, config, progress=False)
+    score = evaluate(model, pair_eval_batches(PAIRS, batch_size=8))
+    assert score.loss < 0.3 * math.log(V)  # which a uniform model has
