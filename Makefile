@@ -78,7 +78,7 @@ constraints:  ## refresh the exact tested versions from requirements.txt
 		--quiet requirements.txt --output-file constraints.txt
 
 address: $(READY)  ## move the book to another repository: make address URL=https://github.com/me/book
-	$(BIN)/python -m tools.notebooks address "$(URL)"
+	$(BIN)/python -m tools.repository "$(URL)"
 
 clean:  ## remove what was built (not .venv)
 	rm -rf _build build *.egg-info executed

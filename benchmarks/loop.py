@@ -1,4 +1,4 @@
-"""What the book's training loop costs over a bare one.
+"""The time that the book's training loop takes, relative to a bare one.
 
     python -m benchmarks.loop
 
@@ -20,8 +20,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks import record
-from benchmarks.character_task import CharacterTask
-from benchmarks.rounds import RatioFigures, measure_in_turn
+from benchmarks.characters.task import CharacterTask
+from benchmarks.timing import RatioFigures, measure_in_turn
 from utils.data.batches import TextBatches
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
@@ -86,7 +86,7 @@ def train_with_fit(model: nn.Module, batches: TextBatches, config: TrainConfig) 
 
 
 def compare_loops(
-    build: Callable[[int], nn.Module], task: CharacterTask, *, rounds: int, steps: int
+    build: Callable[[int], nn.Module], task: CharacterTask, *, num_rounds: int, steps: int
 ) -> RatioFigures:
     """Compare the times of `fit` and of the bare loop for one model.
 
@@ -96,7 +96,7 @@ def compare_loops(
         Builds the model for a size of the vocabulary.
     task
         The data.
-    rounds
+    num_rounds
         The number of rounds.
     steps
         Training steps in a round.
@@ -118,7 +118,7 @@ def compare_loops(
 
     return RatioFigures.from_rounds(
         measure_in_turn(
-            lambda _: seconds(train_with_fit), lambda _: seconds(train_bare), num_rounds=rounds
+            lambda _: seconds(train_with_fit), lambda _: seconds(train_bare), num_rounds=num_rounds
         )
     )
 
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str]) -> None:
     run, task = record.Run.start("loop", arguments), CharacterTask.load()
     results = {}
     for name, build in MODEL_BUILDERS.items():
-        figures = compare_loops(build, task, rounds=options.rounds, steps=options.steps)
+        figures = compare_loops(build, task, num_rounds=options.rounds, steps=options.steps)
         low, high = figures.quartiles
         ratio = f"{figures.median:.3f} [{low:.3f}, {high:.3f}]"
         print(f"{name}: fit takes {ratio} of the bare loop's time", flush=True)

@@ -36,6 +36,11 @@ def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParse
         The benchmark's module.
     docstring
         Its docstring, whose first line describes it.
+
+    Returns
+    -------
+    parser : argparse.ArgumentParser
+        A parser to which the benchmark adds its own options.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
@@ -110,6 +115,11 @@ class Run:
             Where the data come from: "real" or "stand-in".
         **versions
             Versions of packages other than torch.
+
+        Returns
+        -------
+        provenance : dict
+            Command, commit, date, machine, versions, seeds, origin of the data and duration.
         """
         return {
             "command": self.command,

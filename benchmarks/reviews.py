@@ -45,7 +45,15 @@ STORED_NAMES = {  # names of settings in the results, where they differ from tho
 
 @dataclass(frozen=True)
 class Fold:
-    """The reviews that a classifier is trained on, and those that it is tested on."""
+    """One division of the reviews into two parts.
+
+    Parameters
+    ----------
+    train
+        The reviews that a classifier is trained on.
+    test
+        Those that it is tested on.
+    """
 
     train: list[LabelledReview]
     test: list[LabelledReview]
@@ -57,7 +65,13 @@ class Fold:
 
 @dataclass(frozen=True)
 class NBSVMMethod:
-    """`NBSVM` on words and pairs of words; the fields are its arguments."""
+    """`NBSVM` on words and pairs of words.
+
+    Parameters
+    ----------
+    order, alpha, C, interpolation, loss
+        Arguments of `NBSVM`.
+    """
 
     order: int = 2
     alpha: float = 0.5
@@ -196,7 +210,17 @@ def make_folds(reviews: Sequence[LabelledReview], *, seed: int = 0) -> list[Fold
 
 @dataclass(frozen=True)
 class FoldResult:
-    """The accuracy on the test part of one fold, from one seed."""
+    """The accuracy on the test part of one fold, from one seed.
+
+    Parameters
+    ----------
+    fold
+        The index of the fold.
+    seed
+        Seed of the parameters and of the order of the data.
+    accuracy
+        The fraction of labels that are right.
+    """
 
     fold: int
     seed: int
@@ -206,7 +230,7 @@ class FoldResult:
 def cross_validate(
     name: str, folds: Sequence[Fold], *, indices: Sequence[int], num_seeds: int
 ) -> dict[str, Any]:
-    """Train and test a method on the folds with these indices, and return what is stored of it.
+    """Train and test a method on some of the folds, and return what is stored of it.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Docstrings describe what they stand above: parameters, returned values and raised exceptions.
 
 Linters see to the form of a docstring; these rules compare it with the code below it. They hold for
-every public class, function and method of the library and of the tools:
+every public class, function and method of the library, of the tools and of the benchmarks:
 
 - two parameters or more: all of them are documented, in the order of the signature;
 - a documented parameter exists;
@@ -24,7 +24,9 @@ import pytest
 from numpydoc.docscrape import NumpyDocString
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = sorted(path for folder in ("utils", "tools") for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(
+    path for folder in ("utils", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")
+)
 CONSTRUCTORS = ("__init__", "__post_init__")
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -51,6 +51,7 @@ def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
         folder.mkdir()
         (folder / "a[1].txt").write_text("half")
     long_ago = time.time() - STALE_SECONDS - 60
-    os.utime(old, (long_ago, long_ago))
+    for stale in (old / "a[1].txt", old, recent):  # the file in the last one has just been written
+        os.utime(stale, (long_ago, long_ago))
     write_text_atomically(path, "text")
     assert sorted(tmp_path.iterdir()) == sorted([recent, path])

@@ -4,7 +4,11 @@ Sphinx extensions, which ``_config.yml`` lists:
 
 - ``book_site``: the tables of the results page.
 - ``book_cover``: the cards and learning paths of the first page.
+- ``book_language``: the language of Chinese words.
 - ``book_parts``: times, marked parts and previews on every page, and the list of equations.
+- ``book_diagrams``: puts the diagrams of ``diagrams`` into the pages, as text and in both themes.
+- ``repository``: the address of the repository that the site is built from; as a script, moves the
+  committed book to another address.
 - ``theme_fixes``: corrections of what the theme writes.
 
 Scripts, and modules that these and the extensions import:
@@ -14,6 +18,6 @@ Scripts, and modules that these and the extensions import:
 - ``directives``: the base of the directives whose content is made from those facts.
 - ``figures``: draws the pictures in ``book/_static``; ``model_map`` and ``timeline`` are two of
   them, and ``svg`` is what they are drawn with.
-- ``notebooks``: stamps executed notebooks; moves the book to another repository.
+- ``notebooks``: stamps executed notebooks, and writes their setup cell.
 - ``setup_cell``: the first code cell of every notebook.
 """

@@ -26,8 +26,9 @@ from tools.book_facts import (
     read_equations,
     read_page,
 )
+from tools.book_language import mark_chinese, without_marks
 from tools.directives import GeneratedDirective
-from tools.notebooks import repository_address
+from tools.repository import repository_address
 
 MIN_WORDS = 250  # of a page that shows its times
 
@@ -123,7 +124,9 @@ def write_previews(app: Sphinx, error: Exception | None) -> None:
     site = Path(app.outdir)
     previews: dict[str, str] = {}
     for path in sorted([*site.glob("book/*.html"), *site.glob("notebooks/*.html")]):
-        previews |= previews_in(path.read_text(encoding="utf-8"))
+        previews |= previews_in(without_marks(path.read_text(encoding="utf-8")))
+    if not app.config.language.startswith("zh"):
+        previews = {anchor: mark_chinese(html) for anchor, html in previews.items()}
     text = json.dumps(previews, ensure_ascii=False, sort_keys=True)
     script = site / "_static" / "preview-texts.js"
     script.write_text(f"window.previewTexts = {text};\n", encoding="utf-8")

@@ -1,7 +1,7 @@
 """Care of the committed notebooks.
 
 python -m tools.notebooks keep FROM TO      take freshly executed notebooks into the book
-python -m tools.notebooks address URL       move the book to another repository
+python -m tools.notebooks setup             write tools/setup_cell.py into every notebook
 """
 
 from __future__ import annotations
@@ -18,23 +18,6 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 ROOT = Path(__file__).resolve().parents[1]
 STAMP = "executed_code_sha256"  # the key of a notebook's metadata for the hash of its code
 WIDGET = "application/vnd.jupyter.widget-view+json"  # an output that needs a running kernel
-FILES_WITH_ADDRESS = (
-    "_config.yml",
-    "*.md",
-    "*.cff",
-    "*.toml",
-    "book/*.md",
-    "notebooks/*.ipynb",
-    "tools/setup_cell.py",
-)
-
-
-def repository_address() -> str:
-    """Return the address of the repository, which ``_config.yml`` holds."""
-    config = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    match = re.search(r"^repository:\n  url: (\S+)$", config, re.MULTILINE)
-    assert match, "_config.yml has no repository.url"
-    return match[1]
 
 
 def code_hash(notebook: nbformat.NotebookNode) -> str:
@@ -101,31 +84,40 @@ def clean_notebook(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     return notebook
 
 
-def move_repository(url: str) -> None:
-    """Replace the address of the repository by `url`, in every file that contains it.
+def setup_code() -> str:
+    """Return the code of the setup cell, which ``tools/setup_cell.py`` has below its docstring."""
+    text = (ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8")
+    return text.split('"""\n', 1)[1].strip()
 
-    Raises
-    ------
-    SystemExit
-        If `url` is not the address of a repository on GitHub.
+
+def write_setup_cells(folder: Path) -> None:
+    """Make `setup_code` the first code cell of every notebook.
+
+    The outputs stay: the cell only finds the library. A stamp that was right is made anew.
+
+    Parameters
+    ----------
+    folder
+        The folder of the notebooks.
     """
-    url = url.strip().removesuffix("/").removesuffix(".git")
-    if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", url):
-        sys.exit(f"{url!r} is not an address; expected https://github.com/OWNER/REPOSITORY")
-    old, new = (text.removeprefix("https://github.com/") for text in (repository_address(), url))
-    for pattern in FILES_WITH_ADDRESS:
-        for path in sorted(ROOT.glob(pattern)):
-            text = path.read_text(encoding="utf-8")
-            if old in text:
-                path.write_text(text.replace(old, new), encoding="utf-8")
-                print(f"{path.relative_to(ROOT)}: {text.count(old)}")
+    for path in sorted(folder.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        if cell.source == setup_code():
+            continue
+        has_own_outputs = notebook.metadata.get(STAMP) == code_hash(notebook)
+        cell.source = setup_code()
+        if has_own_outputs:
+            notebook.metadata[STAMP] = code_hash(notebook)
+        nbformat.write(notebook, path)
+        print(f"changed {path.name}")
 
 
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["keep", executed, committed]:
             keep_executed(Path(executed), Path(committed))
-        case ["address", url]:
-            move_repository(url)
+        case ["setup"]:
+            write_setup_cells(ROOT / "notebooks")
         case _:
             sys.exit(__doc__)

@@ -1,15 +1,28 @@
-"""The setup cell of every notebook, letter for letter: tests/book/test_book.py compares."""
+"""The setup cell of every notebook; ``python -m tools.notebooks setup`` writes it into them."""
 
 # Setup: the same on your own machine, on Binder and on Colab.
 import subprocess
 import sys
+import tempfile
+from importlib.metadata import Distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 REPOSITORY = "https://github.com/your-organisation/llm-foundations-book"
-here = [Path.cwd(), *Path.cwd().parents]
-root = next((p for p in here if (p / "utils" / "notebook" / "check.py").exists()), None)
-if root:  # a checkout of the book
-    sys.path.insert(0, str(root))
-else:  # the notebook alone: fetch the book's library; torch and numpy stay as they are
+folders = [Path.cwd(), *Path.cwd().parents]
+mark = Path("utils", "notebook", "check.py")  # a file that no other package named utils has
+root = next((folder for folder in folders if (folder / mark).exists()), None)
+if root is None:  # the notebook alone: fetch the library; torch and numpy stay as they are
+    root = Path(tempfile.mkdtemp(prefix="llm-foundations-book-"))
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
-    subprocess.run([*pip, f"git+{REPOSITORY}"], check=True)
+    library = ["--no-deps", "--target", str(root), f"git+{REPOSITORY}"]
+    subprocess.run([*pip, *library], check=True)
+    packages = Distribution.at(next(root.glob("*.dist-info"))).requires  # what it imports
+    subprocess.run([*pip, *packages], check=True)
+other = sys.modules.get("utils") or find_spec("utils")  # perhaps a package of the same name
+file = getattr(other, "__file__", getattr(other, "origin", None))
+sys.path.insert(0, str(root))
+if other and file != str(root / "utils" / "__init__.py"):
+    for module in [name for name in sys.modules if name.split(".")[0] == "utils"]:
+        del sys.modules[module]
+    print(f"From here on, utils is the book's library in {root}, not {file or other}.")

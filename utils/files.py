@@ -73,12 +73,38 @@ def write_text_atomically(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def as_path(name: str | Path) -> Path:
+    """Return the path that a setting or an option names, with the home folder for ``~``.
+
+    A shell leaves the ``~`` of ``--out=~/runs`` to the program.
+
+    Parameters
+    ----------
+    name
+        The path as it was typed.
+
+    Returns
+    -------
+    path : Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If it begins with ``~USER``, and there is no such user.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{name} names a home folder that does not exist") from error
+
+
 def _remove_stale(path: Path) -> None:
     """Remove what processes that were killed more than a day ago left beside `path`."""
     for folder in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
         try:
-            is_stale = time.time() - folder.stat().st_mtime > STALE_SECONDS
-        except FileNotFoundError:  # another process has just finished
+            newest = max(file.stat().st_mtime for file in (folder, *folder.iterdir()))
+        except OSError:  # another process has just finished, or it belongs to another user
             continue
-        if is_stale:
+        if time.time() - newest > STALE_SECONDS:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Device, random seeds, mixed precision, timing and Ctrl-C: the environment in which a model runs.
 
 Section 7.2 explains mixed precision and what a checkpoint must hold, the state of the generators
-included. The module depends on torch and NumPy alone.
+included.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
+
+from utils.arguments import check_positive
 
 
 def seed_everything(seed: int) -> None:
@@ -29,6 +32,10 @@ def seed_everything(seed: int) -> None:
 
 def select_device(name: str | None = None) -> torch.device:
     """Return the device called `name`, or the fastest one of this machine.
+
+    If it is a GPU, convolutions and recurrent layers are from now on computed in single precision,
+    as products of matrices are by default: torch lets cuDNN round their inputs to TF32, of 11
+    binary digits, and a recurrent layer then differs from its formula by 1e-3.
 
     Parameters
     ----------
@@ -51,31 +58,33 @@ def select_device(name: str | None = None) -> torch.device:
         available.insert(0, "mps")
     if torch.cuda.is_available():
         available.insert(0, "cuda")
-    if name is None:
-        return torch.device(available[0])
-    device_type, colon, index = str(name).partition(":")
+    name = available[0] if name is None else str(name)
+    device_type, colon, index = name.partition(":")
     count = torch.cuda.device_count() if device_type == "cuda" else 1
     valid_index = not colon or (index.isdecimal() and int(index) < count)
     if device_type not in available or not valid_index:
-        raise ValueError(f"there is no device {str(name)!r} here; choose from {available}")
+        raise ValueError(f"there is no device {name!r} here; choose from {available}")
+    if device_type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
 
 
-def device_of(model: torch.nn.Module) -> torch.device:
+def device_of(model: nn.Module) -> torch.device:
     """Return the device of the model's parameters; the CPU for a model without parameters."""
     parameter = next(model.parameters(), None)
     return torch.device("cpu") if parameter is None else parameter.device
 
 
 @contextmanager
-def evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode for the block, and afterwards into the mode it was in."""
-    was_training = model.training
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Put the model in evaluation mode for the block; its parts are then in the modes as before."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(was_training)
+        for module, was_training in modes:
+            module.training = was_training
 
 
 def median_milliseconds(
@@ -83,7 +92,8 @@ def median_milliseconds(
 ) -> float:
     """Measure how long a call takes: the median of several calls.
 
-    On a CUDA GPU a call ends when the GPU has finished its work, not when the work is queued.
+    On a GPU, of CUDA or of a Mac, a call ends when the GPU has finished its work, not when the work
+    is queued.
 
     Parameters
     ----------
@@ -99,15 +109,29 @@ def median_milliseconds(
     -------
     milliseconds : float
         The median.
+
+    Raises
+    ------
+    ValueError
+        If no call is measured.
     """
+    check_positive(num_repeats=num_repeats)
     times = []
+    _synchronize()  # work that was queued before does not count
     for _ in range(num_warmup_calls + num_repeats):
         start = time.perf_counter()
         call()
-        if torch.cuda.is_initialized():
-            torch.cuda.synchronize()
+        _synchronize()
         times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times[num_warmup_calls:])
+
+
+def _synchronize() -> None:
+    """Wait until the GPU, if there is one, has finished all work that is queued."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    if torch.backends.mps.is_available():
+        torch.mps.synchronize()
 
 
 def supports_bfloat16() -> bool:
@@ -115,11 +139,34 @@ def supports_bfloat16() -> bool:
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextManager[object]:
+def half_precision(model: nn.Module) -> torch.dtype:
+    """Return the data type in which a model's matrix products are computed in mixed precision.
+
+    It is bfloat16 if the GPU supports it, else float16. A model with recurrent layers of torch gets
+    float16 in any case: ``torch.autocast`` computes these by cuDNN in float16 whatever type it is
+    given, and their gradients vanish or overflow unless the loss is scaled (section 7.2).
+
+    Parameters
+    ----------
+    model
+        The model to train.
+
+    Returns
+    -------
+    dtype : torch.dtype
+        ``torch.bfloat16``, or ``torch.float16``, whose loss must be scaled.
+    """
+    is_recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    return torch.float16 if is_recurrent or not supports_bfloat16() else torch.bfloat16
+
+
+def autocast(
+    device: torch.device, *, enabled: bool = True, dtype: torch.dtype | None = None
+) -> AbstractContextManager[object]:
     """Return the context in which a forward pass runs in mixed precision.
 
-    On CUDA, matrix products are computed in bfloat16 if the GPU supports it, else in float16. On
-    every other device, and with ``enabled=False``, the context changes nothing.
+    On CUDA, matrix products are computed in half precision. On every other device, and with
+    ``enabled=False``, the context changes nothing.
 
     Source: Micikevicius et al. 2018 (section 7.2).
 
@@ -129,6 +176,9 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
         The device of the model.
     enabled
         Whether to use mixed precision.
+    dtype
+        The type in half precision, as of `half_precision`; by default bfloat16 if the GPU supports
+        it, else float16.
 
     Returns
     -------
@@ -137,39 +187,62 @@ def autocast(device: torch.device, *, enabled: bool = True) -> AbstractContextMa
     """
     if device.type != "cuda" or not enabled:
         return nullcontext()
-    dtype = torch.bfloat16 if supports_bfloat16() else torch.float16
+    if dtype is None:
+        dtype = torch.bfloat16 if supports_bfloat16() else torch.float16
     return torch.autocast("cuda", dtype=dtype)
 
 
-@contextmanager
-def interrupt_flag() -> Iterator[threading.Event]:
-    """Let Ctrl-C set an event within the block, instead of raising KeyboardInterrupt.
+class Interrupt(threading.Event):
+    """An event that is set by Ctrl-C, or by the signal with which a process is asked to end.
 
-    A loop that tests the event between its steps is never interrupted within one. A second Ctrl-C
-    raises KeyboardInterrupt at once. Outside the main thread, where Python delivers no signals,
-    the event is never set.
+    Attributes
+    ----------
+    signal_number
+        The number of that signal: 2 for Ctrl-C (SIGINT), 15 for SIGTERM; 0 before.
+    """
+
+    signal_number = 0
+
+
+@contextmanager
+def interrupt_flag() -> Iterator[Interrupt]:
+    """Let Ctrl-C and SIGTERM set an event within the block, instead of ending the program.
+
+    A loop that tests the event between its steps is never interrupted within one. A second signal
+    acts at once: a second Ctrl-C raises KeyboardInterrupt. Outside the main thread, where Python
+    delivers no signals, the event is never set.
 
     Yields
     ------
-    interrupted : threading.Event
-        The event, which is set after the first Ctrl-C.
+    interrupt : Interrupt
+        The event, which is set after the first signal.
     """
-    interrupted = threading.Event()
+    interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupted
+        yield interrupt
         return
 
-    previous_handler = signal.getsignal(signal.SIGINT)
+    previous_handlers = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if (handler := signal.getsignal(number)) is not None  # None: not installed by Python
+    }
 
-    def handle(_signal_number: int, _frame: FrameType | None) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, previous_handler)
+    def restore_handlers() -> None:
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)
 
-    signal.signal(signal.SIGINT, handle)
+    def handle(signal_number: int, _frame: FrameType | None) -> None:
+        interrupt.signal_number = signal_number
+        interrupt.set()
+        restore_handlers()
+
+    for number in previous_handlers:
+        signal.signal(number, handle)
     try:
-        yield interrupted
+        yield interrupt
     finally:
-        signal.signal(signal.SIGINT, previous_handler)
+        restore_handlers()
 
 
 def get_random_state() -> dict[str, Any]:
@@ -198,7 +271,28 @@ def get_random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Restore what `get_random_state` returned; states of missing devices are ignored."""
+    """Restore what `get_random_state` returned; states of missing devices are ignored.
+
+    Parameters
+    ----------
+    state
+        The states of the generators.
+
+    Raises
+    ------
+    ValueError
+        If it is no such state; all generators are then as before.
+    """
+    before = get_random_state()
+    try:
+        _set_random_state(state)
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        _set_random_state(before)
+        raise ValueError(f"this is no state of random generators: {error}") from error
+
+
+def _set_random_state(state: dict[str, Any]) -> None:
+    """Restore the states of the generators one after the other."""
     torch.set_rng_state(state["torch"])
     random.setstate(state["python"])
     saved = state["numpy"]

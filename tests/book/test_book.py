@@ -10,7 +10,8 @@ import nbformat
 import pytest
 import yaml
 
-from tools.notebooks import STAMP, WIDGET, code_hash, execution_problems, repository_address
+from tools.notebooks import STAMP, WIDGET, code_hash, execution_problems, setup_code
+from tools.repository import repository_address
 from utils.notebook.results import RESULTS_KEY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,10 +280,8 @@ def test_notebooks_have_their_parts_in_order(notebook):
 
 
 def test_setup_cell_is_the_one_of_the_book(notebook):
-    text = (ROOT / "tools" / "setup_cell.py").read_text(encoding="utf-8")
-    setup = text.split('"""\n', 1)[1].strip()
-    assert cells(notebook, "code")[0].source.strip() == setup
-    assert repository_address() in setup
+    assert cells(notebook, "code")[0].source == setup_code(), "python -m tools.notebooks setup"
+    assert repository_address() in setup_code()
 
 
 def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):

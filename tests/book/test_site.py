@@ -23,7 +23,7 @@ import pytest
 from tools.benchmark_facts import collect_provenances, format_number
 from tools.book_facts import read_equations, read_json, read_page
 from tools.book_site import without_paths
-from tools.notebooks import repository_address
+from tools.repository import site_address
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("LLM_BOOK_SITE", ROOT / "_build" / "html")).resolve()
@@ -129,7 +129,7 @@ def test_the_equations_page_leads_to_each_derivation_and_check(parsed):
 
 
 def test_the_equations_page_names_the_modules_that_compute_an_equation(parsed):
-    prefix = f"{repository_address()}/blob/main/"
+    prefix = f"{site_address()}/blob/main/"
     links = parsed[(SITE / "book" / "equations.html")].links
     modules = {link.removeprefix(prefix) for link in links if link.startswith(prefix + "utils/")}
     assert len(modules) > 20 and all((ROOT / module).is_file() for module in modules), modules
@@ -145,7 +145,7 @@ def test_every_page_tells_its_times():
 
 
 def test_launch_buttons_carry_the_books_address(parsed):
-    slug = repository_address().removeprefix("https://github.com/")
+    slug = site_address().removeprefix("https://github.com/")
     for path in SITE.glob("notebooks/*.html"):
         links = parsed[path.resolve()].links
         file = f"notebooks/{path.stem}.ipynb"

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from tests.helpers.decoding_models import FixedLogits, bos, make_lstm, make_translator
+from utils.data.batches import pad
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_search import BeamConfig, beam_search
-from utils.decoding.search import greedy_search
+from utils.decoding.search import best_sequences, greedy_search
 
 V = 6  # four special tokens and two words
 
@@ -100,36 +101,69 @@ def test_a_wide_beam_is_exhaustive_search(seed, alpha, token_bonus):
     assert torch.allclose(scores, torch.tensor([best for best, _ in expected]), atol=1e-6)
 
 
-def plain_beam_search(model, config, max_length):
-    """Beam search as its docstring says it, one hypothesis at a time, without a state."""
+def plain_beam_search(model, config, max_length, prompt=(BOS,), min_length=0, n=None):
+    """Beam search as its docstring says it, one hypothesis at a time, without a state.
+
+    The safe end of a search changes no result: without patience, this one never ends before all
+    hypotheses have `max_length` tokens.
+    """
     beam, finished, beam_size = [((), 0.0)], [], config.beam_size
-    ranking = config.alpha, config.token_bonus
     for length in range(1, max_length + 1):
         continuations = []
         for prefix, log_prob in beam:
-            logits = model(torch.tensor([[BOS, *prefix]]))[0][0, -1].detach()
+            ids = [*prompt, *prefix]
+            logits = model(torch.tensor([ids]))[0][0, -1].detach()
             logits[[PAD, BOS]] = -math.inf
             log_probs = logits.log_softmax(-1).tolist()
-            continuations += [(log_prob + p, prefix, token) for token, p in enumerate(log_probs)]
+            ngrams = [ids[i : i + n] for i in range(len(ids) - n + 1)] if n else []
+            last = ids[len(ids) - n + 1 :] if n else []
+            words = {t for t, p in enumerate(log_probs) if t != EOS and p > -math.inf}
+            words = {token for token in words if [*last, token] not in ngrams}
+            for token in words | ({EOS} if length > min_length or not words else set()):
+                continuations.append((log_prob + log_probs[token], prefix, token))
         continuations = sorted((c for c in continuations if c[0] > -math.inf), reverse=True)
         ended = [
             (total, prefix) for total, prefix, token in continuations[:beam_size] if token == EOS
         ]
-        finished += [(score(total, length, *ranking), list(prefix)) for total, prefix in ended]
+        finished += [
+            (score(total, length, config.alpha, config.token_bonus), list(prefix), total)
+            for total, prefix in ended
+        ]
         beam = [((*prefix, token), total) for total, prefix, token in continuations if token != EOS]
         beam = beam[:beam_size]
-        if len(finished) >= config.patience * beam_size:
+        if config.patience is None:
+            is_over = beam_size == 1 and len(finished) > 0
+        else:
+            is_over = len(finished) >= config.patience * beam_size
+        if is_over:
             beam = []
-    finished += [(score(log_prob, max_length, *ranking), list(prefix)) for prefix, log_prob in beam]
-    return sorted(finished, reverse=True)[:beam_size]
+    finished += [
+        (score(log_prob, max_length, config.alpha, config.token_bonus), list(prefix), log_prob)
+        for prefix, log_prob in beam
+    ]
+    return sorted(finished, reverse=True)[: config.num_returned]
+
+
+def assert_equal_to_plain(row, expected):
+    assert [hypothesis.ids for hypothesis in row] == [ids for _, ids, _ in expected]
+    scores = [hypothesis.score for hypothesis in row]
+    assert scores == pytest.approx([best for best, _, _ in expected], abs=1e-9)
+    log_probs = [hypothesis.log_prob for hypothesis in row]
+    assert log_probs == pytest.approx([log_prob for _, _, log_prob in expected], abs=1e-9)
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"alpha": 1.0},
+        {"alpha": 1.0, "patience": 1},
         {"alpha": 0.0, "token_bonus": 0.8, "patience": 2},
         {"alpha": 0.5, "token_bonus": 0.2, "patience": 0.5},
+        {"alpha": 0.0},
+        {"alpha": 1.0},
+        {"alpha": 2.0, "token_bonus": -0.5},
+        {"alpha": -0.5, "token_bonus": 0.7},
+        {"alpha": 1.0, "patience": 1, "num_hypotheses": 1},
+        {"alpha": 0.7, "num_hypotheses": 1},
     ],
 )
 @pytest.mark.parametrize("beam_size", [1, 2, 3, 5])
@@ -137,10 +171,39 @@ def plain_beam_search(model, config, max_length):
 def test_beam_search_is_its_plain_version(seed, beam_size, options):
     model, config = make_lstm(seed, 9), BeamConfig(beam_size, **options)
     (row,) = beam_search(model, bos(), None, config, max_length=6)
-    expected = plain_beam_search(model, config, 6)
-    assert [hypothesis.ids for hypothesis in row] == [ids for _, ids in expected]
-    scores = [hypothesis.score for hypothesis in row]
-    assert scores == pytest.approx([best for best, _ in expected])
+    assert_equal_to_plain(row, plain_beam_search(model, config, 6))
+
+
+@pytest.mark.parametrize("rules", [(0, 1), (2, None), (3, 2), (5, 1)])
+@pytest.mark.parametrize("seed", range(4))
+def test_beam_search_under_rules_is_its_plain_version(seed, rules):
+    model, config, (min_length, n) = make_lstm(seed, 9), BeamConfig(3), rules
+    prompts = [[BOS, 4, 5, 4], [BOS, 6], [BOS, 6, 6]]
+    results = beam_search(
+        model,
+        pad(prompts, PAD),
+        config=config,
+        max_length=5,
+        min_length=min_length,
+        no_repeat_ngram_size=n,
+    )
+    for row, prompt in zip(results, prompts, strict=True):
+        assert_equal_to_plain(row, plain_beam_search(model, config, 5, prompt, min_length, n))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_the_safe_end_comes_before_the_last_step_and_changes_nothing(alpha):
+    def search(patience, count):
+        model, calls = FixedLogits([0.0, 0.0, 1.5, 0.0, 1.0, 0.5]), []
+        model.register_forward_hook(lambda *call: calls.append(call))
+        config = BeamConfig(4, alpha=alpha, patience=patience, num_hypotheses=count)
+        (row,) = beam_search(model, bos(), config=config, max_length=30)
+        return [hypothesis.ids for hypothesis in row], len(calls)
+
+    four, calls_of_four = search(None, 4)
+    one, calls_of_one = search(None, 1)
+    assert calls_of_one <= calls_of_four < 30 and one == four[:1]
+    assert search(math.inf, 4) == (four, 30) and search(math.inf, 1) == (one, 30)
 
 
 def test_scores_are_those_of_a_teacher_forced_call():
@@ -183,10 +246,42 @@ def test_a_hypothesis_ends_only_among_the_best_continuations():
     assert ids[0] == [4] and [5] not in ids
 
 
+class LongText(nn.Module):
+    """After each of ten words the next has probability 0.97 and EOS 0.01; then EOS is certain."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = torch.full((20, 20), math.log(0.02 / 17))
+        for last, following in zip((BOS, *range(4, 13)), range(4, 14), strict=True):
+            self.table[last, following], self.table[last, EOS] = math.log(0.97), math.log(0.01)
+        self.table[13:, EOS] = 20.0
+
+    def forward(self, ids, state=None):
+        return self.table[ids], state
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("beam_size", [1, 2, 5, 9])
+def test_a_search_finds_a_long_text_far_better_than_its_first_finished_ones(beam_size, alpha):
+    expected = list(range(4, 14))
+    config = BeamConfig(beam_size, alpha=alpha)
+    (row,) = beam_search(LongText(), bos(), config=config, max_length=30)
+    assert row[0].ids == expected and row[0].log_prob > -0.34
+    (best,) = best_sequences(LongText(), bos(), None, config, max_length=30)
+    assert best == expected
+    if beam_size == 5 and alpha == 1.0:  # the old rule
+        config = BeamConfig(5, patience=1)
+        (row,) = beam_search(LongText(), bos(), config=config, max_length=30)
+        assert len(row[0].ids) < 10 and row[0].log_prob < -4
+
+
 def test_a_search_ends_with_its_last_hypothesis_though_longer_ones_might_score_better():
+    """With patience; without, a beam of one ends so too, as greedy search does."""
     model = FixedLogits([0.0, 0.0, 1.2, 0.0, 1.0, -9.0])
-    (row,) = beam_search(model, bos(), config=BeamConfig(1, alpha=6.0), max_length=6)
-    assert [hypothesis.ids for hypothesis in row] == [[]]
+    for patience in (None, 1):
+        config = BeamConfig(1, alpha=6.0, patience=patience)
+        (row,) = beam_search(model, bos(), config=config, max_length=6)
+        assert [hypothesis.ids for hypothesis in row] == [[]]
     for ranking in ({"alpha": 6.0}, {"alpha": 0.0, "token_bonus": 2.0}):  # with more patience
         config = BeamConfig(1, patience=3, **ranking)
         (row,) = beam_search(model, bos(), config=config, max_length=6)
@@ -219,3 +314,9 @@ def test_a_score_that_would_be_no_number_is_refused(option, value):
 def test_a_patience_that_is_not_positive_is_refused(patience):
     with pytest.raises(ValueError, match="patience must be positive"):
         BeamConfig(patience=patience)
+
+
+@pytest.mark.parametrize("count", [0, -1, 6, 1.5, True, math.nan])
+def test_a_number_of_hypotheses_that_a_beam_cannot_return_is_refused(count):
+    with pytest.raises(ValueError, match=f"num_hypotheses must be .* to beam_size, 5, got {count}"):
+        BeamConfig(5, num_hypotheses=count)

@@ -5,13 +5,20 @@ import math
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from tests.helpers.decoding_models import FixedLogits, bos, make_lstm
+from tests.helpers.decoding_models import FixedLogits, bos, make_lstm, make_translator
+from tests.helpers.tensors import multiply_weights
+from utils.data.batches import pad
 from utils.data.vocabulary import BOS, PAD
 from utils.decoding.beam_search import BeamConfig, beam_search
-from utils.decoding.generation import allowed_logits
-from utils.decoding.sampling import sample
+from utils.decoding.sampling import SamplingConfig, sample
 from utils.decoding.search import greedy_search
+from utils.models.gpt import GPT
+from utils.models.language_models import RNNLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
 
 DECODERS = [greedy_search, sample, beam_search]
 every_decoder = pytest.mark.parametrize("decode", DECODERS, ids=lambda decode: decode.__name__)
@@ -24,12 +31,6 @@ def test_pad_and_bos_are_never_generated():
     hypotheses = beam_search(model, bos(), config=BeamConfig(5), max_length=5)[0]
     sequences += [hypothesis.ids for hypothesis in hypotheses]
     assert sequences[0] == [4] * 5 and not {PAD, BOS} & set(itertools.chain(*sequences))
-
-
-def test_the_logits_of_the_model_stay_as_they_were():
-    logits = torch.zeros(2, 5)
-    assert allowed_logits(logits)[:, [PAD, BOS]].tolist() == [[-math.inf] * 2] * 2
-    assert torch.equal(logits, torch.zeros(2, 5))
 
 
 def test_a_model_that_never_ends_is_cut_off_at_max_length():
@@ -65,25 +66,184 @@ def test_a_batch_without_rows_has_no_results_and_the_model_is_not_called(decode)
     assert decode(never_called, torch.empty(0, 1, dtype=torch.int64)) == []
 
 
+@pytest.mark.parametrize(
+    "prompt, message",
+    [
+        (torch.empty(1, 0, dtype=torch.int64), r"shape \(B, T\) with T ≥ 1, got \(1, 0\)"),
+        (torch.tensor([BOS]), r"got \(1,\); start from a column of BOS, .* a batch: ids\[None\]"),
+        (torch.full((1, 1, 1), BOS), r"got \(1, 1, 1\)"),
+        ([[BOS]], "a prompt is a tensor of ids .* got list"),
+        (torch.tensor([[1.0]]), "a prompt is ids, whole numbers such as int64; got torch.float32"),
+        (torch.tensor([[True]]), "whole numbers such as int64; got torch.bool"),
+        (torch.tensor([[PAD, 4], [4, 5]]), "begins with PAD, or has PAD between"),
+        (torch.tensor([[4, PAD, 5]]), "pad a shorter prompt at the end only"),
+        (torch.tensor([[4, 5], [PAD, PAD]]), "start an empty one from BOS"),
+    ],
+)
 @every_decoder
-def test_a_prompt_of_a_wrong_shape_is_refused(decode):
+def test_a_prompt_of_a_wrong_form_is_refused(decode, prompt, message):
+    with pytest.raises(ValueError, match=message):
+        decode(make_lstm(0, vocab_size=6), prompt, max_length=3)
+
+
+@every_decoder
+def test_a_prompt_may_be_of_any_type_of_whole_numbers(decode):
+    model = make_lstm(0, vocab_size=9)
+    prompt = torch.tensor([[BOS, 4, 5], [BOS, 6, PAD]])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        expected = decode(model, prompt, max_length=4)
+        for dtype in (torch.int32, torch.int16, torch.uint8):
+            torch.manual_seed(0)
+            assert decode(model, prompt.to(dtype), max_length=4) == expected
+
+
+@pytest.mark.parametrize("name", ["max_length", "min_length"])
+@every_decoder
+def test_a_length_that_is_no_number_of_tokens_is_refused(decode, name):
     model = make_lstm(0, vocab_size=6)
-    for wrong in (torch.empty(1, 0, dtype=torch.int64), torch.tensor([BOS])):
-        with pytest.raises(ValueError, match="prompt"):
-            decode(model, wrong)
+    with pytest.raises(ValueError, match=f"{name} must not be negative, got -1"):
+        decode(model, bos(), **{name: -1})
+    for wrong in (2.5, True, math.nan, None):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number, got {wrong}"):
+            decode(model, bos(), **{name: wrong})
 
 
 @every_decoder
-def test_a_negative_max_length_is_refused(decode):
-    with pytest.raises(ValueError, match="max_length must not be negative, got -1"):
-        decode(make_lstm(0, vocab_size=6), bos(), max_length=-1)
+def test_a_minimum_above_the_maximum_is_refused(decode):
+    with pytest.raises(ValueError, match="min_length is 5, above max_length, 4"):
+        decode(make_lstm(0, vocab_size=6), bos(), min_length=5, max_length=4)
+
+
+@every_decoder
+def test_a_state_of_another_batch_is_refused(decode):
+    model = make_translator(38, 9, num_layers=1, factor=3)
+    state = model.encode(torch.randint(4, 9, (2, 5)))
+    for rows in (1, 3):
+        with pytest.raises(ValueError, match=f"shape .* and the prompt {rows} rows: both need"):
+            decode(model, bos(rows), state, max_length=3)
+
+
+# ---- no distribution ----------------------------------------------------------------------------
+
+WRONG_LOGITS = {
+    "one is NaN": [0.0, 0.0, 0.0, 0.0, math.nan, 1.0],
+    "one is \\+∞": [0.0, 0.0, 0.0, 0.0, math.inf, 1.0],
+    "all but those of PAD and BOS are −∞": [0.0, 0.0, *[-math.inf] * 4],
+}
+
+
+class SecondRowIsWrong(nn.Module):
+    """A model whose second row has other logits than the first, from the third token on."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.wrong = torch.tensor(logits)
+
+    def forward(self, ids, state=None):
+        tokens_read = ids.shape[1] if state is None else state[0, 0] + ids.shape[1]
+        logits = torch.tensor([0.0, 0.0, -9.0, 0.0, 1.0, 0.0]).repeat(*ids.shape, 1)
+        if tokens_read >= 3:
+            logits[len(ids) // 2 :] = self.wrong
+        return logits, torch.full((len(ids), 1), tokens_read)
+
+
+@pytest.mark.parametrize("reason", WRONG_LOGITS)
+@every_decoder
+def test_logits_that_are_no_distribution_are_refused(decode, reason):
+    model = SecondRowIsWrong(WRONG_LOGITS[reason])
+    row = 5 if decode is beam_search else 1  # of five hypotheses for each prompt
+    with pytest.raises(ValueError, match=f"logits for row {row} .* no distribution: {reason}"):
+        decode(model, bos(2), max_length=5)
+    assert len(decode(model, bos(2), max_length=2)) == 2, "what was not asked for is no matter"
+
+
+# ---- prompts of several lengths -----------------------------------------------------------------
+
+PROMPTS = [[BOS], [BOS, 4, 5, 6], [BOS, 7], [BOS, 7, 7, 4], [5, 2, 8, 8, 8, 4]]
+PADDED = pad(PROMPTS, PAD)
+LONG_MODELS = {
+    "lstm": lambda: make_lstm(5, 9),
+    "gpt": lambda: multiply_weights(
+        GPT(9, width=12, num_layers=2, num_heads=2, context_length=4, zero_init=False).eval(), 4
+    ),
+    "n-gram": lambda: NGramLM.kneser_ney(
+        NGramCounts([4, 5, 6, 7, 8, 2] * 9, order=3, vocab_size=9)
+    ),
+}
+
+
+@pytest.mark.parametrize("options", [{}, {"min_length": 3, "no_repeat_ngram_size": 2}])
+@pytest.mark.parametrize("max_length", [1, 2, 7])
+@pytest.mark.parametrize("name", LONG_MODELS)
+@pytest.mark.parametrize("beam_size", [None, 1, 3])
+def test_prompts_of_several_lengths_are_decoded_as_each_alone(name, beam_size, max_length, options):
+    torch.manual_seed(0)
+    model = LONG_MODELS[name]()
+    options = {**options, "max_length": max_length}
+    options["min_length"] = min(options.get("min_length", 0), max_length)
+    if beam_size is None:
+        expected = [greedy_search(model, torch.tensor([ids]), **options)[0] for ids in PROMPTS]
+        assert greedy_search(model, PADDED, **options) == expected
+        assert greedy_search(model, F.pad(PADDED, (0, 3), value=PAD), **options) == expected
+    else:
+        config = BeamConfig(beam_size)
+        rows = [beam_search(model, torch.tensor([p]), None, config, **options)[0] for p in PROMPTS]
+        results = beam_search(model, PADDED, None, config, **options)
+        assert [[h.ids for h in row] for row in results] == [[h.ids for h in row] for row in rows]
+        for row, alone in zip(results, rows, strict=True):
+            expected = pytest.approx([h.score for h in alone], abs=1e-5)
+            assert [h.score for h in row] == expected
+
+
+def test_sampling_continues_prompts_of_several_lengths_from_their_own_ends():
+    """After each token the next one is certain, so that samples can be foretold."""
+    table = torch.full((9, 9), -math.inf)
+    for token in range(1, 9):
+        table[token, {8: 4}.get(token, max(token + 1, 4))] = 0.0
+    sequences = sample(lambda ids, state=None: (table[ids], state), PADDED, max_length=3)
+    assert sequences == [[4, 5, 6], [7, 8, 4], [8, 4, 5], [5, 6, 7], [5, 6, 7]]
+
+
+def test_each_token_of_padded_prompts_is_read_once_and_padding_never():
+    model, read = make_lstm(5, 9), []
+    model.register_forward_hook(lambda _, inputs, __: read.append(inputs[0].clone()))
+    (*_, longest) = greedy_search(model, PADDED, max_length=7)
+    assert read[0].shape == (5, 1) and all(ids.shape[1] == 1 for ids in read)
+    assert not any((ids == PAD).any() for ids in read) and longest
+
+
+def test_sampling_is_the_same_for_prompts_of_one_length_whether_padded_or_not():
+    model, prompt = make_lstm(5, 9), torch.tensor([[BOS, 4], [BOS, 5], [BOS, 6]])
+    one, other = (
+        sample(model, ids, max_length=6, generator=torch.Generator().manual_seed(3))
+        for ids in (prompt, F.pad(prompt, (0, 2), value=PAD))
+    )
+    assert one == other
+
+
+# ---- evaluation mode ----------------------------------------------------------------------------
+
+
+@every_decoder
+def test_dropout_is_off_during_the_search_and_the_mode_is_restored(decode):
+    model = RNNLM(9, width=16, dropout=0.5)
+    torch.manual_seed(0)
+    multiply_weights(model, 3)
+    options = {"max_length": 8}
+    if decode is sample:
+        options |= {"config": SamplingConfig(temperature=1e-6)}
+    expected = decode(model.eval(), bos(3), **options)
+    for _ in range(3):
+        assert decode(model.train(), bos(3), **options) == expected
+        assert model.training and model.dropout.training
 
 
 @pytest.mark.parametrize("size", [1, 2])
 @every_decoder
 def test_a_vocabulary_without_eos_is_refused(decode, size):
     with pytest.raises(ValueError, match="no EOS"):
-        decode(FixedLogits([0.0] * size), torch.zeros(1, 1, dtype=torch.int64))
+        decode(FixedLogits([0.0] * size), bos())
 
 
 def test_the_smallest_vocabulary_that_can_end_gives_empty_texts():

@@ -31,3 +31,27 @@ def test_the_best_weight_is_the_one_of_the_highest_mean():
 def test_a_weight_that_is_not_between_0_and_1_is_refused(weight):
     with pytest.raises(ValueError, match="weight must be above 0 and below 1"):
         mix_log_probs(torch.zeros(1), torch.zeros(1), weight)
+
+
+def test_log_probabilities_of_other_tokens_are_not_mixed():
+    """Shapes that torch would broadcast to a matrix, of which the mean is a number."""
+    for other in (torch.zeros(3, 1), torch.zeros(1), torch.zeros(())):
+        for mix in (lambda a, b: mix_log_probs(a, b, 0.5), best_mixture_weight):
+            with pytest.raises(ValueError, match="two log-probabilities of each token"):
+                mix(torch.zeros(3), other)
+
+
+def test_no_weight_is_best_without_a_finite_mean():
+    some = torch.tensor([-1.0, -2.0])
+    for value in (math.nan, -math.inf, math.inf):
+        broken = torch.tensor([-1.0, value])
+        with pytest.raises(ValueError, match="no weight is best"):
+            best_mixture_weight(broken, broken)
+    with pytest.raises(ValueError, match="no weight is best"):
+        best_mixture_weight(some, torch.tensor([-1.0, math.nan]))
+    with pytest.raises(ValueError, match="no weight is best"):
+        best_mixture_weight(some[:0], some[:0])
+    with pytest.raises(ValueError, match="weights is empty"):
+        best_mixture_weight(some, some, [])
+    impossible_by_one = torch.tensor([-1.0, -math.inf])
+    assert best_mixture_weight(some, impossible_by_one) == 0.99

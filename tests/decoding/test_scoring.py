@@ -1,5 +1,7 @@
 """Log-probabilities of the tokens of a text, by any model of the contract."""
 
+import math
+
 import pytest
 import torch
 
@@ -73,3 +75,49 @@ def test_a_model_that_scores_texts_itself_is_asked_once_for_the_whole_text():
 def test_a_text_of_one_token_is_refused(model):
     with pytest.raises(ValueError, match="two tokens"):
         token_log_probs(model, TEXT[:1])
+
+
+@pytest.mark.parametrize("name", ["recurrent", "scorer"])
+def test_a_model_in_training_mode_is_scored_without_dropout(name):
+    class Scorer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dropout = torch.nn.Dropout(0.5)
+
+        def score(self, ids):
+            return self.dropout(-ids.double())
+
+    if name == "scorer":
+        model = Scorer()
+    else:
+        torch.manual_seed(0)
+        model = RNNLM(V, width=8, num_layers=2, dropout=0.5)
+    expected = token_log_probs(model.eval(), TEXT)
+    model.train()
+    model.dropout.eval()  # a part that is not trained
+    assert torch.equal(token_log_probs(model, TEXT, chunk_length=7), expected)
+    assert model.training and not model.dropout.training
+
+
+def test_nan_is_no_log_probability():
+    model = make_network("recurrent")
+    with torch.no_grad():
+        model.embedding.weight[TEXT[10]] = math.nan
+    for chunk_length in (3, 100):
+        with pytest.raises(ValueError, match=r"NaN as log p of token \d"):
+            token_log_probs(model, TEXT, chunk_length=chunk_length)
+
+
+@pytest.mark.parametrize(
+    "ids, options, message",
+    [
+        (TEXT[None], {}, r"ids of shape \(N,\); got torch.int64 \(1, 60\)"),
+        (TEXT / 2, {}, "ids of shape .* got torch.float32"),
+        (TEXT, {"chunk_length": 0}, "chunk_length must be a positive whole number"),
+        (TEXT, {"chunk_length": -1}, "chunk_length must be a positive whole number"),
+    ],
+)
+def test_what_is_no_text_is_refused(ids, options, message):
+    for model in (make_network("window"), NGramLM.mle(NGramCounts(TEXT, order=1, vocab_size=V))):
+        with pytest.raises(ValueError, match=message):
+            token_log_probs(model, ids, **options)

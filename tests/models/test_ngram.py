@@ -1,22 +1,32 @@
-"""N-gram models: by hand, by brute force, every context sums to one, and the contract."""
+"""N-gram models: by hand, by brute force, by KenLM and nltk, and the contract."""
 
 import itertools
+import json
 import math
+import os
 from fractions import Fraction
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from utils.data.batches import text_eval_batches
-from utils.data.vocabulary import BOS, EOS, PAD, UNK
+from utils.data.corpora import load_text
+from utils.data.tokenizers import WordTokenizer
+from utils.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 from utils.decoding.beam_search import BeamConfig, beam_search
 from utils.decoding.sampling import sample
 from utils.decoding.search import greedy_search
 from utils.decoding.state import select_rows
-from utils.models.ngram import NGramLM, estimate_discounts
+from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
+from utils.models.ngram_estimates import (
+    discounted_estimates,
+    estimate_discounts,
+    witten_bell_estimates,
+)
 from utils.training.evaluation import evaluate
 
 V = 9
@@ -27,6 +37,8 @@ ESTIMATORS = {  # name → a function of the counts and keyword arguments
     "kneser-ney": NGramLM.kneser_ney,
     "fixed discount": partial(NGramLM.kneser_ney, discount=0.75),
     "modified": partial(NGramLM.kneser_ney, modified=True),
+    "absolute discounting": NGramLM.absolute_discounting,
+    "witten-bell": NGramLM.witten_bell,
 }
 
 
@@ -118,6 +130,207 @@ def test_kneser_ney_is_the_recursion_in_fractions(order):
         for w in (4, 6, 8, UNK):
             expected = kneser_ney_in_fractions(TEXT, order, Fraction(3, 4), w, tuple(context))
             assert computed[w] == pytest.approx(float(expected), rel=1e-13)
+
+
+# The library that many use for such models, KenLM (Heafield et al. 2013), as an oracle: sentences
+# of Shakespeare's plays, and what lmplz estimates from them; the file says how ("about").
+KENLM = json.loads(Path(__file__).with_name("kenlm.json").read_text(encoding="utf-8"))
+
+
+@cache
+def kenlm_model(order: int) -> tuple[Vocabulary, NGramLM]:
+    """The vocabulary and the model of KenLM's training sentences, whose words are split already."""
+    vocab = Vocabulary.from_tokens(word for text in KENLM["train"] for word in text.split())
+    sentences = [[*vocab.to_ids(text.split()), EOS] for text in KENLM["train"]]
+    counts = NGramCounts(sentences, order=order, vocab_size=len(vocab), never_predicted=(PAD, BOS))
+    return vocab, NGramLM.kneser_ney(counts, modified=True)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_the_discounts_of_sentences_are_those_of_kenlm(order):
+    counts = kenlm_model(order)[1].counts
+    values = [*counts.continuation[1:], counts.raw[order]]
+    discounts = [estimate_discounts(count, modified=True)[1:] for count in values]
+    expected = KENLM["orders"][str(order)]["discounts"]
+    np.testing.assert_allclose(discounts, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5])
+def test_the_probabilities_of_sentences_are_those_of_kenlm(order):
+    vocab, model = kenlm_model(order)
+    expected = KENLM["orders"][str(order)]
+    num_unknown = 0
+    for text, log10_probs, is_unknown in zip(
+        KENLM["test"], expected["log10"], expected["oov"], strict=True
+    ):
+        ids = [*vocab.to_ids(text.split()), EOS]
+        assert [i == UNK for i in ids] == [bool(x) for x in is_unknown]
+        num_unknown += ids.count(UNK)
+        log_probs = model.score(ids)
+        np.testing.assert_allclose(log_probs / math.log(10), log10_probs, atol=5e-6)
+        stepwise, _ = model(torch.tensor([[BOS, *ids]]))  # (1, N + 1, V)
+        stepwise = stepwise[0, :-1].gather(-1, torch.tensor(ids)[:, None])[:, 0]
+        torch.testing.assert_close(stepwise, log_probs, rtol=1e-12, atol=1e-12)
+    assert num_unknown > 30, "words that the training text has not are compared too"
+
+
+@pytest.mark.skipif(
+    not os.environ.get("LLM_BOOK_DATA"),
+    reason="the real plays: set LLM_BOOK_DATA to a folder that holds them",
+)
+def test_perplexity_of_the_plays_line_by_line_is_that_of_kenlm(monkeypatch):
+    """137.8 on the test split at order 5, where tokens outside the vocabulary are left out."""
+    monkeypatch.delenv("LLM_BOOK_OFFLINE", raising=False)
+    corpus = load_text()
+    assert corpus.origin == "real"
+    words = WordTokenizer.train(corpus.train)
+    train, test = (
+        [[*ids, EOS] for ids in map(words.encode, text.splitlines()) if ids]
+        for text in (corpus.train, corpus.test)
+    )
+    counts = NGramCounts(train, order=5, vocab_size=len(words), never_predicted=(PAD, BOS))
+    model = NGramLM.kneser_ney(counts, modified=True)
+    log_probs = torch.cat([model.score(ids) for ids in test])
+    is_word = torch.tensor([i != UNK for ids in test for i in ids])
+    assert math.exp(-log_probs[is_word].mean()) == pytest.approx(137.8, abs=0.05)
+
+
+SENTENCES = [[4, 5, EOS], [4, 6, 6, EOS], [5, 4, EOS], [6, 6, 5, EOS], [5, 4, 6, EOS]]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_every_context_of_a_model_of_sentences_sums_to_one(name, order):
+    """Also those that no sentence has, such as two BOS or a BOS after a word."""
+    counts = NGramCounts(SENTENCES, order=order, vocab_size=V, never_predicted=(PAD, BOS))
+    model = ESTIMATORS[name](counts)
+    for context in itertools.product([BOS, EOS, UNK, 4, 6, 8], repeat=order - 1):
+        p = probabilities(model, list(context))
+        assert p.sum() == pytest.approx(1, abs=1e-12) and p.min() >= 0
+        assert p[[PAD, BOS]].tolist() == [0, 0]
+        assert name == "mle" or p[2:].min() > 0
+
+
+def test_add_k_adds_to_the_tokens_that_are_predicted():
+    counts = NGramCounts(SENTENCES, order=2, vocab_size=V, never_predicted=(PAD, BOS))
+    p = probabilities(NGramLM.add_k(counts, 0.5), [BOS])  # five sentences, two begin with 4
+    np.testing.assert_allclose(p[[PAD, 4, 8]], [0, 2.5 / (5 + 3.5), 0.5 / (5 + 3.5)])
+
+
+@pytest.mark.parametrize("order", [2, 3, 5])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_sentence_begins_as_the_training_sentences_do(name, order):
+    """After BOS only, however many BOS fill the state, and whatever was said before them."""
+    model = ESTIMATORS[name](count(SENTENCES, order))
+    at_start = probabilities(model, [BOS] * (order - 1))
+    bigram = ESTIMATORS[name](count(SENTENCES, order), order=2)
+    if name in ("mle", "add-k"):  # shorter contexts have no part in them
+        np.testing.assert_allclose(at_start, probabilities(bigram, [BOS]), rtol=1e-12)
+    assert 1 > at_start[[4, 5]].min() > at_start[6] > at_start[EOS]
+    if name == "mle":
+        np.testing.assert_allclose(at_start[[4, 5, 6]], [0.4, 0.4, 0.2])
+    if order > 2:
+        after_a_sentence = probabilities(model, [4] * (order - 3) + [EOS, BOS])
+        np.testing.assert_array_equal(after_a_sentence, at_start)
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_a_score_of_sentences_is_the_full_distribution_step_by_step(name, order):
+    model = ESTIMATORS[name](count(SENTENCES, order))
+    ids, state, expected = [4, 6, 5, EOS], None, []
+    for previous, token in itertools.pairwise([BOS, *ids]):
+        logits, state = model(torch.tensor([[previous]]), state)
+        expected.append(logits[0, 0, token])
+    assert state.shape == (1, order - 1)
+    torch.testing.assert_close(model.score(ids), torch.stack(expected), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_a_lower_order_of_sentences_is_that_order(order):
+    for name, estimate in ESTIMATORS.items():
+        low, high = estimate(count(SENTENCES, order)), estimate(count(SENTENCES, 5), order=order)
+        for ids in SENTENCES:
+            torch.testing.assert_close(
+                high.score(ids), low.score(ids), rtol=1e-12, atol=0, msg=name
+            )
+
+
+# (context, word): interpolated Witten–Bell, and absolute discounting with D = 0.6, of order 3, by
+# nltk 3.10.4 (nltk.lm, fitted on the n-grams of each sentence after one <s>, those that end with
+# <s> left out).
+NLTK_SENTENCES = ["we saw the red sea", "the red sea rose", "we drank tea", "the tea rose"]
+NLTK = {
+    ("the red", "sea"): (0.9005847953216375, 0.9194736842105262),
+    ("<bos> we", "drank"): (0.3881578947368421, 0.33894736842105266),
+    ("<bos> we", "rose"): (0.02631578947368421, 0.03789473684210525),
+    ("<bos> <bos>", "the"): (0.3859649122807018, 0.39736842105263154),  # after <s> alone
+    ("sea rose", "<eos>"): (0.868421052631579, 0.8578947368421053),
+    ("we the", "tea"): (0.2421052631578947, 0.17543859649122806),
+    ("red tea", "sea"): (0.05263157894736842, 0.0631578947368421),
+}
+
+
+def test_witten_bell_and_absolute_discounting_are_those_of_nltk():
+    """It ends with relative frequencies of words, where we go on to the uniform distribution."""
+    words = WordTokenizer.train(NLTK_SENTENCES)
+    sentences = [[*words.encode(text), EOS] for text in NLTK_SENTENCES]
+    counts = NGramCounts(sentences, order=3, vocab_size=len(words))
+    models = []
+    for estimates in (
+        witten_bell_estimates(counts, order=3),
+        discounted_estimates(counts, counts.raw[1:], [np.full(4, 0.6)] * 3),
+    ):
+        estimates.ngram_probs[0] = counts.raw[1] / counts.raw[1].sum()
+        estimates.lower_order_weights[0] = np.zeros(2)
+        models.append(NGramLM(counts, estimates))
+    for (context, word), expected in NLTK.items():
+        state = torch.tensor([[words.vocab.index[w] for w in context.split()]])
+        p = [model.score([words.vocab.index[word]], state).exp().item() for model in models]
+        assert p == pytest.approx(expected, rel=1e-12)
+
+
+def test_witten_bell_equals_an_example_worked_by_hand():
+    """a b a c (ids 4 5 4 6) as a running text, order 2; V = 7.
+
+    Four tokens, three distinct: p(a) = (2 + 3 · 1/7)/7, p(b) = p(c) = (1 + 3/7)/7, others (3/7)/7.
+    After a: b and c once each, so p(b | a) = (1 + 2 p(b))/4 and p(a | a) = 2 p(a)/4.
+    """
+    model = NGramLM.witten_bell(NGramCounts([4, 5, 4, 6], order=2, vocab_size=7))
+    p = {4: (2 + 3 / 7) / 7, 5: (1 + 3 / 7) / 7, 6: (1 + 3 / 7) / 7, UNK: 3 / 49}
+    after_a = probabilities(model, [4])
+    assert after_a[5] == pytest.approx((1 + 2 * p[5]) / 4, rel=1e-14)
+    assert after_a[4] == pytest.approx(p[4] / 2, rel=1e-14)
+    for w, lower in p.items():  # c was never followed by anything: the lower order alone
+        assert probabilities(model, [6])[w] == pytest.approx(lower, rel=1e-14)
+
+
+def test_absolute_discounting_is_kneser_ney_of_occurrences():
+    counts, plain = count(random_text(), 4), count(random_text(), 4)
+    plain.continuation = counts.raw
+    ids = random_text(50, seed=1)
+    for order, discount in itertools.product((1, 2, 4), (None, 0.6)):
+        options = {"order": order, "discount": discount}
+        computed = NGramLM.absolute_discounting(counts, **options).score(ids)
+        assert torch.equal(computed, NGramLM.kneser_ney(plain, **options).score(ids))
+    difference = NGramLM.absolute_discounting(counts).score(ids) - NGramLM.kneser_ney(counts).score(
+        ids
+    )
+    assert difference.abs().max() > 0.01
+
+
+def test_logits_for_mps_are_float32(monkeypatch):
+    """It has no float64, of which `to` would complain."""
+
+    class OnMPS(torch.Tensor):
+        device = torch.device("mps")
+
+    dtypes = []
+    monkeypatch.setattr(torch.Tensor, "to", lambda x, device: dtypes.append((x.dtype, device)) or x)
+    logits, state = bigram_model()(torch.tensor([[4, 5]]).as_subclass(OnMPS))
+    mps = torch.device("mps")
+    assert dtypes == [(torch.float32, mps), (torch.int64, mps)]
+    assert logits.dtype == torch.float32 and state.dtype == torch.int64
 
 
 def test_discounts_from_counts_of_counts():
@@ -265,6 +478,9 @@ def bigram_model() -> NGramLM:
         (lambda: NGramLM.add_k(count(TEXT, 2), math.inf), "k must be"),
         (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=0), "discount=0"),
         (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=1.5), "discount=1.5"),
+        (lambda: NGramLM.absolute_discounting(count(TEXT, 2), discount=0), "discount=0"),
+        (lambda: NGramLM.absolute_discounting(count(TEXT, 2), order=3), "1 … 2 tokens"),
+        (lambda: NGramLM.witten_bell(count(TEXT, 2), order=3), "1 … 2 tokens"),
         (
             lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=0.5, modified=True),
             "excludes modified=True",

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from utils.data.vocabulary import BOS
-from utils.models.ngram_counts import NGramCounts, as_id_array
+from utils.models.ngram_counts import NGramCounts
+from utils.models.ngram_texts import as_id_array
 
 V = 9
 TEXT = [4, 5, 4, 6, 5, 4, 7, 4, 5, 6, 6, 4, 5, 4, 7]  # 8 never occurs
@@ -62,13 +63,78 @@ def test_no_n_gram_spans_two_texts():
 
 @pytest.mark.parametrize(
     "text",
-    [tuple(TEXT), np.array(TEXT), torch.tensor(TEXT), [TEXT], np.array([TEXT])],
-    ids=["tuple", "array", "tensor", "list of one text", "array of one text"],
+    [tuple(TEXT), np.array(TEXT), torch.tensor(TEXT)],
+    ids=["tuple", "array", "tensor"],
 )
 def test_a_text_in_any_container_gives_the_same_counts(text):
     expected, counts = count(TEXT, 3), count(text, 3)
     assert np.array_equal(counts.keys[3], expected.keys[3])
     assert np.array_equal(counts.raw[3], expected.raw[3])
+    assert not counts.are_sentences
+
+
+SENTENCES = [[4, 5, 4], [6, 5, 4], [5, 5, 5]]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        tuple(map(tuple, SENTENCES)),
+        [np.array(ids) for ids in SENTENCES],
+        np.array(SENTENCES),
+        torch.tensor(SENTENCES),
+        [[BOS, *ids] for ids in SENTENCES],
+    ],
+    ids=["tuples", "list of arrays", "array", "tensor", "with their own BOS"],
+)
+def test_sentences_in_any_container_give_the_same_counts(sentences):
+    expected, counts = count(SENTENCES, 3), count(sentences, 3)
+    for m in (1, 2, 3):
+        assert np.array_equal(counts.keys[m], expected.keys[m])
+        assert np.array_equal(counts.raw[m], expected.raw[m])
+    assert counts.are_sentences and count([TEXT], 3).are_sentences
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_sentences_are_counted_after_one_bos(order):
+    """As KenLM does: no n-gram has two, and none reaches from one sentence into the next."""
+    counts = count(SENTENCES, order)
+    for m in range(1, order + 1):
+        ngrams = Counter(
+            ngram
+            for ids in SENTENCES
+            for ngram in zip(*([BOS, *ids][i:] for i in range(m)), strict=False)
+            if ngram != (BOS,)
+        )
+        ids, occurrences = counts.ngrams(m)
+        assert dict(zip(map(tuple, ids.tolist()), occurrences, strict=True)) == ngrams
+        if m == order:
+            continue
+        for ngram in ngrams:
+            left = {
+                (BOS, *ids)[i]
+                for ids in SENTENCES
+                for i in range(len(ids) + 1 - m)
+                if (BOS, *ids)[i + 1 : i + 1 + m] == ngram
+            }
+            expected = ngrams[ngram] if ngram[0] == BOS else len(left)
+            assert counts.count(ngram, continuation=True) == expected
+
+
+def test_which_n_grams_start_with_bos():
+    for sequences in (TEXT, SENTENCES):
+        counts = count(sequences, 3)
+        for m in (1, 2, 3):
+            starts = counts.starts_with_bos(m)
+            assert starts.shape == counts.raw[m].shape and not starts[-1]
+            ids, _ = counts.ngrams(m)
+            assert (starts[np.flatnonzero(counts.raw[m])] == (ids[:, 0] == BOS)).all()
+
+
+def test_tokens_that_are_never_predicted_have_no_part_of_the_uniform_distribution():
+    counts = NGramCounts(SENTENCES, order=2, vocab_size=V, never_predicted=(0, BOS))
+    assert counts.uniform_probs.tolist() == [0, 0, *[1 / 7] * 7]
+    assert count(SENTENCES, 2).uniform_probs.tolist() == [1 / 9] * 9
 
 
 def test_followers_are_the_n_grams_that_continue_a_context():
@@ -100,6 +166,20 @@ def test_followers_are_the_n_grams_that_continue_a_context():
         (lambda: count(TEXT, 2).count([]), "n-gram of 0 tokens, .* hold n-grams of 1 … 2 tokens"),
         (lambda: count(TEXT, 2).count([4, 4, 4]), "n-gram of 3 tokens"),
         (lambda: count(TEXT, 2).count([4, 4], continuation=True), "hold n-grams of 1 … 1"),
+        (lambda: count([[4], [5, BOS, 4]], 2), "sentence 1 has BOS \\(id 1\\) after its first"),
+        (lambda: count([[4], [BOS, BOS, 4]], 2), "sentence 1 has BOS"),
+        (
+            lambda: NGramCounts(SENTENCES, order=2, vocab_size=V, never_predicted=[5]),
+            "id 5 is never predicted, but it occurs in the texts",
+        ),
+        (
+            lambda: NGramCounts(SENTENCES, order=2, vocab_size=V, never_predicted=[V]),
+            f"ids \\[{V}\\] lie outside",
+        ),
+        (
+            lambda: NGramCounts([], order=2, vocab_size=2, never_predicted=[0, 1]),
+            "never_predicted leaves none of 2 tokens",
+        ),
         (lambda: as_id_array(torch.zeros(2, 2, dtype=torch.long), V), "expected ids of shape"),
     ],
 )

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from tests.helpers.tones import make_tone
 from utils.data.corpus import SAMPLE_RATE
@@ -12,7 +13,9 @@ from utils.speech.audio import (
     MIN_CLIP_LENGTH,
     add_noise,
     change_speed,
+    check_clip,
     check_clip_length,
+    check_samples,
     concatenate_clips,
     normalize_loudness,
 )
@@ -34,6 +37,56 @@ def test_a_clip_shorter_than_a_window_is_refused():
     check_clip_length(TONE[:MIN_CLIP_LENGTH])
 
 
+def join(clip):
+    return concatenate_clips([TONE, clip], rng=np.random.default_rng(0))
+
+
+FUNCTIONS = {
+    "normalize": normalize_loudness,
+    "noise": lambda clip: add_noise(clip, snr=10.0, rng=np.random.default_rng(0)),
+    "speed": lambda clip: change_speed(clip, 1.1),
+    "join": join,
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
+@pytest.mark.parametrize(
+    "clip, message",
+    [
+        (np.append(TONE, np.nan), "a clip has samples that are NaN or infinite; look at how"),
+        (np.append(TONE, -np.inf), "NaN or infinite"),
+        ((30_000 * TONE).astype(np.int16), "samples are int16; convert .* 32768"),
+        (TONE > 0, "samples are bool"),
+        (TONE.astype(np.float16), "samples are float16"),
+        (TONE.reshape(2, -1), r"a clip needs one channel, \(N,\); got \(2, 4000\): take one"),
+        (TONE[:0], r"a clip has no samples: its shape is \(0,\)"),
+        (np.array(0.5), r"a clip has no samples: its shape is \(\)"),
+        (TONE.tolist(), "expected samples as an array or a tensor, got list"),
+    ],
+    ids=["nan", "inf", "int16", "bool", "float16", "stereo", "empty", "scalar", "list"],
+)
+def test_what_is_no_clip_is_refused_by_all(function, clip, message):
+    """Squares of 16 bits overflow without a word, and NaN goes through everything."""
+    with pytest.raises(ValueError, match=message):
+        function(clip)
+
+
+def test_tensors_are_checked_as_arrays_are():
+    check_clip(torch.from_numpy(TONE))
+    check_samples(torch.from_numpy(TONE).view(2, -1))
+    with pytest.raises(ValueError, match="samples are int64"):
+        check_samples(torch.ones(300, dtype=torch.int64))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        check_clip(torch.tensor([0.0, torch.inf]))
+
+
+def test_a_clip_of_one_sample_has_no_loudness_and_no_speed():
+    with pytest.raises(ValueError, match="silent"):
+        normalize_loudness(np.ones(1))
+    with pytest.raises(ValueError, match="one sample cannot be played at another speed"):
+        change_speed(np.ones(1), 1.0)
+
+
 # ---- changes ------------------------------------------------------------------------------------
 
 
@@ -41,6 +94,41 @@ def test_noise_has_the_energy_that_the_ratio_says():
     noise = add_noise(TONE, snr=10.0, rng=np.random.default_rng(1)) - TONE
     snr = 10 * math.log10((TONE**2).mean() / (noise**2).mean())
     assert abs(snr - 10) < 0.2
+
+
+def test_noise_has_no_ratio_to_silence():
+    with pytest.raises(ValueError, match="silent"):
+        add_noise(np.zeros(300), snr=10.0, rng=np.random.default_rng(0))
+
+
+def test_an_infinite_ratio_means_no_noise():
+    clean = add_noise(TONE, snr=math.inf, rng=np.random.default_rng(0))
+    assert np.array_equal(clean, TONE.astype(np.float32))
+    loud = add_noise(TONE, snr=-300.0, rng=np.random.default_rng(0))
+    assert np.isfinite(loud).all()
+
+
+@pytest.mark.parametrize("snr", [math.nan, -math.inf, 301.0, -5000.0, 1e9])
+def test_a_ratio_that_is_no_number_of_decibels_is_refused(snr):
+    with pytest.raises(ValueError, match="snr must be from -300 to 300 decibels, or inf"):
+        add_noise(TONE, snr=snr, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+def test_a_factor_of_speed_must_be_above_zero(factor):
+    with pytest.raises(ValueError, match="factor must be a number above 0, got"):
+        change_speed(TONE, factor)
+
+
+@pytest.mark.parametrize("max_gap", [-0.1, math.nan, math.inf])
+def test_a_gap_is_no_less_than_nothing(max_gap):
+    with pytest.raises(ValueError, match="max_gap must be a number of seconds from 0, got"):
+        concatenate_clips([TONE], rng=np.random.default_rng(0), max_gap=max_gap)
+
+
+def test_no_clips_cannot_be_joined():
+    with pytest.raises(ValueError, match="there are no clips to join"):
+        concatenate_clips([], rng=np.random.default_rng(0))
 
 
 def test_a_faster_clip_is_shorter_and_higher():

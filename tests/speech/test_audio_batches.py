@@ -40,6 +40,27 @@ def test_a_batch_without_clips_is_refused():
         audio_batch([], [])
 
 
+def test_each_clip_needs_a_transcript():
+    with pytest.raises(ValueError, match="each clip needs a transcript; got 2 and 1"):
+        audio_batch([TONE, TONE], [[4]])
+
+
+def test_the_ids_of_a_transcript_are_whole_numbers():
+    assert audio_batch([TONE, TONE], [[4, 5], []]).targets.tolist() == [[4, 5], [IGNORE, IGNORE]]
+    with pytest.raises(ValueError, match=r"token ids are whole numbers; got 4\.5"):
+        audio_batch([TONE], [[4.5]])
+
+
+def test_an_endless_stream_is_not_iterated_over():
+    with pytest.raises(TypeError, match="AudioBatches is an endless stream of training batches"):
+        iter(AudioBatches(sample_examples))
+
+
+def test_a_step_before_the_first_is_refused():
+    with pytest.raises(ValueError, match="steps count from 0; got -1"):
+        AudioBatches(sample_examples)[-1]
+
+
 def test_the_generator_of_a_step_makes_all_random_choices():
     """Whatever was drawn before, from NumPy's global generator too."""
     batches = AudioBatches(sample_examples, seed=3)

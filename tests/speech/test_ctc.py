@@ -1,15 +1,18 @@
 """CTC against its definition, sums over all alignments, and against torch's implementation."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from tests.helpers.ctc_alignments import S, V, log_probs_of_all_texts, make_log_probs
 from tests.helpers.tensors import same
+from tests.helpers.tones import TONE_VOCAB_SIZE, make_tone
 from utils.data.batches import IGNORE
-from utils.data.vocabulary import PAD
+from utils.data.vocabulary import BOS, EOS, PAD
 from utils.speech.ctc import (
     backward_variables,
     best_path,
@@ -19,7 +22,9 @@ from utils.speech.ctc import (
     ctc_loss,
     forward_variables,
 )
+from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.ctc_search import prefix_beam_search
+from utils.speech.features import log_mel
 
 TEXTS = [[], [4], [5], [4, 4], [4, 5], [5, 4, 5], [4, 4, 5], [4, 5, 4, 5]]
 
@@ -49,10 +54,21 @@ def test_all_texts_together_have_probability_one():
 
 def test_a_text_that_needs_more_steps_is_impossible():
     text = [4, 4, 4]  # needs two blanks: five steps
-    assert float(ctc_loss(make_log_probs(0), text)) == math.inf
+    assert forward_variables(make_log_probs(0), text)[-1, -2:].isneginf().all()
     assert math.isfinite(float(ctc_loss(make_log_probs(0, steps=5), text)))
-    with pytest.raises(ValueError, match="no alignment of 4 steps gives these 3 tokens"):
-        ctc_gradient(make_log_probs(0), text)
+    for function in (ctc_loss, ctc_gradient):
+        with pytest.raises(ValueError, match="no alignment of 4 steps gives these 3 tokens"):
+            function(make_log_probs(0), text)
+
+
+def test_a_text_of_probability_zero_has_an_infinite_loss_and_no_gradient():
+    log_probs = make_log_probs(0)
+    log_probs[:, 5] = -math.inf
+    assert float(ctc_loss(log_probs, [5])) == math.inf
+    targets = torch.tensor([[5]])
+    assert ctc_batch_loss(log_probs[None], torch.tensor([S]), targets).tolist() == [math.inf]
+    with pytest.raises(ValueError, match="each alignment of the text has a step of probability 0"):
+        ctc_gradient(log_probs, [5])
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=str)
@@ -103,6 +119,134 @@ def test_a_row_with_too_few_steps_is_named():
     assert ctc_batch_loss(log_probs, torch.tensor([3, 4, 1]), targets).isfinite().all()
     with pytest.raises(ValueError, match="row 1 has 3 steps for 4 tokens and blanks"):
         ctc_batch_loss(log_probs, torch.tensor([7, 3, 0]), targets)
+
+
+# ---- a network's output, with a known loss -------------------------------------------------------
+
+
+def network_log_probs():
+    """Log-probabilities (5, 7) that a network gives for two tones; no weight of it is random."""
+    network = CTCRecognizer(TONE_VOCAB_SIZE, width=4, num_layers=1, strides=(2, 2, 2))
+    network = network.double().eval()
+    for i, weights in enumerate(network.parameters()):
+        indices = torch.arange(weights.numel(), dtype=torch.float64)
+        weights.data.copy_(torch.sin(0.7 * (i + 1) * indices + i).view_as(weights))
+    features = log_mel(np.concatenate([make_tone(300, 1600), make_tone(900, 1536)]))
+    log_probs, _ = network(features[None], torch.tensor([len(features)]))
+    return log_probs[0].detach()
+
+
+@pytest.mark.parametrize(
+    "text, golden", [([4, 4, 5], 27.1573113204), ([6, 4], 5.3583032827), ([], 68.3040647184)]
+)
+def test_the_loss_of_a_networks_output_is_known(text, golden):
+    """The numbers were computed by torch's `ctc_loss` in double precision."""
+    log_probs = network_log_probs()
+    steps, vocab_size = log_probs.shape
+    paths = itertools.product(range(vocab_size), repeat=steps)
+    likelihood = sum(
+        math.exp(sum(log_probs[range(steps), path].tolist()))
+        for path in paths
+        if collapse_path(path) == text
+    )
+    assert -math.log(likelihood) == pytest.approx(golden, abs=1e-8)
+    assert float(ctc_loss(log_probs, text)) == pytest.approx(golden, abs=1e-8)
+    targets = torch.tensor([text], dtype=torch.int64)
+    loss = ctc_batch_loss(log_probs[None], torch.tensor([steps]), targets)
+    assert loss.tolist() == pytest.approx([golden], abs=1e-8)
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ([4, V], "has 6 at position 1; the recogniser has the ids 0 to 5: encode"),
+        ([10**6], "has 1000000 at position 0"),
+        ([4, -1, 5], "has -1 at position 1"),
+        ([4, PAD, 5], "has id 0, the blank, at position 1; leave it out"),
+        ([BOS, 4], "has id 1, BOS, at position 0"),
+        ([4, EOS], "has id 2, EOS, at position 1"),
+    ],
+    ids=str,
+)
+def test_an_id_that_no_text_can_have_is_named_by_all_losses(text, message):
+    """Beyond the vocabulary, torch's own loss reads foreign memory; others give a wrong number."""
+    log_probs = make_log_probs(0)
+    for function in (ctc_loss, ctc_gradient, forward_variables, backward_variables):
+        with pytest.raises(ValueError, match=f"^the text {message}"):
+            function(log_probs, text)
+    targets = torch.tensor([[4, 5, IGNORE], [*text, *[IGNORE] * (3 - len(text))]])
+    with pytest.raises(ValueError, match=f"^row 1 of targets {message}"):
+        ctc_batch_loss(log_probs.repeat(2, 1, 1), torch.tensor([S, S]), targets)
+
+
+def test_ids_that_are_no_whole_numbers_are_refused():
+    with pytest.raises(ValueError, match=r"the ids of the text are whole numbers; got 4\.5"):
+        ctc_loss(make_log_probs(0), [4, 4.5])
+    with pytest.raises(ValueError, match=r"targets must be whole numbers, got torch\.float32"):
+        ctc_batch_loss(make_log_probs(0)[None], torch.tensor([S]), torch.tensor([[4.0]]))
+
+
+def test_padding_before_a_token_is_refused():
+    targets = torch.tensor([[4, 5], [IGNORE, 5]])
+    with pytest.raises(ValueError, match="row 1 of targets has IGNORE before a token; pad at the"):
+        ctc_batch_loss(make_log_probs(0).repeat(2, 1, 1), torch.tensor([S, S]), targets)
+    with pytest.raises(ValueError, match="the text has -100 at position 0"):
+        ctc_loss(make_log_probs(0), [IGNORE, 5])
+
+
+@pytest.mark.parametrize("length", [S + 1, 0, -2])
+def test_a_length_beyond_the_steps_is_refused(length):
+    targets = torch.tensor([[4], [IGNORE]])
+    message = f"row 1 has a length of {length}; lengths must be from 1 to {S}"
+    with pytest.raises(ValueError, match=message):
+        ctc_batch_loss(make_log_probs(0).repeat(2, 1, 1), torch.tensor([S, length]), targets)
+
+
+@pytest.mark.parametrize(
+    "lengths, targets, message",
+    [
+        ([S], [[4], [5]], r"lengths must be \(2,\) and targets \(2, L\)"),
+        ([S, S], [[4]], r"got \(2,\) and \(1, 1\)"),
+        ([S, S], [4, 5], r"got \(2,\) and \(2,\)"),
+        ([4.0, 4.0], [[4], [5]], "lengths must be whole numbers, got torch.float32"),
+    ],
+    ids=["lengths", "targets", "flat targets", "float lengths"],
+)
+def test_parts_of_a_batch_that_do_not_fit_are_refused(lengths, targets, message):
+    log_probs = make_log_probs(0).repeat(2, 1, 1)
+    with pytest.raises(ValueError, match=message):
+        ctc_batch_loss(log_probs, torch.tensor(lengths), torch.tensor(targets))
+
+
+def test_a_batch_without_rows_is_refused():
+    empty = torch.zeros(0, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"shape \(B, S, V\), with no size of 0"):
+        ctc_batch_loss(torch.zeros(0, S, V), empty, empty.view(0, 1))
+    with pytest.raises(ValueError, match=r"shape \(S, V\), with no size of 0"):
+        ctc_loss(torch.zeros(0, V), [])
+
+
+@pytest.mark.parametrize(
+    "number, message",
+    [(math.nan, "NaN at step 2: look for NaN in the clip"), (2.5, "2.5 at step 2; a log-prob")],
+)
+def test_what_is_no_logarithm_of_a_probability_is_refused(number, message):
+    """NaN, and logits, which give a number that looks like a loss."""
+    log_probs = make_log_probs(0)
+    log_probs[2, 5] = number
+    for function in (ctc_loss, ctc_gradient, forward_variables, backward_variables):
+        with pytest.raises(ValueError, match=f"log_probs has {message}"):
+            function(log_probs, [4])
+    for search in (best_path, lambda clip: prefix_beam_search([clip])):
+        with pytest.raises(ValueError, match=message):
+            search(log_probs)
+    batch, targets = torch.stack([make_log_probs(1), log_probs]), torch.tensor([[4], [4]])
+    with pytest.raises(ValueError, match=f"row 1 has {message}"):
+        ctc_batch_loss(batch, torch.tensor([S, S]), targets)
+    assert ctc_batch_loss(batch, torch.tensor([S, 2]), targets).isfinite().all(), "in the padding"
 
 
 def test_the_best_path_is_not_always_the_best_text():

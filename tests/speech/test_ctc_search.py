@@ -129,6 +129,47 @@ def test_clips_searched_together_and_alone_have_the_same_texts(beam_size):
     assert max(len(row) for row in together) == beam_size
 
 
+def test_a_language_model_in_training_mode_is_read_without_dropout():
+    torch.manual_seed(1)
+    model = RNNLM(V, width=8, cell="lstm", dropout=0.5).double().train()
+    options = {"language_model": model, "lm_weight": 1.0}
+    results = [prefix_beam_search([make_log_probs(0)], **options) for _ in range(3)]
+    assert model.training
+    model.eval()
+    assert all(row == prefix_beam_search([make_log_probs(0)], **options) for row in results)
+
+
+def test_a_language_model_that_gives_nan_is_named():
+    model = make_lstm()
+    model.output.bias.data[4] = math.nan
+    with pytest.raises(ValueError, match="the language model gives NaN"):
+        prefix_beam_search([make_log_probs(0)], language_model=model, lm_weight=1.0)
+
+
+@pytest.mark.parametrize("option", ["lm_weight", "token_bonus"])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_weight_and_bonus_must_be_finite(option, number):
+    with pytest.raises(ValueError, match=f"{option}={number}.* must be finite"):
+        prefix_beam_search([make_log_probs(0)], language_model=make_lstm(), **{option: number})
+
+
+def test_clips_of_two_vocabularies_are_refused():
+    clips = [make_log_probs(0), torch.zeros(3, V + 1)]
+    with pytest.raises(ValueError, match="clips 0 and 1 have vocabularies of 6 and 7 tokens"):
+        prefix_beam_search(clips)
+
+
+def test_a_clip_that_is_no_distribution_is_named():
+    wrong = make_log_probs(1)
+    wrong[1, 4] = math.nan
+    with pytest.raises(ValueError, match="clip 1 has NaN at step 1"):
+        prefix_beam_search([make_log_probs(0), wrong])
+    with pytest.raises(
+        ValueError, match=r"clip 0 must be floating-point numbers of shape \(S, V\)"
+    ):
+        prefix_beam_search(make_log_probs(0))  # one clip in place of a list
+
+
 def test_no_clips_have_no_texts():
     assert prefix_beam_search([]) == []
 

@@ -1,6 +1,9 @@
 """Strings of spoken digits: recordings, voices and random strings."""
 
+import math
+
 import numpy as np
+import pytest
 
 from tests.helpers.tones import make_tone
 from utils.data.corpus import SAMPLE_RATE, Clip
@@ -61,6 +64,54 @@ def test_random_strings_begin_with_single_digits_and_fill_batches():
     assert lengths == {1, 3, 4, 5}
     text = DIGIT_TOKENIZER.decode(ids[0])
     assert set(text) <= set("0123456789") and DIGIT_TOKENIZER.encode(text) == ids[0]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"max_length": 2}, "max_length must be from 3 to digits_per_batch, which is 48; got 2"),
+        ({"max_length": 49}, "max_length must be from 3 to digits_per_batch"),
+        ({"steps": 0}, "steps must be a positive whole number"),
+        ({"digits_per_batch": 2.5}, "digits_per_batch must be a positive whole number"),
+        ({"recordings": {}}, "recordings has no speaker"),
+    ],
+    ids=str,
+)
+def test_sizes_that_give_no_string_are_refused(options, message):
+    """Before the training, not at the first step without a clip."""
+    with pytest.raises(ValueError, match=message):
+        RandomDigitStrings(**({"recordings": {"a": {}}, "steps": 9} | options))
+
+
+def test_a_clip_of_another_sample_rate_is_refused():
+    clip = make_clip(3, "b", 7)._replace(sample_rate=16_000)
+    message = "take 7 of 3 by b has 16000 samples per second; resample it to 8000"
+    with pytest.raises(ValueError, match=message):
+        recordings_by_speaker([make_clip(1, "b", 0), clip])
+
+
+@pytest.mark.parametrize(
+    "digits_said, options, message",
+    [
+        ("", {}, "digits is empty"),
+        ("01x", {}, "there is no recording of 'x'; the speaker says 0, 1, 2"),
+        ("012", {}, "there is no recording of '2'"),
+        ("01", {"snr": math.nan}, "snr must be"),
+        ("01", {"speeds": (0.0, 0.0)}, "factor must be a number above 0"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(digits_said, options, message):
+    recordings = {"0": [make_tone(400, 1000)], "1": [make_tone(500, 1000)], "2": []}
+    with pytest.raises(ValueError, match=message):
+        speak_digits(
+            digits_said, recordings, **({"rng": np.random.default_rng(0), "snr": 9.0} | options)
+        )
+
+
+@pytest.mark.parametrize("length", [0, -1, 2.5])
+def test_a_string_of_no_length_is_refused(length):
+    with pytest.raises(ValueError, match="length must be a positive whole number"):
+        digits.random_digits(np.random.default_rng(0), length)
 
 
 def test_each_digit_is_a_random_one_of_its_recordings():

@@ -77,6 +77,45 @@ def test_filters_are_never_narrower_than_the_resolution(bands):
     assert (np.diff(filters.argmax(0)) > 0).all()
 
 
+@pytest.mark.parametrize(
+    "bands, lowest, message",
+    [
+        (0, 60.0, "num_mel_bands must be a positive whole number"),
+        (126, 60.0, "126 bands from 60 hertz on would be narrower than the 31.25 hertz between"),
+        (40, 4000.0, "lowest_frequency must be from 0 to below 4000 hertz"),
+        (40, -1.0, "lowest_frequency must be"),
+        (40, float("nan"), "lowest_frequency must be"),
+    ],
+)
+def test_filters_that_the_spectrum_cannot_have_are_refused(bands, lowest, message):
+    with pytest.raises(ValueError, match=message):
+        mel_filters(bands, lowest)
+    assert mel_filters(125).isfinite().all()
+
+
+def test_a_reversed_clip_has_the_features_of_its_samples():
+    assert torch.equal(log_mel(TONE[::-1]), log_mel(TONE[::-1].copy()))
+
+
+@pytest.mark.parametrize(
+    "samples, message",
+    [
+        (np.arange(999), "samples are int64"),
+        (make_noise(1000).reshape(2, -1), "a clip needs one channel"),
+        (np.full(999, np.nan), "NaN or infinite"),
+    ],
+    ids=["integers", "stereo", "nan"],
+)
+def test_what_is_no_clip_of_one_channel_has_no_features(samples, message):
+    with pytest.raises(ValueError, match=message):
+        log_mel(samples)
+
+
+def test_several_clips_have_their_spectrograms_at_once():
+    clips = torch.tensor(make_noise(1000)).view(2, -1)
+    assert torch.equal(power_spectrogram(clips)[1], power_spectrogram(clips[1]))
+
+
 def test_mel_and_hertz_are_inverse_and_meet_at_1000():
     assert mel_to_hertz(hertz_to_mel(1234.5)) == pytest.approx(1234.5)
     assert hertz_to_mel(1000) == pytest.approx(1000, rel=1e-3)

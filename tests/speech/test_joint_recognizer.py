@@ -42,6 +42,20 @@ def test_steps_beyond_the_end_of_a_clip_are_not_attended_to(model, batch):
     assert same(model(ids, model.decoder.begin(longer))[0], logits, 1e-12)
 
 
+@pytest.mark.parametrize("score", sorted(ATTENTION_SCORES))
+@pytest.mark.parametrize("training", [False, True])
+def test_a_clip_does_not_depend_on_those_of_its_batch(batch, score, training):
+    torch.manual_seed(0)
+    model = JointRecognizer(TONE_VOCAB_SIZE, width=8, attention_score=score, dropout=0.0).double()
+    model.train(training)
+    ids, _ = teacher_forcing_pair(batch.targets)
+    logits, _ = model(ids, model.encode(batch.features, batch.lengths))
+    assert len(set(batch.lengths.tolist())) == 3
+    for row, frames in enumerate(batch.lengths.tolist()):
+        state = model.encode(batch.features[row : row + 1, :frames], batch.lengths[row : row + 1])
+        assert same(model(ids[row : row + 1], state)[0][0], logits[row], 1e-12)
+
+
 def test_step_by_step_is_teacher_forced(model, batch):
     ids, _ = teacher_forcing_pair(batch.targets)
     state, steps = model.encode(batch.features, batch.lengths), []

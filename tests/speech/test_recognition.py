@@ -1,5 +1,7 @@
 """Recognition: which clips are computed together, and the search of `transcribe`."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -8,11 +10,11 @@ from tests.helpers.tensors import multiply_weights, same
 from tests.helpers.tones import TONE_VOCAB_SIZE, make_tone, random_strings
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.beam_search import BeamConfig, beam_search
-from utils.decoding.generation import NEVER_GENERATED
+from utils.decoding.rules import NEVER_GENERATED
 from utils.speech.audio_batches import log_mel_batch
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
-from utils.speech.recognition import clip_log_probs, transcribe
+from utils.speech.recognition import attention_alignment, clip_log_probs, transcribe
 
 sample_examples = random_strings(count=8, length=3)
 
@@ -39,8 +41,8 @@ def test_clips_of_similar_length_are_computed_together_shortest_first(monkeypatc
     frames = [log_mel_batch([clip])[1].item() for clip in clips]
     assert groups == [[frames[i] for i in group] for group in ([0, 2], [4, 3], [1])]
     assert [x.shape for x in log_probs] == [x.shape for x in expected]
-    for i in (1, 2, 3):  # the longest of their groups, which are not padded
-        assert same(log_probs[i], expected[i], 1e-6)
+    for row, alone in zip(log_probs, expected, strict=True):
+        assert same(row, alone, 1e-6)
     assert log_probs[0].dtype == torch.float64
     assert clip_log_probs(model, []) == []
 
@@ -77,6 +79,71 @@ def test_texts_of_a_beam_are_ranked_by_log_p_alone_and_cut_off_at_max_length(mod
             results.append(row[0].ids)
     assert texts[0.0] != texts[1.0] and 5 in map(len, texts[0.0])
     assert [transcribe(model, [clip], beam_size=3, max_length=5)[0] for clip in clips] == texts[0.0]
+
+
+def test_texts_do_not_depend_on_the_clips_that_are_decoded_together(model):
+    model = multiply_weights(model.float(), 2)
+    tone = make_tone(440)
+    clips = [tone[:length] for length in (300, 7000, 1000, 3000)]
+    alone = [transcribe(model, [clip], max_length=5)[0] for clip in clips]
+    assert transcribe(model, clips, max_length=5) == alone
+
+
+def test_a_model_in_training_mode_is_read_without_dropout():
+    torch.manual_seed(0)
+    model = JointRecognizer(TONE_VOCAB_SIZE, width=8, dropout=0.5)
+    clips = [make_tone(440, 4000)]
+    functions = (
+        lambda: clip_log_probs(model.encoder, clips)[0],
+        lambda: attention_alignment(model, clips[0], [4, 5]),
+        lambda: torch.tensor(transcribe(model, clips, max_length=9)),
+    )
+    for function in functions:
+        model.train()
+        results = [function() for _ in range(3)]
+        assert model.training and model.encoder.training
+        model.eval()
+        assert all(torch.equal(result, function()) for result in results)
+
+
+CLIPS = {
+    "one sample": (np.ones(1), "a clip of 1 samples is shorter than a window of 256"),
+    "no sample": (np.ones(0), r"a clip has no samples: its shape is \(0,\)"),
+    "nan": (np.append(make_tone(440), np.nan), "a clip has samples that are NaN or infinite"),
+    "stereo": (make_tone(440).reshape(2, -1), r"needs one channel, \(N,\); got \(2, 4000\)"),
+    "stereo, channels last": (make_tone(440).reshape(-1, 2), r"one channel, .* got \(4000, 2\)"),
+    "16 bits": (
+        (1e4 * make_tone(440)).astype(np.int16),
+        "samples are int16; convert them to float32",
+    ),
+    "a list": ([0.0] * 999, "expected samples as an array or a tensor, got list"),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_what_is_no_clip_of_one_channel_is_refused_by_all(model, name):
+    clip, message = CLIPS[name]
+    model, good = model.float(), make_tone(440)
+    functions = (
+        lambda: clip_log_probs(model.encoder, [good, clip]),
+        lambda: transcribe(model, [good, clip]),
+        lambda: attention_alignment(model, clip, [4]),
+    )
+    for function in functions:
+        with pytest.raises(ValueError, match=message):
+            function()
+
+
+def test_silence_has_finite_log_probabilities(model):
+    silence = np.zeros(4000, dtype=np.float32)
+    assert clip_log_probs(model.float().encoder, [silence])[0].isfinite().all()
+
+
+@pytest.mark.parametrize("token", [TONE_VOCAB_SIZE, -1, EOS])
+def test_an_alignment_of_ids_that_no_text_can_have_is_refused(model, token):
+    message = re.escape(f"the text has {'id ' if token == EOS else ''}{token}")
+    with pytest.raises(ValueError, match=message):
+        attention_alignment(model.float(), make_tone(440), [4, token])
 
 
 def test_a_beam_size_below_one_is_refused(model):

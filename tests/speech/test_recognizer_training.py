@@ -74,6 +74,22 @@ def test_the_output_of_weight_zero_learns_nothing(model, batch, ctc_weight):
     assert model.encoder.convolutions[0].weight.grad.abs().max() > 0
 
 
+@pytest.mark.parametrize("ctc_weight", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("token", [TONE_VOCAB_SIZE, -1, EOS, 0])
+def test_an_id_that_no_transcript_can_have_is_named(model, batch, ctc_weight, token):
+    targets = batch.targets.clone()
+    targets[1, 0] = token
+    with pytest.raises(ValueError, match=rf"row 1 of targets has (id )?{token}"):
+        joint_objective(ctc_weight)(model, AudioBatch(batch.features, batch.lengths, targets))
+
+
+def test_a_clip_with_nan_does_not_train(model, batch):
+    features = batch.features.clone()
+    features[2, 0, 0] = math.nan
+    with pytest.raises(ValueError, match="row 2 has NaN at step 0"):
+        ctc_objective(model.encoder, AudioBatch(features, batch.lengths, batch.targets))
+
+
 @pytest.mark.parametrize("ctc_weight", [-0.1, 1.5])
 def test_a_weight_that_is_not_from_0_to_1_is_refused(ctc_weight):
     with pytest.raises(ValueError, match="ctc_weight must be from 0 to 1"):

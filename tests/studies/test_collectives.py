@@ -41,6 +41,31 @@ def test_a_ring_needs_equal_parts():
         ring_all_reduce(make_vectors(3, 25))
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [torch.ones(4), torch.ones(2)],
+        [torch.ones(2, 4), torch.ones(2, 4)],
+        [torch.ones(0), torch.ones(0)],
+        [torch.tensor(1.0)],
+    ],
+    ids=["none", "lengths", "matrices", "empty", "numbers"],
+)
+@pytest.mark.parametrize("function", [ring_all_reduce, ring_reduce_scatter, ring_all_gather])
+def test_a_ring_needs_vectors_of_one_length(function, values):
+    """Of two lengths some were added up silently; of matrices the rows were counted."""
+    with pytest.raises(ValueError, match="expected one vector of the same length for each process"):
+        function(values)
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0), (2, -1), (1.5, 2)])
+def test_a_pipeline_needs_a_stage_and_a_micro_batch(sizes):
+    num_stages, num_micro_batches = sizes
+    with pytest.raises(ValueError, match="must be a positive whole number"):
+        pipeline_schedule(num_stages=num_stages, num_micro_batches=num_micro_batches)
+
+
 def split_feed_forward(x, expand, contract, n):
     """Return what n processes add up to contract · gelu(expand · x): x (…, D), (H, D), (D, H).
 

@@ -42,3 +42,50 @@ def test_too_few_runs_are_refused(count):
 def test_lists_of_different_length_are_refused():
     with pytest.raises(ValueError, match="N, D and loss"):
         fit_scaling_law(PARAMETERS, TOKENS[:-1], np.ones(len(PARAMETERS)))
+
+
+@pytest.mark.parametrize("number", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("name", ["num_parameters", "num_tokens", "losses"])
+def test_numbers_that_have_no_logarithm_are_refused(name, number):
+    columns = {
+        "num_parameters": PARAMETERS.copy(),
+        "num_tokens": TOKENS.copy(),
+        "losses": LAW.loss(PARAMETERS, TOKENS),
+    }
+    columns[name][3] = number
+    with pytest.raises(ValueError, match=f"{name} must be finite numbers above 0"):
+        fit_scaling_law(**columns)
+
+
+@pytest.mark.parametrize("number", [0.0, -6.0, np.nan, np.inf])
+def test_a_law_is_asked_for_positive_numbers_only(number):
+    with pytest.raises(ValueError, match="num_parameters must be finite numbers above 0"):
+        LAW.loss(number, 1e6)
+    with pytest.raises(ValueError, match="num_tokens must be finite numbers above 0"):
+        LAW.loss(1e6, [1e6, number])
+    with pytest.raises(ValueError, match="compute must be finite numbers above 0"):
+        LAW.optimum(number)
+
+
+@pytest.mark.parametrize("name", ["A", "alpha", "B", "beta", "E"])
+def test_constants_of_a_law_are_positive(name):
+    constants = vars(LAW) | {name: -0.1}
+    with pytest.raises(ValueError, match=f"{name} of a scaling law must be a number above 0"):
+        ScalingLaw(**constants)
+    assert ScalingLaw(**vars(LAW) | {"E": 0.0}).loss(1e9, 1e9) > 0
+
+
+def test_runs_of_one_size_or_one_length_are_refused():
+    """Any exponent would fit them."""
+    for columns in (
+        (np.full(8, 1e4), np.geomspace(1e4, 1e6, 8)),
+        (np.geomspace(1e4, 1e6, 8), np.full(8, 1e4)),
+    ):
+        with pytest.raises(ValueError, match="runs of different N and of different D"):
+            fit_scaling_law(*columns, np.linspace(3, 2, 8))
+
+
+def test_small_losses_are_fitted_as_large_ones():
+    """The search began outside its bounds for losses below 0.01."""
+    law = fit_scaling_law(PARAMETERS, TOKENS, 1e-4 * LAW.loss(PARAMETERS, TOKENS))
+    assert law.loss(2e6, 2e6) == pytest.approx(1e-4 * LAW.loss(2e6, 2e6), rel=0.05)

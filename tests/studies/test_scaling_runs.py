@@ -41,6 +41,12 @@ def test_wider_models_learn_at_lower_rates():
     assert learning_rate_for(192) == pytest.approx(learning_rate_for(48) / 2)
 
 
+@pytest.mark.parametrize("width", [0, -4, 6, 10, 8.5])
+def test_a_width_that_heads_cannot_divide_is_refused(toy_corpus, width):
+    with pytest.raises(ValueError, match="width must be a"):
+        CharacterScaling(toy_corpus).train(width, steps=1)
+
+
 def test_the_benchmark_writes_its_runs_whole_and_says_where_they_came_from(
     tmp_path, monkeypatch, toy_corpus
 ):

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from tests.helpers.small_runs import (
     CONFIG,
@@ -126,15 +127,17 @@ def test_processes_exchange_gradients_after_the_last_batch_of_a_step_only(monkey
 def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
     """Their gradients cannot be scaled."""
     monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
-    monkeypatch.setattr(training_state, "supports_bfloat16", lambda: False)
-    with pytest.raises(ValueError, match="need a GPU with bfloat16, or mixed_precision=False"):
-        initial_state(
-            make_model(),
-            CONFIG,
-            make_optimizer=adamw,
-            objective=cross_entropy,
-            processes=ProcessGroup(strategy="shard"),
-        )
+    monkeypatch.setattr(runtime, "supports_bfloat16", lambda: False)
+    for model in (nn.Linear(1, 1), make_model()):  # then a GPU with bfloat16, and recurrent layers
+        with pytest.raises(ValueError, match="need a GPU with bfloat16 and .*mixed_precision=False"):
+            initial_state(
+                model,
+                CONFIG,
+                make_optimizer=adamw,
+                objective=cross_entropy,
+                processes=ProcessGroup(strategy="shard"),
+            )
+        monkeypatch.setattr(runtime, "supports_bfloat16", lambda: True)
 
 
 def test_accumulated_batches_are_one_large_batch():
@@ -276,7 +279,7 @@ def test_ctrl_c_at_any_moment_returns_what_was_learned(tmp_path):
 
 def test_a_batch_without_a_token_to_predict_is_refused():
     with pytest.raises(ValueError, match="step 0 hold no token"):
-        fit(make_model(), [EMPTY], CONFIG, progress=False)
+        fit(make_model(), [EMPTY] * CONFIG.steps, CONFIG, progress=False)
 
 
 def test_a_loss_that_is_no_number_stops_the_run():

@@ -11,6 +11,7 @@ from typing import Any
 from utils.arguments import check_choice
 from utils.command.catalogue import MODELS, select_arguments, select_model_options
 from utils.command.training_data import TrainingData
+from utils.files import as_path
 from utils.training.config import TrainConfig
 from utils.training.distributed import STRATEGIES
 from utils.training.optimizers import OPTIMIZERS
@@ -113,7 +114,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """The folder of the run."""
-        return Path(self.run.out or f"runs/{self.model}")
+        return as_path(self.run.out or f"runs/{self.model}")
 
     def description(self) -> dict[str, Any]:
         """Return what must be equal when a run is resumed, besides `training`, as JSON values."""

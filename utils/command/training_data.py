@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_positive
 from utils.data.batches import Batch, TextBatches, text_eval_batches
 from utils.data.corpora import load_pairs, load_text, split_text
 from utils.data.corpus import Corpus, SentencePair
 from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
+from utils.data.readers import read_own_text
 from utils.data.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from utils.files import as_path
 from utils.training.objectives import BatchStream
 
 TOKENIZERS: dict[str, Any] = {
@@ -108,7 +109,8 @@ class TextData(TrainingData[str]):
     corpus
         Name of a text corpus of the book: tiny_shakespeare.
     file
-        Path of a text file of your own (UTF-8), in place of the corpus.
+        Path of a text file of your own, in place of the corpus, in UTF-8; in UTF-16 or UTF-32 if it
+        begins with a byte order mark.
     tokenizer
         Name of the tokenizer: characters, words or bpe.
     vocab_size
@@ -132,14 +134,12 @@ class TextData(TrainingData[str]):
         Raises
         ------
         ValueError
-            If there is no such corpus or file.
+            If there is no such corpus, or the file is no text.
         """
         if self.file is None:
             return load_text(self.corpus)
-        path = Path(self.file)
-        if not path.is_file():
-            raise ValueError(f"file: expected a text, found none at {path}")
-        return split_text(path.name, "real", path.read_text(encoding="utf-8"))
+        path = as_path(self.file)
+        return split_text(path.name, "real", read_own_text(path))
 
     def texts(self, split: str) -> list[str]:
         """Return the text of a split, as a list of one."""
@@ -165,14 +165,23 @@ class TextData(TrainingData[str]):
             Random windows of the training split as a function of the step.
         valid : list of Batch
             Windows of the validation split, each token once.
+
+        Raises
+        ------
+        ValueError
+            If a size is no positive whole number, or the text too short for it.
         """
+        B, T = self.batch_size, self.context_length
+        check_positive(batch_size=B, context_length=T)
         train = torch.tensor(tokenizer.encode(corpus.train))
         valid = torch.tensor(tokenizer.encode(corpus.valid))
-        B, T = self.batch_size, self.context_length
-        return (
-            TextBatches(train, batch_size=B, context_length=T, seed=seed),
-            text_eval_batches(valid, batch_size=B, context_length=T),
-        )
+        try:
+            return (
+                TextBatches(train, batch_size=B, context_length=T, seed=seed),
+                text_eval_batches(valid, batch_size=B, context_length=T),
+            )
+        except ValueError as error:
+            raise ValueError(f"{corpus.name} is too short: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True)

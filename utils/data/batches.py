@@ -7,13 +7,15 @@ data that the uninterrupted one would have read. ``utils.data.pair_batches`` and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
-from utils.arguments import check_positive
+from utils.arguments import as_integers, check_positive
 from utils.data.vocabulary import PAD
 
 IGNORE = -100  # a target that no loss counts (torch's own default)
@@ -62,15 +64,63 @@ def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     Raises
     ------
     ValueError
-        If there are no sequences.
+        If there are no sequences, or one holds anything but whole numbers.
     """
     if not len(sequences):
         raise ValueError("there are no sequences to pad; at least one is needed")
-    rows = [torch.as_tensor(sequence, dtype=torch.long) for sequence in sequences]
+    rows = [as_id_tensor(sequence) for sequence in sequences]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
 
 
-class TextBatches:
+def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor:
+    """Convert token ids, or other whole numbers, to a tensor.
+
+    Parameters
+    ----------
+    ids
+        N whole numbers, as a list, an array or a tensor; a tensor may have any shape.
+    name
+        What the numbers are, for the message.
+
+    Returns
+    -------
+    tensor : torch.Tensor
+        The numbers as int64, (N,) or in the tensor's shape.
+
+    Raises
+    ------
+    ValueError
+        If they are no whole numbers, such as 2.0, NaN or True, or too large for int64.
+    """
+    if isinstance(ids, np.ndarray):
+        ids = torch.as_tensor(ids)
+    if not isinstance(ids, torch.Tensor):
+        try:
+            return torch.tensor(as_integers(ids, name=name), dtype=torch.long)
+        except RuntimeError as error:  # torch's word for an overflow
+            raise ValueError(f"{name} are too large for int64: {error}") from error
+    is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
+    if not is_integer and ids.numel():  # an empty list becomes a tensor of float32
+        raise ValueError(f"{name} are whole numbers; got a tensor of {ids.dtype}")
+    return ids.to(torch.long)
+
+
+class EndlessBatches:
+    """A stream of training batches without an end: ``stream[step]`` is the batch of a step.
+
+    It is the base class of such streams, and cannot be iterated over. Without it, Python would take
+    a class with ``stream[0]``, ``stream[1]``, … for a sequence, and a loop would never end.
+    """
+
+    def __iter__(self) -> NoReturn:
+        """Raise TypeError instead of a loop that never ends."""
+        raise TypeError(
+            f"{type(self).__name__} is an endless stream of training batches: read the batch of "
+            "one step, stream[step], or evaluate a list such as text_eval_batches returns"
+        )
+
+
+class TextBatches(EndlessBatches):
     """An endless stream of random windows of one text: ``stream[step]`` is the batch of a step.
 
     A batch depends on the seed and the step alone. A window consists of `context_length` inputs
@@ -98,7 +148,8 @@ class TextBatches:
     Raises
     ------
     ValueError
-        If `ids` is not 1-D or too short for a window, or a size is below 1.
+        If `ids` are no whole numbers from 0 on, not 1-D or too few for a window, or a size is below
+        1.
     """
 
     def __init__(
@@ -181,7 +232,7 @@ def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int
     Raises
     ------
     ValueError
-        If `ids` is not 1-D or has fewer than two tokens, or a size is below 1.
+        If `ids` are no whole numbers from 0 on, not 1-D or fewer than two, or a size is below 1.
     """
     ids = _as_text_ids(ids, batch_size, context_length)
     if len(ids) < 2:
@@ -196,21 +247,23 @@ def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int
 
 
 def check_step(step: int) -> None:
-    """Check that a step of a stream is not negative.
+    """Check that a step of a stream is a whole number that is not negative.
 
     Raises
     ------
     ValueError
-        If it is.
+        If it is not.
     """
-    if step < 0:
+    if isinstance(step, bool) or not isinstance(step, Integral) or step < 0:
         raise ValueError(f"steps count from 0; got {step}")
 
 
 def _as_text_ids(ids: torch.Tensor, batch_size: int, context_length: int) -> torch.Tensor:
-    """Return `ids` as int64 (N,); raise ValueError for another shape or a size below 1."""
+    """Return `ids` as int64 (N,); raise ValueError for other ids or shapes or a size below 1."""
     check_positive(batch_size=batch_size, context_length=context_length)
-    ids = torch.as_tensor(ids, dtype=torch.long)
-    if ids.ndim != 1:
+    if getattr(ids, "ndim", 1) != 1:
         raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")
+    ids = as_id_tensor(ids)
+    if ids.numel() and ids.min() < 0:
+        raise ValueError(f"token ids count from 0; got {int(ids.min())}")
     return ids

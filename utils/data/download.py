@@ -2,8 +2,9 @@
 
 A file is looked for in the folder ``$LLM_BOOK_DATA``, then in the user's cache, then at its address
 in the registry (``utils.data.registry``). An attempt that breaks off is repeated; a file with other
-content than the registry says is refused, and nothing of it is kept. Only if no server answers
-(`NoNetwork`) may a stand-in replace the corpus (``utils.data.corpora``).
+content than the registry says is refused, and nothing of it is kept. Only if the file is nowhere on
+this machine, not even damaged or unreadable, and no server answers (`NoNetwork`) may a stand-in
+replace the corpus (``utils.data.corpora``).
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,13 +22,14 @@ from tqdm.auto import tqdm
 
 from utils.arguments import check_choice
 from utils.data.corpus import DataError
-from utils.data.registry import FileEntry, file_problem, registry
-from utils.files import STALE_SECONDS
+from utils.data.registry import MISSING, FileEntry, file_problem, registry
+from utils.files import as_path, atomic_file
 
 TIMEOUT_SECONDS = (10.0, 30.0)  # to connect, and between two chunks of the response
 MAX_ATTEMPTS = 3  # requests for one file
 RETRY_DELAY_SECONDS = 0.5  # before the second attempt; doubled before each further one
 CHUNK_BYTES = 1 << 16  # written to the disk at once
+NOT_OFFLINE = ("", "0", "false", "no", "off")  # values of LLM_BOOK_OFFLINE, in small letters
 OFFLINE_HELP = "set LLM_BOOK_OFFLINE=1 to use the built-in stand-in"
 RETRY_HELP = f"Try another network or later, or {OFFLINE_HELP}."
 
@@ -78,15 +77,32 @@ def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
         If a file or a server's response is not what the registry says, or cannot be stored.
     """
     check_choice("corpus", name, registry())
-    if os.environ.get("LLM_BOOK_OFFLINE", "0") not in ("", "0"):
+    if os.environ.get("LLM_BOOK_OFFLINE", "").strip().lower() not in NOT_OFFLINE:
         raise OfflineRequested("LLM_BOOK_OFFLINE is set")
     entries = {Path(entry["path"]).name: entry for entry in registry()[name]["files"]}
     return {file: _resolve_file(entries[file]) for file in (entries if only is None else only)}
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: $LLM_BOOK_CACHE, or else the user's cache folder."""
-    return Path(os.environ.get("LLM_BOOK_CACHE") or pooch.os_cache("llm-foundations-book"))
+    """Return the folder for downloads: $LLM_BOOK_CACHE, or else the user's cache folder.
+
+    Raises
+    ------
+    DataError
+        If the setting begins with ``~USER``, and there is no such user.
+    """
+    return _folder_setting("LLM_BOOK_CACHE") or Path(pooch.os_cache("llm-foundations-book"))
+
+
+def _folder_setting(name: str) -> Path | None:
+    """Return the absolute path of the folder that an environment variable names; None if unset."""
+    setting = os.environ.get(name, "")
+    if not setting.strip():
+        return None
+    try:
+        return as_path(setting).absolute()
+    except ValueError as error:
+        raise DataError(f"{name}={setting}: {error}; correct it or unset it") from error
 
 
 def _resolve_file(entry: FileEntry) -> Path:
@@ -95,35 +111,41 @@ def _resolve_file(entry: FileEntry) -> Path:
     if path is not None:
         return path
     path = cache_folder() / entry["path"]
-    problem = None
-    if path.is_file():
-        problem = file_problem(path, entry)
-        if problem is None:
-            return path
+    problem = file_problem(path, entry)
+    if problem is None:
+        return path
     try:
         _download(entry, path)
-    except NoNetwork as error:
-        if problem is None:
+    except DataError as error:
+        if problem == MISSING:
             raise
+        no_network = isinstance(error, NoNetwork)
+        advice = f". Connect to the network, or delete the file and {OFFLINE_HELP}."
         raise DataError(
-            f"{path} is damaged ({problem}) and cannot be downloaded again: {error}. "
-            f"Connect to the network, or delete the file and {OFFLINE_HELP}."
+            f"{path} is damaged or unreadable ({problem}), and no other file can take its place: "
+            f"{error}{advice if no_network else ''}"
         ) from error
     return path
 
 
 def _mirror_path(entry: FileEntry) -> Path | None:
     """Return the checked path of the file in $LLM_BOOK_DATA; None if that is unset or lacks it."""
-    setting = os.environ.get("LLM_BOOK_DATA")
-    if not setting:
+    folder = _folder_setting("LLM_BOOK_DATA")
+    if folder is None:
         return None
-    folder = Path(setting).expanduser()
-    if not folder.is_dir():
-        raise DataError(f"LLM_BOOK_DATA={setting} is not a folder; correct it or unset it")
+    try:
+        is_folder = folder.is_dir()
+    except OSError:  # a folder on the way to it cannot be entered
+        is_folder = False
+    if not is_folder:
+        setting = os.environ["LLM_BOOK_DATA"]
+        raise DataError(
+            f"LLM_BOOK_DATA={setting} is not a folder (looked for {folder}); correct it or unset it"
+        )
     path = folder / entry["path"]
-    if not path.exists():
-        return None
     problem = file_problem(path, entry)
+    if problem == MISSING:
+        return None
     if problem:
         raise DataError(
             f"{path} (found through LLM_BOOK_DATA) is not the expected file: {problem}. "
@@ -133,47 +155,12 @@ def _mirror_path(entry: FileEntry) -> Path | None:
 
 
 def _download(entry: FileEntry, path: Path) -> None:
-    """Download to a temporary name of this process, check, and only then rename to `path`."""
-    temporary = f"{entry['path']}.{uuid.uuid4().hex}.part"
-    known_hash = f"sha256:{entry['sha256']}" if "sha256" in entry else None
-    store = pooch.create(cache_folder(), base_url="", registry={temporary: known_hash})
-    store.urls[temporary] = entry["url"]
+    """Download to a temporary file, check it, and only then rename it to `path`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _delete_stale_downloads(path.parent)
-        with _quiet_pooch():
-            downloaded = store.fetch(temporary, downloader=partial(_request_with_retries, entry))
-        os.replace(downloaded, path)
+        with atomic_file(path) as temporary:
+            _request_with_retries(entry, temporary)
     except OSError as error:
         raise DataError(_storage_error_message(error, entry)) from error
-    finally:
-        _delete_if_possible(cache_folder() / temporary)
-
-
-@contextmanager
-def _quiet_pooch() -> Iterator[None]:
-    """Silence pooch's log, which would name a temporary file; the progress bar says enough."""
-    logger = pooch.get_logger()
-    level = logger.level
-    logger.setLevel("WARNING")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def _delete_if_possible(path: Path) -> None:
-    """Delete a file; ignore that it was renamed, never written or cannot be deleted."""
-    with suppress(OSError):
-        path.unlink()
-
-
-def _delete_stale_downloads(folder: Path) -> None:
-    """Delete what downloads that were killed more than a day ago left in `folder`."""
-    for pattern in ("tmp*", "*.part"):
-        for path in folder.glob(pattern):
-            if path.is_file() and time.time() - path.stat().st_mtime > STALE_SECONDS:
-                _delete_if_possible(path)
 
 
 def _storage_error_message(error: OSError, entry: FileEntry) -> str:
@@ -188,13 +175,14 @@ def _storage_error_message(error: OSError, entry: FileEntry) -> str:
     )
 
 
-def _request_with_retries(entry: FileEntry, url: str, output: str, _pooch: object) -> None:
-    """Write the checked bytes of `url` to the file `output`; the downloader given to pooch."""
+def _request_with_retries(entry: FileEntry, output: Path) -> None:
+    """Write the checked bytes of a file to `output`."""
+    url = entry["url"]
     for attempt in range(MAX_ATTEMPTS):
         if attempt:
             time.sleep(RETRY_DELAY_SECONDS * 2 ** (attempt - 1))
         try:
-            _request(entry, url, Path(output))
+            _request(entry, url, output)
             return
         except _TemporaryError as error:
             last_error = DataError(

@@ -7,9 +7,11 @@ from typing import TypeAlias
 
 import torch
 
+from utils.arguments import as_integers
 from utils.data.batches import Batch, pad
 from utils.data.grouped_batches import GroupedBatches, check_lengths
 from utils.data.grouping import group_by_length
+from utils.data.vocabulary import as_ids
 
 LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
 
@@ -33,16 +35,17 @@ class LabelledBatches(GroupedBatches):
     Raises
     ------
     ValueError
-        If there are no texts, a text is empty, or `batch_size` is below 1.
+        If there are no texts, a text is empty, an id is no whole number from 0 on, a label is no
+        whole number, or `batch_size` is below 1.
     """
 
     def __init__(
         self, examples: Sequence[LabelledExample], *, batch_size: int, seed: int = 0
     ) -> None:
-        lengths = [len(ids) for ids, _ in examples]
+        self.examples = _as_id_examples(examples)
+        lengths = [len(ids) for ids, _ in self.examples]
         check_lengths(lengths, "labelled example", "a text")
         super().__init__(lengths, batch_size=batch_size, seed=seed)
-        self.examples = examples
 
     def make_batch(self, indices: Sequence[int]) -> Batch:
         """Return the batch of the texts with these indices."""
@@ -67,8 +70,10 @@ def labelled_eval_batches(examples: Sequence[LabelledExample], *, batch_size: in
     Raises
     ------
     ValueError
-        If there are no texts, a text is empty, or `batch_size` is below 1.
+        If there are no texts, a text is empty, an id is no whole number from 0 on, a label is no
+        whole number, or `batch_size` is below 1.
     """
+    examples = _as_id_examples(examples)
     lengths = [len(ids) for ids, _ in examples]
     check_lengths(lengths, "labelled example", "a text")
     groups = group_by_length(lengths, batch_size=batch_size)
@@ -91,8 +96,18 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> Batch:
     Raises
     ------
     ValueError
-        If there are no texts.
+        If there are no texts, an id is no whole number from 0 on, or a label no whole number.
     """
+    examples = _as_id_examples(examples)
     inputs = pad([ids for ids, _ in examples])  # (B, T)
-    labels = torch.tensor([label for _, label in examples], dtype=torch.long)  # (B,)
+    labels = torch.tensor([label for _, label in examples])  # (B,)
     return Batch(inputs, labels)
+
+
+def _as_id_examples(examples: Sequence[LabelledExample]) -> list[LabelledExample]:
+    """Return the examples as lists of ids and labels; raise ValueError for anything else."""
+    labels = as_integers([label for _, label in examples], name="labels")
+    return [
+        (as_ids(ids, name=f"the ids of labelled example {number}"), label)
+        for number, ((ids, _), label) in enumerate(zip(examples, labels, strict=True))
+    ]

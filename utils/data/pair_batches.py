@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from utils.data.batches import IGNORE, Batch, pad
 from utils.data.grouped_batches import GroupedBatches, check_lengths
 from utils.data.grouping import group_by_length
-from utils.data.vocabulary import BOS, EOS, PAD
+from utils.data.vocabulary import BOS, EOS, PAD, as_ids
 
 if TYPE_CHECKING:  # batches need no tokenizer library
     from utils.data.tokenizers import Tokenizer
@@ -62,19 +62,20 @@ class PairBatches(GroupedBatches):
     Raises
     ------
     ValueError
-        If there are no pairs, a source is empty, or `batch_size` is below 1.
+        If there are no pairs, a source is empty, an id is no whole number from 0 on, or
+        `batch_size` is below 1.
     """
 
     def __init__(self, pairs: Sequence[IdPair], *, batch_size: int, seed: int = 0) -> None:
-        lengths = [len(source) for source, _ in pairs]
+        self.pairs = _as_id_pairs(pairs)
+        lengths = [len(source) for source, _ in self.pairs]
         check_lengths(lengths, "sentence pair", "a source")
         super().__init__(
             lengths,
             batch_size=batch_size,
             seed=seed,
-            target_lengths=[len(target) for _, target in pairs],
+            target_lengths=[len(target) for _, target in self.pairs],
         )
-        self.pairs = pairs
 
     def make_batch(self, indices: Sequence[int]) -> Batch:
         """Return the batch of the pairs with these indices."""
@@ -99,8 +100,10 @@ def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch
     Raises
     ------
     ValueError
-        If there are no pairs, a source is empty, or `batch_size` is below 1.
+        If there are no pairs, a source is empty, an id is no whole number from 0 on, or
+        `batch_size` is below 1.
     """
+    pairs = _as_id_pairs(pairs)
     lengths = [len(source) for source, _ in pairs]
     check_lengths(lengths, "sentence pair", "a source")
     groups = group_by_length(lengths, batch_size=batch_size)
@@ -124,8 +127,9 @@ def pair_batch(pairs: Sequence[IdPair]) -> Batch:
     Raises
     ------
     ValueError
-        If there are no pairs.
+        If there are no pairs, or an id is no whole number from 0 on.
     """
+    pairs = _as_id_pairs(pairs)
     source = pad([source for source, _ in pairs])  # (B, S)
     inputs, targets = teacher_forcing_pair(pad([target for _, target in pairs], IGNORE))  # (B, T)
     return Batch(inputs, targets, source)
@@ -150,3 +154,12 @@ def teacher_forcing_pair(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     lengths = (targets != IGNORE).sum(1, keepdim=True)  # (B, 1)
     targets = F.pad(targets, (0, 1), value=IGNORE).scatter(1, lengths, EOS)  # (B, L + 1)
     return inputs, targets
+
+
+def _as_id_pairs(pairs: Sequence[IdPair]) -> list[IdPair]:
+    """Return the pairs as lists of ids; raise ValueError for anything else."""
+    id_pairs = []
+    for number, (source, target) in enumerate(pairs):
+        name = f"the ids of sentence pair {number}"
+        id_pairs.append((as_ids(source, name=name), as_ids(target, name=name)))
+    return id_pairs

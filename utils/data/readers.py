@@ -1,11 +1,12 @@
-"""Readers of the published files of each corpus.
+"""Readers of the published files of each corpus, and of a text file of one's own.
 
-``utils.data.corpora`` has the files found or downloaded, and calls these functions with their
-paths. The functions of ``utils.data.standins`` return data of the same types.
+``utils.data.corpora`` has the published files found or downloaded, and calls these functions with
+their paths. The functions of ``utils.data.standins`` return data of the same types.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
@@ -19,6 +20,67 @@ from pathlib import Path
 import numpy as np
 
 from utils.data.corpus import Clip, DataError, Example, ExampleSplits, LabelledReview, SentencePair
+
+# The first bytes of a file that say its encoding; those of UTF-32 begin like those of UTF-16.
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def read_own_text(path: Path) -> str:
+    """Read a text file that somebody else has made, on any system.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    text : str
+        Its text without a byte order mark; every line ends with a newline character alone.
+
+    Raises
+    ------
+    ValueError
+        If it is no file, cannot be read, is empty, or is no text in UTF-8, or in the encoding that
+        its byte order mark tells.
+    """
+    if path.is_dir():
+        raise ValueError(f"file: expected a text, found a folder at {path}")
+    if not path.is_file():
+        raise ValueError(f"file: expected a text, found none at {path}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"file: {path} cannot be read ({error.strerror})") from error
+    text = _decode_own_text(path, content)
+    if not text.strip():
+        raise ValueError(f"file: expected a text, but {path} is empty")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode_own_text(path: Path, content: bytes) -> str:
+    """Decode the content of a file by its byte order mark, or as UTF-8; refuse what is no text."""
+    marks = (name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark))
+    encoding = next(marks, "utf-8")
+    try:
+        text = content.decode(encoding)
+        position = text.find("\0")
+        problem = f"the NUL character at position {position}" if position >= 0 else None
+    except UnicodeDecodeError as error:
+        byte = content[error.start : error.start + 1].hex()
+        text, problem = "", f"the byte 0x{byte} at position {error.start}"
+    if problem:
+        raise ValueError(
+            f"file: {path} is no text in {encoding.removesuffix('-sig').upper()}: it has {problem}. "
+            "Save it as UTF-8, for example in a text editor"
+        )
+    return text
 
 
 def read_text(path: Path) -> str:
@@ -45,9 +107,7 @@ def read_multi30k(paths: Sequence[tuple[Path, Path]]) -> ExampleSplits[SentenceP
     ValueError
         If two files that belong together differ in their number of lines.
     """
-    train, valid, test = (
-        list(zip(_read_lines(source), _read_lines(target), strict=True)) for source, target in paths
-    )
+    train, valid, test = (_read_parallel_lines(source, target) for source, target in paths)
     return train, valid, test
 
 
@@ -148,6 +208,17 @@ def _read_lines(path: Path) -> list[str]:
     """Return the lines of a gzipped text."""
     text = gzip.decompress(path.read_bytes()).decode("utf-8")
     return [line.strip() for line in text.removesuffix("\n").split("\n")]
+
+
+def _read_parallel_lines(source: Path, target: Path) -> list[SentencePair]:
+    """Pair the lines of two gzipped texts; raise ValueError if there are not equally many."""
+    sources, targets = _read_lines(source), _read_lines(target)
+    if len(sources) != len(targets):
+        raise ValueError(
+            f"{source.name} and {target.name} belong together, but have {len(sources)} and "
+            f"{len(targets)} lines"
+        )
+    return list(zip(sources, targets, strict=True))
 
 
 def _swapped(pairs: list[SentencePair]) -> list[SentencePair]:

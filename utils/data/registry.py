@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
@@ -17,6 +18,8 @@ import pooch
 
 from utils.data.corpus import DataError
 from utils.data.readers import read_wav_archive
+
+MISSING = "it is missing"
 
 
 class _FileLocation(TypedDict):
@@ -61,8 +64,30 @@ def file_problem(path: Path, entry: FileEntry) -> str | None:
     Returns
     -------
     problem : str or None
-        The difference between expectation and file; None if the file is right.
+        The difference between expectation and file, or why it cannot be read; MISSING if there is
+        nothing at `path`; None if the file is right.
     """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "it is no file"
+        with path.open("rb"):  # allowed?
+            return _content_problem(path, entry)
+    except FileNotFoundError:
+        return _broken_link(path) or MISSING
+    except OSError as error:
+        return f"it cannot be read ({error.strerror or error})"
+
+
+def _broken_link(path: Path) -> str | None:
+    """Say which link on the way to a file leads nowhere; None if there is none."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            return f"{part} is a link that leads nowhere"
+    return None
+
+
+def _content_problem(path: Path, entry: FileEntry) -> str | None:
+    """Return the difference between the content of a file and its entry; None if there is none."""
     if "content_sha256" in entry:
         expected, actual = entry["content_sha256"], _content_sha256(path)
         return None if actual == expected else f"expected content {expected}, found {actual}"

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import json
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary, check_ids
-from utils.files import write_text_atomically
+from utils.arguments import as_integers, check_positive
+from utils.data.splitting import split_words
+from utils.data.tokenizer_base import (
+    TextEncoder,
+    VocabularyTokenizer,
+    read_tokenizer,
+    training_texts,
+    write_tokenizer,
+)
+from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, check_ids, check_text
 
-WORD_PATTERN = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:!?)\]’'])")
 
 
@@ -39,95 +45,7 @@ class Tokenizer(Protocol):
         """Write the tokenizer to the file `path`."""
 
 
-_Self = TypeVar("_Self", bound="_VocabularyTokenizer")
-
-
-class _VocabularyTokenizer(ABC):
-    """A tokenizer that splits a text by a fixed rule and looks the tokens up in a vocabulary.
-
-    Parameters
-    ----------
-    vocab
-        The vocabulary of the tokens that `split` gives.
-    """
-
-    file_type: str  # the name of the tokenizer in its saved file
-
-    def __init__(self, vocab: Vocabulary) -> None:
-        self.vocab = vocab
-
-    @staticmethod
-    @abstractmethod
-    def split(text: str) -> list[str]:
-        """Return the tokens of `text` as strings."""
-
-    @staticmethod
-    @abstractmethod
-    def join(tokens: list[str]) -> str:
-        """Return the text of `tokens`."""
-
-    @classmethod
-    def train(
-        cls: type[_Self],
-        texts: str | Iterable[str],
-        *,
-        max_size: int | None = None,
-        min_count: int = 1,
-    ) -> _Self:
-        """Build a tokenizer whose vocabulary is that of the training text.
-
-        Parameters
-        ----------
-        texts
-            A text or several texts, from the training split alone.
-        max_size
-            The largest size of the vocabulary, special tokens included; None for no limit.
-        min_count
-            Minimum count of a token; rarer ones become UNK.
-
-        Raises
-        ------
-        ValueError
-            If `max_size` leaves no room for the special tokens.
-        """
-        tokens = (token for text in _as_texts(texts) for token in cls.split(text))
-        return cls(Vocabulary.from_tokens(tokens, max_size=max_size, min_count=min_count))
-
-    def __len__(self) -> int:
-        """V, the size of the vocabulary, special tokens included."""
-        return len(self.vocab)
-
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, without BOS and EOS; unknown tokens become UNK."""
-        return self.vocab.to_ids(self.split(text))
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of `ids`, without PAD, BOS and EOS; UNK is shown as ``<unk>``.
-
-        Raises
-        ------
-        ValueError
-            If an id lies outside the vocabulary.
-        """
-        return self.join(self.vocab.to_tokens(i for i in ids if int(i) not in (PAD, BOS, EOS)))
-
-    def save(self, path: str | Path) -> None:
-        """Write the tokenizer to a JSON file, completely or not at all."""
-        _save(path, self.file_type, tokens=self.vocab.tokens[len(SPECIAL_TOKENS) :])
-
-    @classmethod
-    def load(cls: type[_Self], path: str | Path) -> _Self:
-        """Read a tokenizer that `save` wrote.
-
-        Raises
-        ------
-        ValueError
-            If the file is another one.
-        """
-        return cls(Vocabulary(_load(path, cls.file_type)["tokens"]))
-
-
-class CharTokenizer(_VocabularyTokenizer):
+class CharTokenizer(VocabularyTokenizer):
     """One token for each character; a text of known characters is decoded exactly."""
 
     file_type = "characters"
@@ -143,8 +61,8 @@ class CharTokenizer(_VocabularyTokenizer):
         return "".join(tokens)
 
 
-class WordTokenizer(_VocabularyTokenizer):
-    """One token for each word and each punctuation mark.
+class WordTokenizer(VocabularyTokenizer):
+    """One token for each word and each punctuation mark, with its combining marks.
 
     The spacing of a text is lost: `decode` gives a readable text, which may differ from the
     original in its spaces.
@@ -155,7 +73,7 @@ class WordTokenizer(_VocabularyTokenizer):
     @staticmethod
     def split(text: str) -> list[str]:
         """Return the words and punctuation marks of `text`."""
-        return WORD_PATTERN.findall(text)
+        return split_words(text)
 
     @staticmethod
     def join(tokens: list[str]) -> str:
@@ -163,7 +81,7 @@ class WordTokenizer(_VocabularyTokenizer):
         return SPACE_BEFORE_MARK.sub(r"\1", " ".join(tokens))
 
 
-class BPETokenizer:
+class BPETokenizer(TextEncoder):
     """Byte-level byte-pair encoding: every Unicode text is decoded exactly, and nothing is unknown.
 
     A space is put in front of each text, so that its first word has the same tokens as inside a
@@ -182,7 +100,12 @@ class BPETokenizer:
 
     @classmethod
     def train(
-        cls, texts: str | Iterable[str], *, max_size: int = 4000, min_count: int = 2
+        cls,
+        texts: str | Iterable[str],
+        *,
+        max_size: int = 4000,
+        min_count: int = 2,
+        allow_special: bool = False,
     ) -> BPETokenizer:
         """Train a tokenizer: learn its merges from the training text.
 
@@ -194,6 +117,8 @@ class BPETokenizer:
             The size of the vocabulary, special tokens and the 256 bytes included.
         min_count
             Minimum count of a pair to be merged.
+        allow_special
+            Whether special tokens that are written in a text are no part of it, as in `encode`.
 
         Returns
         -------
@@ -203,8 +128,10 @@ class BPETokenizer:
         Raises
         ------
         ValueError
-            If `max_size` is less than the 260 special tokens and bytes.
+            If `max_size` is less than the 260 special tokens and bytes, it or `min_count` is no
+            positive whole number, or one of `texts` is no valid text.
         """
+        check_positive(max_size=max_size, min_count=min_count)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         needed = len(SPECIAL_TOKENS) + len(alphabet)
         if max_size < needed:
@@ -219,19 +146,28 @@ class BPETokenizer:
             initial_alphabet=alphabet,
             show_progress=False,
         )
-        backend.train_from_iterator((" " + text for text in _as_texts(texts)), trainer)
+        parts = training_texts(texts, allow_special=allow_special)
+        backend.train_from_iterator((" " + part for part in parts), trainer)
         return cls(_without_special_tokens_in_text(backend))
 
     def __len__(self) -> int:
         """V, the size of the vocabulary, special tokens included."""
         return self.backend.get_vocab_size()
 
-    def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`, without BOS and EOS; the empty text has none."""
-        return self.backend.encode(" " + text).ids if text else []
+    def _encode(self, text: str, *, is_start: bool) -> list[int]:
+        """Return the ids of a part of a text, with a space in front of its start."""
+        return self.backend.encode(" " + text if is_start and text else text).ids
 
     def encode_batch(self, texts: list[str]) -> list[list[int]]:
-        """Return the ids of each of `texts`, as `encode` does, computed in parallel."""
+        """Return the ids of each of `texts`, as `encode` does, computed in parallel.
+
+        Raises
+        ------
+        ValueError
+            If one of `texts` is no valid text.
+        """
+        for text in texts:
+            check_text(text)
         encodings = self.backend.encode_batch([" " + text for text in texts])
         return [
             encoding.ids if text else [] for encoding, text in zip(encodings, texts, strict=True)
@@ -243,9 +179,9 @@ class BPETokenizer:
         Raises
         ------
         ValueError
-            If an id lies outside the vocabulary.
+            If an id is no whole number or lies outside the vocabulary.
         """
-        ids = [int(i) for i in ids if int(i) not in (PAD, BOS, EOS, UNK)]
+        ids = [i for i in as_integers(ids) if i not in (PAD, BOS, EOS, UNK)]
         check_ids(ids, len(self))
         return self.backend.decode(ids, skip_special_tokens=False).removeprefix(" ")
 
@@ -255,7 +191,7 @@ class BPETokenizer:
 
     def save(self, path: str | Path) -> None:
         """Write the tokenizer to a JSON file, completely or not at all."""
-        _save(path, self.file_type, tokenizer=json.loads(self.backend.to_str()))
+        write_tokenizer(path, self.file_type, tokenizer=json.loads(self.backend.to_str()))
 
     @classmethod
     def load(cls, path: str | Path) -> BPETokenizer:
@@ -266,8 +202,9 @@ class BPETokenizer:
         ValueError
             If the file is another one.
         """
-        content = _load(path, cls.file_type)
-        return cls(tokenizers.Tokenizer.from_str(json.dumps(content["tokenizer"])))
+        return read_tokenizer(
+            path, cls.file_type, lambda content: cls(_as_backend(content["tokenizer"]))
+        )
 
 
 def _without_special_tokens_in_text(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
@@ -277,24 +214,9 @@ def _without_special_tokens_in_text(backend: tokenizers.Tokenizer) -> tokenizers
     return tokenizers.Tokenizer.from_str(json.dumps(content))
 
 
-def _as_texts(texts: str | Iterable[str]) -> Iterable[str]:
-    """Return `texts`, a single text as a list of one."""
-    return [texts] if isinstance(texts, str) else texts
-
-
-def _save(path: str | Path, file_type: str, **content: Any) -> None:
-    """Write a tokenizer of type `file_type` as JSON."""
-    text = json.dumps({"kind": file_type, **content}, ensure_ascii=False)
-    write_text_atomically(Path(path), text)
-
-
-def _load(path: str | Path, file_type: str) -> dict[str, Any]:
-    """Read what `_save` wrote; raise ValueError if it is not of type `file_type`."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a tokenizer that this book saved ({error})") from error
-    if not isinstance(content, dict) or content.get("kind") != file_type:
-        actual = content.get("kind") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} holds {actual!r}, where a {file_type!r} tokenizer was expected")
-    return content
+def _as_backend(content: Any) -> tokenizers.Tokenizer:
+    """Return the tokenizer that JSON values describe; raise ValueError without special tokens."""
+    backend = tokenizers.Tokenizer.from_str(json.dumps(content))
+    if tuple(map(backend.id_to_token, range(len(SPECIAL_TOKENS)))) != SPECIAL_TOKENS:
+        raise ValueError(f"its first tokens are not {', '.join(SPECIAL_TOKENS)}")
+    return backend

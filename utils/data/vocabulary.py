@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from utils.arguments import as_integers, check_positive
+
 PAD, BOS, EOS, UNK = 0, 1, 2, 3  # ids of padding, begin and end of sequence, unknown token
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")  # in the order of their ids
 
@@ -31,11 +33,13 @@ class Vocabulary:
     Raises
     ------
     ValueError
-        If a token is repeated.
+        If a token is repeated, or is no valid text.
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:
         self.tokens = [*SPECIAL_TOKENS, *tokens]
+        for token in self.tokens:
+            check_text(token)
         self.index = {token: i for i, token in enumerate(self.tokens)}
         if len(self.index) != len(self.tokens):
             repeated = [token for token, count in Counter(self.tokens).items() if count > 1]
@@ -66,8 +70,10 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If `max_size` leaves no room for the special tokens.
+            If `max_size` leaves no room for the special tokens, it or `min_count` is no positive
+            whole number, or a token is no valid text.
         """
+        check_positive(max_size=max_size, min_count=min_count)
         if max_size is not None and max_size < len(SPECIAL_TOKENS):
             raise ValueError(
                 f"max_size={max_size}, but {len(SPECIAL_TOKENS)} special tokens need room"
@@ -92,9 +98,9 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If an id lies outside 0 … V − 1.
+            If an id is no whole number or lies outside 0 … V − 1.
         """
-        ids = [int(i) for i in ids]
+        ids = as_integers(ids)
         check_ids(ids, len(self))
         return [self.tokens[i] for i in ids]
 
@@ -117,3 +123,53 @@ def check_ids(ids: Iterable[int], vocab_size: int) -> None:
     invalid = [i for i in ids if not 0 <= i < vocab_size]
     if invalid:
         raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")
+
+
+def as_ids(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
+    """Convert the token ids of one text to a list.
+
+    Parameters
+    ----------
+    ids
+        The ids, (N,).
+    name
+        What they are, for the message.
+
+    Returns
+    -------
+    ids : list of int
+        The ids.
+
+    Raises
+    ------
+    ValueError
+        If they are no whole numbers, or negative.
+    """
+    integers = as_integers(ids, name=name)
+    if min(integers, default=0) < 0:
+        raise ValueError(f"{name} count from 0; got {min(integers)}")
+    return integers
+
+
+def check_text(text: object) -> None:
+    """Check that something is a text that can be written to a file.
+
+    Parameters
+    ----------
+    text
+        What should be a text.
+
+    Raises
+    ------
+    ValueError
+        If it is no str, or has a lone surrogate, which stands for no character.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"expected a text, a str; got {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"a text has the lone surrogate {text[error.start]!r} at position {error.start}, which "
+            "stands for no character: decode it with the encoding that it was written in"
+        ) from None

@@ -1,23 +1,24 @@
-"""Generation token by token: the loop and the rules that greedy search and sampling have in common.
+"""Generation token by token: the loop, and what greedy search, sampling and beam search share.
 
 Greedy search and sampling differ only in how they choose the next token of a row; `generate` is
-the loop around that choice.
+the loop around that choice. Prompts of several lengths are decoded together: one call reads what
+all prompts have, and from there each row is given the rest of its prompt token by token (forced
+decoding), while the rows of shorter prompts are continued already.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
 import torch
 
-from utils.data.vocabulary import BOS, EOS, PAD
-from utils.decoding.state import select_rows
+from utils.data.vocabulary import EOS, PAD
+from utils.decoding.rules import TokenRules, allowed_logits, check_count
+from utils.decoding.state import check_batch_size, select_rows
 from utils.models.contract import NextTokenModel, State
-
-NEVER_GENERATED = (PAD, BOS)
-"""Tokens that are never generated; their probability is set to zero before each choice."""
+from utils.runtime import evaluation_mode
 
 TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps logits (B, V) and all ids so far (B, N), prompt included, to the next tokens (B,)."""
@@ -30,24 +31,27 @@ def generate(
     *,
     choose_tokens: TokenChooser,
     max_length: int,
+    rules: TokenRules,
 ) -> list[list[int]]:
     """Extend each prompt by one chosen token at a time, until EOS or `max_length` new tokens.
 
-    The prompt is read in one call; after that the model reads one token a call and keeps its state.
-    Rows that have ended leave the batch.
+    After the first call the model reads one token a call and keeps its state. Rows that have ended
+    leave the batch.
 
     Parameters
     ----------
     model
-        A language model in evaluation mode.
+        A language model; it is in evaluation mode during the call.
     prompt
-        Ids (B, T) with T ≥ 1.
+        Ids (B, T) with T ≥ 1, shorter prompts padded with PAD at the end.
     state
         The model's state before the prompt, or None.
     choose_tokens
         The rule for the next token of each row.
     max_length
         The largest number of new tokens.
+    rules
+        What rules out tokens before the choice.
 
     Returns
     -------
@@ -57,63 +61,117 @@ def generate(
     Raises
     ------
     ValueError
-        For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
+        As in `check_arguments` and `allowed_logits`, or if the rules leave a row no token.
     """
-    check_prompt(prompt, max_length)
-    sequences: list[list[int]] = [[] for _ in prompt]
-    rows = torch.arange(len(prompt), device=prompt.device)  # (B,), those that have not ended
-    ids = all_ids = prompt
-    for _ in range(max_length if len(prompt) else 0):
-        logits, state = model(ids, state)
-        tokens = choose_tokens(allowed_logits(logits[:, -1]), all_ids)  # (B,)
-        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            if token != EOS:
-                sequences[row].append(token)
-        active = (tokens != EOS).nonzero()[:, 0]
-        if len(active) == 0:
-            break
-        if len(active) < len(rows):
-            state, rows, tokens = select_rows(state, active), rows[active], tokens[active]
-            all_ids = all_ids[active]
-        ids = tokens[:, None]  # (B, 1)
-        all_ids = torch.cat([all_ids, ids], 1)  # (B, N + 1)
-    return sequences
+    check_arguments(prompt, state, max_length=max_length, rules=rules)
+    texts = _Texts(prompt, max_length=max_length, rules=rules)
+    ids = texts.all_ids
+    with evaluating(model):
+        while texts.rows:
+            logits, state = model(ids, state)
+            tokens = texts.next_tokens(allowed_logits(logits[:, -1]), choose_tokens)  # (B,)
+            active = texts.append(tokens)
+            if 0 < len(active) < len(tokens):
+                indices = torch.tensor(active, device=tokens.device)
+                state, tokens = select_rows(state, indices), tokens[indices]
+            ids = tokens[:, None]  # (B, 1)
+    return texts.sequences
 
 
-def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
-    """Return a copy of logits (B, V) in which those of `NEVER_GENERATED` are −∞.
+class _Texts:
+    """The texts that `generate` writes, and the rows of the batch in which they are continued."""
 
-    Raises
-    ------
-    ValueError
-        If the vocabulary is too small to contain EOS.
-    """
-    if logits.shape[-1] <= EOS:
-        raise ValueError(f"a vocabulary of {logits.shape[-1]} has no EOS (id {EOS}) and no words")
-    logits = logits.clone()
-    logits[:, list(NEVER_GENERATED)] = -math.inf
-    return logits
+    def __init__(self, prompt: torch.Tensor, *, max_length: int, rules: TokenRules) -> None:
+        self.max_length, self.rules = max_length, rules
+        self.sequences: list[list[int]] = [[] for _ in prompt]
+        self.rows = list(range(len(prompt) if max_length else 0))  # of texts that have not ended
+        self.prompt = prompt.long()  # (B, T), of these rows
+        self.prompt_lengths = prompt_lengths(prompt)  # of these rows
+        self.all_ids = self.prompt[:, : min(self.prompt_lengths, default=0)]  # (B, N)
+
+    def next_tokens(self, logits: torch.Tensor, choose_tokens: TokenChooser) -> torch.Tensor:
+        """Return the next token of each row, (B,): of its prompt, else chosen by `logits`."""
+        N = self.all_ids.shape[1]
+        new_lengths = [N - length for length in self.prompt_lengths]
+        new_rows = [i for i, length in enumerate(new_lengths) if length >= 0]
+        if len(new_rows) == len(new_lengths):
+            logits = self.rules.apply_to_each(logits, self.all_ids, new_lengths)
+            return choose_tokens(logits, self.all_ids)
+        tokens = self.prompt[:, N].clone()  # (B,)
+        if new_rows:
+            all_ids = self.all_ids[new_rows]
+            new_lengths = [new_lengths[i] for i in new_rows]
+            logits = self.rules.apply_to_each(logits[new_rows], all_ids, new_lengths)
+            tokens[new_rows] = choose_tokens(logits, all_ids)
+        return tokens
+
+    def append(self, tokens: torch.Tensor) -> list[int]:
+        """Append `tokens` (B,) to the texts, and return the positions of the rows that go on."""
+        N = self.all_ids.shape[1]
+        active = []
+        for i, token in enumerate(tokens.tolist()):
+            if self.prompt_lengths[i] <= N:  # else the token belongs to the prompt
+                if token == EOS:
+                    continue
+                self.sequences[self.rows[i]].append(token)
+            if len(self.sequences[self.rows[i]]) < self.max_length:
+                active.append(i)
+        self.all_ids = torch.cat([self.all_ids, tokens[:, None]], 1)  # (B, N + 1)
+        if len(active) < len(tokens):
+            self.prompt, self.all_ids = self.prompt[active], self.all_ids[active]
+            self.rows = [self.rows[i] for i in active]
+            self.prompt_lengths = [self.prompt_lengths[i] for i in active]
+        return active
 
 
-def check_prompt(prompt: torch.Tensor, max_length: int) -> None:
+def evaluating(model: NextTokenModel) -> AbstractContextManager[None]:
+    """Return a context in which a model is in evaluation mode, if it is a torch module at all."""
+    return evaluation_mode(model) if isinstance(model, torch.nn.Module) else nullcontext()
+
+
+def prompt_lengths(prompt: torch.Tensor) -> list[int]:
+    """Return the number of tokens of each of B prompts (B, T), padded with PAD at the end."""
+    return (prompt != PAD).sum(1).tolist()
+
+
+def check_arguments(
+    prompt: torch.Tensor, state: State, *, max_length: int, rules: TokenRules
+) -> None:
     """Check the arguments that greedy search, sampling and beam search have in common.
 
     Parameters
     ----------
     prompt
         The ids to continue.
+    state
+        The model's state before them.
     max_length
         The largest number of new tokens.
+    rules
+        Their minimum length must not be above `max_length`.
 
     Raises
     ------
     ValueError
-        Unless the prompt has the shape (B, T) with T ≥ 1 and `max_length` is not negative.
+        Unless the prompt is whole numbers of the shape (B, T) with T ≥ 1, each row a token or
+        several and behind them PAD only, the state has B rows, and the lengths are whole numbers,
+        not negative, and the maximum not below the minimum.
     """
-    if prompt.dim() != 2 or prompt.shape[1] == 0:
+    check_count(max_length=max_length)
+    if rules.min_length > max_length:
+        raise ValueError(f"min_length is {rules.min_length}, above max_length, {max_length}")
+    if not isinstance(prompt, torch.Tensor) or prompt.dim() != 2 or prompt.shape[1] == 0:
+        shape = tuple(prompt.shape) if isinstance(prompt, torch.Tensor) else type(prompt).__name__
         raise ValueError(
-            f"a prompt is ids of shape (B, T) with T ≥ 1, got {tuple(prompt.shape)}; "
-            "start from a column of BOS"
+            f"a prompt is a tensor of ids of shape (B, T) with T ≥ 1, got {shape}; "
+            "start from a column of BOS, and give a single text a batch: ids[None]"
         )
-    if max_length < 0:
-        raise ValueError(f"max_length must not be negative, got {max_length}")
+    if prompt.dtype == torch.bool or prompt.is_floating_point() or prompt.is_complex():
+        raise ValueError(f"a prompt is ids, whole numbers such as int64; got {prompt.dtype}")
+    is_token = prompt != PAD  # (B, T)
+    if not is_token[:, 0].all() or (is_token[:, 1:] > is_token[:, :-1]).any():
+        raise ValueError(
+            "a prompt begins with PAD, or has PAD between its tokens: pad a shorter prompt at the "
+            "end only, and start an empty one from BOS"
+        )
+    check_batch_size(state, len(prompt))

@@ -37,10 +37,15 @@ def mix_log_probs(
     Raises
     ------
     ValueError
-        If the weight is not between 0 and 1.
+        If the weight is not between 0 and 1, or the log-probabilities differ in shape.
     """
     if not 0 < weight < 1:
         raise ValueError(f"weight must be above 0 and below 1, got {weight}")
+    if log_probs_a.shape != log_probs_b.shape:
+        raise ValueError(
+            "a mixture needs two log-probabilities of each token; got shapes "
+            f"{tuple(log_probs_a.shape)} and {tuple(log_probs_b.shape)}"
+        )
     return torch.logaddexp(log_probs_a + math.log(weight), log_probs_b + math.log(1 - weight))
 
 
@@ -68,8 +73,16 @@ def best_mixture_weight(
     Raises
     ------
     ValueError
-        If there are no weights, or one of them is not between 0 and 1.
+        If there are no weights, or one of them is not between 0 and 1, if the log-probabilities
+        differ in shape, and if the mean is not finite: without tokens, with NaN, or where both
+        models give a token probability 0.
     """
-    return max(
-        weights, key=lambda weight: float(mix_log_probs(log_probs_a, log_probs_b, weight).mean())
-    )
+    if not weights:
+        raise ValueError("weights is empty: expected at least one, such as 0.5")
+    means = [float(mix_log_probs(log_probs_a, log_probs_b, weight).mean()) for weight in weights]
+    if not all(map(math.isfinite, means)):
+        raise ValueError(
+            f"no weight is best where the mean log-probability of the mixture is {means[0]}: there "
+            "must be a token, no NaN, and a probability above 0 by one of the models"
+        )
+    return weights[means.index(max(means))]

@@ -1,8 +1,7 @@
 """Sampling from a language model, and the rules that shape the distribution.
 
-Derived in section 6.2.
-Top-k: Fan et al. 2018. Top-p (nucleus sampling): Holtzman et al. 2020. Min-p: Nguyen et al. 2024.
-Repetition penalty: Keskar et al. 2019.
+Derived in section 6.2. Top-k: Fan et al. 2018. Top-p (nucleus sampling): Holtzman et al. 2020.
+Min-p: Nguyen et al. 2024. Repetition penalty: Keskar et al. 2019.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from utils.decoding.generation import generate
+from utils.decoding.rules import TokenRules
 from utils.models.contract import NextTokenModel, State
 
 
@@ -90,6 +90,8 @@ def sample(
     config: SamplingConfig | None = None,
     *,
     max_length: int = 100,
+    min_length: int = 0,
+    no_repeat_ngram_size: int | None = None,
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
     """Draw each next token at random, until EOS or `max_length` new tokens.
@@ -97,15 +99,21 @@ def sample(
     Parameters
     ----------
     model
-        A language model in evaluation mode.
+        A language model; it is in evaluation mode during the call.
     prompt
-        Ids (B, T) with T ≥ 1, such as a column of BOS.
+        Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
+        end; each is continued from its own end.
     state
         The model's state before the prompt: that of ``model.encode(source)``, or None.
     config
         The distribution to draw from; None for that of the model.
     max_length
         The largest number of new tokens.
+    min_length
+        The least number of new tokens, before which EOS is ruled out.
+    no_repeat_ngram_size
+        A size n: no n-gram of a text, prompt included, is completed for the second time; None for
+        no such rule.
     generator
         A generator on the CPU, where all drawing is done: with the same seed the tokens are the
         same on every device. By default torch's global generator.
@@ -118,7 +126,9 @@ def sample(
     Raises
     ------
     ValueError
-        For a prompt that is not (B, T ≥ 1), a negative `max_length`, or a vocabulary without EOS.
+        For a prompt that is not whole numbers (B, T ≥ 1) padded at the end, a state of another
+        batch, a length that is negative or a minimum above the maximum, a vocabulary without EOS,
+        or logits that are no distribution (NaN, +∞, or −∞ for every token).
     """
     distribution = config or SamplingConfig()
 
@@ -126,7 +136,8 @@ def sample(
         p = distribution.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
         return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)  # (B,)
 
-    return generate(model, prompt, state, choose_tokens=draw, max_length=max_length)
+    rules = TokenRules(min_length, no_repeat_ngram_size)
+    return generate(model, prompt, state, choose_tokens=draw, max_length=max_length, rules=rules)
 
 
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
@@ -266,7 +277,7 @@ def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:
 
 def _check_top_k(top_k: int) -> None:
     """Raise ValueError unless `top_k` is a whole number from 1."""
-    if top_k < 1 or top_k != int(top_k):
+    if not (1 <= top_k < math.inf and top_k == int(top_k)):
         raise ValueError(f"top_k must be a whole number from 1, got {top_k}")
 
 
@@ -285,6 +296,5 @@ def _check_min_p(min_p: float) -> None:
 def _check_repetition_penalty(repetition_penalty: float) -> None:
     """Raise ValueError unless the penalty is positive and finite."""
     if not 0 < repetition_penalty < math.inf:
-        raise ValueError(
-            f"repetition_penalty must be positive, above 1 to penalize, got {repetition_penalty}"
-        )
+        message = "repetition_penalty must be positive, above 1 to penalize"
+        raise ValueError(f"{message}, got {repetition_penalty}")

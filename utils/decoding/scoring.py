@@ -9,6 +9,8 @@ from typing import cast
 
 import torch
 
+from utils.arguments import check_positive
+from utils.decoding.generation import evaluating
 from utils.models.contract import LanguageModel, State, TextScorer
 from utils.runtime import device_of
 
@@ -25,7 +27,7 @@ def token_log_probs(
     Parameters
     ----------
     model
-        A language model in evaluation mode.
+        A language model; it is in evaluation mode during the call.
     ids
         The tokens of the text, (N,) with N ≥ 2.
     chunk_length
@@ -39,12 +41,31 @@ def token_log_probs(
     Raises
     ------
     ValueError
-        If the text has fewer than two tokens.
+        If the text is no row of whole numbers or has fewer than two tokens, if `chunk_length` is no
+        positive whole number, or if the model gives NaN.
     """
+    check_positive(chunk_length=chunk_length)
+    if ids.dim() != 1 or ids.is_floating_point():
+        raise ValueError(f"a text is ids of shape (N,); got {ids.dtype} {tuple(ids.shape)}")
     if len(ids) < 2:
         raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
-    if isinstance(model, TextScorer):
-        return model.score(ids)[1:]
+    with evaluating(model):
+        if isinstance(model, TextScorer):
+            log_probs = model.score(ids)[1:]
+        else:
+            log_probs = _log_probs_by_chunks(model, ids, chunk_length)
+    if log_probs.isnan().any():
+        first = int(log_probs.isnan().nonzero()[0, 0]) + 1
+        raise ValueError(
+            f"the model gives NaN as log p of token {first}; check its weights and its state"
+        )
+    return log_probs
+
+
+def _log_probs_by_chunks(
+    model: LanguageModel, ids: torch.Tensor, chunk_length: int
+) -> torch.Tensor:
+    """Compute the result of `token_log_probs` from logits, of so many tokens at a time."""
     device = device_of(cast(torch.nn.Module, model))
     chunks: list[torch.Tensor] = []
     state: State = None

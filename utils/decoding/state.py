@@ -7,7 +7,9 @@ functions to drop rows that have ended and to let several hypotheses continue on
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -35,20 +37,22 @@ def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_stat
     ------
     TypeError
         If the tree holds anything but tensors, None, named tuples, tuples, lists and dicts.
+    ValueError
+        If a state has another form than the first: tensors or None where that has a tree or the
+        other way round, other keys, or another number of parts.
     """
-    if state is None:
-        return None
-    if isinstance(state, torch.Tensor):
-        return function(state, *other_states)
+    if state is None or isinstance(state, torch.Tensor):
+        if any(isinstance(other, torch.Tensor) != (state is not None) for other in other_states):
+            raise ValueError("the states differ in form: one has a tensor where another has none")
+        return None if state is None else function(state, *other_states)
     if isinstance(state, dict):
-        return {
-            key: map_tensors(function, value, *(other[key] for other in other_states))
-            for key, value in state.items()
-        }
+        return _map_dict(function, state, other_states)
     if isinstance(state, (list, tuple)):
+        if any(not isinstance(other, (list, tuple)) for other in other_states):
+            raise ValueError("the states differ in form: one has a list where another has none")
         items = [map_tensors(function, *parts) for parts in zip(state, *other_states, strict=True)]
-        is_named_tuple = hasattr(state, "_fields")
-        return type(state)(*items) if is_named_tuple else type(state)(items)
+        # a named tuple takes its parts one by one, and a class derived from it may take others
+        return state._make(items) if hasattr(state, "_make") else type(state)(items)
     raise TypeError(f"a state is a tree of tensors; this one holds a {type(state).__name__}")
 
 
@@ -73,3 +77,44 @@ def select_rows(state: State, rows: torch.Tensor) -> State:
         If the state holds anything but tensors, None, named tuples, tuples, lists and dicts.
     """
     return map_tensors(lambda tensor: tensor.index_select(0, rows), state)
+
+
+def check_batch_size(state: State, B: int) -> None:
+    """Check that a state belongs to a batch.
+
+    Parameters
+    ----------
+    state
+        A tree of tensors and None.
+    B
+        The number of rows of the batch.
+
+    Raises
+    ------
+    TypeError
+        If the state holds anything but tensors, None, named tuples, tuples, lists and dicts.
+    ValueError
+        If a tensor of the state has another number of rows.
+    """
+
+    def check(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.dim() == 0 or len(tensor) != B:
+            raise ValueError(
+                f"the state has a tensor of shape {tuple(tensor.shape)}, and the prompt {B} rows: "
+                "both need the same batch; select_rows() repeats and selects rows of a state"
+            )
+        return tensor
+
+    map_tensors(check, state)
+
+
+def _map_dict(
+    function: Callable[..., torch.Tensor], state: dict[Any, State], others: tuple[State, ...]
+) -> State:
+    """Apply a function to each tensor of a dict, which keeps its type and the order of its keys."""
+    if any(not isinstance(other, dict) or other.keys() != state.keys() for other in others):
+        raise ValueError(f"the states differ in form: not all are dicts of {list(state)}")
+    new_state = copy.copy(state)
+    for key, value in state.items():
+        new_state[key] = map_tensors(function, value, *(other[key] for other in others))
+    return new_state

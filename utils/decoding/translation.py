@@ -14,6 +14,7 @@ import torch
 from utils.data.grouping import group_by_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_search import BeamConfig
+from utils.decoding.generation import evaluating
 from utils.decoding.search import best_sequences
 from utils.models.contract import ConditionalLanguageModel, State
 from utils.runtime import device_of
@@ -41,7 +42,7 @@ def decode_sources(
     Parameters
     ----------
     model
-        An encoder–decoder in evaluation mode.
+        An encoder–decoder; it is in evaluation mode during the call.
     sources
         The ids of each source.
     search
@@ -70,7 +71,8 @@ def decode_sources(
         prompt = torch.full_like(source[:, :1], BOS)  # (B, 1)
         return search(model, prompt, model.encode(source))
 
-    return map_groups(decode, sources, group_by_length(lengths, batch_size=batch_size))
+    with evaluating(model):
+        return map_groups(decode, sources, group_by_length(lengths, batch_size=batch_size))
 
 
 def translate(
@@ -80,6 +82,8 @@ def translate(
     *,
     beam: BeamConfig | None = None,
     max_length: int = 60,
+    min_length: int = 0,
+    no_repeat_ngram_size: int | None = None,
     batch_size: int = 100,
 ) -> list[str]:
     """Translate texts.
@@ -87,7 +91,7 @@ def translate(
     Parameters
     ----------
     model
-        An encoder–decoder in evaluation mode.
+        An encoder–decoder; it is in evaluation mode during the call.
     texts
         The texts to translate.
     tokenizer
@@ -96,6 +100,10 @@ def translate(
         Options of beam search, whose hypothesis of highest score is taken; None for greedy search.
     max_length
         The largest number of tokens of a translation.
+    min_length
+        The least number of them, before which EOS is ruled out.
+    no_repeat_ngram_size
+        A size n: no translation contains an n-gram twice; None for no such rule.
     batch_size
         The largest number of texts that are translated together.
 
@@ -107,10 +115,16 @@ def translate(
     Raises
     ------
     ValueError
-        If a text has no tokens, `batch_size` is no positive whole number, or `max_length` is
-        negative.
+        If a text has no tokens, `batch_size` is no positive whole number, a length is negative, or
+        `min_length` is above `max_length`.
     """
     sources = [tokenizer.encode(text) for text in texts]
-    search = partial(best_sequences, beam=beam, max_length=max_length)
+    search = partial(
+        best_sequences,
+        beam=beam,
+        max_length=max_length,
+        min_length=min_length,
+        no_repeat_ngram_size=no_repeat_ngram_size,
+    )
     outputs = decode_sources(model, sources, search, batch_size=batch_size)
     return [tokenizer.decode(ids) for ids in outputs]

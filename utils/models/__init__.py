@@ -14,7 +14,7 @@ estimate with NumPy; as torch modules without parameters, they are called as any
     Parts of recurrent models: torch's networks with the batch first, and scores of attention.
 ``language_models``, ``gpt``
     Neural language models: feed-forward and recurrent, and the Transformer GPT.
-``ngram_counts``, ``ngram``
+``ngram_texts``, ``ngram_counts``, ``ngram_estimates``, ``ngram``
     Language models that count n-grams.
 ``pooling``
     One vector for a source of several tokens, from any encoder.

@@ -14,10 +14,10 @@ from torch import nn
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
-from utils.models.attention_scores import ATTENTION_SCORES, LocationScore
-from utils.models.contract import Memory
+from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
+from utils.models.contract import Memory, TypedModule
 from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
-from utils.models.recurrent import RecurrentState, make_rnn, run_batch_first
+from utils.models.recurrent import Cell, RecurrentState, make_rnn, run_batch_first
 from utils.models.recurrent_decoders import InitialState
 
 
@@ -49,7 +49,7 @@ class AttentionDecoderState(NamedTuple):
     previous_weights: torch.Tensor | None
 
 
-class AttentionDecoder(nn.Module):
+class AttentionDecoder(TypedModule):
     """Recurrent decoder: its first layer computes the queries of attention, the others read both.
 
     The query depends on the tokens so far but not on earlier attention, so that all steps of a
@@ -92,8 +92,8 @@ class AttentionDecoder(nn.Module):
         *,
         width: int = 256,
         num_layers: int = 1,
-        cell: str = "gru",
-        attention_score: str = "multiplicative",
+        cell: Cell = "gru",
+        attention_score: AttentionScore = "multiplicative",
         embedding_size: int | None = None,
         dropout: float = 0.0,
     ) -> None:
@@ -185,11 +185,11 @@ class AttentionDecoder(nn.Module):
     ) -> torch.Tensor:
         """Return the attention weights (B, T, S) of `queries` (B, T, D)."""
         mask = state.is_token[:, None]  # (B, 1, S)
-        previous = state.previous_weights  # (B, S)
-        if previous is None:
-            return masked_softmax(self.attention_score(queries, state.keys), mask)
-        steps = []
+        score = self.attention_score
+        if not isinstance(score, LocationScore):
+            return masked_softmax(score(queries, state.keys), mask)
+        steps, previous = [], state.previous_weights  # (B, S)
         for query in queries.split(1, 1):  # (B, 1, D)
-            steps.append(masked_softmax(self.attention_score(query, state.keys, previous), mask))
+            steps.append(masked_softmax(score(query, state.keys, previous), mask))
             previous = steps[-1][:, 0]
         return torch.cat(steps, 1)  # (B, T, S)

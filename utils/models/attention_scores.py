@@ -11,12 +11,15 @@ Each score is a module with a linear map `key_projection`, applied once to the e
 from __future__ import annotations
 
 import math
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 
+from utils.models.contract import TypedModule
 
-class MultiplicativeScore(nn.Module):
+
+class MultiplicativeScore(TypedModule):
     """Score qᵀ W k of a query and an encoder's state ("general" in Luong et al.).
 
     Source: ``eq-score-multiplicative`` (section 4.2); Luong et al. 2015, section 3.1.
@@ -75,7 +78,7 @@ class ScaledScore(MultiplicativeScore):
         return super().forward(query, keys) / math.sqrt(query.shape[-1])
 
 
-class AdditiveScore(nn.Module):
+class AdditiveScore(TypedModule):
     """Score ωᵀ tanh(W q + U k + b) of a query and an encoder's state.
 
     Source: ``eq-score-additive`` (section 4.2); Bahdanau et al. 2015, section A.1.2.
@@ -163,7 +166,10 @@ class LocationScore(AdditiveScore):
         return super().forward(query, keys + self.location_projection(features))
 
 
-ATTENTION_SCORES: dict[str, type[AdditiveScore | MultiplicativeScore]] = {
+AttentionScore: TypeAlias = Literal["additive", "location", "multiplicative", "scaled"]
+"""The name of an attention score."""
+
+ATTENTION_SCORES: dict[AttentionScore, type[AdditiveScore | MultiplicativeScore]] = {
     "additive": AdditiveScore,
     "location": LocationScore,
     "multiplicative": MultiplicativeScore,

@@ -18,13 +18,13 @@ from torch.nn import functional as F
 from utils.arguments import check_positive
 from utils.data.grouping import group_by_length, map_groups
 from utils.data.vocabulary import PAD
-from utils.models.contract import Encoder, Memory
+from utils.models.contract import Encoder, Memory, TypedModule
 from utils.models.layers import OutputLayer
 from utils.models.pooling import masked_mean, source_mask
 from utils.runtime import device_of, evaluation_mode
 
 
-class WordCNNEncoder(nn.Module):
+class WordCNNEncoder(TypedModule):
     """An encoder of convolutions over word vectors, with the maximum over positions of each filter.
 
     The vector is ReLU of these maxima. A text is read between zero vectors: each filter is applied
@@ -103,7 +103,7 @@ class WordCNNEncoder(nn.Module):
         return Memory(states, is_token, vector=torch.cat(maxima, 1))
 
 
-class LanguageModelEncoder(nn.Module):
+class LanguageModelEncoder(TypedModule):
     """An encoder made of a language model; its vector is the mean of the last hidden states.
 
     The model reads from left to right and padding stands at the end, so that no token's state
@@ -133,7 +133,7 @@ class LanguageModelEncoder(nn.Module):
         return Memory(states, is_token, masked_mean(states, is_token))
 
 
-class Classifier(nn.Module):
+class Classifier(TypedModule):
     """A classifier of texts: an encoder and a linear layer on its vector.
 
     Parameters
@@ -154,7 +154,12 @@ class Classifier(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, *, input_size: int, num_classes: int = 2, dropout: float = 0.5
+        self,
+        encoder: Encoder[Memory],
+        *,
+        input_size: int,
+        num_classes: int = 2,
+        dropout: float = 0.5,
     ) -> None:
         super().__init__()
         check_positive(input_size=input_size, num_classes=num_classes)

@@ -7,14 +7,17 @@ state: at first that of ``decoder.begin(memory)``. An encoder–decoder needs on
 of ``model.encode(source)``. All three are a `NextTokenModel`. Decoding and scoring know models by
 these types only.
 
-A protocol of a model that can be called names ``forward`` beside ``__call__``. A torch module
-inherits a ``__call__`` without types, which fits every protocol; its ``forward`` is what a type
-checker can compare. The type variable `StateT` is the type of the model's state, which differs from
-model to model.
+The type variable `StateT` is the type of the model's state, which differs from model to model. It
+links a model to its state: search refuses, in the eyes of a type checker, the state of another
+model. `MemoryT` links an encoder to the decoders that can start from its memory.
+
+torch declares that any call of any module is right. The models of the library are `TypedModule`,
+whose calls have the types of their ``forward``; for other modules, the protocols name ``forward``
+beside ``__call__``.
 
 Two kinds of models have other calls, each with its own objective: a classifier returns one row of
 logits for each text (``utils.models.classifiers``), and a CTC recogniser log-probabilities for each
-step of a clip (``utils.speech.ctc_recognizer``).
+step of a clip (`SpeechRecognizer`).
 
 The last layer of a model is an `OutputLayer` of ``utils.models.layers``, by which optimizers such
 as Muon find the output matrix.
@@ -22,9 +25,20 @@ as Muon find the output matrix.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    runtime_checkable,
+)
 
 import torch
+from torch import nn
 
 State: TypeAlias = Any
 """The state of a model between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
@@ -32,6 +46,34 @@ the batch first, or None. ``utils.decoding.state`` reorders it without knowing t
 
 StateT = TypeVar("StateT")
 """The state of one model, where its type matters."""
+
+P = ParamSpec("P")
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class HasForward(Protocol[P, ResultT_co]):
+    """An object with a method `forward`, whose types `TypedModule` gives to the call."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> ResultT_co:
+        """Compute the result of a call."""
+        ...
+
+
+class TypedModule(nn.Module):
+    """A torch module whose call has the types of its `forward`; the base of all models here.
+
+    torch declares a call of a module as one that takes anything and returns ``Any``. Here a type
+    checker reads off `forward` what a call takes and returns. At run time nothing differs from
+    `torch.nn.Module`.
+    """
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self: HasForward[P, ResultT_co], *args: P.args, **kwargs: P.kwargs
+        ) -> ResultT_co:
+            """Call `forward`, and torch's hooks around it."""
+            ...
 
 
 class LSTMState(NamedTuple):
@@ -49,7 +91,8 @@ class LSTMState(NamedTuple):
     cell_state: torch.Tensor
 
 
-class Memory(NamedTuple):
+@dataclass(frozen=True)
+class Memory:
     """The output of an encoder, from which a decoder starts.
 
     Parameters
@@ -60,15 +103,36 @@ class Memory(NamedTuple):
         True where the source has a token, False where it is padded, (B, S) bool.
     vector
         One vector for the whole source, (B, D).
-    final_state
-        The state in which an LSTM encoder ends; None from all other encoders. Only a decoder that
-        starts from exactly that state needs it (section 5.2).
     """
 
     states: torch.Tensor
     is_token: torch.Tensor
     vector: torch.Tensor
-    final_state: LSTMState | None = None
+
+
+@dataclass(frozen=True)
+class RecurrentMemory(Memory):
+    """The output of an LSTM encoder: a `Memory`, and the state in which the LSTM ends.
+
+    A decoder that starts from exactly that state needs it (section 5.2); all others take it as
+    they take any `Memory`.
+
+    Parameters
+    ----------
+    states, is_token, vector
+        As of `Memory`.
+    final_state
+        The state of the LSTM after the last token of each source.
+    """
+
+    final_state: LSTMState
+
+
+MemoryT = TypeVar("MemoryT", bound=Memory)
+"""The memory of one encoder, where its type matters."""
+
+MemoryT_co = TypeVar("MemoryT_co", bound=Memory, covariant=True)
+MemoryT_contra = TypeVar("MemoryT_contra", bound=Memory, contravariant=True)
 
 
 class NextTokenModel(Protocol[StateT]):
@@ -141,22 +205,22 @@ class TextScorer(Protocol):
         ...
 
 
-class Encoder(Protocol):
+class Encoder(Protocol[MemoryT_co]):
     """Reads a source, padded with PAD at its end."""
 
-    def forward(self, source: torch.Tensor, /) -> Memory:
-        """Return the Memory of `source` (B, S)."""
+    def forward(self, source: torch.Tensor, /) -> MemoryT_co:
+        """Return the memory of `source` (B, S)."""
         ...
 
-    def __call__(self, source: torch.Tensor, /) -> Memory:
+    def __call__(self, source: torch.Tensor, /) -> MemoryT_co:
         """Call `forward`."""
         ...
 
 
-class Decoder(NextTokenModel[StateT], Protocol[StateT]):
+class Decoder(NextTokenModel[StateT], Protocol[MemoryT_contra, StateT]):
     """p(next token | tokens so far, source), where the state holds what it needs of the source."""
 
-    def begin(self, memory: Memory, /) -> StateT:
+    def begin(self, memory: MemoryT_contra, /) -> StateT:
         """Return the state before the first token."""
         ...
 
@@ -166,4 +230,35 @@ class ConditionalLanguageModel(NextTokenModel[StateT], Protocol[StateT]):
 
     def encode(self, source: torch.Tensor, /) -> StateT:
         """Return the state from which to decode `source` (B, S)."""
+        ...
+
+
+class SpeechRecognizer(Protocol):
+    """p(token or blank | audio) at each step of a clip, for CTC."""
+
+    def forward(
+        self, features: torch.Tensor, lengths: torch.Tensor, /
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the log-probabilities of tokens and blank.
+
+        Parameters
+        ----------
+        features
+            Log-mel features, (B, F, M).
+        lengths
+            The number of valid frames of each clip, (B,).
+
+        Returns
+        -------
+        log_probs : torch.Tensor
+            (B, S, V).
+        lengths : torch.Tensor
+            The number of valid steps of each clip, (B,).
+        """
+        ...
+
+    def __call__(
+        self, features: torch.Tensor, lengths: torch.Tensor, /
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Call `forward`."""
         ...

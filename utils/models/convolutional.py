@@ -16,16 +16,16 @@ from torch.nn import functional as F
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
-from utils.models.contract import Memory
+from utils.models.contract import Memory, TypedModule
 from utils.models.layers import OutputLayer, ScaledEmbedding
-from utils.models.pooling import masked_mean, source_mask
+from utils.models.pooling import POOLINGS, Pooling, masked_mean, source_mask
 from utils.models.positions import sinusoids, token_positions
 
 SQRT_HALF = 0.5**0.5
 """Factor of the sum of two terms of equal variance, which then has the variance of each."""
 
 
-class GatedConvolution(nn.Module):
+class GatedConvolution(TypedModule):
     """Convolution with a gated linear unit: a · σ(b), where a and b are convolutions of the input.
 
     Source: ``eq-glu`` and ``eq-causal-convolution`` (section 3.2); Dauphin et al. 2017, eq. 1.
@@ -84,7 +84,7 @@ class GatedConvolution(nn.Module):
         return F.glu(self.convolution(x.mT), 1).mT  # (B, T, D)
 
 
-class CNNEncoder(nn.Module):
+class CNNEncoder(TypedModule):
     """Gated convolutions over word vectors with sinusoidal positions, then pooling.
 
     Each layer computes √½ · (x + GLU(convolution(x))), so that a state depends on the
@@ -120,12 +120,12 @@ class CNNEncoder(nn.Module):
         width: int = 256,
         num_layers: int = 3,
         kernel_size: int = 3,
-        pooling: str = "mean",
+        pooling: Pooling = "mean",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         check_positive(vocab_size=vocab_size, width=width, num_layers=num_layers)
-        check_choice("pooling", pooling, ("mean", "max"))
+        check_choice("pooling", pooling, POOLINGS)
         self.pooling = pooling
         self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
         self.layers = nn.ModuleList(
@@ -187,7 +187,7 @@ class CNNDecoderState(NamedTuple):
     previous: tuple[torch.Tensor, ...]
 
 
-class CNNDecoder(nn.Module):
+class CNNDecoder(TypedModule):
     """Causal gated convolutions over the tokens so far.
 
     A decoder computes its first state from an encoder's `Memory` by `begin`; after that it is

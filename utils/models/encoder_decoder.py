@@ -9,16 +9,22 @@ from __future__ import annotations
 from typing import Any, Generic
 
 import torch
-from torch import nn
 
-from utils.models.contract import Decoder, Encoder, StateT
-from utils.models.language_models import RNNLM
+from utils.models.contract import (
+    Decoder,
+    Encoder,
+    LSTMState,
+    Memory,
+    MemoryT,
+    StateT,
+    TypedModule,
+)
 from utils.models.pooling import FixedVectorEncoder
-from utils.models.recurrent import RecurrentState
+from utils.models.recurrent_decoders import LSTMDecoder
 from utils.models.recurrent_encoders import LSTMEncoder
 
 
-class EncoderDecoder(nn.Module, Generic[StateT]):
+class EncoderDecoder(TypedModule, Generic[StateT]):
     """Model of a target given a source: p(w_t | w_1 … w_{t−1}, source).
 
     Source: ``eq-seq2seq`` (section 5.2).
@@ -28,20 +34,20 @@ class EncoderDecoder(nn.Module, Generic[StateT]):
     encoder
         Turns the source into a `Memory`.
     decoder
-        A language model that computes its first state from that memory.
+        A language model that computes its first state from that memory. An `LSTMDecoder` needs the
+        `RecurrentMemory` of an `LSTMEncoder`.
     """
 
-    def __init__(self, encoder: Encoder, decoder: Decoder[StateT]) -> None:
+    def __init__(self, encoder: Encoder[MemoryT], decoder: Decoder[MemoryT, StateT]) -> None:
         super().__init__()
-        self.encoder, self.decoder = encoder, decoder
+        self.encoder: Encoder[Memory] = encoder
+        self.decoder: Decoder[Any, StateT] = decoder  # it takes the memory of this encoder
 
     def encode(self, source: torch.Tensor) -> StateT:
         """Return the decoder's first state for `source` (B, S), padded with PAD at the end."""
         return self.decoder.begin(self.encoder(source))
 
-    def forward(
-        self, ids: torch.Tensor, state: StateT | None = None
-    ) -> tuple[torch.Tensor, StateT]:
+    def forward(self, ids: torch.Tensor, state: StateT) -> tuple[torch.Tensor, StateT]:
         """Compute the logits of the target's token after each of `ids`.
 
         Parameters
@@ -57,14 +63,7 @@ class EncoderDecoder(nn.Module, Generic[StateT]):
             (B, T, V).
         state
             The decoder's state after `ids`.
-
-        Raises
-        ------
-        ValueError
-            Without a state: the decoder cannot translate before a source was encoded.
         """
-        if state is None:
-            raise ValueError("an encoder–decoder starts from state = model.encode(source)")
         return self.decoder(ids, state)
 
 
@@ -104,7 +103,7 @@ def lstm_seq2seq(
     dropout: float = 0.0,
     share_embedding: bool = True,
     embedding_size: int | None = None,
-) -> EncoderDecoder[RecurrentState]:
+) -> EncoderDecoder[LSTMState]:
     """Build the model of section 5.2: an LSTM whose last state is the first of another LSTM.
 
     Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
@@ -140,6 +139,6 @@ def lstm_seq2seq(
         "embedding_size": embedding_size,
     }
     encoder = LSTMEncoder(vocab_size, **sizes, dropout=dropout)
-    decoder = RNNLM(vocab_size, **sizes, cell="lstm", tied=True, dropout=dropout)
+    decoder = LSTMDecoder(vocab_size, **sizes, dropout=dropout)
     model = EncoderDecoder(encoder, decoder)
     return share_embeddings(model) if share_embedding else model

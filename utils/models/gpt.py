@@ -14,10 +14,11 @@ from torch import nn
 
 from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
-from utils.models.layers import OutputLayer, make_norm
+from utils.models.contract import TypedModule
+from utils.models.layers import Norm, OutputLayer, make_norm
 from utils.models.multi_head import KVCache
-from utils.models.positions import PositionalEncoding, token_positions
-from utils.models.transformer_layer import TransformerLayer
+from utils.models.positions import EncodingName, PositionalEncoding, token_positions
+from utils.models.transformer_layer import Activation, TransformerLayer
 
 WEIGHT_STD = 0.02  # standard deviation of GPT-2's initial weights
 NGRAM_STD = 0.1  # larger, as most n-grams are rare and their vectors seldom trained
@@ -42,7 +43,7 @@ class GPTState(NamedTuple):
     ngram_context: torch.Tensor | None = None
 
 
-class GPT(nn.Module):
+class GPT(TypedModule):
     """Transformer language model: causal pre-norm layers, output matrix tied to the embedding.
 
     The defaults train fast. The architecture of GPT-2 is ``positional_encoding="learned",
@@ -102,9 +103,9 @@ class GPT(nn.Module):
         num_layers: int = 4,
         num_heads: int = 4,
         context_length: int = 64,
-        positional_encoding: str = "rotary",
-        norm: str = "rms",
-        activation: str = "squared_relu",
+        positional_encoding: EncodingName = "rotary",
+        norm: Norm = "rms",
+        activation: Activation = "squared_relu",
         qk_norm: bool = True,
         zero_init: bool = True,
         bias: bool = False,

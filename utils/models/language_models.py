@@ -12,12 +12,12 @@ from torch import nn
 
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import BOS, PAD
-from utils.models.contract import LSTMState, Memory
+from utils.models.contract import TypedModule
 from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
-from utils.models.recurrent import CELLS, RecurrentState, make_rnn, run_batch_first
+from utils.models.recurrent import CELLS, Cell, RecurrentState, make_rnn, run_batch_first
 
 
-class NNLM(nn.Module):
+class NNLM(TypedModule):
     """Feed-forward language model: p(w_t | w_{t−n+1} … w_{t−1}).
 
     Source: ``eq-nnlm-logits`` (section 4.1.1); Bengio et al. 2003, eq. 1.
@@ -116,12 +116,12 @@ class NNLM(nn.Module):
             )
 
 
-class RNNLM(nn.Module):
+class RNNLM(TypedModule):
     """Recurrent language model: p(w_t | w_1 … w_{t−1}).
 
-    With LSTM cells it is the decoder of section 5.2 too: that starts from the last states of an
-    LSTM encoder. Word vectors start with a length of about 1, except the untied ones of an LSTM,
-    which start with standard normal numbers, as torch draws them.
+    Word vectors start with a length of about 1, except the untied ones of an LSTM, which start with
+    standard normal numbers, as torch draws them. The decoder of section 5.2 is such a model that
+    starts from the last states of an encoder (``recurrent_decoders.LSTMDecoder``).
 
     Source: ``eq-rnnlm-step`` (section 4.1.2); Mikolov et al. 2010.
 
@@ -155,7 +155,7 @@ class RNNLM(nn.Module):
         *,
         width: int = 256,
         num_layers: int = 1,
-        cell: str = "rnn",
+        cell: Cell = "rnn",
         tied: bool = False,
         embedding_size: int | None = None,
         dropout: float = 0.0,
@@ -183,20 +183,6 @@ class RNNLM(nn.Module):
         )
         if not tied and cell != "lstm":
             nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
-
-    def begin(self, memory: Memory) -> LSTMState:
-        """Return the `LSTMState` that an LSTM encoder ended in, its parts (B, layers, D).
-
-        Raises
-        ------
-        ValueError
-            If the encoder gives no such state, or the model has cells of another kind.
-        """
-        if self.cell != "lstm":
-            raise ValueError(f"an RNNLM decodes a source with cell='lstm'; got {self.cell!r}")
-        if memory.final_state is None:
-            raise ValueError("an RNNLM decodes from the final state of an LSTMEncoder; got none")
-        return memory.final_state
 
     def forward(
         self, ids: torch.Tensor, state: RecurrentState | None = None

@@ -6,13 +6,17 @@ LayerNorm: Ba et al. 2016; RMSNorm: Zhang and Sennrich 2019.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 import torch
 from torch import nn
 
 from utils.arguments import check_choice
 
-NORMS = ("layer", "rms")
-"""Names of the norms of `make_norm`."""
+Norm: TypeAlias = Literal["layer", "rms"]
+"""The name of a norm of `make_norm`: LayerNorm or RMSNorm."""
+
+NORMS: tuple[Norm, ...] = get_args(Norm)
 
 RMS_EPSILON = 1e-6
 """Epsilon of RMSNorm: added to the mean square before its root is taken."""
@@ -97,7 +101,7 @@ def make_projection(input_size: int, output_size: int) -> nn.Module:
     return nn.Linear(input_size, output_size, bias=False)
 
 
-def make_norm(norm: str, width: int, *, bias: bool = True) -> nn.Module:
+def make_norm(norm: Norm, width: int, *, bias: bool = True) -> nn.Module:
     """Build a normalization layer by name.
 
     Source: ``eq-layer-norm`` and ``eq-rms-norm`` (section 7.3).

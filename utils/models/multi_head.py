@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.models.attention import causal_mask, fused_attention
+from utils.models.contract import TypedModule
 from utils.models.layers import RMS_EPSILON
 from utils.models.positions import Rotary, rotate
 
@@ -83,7 +84,7 @@ def check_heads(width: int, num_heads: int) -> None:
         raise ValueError(f"{num_heads} heads do not divide a width of {width} evenly")
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(TypedModule):
     """Multi-head self-attention.
 
     Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.2.
@@ -206,7 +207,7 @@ class SelfAttention(nn.Module):
         return _Mask(key_mask if mask is None else key_mask & mask, is_causal=False)
 
 
-class CrossAttention(nn.Module):
+class CrossAttention(TypedModule):
     """Multi-head attention from the T tokens of a decoder to the S states of an encoder.
 
     Source: ``eq-multi-head`` (section 7.3); Vaswani et al. 2017, section 3.2.3.

@@ -6,6 +6,7 @@ Derived in section 9.1; Wang and Manning 2012. NumPy and scikit-learn compute it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy import sparse
@@ -15,8 +16,10 @@ from sklearn.svm import LinearSVC
 
 from utils.arguments import check_choice
 
-LOSSES = ("squared hinge", "logistic")
-"""The losses of the linear classifier, by name."""
+Loss: TypeAlias = Literal["squared hinge", "logistic"]
+"""The name of a loss of the linear classifier."""
+
+LOSSES: tuple[Loss, ...] = get_args(Loss)
 
 
 class NBSVM:
@@ -69,7 +72,7 @@ class NBSVM:
         alpha: float = 1.0,
         C: float = 1.0,
         interpolation: float = 0.25,
-        loss: str = "squared hinge",
+        loss: Loss = "squared hinge",
     ) -> None:
         if not 0 <= interpolation <= 1:
             raise ValueError(f"interpolation must be from 0 to 1, got {interpolation}")
@@ -146,7 +149,7 @@ def log_count_ratio(
     return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
 
 
-def _linear_classifier(loss: str, C: float) -> LinearSVC | LogisticRegression:
+def _linear_classifier(loss: Loss, C: float) -> LinearSVC | LogisticRegression:
     """Return scikit-learn's linear classifier with one of `LOSSES`."""
     check_choice("loss", loss, LOSSES)
     if loss == "logistic":

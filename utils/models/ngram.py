@@ -1,48 +1,48 @@
-"""N-gram language models: relative frequencies, add-k smoothing and interpolated Kneser–Ney.
+"""N-gram language models: relative frequencies and four ways of smoothing them.
 
 Derived in section 2.1. Kneser–Ney smoothing: Kneser and Ney 1995; its interpolated form and the
 modified version with three discounts: Chen and Goodman 1999; estimates of the discounts: Ney, Essen
-and Kneser 1994.
+and Kneser 1994. The formulas are in ``utils.models.ngram_estimates``.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
 
 from utils.data.vocabulary import BOS
-from utils.models.ngram_counts import Ids, NGramCounts, as_id_array
+from utils.models.contract import TypedModule
+from utils.models.ngram_counts import NGramCounts
+from utils.models.ngram_estimates import (
+    Estimates,
+    add_k_estimates,
+    choose_discounts,
+    discounted_estimates,
+    witten_bell_estimates,
+)
+from utils.models.ngram_texts import Ids, as_id_array
 
 
-class NGramLM(nn.Module):
+class NGramLM(TypedModule):
     """An n-gram language model: p(w | the last n − 1 tokens), estimated from counts.
 
-    Build one with `mle`, `add_k` or `kneser_ney`. All estimates are interpolated, from the shortest
-    context h to the longest: p(w | h) = ``ngram_probs``(h w) + ``lower_order_weights``(h) · p(w |
-    h without its first token), starting from the uniform distribution 1 / V.
+    Build one with `mle`, `add_k`, `witten_bell`, `absolute_discounting` or `kneser_ney`. All
+    estimates are interpolated, from the shortest context h to the longest: p(w | h) =
+    ``ngram_probs``(h w) + ``lower_order_weights``(h) · p(w | h without its first token), starting
+    from the uniform distribution over the tokens that are predicted.
 
     Parameters
     ----------
     counts
-        The counts that the two lists refer to.
-    ngram_probs
-        Item m: for each n-gram of m + 1 tokens the probability that its own count contributes, and
-        a last 0 for n-grams that do not occur.
-    lower_order_weights
-        Item m: for each context of m tokens the weight of the distribution after the context
-        without its first token, and a last entry for contexts that do not occur.
+        The counts that the estimates refer to.
+    estimates
+        What each n-gram and each context contributes.
     """
 
-    def __init__(
-        self,
-        counts: NGramCounts,
-        ngram_probs: list[np.ndarray],
-        lower_order_weights: list[np.ndarray],
-    ) -> None:
+    def __init__(self, counts: NGramCounts, estimates: Estimates) -> None:
         super().__init__()
-        self.counts, self.order, self.vocab_size = counts, len(ngram_probs), counts.vocab_size
-        self.ngram_probs, self.lower_order_weights = ngram_probs, lower_order_weights
+        self.ngram_probs, self.lower_order_weights = estimates
+        self.counts, self.order, self.vocab_size = counts, len(self.ngram_probs), counts.vocab_size
 
     @classmethod
     def mle(cls, counts: NGramCounts, *, order: int | None = None) -> NGramLM:
@@ -96,18 +96,64 @@ class NGramLM(nn.Module):
         """
         if not 0 <= k < np.inf:
             raise ValueError(f"k must be a number ≥ 0, got {k}")
-        order = counts.as_order(order)
-        # shorter n-grams contribute nothing: their weights pass the uniform distribution on
-        ngram_probs = [np.zeros(len(raw)) for raw in counts.raw[1:order]]
-        lower_order_weights = [np.ones(len(keys)) for keys in counts.keys[: order - 1]]
-        added = k * counts.vocab_size
-        total = counts.sum_by_context(counts.raw[order], order) + added
-        total_of_ngram = total[counts.context_indices(order)]
-        return cls(
-            counts,
-            [*ngram_probs, _divide(counts.raw[order], total_of_ngram, empty=0.0)],
-            [*lower_order_weights, _divide(np.full(len(total), added), total, empty=1.0)],
-        )
+        return cls(counts, add_k_estimates(counts, k, order=counts.as_order(order)))
+
+    @classmethod
+    def witten_bell(cls, counts: NGramCounts, *, order: int | None = None) -> NGramLM:
+        """Estimate a model by interpolated Witten–Bell smoothing.
+
+        Source: Witten and Bell 1991; Chen and Goodman 1999.
+
+        Parameters
+        ----------
+        counts
+            The counts of the training text.
+        order
+            n; as large as counted where not given.
+
+        Returns
+        -------
+        model : NGramLM
+            The smoothed model.
+
+        Raises
+        ------
+        ValueError
+            For an order that was not counted.
+        """
+        return cls(counts, witten_bell_estimates(counts, order=counts.as_order(order)))
+
+    @classmethod
+    def absolute_discounting(
+        cls, counts: NGramCounts, *, order: int | None = None, discount: float | None = None
+    ) -> NGramLM:
+        """Estimate a model by interpolated absolute discounting.
+
+        It is `kneser_ney` with the occurrences of n-grams of every length.
+
+        Source: ``eq-absolute-discounting`` (section 2.1); Ney, Essen and Kneser 1994.
+
+        Parameters
+        ----------
+        counts
+            The counts of the training text.
+        order
+            n; as large as counted where not given.
+        discount
+            As for `kneser_ney`.
+
+        Returns
+        -------
+        model : NGramLM
+            The smoothed model.
+
+        Raises
+        ------
+        ValueError
+            For a discount outside (0, 1], or an order that was not counted.
+        """
+        values = counts.raw[1 : counts.as_order(order) + 1]
+        return cls(counts, discounted_estimates(counts, values, choose_discounts(values, discount)))
 
     @classmethod
     def kneser_ney(
@@ -132,7 +178,7 @@ class NGramLM(nn.Module):
             n; as large as counted where not given.
         discount
             One discount D in (0, 1] for n-grams of every length; estimated for each length by
-            `estimate_discounts` where not given.
+            ``ngram_estimates.estimate_discounts`` where not given.
         modified
             Whether to estimate three discounts for each length, for n-grams counted once, twice
             and more often (Chen and Goodman 1999).
@@ -148,23 +194,10 @@ class NGramLM(nn.Module):
             For a discount outside (0, 1] or together with `modified`, or an order that was not
             counted.
         """
-        if discount is not None and (modified or not 0 < discount <= 1):
-            raise ValueError(f"discount={discount}: it lies in (0, 1] and excludes modified=True")
         order = counts.as_order(order)
-        ngram_probs, lower_order_weights = [], []
-        for length in range(1, order + 1):
-            values = counts.raw[length] if length == order else counts.continuation[length]
-            if discount is None:
-                discounts = estimate_discounts(values, modified=modified)
-            else:
-                discounts = np.full(4, discount)
-            subtracted = np.where(values > 0, discounts[np.minimum(values, 3)], 0.0)
-            total = counts.sum_by_context(values, length)
-            total_of_ngram = total[counts.context_indices(length)]
-            ngram_probs.append(_divide(values - subtracted, total_of_ngram, empty=0.0))
-            subtracted_total = counts.sum_by_context(subtracted, length)
-            lower_order_weights.append(_divide(subtracted_total, total, empty=1.0))
-        return cls(counts, ngram_probs, lower_order_weights)
+        values = [*counts.continuation[1:order], counts.raw[order]]
+        discounts = choose_discounts(values, discount, modified=modified)
+        return cls(counts, discounted_estimates(counts, values, discounts))
 
     def forward(
         self, ids: torch.Tensor, state: torch.Tensor | None = None
@@ -181,7 +214,7 @@ class NGramLM(nn.Module):
         Returns
         -------
         log_probs : torch.Tensor
-            (B, T, V) float64.
+            (B, T, V) float64; float32 for ids on mps, which has no float64.
         state : torch.Tensor
             The last n − 1 ids, (B, n − 1).
 
@@ -194,7 +227,7 @@ class NGramLM(nn.Module):
         history = self._as_history(ids, state)  # (B, n − 1 + T)
         B, T = ids.shape
         indices = self.counts.indices(history, self.order - 1)
-        probs = np.full((B * T, self.vocab_size), 1 / self.vocab_size)
+        probs = np.tile(self.counts.uniform_probs, (B * T, 1))
         for length in range(self.order):  # of the contexts that end with each of `ids`
             start = self.order - length
             contexts = indices[length][:, start : start + T].ravel()  # (B·T,)
@@ -204,8 +237,10 @@ class NGramLM(nn.Module):
             rows, ngrams = rows[positive], ngrams[positive]
             last_tokens = self.counts.keys[length + 1][ngrams] % self.counts.base
             probs[rows, last_tokens] += self.ngram_probs[length][ngrams]
-        log_probs = torch.from_numpy(_log(probs)).view(B, T, self.vocab_size).to(ids.device)
-        return log_probs, torch.from_numpy(history[:, T:].copy()).to(ids.device)
+        log_probs = torch.from_numpy(_log(probs)).view(B, T, self.vocab_size)
+        if ids.device.type == "mps":
+            log_probs = log_probs.float()
+        return log_probs.to(ids.device), torch.from_numpy(history[:, T:].copy()).to(ids.device)
 
     def score(self, ids: Ids, state: torch.Tensor | None = None) -> torch.Tensor:
         """Compute log p of each token of one text, given the tokens before it.
@@ -232,7 +267,7 @@ class NGramLM(nn.Module):
         row = torch.from_numpy(as_id_array(ids, self.vocab_size))[None]  # (1, N)
         history, N = self._as_history(row, state), row.shape[1]  # (1, n − 1 + N)
         indices = self.counts.indices(history, self.order)
-        probs = np.full(N, 1 / self.vocab_size)
+        probs = self.counts.uniform_probs[history[0, self.order - 1 :]]
         for length in range(self.order):  # of the context before each token
             start = self.order - 1 - length
             ngrams = indices[length + 1][0, start : start + N]
@@ -255,42 +290,6 @@ class NGramLM(nn.Module):
         tokens = as_id_array(ids.flatten(), self.vocab_size).reshape(ids.shape)
         context = as_id_array(state.flatten(), self.counts.base).reshape(state.shape)
         return np.concatenate([context, tokens], axis=1)
-
-
-def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndarray:
-    """Estimate the discounts of Kneser–Ney smoothing from how many n-grams have small counts.
-
-    Source: ``eq-discount`` (section 2.1); Ney, Essen and Kneser 1994.
-
-    Parameters
-    ----------
-    counts
-        The counts of all n-grams of one length, (N,).
-    modified
-        Whether to estimate three discounts, for counts of 1, 2, and 3 or more (Chen and Goodman
-        1999).
-
-    Returns
-    -------
-    discounts : numpy.ndarray
-        (4,): what to subtract from a count of 0, 1, 2, and 3 or more. Where there are too few
-        n-grams for an estimate between 0 and the count, it is 0.5.
-    """
-    # num_ngrams[c]: how many n-grams have the count c, for c up to 4
-    num_ngrams = np.bincount(np.minimum(counts, 5), minlength=6)
-    ratio = num_ngrams[1] / max(1, num_ngrams[1] + 2 * num_ngrams[2])
-    if not modified:
-        return np.full(4, ratio if 0 < ratio < 1 else 0.5) * [0, 1, 1, 1]
-    discounts = [0.0]
-    for count in (1, 2, 3):
-        discount = count - (count + 1) * ratio * num_ngrams[count + 1] / max(1, num_ngrams[count])
-        discounts.append(discount if 0 < discount < count else 0.5)
-    return np.array(discounts)
-
-
-def _divide(part: np.ndarray, total: np.ndarray, *, empty: float) -> np.ndarray:
-    """Return part / total, and `empty` where the total is 0."""
-    return np.divide(part, total, out=np.full(len(total), empty), where=total > 0)
 
 
 def _log(probs: np.ndarray) -> np.ndarray:

@@ -10,16 +10,12 @@ one context are neighbours in the array.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
-import torch
 
 from utils.arguments import check_positive
 from utils.data.vocabulary import BOS
-
-Ids: TypeAlias = Sequence[int] | np.ndarray | torch.Tensor
-"""The token ids of one text, (N,)."""
+from utils.models.ngram_texts import Ids, JoinedTexts, as_id_array, join_texts
 
 SENTINEL_KEY = np.iinfo(np.int64).max
 """Ends each array of keys, so that a search always returns a valid index."""
@@ -33,12 +29,16 @@ class NGramCounts:
     Parameters
     ----------
     sequences
-        Ids of one text, (N,), or a sequence of the ids of several texts, such as sentences. Each
-        text is counted after a context of order − 1 BOS.
+        Ids of one running text, (N,), counted after a context of order − 1 BOS; or a sequence of
+        the ids of sentences, each counted after one BOS, its own where it begins with BOS. No
+        n-gram of sentences has two BOS.
     order
         The largest n.
     vocab_size
         V; ids are 0 … V − 1.
+    never_predicted
+        Ids to which models give probability 0, and which do not count as words of the uniform
+        distribution: (PAD, BOS) for models of sentences that are compared with those of KenLM.
 
     Attributes
     ----------
@@ -53,50 +53,71 @@ class NGramCounts:
         Ends with a 0, as `raw`.
     base : int
         The factor of the context's index in a key.
+    are_sentences : bool
+        Whether sentences were counted, and not a running text.
+    uniform_probs : numpy.ndarray
+        The uniform distribution over the tokens that are predicted, (V,).
 
     Raises
     ------
     ValueError
-        If a size is no positive whole number, and for ids outside the vocabulary.
+        If a size is no positive whole number, for ids outside the vocabulary, for a sentence with
+        BOS after its first token, and if a token that is never predicted occurs, or none is left.
     """
 
-    def __init__(self, sequences: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> None:
+    def __init__(
+        self,
+        sequences: Ids | Sequence[Ids],
+        *,
+        order: int,
+        vocab_size: int,
+        never_predicted: Sequence[int] = (),
+    ) -> None:
         check_positive(order=order, vocab_size=vocab_size)
         self.order, self.vocab_size = order, vocab_size
         self.base = max(vocab_size, BOS + 1)
+        self.uniform_probs = _uniform_probs(vocab_size, never_predicted)
         empty = np.zeros(0, dtype=np.int64)
         self.keys, self.raw, self.continuation = [np.array([0, SENTINEL_KEY])], [empty], [empty]
-        self._count(*self._pad(sequences))
+        texts = join_texts(sequences, order=order, vocab_size=vocab_size)
+        self.are_sentences = texts.are_sentences
+        self._check_predicted(texts.tokens[texts.is_token])
+        self._count(texts)
 
-    def _pad(self, sequences: Ids | Sequence[Ids]) -> tuple[np.ndarray, np.ndarray]:
-        """Return all texts in one array, order − 1 BOS before each, and a mask of their tokens."""
-        arrays = [as_id_array(ids, self.vocab_size) for ids in _as_sequences(sequences)]
-        padding = np.full(self.order - 1, BOS)
-        tokens = np.concatenate(
-            [padding[:0], *(part for array in arrays for part in (padding, array))]
-        )
-        is_token = [np.repeat([False, True], [len(padding), len(array)]) for array in arrays]
-        return tokens, np.concatenate([padding[:0].astype(bool), *is_token])
-
-    def _count(self, tokens: np.ndarray, is_token: np.ndarray) -> None:
+    def _count(self, texts: JoinedTexts) -> None:
         """Fill `keys`, `raw` and `continuation`, from short n-grams to long ones."""
+        tokens, is_token, text_numbers, _ = texts  # (N,) each
         # index of the n-gram of length − 1 tokens that starts at each position
         prefixes = np.zeros(len(tokens) + 1, dtype=np.int64)
-        starts_with_bos = np.zeros(0, dtype=bool)
         for length in range(1, self.order + 1):
-            keys = prefixes[: len(tokens) - length + 1] * self.base + tokens[length - 1 :]
-            keys, first_positions, indices = np.unique(keys, return_index=True, return_inverse=True)
-            weights = is_token[length - 1 :]  # an n-gram that ends with BOS does not count
+            ends = np.arange(length - 1, len(tokens))
+            ends = ends[text_numbers[ends] == text_numbers[ends - length + 1]]  # within one text
+            starts = ends - length + 1
+            keys = prefixes[starts] * self.base + tokens[ends]
+            keys, first_rows, indices = np.unique(keys, return_index=True, return_inverse=True)
+            weights = is_token[ends]  # an n-gram that ends with BOS does not count
             raw = np.bincount(indices, weights=weights, minlength=len(keys)).astype(np.int64)
             if length > 1:
                 # each n-gram that occurs adds one left neighbour to its last length − 1 tokens
-                suffixes = prefixes[first_positions[raw > 0] + 1]
+                suffixes = prefixes[starts[first_rows[raw > 0]] + 1]
                 neighbours = np.bincount(suffixes, minlength=len(self.raw[-1]))
-                self.continuation.append(np.where(starts_with_bos, self.raw[-1], neighbours))
-            starts_with_bos = np.append(tokens[first_positions] == BOS, False)
+                is_start = self.starts_with_bos(length - 1)
+                self.continuation.append(np.where(is_start, self.raw[-1], neighbours))
             self.keys.append(np.append(keys, SENTINEL_KEY))
             self.raw.append(np.append(raw, 0))
-            prefixes = indices
+            prefixes[starts] = indices
+
+    def _check_predicted(self, tokens: np.ndarray) -> None:
+        """Raise ValueError if one of the tokens of the texts is never predicted."""
+        impossible = tokens[self.uniform_probs[tokens] == 0]
+        if len(impossible):
+            raise ValueError(f"id {impossible[0]} is never predicted, but it occurs in the texts")
+
+    def starts_with_bos(self, length: int) -> np.ndarray:
+        """Return whether each n-gram of `length` ≥ 1 tokens starts with BOS, as `raw` bool."""
+        if length == 1:
+            return self.keys[1] == BOS
+        return self.starts_with_bos(length - 1)[self.context_indices(length)]
 
     def indices(self, ids: np.ndarray, order: int) -> list[np.ndarray]:
         """Look up all n-grams of 0 … `order` tokens in each row of `ids`.
@@ -232,39 +253,10 @@ class NGramCounts:
         return np.stack(columns[::-1], axis=-1), occurrences
 
 
-def as_id_array(ids: Ids, vocab_size: int) -> np.ndarray:
-    """Convert the ids of one text to an array, and check them.
-
-    Parameters
-    ----------
-    ids
-        The ids of one text, (N,).
-    vocab_size
-        Size V of the vocabulary.
-
-    Returns
-    -------
-    array : numpy.ndarray
-        The ids, (N,) int64.
-
-    Raises
-    ------
-    ValueError
-        For anything but one row of whole numbers, and for ids outside 0 … `vocab_size` − 1.
-    """
-    array = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
-    array = array.astype(np.int64) if array.size == 0 else array
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise ValueError(f"expected ids of shape (N,); got {array.dtype} {array.shape}")
-    if array.size and not (0 <= array.min() and array.max() < vocab_size):
-        invalid = array[(array < 0) | (array >= vocab_size)]
-        raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")
-    return array.astype(np.int64)
-
-
-def _as_sequences(sequences: Ids | Sequence[Ids]) -> list[Ids]:
-    """Return the ids of one text or of several as a list."""
-    if isinstance(sequences, np.ndarray | torch.Tensor):
-        return list(sequences) if sequences.ndim == 2 and len(sequences) else [sequences]
-    is_nested = len(sequences) > 0 and np.ndim(sequences[0]) == 1
-    return list(sequences) if is_nested else [sequences]  # type: ignore[list-item,arg-type]
+def _uniform_probs(vocab_size: int, never_predicted: Sequence[int]) -> np.ndarray:
+    """Return the uniform distribution over all tokens but those never predicted, (V,)."""
+    is_predicted = np.ones(vocab_size, dtype=bool)
+    is_predicted[as_id_array(never_predicted, vocab_size)] = False
+    if not is_predicted.any():
+        raise ValueError(f"never_predicted leaves none of {vocab_size} tokens to be predicted")
+    return is_predicted / is_predicted.sum()

@@ -6,11 +6,18 @@ and classifiers of all kinds use these.
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 import torch
 from torch import nn
 
 from utils.data.vocabulary import PAD
-from utils.models.contract import Encoder, Memory
+from utils.models.contract import Encoder, Memory, TypedModule
+
+Pooling: TypeAlias = Literal["mean", "max"]
+"""How one vector is computed from several: their mean, or the maximum of each dimension."""
+
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 
 def source_mask(source: torch.Tensor) -> torch.Tensor:
@@ -59,7 +66,7 @@ def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
     return (x * is_token[:, :, None]).sum(1) / is_token.sum(1, keepdim=True)
 
 
-class FixedVectorEncoder(nn.Module):
+class FixedVectorEncoder(TypedModule):
     """An encoder reduced to its vector: the memory has that vector as its only state.
 
     Source: ``eq-one-vector`` (section 2.3).
@@ -70,7 +77,7 @@ class FixedVectorEncoder(nn.Module):
         The encoder whose vector is used, with an `embedding`.
     """
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder[Memory]) -> None:
         super().__init__()
         self.encoder = encoder
 

@@ -6,15 +6,18 @@ al. 2017; rotary positions: Su et al. 2021.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice
+from utils.models.contract import TypedModule
 
-POSITIONAL_ENCODINGS = ("learned", "rotary", "sinusoidal")
-"""The names of the encodings of `PositionalEncoding`."""
+EncodingName: TypeAlias = Literal["learned", "rotary", "sinusoidal"]
+"""The name of an encoding of `PositionalEncoding`."""
+
+POSITIONAL_ENCODINGS: tuple[EncodingName, ...] = get_args(EncodingName)
 
 
 class Rotary(NamedTuple):
@@ -30,7 +33,7 @@ class Rotary(NamedTuple):
     sin: torch.Tensor
 
 
-class PositionalEncoding(nn.Module):
+class PositionalEncoding(TypedModule):
     """Positional encoding of a Transformer: learned, sinusoidal or rotary.
 
     Parameters
@@ -52,7 +55,9 @@ class PositionalEncoding(nn.Module):
         If `encoding` is none of the three.
     """
 
-    def __init__(self, encoding: str, *, width: int, head_width: int, max_positions: int) -> None:
+    def __init__(
+        self, encoding: EncodingName, *, width: int, head_width: int, max_positions: int
+    ) -> None:
         super().__init__()
         check_choice("positional_encoding", encoding, POSITIONAL_ENCODINGS)
         self.encoding = encoding

@@ -6,7 +6,7 @@ Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -14,7 +14,10 @@ from torch import nn
 from utils.arguments import check_choice
 from utils.models.contract import LSTMState
 
-CELLS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
+Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
+"""The name of a recurrent cell: of tanh, gated recurrent units, or long short-term memory."""
+
+CELLS: dict[Cell, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
     "rnn": nn.RNN,
     "gru": nn.GRU,
     "lstm": nn.LSTM,
@@ -26,7 +29,7 @@ RecurrentState: TypeAlias = torch.Tensor | LSTMState
 
 
 def make_rnn(
-    cell: str,
+    cell: Cell,
     *,
     input_size: int,
     width: int,

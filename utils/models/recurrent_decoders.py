@@ -1,7 +1,7 @@
-"""Recurrent decoder without attention, and the first state of a recurrent decoder.
+"""Recurrent decoders without attention, and the first state of a recurrent decoder.
 
-Derived in sections 3.2 and 4.2. Sutskever et al. 2014, Cho et al. 2014. The recurrent decoder with
-attention is in ``utils.models.attention_decoder``.
+Derived in sections 3.2, 4.2 and 5.2 (the LSTM). Sutskever et al. 2014, Cho et al. 2014. The
+recurrent decoder with attention is in ``utils.models.attention_decoder``.
 
 A decoder computes its first state from an encoder's `Memory` by ``begin(memory)``; after that it is
 called as any language model, ``decoder(ids, state) -> (logits, state)``.
@@ -9,22 +9,24 @@ called as any language model, ``decoder(ids, state) -> (logits, state)``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
-from utils.models.contract import LSTMState, Memory
+from utils.models.contract import LSTMState, Memory, RecurrentMemory, TypedModule
 from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
-from utils.models.recurrent import CELLS, RecurrentState, make_rnn, run_batch_first
+from utils.models.recurrent import CELLS, Cell, RecurrentState, make_rnn, run_batch_first
 
-CONTEXTS = ("start", "every", "both")
+Context: TypeAlias = Literal["start", "every", "both"]
 """When an `RNNDecoder` uses the source's vector."""
 
+CONTEXTS: tuple[Context, ...] = get_args(Context)
 
-class InitialState(nn.Module):
+
+class InitialState(TypedModule):
     """First state of a recurrent decoder: in each layer h = tanh(W c + b) of the source's vector c.
 
     For an LSTM W c + b is the cell state, of which h is the tanh.
@@ -49,7 +51,7 @@ class InitialState(nn.Module):
     """
 
     def __init__(
-        self, width: int, *, num_layers: int = 1, cell: str, from_vector: bool = True
+        self, width: int, *, num_layers: int = 1, cell: Cell, from_vector: bool = True
     ) -> None:
         super().__init__()
         check_choice("cell", cell, CELLS)
@@ -90,7 +92,7 @@ class RNNDecoderState(NamedTuple):
     rnn_state: RecurrentState
 
 
-class RNNDecoder(nn.Module):
+class RNNDecoder(TypedModule):
     """Recurrent decoder that receives the source as one vector.
 
     The output matrix is the embedding's.
@@ -129,8 +131,8 @@ class RNNDecoder(nn.Module):
         *,
         width: int = 256,
         num_layers: int = 1,
-        cell: str = "gru",
-        context: str = "start",
+        cell: Cell = "gru",
+        context: Context = "start",
         embedding_size: int | None = None,
         dropout: float = 0.0,
     ) -> None:
@@ -184,3 +186,91 @@ class RNNDecoder(nn.Module):
         x, rnn_state = run_batch_first(self.rnn, x, state.rnn_state)  # (B, T, D)
         logits = self.output(self.output_projection(self.dropout(x)))  # (B, T, V)
         return logits, RNNDecoderState(state.vector, rnn_state)
+
+
+class LSTMDecoder(TypedModule):
+    """LSTM that starts from the state in which an `LSTMEncoder` ends.
+
+    After that it computes what an `RNNLM` of LSTM cells with tied embeddings computes. It has no
+    parameters of its own for the first state, so encoder and decoder have the same width and number
+    of layers.
+
+    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the target vocabulary.
+    width
+        Length D of the hidden state.
+    num_layers
+        Number of layers.
+    dropout
+        Probability of dropout on word vectors, between layers and before the output.
+    embedding_size
+        Length E of a word vector; D where not given.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 256,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        embedding_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive(
+            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+        )
+        embedding_size = embedding_size or width
+        self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
+        self.rnn = make_rnn(
+            "lstm", input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output_projection = make_projection(width, embedding_size)
+        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
+
+    def begin(self, memory: RecurrentMemory) -> LSTMState:
+        """Return the state in which the encoder ended, its parts (B, layers, D).
+
+        Raises
+        ------
+        ValueError
+            If the encoder is none that hands its state over.
+        """
+        if not isinstance(memory, RecurrentMemory):
+            raise ValueError(
+                "an LSTMDecoder starts from the final state of an LSTMEncoder; this encoder's "
+                f"{type(memory).__name__} has none: take an LSTMEncoder, or an RNNDecoder"
+            )
+        return memory.final_state
+
+    def forward(self, ids: torch.Tensor, state: LSTMState) -> tuple[torch.Tensor, LSTMState]:
+        """Compute the logits of the token after each of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `begin` or of an earlier call.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            (B, T, V).
+        state : LSTMState
+            The state after `ids`.
+        """
+        x = self.dropout(self.embedding(ids))  # (B, T, E)
+        x, new_state = run_batch_first(self.rnn, x, state)  # (B, T, D)
+        assert isinstance(new_state, LSTMState)
+        return self.output(self.output_projection(self.dropout(x))), new_state  # (B, T, V)

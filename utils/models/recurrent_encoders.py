@@ -11,13 +11,13 @@ from torch import nn
 
 from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
-from utils.models.contract import LSTMState, Memory
+from utils.models.contract import LSTMState, Memory, RecurrentMemory, TypedModule
 from utils.models.layers import ScaledEmbedding
 from utils.models.pooling import source_mask
-from utils.models.recurrent import make_rnn, run_packed
+from utils.models.recurrent import Cell, make_rnn, run_packed
 
 
-class LSTMEncoder(nn.Module):
+class LSTMEncoder(TypedModule):
     """Unidirectional LSTM; its decoder starts from the last hidden and cell state of each layer.
 
     Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
@@ -61,7 +61,7 @@ class LSTMEncoder(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, source: torch.Tensor) -> Memory:
+    def forward(self, source: torch.Tensor) -> RecurrentMemory:
         """Encode a source; the memory's vector is the last hidden state of the top layer.
 
         Parameters
@@ -71,7 +71,7 @@ class LSTMEncoder(nn.Module):
 
         Returns
         -------
-        Memory
+        RecurrentMemory
             Its final state is that of the LSTM.
 
         Raises
@@ -84,10 +84,10 @@ class LSTMEncoder(nn.Module):
         states, final_state = run_packed(self.rnn, x, is_token)  # (B, S, D)
         assert isinstance(final_state, LSTMState)
         vector = final_state.hidden[:, -1]  # (B, D)
-        return Memory(states, is_token, vector, final_state)
+        return RecurrentMemory(states, is_token, vector, final_state)
 
 
-class RNNEncoder(nn.Module):
+class RNNEncoder(TypedModule):
     """Recurrent network in one or two directions.
 
     The states are those of the last layer, with both directions side by side; the vector consists
@@ -125,7 +125,7 @@ class RNNEncoder(nn.Module):
         *,
         width: int = 256,
         num_layers: int = 1,
-        cell: str = "gru",
+        cell: Cell = "gru",
         bidirectional: bool = True,
         embedding_size: int | None = None,
         dropout: float = 0.0,

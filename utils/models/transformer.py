@@ -12,15 +12,15 @@ from torch import nn
 
 from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
-from utils.models.contract import Memory
-from utils.models.layers import OutputLayer, ScaledEmbedding
+from utils.models.contract import Memory, TypedModule
+from utils.models.layers import Norm, OutputLayer, ScaledEmbedding
 from utils.models.multi_head import CrossAttention, KVCache
 from utils.models.pooling import masked_mean, source_mask
-from utils.models.positions import PositionalEncoding, Rotary, token_positions
-from utils.models.transformer_layer import TransformerLayer, make_final_norm
+from utils.models.positions import EncodingName, PositionalEncoding, Rotary, token_positions
+from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
 
 
-class TransformerStack(nn.Module):
+class TransformerStack(TypedModule):
     """Embedding, positional encoding and layers, which encoder and decoder have in common.
 
     Source: section 7.3; Vaswani et al. 2017, section 3.
@@ -78,11 +78,11 @@ class TransformerStack(nn.Module):
         width: int = 256,
         num_layers: int = 3,
         num_heads: int = 4,
-        positional_encoding: str = "sinusoidal",
+        positional_encoding: EncodingName = "sinusoidal",
         dropout: float = 0.0,
         max_positions: int = 256,
-        norm: str = "layer",
-        activation: str = "gelu",
+        norm: Norm = "layer",
+        activation: Activation = "gelu",
         feedforward_size: int | None = None,
         bias: bool = False,
         norm_first: bool = True,

@@ -7,13 +7,15 @@ ReLU: So et al. 2021.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_choice
-from utils.models.layers import make_norm
+from utils.models.contract import TypedModule
+from utils.models.layers import Norm, make_norm
 from utils.models.multi_head import CrossAttention, KVCache, SelfAttention
 from utils.models.positions import Rotary
 
@@ -23,7 +25,10 @@ def squared_relu(x: torch.Tensor) -> torch.Tensor:
     return x * F.relu(x)
 
 
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+Activation: TypeAlias = Literal["gelu", "relu", "squared_relu"]
+"""The name of an activation function of a feed-forward network."""
+
+ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": F.gelu,
     "relu": F.relu,
     "squared_relu": squared_relu,
@@ -31,7 +36,7 @@ ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 """Activation functions of a feed-forward network by name."""
 
 
-class TransformerLayer(nn.Module):
+class TransformerLayer(TypedModule):
     """Layer of a Transformer: self-attention, optional cross-attention, feed-forward network.
 
     Each part f has a residual connection: x + f(norm(x)) with `norm_first`, else norm(x + f(x)).
@@ -74,8 +79,8 @@ class TransformerLayer(nn.Module):
         width: int,
         *,
         num_heads: int,
-        norm: str = "layer",
-        activation: str = "gelu",
+        norm: Norm = "layer",
+        activation: Activation = "gelu",
         bias: bool = False,
         dropout: float = 0.0,
         norm_first: bool = True,
@@ -185,7 +190,7 @@ class TransformerLayer(nn.Module):
 
 
 def make_final_norm(
-    width: int, *, norm_first: bool = True, norm: str = "layer", bias: bool = False
+    width: int, *, norm_first: bool = True, norm: Norm = "layer", bias: bool = False
 ) -> nn.Module:
     """Build the last norm of a stack: a norm after pre-norm layers, the identity after post-norm.
 

@@ -4,6 +4,7 @@
 - ``features``: log-mel features of a clip.
 - ``audio_batches``: batches of clips with their transcripts.
 - ``ctc``: connectionist temporal classification: likelihood, gradient, best path.
+- ``ctc_arguments``: checks of log-probabilities, lengths and texts.
 - ``ctc_search``: prefix beam search, with a language model if there is one.
 - ``shallow_fusion``: the language model's part of that search.
 - ``ctc_recognizer``: a recogniser with one output, for CTC.

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_positive
 from utils.data import espeak
 
 TOWNS = """
@@ -78,8 +78,10 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
     Raises
     ------
     ValueError
-        If the grammar has fewer sentences than `num_sentences` besides those excluded.
+        If `num_sentences` is no positive whole number, or the grammar has fewer sentences besides
+        those excluded.
     """
+    check_positive(num_sentences=num_sentences)
     rng = np.random.default_rng(seed)
     forbidden = frozenset(excluded)
     sentences: dict[str, None] = {}  # a set that keeps its order

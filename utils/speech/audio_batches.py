@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from utils.data.batches import IGNORE, pad
+from utils.data.batches import IGNORE, EndlessBatches, check_step, pad
 from utils.speech.features import log_mel
 
 ExampleSampler: TypeAlias = Callable[
@@ -44,12 +44,12 @@ class AudioBatch:
 
     def to(self, device: torch.device | str) -> AudioBatch:
         """Return the batch on `device`."""
-        tensors = {name: x.to(device, non_blocking=True) for name, x in vars(self).items()}
+        tensors = {name: x.to(device) for name, x in vars(self).items()}
         return replace(self, **tensors)
 
 
-class AudioBatches:
-    """A stream of training batches: ``batches[step]``, for every step from 0.
+class AudioBatches(EndlessBatches):
+    """An endless stream of training batches: ``batches[step]``, for every step from 0.
 
     Parameters
     ----------
@@ -64,7 +64,8 @@ class AudioBatches:
         self.seed = seed
 
     def __getitem__(self, step: int) -> AudioBatch:
-        """Return the batch of a step."""
+        """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
+        check_step(step)
         clips, targets = self.sample_examples(np.random.default_rng([self.seed, step]), step)
         return audio_batch(clips, targets)
 
@@ -87,7 +88,8 @@ def log_mel_batch(clips: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tens
     Raises
     ------
     ValueError
-        If there is no clip, or one is shorter than a window.
+        If there is no clip, or one is shorter than a window or no clip of one channel of finite
+        floating-point numbers.
     """
     if len(clips) == 0:
         raise ValueError("a batch needs at least one clip; got none")
@@ -114,7 +116,10 @@ def audio_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     Raises
     ------
     ValueError
-        If there is no clip, or one is shorter than a window.
+        If there is no clip, or another number of transcripts, or a clip is shorter than a window or
+        no clip of one channel of finite floating-point numbers, or ids are no whole numbers.
     """
+    if len(clips) != len(targets):
+        raise ValueError(f"each clip needs a transcript; got {len(clips)} and {len(targets)}")
     features, lengths = log_mel_batch(clips)
-    return AudioBatch(features, lengths, pad([torch.as_tensor(ids) for ids in targets], IGNORE))
+    return AudioBatch(features, lengths, pad(targets, IGNORE))

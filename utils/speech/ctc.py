@@ -18,6 +18,12 @@ from torch.nn import functional as F
 
 from utils.data.batches import IGNORE
 from utils.data.vocabulary import PAD
+from utils.speech.ctc_arguments import (
+    as_batch_texts,
+    as_text,
+    check_log_probs,
+    count_needed_steps,
+)
 
 BLANK = PAD
 
@@ -66,8 +72,15 @@ def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tens
     alpha : torch.Tensor
         log α (S, 2·L + 1). Entry (s, i) sums all alignments of the labels 0 … i of
         `insert_blanks(ids)` with the steps 0 … s, the probability at step s included.
+
+    Raises
+    ------
+    ValueError
+        If the text has an id that is none of a spoken token, or `log_probs` is no (S, V) of
+        log-probabilities.
     """
-    labels = insert_blanks(ids)
+    check_log_probs(log_probs)
+    labels = insert_blanks(as_text(ids, log_probs.shape[1]))
     # a blank may be skipped between two different tokens
     may_skip = torch.tensor(
         [i >= 2 and label not in (BLANK, labels[i - 2]) for i, label in enumerate(labels)],
@@ -106,9 +119,16 @@ def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Ten
     beta : torch.Tensor
         log β (S, 2·L + 1). Entry (s, i) sums all alignments of the labels from i on with the steps
         after s, given that step s has label i.
+
+    Raises
+    ------
+    ValueError
+        As `forward_variables` does.
     """
-    reversed_alpha = forward_variables(log_probs.flip(0), list(ids)[::-1]).flip(0, 1)
-    without_step = reversed_alpha - log_probs[:, insert_blanks(ids)]
+    check_log_probs(log_probs)
+    text = as_text(ids, log_probs.shape[1])
+    reversed_alpha = forward_variables(log_probs.flip(0), text[::-1]).flip(0, 1)
+    without_step = reversed_alpha - log_probs[:, insert_blanks(text)]
     return torch.where(reversed_alpha == -math.inf, -math.inf, without_step)  # (S, 2·L + 1)
 
 
@@ -127,8 +147,14 @@ def ctc_loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     Returns
     -------
     loss : torch.Tensor
-        A scalar; ∞ if S steps are too few for the text.
+        A scalar; ∞ if each alignment of the text has a step of probability 0.
+
+    Raises
+    ------
+    ValueError
+        If S steps are too few for the text, and as `forward_variables` does.
     """
+    _check_num_steps(log_probs, ids)
     return -forward_variables(log_probs, ids)[-1, -2:].logsumexp(0)
 
 
@@ -155,12 +181,14 @@ def ctc_gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If S steps are too few for the text.
+        If S steps are too few for the text or each alignment has a step of probability 0, and as
+        `forward_variables` does.
     """
+    _check_num_steps(log_probs, ids)
     alignments = forward_variables(log_probs, ids) + backward_variables(log_probs, ids)
     total = alignments[-1].logsumexp(0)
     if total.isneginf():
-        raise ValueError(f"no alignment of {len(log_probs)} steps gives these {len(ids)} tokens")
+        raise ValueError("each alignment of the text has a step of probability 0")
     occupancy = (alignments - total).exp()  # (S, 2·L + 1), each row sums to 1
     labels = torch.tensor(insert_blanks(ids), device=log_probs.device).expand_as(occupancy)
     return log_probs.exp() - torch.zeros_like(log_probs).scatter_add(1, labels, occupancy)
@@ -188,18 +216,19 @@ def ctc_batch_loss(
     Raises
     ------
     ValueError
-        If a row has fewer steps than its tokens and the blanks between equal ones need.
+        If a row has fewer steps than its tokens and the blanks between equal ones need, a length is
+        not from 1 to S, a text has an id that is none of a spoken token, or IGNORE before one, or a
+        valid step has NaN or a number above 0.
     """
-    is_token = targets != IGNORE
-    target_lengths = is_token.sum(1)  # (B,)
-    repeats = ((targets[:, 1:] == targets[:, :-1]) & is_token[:, 1:]).sum(1)  # (B,)
-    needed = target_lengths + repeats
-    if (needed > lengths).any():
-        row = int((needed > lengths).nonzero()[0])
-        raise ValueError(f"row {row} has {lengths[row]} steps for {needed[row]} tokens and blanks")
-    targets = targets.masked_fill(~is_token, BLANK)
+    texts = as_batch_texts(log_probs, lengths, targets)
+    target_lengths = torch.tensor([len(text) for text in texts])  # (B,)
+    device = log_probs.device
+    if device.type == "mps":  # torch computes this loss on a CPU and on CUDA only
+        log_probs, targets = log_probs.cpu(), targets.cpu()
+    targets = targets.masked_fill(targets == IGNORE, BLANK)
     time_first = log_probs.transpose(0, 1)  # (S, B, V)
-    return F.ctc_loss(time_first, targets, lengths, target_lengths, BLANK, "none")
+    losses = F.ctc_loss(time_first, targets, lengths.cpu(), target_lengths, BLANK, "none")  # (B,)
+    return losses.to(device)
 
 
 def best_path(log_probs: torch.Tensor) -> list[int]:
@@ -216,5 +245,17 @@ def best_path(log_probs: torch.Tensor) -> list[int]:
     -------
     ids : list of int
         The tokens of the text.
+
+    Raises
+    ------
+    ValueError
+        If `log_probs` is no (S, V) of log-probabilities.
     """
+    check_log_probs(log_probs)
     return collapse_path(log_probs.argmax(-1).tolist())
+
+
+def _check_num_steps(log_probs: torch.Tensor, ids: Sequence[int]) -> None:
+    """Raise ValueError if the steps of `log_probs` (S, V) are too few for the text."""
+    if count_needed_steps(ids) > len(log_probs):
+        raise ValueError(f"no alignment of {len(log_probs)} steps gives these {len(ids)} tokens")

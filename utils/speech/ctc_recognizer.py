@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from utils.arguments import check_positive
 from utils.models.layers import OutputLayer
 from utils.models.recurrent import make_rnn
+from utils.speech.ctc_arguments import check_lengths
 from utils.speech.features import NUM_MEL_BANDS
 
 
@@ -38,10 +39,83 @@ class EncodedAudio(NamedTuple):
     log_probs: torch.Tensor
 
 
+class BidirectionalRNN(nn.Module):
+    """Recurrent network that reads each clip of a batch from its first and from its last step.
+
+    It computes what torch's bidirectional networks compute from a packed batch. Here the second
+    direction reads clips that are reversed before, each by its own length, so that padding comes
+    last in both directions and the fast kernels for padded batches can be used.
+
+    Parameters
+    ----------
+    cell
+        "gru", "lstm" or "rnn".
+    width
+        The length D of inputs, and of the states of each direction.
+    num_layers
+        The number of layers.
+    dropout
+        The probability of dropout between layers.
+    """
+
+    def __init__(self, cell: str, *, width: int, num_layers: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList()
+        for layer in range(num_layers):
+            input_size = width if layer == 0 else 2 * width
+            directions = [make_rnn(cell, input_size=input_size, width=width) for _ in range(2)]
+            self.layers.append(nn.ModuleList(directions))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """Compute the states of the last layer, both directions side by side.
+
+        Parameters
+        ----------
+        x
+            Inputs, (B, S, D), padded at the end.
+        lengths
+            The number of valid steps of each clip, (B,).
+
+        Returns
+        -------
+        states : torch.Tensor
+            States, (B, S, 2·D).
+        """
+        for layer, directions in enumerate(self.layers):
+            forward_rnn, backward_rnn = directions.children()
+            x = self.dropout(x) if layer else x
+            forward_states, _ = forward_rnn(x)  # (B, S, D)
+            backward_states, _ = backward_rnn(reverse_clips(x, lengths))  # (B, S, D)
+            x = torch.cat([forward_states, reverse_clips(backward_states, lengths)], -1)
+        return x  # (B, S, 2·D)
+
+
+def reverse_clips(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Reverse the valid steps of each clip and leave padding at the end.
+
+    Parameters
+    ----------
+    x
+        Vectors, (B, S, D).
+    lengths
+        The number of valid steps of each clip, (B,).
+
+    Returns
+    -------
+    reversed_x : torch.Tensor
+        The vectors in the new order, (B, S, D).
+    """
+    steps = torch.arange(x.shape[1], device=x.device)  # (S,)
+    from_the_end = lengths[:, None] - 1 - steps  # (B, S)
+    indices = torch.where(from_the_end >= 0, from_the_end, steps)
+    return x.gather(1, indices[..., None].expand_as(x))
+
+
 class CTCRecognizer(nn.Module):
     """Compute log-probabilities of tokens and blank at each step from log-mel features.
 
-    Padding is not masked: the clips of a batch should have similar lengths.
+    Padding is masked: what is computed for a clip does not depend on the other clips of its batch.
 
     Parameters
     ----------
@@ -61,7 +135,8 @@ class CTCRecognizer(nn.Module):
     Raises
     ------
     ValueError
-        If a size is no positive whole number or the cell is unknown.
+        If a size or a stride is no positive whole number, there is no stride, or the cell is
+        unknown.
     """
 
     def __init__(
@@ -76,7 +151,11 @@ class CTCRecognizer(nn.Module):
     ) -> None:
         super().__init__()
         check_positive(vocab_size=vocab_size, width=width, num_layers=num_layers)
-        self.strides = strides
+        self.strides = tuple(strides)
+        if not self.strides:
+            raise ValueError("strides is empty; give one stride for each convolution")
+        for stride in self.strides:
+            check_positive(stride=stride)
         input_sizes = [NUM_MEL_BANDS, *[width] * (len(strides) - 1)]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(input_size, width, kernel_size=5, stride=stride, padding=2)
@@ -85,14 +164,7 @@ class CTCRecognizer(nn.Module):
         self.input_norm = nn.LayerNorm(width)
         self.output_norm = nn.LayerNorm(2 * width)
         self.dropout = nn.Dropout(dropout)
-        self.rnn = make_rnn(
-            cell,
-            input_size=width,
-            width=width,
-            num_layers=num_layers,
-            dropout=dropout,
-            bidirectional=True,
-        )
+        self.rnn = BidirectionalRNN(cell, width=width, num_layers=num_layers, dropout=dropout)
         self.output = OutputLayer(2 * width, vocab_size)
 
     def forward(
@@ -114,6 +186,12 @@ class CTCRecognizer(nn.Module):
             rounded up.
         lengths : torch.Tensor
             The number of valid steps of each clip, (B,).
+
+        Raises
+        ------
+        ValueError
+            If features or lengths have another shape, there is no clip, or a length is not from 1
+            to F.
         """
         encoded = self.encode(features, lengths)
         return encoded.log_probs, encoded.lengths
@@ -131,12 +209,54 @@ class CTCRecognizer(nn.Module):
         Returns
         -------
         encoded : EncodedAudio
-            States, lengths and log-probabilities.
+            States, which are zero at padding, lengths and log-probabilities.
+
+        Raises
+        ------
+        ValueError
+            If features or lengths have another shape, there is no clip, or a length is not from 1
+            to F.
         """
-        x = features.mT  # (B, M, F)
+        _check_features(features, lengths)
+        x = zero_padding(features, lengths)  # (B, F, M)
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
-            x = F.gelu(convolution(x))  # (B, D, F), with F divided by the stride
+            x = F.gelu(convolution(x.mT)).mT  # (B, F, D), with F divided by the stride
             lengths = -(-lengths // stride)  # rounded up
-        states, _ = self.rnn(self.dropout(self.input_norm(x.mT)))  # (B, S, 2·D)
+            x = zero_padding(x, lengths)  # as a clip alone is surrounded by zeros
+        states = self.rnn(self.dropout(self.input_norm(x)), lengths)  # (B, S, 2·D)
+        states = zero_padding(states, lengths)
         logits = self.output(self.dropout(self.output_norm(states)))  # (B, S, V)
         return EncodedAudio(states, lengths, logits.log_softmax(-1))
+
+
+def zero_padding(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Set the vectors of padding to zero.
+
+    Parameters
+    ----------
+    x
+        Vectors, (B, S, D).
+    lengths
+        The number of valid steps of each clip, (B,).
+
+    Returns
+    -------
+    masked : torch.Tensor
+        The vectors, (B, S, D), with zeros from the length of each clip on.
+    """
+    steps = torch.arange(x.shape[1], device=x.device)  # (S,)
+    return x.masked_fill((steps >= lengths[:, None])[..., None], 0.0)
+
+
+def _check_features(features: torch.Tensor, lengths: torch.Tensor) -> None:
+    """Raise ValueError if features are not (B, F, M), or lengths not (B,) and from 1 to F."""
+    if features.ndim != 3 or features.shape[2] != NUM_MEL_BANDS or not len(features):
+        raise ValueError(
+            f"features must be (B, F, {NUM_MEL_BANDS}) with B from 1, as of log_mel_batch; got "
+            f"{tuple(features.shape)}"
+        )
+    if lengths.shape != features.shape[:1]:
+        raise ValueError(
+            f"lengths must be ({len(features)},), one for each clip; got {tuple(lengths.shape)}"
+        )
+    check_lengths(lengths, features.shape[1])

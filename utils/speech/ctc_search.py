@@ -14,14 +14,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 
 from utils.arguments import check_positive
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
 from utils.models.contract import LanguageModel
+from utils.runtime import evaluation_mode
 from utils.speech.ctc import BLANK
+from utils.speech.ctc_arguments import check_clips
 from utils.speech.shallow_fusion import ShallowFusion
 
 NEVER_SPOKEN = (BLANK, BOS, EOS, UNK)
@@ -73,8 +75,8 @@ def prefix_beam_search(
     beam_size
         Beam size K: how many prefixes are kept after each step.
     language_model
-        A language model with the recogniser's vocabulary, on the CPU and in evaluation mode, whose
-        state does not grow with the text, such as an n-gram or a recurrent model.
+        A language model with the recogniser's vocabulary, on the CPU, whose state does not grow
+        with the text, such as an n-gram or a recurrent model; for the call in evaluation mode.
     lm_weight
         The weight of the language model; at 0 it is not used.
     token_bonus
@@ -88,25 +90,27 @@ def prefix_beam_search(
     Raises
     ------
     ValueError
-        If the beam size is no positive whole number, or if the language model is missing, has
-        another vocabulary, is not on the CPU or has a state that grows.
+        If the beam size is no positive whole number, a weight or bonus is NaN or infinite, a clip
+        has no (S, V) of log-probabilities or another V than the first, or if the language model is
+        missing, has another vocabulary, is not on the CPU, has a state that grows or gives NaN.
     """
     check_positive(beam_size=beam_size)
+    if not math.isfinite(lm_weight) or not math.isfinite(token_bonus):
+        raise ValueError(f"lm_weight={lm_weight} and token_bonus={token_bonus} must be finite")
+    if lm_weight and language_model is None:
+        raise ValueError(f"lm_weight={lm_weight} needs a language_model")
     if len(log_probs) == 0:
         return []
+    check_clips(log_probs)
     padded = _pad_clips(log_probs)  # (B, S, V)
-    fusion = None
-    if lm_weight:
-        if language_model is None:
-            raise ValueError(f"lm_weight={lm_weight} needs a language_model")
-        B, _, V = padded.shape
+    if language_model is None or not lm_weight:
+        return _PrefixSearch(padded.shape, beam_size, token_bonus, None).run(padded)
+    B, _, V = padded.shape
+    with evaluation_mode(cast(torch.nn.Module, language_model)):
         fusion = ShallowFusion(
             language_model, weight=lm_weight, batch_size=B, beam_size=beam_size, vocab_size=V
         )
-    search = _PrefixSearch(padded.shape, beam_size, token_bonus, fusion)
-    for step_log_probs in padded.unbind(1):  # (B, V)
-        search.advance(step_log_probs)
-    return search.results()
+        return _PrefixSearch(padded.shape, beam_size, token_bonus, fusion).run(padded)
 
 
 class _Prefixes(NamedTuple):
@@ -169,6 +173,12 @@ class _PrefixSearch:
         self.prefixes.blank_log_probs[:, 0] = 0.0  # at first there is one prefix, the empty one
         self.token_bonus = token_bonus
         self.fusion = fusion
+
+    def run(self, log_probs: torch.Tensor) -> list[list[CTCHypothesis]]:
+        """Search through all steps of `log_probs` (B, S, V) and return each clip's hypotheses."""
+        for step_log_probs in log_probs.unbind(1):  # (B, V)
+            self.advance(step_log_probs)
+        return self.results()
 
     def advance(self, step_log_probs: torch.Tensor) -> None:
         """Replace the prefixes by the best ones after one more step, `step_log_probs` (B, V)."""

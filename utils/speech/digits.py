@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from utils.arguments import check_positive
+from utils.data.corpus import SAMPLE_RATE
 from utils.data.tokenizers import CharTokenizer
 from utils.speech.audio import add_noise, change_speed, concatenate_clips
 
@@ -41,9 +43,20 @@ def recordings_by_speaker(clips: Iterable[Clip]) -> dict[str, Recordings]:
     -------
     speakers : dict of str to Recordings
         The recordings of each speaker, speakers in alphabetical order, takes in their order.
+
+    Raises
+    ------
+    ValueError
+        If a clip has another sample rate than SAMPLE_RATE, as its features would be wrong.
     """
     speakers: dict[str, Recordings] = {}
     for clip in sorted(clips, key=lambda clip: (clip.speaker, clip.digit, clip.take)):
+        if clip.sample_rate != SAMPLE_RATE:
+            raise ValueError(
+                f"take {clip.take} of {clip.digit} by {clip.speaker} has {clip.sample_rate} "
+                f"samples per second; resample it to {SAMPLE_RATE}, for example with "
+                "scipy.signal.resample_poly"
+            )
         recordings = speakers.setdefault(clip.speaker, {})
         recordings.setdefault(str(clip.digit), []).append(clip.samples)
     return speakers
@@ -79,7 +92,20 @@ def speak_digits(
     -------
     samples : numpy.ndarray
         Samples, (N,) float32.
+
+    Raises
+    ------
+    ValueError
+        If the string is empty, the speaker has no recording of a digit, a recording is refused by
+        `concatenate_clips`, or `snr` or a factor of speed by `add_noise` or `change_speed`.
     """
+    if not digits:
+        raise ValueError("digits is empty; there is nothing to say")
+    for digit in digits:
+        if not recordings.get(digit):
+            raise ValueError(
+                f"there is no recording of {digit!r}; the speaker says {', '.join(recordings)}"
+            )
     clips = [recordings[digit][rng.integers(len(recordings[digit]))] for digit in digits]
     joined = concatenate_clips(clips, rng=rng)
     return add_noise(change_speed(joined, rng.uniform(*speeds)), snr=snr, rng=rng)
@@ -99,7 +125,13 @@ def random_digits(rng: np.random.Generator, length: int) -> str:
     -------
     digits : str
         The string.
+
+    Raises
+    ------
+    ValueError
+        If `length` is no positive whole number.
     """
+    check_positive(length=length)
     return "".join(rng.choice(list(DIGITS), length))
 
 
@@ -120,7 +152,13 @@ class RandomDigitStrings:
     digits_per_batch
         The number of digits of a step, over all its strings.
     max_length
-        The largest number of digits of a string.
+        The largest number of digits of a string, at least 3.
+
+    Raises
+    ------
+    ValueError
+        If there is no speaker, a size is no positive whole number, `max_length` is below 3, or
+        `digits_per_batch` below `max_length`.
     """
 
     recordings: Mapping[str, Recordings]
@@ -128,6 +166,18 @@ class RandomDigitStrings:
     steps: int
     digits_per_batch: int = 48
     max_length: int = 8
+
+    def __post_init__(self) -> None:
+        check_positive(
+            steps=self.steps, digits_per_batch=self.digits_per_batch, max_length=self.max_length
+        )
+        if not self.recordings:
+            raise ValueError("recordings has no speaker; at least one is needed")
+        if not MIN_LENGTH <= self.max_length <= self.digits_per_batch:
+            raise ValueError(
+                f"max_length must be from {MIN_LENGTH} to digits_per_batch, which is "
+                f"{self.digits_per_batch}; got {self.max_length}"
+            )
 
     def __call__(
         self, rng: np.random.Generator, step: int

@@ -11,8 +11,9 @@ from functools import cache
 import numpy as np
 import torch
 
+from utils.arguments import check_positive
 from utils.data.corpus import SAMPLE_RATE
-from utils.speech.audio import MIN_CLIP_LENGTH, check_clip_length
+from utils.speech.audio import MIN_CLIP_LENGTH, check_clip, check_clip_length, check_samples
 
 WINDOW_LENGTH = MIN_CLIP_LENGTH  # samples in a frame (32 ms)
 HOP_LENGTH = 80  # samples from the start of one frame to that of the next (10 ms)
@@ -72,8 +73,25 @@ def mel_filters(num_mel_bands: int = NUM_MEL_BANDS, lowest_frequency: float = 60
     filters : torch.Tensor
         The weight of each frequency of the spectrum in each band, at most 1:
         (WINDOW_LENGTH / 2 + 1, M) float64.
+
+    Raises
+    ------
+    ValueError
+        If `num_mel_bands` is no positive whole number or more than the spectrum has frequencies
+        from `lowest_frequency` on, or if that is not from 0 to below half the sample rate.
     """
+    check_positive(num_mel_bands=num_mel_bands)
+    if not 0 <= lowest_frequency < SAMPLE_RATE / 2:
+        raise ValueError(
+            f"lowest_frequency must be from 0 to below {SAMPLE_RATE / 2:g} hertz, got "
+            f"{lowest_frequency}"
+        )
     resolution = SAMPLE_RATE / WINDOW_LENGTH  # hertz from one frequency of the spectrum to the next
+    if lowest_frequency + (num_mel_bands + 1) * resolution > SAMPLE_RATE / 2:
+        raise ValueError(
+            f"{num_mel_bands} bands from {lowest_frequency:g} hertz on would be narrower than the "
+            f"{resolution:g} hertz between two frequencies of the spectrum; take fewer bands"
+        )
     ends = hertz_to_mel(lowest_frequency), hertz_to_mel(SAMPLE_RATE / 2)
     corners = mel_to_hertz(np.linspace(*ends, num_mel_bands + 2))
     # low filters would be narrower than the resolution: their corners move up
@@ -105,8 +123,9 @@ def power_spectrogram(samples: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the clip is shorter than a window.
+        If the clip is shorter than a window, or its samples are not finite floating-point numbers.
     """
+    check_samples(samples)
     check_clip_length(samples)
     frames = samples.unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
     window = torch.hann_window(WINDOW_LENGTH, dtype=samples.dtype, device=samples.device)
@@ -134,9 +153,12 @@ def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the clip is shorter than a window.
+        If the clip is shorter than a window, or is no clip of one channel of finite floating-point
+        numbers.
     """
-    samples = torch.as_tensor(samples)
+    check_clip(samples)
+    if isinstance(samples, np.ndarray):
+        samples = torch.from_numpy(np.ascontiguousarray(samples))  # of a reversed clip, too
     energies = power_spectrogram(samples) @ mel_filters().to(samples)  # (F, M)
     log_energies = (energies + ENERGY_FLOOR).log()
     mean, deviation = log_energies.mean(0), log_energies.std(0, correction=0)  # (M,) each

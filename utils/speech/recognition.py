@@ -1,7 +1,8 @@
 """Recognition: the log-probabilities and texts that trained recognisers give for clips.
 
-Section 6.3 uses it. Clips of similar length are computed together, since the convolutions and the
-recurrent layers of the recognisers do not mask padding.
+Section 6.3 uses it. What a recogniser computes for a clip does not depend on the clips that are
+computed with it; those of similar length are computed together, as they need little padding. A
+recogniser is put in evaluation mode for the call, so that no dropout changes the result.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from utils.data.grouping import group_by_similar_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_search import BeamConfig
 from utils.decoding.search import best_sequences
-from utils.runtime import device_of
+from utils.runtime import device_of, evaluation_mode
 from utils.speech.audio_batches import log_mel_batch
+from utils.speech.ctc_arguments import as_text
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
 
@@ -30,7 +32,7 @@ def clip_log_probs(
     Parameters
     ----------
     model
-        A recogniser in evaluation mode; of a `JointRecognizer` its `encoder`.
+        A recogniser; of a `JointRecognizer` its `encoder`.
     clips
         The samples (N,) of each clip.
     batch_size
@@ -44,7 +46,8 @@ def clip_log_probs(
     Raises
     ------
     ValueError
-        If a clip is shorter than a window, or `batch_size` is no positive whole number.
+        If a clip is shorter than a window or no clip of one channel of finite floating-point
+        numbers, or `batch_size` is no positive whole number.
     """
     device = device_of(model)
 
@@ -55,7 +58,8 @@ def clip_log_probs(
         return [row[:length] for row, length in rows]
 
     groups = group_by_similar_length([len(clip) for clip in clips], batch_size=batch_size)
-    return map_groups(log_probs_of, clips, groups)
+    with evaluation_mode(model):
+        return map_groups(log_probs_of, clips, groups)
 
 
 @torch.inference_mode()
@@ -74,7 +78,7 @@ def transcribe(
     Parameters
     ----------
     model
-        A recogniser in evaluation mode.
+        A recogniser.
     clips
         The samples (N,) of each clip.
     beam_size
@@ -92,7 +96,8 @@ def transcribe(
     Raises
     ------
     ValueError
-        If a clip is shorter than a window, or a size is no positive whole number.
+        If a clip is shorter than a window or no clip of one channel of finite floating-point
+        numbers, or a size is no positive whole number.
     """
     device = device_of(model)
     config = BeamConfig(beam_size, alpha=0.0)
@@ -105,7 +110,8 @@ def transcribe(
         return best_sequences(model, prompt, state, beam, max_length=max_length)
 
     groups = group_by_similar_length([len(clip) for clip in clips], batch_size=batch_size)
-    return map_groups(ids_of, clips, groups)
+    with evaluation_mode(model):
+        return map_groups(ids_of, clips, groups)
 
 
 @torch.inference_mode()
@@ -117,7 +123,7 @@ def attention_alignment(
     Parameters
     ----------
     model
-        A recogniser in evaluation mode.
+        A recogniser.
     clip
         The samples, (N,).
     ids
@@ -131,10 +137,13 @@ def attention_alignment(
     Raises
     ------
     ValueError
-        If the clip is shorter than a window.
+        If the clip is shorter than a window or no clip of one channel of finite floating-point
+        numbers, or an id is none of a spoken token.
     """
     device = device_of(model)
+    text = as_text(ids, model.encoder.output.out_features)
     features, lengths = log_mel_batch([clip])
-    state = model.encode(features.to(device), lengths.to(device))
-    inputs = torch.tensor([[BOS, *ids]], device=device)  # (1, L + 1)
-    return model.decoder.weights(inputs, state)[0].cpu()  # (L + 1, S)
+    inputs = torch.tensor([[BOS, *text]], device=device)  # (1, L + 1)
+    with evaluation_mode(model):
+        state = model.encode(features.to(device), lengths.to(device))
+        return model.decoder.weights(inputs, state)[0].cpu()  # (L + 1, S)

@@ -14,6 +14,7 @@ from torch import nn
 from utils.data.pair_batches import teacher_forcing_pair
 from utils.speech.audio_batches import AudioBatch, AudioBatches, ExampleSampler
 from utils.speech.ctc import ctc_batch_loss
+from utils.speech.ctc_arguments import as_texts
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
@@ -41,7 +42,8 @@ def ctc_objective(
     Raises
     ------
     ValueError
-        If a clip has too few steps for its transcript.
+        If a clip has too few steps for its transcript, or `ctc_batch_loss` refuses a transcript or
+        log-probabilities.
     """
     log_probs, lengths = model(batch.features, batch.lengths)
     return ctc_batch_loss(log_probs, lengths, batch.targets).sum()
@@ -62,7 +64,8 @@ def joint_objective(ctc_weight: float) -> Objective:
     objective : Objective
         A function of a `JointRecognizer`, an `AudioBatch` and the label smoothing of the decoder,
         which returns the summed loss of the batch; for ``utils.training.loop.fit``. It raises
-        ValueError if a clip has too few steps for its transcript and `ctc_weight` is above 0.
+        ValueError for a transcript with an id that is none of a spoken token, and with a
+        `ctc_weight` above 0 as `ctc_objective` does.
 
     Raises
     ------
@@ -77,6 +80,7 @@ def joint_objective(ctc_weight: float) -> Objective:
     ) -> torch.Tensor:
         recognizer = cast(JointRecognizer, model)
         encoded = recognizer.encoder.encode(batch.features, batch.lengths)
+        as_texts(batch.targets, encoded.log_probs.shape[-1])  # the decoder needs such texts, too
         total = encoded.log_probs.new_zeros(())
         if ctc_weight > 0:
             ctc_losses = ctc_batch_loss(encoded.log_probs, encoded.lengths, batch.targets)  # (B,)

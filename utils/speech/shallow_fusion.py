@@ -45,7 +45,8 @@ class ShallowFusion:
     Raises
     ------
     ValueError
-        If the model is not on the CPU, has another vocabulary or a state that grows.
+        If the model is not on the CPU, has another vocabulary or a state that grows, or gives NaN;
+        `select` raises it too.
     """
 
     def __init__(
@@ -117,7 +118,10 @@ class ShallowFusion:
 
 def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
     """Return log p of the token after the last, (R, V) float64, from logits (R, T, V)."""
-    return logits[:, -1].double().log_softmax(-1)
+    log_probs = logits[:, -1].double().log_softmax(-1)  # (R, V)
+    if log_probs.isnan().any():
+        raise ValueError("the language model gives NaN as log-probabilities; look at its weights")
+    return log_probs
 
 
 def _check_constant_size(model: LanguageModel) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import torch
 
+from utils.arguments import check_positive
+
 
 def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
     """Add up one vector per process and leave one chunk of the sum in each process.
@@ -34,8 +36,10 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     Raises
     ------
     ValueError
-        If N is not a multiple of n.
+        If there is no process, the vectors differ in length or are no vectors, or N is not a
+        multiple of n.
     """
+    _check_vectors(values)
     world_size = len(values)
     if len(values[0]) % world_size:
         raise ValueError(f"{len(values[0])} numbers cannot be cut into {world_size} equal parts")
@@ -67,7 +71,13 @@ def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
         The concatenation (N,), once for each process.
     num_sent : int
         Number of elements that each process sent.
+
+    Raises
+    ------
+    ValueError
+        If there is no process, or the chunks differ in length or are no vectors.
     """
+    _check_vectors(chunks)
     world_size = len(chunks)
     received = [{rank: chunk} for rank, chunk in enumerate(chunks)]  # received[rank][i] is (N / n,)
     num_sent = 0
@@ -100,7 +110,8 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     Raises
     ------
     ValueError
-        If N is not a multiple of n.
+        If there is no process, the vectors differ in length or are no vectors, or N is not a
+        multiple of n.
     """
     chunks, num_sent_to_scatter = ring_reduce_scatter(values)
     sums, num_sent_to_gather = ring_all_gather(chunks)
@@ -126,7 +137,13 @@ def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[i
     schedule : list of list
         One row per stage with ``num_stages + num_micro_batches - 1`` entries: the index of the
         micro-batch, or None while the stage is idle.
+
+    Raises
+    ------
+    ValueError
+        If a number is no positive whole number.
     """
+    check_positive(num_stages=num_stages, num_micro_batches=num_micro_batches)
     num_ticks = num_stages + num_micro_batches - 1
     return [
         [
@@ -135,3 +152,10 @@ def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[i
         ]
         for stage in range(num_stages)
     ]
+
+
+def _check_vectors(values: list[torch.Tensor]) -> None:
+    """Raise ValueError if there is no vector, or they are no vectors of one length above 0."""
+    shapes = [tuple(value.shape) for value in values]
+    if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
+        raise ValueError(f"expected one vector of the same length for each process, got {shapes}")

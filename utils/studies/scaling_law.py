@@ -37,6 +37,11 @@ class ScalingLaw:
         Coefficient and exponent of the term for N, the number of parameters.
     B, beta
         Coefficient and exponent of the term for D, the number of training tokens.
+
+    Raises
+    ------
+    ValueError
+        If a constant is not a finite number above 0; E may be 0.
     """
 
     E: float
@@ -44,6 +49,11 @@ class ScalingLaw:
     alpha: float
     B: float
     beta: float
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < np.inf or (value == 0 and name != "E"):
+                raise ValueError(f"{name} of a scaling law must be a number above 0, got {value}")
 
     def loss(self, num_parameters: npt.ArrayLike, num_tokens: npt.ArrayLike) -> Array:
         """Compute the loss of models by the law.
@@ -59,8 +69,14 @@ class ScalingLaw:
         -------
         loss : numpy.ndarray
             The loss in nats per token.
+
+        Raises
+        ------
+        ValueError
+            If a number is not finite and above 0.
         """
-        N, D = _as_array(num_parameters), _as_array(num_tokens)
+        N = _as_positive_array(num_parameters, "num_parameters")
+        D = _as_positive_array(num_tokens, "num_tokens")
         return self.E + self.A * N**-self.alpha + self.B * D**-self.beta
 
     def optimum(self, compute: npt.ArrayLike) -> tuple[Array, Array]:
@@ -77,10 +93,15 @@ class ScalingLaw:
         -------
         num_parameters, num_tokens : numpy.ndarray
             N and D, shaped like `compute`, with 6·N·D = C; not rounded to whole numbers.
+
+        Raises
+        ------
+        ValueError
+            If a budget is not finite and above 0.
         """
         exponents = self.alpha + self.beta
         ratio = (self.alpha * self.A / (self.beta * self.B)) ** (1 / exponents)  # G
-        product = _as_array(compute) / 6  # N·D
+        product = _as_positive_array(compute, "compute") / 6  # N·D
         num_parameters = ratio * product ** (self.beta / exponents)
         num_tokens = product ** (self.alpha / exponents) / ratio
         return num_parameters, num_tokens
@@ -113,12 +134,22 @@ def fit_scaling_law(
     Raises
     ------
     ValueError
-        If there are fewer than 6 runs, or the three sequences differ in length.
+        If there are fewer than 6 runs, the three sequences differ in length, a number is not finite
+        and above 0, or all runs have the same N or the same D, so that any exponent fits.
     """
-    N, D, observed = (_as_array(values) for values in (num_parameters, num_tokens, losses))
-    if not len(N) == len(D) == len(observed) >= MIN_RUNS:
-        counts = f"{len(N)}, {len(D)} and {len(observed)}"
+    N = _as_positive_array(num_parameters, "num_parameters")
+    D = _as_positive_array(num_tokens, "num_tokens")
+    observed = _as_positive_array(losses, "losses")
+    if (
+        not N.ndim == D.ndim == observed.ndim == 1
+        or not len(N) == len(D) == len(observed) >= MIN_RUNS
+    ):
+        counts = f"{N.size}, {D.size} and {observed.size}"
         raise ValueError(f"a fit needs N, D and loss of {MIN_RUNS} runs or more; got {counts}")
+    if len(np.unique(N)) == 1 or len(np.unique(D)) == 1:
+        raise ValueError(
+            "a fit needs runs of different N and of different D; one of them is constant"
+        )
 
     def residuals(variables: Array) -> Array:
         return np.log(_law_from_variables(variables).loss(N, D)) - np.log(observed)
@@ -126,7 +157,7 @@ def fit_scaling_law(
     lowest = np.log(observed.min())  # E cannot exceed the lowest loss
     # in the order of `_law_from_variables`
     starts = itertools.product((lowest - 0.4,), (1, 4), (0.4,), (1, 4), (0.4,))
-    bounds = np.transpose([(-5, lowest), (-5, 20), (0.02, 2), (-5, 20), (0.02, 2)])
+    bounds = np.transpose([(min(-5, lowest - 5), lowest), (-5, 20), (0.02, 2), (-5, 20), (0.02, 2)])
     fits = [
         least_squares(residuals, start, bounds=bounds, loss="huber", f_scale=HUBER_DELTA)
         for start in starts
@@ -134,9 +165,14 @@ def fit_scaling_law(
     return _law_from_variables(min(fits, key=lambda fit: fit.cost).x)
 
 
-def _as_array(values: npt.ArrayLike) -> Array:
-    """Convert numbers to a float64 array."""
-    return np.asarray(values, dtype=np.float64)
+def _as_positive_array(values: npt.ArrayLike, name: str) -> Array:
+    """Convert numbers to a float64 array; raise ValueError if one is not finite and above 0."""
+    array = np.asarray(values, dtype=np.float64)
+    is_positive = (array > 0) & (array < np.inf)
+    if not is_positive.all():
+        wrong = array[~is_positive].flat[0]
+        raise ValueError(f"{name} must be finite numbers above 0, but there is {wrong}")
+    return array
 
 
 def _law_from_variables(variables: Array) -> ScalingLaw:

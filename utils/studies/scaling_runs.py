@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from utils.arguments import check_positive
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpus import Corpus
 from utils.data.tokenizers import CharTokenizer
@@ -27,6 +28,7 @@ from utils.training.optimizers import muon
 # The setting that all models of the study have in common; only the width varies.
 NUM_LAYERS = 2
 NUM_HEADS = 2
+WIDTH_MULTIPLE = 2 * NUM_HEADS  # rotary positions turn pairs of a head's numbers
 CONTEXT_LENGTH = 64  # tokens
 BATCH_SIZE = 8  # windows in a training step
 EVAL_BATCH_SIZE = 64  # windows in a validation batch
@@ -132,7 +134,16 @@ class CharacterScaling:
         -------
         run : ScalingRun
             Size and data of the run, its loss and its processor time.
+
+        Raises
+        ------
+        ValueError
+            If the width is no positive multiple of 4, or the configuration of the training is
+            refused by `TrainConfig`.
         """
+        check_positive(width=width)
+        if width % WIDTH_MULTIPLE:
+            raise ValueError(f"width must be a multiple of {WIDTH_MULTIPLE}, got {width}")
         seed_everything(seed)
         model = GPT(
             self.vocab_size,
@@ -166,4 +177,5 @@ class CharacterScaling:
 
 def learning_rate_for(width: int) -> float:
     """Return the learning rate for a width: 0.015 at width 48, proportional to 1 / √width."""
+    check_positive(width=width)
     return REFERENCE_LEARNING_RATE * (REFERENCE_WIDTH / width) ** 0.5

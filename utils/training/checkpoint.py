@@ -1,25 +1,30 @@
 """Checkpoint files: one safetensors file with JSON in its header, without pickle.
 
 A checkpoint is written beside its final path and renamed only when it is complete, so that a run
-that is killed at any moment leaves a complete checkpoint behind. Section 7.2 explains what a
-checkpoint of a training run must hold; ``resuming`` writes exactly that.
+that is killed at any moment leaves a complete checkpoint behind. A checksum of the whole content is
+stored with it and compared when it is read: a damaged file is an error, and never other numbers.
+Section 7.2 explains what a checkpoint of a training run must hold, which ``resuming`` writes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from utils.files import atomic_file
+from utils.files import as_path, atomic_file
 
 Tree: TypeAlias = (
     "dict[Any, Any] | list[Any] | tuple[Any, ...] | torch.Tensor | int | float | str | None"
 )
+_BLOCK_BYTES = 2**20  # read at a time
 
 
 def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
@@ -31,7 +36,7 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     Parameters
     ----------
     path
-        The file; missing folders are created.
+        The file; missing folders are created, and ``~`` is the home folder.
     content
         A tree of dicts, lists and tuples, with tensors, numbers, strings, booleans and None as
         leaves. Tensors are stored as safetensors, the rest as JSON.
@@ -39,12 +44,20 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If the tree has a named tuple, whose type a file cannot hold.
+        If the tree has a value of another type, which a file cannot hold, such as a named tuple.
+    OSError
+        If the file cannot be written, on a full disk for instance.
     """
+    path = as_path(path)
     tensors: dict[str, torch.Tensor] = {}
-    header = {"content": json.dumps(_to_json(content, tensors))}
-    with atomic_file(Path(path)) as temporary:
-        save_file(tensors, temporary, metadata=header)
+    text = json.dumps(_to_json(content, tensors))
+    # one entry, because safetensors writes several in any order: equal content gives equal files
+    header = {"content": f"{_content_checksum(text, tensors)} {text}"}
+    with atomic_file(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=header)
+        except SafetensorError as error:
+            raise _as_os_error(error, path) from error
 
 
 def load_checkpoint(
@@ -55,7 +68,7 @@ def load_checkpoint(
     Parameters
     ----------
     path
-        The file.
+        The file; ``~`` is the home folder.
     map_location
         The device of the tensors.
 
@@ -69,36 +82,92 @@ def load_checkpoint(
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is not a checkpoint or is damaged.
+        If the file is not a checkpoint or is damaged, be it by a single bit.
+    OSError
+        If the file cannot be read.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint at {path}")
     try:
-        with safe_open(path, framework="pt", device=str(map_location)) as file:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = (file.metadata() or {}).get("content", "")
             tensors = {key: file.get_tensor(key) for key in file.keys()}
-            return _from_json(json.loads(file.metadata()["content"]), tensors)
+    except (OSError, MemoryError):
+        raise
     except Exception as error:
-        raise ValueError(f"{path} is not a checkpoint of this book: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is not a checkpoint of this book: {reason}") from error
+    checksum, _, text = header.partition(" ")
+    if not re.fullmatch("[0-9a-f]{64}", checksum):
+        raise ValueError(
+            f"{path} is not a checkpoint of this book: it has no checksum; it is damaged, or was "
+            "written by another version or program"
+        )
+    if checksum != _content_checksum(text, tensors):
+        raise ValueError(
+            f"{path} is damaged: its content does not have the checksum that is stored in it; "
+            "delete it, or use a copy of it"
+        )
+    # copies: tensors of safetensors are views of the file, which a later save may replace
+    tensors = {key: x.to(map_location, copy=True) for key, x in tensors.items()}
+    return _from_json(json.loads(text), tensors)
+
+
+def file_checksum(path: Path) -> str:
+    """Return the SHA-256 checksum of a file as hexadecimal digits."""
+    checksum = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            checksum.update(block)
+    return checksum.hexdigest()
+
+
+def _content_checksum(text: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256 checksum of a text and of the names, types and values of tensors."""
+    checksum = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        x = tensors[key]
+        checksum.update(f"\n{key} {x.dtype} {tuple(x.shape)}\n".encode())
+        checksum.update(x.contiguous().flatten().view(torch.uint8).numpy().data)
+    return checksum.hexdigest()
+
+
+def _as_os_error(error: SafetensorError, path: Path) -> Exception:
+    """Return the error of safetensors as the OSError that it was, if it was one."""
+    code = re.search(r"\(os error (\d+)\)", str(error))
+    if code is None:
+        return ValueError(f"{path} cannot be written: {error}")
+    if os.name == "nt":  # a code of Windows, which is no errno
+        return OSError(f"{path} cannot be written: {error}")
+    return OSError(int(code[1]), os.strerror(int(code[1])), str(path))
 
 
 def _to_json(tree: Tree, tensors: dict[str, torch.Tensor]) -> Any:
     """Return the tree as JSON values; each tensor moves to `tensors`, and its key replaces it."""
     if isinstance(tree, torch.Tensor):
+        if tree.layout != torch.strided or tree.is_meta or tree.is_quantized:
+            raise ValueError("a checkpoint holds dense tensors with values: convert the others")
         key = str(len(tensors))
         # a copy, because safetensors refuses shared memory: tied parameters are stored twice
         tensors[key] = tree.detach().to("cpu", copy=True).contiguous()
         return {"tensor": key}
     if isinstance(tree, dict):
         # pairs, because JSON would turn the optimizer's integer keys into strings
-        return {"dict": [[key, _to_json(value, tensors)] for key, value in tree.items()]}
-    if isinstance(tree, (list, tuple)):
-        if type(tree) not in (list, tuple):
-            raise ValueError(
-                f"a checkpoint holds plain lists and tuples, not {type(tree).__name__}: convert it"
-            )
+        return {"dict": [[_to_key(key), _to_json(x, tensors)] for key, x in tree.items()]}
+    if isinstance(tree, (list, tuple)) and type(tree) in (list, tuple):
         return {type(tree).__name__: [_to_json(value, tensors) for value in tree]}
-    return tree
+    return _to_key(tree)
+
+
+def _to_key(value: Any) -> Any:
+    """Return a value that JSON can hold as it is; raise ValueError for any other one."""
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise ValueError(
+        "a checkpoint holds tensors, numbers and strings in plain dicts, lists and tuples, not "
+        f"{type(value).__name__}: convert it"
+    )
 
 
 def _from_json(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
+from typing import Any
 
 from utils.arguments import check_choice
 
@@ -68,9 +69,9 @@ class TrainConfig:
         Probability mass that label smoothing takes from the correct token and spreads over the
         whole vocabulary.
     evaluate_every
-        Number of steps between two validations; 0 for one validation at the end.
+        Number of steps between two validations, at most `steps`; 0 for one validation at the end.
     checkpoint_every
-        Number of steps between two checkpoints; 0 for one checkpoint at the end.
+        Number of steps between two checkpoints, at most `steps`; 0 for one checkpoint at the end.
     mixed_precision
         Whether matrix products on CUDA are computed in half precision.
 
@@ -100,26 +101,47 @@ class TrainConfig:
             self._check_count(name, minimum=1)
         for name in ("evaluate_every", "checkpoint_every"):
             self._check_count(name, minimum=0)
+            if getattr(self, name) > self.steps:
+                raise ValueError(
+                    f"{name} must be at most steps={self.steps}, or 0 for once at the end, got "
+                    f"{getattr(self, name)}"
+                )
         for name in ("warmup", "final_ratio", "label_smoothing"):
             self._check_number(name, maximum=1)
         for name in ("weight_decay", "clip_norm"):
             self._check_number(name, maximum=math.inf)
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas}")
+        self._check_rates()
+        if not isinstance(self.mixed_precision, bool):
+            raise ValueError(f"mixed_precision must be True or False, got {self.mixed_precision!r}")
 
     def _check_count(self, name: str, *, minimum: int) -> None:
         """Raise ValueError unless a value is a whole number from `minimum`."""
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-            raise ValueError(f"{name} must be a whole number from {minimum}, got {value}")
+            raise ValueError(f"{name} must be a whole number from {minimum}, got {value!r}")
+        object.__setattr__(self, name, int(value))  # of NumPy, say: a checkpoint holds plain ones
 
     def _check_number(self, name: str, *, maximum: float) -> None:
         """Raise ValueError unless a value is from 0 to `maximum`."""
         value = getattr(self, name)
-        if not 0 <= value <= maximum:
-            raise ValueError(f"{name} must be a number from 0 to {maximum}, got {value}")
+        if not _is_number(value) or not 0 <= value <= maximum:
+            raise ValueError(f"{name} must be a number from 0 to {maximum}, got {value!r}")
+        object.__setattr__(self, name, float(value))
+
+    def _check_rates(self) -> None:
+        """Raise ValueError unless the learning rate and the decay rates are in their ranges."""
+        if not _is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
+        object.__setattr__(self, "learning_rate", float(self.learning_rate))
+        is_pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
+        if not is_pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas!r}")
+        object.__setattr__(self, "betas", tuple(map(float, self.betas)))
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a real number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def learning_rate_at(config: TrainConfig, step: int) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from utils.data.batches import IGNORE
+from utils.data.batches import IGNORE, EndlessBatches
 from utils.metrics.likelihood import perplexity
 from utils.runtime import device_of, evaluation_mode
 from utils.training.objectives import Objective, TrainingBatch, cross_entropy
@@ -95,9 +95,11 @@ def check_not_endless(batches: object) -> None:
     Raises
     ------
     ValueError
-        If it is a stream of training batches, which has a batch for every step.
+        If it is a stream of training batches, which has a batch for every step, or no collection.
     """
-    if not isinstance(batches, Iterable):
+    if not isinstance(batches, Iterable) and not hasattr(batches, "__getitem__"):
+        raise ValueError(f"batches must be a list of batches, got {type(batches).__name__}")
+    if isinstance(batches, EndlessBatches) or not isinstance(batches, Iterable):
         raise ValueError(
             f"{type(batches).__name__} is an endless stream of training batches: evaluate a list "
             "of batches, such as text_eval_batches returns"

@@ -9,7 +9,6 @@ section 3.1.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -17,14 +16,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from utils.runtime import autocast, interrupt_flag
+from utils.files import as_path
+from utils.runtime import Interrupt, autocast, interrupt_flag
 from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup
 from utils.training.evaluation import count_tokens
 from utils.training.objectives import BatchStream, Objective, TrainingBatch, cross_entropy
 from utils.training.optimizers import OptimizerFactory, adamw
 from utils.training.progress import progress_bar, show_loss
-from utils.training.resuming import resume_run, save_run
+from utils.training.resuming import claim, resume_run, save_run
 from utils.training.state import History, TrainingState, initial_state
 from utils.training.validation import check_validation_batches, validate
 
@@ -60,7 +60,7 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
     total = torch.zeros((), dtype=torch.float32, device=state.device)
     for i, batch in enumerate(batches, start=1):
         with processes.gradient_sync(state.loss_module, enabled=i == len(batches)):
-            with autocast(state.device, enabled=config.mixed_precision):
+            with autocast(state.device, enabled=config.mixed_precision, dtype=state.autocast_dtype):
                 loss = state.loss_module(batch.to(state.device), config.label_smoothing)
             # Gradients are averaged over the processes; times their number, that is the sum.
             scaler.scale(processes.world_size * loss / num_tokens).backward()
@@ -68,7 +68,7 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
 
     scaler.unscale_(optimizer)
     if config.clip_norm:
-        nn.utils.clip_grad_norm_(state.model.parameters(), config.clip_norm)
+        nn.utils.clip_grad_norm_(state.trained_parameters, config.clip_norm)
     for group in optimizer.param_groups:
         group["lr"] = learning_rate_at(config, state.step) * group.get("scale", 1.0)
     scaler.step(optimizer)
@@ -92,22 +92,24 @@ def fit(
     """Train `model` and leave its best parameters in it, in evaluation mode.
 
     The best parameters are those of the lowest validation loss; without validation, the last ones.
-    Ctrl-C ends the run after the current step, with a checkpoint.
+    Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint. Gradients that the
+    model has are cleared first.
 
     Parameters
     ----------
     model
-        The model to train, on its device.
+        The model to train, on its device; also one that ``torch.compile`` returned.
     batches
         ``batches[0]``, ``batches[1]``, … are the batches of the run, `accumulation_steps` of them
-        for each step.
+        for each step: a stream such as ``TextBatches``, or a list that is long enough.
     config
         How to train.
     valid
         Validation batches, a collection that can be read several times. The model is validated
         every `evaluate_every` steps and at the end.
     checkpoint
-        A file to write checkpoints to. If it exists, the run resumes from it.
+        A file to write checkpoints to. If it exists, the run resumes from it. Only one run at a
+        time may write to it.
     progress
         Whether to show a progress bar.
     make_optimizer
@@ -130,23 +132,59 @@ def fit(
     Raises
     ------
     ValueError
-        If the checkpoint belongs to another configuration or model, if batches hold no token to
-        predict, or if `valid` can be read only once.
+        If the checkpoint is damaged, in use, or of another configuration, model or optimizer, if
+        there are fewer batches than the run needs, if batches hold no token to predict, if `valid`
+        can be read only once, or if the model has nothing to train.
     FloatingPointError
         If the loss is no longer finite.
+    OSError
+        If the checkpoint cannot be read or written.
     """
+    _check_batches(batches, config)
     if valid is not None:
         check_validation_batches(valid)
-    state = initial_state(
-        model,
-        config,
-        make_optimizer=make_optimizer,
-        objective=objective,
-        processes=processes or ProcessGroup(),
-    )
-    path = None if checkpoint is None else Path(checkpoint)
-    if path is not None:
-        resume_run(state, path)
+    path = None if checkpoint is None else as_path(checkpoint)
+    processes = processes or ProcessGroup()
+    with claim(path, processes):
+        state = initial_state(
+            model,
+            config,
+            make_optimizer=make_optimizer,
+            objective=objective,
+            processes=processes,
+        )
+        if path is not None:
+            resume_run(state, path)
+        _take_steps(state, batches, valid, path, on_validation, progress=progress)
+    return state.history
+
+
+def _check_batches(batches: BatchStream, config: TrainConfig) -> None:
+    """Raise ValueError if the batches cannot be those of a run."""
+    if not hasattr(batches, "__getitem__"):
+        raise ValueError(
+            "batches[step] must be the batch of a step: expected a stream such as TextBatches or a "
+            f"list, got {type(batches).__name__}"
+        )
+    num_batches = config.steps * config.accumulation_steps
+    if isinstance(batches, Sequence) and len(batches) < num_batches:
+        raise ValueError(
+            f"steps={config.steps} with accumulation_steps={config.accumulation_steps} need "
+            f"{num_batches} batches, got {len(batches)}"
+        )
+
+
+def _take_steps(
+    state: TrainingState,
+    batches: BatchStream,
+    valid: Iterable[TrainingBatch] | None,
+    path: Path | None,
+    on_validation: Callable[[History], None] | None,
+    *,
+    progress: bool,
+) -> None:
+    """Train from the present step to the last one, or until the run is interrupted."""
+    config = state.config
     with interrupt_flag() as interrupt, progress_bar(state, visible=progress) as bar:
         while state.step < config.steps and not _must_stop(state, interrupt):
             _timed_step(state, batches)
@@ -157,8 +195,12 @@ def fit(
             bar.update()
             if _is_due(state, LOSS_EVERY, config.steps):
                 show_loss(bar, state)
+        if state.step < config.steps:
+            numbers = state.processes.gather(interrupt.signal_number)
+            state.history.stop_signal = max(numbers)
+        else:
+            state.history.stop_signal = 0
         _finish(state, valid, path, on_validation)
-    return state.history
 
 
 def _timed_step(state: TrainingState, batches: BatchStream) -> None:
@@ -177,8 +219,8 @@ def _is_due(state: TrainingState, *intervals: int) -> bool:
     return any(interval and state.step % interval == 0 for interval in intervals)
 
 
-def _must_stop(state: TrainingState, interrupt: threading.Event) -> bool:
-    """Return whether Ctrl-C was pressed; several processes exchange this when they read losses."""
+def _must_stop(state: TrainingState, interrupt: Interrupt) -> bool:
+    """Return whether a signal has come; several processes exchange this when they read losses."""
     processes = state.processes
     if not processes.is_alone and not _is_due(state, LOSS_EVERY):
         return False
@@ -194,9 +236,9 @@ def _finish(
     """Validate and save for the last time, and put the best parameters into the model."""
     history = state.history
     state.read_losses()
+    state.loss_module.zero_grad()  # also of parameters that the optimizer does not change
     state.optimizer.zero_grad()
-    history.interrupted = state.step < state.config.steps
-    if path is not None and history.interrupted:
+    if path is not None and history.interrupted and state.step:
         save_run(state, path)  # before a validation that the uninterrupted run does not make
     if valid is not None and state.step:
         validate(state, valid, on_validation)
@@ -205,5 +247,5 @@ def _finish(
     if valid is None or state.best_parameters is None:
         history.best_step = state.step
     else:
-        state.model.load_state_dict(state.best_parameters)
+        state.load_model_tensors(state.best_parameters)
     state.model.eval()

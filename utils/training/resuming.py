@@ -8,18 +8,85 @@ states of all processes. The data need no state: a batch is a function of the st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import torch
+from filelock import FileLock, Timeout
+
 from utils.runtime import get_random_state, set_random_state
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
+from utils.training.distributed import ProcessGroup
 from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
-from utils.training.state import History, TrainingState
+from utils.training.state import History, TrainingState, describe_tensors, plain_name
 
 # What may change when a run is resumed: it makes no difference to the steps.
 _CHANGEABLE_OPTIONS = ("evaluate_every", "checkpoint_every")
+_CHANGEABLE_GROUP_OPTIONS = {"params", "lr", "fused", "foreach", "capturable", "differentiable"}
+_RUN_KEYS = {"config", "history", "layout", "step", "scaler", "random_states"}
+
+
+@contextmanager
+def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
+    """Keep other runs from writing to `path` within the block; all processes call it.
+
+    The first process holds a lock on a hidden file beside `path`. The operating system gives the
+    lock up when the process ends, however it ends, so that a run that was killed leaves none.
+
+    Parameters
+    ----------
+    path
+        The file or folder that the run writes; None for none.
+    processes
+        The processes of the run.
+
+    Raises
+    ------
+    ValueError
+        In every process, if another run is writing there.
+    OSError
+        In every process, if nothing can be written there.
+    """
+    if path is None:
+        yield
+        return
+    with ExitStack() as stack:
+        error: Exception | None = None
+        if processes.rank == 0:
+            try:
+                stack.enter_context(_lock(path))
+            except Timeout:
+                error = ValueError(
+                    f"another run is writing to {path}: wait until it ends, or choose another name"
+                )
+            except OSError as reason:
+                error = reason
+        error = processes.gather(error)[0]
+        if error is not None:
+            raise error
+        yield
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock on `path`; raise Timeout if another process holds it."""
+    folder = path.parent
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / f".{path.name}.lock"
+    with FileLock(lock, blocking=False):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows deletes no open file
+                lock.unlink()
+    if is_new:
+        with suppress(OSError):  # it is not empty
+            folder.rmdir()
 
 
 def save_run(state: TrainingState, path: Path) -> None:
@@ -38,6 +105,8 @@ def save_run(state: TrainingState, path: Path) -> None:
         If the last loss is not finite.
     ValueError
         If the processes have not taken the same number of steps.
+    OSError
+        If the checkpoint cannot be written, on a full disk for instance.
     """
     state.read_losses()
     processes = state.processes
@@ -45,6 +114,7 @@ def save_run(state: TrainingState, path: Path) -> None:
     run_values = {
         "config": asdict(state.config),
         "history": asdict(state.history),
+        "layout": _layout(state),
         "step": state.step,
         "scaler": state.scaler.state_dict(),
         "random_states": processes.gather(get_random_state()),
@@ -59,7 +129,7 @@ def save_run(state: TrainingState, path: Path) -> None:
         )
     elif processes.rank == 0:
         tensors = {
-            "model": dict(state.model.state_dict()),
+            "model": state.model_tensors(),
             "optimizer": state.optimizer.state_dict(),
             "best_parameters": state.best_parameters,
         }
@@ -68,6 +138,8 @@ def save_run(state: TrainingState, path: Path) -> None:
 
 def resume_run(state: TrainingState, path: Path) -> bool:
     """Load the checkpoint at `path` into the run, if there is one; all processes call it.
+
+    A checkpoint that is refused changes nothing.
 
     Parameters
     ----------
@@ -84,8 +156,8 @@ def resume_run(state: TrainingState, path: Path) -> bool:
     Raises
     ------
     ValueError
-        If the checkpoint belongs to another configuration, model or strategy, if it is none of a
-        training run, or if not all processes see the same one.
+        If the checkpoint belongs to another configuration, model, optimizer or strategy, if it is
+        damaged or none of a training run, or if not all processes see the same one.
     """
     processes = state.processes
     checkpoint = _find_checkpoint(path, processes.strategy)
@@ -98,17 +170,40 @@ def resume_run(state: TrainingState, path: Path) -> bool:
     if checkpoint is None:
         return False
     _check_config(saved, state.config, path)
-    try:
-        _load_tensors(state, checkpoint, saved)
-    except (RuntimeError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} belongs to another model: {error}") from error
+    _check_layout(saved["layout"], _layout(state), path)
+    if processes.rank < len(saved["random_states"]):  # additional processes keep their own
+        set_random_state(saved["random_states"][processes.rank])
+    _load_tensors(state, checkpoint, saved)
     if saved["scaler"]:  # empty if the device that wrote it needed none
         state.scaler.load_state_dict(saved["scaler"])
     state.step = saved["step"]
     state.history = History(**saved["history"])
-    if processes.rank < len(saved["random_states"]):  # additional processes keep their own
-        set_random_state(saved["random_states"][processes.rank])
     return True
+
+
+def _layout(state: TrainingState) -> dict[str, Any]:
+    """Return what a model and an optimizer must have in common with those of a checkpoint.
+
+    That is the type and the shape of each tensor of the model by name, the optimizer's class, and
+    of each of its groups the names of the parameters and the options that make a difference.
+    """
+    names = {id(x): plain_name(state.model, name) for name, x in state.model.named_parameters()}
+    groups = [
+        {
+            "parameters": [names.get(id(x), "no parameter of the model") for x in group["params"]],
+            "options": {
+                name: value
+                for name, value in group.items()
+                if name not in _CHANGEABLE_GROUP_OPTIONS and not isinstance(value, torch.Tensor)
+            },
+        }
+        for group in state.optimizer.param_groups
+    ]
+    return {
+        "model": describe_tensors(state.model_tensors()),
+        "optimizer": type(state.optimizer).__name__,
+        "groups": groups,
+    }
 
 
 def _find_checkpoint(path: Path, strategy: str) -> Path | None:
@@ -120,6 +215,8 @@ def _find_checkpoint(path: Path, strategy: str) -> Path | None:
     if other is not None:
         other_strategy = "data" if strategy == "shard" else "shard"
         raise ValueError(f"{path} was written with strategy={other_strategy!r}, not {strategy!r}")
+    if checkpoint is path and path.is_dir():
+        raise ValueError(f"{path} is a folder: expected the name of a file for checkpoints")
     return checkpoint
 
 
@@ -127,12 +224,51 @@ def _check_config(saved: dict[str, Any], config: TrainConfig, path: Path) -> Non
     """Raise ValueError unless a run with `config` may resume from the checkpoint."""
     if "config" not in saved:
         raise ValueError(f"{path} holds {list(saved)}, but no run of fit to resume")
-    for name in (field.name for field in fields(config) if field.name not in _CHANGEABLE_OPTIONS):
-        if saved["config"].get(name) != getattr(config, name):
+    names = [field.name for field in fields(config)]
+    is_same_version = (
+        saved.keys() >= _RUN_KEYS
+        and set(saved["config"]) == set(names)
+        and set(saved["history"]) == {field.name for field in fields(History)}
+    )
+    if not is_same_version:
+        raise ValueError(
+            f"{path} was written by another version of the book: train anew with another file"
+        )
+    for name in names:
+        if name not in _CHANGEABLE_OPTIONS and saved["config"][name] != getattr(config, name):
             raise ValueError(
-                f"{path} was trained with {name}={saved['config'].get(name)!r}, not "
+                f"{path} was trained with {name}={saved['config'][name]!r}, not "
                 f"{getattr(config, name)!r}: use the same configuration or another file"
             )
+
+
+def _check_layout(saved: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
+    """Raise ValueError unless the model and the optimizer are like those of the checkpoint."""
+    for name in sorted(saved["model"].keys() | expected["model"].keys()):
+        theirs, ours = saved["model"].get(name), expected["model"].get(name)
+        if theirs != ours:
+            raise ValueError(
+                f"{path} belongs to another model: there {name} is {theirs or 'missing'}, here "
+                f"{ours or 'missing'}"
+            )
+    theirs, ours = ([layout["optimizer"], *_group_names(layout)] for layout in (saved, expected))
+    if theirs != ours:
+        raise ValueError(
+            f"{path} was written with another optimizer: there {theirs[0]} with "
+            f"{len(theirs) - 1} groups of parameters, here {ours[0]} with {len(ours) - 1}"
+        )
+    for saved_group, group in zip(saved["groups"], expected["groups"], strict=True):
+        for name in saved_group["options"].keys() & group["options"].keys():
+            if saved_group["options"][name] != group["options"][name]:
+                raise ValueError(
+                    f"{path} was written with {name}={saved_group['options'][name]!r} of "
+                    f"{theirs[0]}, not {group['options'][name]!r}: use the same optimizer"
+                )
+
+
+def _group_names(layout: dict[str, Any]) -> list[list[str]]:
+    """Return the names of the parameters of each group of an optimizer."""
+    return [group["parameters"] for group in layout["groups"]]
 
 
 def _load_tensors(state: TrainingState, checkpoint: Path, saved: dict[str, Any]) -> None:
@@ -142,9 +278,9 @@ def _load_tensors(state: TrainingState, checkpoint: Path, saved: dict[str, Any])
             checkpoint,
             model=state.model,
             optimizer=state.optimizer,
-            has_best_parameters=saved["has_best_parameters"],
+            run_values=saved,
         )
     else:
-        state.model.load_state_dict(saved["model"])
+        state.load_model_tensors(saved["model"])
         state.optimizer.load_state_dict(saved["optimizer"])
         state.best_parameters = saved["best_parameters"]

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from utils.training.checkpoint import save_checkpoint
+from utils.training.checkpoint import file_checksum, save_checkpoint
 
 # The file in a checkpoint folder that holds all but the shards: step, configuration, history and
 # random states.
@@ -99,6 +101,11 @@ def save_shards(
         A model from `shard_model` and its optimizer.
     best_parameters
         Sharded parameters of the best validation by name, or None.
+
+    Raises
+    ------
+    OSError
+        If a process cannot write its part, on a full disk for instance.
     """
     from torch.distributed import checkpoint as distributed_checkpoint
 
@@ -109,20 +116,30 @@ def save_shards(
             shutil.rmtree(leftover)
         temporary.mkdir(parents=True)
     dist.barrier()  # until the folder exists
-    distributed_checkpoint.save(
-        _sharded_tensors(model, optimizer, best_parameters), checkpoint_id=temporary
-    )
-    if dist.get_rank() == 0:
-        save_checkpoint(
-            temporary / RUN_FILE, {**run_values, "has_best_parameters": best_parameters is not None}
+    with _removed_after_an_error(temporary):
+        distributed_checkpoint.save(
+            _sharded_tensors(model, optimizer, best_parameters), checkpoint_id=temporary
         )
-        _replace_checkpoints(temporary, path / name)
+        checksums = _gather_dicts(_checksums(temporary, f"__{dist.get_rank()}_*.distcp"))
+        if dist.get_rank() == 0:
+            description = {
+                "has_best_parameters": best_parameters is not None,
+                "checksums": checksums | _checksums(temporary, ".metadata"),
+            }
+            save_checkpoint(temporary / RUN_FILE, {**run_values, **description})
+            _replace_checkpoints(temporary, path / name)
 
 
 def load_shards(
-    folder: Path, *, model: nn.Module, optimizer: torch.optim.Optimizer, has_best_parameters: bool
+    folder: Path,
+    *,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    run_values: dict[str, Any],
 ) -> dict[str, torch.Tensor] | None:
     """Load a sharded checkpoint, written by any number of processes, into model and optimizer.
+
+    The files are compared with their checksums before anything is loaded.
 
     Parameters
     ----------
@@ -130,8 +147,8 @@ def load_shards(
         The folder of the checkpoint, as `newest_checkpoint` returns it.
     model, optimizer
         A model from `shard_model` and its optimizer.
-    has_best_parameters
-        Whether the checkpoint holds the parameters of the best validation.
+    run_values
+        The content of the checkpoint's `RUN_FILE`.
 
     Returns
     -------
@@ -141,20 +158,21 @@ def load_shards(
     Raises
     ------
     ValueError
-        If the checkpoint is one of another model.
+        If a file of the checkpoint is damaged, or it is one of another model.
     """
     from torch.distributed import checkpoint as distributed_checkpoint
     from torch.distributed.checkpoint import state_dict
 
+    _check_files(folder, run_values["checksums"])
     best_parameters = None
-    if has_best_parameters:
-        best_parameters = {name: x.detach().clone() for name, x in model.state_dict().items()}
+    if run_values["has_best_parameters"]:
+        parameters: dict[str, Any] = state_dict.get_model_state_dict(model)
+        best_parameters = {name: x.detach().clone() for name, x in parameters.items()}
     tensors = _sharded_tensors(model, optimizer, best_parameters)
     try:
         distributed_checkpoint.load(tensors, checkpoint_id=folder)
     except distributed_checkpoint.CheckpointException as error:
-        first_failure = next(iter(error.failures.values()))[0]
-        raise ValueError(first_failure) from error
+        raise ValueError(f"{folder} cannot be loaded: {_first_failure(error)}") from error
     state_dict.set_model_state_dict(model, tensors["model"])
     state_dict.set_optimizer_state_dict(model, optimizer, tensors["optimizer"])
     return best_parameters
@@ -173,6 +191,54 @@ def _sharded_tensors(
         "optimizer": state_dict.get_optimizer_state_dict(model, optimizer),
         "best_parameters": best_parameters or {},
     }
+
+
+def _first_failure(error: Any) -> BaseException:
+    """Return the error of the first process that failed in writing or reading shards."""
+    return next(iter(error.failures.values()))[0]
+
+
+@contextmanager
+def _removed_after_an_error(folder: Path) -> Iterator[None]:
+    """Remove a folder that could not be completed; raise OSError if it could not be written."""
+    from torch.distributed.checkpoint import CheckpointException
+
+    try:
+        yield
+    except BaseException as error:
+        if dist.get_rank() == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, CheckpointException):  # it is no Exception
+            reason = " ".join(str(_first_failure(error)).split())
+            raise OSError(f"{folder} cannot be written (is the disk full?): {reason}") from error
+        raise
+
+
+def _gather_dicts(values: dict[str, str]) -> dict[str, str]:
+    """Return the dicts of all processes joined into one."""
+    gathered: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, values)
+    return {name: value for part in gathered for name, value in part.items()}
+
+
+def _checksums(folder: Path, pattern: str) -> dict[str, str]:
+    """Return the checksums of the files of a pattern by name."""
+    return {path.name: file_checksum(path) for path in sorted(folder.glob(pattern))}
+
+
+def _check_files(folder: Path, checksums: dict[str, str]) -> None:
+    """Raise ValueError in every process if a file is not as it was written; each reads some."""
+    errors = {}
+    for name in sorted(checksums)[dist.get_rank() :: dist.get_world_size()]:
+        path = folder / name
+        if not path.is_file():
+            errors[name] = "missing"
+        elif file_checksum(path) != checksums[name]:
+            errors[name] = "damaged"
+    errors = _gather_dicts(errors)
+    if errors:
+        name = min(errors)
+        raise ValueError(f"{folder / name} is {errors[name]}: delete {folder}, or use a copy of it")
 
 
 def _replace_checkpoints(temporary: Path, folder: Path) -> None:

@@ -6,13 +6,19 @@ It is not the state of a model between two calls, which ``utils.decoding.state``
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
-from utils.runtime import device_of, supports_bfloat16
+from utils.runtime import device_of, half_precision
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
 from utils.training.objectives import Objective
@@ -35,8 +41,9 @@ class History:
         Time of all steps, without validations and checkpoints.
     best_step
         The step after which the model had the parameters that it now has.
-    interrupted
-        Whether Ctrl-C ended the run before its last step.
+    stop_signal
+        The number of the signal that ended the run before its last step: 2 for Ctrl-C, 15 for
+        SIGTERM; 0 if none did.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -44,7 +51,12 @@ class History:
     num_tokens: int = 0
     seconds: float = 0.0
     best_step: int = 0
-    interrupted: bool = False
+    stop_signal: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM ended the run before its last step."""
+        return self.stop_signal != 0
 
     @property
     def tokens_per_second(self) -> float:
@@ -73,9 +85,11 @@ class TrainingState:
         Number of steps taken.
     history
         The history that `fit` will return.
+    autocast_dtype
+        The data type of mixed precision on a GPU, as of ``utils.runtime.half_precision``.
     best_parameters
-        The model's tensors at the lowest validation loss so far, by name; None before the first
-        validation.
+        The model's tensors at the lowest validation loss so far, by `plain_name`; None before the
+        first validation.
     """
 
     model: nn.Module
@@ -86,6 +100,7 @@ class TrainingState:
     processes: ProcessGroup
     step: int = 0
     history: History = field(default_factory=History)
+    autocast_dtype: torch.dtype | None = None
     best_parameters: dict[str, torch.Tensor] | None = None
     _device_losses: list[torch.Tensor] = field(default_factory=list)
 
@@ -93,6 +108,26 @@ class TrainingState:
     def device(self) -> torch.device:
         """The device of the model."""
         return device_of(self.model)
+
+    def model_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the model's parameters and buffers by `plain_name`."""
+        tensors = self.model.state_dict()
+        return {plain_name(self.model, name): x for name, x in tensors.items()}
+
+    def load_model_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Copy tensors, by `plain_name`, into the model's parameters and buffers."""
+        names = self.model.state_dict()
+        self.model.load_state_dict({name: tensors[plain_name(self.model, name)] for name in names})
+
+    @cached_property
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the optimizer changes: those of the model in its order, then others.
+
+        Their gradients alone are clipped.
+        """
+        parameters = [x for group in self.optimizer.param_groups for x in group["params"]]
+        positions = {id(x): i for i, x in enumerate(self.model.parameters())}
+        return sorted(parameters, key=lambda x: positions.get(id(x), len(positions)))
 
     def record_step(self, loss: torch.Tensor, num_tokens: int) -> None:
         """Count one more step, with this process's part of its loss and all its tokens.
@@ -153,6 +188,8 @@ def initial_state(
 ) -> TrainingState:
     """Return the state before the first step; with the strategy "shard" the model is sharded.
 
+    Gradients that the model has are cleared.
+
     Parameters
     ----------
     model, config, make_optimizer, objective
@@ -168,18 +205,83 @@ def initial_state(
     Raises
     ------
     ValueError
-        If the GPU would need float16, whose loss scaling does not work with shards.
+        If the model has nothing to train, the processes do not have the same model and
+        configuration, the optimizer needs a closure, or the model would need float16, whose loss
+        scaling does not work with shards.
     """
-    uses_cuda = device_of(model).type == "cuda"
-    needs_scaling = uses_cuda and config.mixed_precision and not supports_bfloat16()
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("the model has no parameter to train: expected one with requires_grad")
+    processes.check_same("configuration", asdict(config))
+    processes.check_same("model", _fingerprint(model))
+    uses_half_precision = device_of(model).type == "cuda" and config.mixed_precision
+    dtype = half_precision(model) if uses_half_precision else None
+    needs_scaling = dtype is torch.float16
     if needs_scaling and processes.strategy == "shard":
-        raise ValueError("shards need a GPU with bfloat16, or mixed_precision=False")
+        raise ValueError(
+            "shards cannot train in float16: they need a GPU with bfloat16 and a model without "
+            "recurrent layers, or mixed_precision=False"
+        )
+    model.zero_grad()
     loss_module = processes.wrap(model, objective)
+    optimizer = make_optimizer(model, config)  # after `wrap`, which makes shards
+    _check_optimizer(optimizer)
     return TrainingState(
         model=model,
         loss_module=loss_module,
-        optimizer=make_optimizer(model, config),  # after `wrap`, which makes shards
+        optimizer=optimizer,
         scaler=torch.amp.GradScaler("cuda", enabled=needs_scaling),
         config=config,
         processes=processes,
+        autocast_dtype=dtype,
     )
+
+
+def plain_name(model: nn.Module, name: str) -> str:
+    """Return the name that a tensor of a model has without the wrappers of torch.
+
+    ``torch.compile`` puts ``_orig_mod.`` in front of the names of what it compiles, and
+    ``DistributedDataParallel`` puts ``module.``; checkpoints do without.
+
+    Parameters
+    ----------
+    model
+        The model, which may be wrapped or have parts that are.
+    name
+        The name in its ``state_dict``, such as "_orig_mod.output.weight".
+
+    Returns
+    -------
+    plain_name : str
+        The name without wrappers, such as "output.weight".
+    """
+    parts: list[str] = []
+    module: Any = model
+    for part in name.split("."):
+        is_wrapped = isinstance(module, (DataParallel, DistributedDataParallel))
+        if part != "_orig_mod" and not (is_wrapped and part == "module"):
+            parts.append(part)
+        module = getattr(module, part, None)
+    return ".".join(parts)
+
+
+def describe_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """Return the type and the shape of each tensor by its name, such as "float32 (12, 8)"."""
+    return {
+        name: f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+        for name, x in tensors.items()
+    }
+
+
+def _fingerprint(model: nn.Module) -> str:
+    """Return a few characters that differ for models of other tensors or other trained ones."""
+    trained = [name for name, x in model.named_parameters() if x.requires_grad]
+    described = repr((describe_tensors(model.state_dict()), trained))
+    return f"{len(trained)} trained tensors, {hashlib.sha256(described.encode()).hexdigest()[:8]}"
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError if each step of the optimizer needs a closure, which `fit` has none of."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        name = type(optimizer).__name__
+        raise ValueError(f"{name} needs a closure: expected an optimizer that steps without one")

@@ -5,13 +5,13 @@ Section 3.1 shows why the parameters of the lowest validation loss are kept (ear
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 import torch
 from torch import nn
 
-from utils.training.evaluation import check_not_endless, evaluate
+from utils.training.evaluation import check_not_endless, count_tokens, evaluate
 from utils.training.objectives import TrainingBatch
 from utils.training.state import History, TrainingState
 
@@ -27,13 +27,21 @@ def check_validation_batches(batches: Iterable[TrainingBatch]) -> None:
     Raises
     ------
     ValueError
-        If they can be read only once, have no end, or there are none.
+        If they can be read only once or have no end, or if there is nothing to predict.
     """
     if isinstance(batches, Iterator):
         raise ValueError("valid is read again and again: give a list of batches, not an iterator")
     check_not_endless(batches)
     if isinstance(batches, Sized) and not len(batches):
         raise ValueError("nothing to evaluate: valid holds no batch")
+    if isinstance(batches, Sequence):
+        for batch in batches:
+            if not hasattr(batch, "targets"):
+                raise ValueError(
+                    f"valid must hold batches with targets, got {type(batch).__name__}"
+                )
+        if not sum(map(count_tokens, batches)):
+            raise ValueError("nothing to evaluate: the batches of valid hold no token to predict")
 
 
 def validate(
@@ -71,8 +79,8 @@ def validate(
     loss = evaluate(state.loss_module, batches, objective=loss_of_all_rows).loss
     state.check_finite(loss)
     if state.best_parameters is None or loss < min(earlier for _, earlier in valid_losses):
-        parameters = state.model.state_dict()
-        state.best_parameters = {name: x.detach().clone() for name, x in parameters.items()}
+        tensors = state.model_tensors()
+        state.best_parameters = {name: x.detach().clone() for name, x in tensors.items()}
         state.history.best_step = state.step
     valid_losses.append((state.step, loss))
     if on_validation is not None:

@@ -1,0 +1,105 @@
+"""Digits in real voices, three measurements with several seeds.
+
+    python -m benchmarks.speech PART
+
+    dates       each speaker is held out in turn, at 10 dB: four train on random strings of digits,
+                the next one chooses weight and bonus of an 8-gram of other dates, the one held out
+                tests (``dates``)
+    isolated    single digits as the corpus publishes them: recordings 0 to 4 of all speakers test,
+                the others train (``isolated``)
+    lengths     random strings of 3 to 8 digits train, of 3 to 16 test, of other recordings of the
+                same voices, at 10 dB: CTC and attention, with location features and without, with
+                the joint loss and without (``lengths``)
+
+Results go to book/results/speech.json, or where `--out=FILE` says, after each seed; a part that a
+run does not make stays as it was there. Section 6.3 reads them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from benchmarks import record
+from benchmarks.speech.dates import measure_dates, summarize_dates
+from benchmarks.speech.isolated import measure_isolated, summarize_isolated
+from benchmarks.speech.lengths import measure_lengths, summarize_lengths
+from utils.data.corpora import load_digits
+from utils.data.corpus import Clip, Corpus
+
+
+class Measurement(Protocol):
+    """A function that trains and tests from one seed."""
+
+    def __call__(self, corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[Any]:
+        """Train models and test them.
+
+        Parameters
+        ----------
+        corpus
+            The corpus.
+        steps
+            Training steps of each model.
+        seed
+            Seed of the parameters and of all examples.
+
+        Returns
+        -------
+        results : list
+            Results that have a method ``stored()``.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SpeechPart:
+    """A part of the benchmark.
+
+    Parameters
+    ----------
+    measure
+        Trains and tests from one seed.
+    summarize
+        Summarizes the results of several seeds.
+    steps
+        Training steps of each model.
+    """
+
+    measure: Measurement
+    summarize: Callable[[list[Any]], dict[str, Any]]
+    steps: int
+
+
+SPEECH_PARTS = {
+    "dates": SpeechPart(measure_dates, summarize_dates, 600),
+    "isolated": SpeechPart(measure_isolated, summarize_isolated, 1000),
+    "lengths": SpeechPart(measure_lengths, summarize_lengths, 900),
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("speech", __doc__)
+    parser.add_argument("part", choices=SPEECH_PARTS)
+    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    parser.add_argument("--steps", type=int, help="of each model, instead of its own")
+    options = parser.parse_args(arguments)
+    run, corpus = record.Run.start("speech", arguments), load_digits()
+    part = SPEECH_PARTS[options.part]
+    steps = options.steps or part.steps
+    results: list[Any] = []
+    for seed in range(options.seeds):
+        results += part.measure(corpus, steps=steps, seed=seed)
+        content = {
+            **part.summarize(results),
+            "runs": [result.stored() for result in results],
+            "steps": steps,
+            "provenance": run.provenance(seeds=range(seed + 1), origin=corpus.origin),
+        }
+        record.write_results(options.out, {options.part: content}, keep_others=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,66 @@
+"""The speed of training and decoding translators.
+
+    python -m benchmarks.translation_speed PART
+
+    training   the book's models and those of well-known tutorials, in real target tokens per
+               second at equal numbers of parameters
+    decoding   the whole test set in batches, with caches, and one sentence at a time: with the
+               cache as well, and as a tutorial's Transformer does it, which reads its answer anew
+               for each token
+
+The tutorials' side (``tutorial_rnns``, ``tutorial_transformer``) does as they do: random batches of
+128 padded to the longest sentence; recurrent decoders that are called token by token and read their
+own token half of the time; a Transformer with its attention written out. The book's side: batches
+of equal source length, a known target read in one call, fused attention, one matrix for the
+target's embedding and the output. Both sides have separate embeddings for source and target, the
+same loss and the same optimizer. They take turns in one process, on one thread, and each round
+gives the ratio of their processor times; medians and quartiles go to
+book/results/translation_speed.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from benchmarks import record
+from benchmarks.translation.task import TranslationTask
+from benchmarks.translation_speed.decoding import (
+    DECODED_STEPS,
+    SINGLE_SENTENCES,
+    measure_decoding,
+)
+from benchmarks.translation_speed.training import measure_training
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("translation_speed", __doc__)
+    parser.add_argument("part", choices=["training", "decoding"])
+    parser.add_argument("--rounds", type=int, default=15, help="2 or more")
+    parser.add_argument(
+        "--steps", type=int, default=DECODED_STEPS, help="of training before decoding"
+    )
+    parser.add_argument(
+        "--sentences", type=int, default=SINGLE_SENTENCES, help="decoded one at a time in a round"
+    )
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    run, task = record.Run.start("translation_speed", arguments), TranslationTask.load()
+    if options.part == "training":
+        results = measure_training(task, num_rounds=options.rounds)
+    else:
+        results = measure_decoding(
+            task,
+            num_rounds=options.rounds,
+            steps=options.steps,
+            num_sentences=options.sentences,
+        )
+    results["provenance"] = run.provenance(seeds=[0], origin=task.corpus.origin)
+    record.write_results(options.out, {options.part: results}, keep_others=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,266 @@
+"""What tokenizers share: encoding of whole and of long texts, vocabularies, and files.
+
+``utils.data.tokenizers`` has the tokenizers themselves.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from utils.arguments import as_integers
+from utils.data.splitting import cut_into_parts, split_special_tokens
+from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary, check_text
+from utils.files import write_text_atomically
+
+LoadedTokenizer = TypeVar("LoadedTokenizer")
+_Self = TypeVar("_Self", bound="VocabularyTokenizer")
+
+
+class TextEncoder(ABC):
+    """The base class of tokenizers: encodes whole texts and long ones, with special tokens."""
+
+    @abstractmethod
+    def _encode(self, text: str, *, is_start: bool) -> list[int]:
+        """Return the ids of a part of a text, which is or is not its start."""
+
+    def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
+        """Return the ids of `text`, without BOS and EOS around it.
+
+        Characters or words that are not in the vocabulary become UNK; byte-pair encoding has none.
+
+        Parameters
+        ----------
+        text
+            The text.
+        allow_special
+            Whether ``<eos>`` and the other special tokens, where they are written in the text,
+            become their ids, and what stands between them a text of its own; by default they are
+            letters like any others.
+
+        Returns
+        -------
+        ids : list of int
+            The ids.
+
+        Raises
+        ------
+        ValueError
+            If `text` is no valid text.
+        """
+        check_text(text)
+        return list(self._encode_parts([text], allow_special))
+
+    def encode_iterable(
+        self, chunks: str | Iterable[str], *, allow_special: bool = False
+    ) -> Iterator[int]:
+        """Yield the ids of a text that is larger than memory, the same as those of `encode`.
+
+        ``numpy.fromiter(tokenizer.encode_iterable(file), numpy.uint16)`` keeps two bytes a token.
+
+        Parameters
+        ----------
+        chunks
+            The text in chunks, cut anywhere, such as the lines of an open file.
+        allow_special
+            As in `encode`.
+
+        Yields
+        ------
+        id : int
+            The next id.
+
+        Raises
+        ------
+        ValueError
+            If a chunk is no valid text.
+        """
+        yield from self._encode_parts(cut_into_parts(chunks), allow_special)
+
+    def _encode_parts(self, parts: Iterable[str], allow_special: bool) -> Iterator[int]:
+        """Yield the ids of a text that is given in parts, where no token crosses a cut."""
+        is_start = True
+        for part in parts:
+            for piece in split_special_tokens(part) if allow_special else [part]:
+                is_special = allow_special and piece in SPECIAL_TOKENS
+                if is_special:
+                    yield SPECIAL_TOKENS.index(piece)
+                else:
+                    yield from self._encode(piece, is_start=is_start)
+                is_start = is_special
+
+
+class VocabularyTokenizer(TextEncoder):
+    """The base class of tokenizers that split a text by a fixed rule and have a vocabulary.
+
+    Parameters
+    ----------
+    vocab
+        The vocabulary of the tokens that `split` gives.
+    """
+
+    file_type: str  # the name of the tokenizer in its saved file
+
+    def __init__(self, vocab: Vocabulary) -> None:
+        self.vocab = vocab
+
+    @staticmethod
+    @abstractmethod
+    def split(text: str) -> list[str]:
+        """Return the tokens of `text` as strings."""
+
+    @staticmethod
+    @abstractmethod
+    def join(tokens: list[str]) -> str:
+        """Return the text of `tokens`."""
+
+    @classmethod
+    def train(
+        cls: type[_Self],
+        texts: str | Iterable[str],
+        *,
+        max_size: int | None = None,
+        min_count: int = 1,
+        allow_special: bool = False,
+    ) -> _Self:
+        """Build a tokenizer whose vocabulary is that of the training text.
+
+        Parameters
+        ----------
+        texts
+            A text or several texts, from the training split alone.
+        max_size
+            The largest size of the vocabulary, special tokens included; None for no limit.
+        min_count
+            Minimum count of a token; rarer ones become UNK.
+        allow_special
+            Whether special tokens that are written in a text are no part of it, as in `encode`.
+
+        Raises
+        ------
+        ValueError
+            If `max_size` leaves no room for the special tokens, it or `min_count` is no positive
+            whole number, or one of `texts` is no valid text.
+        """
+        parts = training_texts(texts, allow_special=allow_special)
+        tokens = (token for part in parts for token in cls.split(part))
+        return cls(Vocabulary.from_tokens(tokens, max_size=max_size, min_count=min_count))
+
+    def __len__(self) -> int:
+        """V, the size of the vocabulary, special tokens included."""
+        return len(self.vocab)
+
+    def _encode(self, text: str, *, is_start: bool) -> list[int]:
+        """Return the ids of a part of a text; unknown tokens become UNK."""
+        return self.vocab.to_ids(self.split(text))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of `ids`, without PAD, BOS and EOS; UNK is shown as ``<unk>``.
+
+        Raises
+        ------
+        ValueError
+            If an id is no whole number or lies outside the vocabulary.
+        """
+        ids = as_integers(ids)
+        return self.join(self.vocab.to_tokens(i for i in ids if i not in (PAD, BOS, EOS)))
+
+    def save(self, path: str | Path) -> None:
+        """Write the tokenizer to a JSON file, completely or not at all."""
+        write_tokenizer(path, self.file_type, tokens=self.vocab.tokens[len(SPECIAL_TOKENS) :])
+
+    @classmethod
+    def load(cls: type[_Self], path: str | Path) -> _Self:
+        """Read a tokenizer that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is another one.
+        """
+        return read_tokenizer(
+            path, cls.file_type, lambda content: cls(Vocabulary(content["tokens"]))
+        )
+
+
+def training_texts(texts: str | Iterable[str], *, allow_special: bool) -> Iterator[str]:
+    """Yield the texts that a tokenizer is trained on.
+
+    Parameters
+    ----------
+    texts
+        A text or several texts.
+    allow_special
+        Whether special tokens that are written in a text are no part of it.
+
+    Yields
+    ------
+    text : str
+        A text; with `allow_special`, what stands between its special tokens.
+
+    Raises
+    ------
+    ValueError
+        If one of `texts` is no valid text.
+    """
+    for text in [texts] if isinstance(texts, str) else texts:
+        check_text(text)
+        for part in split_special_tokens(text) if allow_special else [text]:
+            if not (allow_special and part in SPECIAL_TOKENS):
+                yield part
+
+
+def write_tokenizer(path: str | Path, file_type: str, **content: Any) -> None:
+    """Write a tokenizer to a JSON file, completely or not at all.
+
+    Parameters
+    ----------
+    path
+        The file; missing folders are created.
+    file_type
+        The name of the tokenizer's class in its file.
+    **content
+        What it consists of, as JSON values.
+    """
+    text = json.dumps({"kind": file_type, **content}, ensure_ascii=False)
+    write_text_atomically(Path(path), text)
+
+
+def read_tokenizer(
+    path: str | Path, file_type: str, build: Callable[[dict[str, Any]], LoadedTokenizer]
+) -> LoadedTokenizer:
+    """Read what `write_tokenizer` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    file_type
+        The name of the tokenizer's class in its file.
+    build
+        Makes the tokenizer from the file's content.
+
+    Returns
+    -------
+    tokenizer : LoadedTokenizer
+        The result of `build`.
+
+    Raises
+    ------
+    ValueError
+        If the file is another one or damaged.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not a tokenizer that this book saved ({error})") from error
+    if not isinstance(content, dict) or content.get("kind") != file_type:
+        actual = content.get("kind") if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path} holds {actual!r}, where a {file_type!r} tokenizer was expected")
+    try:
+        return build(content)
+    except Exception as error:
+        raise ValueError(f"{path} is a damaged tokenizer ({error!r})") from error
