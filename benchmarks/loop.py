@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from benchmarks import record
 from benchmarks.characters.task import CharacterTask
 from benchmarks.timing import RatioFigures, measure_in_turn
+from utils.console import make_output_safe
 from utils.data.batches import TextBatches
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
@@ -143,4 +144,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

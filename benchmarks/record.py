@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from utils.files import write_text_atomically
+from utils.files import exclusive, write_text_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS_FOLDER = ROOT / "book" / "results"
@@ -128,7 +128,7 @@ class Run:
             "machine": platform.machine(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
-            "load": [round(load, 1) for load in os.getloadavg()],
+            "load": _load(),
             "python": platform.python_version(),
             "torch": torch.__version__,
             "seeds": list(seeds),
@@ -148,19 +148,53 @@ def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = Fa
     results
         Its parts by name.
     keep_others
-        Whether parts of an earlier file that `results` does not name stay in it.
+        Whether parts of an earlier file that `results` does not name stay in it, also those that
+        another benchmark writes at the same time.
+
+    Raises
+    ------
+    ValueError
+        If the earlier file is damaged. The results are then printed, so that they are not lost.
+    OSError
+        If the file cannot be written; likewise.
     """
-    earlier: dict[str, Any] = {}
-    if keep_others and path.exists():
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-    text = json.dumps(earlier | results, indent=1, ensure_ascii=False) + "\n"
-    write_text_atomically(path, text)
+    try:
+        with exclusive(path, wait=True):
+            earlier = _read_results(path) if keep_others and path.exists() else {}
+            write_text_atomically(path, _as_json(earlier | results))
+    except (OSError, ValueError):
+        print(_as_json(results), flush=True)
+        raise
     print(f"wrote {path.name}")
+
+
+def _as_json(results: dict[str, Any]) -> str:
+    """Return the text of a file of results."""
+    return json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    """Read a file of results; raise ValueError with its name if it is none."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no file of results: {error}") from error
+    if not isinstance(results, dict):
+        raise ValueError(f"{path} is no file of results: expected a JSON object")
+    return results
+
+
+def _load() -> list[float] | None:
+    """Return the load of the machine in the last 1, 5 and 15 minutes; None on Windows."""
+    return [round(load, 1) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
 def _current_commit() -> str | None:
     """Return the commit that is checked out now; a long run may end with another."""
-    git = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    try:
+        git = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except OSError:  # there is no git
+        return None
     return git.stdout.strip() or None

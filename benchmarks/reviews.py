@@ -20,6 +20,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks import record
+from utils.console import make_output_safe
 from utils.data.corpora import load_reviews
 from utils.data.corpus import LabelledReview
 from utils.data.labelled_batches import LabelledBatches
@@ -283,4 +284,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

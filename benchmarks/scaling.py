@@ -18,6 +18,7 @@ from typing import Any
 import scipy
 
 from benchmarks import record
+from utils.console import make_output_safe
 from utils.data.corpora import load_text
 from utils.studies.scaling_runs import (
     BATCH_SIZE,
@@ -163,4 +164,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from utils import runtime
 
@@ -52,6 +53,61 @@ def test_the_time_of_a_call_is_the_median_of_those_that_count(monkeypatch):
     assert next(seconds, None) is None, "two calls to warm up and three to measure"
 
 
+def test_a_call_is_over_when_the_gpu_is(monkeypatch):
+    """On CUDA and on a Mac; what was queued before the first call does not count."""
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    for is_available in (False, True):
+        events = []
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda x=is_available: x)
+        monkeypatch.setattr(torch.mps, "synchronize", lambda events=events: events.append("wait"))
+        runtime.median_milliseconds(lambda events=events: events.append("call"), num_repeats=2)
+        calls = [event for event in events if event == "call"]
+        assert calls == ["call"] * 3
+        assert events == (["wait", *["call", "wait"] * 3] if is_available else calls)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    waits = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: waits.append(1))
+    runtime.median_milliseconds(lambda: None, num_repeats=2)
+    assert len(waits) == 4
+
+
+def test_no_call_has_no_median():
+    with pytest.raises(ValueError, match="num_repeats must be a positive whole number, got 0"):
+        runtime.median_milliseconds(lambda: None, num_repeats=0)
+
+
+@pytest.mark.parametrize("name", [None, "cuda", "cuda:0"])
+def test_on_a_gpu_recurrent_layers_are_computed_in_single_precision(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert runtime.select_device("cpu").type == "cpu" and torch.backends.cudnn.allow_tf32
+    assert runtime.select_device(name).type == "cuda" and not torch.backends.cudnn.allow_tf32
+
+
+def test_after_an_evaluation_each_part_is_in_the_mode_it_was_in():
+    model = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Dropout()))
+    model[1][0].eval()
+    modes = [module.training for module in model.modules()]
+    assert set(modes) == {True, False}
+    with pytest.raises(KeyError), runtime.evaluation_mode(model):
+        assert not any(module.training for module in model.modules())
+        raise KeyError
+    assert [module.training for module in model.modules()] == modes
+
+
+def test_what_is_no_random_state_changes_none():
+    runtime.seed_everything(5)
+    state = runtime.get_random_state()
+    first = draw()
+    for spoiled in ({}, state | {"numpy": {"key": torch.zeros(3)}}, state | {"python": None}):
+        runtime.set_random_state(state)
+        with pytest.raises(ValueError, match="no state of random generators"):
+            runtime.set_random_state(spoiled)
+        assert draw() == first
+
+
 @pytest.fixture
 def python_handles_ctrl_c():
     """Python's own answer to Ctrl-C, which a job in the background does not start with."""
@@ -69,6 +125,29 @@ def test_the_first_ctrl_c_waits_and_the_second_acts_at_once(python_handles_ctrl_
         os.kill(os.getpid(), signal.SIGINT)
         signal.pause()  # pragma: no cover
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_sigterm_waits_as_ctrl_c_does_and_both_say_which_they_were():
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with runtime.interrupt_flag() as flag:
+            assert not flag.is_set() and flag.signal_number == 0
+            os.kill(os.getpid(), number)
+            assert flag.is_set() and flag.signal_number == number
+            after = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+            assert after == handlers, "a second signal acts at once"
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_handler_that_python_did_not_install_stays(monkeypatch):
+    """Python knows it as None, which cannot be installed again."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: None)
+    installed = []
+    monkeypatch.setattr(signal, "signal", lambda *arguments: installed.append(arguments))
+    with runtime.interrupt_flag() as flag:
+        assert not flag.is_set()
+    assert installed == []
 
 
 def test_outside_the_main_thread_nothing_waits_for_ctrl_c():
@@ -90,6 +169,24 @@ def test_a_gpu_that_only_emulates_bfloat16_does_not_have_it(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", old_gpu)
     assert not runtime.supports_bfloat16()
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_recurrent_layers_are_trained_in_float16_on_every_gpu(monkeypatch, supported):
+    """Autocast computes cuDNN's recurrent layers in float16 even if it is told bfloat16."""
+    monkeypatch.setattr(runtime, "supports_bfloat16", lambda: supported)
+    linear = nn.Sequential(nn.Linear(2, 2), nn.LSTMCell(2, 2))  # a cell is no layer of cuDNN
+    assert runtime.half_precision(linear) == (torch.bfloat16 if supported else torch.float16)
+    for layer in (nn.RNN(2, 2), nn.GRU(2, 2), nn.LSTM(2, 2)):
+        assert runtime.half_precision(nn.Sequential(linear, layer)) == torch.float16
+
+
+@pytest.mark.parametrize("dtype", [None, torch.float16, torch.bfloat16])
+def test_mixed_precision_has_the_type_that_was_asked_for(monkeypatch, dtype):
+    monkeypatch.setattr(runtime, "supports_bfloat16", lambda: True)
+    monkeypatch.setattr(torch, "autocast", lambda device_type, dtype: (device_type, dtype))
+    context = runtime.autocast(torch.device("cuda"), dtype=dtype)
+    assert context == ("cuda", dtype or torch.bfloat16)
 
 
 def test_mixed_precision_leaves_a_cpu_alone():

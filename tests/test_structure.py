@@ -6,10 +6,15 @@ import shutil
 import subprocess
 import sys
 import tokenize
+import zipfile
+from collections import Counter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from tests.helpers.colab import copy_library
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,7 +22,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-UTILS = ROOT / "utils"
+UTILS, BENCHMARKS = ROOT / "utils", ROOT / "benchmarks"
 MODULES = sorted(path for path in UTILS.rglob("*.py") if "__pycache__" not in path.parts)
 SOURCES = MODULES + sorted(
     path for folder in ("benchmarks", "tests", "tools") for path in (ROOT / folder).rglob("*.py")
@@ -50,10 +55,12 @@ TEST_FILES = {
         "utils.data.corpus",
         "utils.data.readers",
     ),
+    "data/test_tokenizers": ("utils.data.tokenizer_base",),
     "data/test_pair_batches": (
         "utils.data.grouped_batches",
         "utils.data.labelled_batches",
     ),
+    "decoding/test_sampling": ("utils.decoding.filters",),
     "metrics/test_metrics": (
         "utils.metrics.calibration",
         "utils.metrics.cost",
@@ -61,6 +68,8 @@ TEST_FILES = {
         "utils.metrics.significance",
         "utils.metrics.text",
     ),
+    "models/test_ngram": ("utils.models.ngram_estimates",),
+    "models/test_ngram_counts": ("utils.models.ngram_texts",),
     "speech/test_ctc_search": ("utils.speech.shallow_fusion",),
     "training/test_distributed": (
         "utils.training.loss_module",
@@ -101,7 +110,7 @@ def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def lint_imports(root: Path) -> subprocess.CompletedProcess:
+def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     """What `make lint` runs, on the checkout in `root`."""
     code = (
         "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
@@ -146,36 +155,79 @@ def test_a_new_package_needs_a_layer(copy):
     assert result.returncode == 1 and "extras" in result.stdout, result.stdout + result.stderr
 
 
-def test_the_installed_library_has_every_package():
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-    packages = {name_of(path) for path in MODULES if path.name == "__init__.py"}
-    assert {
-        name_of(path).rpartition(".")[0] for path in MODULES if path.name != "__init__.py"
-    } <= packages
-    assert packages | {"utils.results"} == set(settings["setuptools"]["packages"])
-    patterns = settings["setuptools"]["package-data"]
-    assert patterns["utils"] == ["py.typed"] and (UTILS / "py.typed").exists()
-    homes = {path.parent.relative_to(ROOT) for path in UTILS.rglob("*.json")}
-    assert homes and all(patterns[".".join(home.parts)] == ["*.json"] for home in homes)
+def test_a_folder_with_modules_is_a_package():
+    folders = {path.parent for path in MODULES}
+    assert all((folder / "__init__.py").exists() for folder in folders)
 
 
-def lower_bounds(requirements: list[str]) -> dict[str, str]:
-    """The lower bound of each required package, "" where there is none."""
-    pattern = re.compile(r"^([\w.-]+)(?:\[\w+\])?(?:>=([\d.]+))?")
-    return {name.lower(): bound for line in requirements for name, bound in pattern.findall(line)}
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The library as it is built for an installation."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy_library(folder / "source")
+    code = "from setuptools.build_meta import build_wheel; build_wheel('..')"
+    build = [sys.executable, "-c", code]
+    result = subprocess.run(
+        build, cwd=folder / "source", capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    with zipfile.ZipFile(*folder.glob("*.whl")) as file:
+        yield file
 
 
-def read_requirements() -> list[str]:
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+def test_the_built_library_has_every_file(wheel):
+    data = [*UTILS.rglob("*.json"), *(ROOT / "book" / "results").glob("*.json"), UTILS / "py.typed"]
+    expected = {path.relative_to(ROOT).as_posix() for path in [*MODULES, *data]}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
 
 
-def test_the_library_asks_for_the_lower_bounds_of_the_book():
-    """Except of what Colab has installed and the library must leave as it is."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    bounds, expected = lower_bounds(project["dependencies"]), lower_bounds(read_requirements())
-    unbounded = {"torch", "numpy", "ipython"}
-    assert bounds == {name: "" if name in unbounded else expected[name] for name in bounds}
+def read_requirements(name: str = "requirements.txt") -> list[Requirement]:
+    """What a file of requirements asks for, and the file that it names."""
+    requirements = []
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        text = line.partition("#")[0].strip()
+        if text.startswith("-r "):
+            requirements += read_requirements(text.removeprefix("-r "))
+        elif text:
+            requirements.append(Requirement(text))
+    return requirements
+
+
+def names_in(requirements: list[Requirement]) -> set[str]:
+    return {requirement.name.lower() for requirement in requirements}
+
+
+def test_the_built_library_asks_for_what_one_file_names(wheel):
+    """What Colab has installed it leaves as it is: it names these packages without a bound."""
+    (metadata,) = [name for name in wheel.namelist() if name.endswith("/METADATA")]
+    text = wheel.read(metadata).decode()
+    required = re.findall(r"^Requires-Dist: (.+)$", text, re.MULTILINE)
+    library = read_requirements("requirements-library.txt")
+    assert [*map(Requirement, required)] == library
+    unbounded = [requirement for requirement in library if not requirement.specifier]
+    assert names_in(unbounded) == {"torch", "numpy", "ipython"}
+
+
+def test_each_bound_is_written_once():
+    requirements = read_requirements()
+    bounded = [requirement for requirement in requirements if requirement.specifier]
+    assert names_in(bounded) == names_in(requirements), "a package without a bound"
+    for name, number in Counter(requirement.name for requirement in bounded).items():
+        has_markers = all(requirement.marker for requirement in bounded if requirement.name == name)
+        assert number == 1 or has_markers, name
+
+
+def test_the_versions_of_python_are_those_of_pyproject():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)["project"]
+    versions = [line.split(" :: ")[-1] for line in project["classifiers"]]
+    assert project["requires-python"] == f">={versions[0]}"
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    assert re.findall(r'"(3\.\d+)"', re.search(r"python: \[(.+)\]", workflow)[1]) == versions
+    expected = f"{versions[0]} to {versions[-1]}"
+    for name in ("README.md", "book/index.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(r"\b3\.\d+ to 3\.\d+", text) == [expected], name
 
 
 def imported_packages(path: Path) -> set[str]:
@@ -192,15 +244,17 @@ def imported_packages(path: Path) -> set[str]:
 def test_each_imported_package_is_declared():
     own = {"utils", "benchmarks", "tests", "tools"}
     distributions = packages_distributions()
-    declared, project = lower_bounds(read_requirements()), (ROOT / "pyproject.toml").read_text()
-    library = lower_bounds(tomllib.loads(project)["project"]["dependencies"])
+    declared, library = (
+        names_in(read_requirements(name))
+        for name in ("requirements.txt", "requirements-library.txt")
+    )
     for path in SOURCES:
         for package in imported_packages(path) - own - set(sys.stdlib_module_names):
             names = distributions.get(package, [package])
             names = {name.lower().replace("_", "-") for name in names}
-            assert names & declared.keys(), f"{path} imports {package}: see requirements.txt"
+            assert names & declared, f"{path} imports {package}: see requirements.txt"
             if path in MODULES:
-                assert names & library.keys(), f"{path} imports {package}: see pyproject.toml"
+                assert names & library, f"{path} imports {package}: see requirements-library.txt"
 
 
 def test_the_version_is_one_and_the_same():
@@ -218,7 +272,17 @@ def test_a_module_has_tests_where_contributing_says(path):
     assert path.name == "__init__.py" or (ROOT / "tests" / f"{home}.py").exists()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_a_benchmark_has_tests_of_its_name():
+    """A module or a package of benchmarks; the tests of both are in one folder."""
+    paths = [*BENCHMARKS.glob("*.py"), *(path.parent for path in BENCHMARKS.glob("*/__init__.py"))]
+    names = {path.stem for path in paths} - {"__init__"}
+    assert names == {
+        path.stem.removeprefix("test_")
+        for path in (ROOT / "tests" / "benchmarks").glob("test_*.py")
+    }
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted(BENCHMARKS.rglob("*.py"))], ids=name_of)
 def test_a_module_has_at_most_300_lines(path):
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MAX_LINES, f"{lines} lines: give one of its subjects a module of its own"

@@ -19,8 +19,9 @@ from typing import Any
 import nbformat
 import yaml
 
+from utils.notebook.results import RESULTS_KEY
+
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS_KEY = "llm_book_results"  # as in utils.notebook.results, not imported here: it loads torch
 FORMULA = re.compile(
     r"^\$\$[ ]*\n((?:(?!\$\$).)*?)\n\$\$[ ]*\((eq-[\w-]+)\)", re.MULTILINE | re.DOTALL
 )

@@ -13,6 +13,7 @@ from pathlib import Path
 from tools.model_map import draw_map
 from tools.svg import BLUE, GREEN, INK, ORANGE, RED, SOFT_INK, TINT, Picture
 from tools.timeline import draw_timeline
+from utils.console import make_output_safe
 
 FOLDER = Path(__file__).resolve().parents[1] / "book" / "_static"
 
@@ -83,4 +84,5 @@ def main(folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(*(Path(argument) for argument in sys.argv[1:2]))

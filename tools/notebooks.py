@@ -15,6 +15,8 @@ from pathlib import Path
 import nbformat
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
+from utils.console import make_output_safe
+
 ROOT = Path(__file__).resolve().parents[1]
 STAMP = "executed_code_sha256"  # the key of a notebook's metadata for the hash of its code
 WIDGET = "application/vnd.jupyter.widget-view+json"  # an output that needs a running kernel
@@ -114,6 +116,7 @@ def write_setup_cells(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     match sys.argv[1:]:
         case ["keep", executed, committed]:
             keep_executed(Path(executed), Path(committed))

@@ -20,6 +20,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
+from utils.console import make_output_safe
+
 ROOT = Path(__file__).resolve().parents[1]
 GITHUB = "https://github.com/"
 VARIABLE = "LLM_BOOK_REPOSITORY"
@@ -190,6 +192,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     move_repository(sys.argv[1])

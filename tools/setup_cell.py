@@ -17,8 +17,8 @@ if root is None:  # the notebook alone: fetch the library; torch and numpy stay 
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     library = ["--no-deps", "--target", str(root), f"git+{REPOSITORY}"]
     subprocess.run([*pip, *library], check=True)
-    packages = Distribution.at(next(root.glob("*.dist-info"))).requires  # what it imports
-    subprocess.run([*pip, *packages], check=True)
+    needed = Distribution.at(next(root.glob("*.dist-info"))).requires or []
+    subprocess.run([*pip, *needed], check=True)
 other = sys.modules.get("utils") or find_spec("utils")  # perhaps a package of the same name
 file = getattr(other, "__file__", getattr(other, "origin", None))
 sys.path.insert(0, str(root))

@@ -6,7 +6,8 @@ types. Classifiers and CTC recognisers, which predict no next token, have calls 
 Packages, each importing only those named before it (``decoding`` and ``training`` do not import
 each other, nor do ``speech`` and ``studies``, ``metrics`` and ``runtime``):
 
-``arguments`` checks of sizes and of names of choices
+``arguments`` checks of sizes, of names of choices and of whole numbers
+``console``   printing on any console
 ``files``     files that are written completely or not at all
 ``runtime``   device, seeds, mixed precision, Ctrl-C
 ``metrics``   likelihood, text, significance, calibration, cost

@@ -1,4 +1,4 @@
-"""Files that are written completely or not at all, such as saved tokenizers and checkpoints."""
+"""Files that are written completely or not at all, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 STALE_SECONDS = 24 * 3600.0  # age at which an unfinished file is taken for that of a killed process
 
@@ -71,6 +73,46 @@ def write_text_atomically(path: Path, text: str) -> None:
     """
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
+    """Keep others that call this function from writing to `path` within the block.
+
+    The lock is on a hidden file beside `path`. The operating system gives it up when the process
+    ends, however it ends, so that a process that was killed leaves no lock.
+
+    Parameters
+    ----------
+    path
+        The file or folder to write; missing folders above it are created.
+    wait
+        Whether to wait until the others have finished.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process, or another thread, has the lock and `wait` is False.
+    OSError
+        If the folder cannot be written.
+    """
+    is_new = not path.parent.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock_file = path.with_name(f".{path.name}.lock")
+    lock = FileLock(lock_file, blocking=wait)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BlockingIOError(f"another process is writing to {path}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows deletes no open file; filelock does it afterwards
+            lock_file.unlink()
+        lock.release()
+        if is_new:
+            with suppress(OSError):  # unless nothing was written
+                path.parent.rmdir()
 
 
 def as_path(name: str | Path) -> Path:

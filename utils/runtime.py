@@ -286,7 +286,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     before = get_random_state()
     try:
         _set_random_state(state)
-    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+    except Exception as error:
         _set_random_state(before)
         raise ValueError(f"this is no state of random generators: {error}") from error
 

@@ -24,6 +24,7 @@ from benchmarks.characters import nanogpt
 from benchmarks.characters.ablation import run_ablation
 from benchmarks.characters.comparison import compare_over_seeds
 from benchmarks.characters.task import CharacterTask
+from utils.console import make_output_safe
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -54,4 +55,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

@@ -21,6 +21,7 @@ import torch
 from benchmarks import record
 from benchmarks.ladder.recipes import UNITS
 from benchmarks.ladder.training import train_unit
+from utils.console import make_output_safe
 from utils.data.corpora import load_text
 
 
@@ -42,4 +43,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

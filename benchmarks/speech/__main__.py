@@ -26,6 +26,7 @@ from benchmarks import record
 from benchmarks.speech.dates import measure_dates, summarize_dates
 from benchmarks.speech.isolated import measure_isolated, summarize_isolated
 from benchmarks.speech.lengths import measure_lengths, summarize_lengths
+from utils.console import make_output_safe
 from utils.data.corpora import load_digits
 from utils.data.corpus import Clip, Corpus
 
@@ -102,4 +103,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.speech.task import SNR, STRIDES, digit_error_rate
 from utils.data.corpus import Clip, Corpus
+from utils.models.attention_scores import AttentionScore
 from utils.runtime import seed_everything, select_device
 from utils.speech.ctc import best_path
 from utils.speech.digits import (
@@ -49,7 +50,7 @@ class RecognizerOptions:
     """
 
     ctc_weight: float
-    attention_score: str
+    attention_score: AttentionScore
 
 
 RECOGNIZERS = {

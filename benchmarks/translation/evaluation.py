@@ -20,7 +20,7 @@ LENGTH_BOUNDS = (0, 8, 10, 12, 14, 17, 100)  # of the classes of source lengths,
 
 
 def evaluate_trained(
-    model: EncoderDecoder, task: TranslationTask, job: TranslationJob
+    model: EncoderDecoder[Any], task: TranslationTask, job: TranslationJob
 ) -> dict[str, Any]:
     """Test a model of a job greedily and with the best of its rankings.
 
@@ -50,7 +50,7 @@ def evaluate_trained(
 
 
 def choose_ranking(
-    model: EncoderDecoder, task: TranslationTask, rankings: Sequence[BeamConfig]
+    model: EncoderDecoder[Any], task: TranslationTask, rankings: Sequence[BeamConfig]
 ) -> BeamConfig:
     """Return the ranking with the best BLEU on the validation sentences.
 
@@ -78,7 +78,7 @@ def choose_ranking(
 
 
 def evaluate_on_test(
-    model: EncoderDecoder, task: TranslationTask, beam: BeamConfig | None
+    model: EncoderDecoder[Any], task: TranslationTask, beam: BeamConfig | None
 ) -> dict[str, Any]:
     """Translate the test set, greedily if `beam` is None, and return what is stored about it.
 
@@ -116,7 +116,7 @@ def evaluate_on_test(
 
 
 def translate_sources(
-    model: EncoderDecoder,
+    model: EncoderDecoder[Any],
     pairs: Sequence[SentencePair],
     task: TranslationTask,
     beam: BeamConfig | None,

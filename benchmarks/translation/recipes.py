@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from utils.models.attention_decoder import AttentionDecoder
-from utils.models.convolutional import CNNDecoder, CNNEncoder
+from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
+from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.pooling import FixedVectorEncoder
+from utils.models.recurrent import Cell
 from utils.models.recurrent_encoders import RNNEncoder
-from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.models.transformer import (
+    TransformerDecoder,
+    TransformerDecoderState,
+    TransformerEncoder,
+)
 from utils.training.optimizers import OptimizerFactory, adamw, muon
 
 
 class ModelBuilder(Protocol):
     """A function that builds an encoder–decoder."""
 
-    def __call__(self, vocab_size: int, *, dropout: float) -> EncoderDecoder:
+    def __call__(self, vocab_size: int, *, dropout: float) -> EncoderDecoder[Any]:
         """Build an untrained model.
 
         Parameters
@@ -41,8 +46,8 @@ class ModelBuilder(Protocol):
 
 
 def build_recurrent(
-    vocab_size: int, *, dropout: float, cell: str = "lstm", single_vector: bool = False
-) -> EncoderDecoder:
+    vocab_size: int, *, dropout: float, cell: Cell = "lstm", single_vector: bool = False
+) -> EncoderDecoder[AttentionDecoderState]:
     """Build a bidirectional recurrent encoder and a decoder with attention between two layers.
 
     With `single_vector` the decoder attends to nothing but the encoder's vector.
@@ -70,7 +75,7 @@ def build_recurrent(
     return EncoderDecoder(FixedVectorEncoder(encoder) if single_vector else encoder, decoder)
 
 
-def build_convolutional(vocab_size: int, *, dropout: float) -> EncoderDecoder:
+def build_convolutional(vocab_size: int, *, dropout: float) -> EncoderDecoder[CNNDecoderState]:
     """Build an encoder and a decoder of two convolutional layers each.
 
     Parameters
@@ -90,7 +95,9 @@ def build_convolutional(vocab_size: int, *, dropout: float) -> EncoderDecoder:
     return EncoderDecoder(encoder, decoder)
 
 
-def build_transformer(vocab_size: int, *, dropout: float) -> EncoderDecoder:
+def build_transformer(
+    vocab_size: int, *, dropout: float
+) -> EncoderDecoder[TransformerDecoderState]:
     """Build a Transformer with an encoder and a decoder of two layers each.
 
     Parameters

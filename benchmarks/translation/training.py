@@ -41,7 +41,7 @@ class TrainedModel:
         The processor time of its training, validations included.
     """
 
-    model: EncoderDecoder
+    model: EncoderDecoder[Any]
     history: History
     processor_seconds: float
 

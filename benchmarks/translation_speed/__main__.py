@@ -33,6 +33,7 @@ from benchmarks.translation_speed.decoding import (
     measure_decoding,
 )
 from benchmarks.translation_speed.training import measure_training
+from utils.console import make_output_safe
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -63,4 +64,5 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main(sys.argv[1:])

@@ -46,13 +46,13 @@ class DecodingCase:
         Whether one sentence at a time is decoded without a cache.
     """
 
-    build: Callable[..., EncoderDecoder]
+    build: Callable[..., EncoderDecoder[Any]]
     make_optimizer: OptimizerFactory
     beam: BeamConfig | None = None
     uncached: bool = False
 
     def translate(
-        self, model: ConditionalLanguageModel, sources: Sequence[str], task: TranslationTask
+        self, model: ConditionalLanguageModel[Any], sources: Sequence[str], task: TranslationTask
     ) -> list[str]:
         """Translate the sources in batches.
 
@@ -115,7 +115,7 @@ def measure_decoding(
             f"{len(task.corpus.test)} of the test set"
         )
     results = {}
-    models: dict[Callable[..., EncoderDecoder], EncoderDecoder] = {}
+    models: dict[Callable[..., EncoderDecoder[Any]], EncoderDecoder[Any]] = {}
     for name, case in DECODING_CASES.items():
         if case.build not in models:  # greedy and beam search decode with the same model
             models[case.build] = train_briefly(task, case, steps=steps)
@@ -126,7 +126,7 @@ def measure_decoding(
     return results
 
 
-def train_briefly(task: TranslationTask, case: DecodingCase, *, steps: int) -> EncoderDecoder:
+def train_briefly(task: TranslationTask, case: DecodingCase, *, steps: int) -> EncoderDecoder[Any]:
     """Train the model of a case so that it writes sentences and ends them.
 
     Parameters
@@ -153,7 +153,7 @@ def train_briefly(task: TranslationTask, case: DecodingCase, *, steps: int) -> E
 
 def compare_decoding(
     task: TranslationTask,
-    model: EncoderDecoder,
+    model: EncoderDecoder[Any],
     case: DecodingCase,
     *,
     num_rounds: int,
@@ -181,7 +181,7 @@ def compare_decoding(
     results : dict
         What is stored of the speeds, in sentences per processor second.
     """
-    single_model = UncachedModel(model) if case.uncached else model
+    single_model: ConditionalLanguageModel[Any] = UncachedModel(model) if case.uncached else model
     sources = [source for source, _ in task.corpus.test]
     in_batches: list[str] = []  # the answers of the last time, which are the same each time
     one_by_one: dict[int, str] = {}

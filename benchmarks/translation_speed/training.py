@@ -22,10 +22,14 @@ from benchmarks.translation_speed.tutorial_transformer import PlainTransformer
 from utils.data.batches import IGNORE, Batch
 from utils.data.pair_batches import IdPair, PairBatches, pair_batch
 from utils.metrics.cost import count_parameters
-from utils.models.attention_decoder import AttentionDecoder
+from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.recurrent_encoders import RNNEncoder
-from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.models.transformer import (
+    TransformerDecoder,
+    TransformerDecoderState,
+    TransformerEncoder,
+)
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import count_tokens
@@ -37,7 +41,7 @@ BOOK_STEPS, TUTORIAL_STEPS = 3, 2  # training steps in a round
 WIDTHS = range(192, 641, 8)  # those that are tried to match a number of parameters
 
 
-def build_attention_gru(vocab_size: int, *, width: int) -> EncoderDecoder:
+def build_attention_gru(vocab_size: int, *, width: int) -> EncoderDecoder[AttentionDecoderState]:
     """Build the book's encoder–decoder of GRUs with attention.
 
     Parameters
@@ -56,7 +60,9 @@ def build_attention_gru(vocab_size: int, *, width: int) -> EncoderDecoder:
     return EncoderDecoder(RNNEncoder(vocab_size, width=width, dropout=0.1), decoder)
 
 
-def build_deep_transformer(vocab_size: int, *, width: int) -> EncoderDecoder:
+def build_deep_transformer(
+    vocab_size: int, *, width: int
+) -> EncoderDecoder[TransformerDecoderState]:
     """Build the book's Transformer with three layers on each side.
 
     Parameters
@@ -93,7 +99,7 @@ class ModelPair:
     """
 
     build_tutorial: Callable[[int], nn.Module]
-    build_book: Callable[..., EncoderDecoder]
+    build_book: Callable[..., EncoderDecoder[Any]]
 
 
 MODEL_PAIRS = {
@@ -169,7 +175,9 @@ def compare_training(task: TranslationTask, pair: ModelPair, *, num_rounds: int)
     }
 
 
-def equal_width(build: Callable[..., EncoderDecoder], vocab_size: int, num_parameters: int) -> int:
+def equal_width(
+    build: Callable[..., EncoderDecoder[Any]], vocab_size: int, num_parameters: int
+) -> int:
     """Return the width whose number of parameters is nearest to `num_parameters`.
 
     Parameters

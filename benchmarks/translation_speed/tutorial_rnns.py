@@ -6,27 +6,27 @@ Their decoders are called token by token and read their own token half of the ti
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple
 
 import torch
 from torch import nn
 
 from utils.data.vocabulary import PAD
-from utils.models.contract import State
+from utils.models.contract import StateT, TypedModule
 
 MASKED_SCORE = -1e10  # an attention score without effect
 DROPOUT = 0.5
 TEACHER_FORCING = 0.5  # probability that the next input is the target's token
 
 
-class StepwiseDecoder(nn.Module):
+class StepwiseDecoder(TypedModule, Generic[StateT]):
     """A recurrent encoder–decoder that is called for one target token after the other."""
 
-    def begin(self, source: torch.Tensor) -> State:
+    def begin(self, source: torch.Tensor) -> StateT:
         """Return the decoder's first state for `source` (B, S)."""
         raise NotImplementedError
 
-    def step(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def step(self, ids: torch.Tensor, state: StateT) -> tuple[torch.Tensor, StateT]:
         """Return logits (B, V) for the tokens `ids` (B,), and the state after them.
 
         Parameters
@@ -40,7 +40,7 @@ class StepwiseDecoder(nn.Module):
         -------
         logits : torch.Tensor
             Logits (B, V).
-        state : State
+        state
             The state after the tokens.
         """
         raise NotImplementedError
@@ -70,7 +70,7 @@ class StepwiseDecoder(nn.Module):
         return torch.stack(logits, 1)  # (B, T, V)
 
 
-class StepwiseLSTM(StepwiseDecoder):
+class StepwiseLSTM(StepwiseDecoder[tuple[torch.Tensor, torch.Tensor]]):
     """An encoder and a decoder of two LSTM layers each, joined by the final state.
 
     Parameters
@@ -91,12 +91,14 @@ class StepwiseLSTM(StepwiseDecoder):
         self.output = nn.Linear(width, vocab_size)
         self.dropout = nn.Dropout(DROPOUT)
 
-    def begin(self, source: torch.Tensor) -> State:
+    def begin(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the encoder's final hidden and cell states, (2, B, D) each."""
         vectors = self.dropout(self.embeddings[0](source.T))  # (S, B, E)
         return self.encoder(vectors)[1]
 
-    def step(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def step(
+        self, ids: torch.Tensor, state: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Return logits (B, V) for the tokens `ids` (B,), and the state after them.
 
         Parameters
@@ -104,14 +106,14 @@ class StepwiseLSTM(StepwiseDecoder):
         ids
             One token of each row, (B,).
         state
-            The state before it.
+            The hidden and cell states before it, (2, B, D) each.
 
         Returns
         -------
         logits : torch.Tensor
             Logits (B, V).
-        state : State
-            The state after the tokens.
+        state : tuple of torch.Tensor
+            The states after the tokens.
         """
         vectors = self.dropout(self.embeddings[1](ids))[None]  # (1, B, E)
         hidden, state = self.decoder(vectors, state)  # (1, B, D)
@@ -136,7 +138,7 @@ class StepwiseAttentionState(NamedTuple):
     is_token: torch.Tensor
 
 
-class StepwiseAttention(StepwiseDecoder):
+class StepwiseAttention(StepwiseDecoder[StepwiseAttentionState]):
     """A bidirectional GRU, and a GRU decoder with additive attention to its states.
 
     Parameters
@@ -160,14 +162,16 @@ class StepwiseAttention(StepwiseDecoder):
         self.decoder = nn.GRU(embedding_size + 2 * width, width)
         self.output = nn.Linear(embedding_size + 3 * width, vocab_size)
 
-    def begin(self, source: torch.Tensor) -> State:
+    def begin(self, source: torch.Tensor) -> StepwiseAttentionState:
         """Return the decoder's first state for `source` (B, S)."""
         vectors = self.dropout(self.embeddings[0](source.T))  # (S, B, E)
         states, final = self.encoder(vectors)  # (S, B, 2·D), (2, B, D)
         hidden = self.initial_state_projection(torch.cat([final[0], final[1]], -1)).tanh()  # (B, D)
         return StepwiseAttentionState(hidden, states.transpose(0, 1), source != PAD)
 
-    def step(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def step(
+        self, ids: torch.Tensor, state: StepwiseAttentionState
+    ) -> tuple[torch.Tensor, StepwiseAttentionState]:
         """Return logits (B, V) for the tokens `ids` (B,), and the state after them.
 
         Parameters
@@ -181,10 +185,10 @@ class StepwiseAttention(StepwiseDecoder):
         -------
         logits : torch.Tensor
             Logits (B, V).
-        state : State
+        state : StepwiseAttentionState
             The state after the tokens.
         """
-        hidden, states, is_token = state
+        hidden, states, is_token = state  # (B, D), (B, S, 2·D), (B, S)
         vectors = self.dropout(self.embeddings[1](ids))  # (B, E)
         query = hidden[:, None].expand(-1, states.shape[1], -1)  # (B, S, D)
         scores = self.score_output(

@@ -6,7 +6,7 @@ written anew.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from benchmarks.translation_speed.tutorial_rnns import MASKED_SCORE
 from utils.data.vocabulary import PAD
-from utils.models.contract import ConditionalLanguageModel, State
+from utils.models.contract import ConditionalLanguageModel, State, TypedModule
 
 DROPOUT = 0.1
 MAX_POSITIONS = 100
@@ -227,7 +227,7 @@ class UncachedState(NamedTuple):
     ids: torch.Tensor
 
 
-class UncachedModel(nn.Module):
+class UncachedModel(TypedModule):
     """A model of the contract without a cache: each call reads the answer from its start.
 
     Parameters
@@ -236,15 +236,17 @@ class UncachedModel(nn.Module):
         An encoder–decoder.
     """
 
-    def __init__(self, model: ConditionalLanguageModel) -> None:
+    def __init__(self, model: ConditionalLanguageModel[Any]) -> None:
         super().__init__()
         self.model = model
 
-    def encode(self, source: torch.Tensor) -> State:
+    def encode(self, source: torch.Tensor) -> UncachedState:
         """Return the state from which to decode `source` (B, S)."""
         return UncachedState(self.model.encode(source), source[:, :0])
 
-    def forward(self, ids: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
+    def forward(
+        self, ids: torch.Tensor, state: UncachedState
+    ) -> tuple[torch.Tensor, UncachedState]:
         """Return logits (B, T, V) for `ids` (B, T), and the state after them.
 
         Parameters

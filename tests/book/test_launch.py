@@ -100,8 +100,8 @@ def library(tmp_path_factory):
     """The library as it is installed: its packages, without the rest of the repository."""
     folder = tmp_path_factory.mktemp("library")
     copy_library(folder / "source")
-    shutil.move(folder / "source" / "utils", folder / "built" / "utils")
-    shutil.move(folder / "source" / "book" / "results", folder / "built" / "utils" / "results")
+    for name in ("utils", "book"):
+        shutil.move(folder / "source" / name, folder / "built" / name)
     metadata = folder / "built" / "book-1.dist-info" / "METADATA"
     metadata.parent.mkdir()
     lines = [f"Requires-Dist: {requirement}\n" for requirement in read_requirements()]

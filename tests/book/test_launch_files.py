@@ -15,6 +15,7 @@ import torch
 import yaml
 from torch.distributed.run import get_args_parser
 
+from tests.helpers.colab import LIBRARY
 from utils.command.catalogue import build_model
 from utils.command.job import Job
 from utils.command.parser import parse
@@ -206,7 +207,7 @@ def test_the_image_is_built_from_what_is_here():
         for path in rest.split()[:-1] if word == "COPY" else []:
             assert (ROOT / path).exists(), path
     copied = re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "utils", "book/results"):
+    for name in LIBRARY:
         assert any(name in sources.split() for sources in copied), f"pip needs {name}"
 
 

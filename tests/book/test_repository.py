@@ -149,12 +149,12 @@ def test_the_command_refuses_what_is_no_address(url):
 
 @needs_git
 def test_one_command_moves_the_book_to_another_address(tmp_path):
-    listed = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
     files = [name for name in listed if (ROOT / name).exists()]
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "tools" / "repository.py", tmp_path / "tools")
     before = code_hash(nbformat.read(tmp_path / NOTEBOOK, 4))
     command = [sys.executable, "-m", "tools.repository", f"{FORK}.git/"]
     subprocess.run(command, cwd=tmp_path, check=True)

@@ -1,11 +1,20 @@
 """Padding, and batches of one running text: a function of the step, and every token scored once."""
 
+import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
-from utils.data.batches import IGNORE, TextBatches, pad, text_eval_batches
+from utils.data.batches import (
+    IGNORE,
+    EndlessBatches,
+    TextBatches,
+    as_id_tensor,
+    pad,
+    text_eval_batches,
+)
 from utils.data.vocabulary import PAD
 
 IDS = torch.arange(9)
@@ -110,16 +119,70 @@ def test_evaluation_rows_go_on_where_the_batch_before_ended():
         (IDS, (0, 5), "batch_size must be a positive"),
         (IDS, (1, 0), "context_length must be a positive"),
         (torch.zeros(2, 9), (1, 2), r"got shape \(2, 9\)"),
+        (torch.tensor([1, -100, 2]), (1, 2), "token ids count from 0; got -100"),
+        (torch.tensor([1.5, 2.7, 3.2]), (1, 2), "whole numbers; got a tensor of torch.float32"),
+        (np.array([1.0, math.nan, 3.0]), (1, 2), "whole numbers; got a tensor of torch.float64"),
+        (torch.tensor([True, False, True]), (1, 2), "whole numbers; got a tensor of torch.bool"),
+        ([1, 2, True], (1, 2), "whole numbers; got True"),
+        ([1, 2, 3.0], (1, 2), "whole numbers; got 3.0"),
+        ([1, 2, 2**70], (1, 2), "too large for int64"),
     ],
 )
 def test_a_stream_of_text_refuses_what_makes_no_sense(ids, sizes, message):
-    with pytest.raises(ValueError, match=message):
-        TextBatches(ids, batch_size=sizes[0], context_length=sizes[1])
+    for make in (TextBatches, text_eval_batches):
+        if make is TextBatches or "tokens" not in message:  # any text of two tokens is evaluated
+            with pytest.raises(ValueError, match=message):
+                make(ids, batch_size=sizes[0], context_length=sizes[1])
 
 
-def test_a_stream_of_text_has_no_negative_steps():
+def test_ids_of_every_integer_type_are_read():
+    expected = TextBatches(IDS, batch_size=2, context_length=5)[3].inputs
+    for ids in (IDS.tolist(), range(9), IDS.numpy().astype(np.uint16), IDS.to(torch.int32)):
+        assert torch.equal(TextBatches(ids, batch_size=2, context_length=5)[3].inputs, expected)
+
+
+@pytest.mark.parametrize("step", [-1, 1.5, 2.0, True, "1", None, slice(2)], ids=repr)
+def test_a_step_is_a_whole_number_from_0_on(step):
+    stream = TextBatches(IDS, batch_size=1, context_length=5)
     with pytest.raises(ValueError, match="steps count from 0"):
-        TextBatches(IDS, batch_size=1, context_length=5)[-1]
+        stream[step]
+    assert torch.equal(stream[np.int64(3)].inputs, stream[3].inputs)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "read",
+    [list, iter, enumerate, sum, lambda stream: next(batch for batch in stream)],
+    ids="list iter enumerate sum for".split(),
+)
+def test_a_stream_without_an_end_cannot_be_iterated_over(read):
+    stream = TextBatches(IDS, batch_size=1, context_length=5)
+    assert isinstance(stream, EndlessBatches)
+    with pytest.raises(TypeError, match=r"TextBatches is an endless stream .* stream\[step\]"):
+        read(stream)
+
+
+def largest_deviation(starts, count):
+    """The largest distance from a uniform distribution over `count` starts, in σ."""
+    observed = torch.bincount(starts, minlength=count)
+    assert len(observed) == count
+    expected = len(starts) / count
+    sigma = math.sqrt(len(starts) * (1 / count) * (1 - 1 / count))
+    return float((observed - expected).abs().max()) / sigma
+
+
+@pytest.mark.parametrize("count, context_length", [(8, 5), (23, 5), (101, 1), (64, 16)])
+def test_window_starts_are_uniform(count, context_length):
+    stream = TextBatches(torch.arange(count), batch_size=500, context_length=context_length, seed=3)
+    starts = torch.cat([stream[step].inputs[:, 0] for step in range(100)])
+    assert largest_deviation(starts, count - context_length) < 5
+
+
+def test_epochs_without_replacement_begin_anywhere_alike():
+    stream = without_replacement(43, 1, 10, seed=3)  # an epoch has 3 windows, and 12 unused tokens
+    starts = torch.cat([stream[step].inputs[:, 0] for step in range(3 * 3000)]).view(3000, 3)
+    assert largest_deviation(starts.min(1).values, 13) < 5
+    assert largest_deviation((starts[:, 0] - starts.min(1).values) // 10, 3) < 5
 
 
 def test_evaluation_refuses_what_makes_no_sense():
@@ -135,6 +198,33 @@ def test_padding():
     assert pad([[5, 6], [7]], IGNORE).tolist() == [[5, 6], [7, IGNORE]]
     with pytest.raises(ValueError, match="no sequences"):
         pad([])
+
+
+@pytest.mark.parametrize(
+    "sequence, got",
+    [
+        ([1.5], "1.5"),
+        ([math.nan], "nan"),
+        ([True], "True"),
+        ("ab", "'ab'"),
+        (["a"], "'a'"),
+        (torch.tensor([2.0]), "torch.float32"),
+        (np.array([2.5]), "torch.float64"),
+        (torch.tensor([True]), "torch.bool"),
+    ],
+)
+def test_only_whole_numbers_are_padded(sequence, got):
+    with pytest.raises(ValueError, match=f"whole numbers; got .*{got}"):
+        pad([[1, 2], sequence])
+
+
+def test_ids_become_a_tensor_of_int64():
+    for ids in ([4, 5], (4, 5), torch.tensor([4, 5]).byte(), np.array([4, 5], dtype=np.int16)):
+        tensor = as_id_tensor(ids)
+        assert tensor.dtype == torch.long and tensor.tolist() == [4, 5]
+    for empty in ([], torch.tensor([]), np.array([])):
+        assert as_id_tensor(empty).dtype == torch.long and as_id_tensor(empty).tolist() == []
+    assert as_id_tensor(torch.ones(2, 3, dtype=torch.long)).shape == (2, 3)
 
 
 def test_a_batch_of_text_moves_without_a_source():

@@ -1,13 +1,16 @@
 """The corpora: their splits, their stand-ins, and errors that name the valid choices."""
 
+import codecs
 import gzip
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.helpers.file_server import CONTENT, WRONG_CONTENT, file_entry, responds
 from utils.data.corpora import corpus_files, load_digits, load_pairs, load_reviews, load_text
 from utils.data.corpus import DataError
+from utils.data.readers import read_own_text
 from utils.data.registry import registry
 
 MIRROR = os.environ.get("LLM_BOOK_DATA")
@@ -56,13 +59,16 @@ def test_a_wrong_answer_never_turns_into_a_stand_in(server, download_cache, monk
     "call, names",
     [
         (lambda: corpus_files("ptb"), "multi30k.*tiny_shakespeare.*spoken_digits"),
-        (lambda: load_text("ptb"), "'ptb'.*tiny_shakespeare"),
-        (lambda: load_pairs("wmt"), "'wmt'.*multi30k, tatoeba"),
-        (lambda: load_pairs(source_language="xx"), "'xx'.*de, en, fr"),
+        (lambda: load_text("ptb"), "'ptb'.*tiny_shakespeare"),  # type: ignore[arg-type]
+        (lambda: load_pairs("wmt"), "'wmt'.*multi30k, tatoeba"),  # type: ignore[arg-type]
+        (lambda: load_pairs(source_language="xx"), "'xx'.*de, en, fr"),  # type: ignore[arg-type]
         (lambda: load_pairs(target_language="zh"), "'zh'.*de, en, fr"),
         (lambda: load_pairs("tatoeba"), "'de'.*en, zh"),
         (lambda: load_pairs(source_language="en", target_language="en"), "both 'en'"),
-        (lambda: load_pairs(test="test_2015"), "test_2016_flickr, test_2017_flickr"),
+        (
+            lambda: load_pairs(test="test_2015"),  # type: ignore[arg-type]
+            "test_2016_flickr, test_2017_flickr",
+        ),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_valid_ones(call, names):
@@ -95,6 +101,17 @@ def test_multi30k_pairs_lines_that_belong_together(mirror):
     assert load_pairs().origin == "real"
 
 
+def test_files_of_unequal_length_do_not_belong_together(mirror):
+    contents = {
+        f"{split}.{language}.gz": gzip.compress(b"a\n" * (2 if language == "de" else 3))
+        for split in ("train", "val", "test_2016_flickr")
+        for language in ("de", "en")
+    }
+    mirror("multi30k", contents)
+    with pytest.raises(ValueError, match=r"train.de.gz and train.en.gz .* have 2 and 3 lines"):
+        load_pairs()
+
+
 def test_tatoeba_keeps_an_english_sentence_in_one_split(mirror):
     rows = [f"Sentence {i % 60}{'.!'[i // 60]}\t句子{i}。\tattribution\n" for i in range(120)]
     rows += ["HI THERE\t嗨\tx\n", "Hi, there!\t嗨嗨\tx\n"]
@@ -123,6 +140,73 @@ def test_reviews_are_split_once_and_for_all(mirror):
     assert sum(map(len, texts)) == len(set().union(*texts)), "a sentence stays in one split"
     assert load_reviews() == corpus
     assert {label for _, label in corpus.train[:30]} == {0, 1}
+
+
+# ---- a reader's own file ------------------------------------------------------------------------
+
+OWN_TEXT = "Être,\nou 不 être 🙂\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        OWN_TEXT.encode(),
+        OWN_TEXT.encode("utf-8-sig"),
+        OWN_TEXT.encode("utf-16"),
+        codecs.BOM_UTF16_BE + OWN_TEXT.encode("utf-16-be"),
+        OWN_TEXT.encode("utf-32"),
+        codecs.BOM_UTF32_BE + OWN_TEXT.encode("utf-32-be"),
+        OWN_TEXT.replace("\n", "\r\n").encode(),
+        OWN_TEXT.replace("\n", "\r").encode(),
+        OWN_TEXT.replace("\n", "\r\n").encode("utf-16"),
+    ],
+    ids="utf-8 utf-8-bom utf-16 utf-16-be utf-32 utf-32-be crlf cr utf-16-crlf".split(),
+)
+def test_a_text_of_any_system_is_read(content, tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_bytes(content)
+    assert read_own_text(path) == OWN_TEXT
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        (OWN_TEXT[:5].encode("latin-1"), "is no text in UTF-8: it has the byte 0xca at position 0"),
+        (OWN_TEXT.encode()[:-2], "is no text in UTF-8: it has the byte 0xf0"),
+        ("ab".encode("utf-16-le"), "it has the NUL character at position 1"),
+        (b"text\0text", "it has the NUL character at position 4"),
+        (OWN_TEXT.encode("utf-16")[:-1], "is no text in UTF-16"),
+        (codecs.BOM_UTF16_LE + b"\x00\xd8a\x00", "is no text in UTF-16"),  # a lone surrogate
+        (b"\xed\xa0\x80", "is no text in UTF-8"),  # the same
+        (b"", "is empty"),
+        (codecs.BOM_UTF8, "is empty"),
+        (b" \r\n\t", "is empty"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named_in_one_line(content, problem, tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=problem) as caught:
+        read_own_text(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=f"found a folder at {tmp_path}"):
+        read_own_text(tmp_path)
+    with pytest.raises(ValueError, match=r"found none at .*nothing"):
+        read_own_text(tmp_path / "nothing")
+    path = tmp_path / "own.txt"
+    path.write_bytes(b"text")
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("read_bytes", "is_file"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, name, refuse)
+            with pytest.raises(ValueError, match=r"own.txt cannot be read \(Permission denied\)"):
+                read_own_text(path)
 
 
 @pytest.mark.skipif(

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -27,9 +28,9 @@ from tests.helpers.file_server import (
     status,
     truncates,
 )
-from utils.data.corpora import corpus_files
+from utils.data.corpora import corpus_files, load_text
 from utils.data.corpus import DataError
-from utils.data.download import MAX_ATTEMPTS, NoNetwork
+from utils.data.download import MAX_ATTEMPTS, NoNetwork, OfflineRequested, cache_folder
 from utils.data.registry import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,6 +220,78 @@ def test_a_read_only_cache_with_the_file_in_it_serves(toy, server, monkeypatch):
     assert server.requests["/file.bin"] == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o027], ids=oct)
+def test_the_umask_decides_who_may_read_the_cache(toy, umask):
+    toy(correct)
+    before = os.umask(umask)
+    try:
+        path = corpus_files("toy")["file.bin"]
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o777 & ~umask
+
+
+def forbid(monkeypatch, forbidden):
+    """Let a file be unreadable, or a folder closed, for root as well, who runs some tests."""
+
+    def refuse(name, function):
+        def wrapper(path, *arguments, **options):
+            if path == forbidden or forbidden in path.parents:
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return function(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, name, wrapper)
+
+    refuse("open", Path.open)
+    if forbidden.is_dir():
+        refuse("stat", Path.stat)
+
+
+def test_a_cached_file_that_cannot_be_read_is_fetched_again(toy, server, monkeypatch):
+    toy(correct)
+    path = corpus_files("toy")["file.bin"]
+    with monkeypatch.context() as patch:
+        forbid(patch, path)
+        assert corpus_files("toy") == {"file.bin": path}
+    assert server.requests["/file.bin"] == 2 and path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_cached_file_that_cannot_be_read_without_a_network_is_an_error(
+    toy, monkeypatch, is_folder
+):
+    toy(correct)
+    path = corpus_files("toy")["file.bin"]
+    toy(silent)
+    forbid(monkeypatch, path.parent if is_folder else path)
+    with pytest.raises(DataError, match=r"unreadable \(it cannot be read \(Permission") as caught:
+        corpus_files("toy")
+    assert not isinstance(caught.value, NoNetwork)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def make_broken_link(path: Path, kind: str) -> None:
+    """Put a link at `path` that leads nowhere, or for ever to itself."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.name if kind == "loop" else "nowhere")
+
+
+@pytest.mark.parametrize("kind", ["loop", "dangling"])
+def test_a_broken_link_in_the_cache_is_replaced_or_an_error(toy, server, download_cache, kind):
+    toy(silent)
+    path = download_cache / "toy/file.bin"
+    make_broken_link(path, kind)
+    message = "Too many levels" if kind == "loop" else "link that leads nowhere"
+    with pytest.raises(DataError, match=message) as caught:
+        corpus_files("toy")
+    assert not isinstance(caught.value, NoNetwork) and path.is_symlink()
+    toy(correct)
+    assert corpus_files("toy")["file.bin"].read_bytes() == CONTENT
+    assert not path.is_symlink()
+
+
 RESOLVE = """
 import json, sys
 from utils.data.download import resolve
@@ -228,7 +301,7 @@ print(resolve("toy")["file.bin"].stat().st_size)
 """
 
 
-def start_download() -> subprocess.Popen:
+def start_download() -> subprocess.Popen[bytes]:
     """Start another process that fetches the toy corpus."""
     command = [sys.executable, "-c", RESOLVE, json.dumps(registry()["toy"])]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -291,3 +364,102 @@ def test_a_mirror_that_is_no_folder_is_an_error(toy, monkeypatch, tmp_path):
     monkeypatch.setenv("LLM_BOOK_DATA", str(tmp_path / "typo"))
     with pytest.raises(DataError, match="typo is not a folder"):
         corpus_files("toy")
+
+
+@pytest.mark.parametrize("kind", ["loop", "dangling"])
+@pytest.mark.parametrize("link", ["tiny_shakespeare", "tiny_shakespeare/input.txt"])
+def test_a_broken_link_in_the_mirror_never_gives_a_stand_in(
+    download_cache, monkeypatch, tmp_path, capsys, link, kind
+):
+    make_broken_link(tmp_path / "mirror" / link, kind)
+    monkeypatch.setenv("LLM_BOOK_DATA", str(tmp_path / "mirror"))
+    message = "Too many levels" if kind == "loop" else "link that leads nowhere"
+    with pytest.raises(DataError, match=message) as caught:
+        load_text()
+    assert not isinstance(caught.value, NoNetwork) and capsys.readouterr().out == ""
+    assert str(tmp_path / "mirror" / link) in str(caught.value)
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_file_in_the_mirror_that_cannot_be_read_is_an_error(toy, mirror, monkeypatch, is_folder):
+    folder = mirror("toy", {"file.bin": CONTENT})
+    forbid(monkeypatch, folder if is_folder else folder / "file.bin")
+    with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)") as caught:
+        corpus_files("toy")
+    assert not isinstance(caught.value, NoNetwork)
+    assert str(folder / "file.bin") in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_an_error(toy, mirror):
+    folder = mirror("toy", {"file.bin": CONTENT})
+    (folder / "file.bin").unlink()
+    (folder / "file.bin").mkdir()
+    with pytest.raises(DataError, match="it is no file"):
+        corpus_files("toy")
+
+
+# ---- the settings -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """A home folder, which is not the working folder."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "work").mkdir()
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "home"
+
+
+def test_a_tilde_in_a_setting_is_the_home_folder(toy, home, monkeypatch):
+    toy(correct)
+    monkeypatch.setenv("LLM_BOOK_CACHE", "~/x")
+    assert corpus_files("toy")["file.bin"] == home / "x/toy/file.bin"
+    assert list(Path.cwd().iterdir()) == []
+    monkeypatch.setenv("LLM_BOOK_CACHE", "~/y")
+    monkeypatch.setenv("LLM_BOOK_DATA", "~/x")
+    assert corpus_files("toy")["file.bin"] == home / "x/toy/file.bin"
+
+
+@pytest.mark.parametrize("name", ["LLM_BOOK_CACHE", "LLM_BOOK_DATA"])
+def test_the_home_of_nobody_is_an_error(toy, home, monkeypatch, name):
+    monkeypatch.setenv(name, "~nobody-of-this-name/x")
+    with pytest.raises(DataError, match=f"{name}=~nobody-of-this-name/x.* does not exist"):
+        corpus_files("toy")
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_setting_is_none(toy, server, home, monkeypatch, value):
+    toy(correct)
+    monkeypatch.setattr("pooch.os_cache", lambda name: home / name)
+    for name in ("LLM_BOOK_CACHE", "LLM_BOOK_DATA", "LLM_BOOK_OFFLINE"):
+        monkeypatch.setenv(name, value)
+    assert cache_folder() == home / "llm-foundations-book"
+    assert corpus_files("toy")["file.bin"] == cache_folder() / "toy/file.bin"
+    assert list(Path.cwd().iterdir()) == []
+
+
+def test_a_relative_setting_is_below_the_working_folder(toy, server, home, monkeypatch):
+    toy(correct)
+    monkeypatch.setenv("LLM_BOOK_CACHE", "data")
+    path = corpus_files("toy")["file.bin"]
+    assert path == Path.cwd() / "data/toy/file.bin" and path.is_absolute()
+    monkeypatch.setenv("LLM_BOOK_DATA", "data")
+    monkeypatch.chdir(home)
+    with pytest.raises(DataError, match=r"LLM_BOOK_DATA=data is not a folder") as caught:
+        corpus_files("toy")
+    assert str(home / "data") in str(caught.value), "where it was looked for"
+
+
+@pytest.mark.parametrize(
+    "value, offline", [("0", 0), ("false", 0), ("No", 0), ("1", 1), ("yes", 1)]
+)
+def test_offline_is_yes_or_no(toy, monkeypatch, value, offline):
+    toy(correct)
+    monkeypatch.setenv("LLM_BOOK_OFFLINE", value)
+    if offline:
+        with pytest.raises(OfflineRequested):
+            corpus_files("toy")
+    else:
+        assert corpus_files("toy")

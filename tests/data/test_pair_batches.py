@@ -10,6 +10,7 @@ from utils.data.labelled_batches import LabelledBatches, labelled_batch, labelle
 from utils.data.pair_batches import (
     PairBatches,
     encode_pairs,
+    pair_batch,
     pair_eval_batches,
     teacher_forcing_pair,
 )
@@ -94,12 +95,29 @@ def test_a_batch_larger_than_the_data_holds_all_of_one_length():
         ([], 2, "no sentence pairs"),
         ([([4], [4]), ([], [4])], 2, "sentence pair 1 has a source of zero tokens"),
         ([([4], [4])], 0, "batch_size must be a positive"),
+        ([([4], [4]), ([4.5], [4])], 2, "sentence pair 1 are whole numbers; got 4.5"),
+        ([([4], [4]), ([4], [True])], 2, "sentence pair 1 are whole numbers; got True"),
+        ([([4], [float("nan")])], 2, "sentence pair 0 are whole numbers; got nan"),
+        ([("a b", "c")], 2, "sentence pair 0 are a sequence of whole numbers; got 'a b'"),
+        ([([4], [5, IGNORE, 6])], 2, "sentence pair 0 count from 0; got -100"),
+        ([([-1], [5])], 2, "sentence pair 0 count from 0; got -1"),
     ],
 )
 @pytest.mark.parametrize("make", [PairBatches, pair_eval_batches])
 def test_batches_of_pairs_refuse_what_makes_no_sense(make, pairs, batch_size, message):
     with pytest.raises(ValueError, match=message):
         make(pairs, batch_size=batch_size)
+
+
+def test_a_batch_of_pairs_has_whole_numbers_alone():
+    assert pair_batch([([4, 5], [6]), ([7], [])]).source.tolist() == [[4, 5], [7, PAD]]
+    with pytest.raises(ValueError, match="sentence pair 1 count from 0; got -100"):
+        pair_batch([([4], [5]), ([4], [5, IGNORE, 6])])
+
+
+def test_pairs_of_tensors_are_read():
+    pairs = [(torch.tensor([4, 5]), np.array([6]))]
+    assert list(pairs_of(PairBatches(pairs, batch_size=1)[0])) == [([4, 5], [6])]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +179,8 @@ def test_labels_are_as_they_are():
     """PAD, BOS and EOS among them, and one that no token has."""
     examples = [([5], label) for label in (0, 1, 2, -100)]
     assert labelled_batch(examples).targets.tolist() == [0, 1, 2, -100]
+    with pytest.raises(ValueError, match="labels are whole numbers; got 0"):
+        labelled_batch([([5], 0.5)])
 
 
 @pytest.mark.parametrize(
@@ -169,6 +189,13 @@ def test_labels_are_as_they_are():
         ([], 2, "no labelled examples"),
         ([([4], 1), ([], 0)], 2, "labelled example 1 has a text of zero tokens"),
         ([([4], 1)], 0, "batch_size must be a positive"),
+        ([([4], 1), ([4.5], 1)], 2, "labelled example 1 are whole numbers; got 4.5"),
+        ([([4, True], 1)], 2, "labelled example 0 are whole numbers; got True"),
+        ([([-4], 1)], 2, "labelled example 0 count from 0; got -4"),
+        ([([4], 1.7)], 2, "labels are whole numbers; got 1.7"),
+        ([([4], True)], 2, "labels are whole numbers; got True"),
+        ([([4], float("nan"))], 2, "labels are whole numbers; got nan"),
+        ([([4], "praise")], 2, "labels are whole numbers; got 'praise'"),
     ],
 )
 @pytest.mark.parametrize("make", [LabelledBatches, labelled_eval_batches])

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.helpers.file_server import file_names, responds
+from tests.helpers.file_server import file_entry, file_names, responds
 from utils.data.corpora import load_digits
 from utils.data.corpus import DataError
-from utils.data.registry import file_problem, registry
+from utils.data.registry import MISSING, file_problem, registry
 
 MIRROR = os.environ.get("LLM_BOOK_DATA")
 
@@ -91,6 +91,29 @@ def test_an_archive_with_other_content_is_refused(archive_at, download_cache, bo
     with pytest.raises(DataError, match="expected content"):
         load_digits()
     assert file_names(download_cache) == []
+
+
+def test_a_file_is_right_or_wrong_or_missing_or_cannot_be_read(tmp_path):
+    entry = file_entry("toy/a", b"right")
+    for name, content in {"right": b"right", "wrong": b"wrong", "short": b""}.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("right")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    problems = {
+        name: file_problem(tmp_path / name, entry)
+        for name in "right link missing folder/missing wrong short folder".split()
+    }
+    assert problems["right"] is None and problems["link"] is None
+    assert problems["missing"] == problems["folder/missing"] == MISSING
+    assert "expected SHA-256" in problems["wrong"] and "found 0" in problems["short"]
+    assert problems["folder"] == "it is no file"
+    for name in ("dangling", "dangling/file"):
+        expected = f"{tmp_path / 'dangling'} is a link that leads nowhere"
+        assert file_problem(tmp_path / name, entry) == expected
+    for name in ("loop", "loop/file", "right/file"):
+        assert file_problem(tmp_path / name, entry).startswith("it cannot be read (")
 
 
 @pytest.mark.skipif(

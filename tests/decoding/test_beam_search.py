@@ -119,8 +119,8 @@ def plain_beam_search(model, config, max_length, prompt=(BOS,), min_length=0, n=
             last = ids[len(ids) - n + 1 :] if n else []
             words = {t for t, p in enumerate(log_probs) if t != EOS and p > -math.inf}
             words = {token for token in words if [*last, token] not in ngrams}
-            for token in words | ({EOS} if length > min_length or not words else set()):
-                continuations.append((log_prob + log_probs[token], prefix, token))
+            tokens = words | ({EOS} if length > min_length or not words else set())
+            continuations += [(log_prob + log_probs[token], prefix, token) for token in tokens]
         continuations = sorted((c for c in continuations if c[0] > -math.inf), reverse=True)
         ended = [
             (total, prefix) for total, prefix, token in continuations[:beam_size] if token == EOS

@@ -30,7 +30,7 @@ def test_forced_tokens_are_read_before_the_search_begins():
         assert search.next_ids == [token] * 2 and search.log_probs() == [0.0, -math.inf]
         assert search.length == 0 and not search.finished
     search.advance([Continuation(-0.1, 0, 4), Continuation(-0.2, 0, EOS)])
-    assert search.length == 1 and [h.ids for h in search.finished] == [()]
+    assert search.length == 1 and [h.ids for h in search.finished] == [[]]
     assert search.next_ids == [4, 4]
 
 
@@ -70,9 +70,9 @@ def test_only_the_best_finished_hypotheses_are_kept_and_all_count_for_patience()
 
 def test_at_the_maximum_length_the_beam_counts_as_finished():
     search = search_after([(-1.0, 0, 4), (-2.0, 0, EOS)], BeamConfig(3, alpha=0.0), max_length=1)
-    assert not search.beam and [h.ids for h in search.finished] == [(4,), ()]
+    assert not search.beam and [h.ids for h in search.finished] == [[4], []]
     (only,) = PromptSearch(BeamConfig(3), max_length=0).finished
-    assert (only.ids, only.score) == ((), 0.0)
+    assert (only.ids, only.score) == ([], 0.0)
 
 
 @pytest.mark.parametrize("alpha", [-1.5, -0.5, 0.0, 0.5, 1.0, 3.0])

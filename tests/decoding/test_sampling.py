@@ -9,14 +9,8 @@ from torch import nn
 
 from tests.helpers.decoding_models import FixedLogits, bos, make_lstm
 from utils.data.vocabulary import BOS, PAD
-from utils.decoding.sampling import (
-    SamplingConfig,
-    filter_min_p,
-    filter_top_k,
-    filter_top_p,
-    penalize_repetition,
-    sample,
-)
+from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, penalize_repetition
+from utils.decoding.sampling import SamplingConfig, sample
 from utils.decoding.search import greedy_search
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)

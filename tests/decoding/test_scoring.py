@@ -95,7 +95,7 @@ def test_a_model_in_training_mode_is_scored_without_dropout(name):
     expected = token_log_probs(model.eval(), TEXT)
     model.train()
     model.dropout.eval()  # a part that is not trained
-    assert torch.equal(token_log_probs(model, TEXT, chunk_length=7), expected)
+    assert torch.equal(token_log_probs(model, TEXT), expected)
     assert model.training and not model.dropout.training
 
 

@@ -1,11 +1,13 @@
 """Operations on states: any tree of tensors, its form and types preserved."""
 
-from typing import NamedTuple
+from collections import OrderedDict, defaultdict, namedtuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
-from utils.decoding.state import map_tensors, select_rows
+from tests.helpers.tiny_models import state_types
+from utils.decoding.state import check_batch_size, map_tensors, select_rows
 
 
 class Pair(NamedTuple):
@@ -50,3 +52,76 @@ def test_a_function_is_applied_to_tensors_at_the_same_position_of_several_trees(
     for other in ([x], [x, x, x]):
         with pytest.raises(ValueError, match=r"shorter|longer"):
             map_tensors(torch.add, [x, x], other)
+
+
+class Defaulted(NamedTuple):
+    first: torch.Tensor
+    rest: tuple[torch.Tensor, ...] = ()
+
+
+class Checked(Pair):
+    """A class derived from a named tuple, whose constructor takes something else."""
+
+    def __new__(cls, size):
+        return super().__new__(cls, torch.zeros(size, 2), torch.ones(size))
+
+
+class OnlyList(list[Any]):
+    pass
+
+
+def trees_of_every_kind():
+    x = torch.arange(6.0).view(3, 2)
+    return [
+        Pair(x, x + 1),
+        Defaulted(x),
+        Defaulted(x, (x, x + 1)),
+        Checked(3),
+        namedtuple("Untyped", "a b")(x, [x]),
+        Pair(Pair(x, None), {"a": (Defaulted(x),)}),
+        torch.return_types.max((x, x.long())),
+        OrderedDict(b=x, a=None),
+        defaultdict(list, b=x),
+        OnlyList([x, (), None]),
+    ]
+
+
+@pytest.mark.parametrize("i", range(10))
+def test_named_tuples_dicts_and_lists_of_every_kind_keep_their_types(i):
+    state = trees_of_every_kind()[i]
+    selected = select_rows(state, torch.tensor([2, 2, 0, 1]))
+    assert state_types(selected) == state_types(state)
+    pairs = []
+    map_tensors(lambda *pair: pairs.append(pair) or pair[0], selected, state)
+    assert pairs and all(torch.equal(tensor, whole[[2, 2, 0, 1]]) for tensor, whole in pairs)
+    if isinstance(state, dict):
+        assert list(selected) == list(state)
+    if isinstance(state, defaultdict):
+        assert selected.default_factory is list
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (None, torch.zeros(2)),
+        (torch.zeros(2), None),
+        (torch.zeros(2), [torch.zeros(2)]),
+        ([torch.zeros(2)], torch.zeros(1, 2)),
+        ([torch.zeros(2)], {"a": torch.zeros(2)}),
+        ({"a": torch.zeros(2)}, {"b": torch.zeros(2)}),
+        ({"a": torch.zeros(2)}, {"a": torch.zeros(2), "b": torch.zeros(2)}),
+        ({"a": torch.zeros(2)}, [torch.zeros(2)]),
+    ],
+)
+def test_trees_of_different_forms_are_refused(one, other):
+    with pytest.raises(ValueError, match="the states differ in form"):
+        map_tensors(torch.add, one, other)
+
+
+def test_a_state_of_another_batch_is_named():
+    x = torch.zeros(3, 2)
+    check_batch_size({"a": (x, None), "b": Pair(x)}, 3)
+    check_batch_size(None, 7)
+    for state in ((x, x[:1]), {"a": x, "b": torch.tensor(3.0)}):
+        with pytest.raises(ValueError, match=r"a tensor of shape \(.*\), and the prompt 3 rows"):
+            check_batch_size(state, 3)

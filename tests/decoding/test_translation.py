@@ -73,3 +73,25 @@ def test_translations_are_the_best_sequences_as_text(beam):
             ids = beam_search(model, bos(), state, beam, max_length=5)[0][0].ids
         expected.append(tokenizer.decode(ids))
     assert translations == expected and len(set(translations)) > 4
+
+
+@pytest.mark.parametrize("beam", [None, BeamConfig(3)], ids=["greedy", "beam"])
+def test_translations_have_the_rules_of_the_search(beam):
+    tokenizer = WordTokenizer.train("a b c d e f g h")
+    model = make_translator(7, len(tokenizer), factor=5)
+    texts = [tokenizer.decode(source) for source in SOURCES]
+    options = {"beam": beam, "max_length": 6}
+    ruled = translate(model, texts, tokenizer, **options, min_length=6, no_repeat_ngram_size=1)
+    for text in ruled:
+        assert len(set(text.split())) == 6
+    free = translate(model, texts, tokenizer, **options)
+    assert any(len(set(text.split())) < 6 for text in free)
+
+
+def test_sources_are_encoded_and_decoded_without_dropout_and_the_mode_is_restored():
+    model = make_translator(7, 12, factor=5, dropout=0.5)
+    search = partial(greedy_search, max_length=6)
+    expected = decode_sources(model, SOURCES, search)
+    for _ in range(3):
+        assert decode_sources(model.train(), SOURCES, search) == expected
+        assert model.training and model.encoder.dropout.training

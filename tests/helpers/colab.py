@@ -18,13 +18,9 @@ from packaging.requirements import Requirement
 
 from tools.repository import repository_address
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 ROOT = Path(__file__).resolve().parents[2]
-LIBRARY = ("pyproject.toml", "README.md", "LICENSE", "utils", "book/results")
+FILES = ("pyproject.toml", "requirements-library.txt", "README.md", "LICENSE")
+LIBRARY = (*FILES, "utils", "book/results")
 PIP = f"""
 import os, re, shutil, subprocess, sys
 from importlib import metadata
@@ -48,8 +44,8 @@ if missing:
 
 def read_requirements():
     """What the library asks for."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)["project"]["dependencies"]
+    text = (ROOT / "requirements-library.txt").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if not line.startswith("#")]
 
 
 def requirements(words):

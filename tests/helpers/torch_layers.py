@@ -13,7 +13,7 @@ NAMES = {
 """Beginnings of the names of torch's parameters, and the library's."""
 
 
-def rename(torch_state: dict) -> dict:
+def rename(torch_state: dict[str, Any]) -> dict[str, Any]:
     """Give the parameters of torch's encoder or decoder layer the names of a TransformerLayer.
 
     torch has the three projections of cross-attention in one matrix, the library one and two.

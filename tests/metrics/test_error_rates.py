@@ -18,3 +18,10 @@ def test_error_rates_count_what_must_change():
 def test_references_that_are_missing_or_empty_are_refused(texts):
     with pytest.raises(ValueError, match="reference"):
         word_errors(*texts)
+
+
+@pytest.mark.parametrize("measure", [word_errors, character_errors])
+def test_a_text_is_no_list_of_texts(measure):
+    for texts in [("abc", "abd"), (["abc"], "a"), ("a", ["abc"])]:
+        with pytest.raises(ValueError, match="give lists of texts"):
+            measure(*texts)

@@ -1,6 +1,8 @@
 """Likelihood, scores of text, significance, calibration, and the cost of a model."""
 
+import itertools
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -42,6 +44,20 @@ def test_a_loss_beyond_all_bounds_is_infinitely_perplexed():
     assert perplexity(700, 1) == pytest.approx(math.exp(700))
 
 
+@pytest.mark.parametrize("measure", [perplexity, bits_per_character])
+def test_what_is_no_likelihood_is_refused(measure):
+    """An infinite one is: of a text with a token of probability 0."""
+    assert measure(math.inf, 2) == math.inf and measure(-1e-6, 1) == pytest.approx(
+        1 if measure is perplexity else 0, abs=1e-5
+    )
+    for nll in (math.nan, -math.inf, -3.0):
+        with pytest.raises(ValueError, match="needs the negative log-likelihood"):
+            measure(nll, 10)
+    for count in (math.nan, math.inf, -math.inf, 0, -1):
+        with pytest.raises(ValueError, match=f"got {count}"):
+            measure(1.0, count)
+
+
 def test_bleu_is_sacrebleus_with_signature_and_interval():
     interval = bleu_interval(HYPOTHESES, REFERENCES)
     assert interval.score == pytest.approx(sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score)
@@ -66,6 +82,55 @@ def test_bleu_of_equal_and_of_empty_hypotheses(score):
 
 def test_bleu_alone_is_the_score_of_the_interval():
     assert bleu(HYPOTHESES, REFERENCES) == bleu_interval(HYPOTHESES, REFERENCES).score
+
+
+@pytest.mark.parametrize("score", [bleu, score_of_interval, chrf])
+def test_a_perfect_score_is_100_and_not_more(score):
+    """The geometric mean of four times 100 is 100.00000000000004."""
+    assert sacrebleu.corpus_bleu(REFERENCES, [REFERENCES]).score > 100
+    assert score(REFERENCES, REFERENCES) == 100
+    assert score(REFERENCES, [HYPOTHESES, REFERENCES]) == 100
+
+
+def test_the_interval_does_not_pass_100():
+    hypotheses = [*REFERENCES, "A cat sleeps on a chair ."]
+    references = [*REFERENCES, "Two cats are on the table ."]
+    interval = bleu_interval(hypotheses, references)
+    assert 0 < interval.low < interval.score < interval.high == 100
+
+
+@pytest.mark.parametrize("score", [bleu, score_of_interval, chrf])
+def test_several_references_are_those_of_sacrebleu(score):
+    metric = sacrebleu.corpus_chrf if score is chrf else sacrebleu.corpus_bleu
+    others = [text.lower() for text in HYPOTHESES]
+    both = score(HYPOTHESES, [REFERENCES, others])
+    assert both == metric(HYPOTHESES, [REFERENCES, others]).score
+    assert both > score(HYPOTHESES, REFERENCES) == score(HYPOTHESES, [REFERENCES])
+    some = [others[0], None, None, None]
+    assert score(HYPOTHESES, [REFERENCES, some]) == metric(HYPOTHESES, [REFERENCES, some]).score
+    if score is score_of_interval:
+        assert "nrefs:2" in bleu_interval(HYPOTHESES, [REFERENCES, others]).signature
+
+
+@pytest.mark.parametrize("measure", [bleu, bleu_interval, chrf])
+@pytest.mark.parametrize(
+    "hypotheses, references, message",
+    [
+        ("a text", REFERENCES, "give lists of texts, not a text"),
+        (HYPOTHESES, "a text", "give lists of texts, not a text"),
+        (HYPOTHESES, [REFERENCES, "text"], "give lists of texts, not a text"),
+        (HYPOTHESES, [REFERENCES, REFERENCES[:3]], "4 hypotheses and 3 references"),
+        (HYPOTHESES, [[text] for text in REFERENCES], "4 hypotheses and 1 references"),
+        (HYPOTHESES, [], "4 hypotheses and 0 references"),
+        (HYPOTHESES, [[*REFERENCES[:3], None]], "hypothesis 3 has no reference"),
+        (HYPOTHESES, [None, *REFERENCES[1:]], "hypothesis 0 has no reference"),
+    ],
+)
+def test_references_that_are_no_lists_of_texts_are_refused(
+    measure, hypotheses, references, message
+):
+    with pytest.raises(ValueError, match=message):
+        measure(hypotheses, references)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
@@ -101,6 +166,59 @@ def test_a_paired_test_tells_a_real_difference_from_a_draw():
     assert paired_bleu_p_value(texts, worse, texts, num_trials=200) < 0.01
     assert paired_bleu_p_value(*alternating, texts, num_trials=200) > 0.3
     assert paired_bleu_p_value(worse, worse, texts) == 1
+
+
+def p_value_of_all_exchanges(first, second, references):
+    """The equation eq-randomization over all 2ⁿ exchanges of n sentences."""
+
+    def difference(coins):
+        pairs = [(b, a) if c else (a, b) for a, b, c in zip(first, second, coins, strict=True)]
+        left, right = zip(*pairs, strict=True)
+        return abs(bleu(left, references) - bleu(right, references))
+
+    n = len(first)
+    actual = difference([0] * n)
+    return statistics.mean(
+        difference(coins) >= actual - 1e-9 for coins in itertools.product((0, 1), repeat=n)
+    )
+
+
+def test_the_paired_test_is_exact_on_few_sentences():
+    """Ties count: the real assignment itself, and its mirror image, are as large as it is."""
+    first = [*HYPOTHESES, "A dog runs on the beach.", "Two men are working."]
+    second = [*REFERENCES[:2], *HYPOTHESES[2:], "A dog is at the beach.", "Two men work in a shop."]
+    references = [*REFERENCES, "A dog runs along the beach.", "Two men work in a workshop."]
+    p = paired_bleu_p_value(first, second, references)
+    assert p == p_value_of_all_exchanges(first, second, references)
+    assert 1 / 16 < p < 1 and p * 16 == int(p * 16), "four of six sentences differ"
+    assert p == paired_bleu_p_value(second, first, references)
+    several = [references, first]
+    p_of_several = paired_bleu_p_value(first, second, several)
+    assert p_of_several == p_value_of_all_exchanges(first, second, several) != p
+
+
+@pytest.mark.parametrize("num_trials", [1, 200, 10_000])
+def test_one_different_answer_of_many_is_no_difference(num_trials):
+    """Each exchange gives the same difference, or its negative."""
+    texts = [f"A man in an orange hat looks at picture {i} ." for i in range(100)]
+    changed = [*texts[:99], "something else"]
+    assert paired_bleu_p_value(texts, changed, texts, num_trials=num_trials) == 1
+
+
+def test_random_exchanges_approximate_all_of_them():
+    texts = [f"A man in an orange hat looks at picture {i} ." for i in range(12)]
+    first = [text.replace("orange hat", "cap") if i % 3 else text for i, text in enumerate(texts)]
+    second = [text.replace("looks", "is") if i % 4 else text for i, text in enumerate(texts)]
+    exact = paired_bleu_p_value(first, second, texts, num_trials=2048)
+    trials = 2000  # not enough for all ways to exchange eleven sentences
+    estimate = paired_bleu_p_value(first, second, texts, num_trials=trials)
+    assert estimate == paired_bleu_p_value(first, second, texts, num_trials=trials), "seeded"
+    num_as_large = estimate * (trials + 1) - 1
+    assert num_as_large == pytest.approx(round(num_as_large))
+    assert 0.05 < exact < 0.95 and exact != estimate
+    assert abs(estimate - exact) < 5 * math.sqrt(exact * (1 - exact) / trials)
+    with pytest.raises(ValueError, match="num_trials must be a positive whole number"):
+        paired_bleu_p_value(first, second, texts, num_trials=0)
 
 
 @pytest.mark.parametrize("measure", [bleu, bleu_interval, chrf])
@@ -171,6 +289,18 @@ def test_calibration_of_a_sure_and_of_an_honest_model():
     assert expected_calibration_error([0.0], [False], num_bins=3).count.tolist() == [1, 0, 0]
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_bound_belongs_to_the_bin_below_it(dtype):
+    """All bounds of up to 100 bins: 0.07 · 100 is more than 7, and 0.57 · 100 less than 57."""
+    for num_bins in range(1, 101):
+        bounds = np.array([m / num_bins for m in range(1, num_bins + 1)], dtype=dtype)
+        count = expected_calibration_error(bounds, [True] * num_bins, num_bins=num_bins).count
+        assert count.tolist() == [1] * num_bins
+    decimals = np.array([float(f"0.{m:02}") for m in range(100)], dtype=dtype)  # 0 is in bin 1 too
+    count = expected_calibration_error(decimals, [True] * 100, num_bins=100).count
+    assert count.tolist() == [2, *[1] * 98, 0]
+
+
 @pytest.mark.parametrize(
     "p, correct, bins, message",
     [
@@ -178,7 +308,9 @@ def test_calibration_of_a_sure_and_of_an_honest_model():
         ([], [], 5, "shapes"),
         ([[0.5]], [[1]], 5, "shapes"),
         ([1.2], [1], 5, "between 0 and 1"),
-        ([math.nan], [1], 5, "between 0 and 1"),
+        ([math.nan], [1], 5, "between 0 and 1; got nan"),
+        ([0.5, -math.inf, math.nan], [1, 1, 1], 5, "got -inf, one of 2"),
+        ([0.5], [math.nan], 5, "true or false"),
         ([0.5], [2], 5, "true or false"),
         ([0.5], [1], 0, "whole"),
         ([0.5], [1], 2.5, "whole"),
@@ -224,6 +356,22 @@ def test_a_temperature_needs_one_class_for_each_row_of_logits():
     ]:
         with pytest.raises(ValueError, match=r"temperature needs|targets must be"):
             fit_temperature(*wrong)
+
+
+@pytest.mark.parametrize(
+    "value, row, column",
+    [(math.nan, 0, 0), (math.nan, 1, 0), (math.inf, 2, 1), (-math.inf, 1, 1)],
+)
+def test_logits_without_a_best_temperature_are_refused(value, row, column):
+    """NaN, +∞, and a target that is ruled out: its loss is infinite at every temperature."""
+    logits = torch.eye(3)
+    logits[row, column] = value
+    with pytest.raises(ValueError, match=f"logits must be finite.*row {row}, of target {row}"):
+        fit_temperature(logits, torch.arange(3))
+    with pytest.raises(ValueError, match="row 0"):
+        fit_temperature(torch.full((2, 3), -math.inf), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="targets must be classes"):
+        fit_temperature(torch.eye(3), torch.tensor([0.0, 0.5, 1.0]))
 
 
 def test_parameters_count_tied_ones_once_and_frozen_ones_on_request():

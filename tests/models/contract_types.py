@@ -1,8 +1,9 @@
 """Types of the contract, which `make lint` checks: no test runs this file, mypy reads it.
 
-Each model of the library is assigned to a variable of the type that it must have. What follows
-after that are mistakes: mypy must find an error where `type: ignore` expects one, and complains of
-an ignored error that it does not find (`warn_unused_ignores`).
+Each model of the library is assigned to a variable of the type that it must have, and called. What
+follows after that are mistakes: mypy must find an error where `type: ignore` expects one, and
+complains of an ignored error that it does not find (`warn_unused_ignores`). The types of training
+are in tests/training/objective_types.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from typing_extensions import assert_type
 
+from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.sampling import sample
+from utils.decoding.scoring import token_log_probs
+from utils.decoding.search import best_sequences, greedy_search
+from utils.decoding.translation import decode_sources
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
 from utils.models.contract import (
@@ -22,15 +29,18 @@ from utils.models.contract import (
     LSTMState,
     Memory,
     NextTokenModel,
+    RecurrentMemory,
+    SpeechRecognizer,
     TextScorer,
 )
 from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT, GPTState
 from utils.models.language_models import NNLM, RNNLM
+from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.ngram import NGramLM
 from utils.models.pooling import FixedVectorEncoder
-from utils.models.recurrent import RecurrentState
+from utils.models.recurrent import RecurrentState, make_rnn
 from utils.models.recurrent_decoders import RNNDecoder, RNNDecoderState
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import (
@@ -89,6 +99,9 @@ class VectorsOnly(nn.Module):
 
 if TYPE_CHECKING:
     V = 11
+    ids, source = torch.tensor([[1, 5]]), torch.tensor([[4, 5]])
+    h = torch.zeros(1, 2, 256)
+
     nnlm: LanguageModel[torch.Tensor] = NNLM(V)
     rnnlm: LanguageModel[RecurrentState] = RNNLM(V)
     gpt: LanguageModel[GPTState] = GPT(V)
@@ -96,36 +109,57 @@ if TYPE_CHECKING:
     def ngram_model(model: NGramLM) -> tuple[LanguageModel[torch.Tensor], TextScorer]:
         return model, model
 
-    lstm_encoder: Encoder = LSTMEncoder(V)
-    rnn_encoder: Encoder = RNNEncoder(V)
-    cnn_encoder: Encoder = CNNEncoder(V)
-    transformer_encoder: Encoder = TransformerEncoder(V)
-    word_encoder: Encoder = WordCNNEncoder(V)
-    fixed_vector_encoder: Encoder = FixedVectorEncoder(rnn_encoder)
-    language_model_encoder: Encoder = LanguageModelEncoder(GPT(V))
+    lstm_encoder: Encoder[RecurrentMemory] = LSTMEncoder(V)
+    rnn_encoder: Encoder[Memory] = RNNEncoder(V)
+    cnn_encoder: Encoder[Memory] = CNNEncoder(V)
+    transformer_encoder: Encoder[Memory] = TransformerEncoder(V)
+    word_encoder: Encoder[Memory] = WordCNNEncoder(V)
+    fixed_vector_encoder: Encoder[Memory] = FixedVectorEncoder(lstm_encoder)
+    language_model_encoder: Encoder[Memory] = LanguageModelEncoder(GPT(V))
 
-    rnnlm_decoder: Decoder[RecurrentState] = RNNLM(V, cell="lstm")
-    rnn_decoder: Decoder[RNNDecoderState] = RNNDecoder(V)
-    attention_decoder: Decoder[AttentionDecoderState] = AttentionDecoder(V)
-    cnn_decoder: Decoder[CNNDecoderState] = CNNDecoder(V)
-    transformer_decoder: Decoder[TransformerDecoderState] = TransformerDecoder(V)
+    lstm_decoder: Decoder[RecurrentMemory, LSTMState] = LSTMDecoder(V)
+    rnn_decoder: Decoder[Memory, RNNDecoderState] = RNNDecoder(V)
+    attention_decoder: Decoder[Memory, AttentionDecoderState] = AttentionDecoder(V)
+    cnn_decoder: Decoder[Memory, CNNDecoderState] = CNNDecoder(V)
+    transformer_decoder: Decoder[Memory, TransformerDecoderState] = TransformerDecoder(V)
 
-    lstm_translator: ConditionalLanguageModel[RecurrentState] = lstm_seq2seq(V)
-    translator: EncoderDecoder[CNNDecoderState] = EncoderDecoder(rnn_encoder, CNNDecoder(V))
+    lstm_translator: ConditionalLanguageModel[LSTMState] = lstm_seq2seq(V)
+    translator: EncoderDecoder[CNNDecoderState] = EncoderDecoder(RNNEncoder(V), CNNDecoder(V))
     cnn_translator: ConditionalLanguageModel[CNNDecoderState] = translator
+    handover: EncoderDecoder[LSTMState] = EncoderDecoder(LSTMEncoder(V), LSTMDecoder(V))
+    from_lstm: EncoderDecoder[RNNDecoderState] = EncoderDecoder(LSTMEncoder(V), RNNDecoder(V))
     searched: list[NextTokenModel[Any]] = [GPT(V), AttentionDecoder(V), translator]
-    speech_writer: NextTokenModel[Any] = JointRecognizer(V)
+    speech_writer: NextTokenModel[AttentionDecoderState] = JointRecognizer(V)
+    speech_recognizer: SpeechRecognizer = CTCRecognizer(V)
+
+    # calls
+    assert_type(GPT(V)(ids), tuple[torch.Tensor, GPTState])
+    assert_type(RNNLM(V).to("cpu").eval()(ids), tuple[torch.Tensor, RecurrentState])
+    assert_type(LSTMEncoder(V)(source), RecurrentMemory)
+    assert_type(TransformerEncoder(V)(source), Memory)
+    assert_type(translator(ids, translator.encode(source)), tuple[torch.Tensor, CNNDecoderState])
+    assert_type(Classifier(RNNEncoder(V), input_size=4)(ids), torch.Tensor)
+    assert_type(CTCRecognizer(V)(h, h), tuple[torch.Tensor, torch.Tensor])
+
+    # searches
+    greedy_search(GPT(V), ids, max_length=4)
+    greedy_search(gpt, ids, None)
+    greedy_search(translator, ids, translator.encode(source))
+    sample(RNNLM(V), ids, LSTMState(h, h))
+    beam_search(lstm_translator, ids, lstm_translator.encode(source), BeamConfig(2))
+    best_sequences(GPT(V), ids, None)
+    assert_type(decode_sources(translator, [[4]], greedy_search), list[list[int]])
 
     # a language model
-    lm_1: LanguageModel = RNNEncoder(V)  # type: ignore[assignment]
-    lm_2: LanguageModel = AttentionDecoder(V)  # type: ignore[assignment]
-    lm_3: LanguageModel = Classifier(rnn_encoder, input_size=4)  # type: ignore[assignment]
-    lm_4: LanguageModel = CTCRecognizer(V)  # type: ignore[assignment]
-    lm_5: LanguageModel = LogitsOnly()  # type: ignore[assignment]
-    lm_6: LanguageModel = WithLengths()  # type: ignore[assignment]
+    lm_1: LanguageModel[Any] = RNNEncoder(V)  # type: ignore[assignment]
+    lm_2: LanguageModel[Any] = AttentionDecoder(V)  # type: ignore[assignment]
+    lm_3: LanguageModel[Any] = Classifier(rnn_encoder, input_size=4)  # type: ignore[assignment]
+    lm_4: LanguageModel[Any] = CTCRecognizer(V)  # type: ignore[assignment]
+    lm_5: LanguageModel[Any] = LogitsOnly()  # type: ignore[assignment]
+    lm_6: LanguageModel[Any] = WithLengths()  # type: ignore[assignment]
     lm_7: LanguageModel[LSTMState] = GPT(V)  # type: ignore[assignment]
-    next_1: NextTokenModel = RNNEncoder(V)  # type: ignore[assignment]
-    next_2: NextTokenModel = LogitsOnly()  # type: ignore[assignment]
+    next_1: NextTokenModel[Any] = RNNEncoder(V)  # type: ignore[assignment]
+    next_2: NextTokenModel[Any] = LogitsOnly()  # type: ignore[assignment]
     next_3: NextTokenModel[LSTMState] = AttentionDecoder(V)  # type: ignore[assignment]
 
     # a language model that scores texts itself
@@ -133,25 +167,57 @@ if TYPE_CHECKING:
     scorer_2: TextScorer = AttentionDecoder(V)  # type: ignore[assignment]
 
     # an encoder
-    encoder_1: Encoder = GPT(V)  # type: ignore[assignment]
-    encoder_2: Encoder = RNNDecoder(V)  # type: ignore[assignment]
-    encoder_3: Encoder = WithLengths()  # type: ignore[assignment]
-    encoder_4: Encoder = VectorsOnly()  # type: ignore[assignment]
-    encoder_5: Encoder = CTCRecognizer(V)  # type: ignore[assignment]
+    encoder_1: Encoder[Memory] = GPT(V)  # type: ignore[assignment]
+    encoder_2: Encoder[Memory] = RNNDecoder(V)  # type: ignore[assignment]
+    encoder_3: Encoder[Memory] = WithLengths()  # type: ignore[assignment]
+    encoder_4: Encoder[Memory] = VectorsOnly()  # type: ignore[assignment]
+    encoder_5: Encoder[Memory] = CTCRecognizer(V)  # type: ignore[assignment]
+    encoder_6: Encoder[RecurrentMemory] = RNNEncoder(V)  # type: ignore[assignment]
 
     # a decoder
-    decoder_1: Decoder = GPT(V)  # type: ignore[assignment]
-    decoder_2: Decoder = RNNEncoder(V)  # type: ignore[assignment]
-    decoder_3: Decoder = WithoutBegin()  # type: ignore[assignment]
-    decoder_4: Decoder = WithoutState()  # type: ignore[assignment]
-    decoder_5: Decoder[LSTMState] = WithTwoStates()  # type: ignore[assignment]
-    decoder_6: Decoder[RNNDecoderState] = CNNDecoder(V)  # type: ignore[assignment]
+    decoder_1: Decoder[Any, Any] = GPT(V)  # type: ignore[assignment]
+    decoder_2: Decoder[Any, Any] = RNNEncoder(V)  # type: ignore[assignment]
+    decoder_3: Decoder[Any, Any] = WithoutBegin()  # type: ignore[assignment]
+    decoder_4: Decoder[Any, Any] = WithoutState()  # type: ignore[assignment]
+    decoder_5: Decoder[Memory, LSTMState] = WithTwoStates()  # type: ignore[assignment]
+    decoder_6: Decoder[Memory, RNNDecoderState] = CNNDecoder(V)  # type: ignore[assignment]
+    decoder_7: Decoder[Memory, LSTMState] = LSTMDecoder(V)  # type: ignore[assignment]
+    decoder_8: Decoder[Any, Any] = RNNLM(V, cell="lstm")  # type: ignore[assignment]
 
     # both in one
-    pair_1: ConditionalLanguageModel = GPT(V)  # type: ignore[assignment]
-    pair_2: ConditionalLanguageModel = AttentionDecoder(V)  # type: ignore[assignment]
-    pair_3: ConditionalLanguageModel = JointRecognizer(V)  # type: ignore[assignment]
+    pair_1: ConditionalLanguageModel[Any] = GPT(V)  # type: ignore[assignment]
+    pair_2: ConditionalLanguageModel[Any] = AttentionDecoder(V)  # type: ignore[assignment]
+    pair_3: ConditionalLanguageModel[Any] = JointRecognizer(V)  # type: ignore[assignment]
     pair_4: ConditionalLanguageModel[LSTMState] = translator  # type: ignore[assignment]
-    EncoderDecoder(GPT(V), RNNDecoder(V))  # type: ignore[arg-type]
+    EncoderDecoder(GPT(V), RNNDecoder(V))  # type: ignore[misc]
     EncoderDecoder(RNNEncoder(V), GPT(V))  # type: ignore[arg-type]
+    EncoderDecoder(RNNEncoder(V), LSTMDecoder(V))  # type: ignore[misc]
+    EncoderDecoder(FixedVectorEncoder(LSTMEncoder(V)), LSTMDecoder(V))  # type: ignore[misc]
     Classifier(AttentionDecoder(V), input_size=4)  # type: ignore[arg-type]
+
+    # a call
+    GPT(V)(ids, h)  # type: ignore[arg-type]
+    GPT(V)(ids, length=2)  # type: ignore[call-arg]
+    translator(ids)  # type: ignore[call-arg]
+    translator(ids, LSTMState(h, h))  # type: ignore[arg-type]
+    LSTMDecoder(V).begin(RNNEncoder(V)(source))  # type: ignore[arg-type]
+    CTCRecognizer(V)(h)  # type: ignore[call-arg]
+    JointRecognizer(V)(ids)  # type: ignore[call-arg]
+
+    # a search: the state of another model, no state where one is needed, another sort of model
+    greedy_search(GPT(V), ids, LSTMState(h, h))  # type: ignore[misc]
+    beam_search(RNNLM(V), ids, "a string")  # type: ignore[call-overload]
+    sample(translator, ids, lstm_translator.encode(source))  # type: ignore[misc]
+    best_sequences(translator, ids, None)  # type: ignore[misc]
+    greedy_search(CNNDecoder(V), ids)  # type: ignore[call-overload]
+    beam_search(translator, ids)  # type: ignore[call-overload]
+    sample(JointRecognizer(V), ids)  # type: ignore[call-overload]
+    greedy_search(Classifier(rnn_encoder, input_size=4), ids)  # type: ignore[call-overload]
+    decode_sources(GPT(V), [[4]], greedy_search)  # type: ignore[arg-type]
+    token_log_probs(AttentionDecoder(V), ids)  # type: ignore[arg-type]
+
+    # a choice
+    RNNLM(V, cell="elman")  # type: ignore[arg-type]
+    make_rnn("GRU", input_size=4, width=4)  # type: ignore[arg-type]
+    GPT(V, positional_encoding="alibi")  # type: ignore[arg-type]
+    AttentionDecoder(V, attention_score="dot")  # type: ignore[arg-type]

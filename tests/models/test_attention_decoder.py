@@ -6,8 +6,8 @@ import torch
 from tests.helpers.tensors import multiply_weights, randn, same
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_search import BeamConfig, beam_search
-from utils.models.attention_decoder import AttentionDecoder
-from utils.models.attention_scores import ATTENTION_SCORES
+from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
+from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
 from utils.models.contract import Memory
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.recurrent import run_batch_first
@@ -18,7 +18,7 @@ SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
 
 
-def make_model(score: str) -> EncoderDecoder:
+def make_model(score: AttentionScore) -> EncoderDecoder[AttentionDecoderState]:
     torch.manual_seed(0)
     decoder = AttentionDecoder(V, width=D, attention_score=score)
     model = EncoderDecoder(RNNEncoder(V, width=D), decoder).double().eval()

@@ -33,6 +33,7 @@ from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
+from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.models.recurrent_decoders import RNNDecoder
@@ -128,7 +129,7 @@ def lowest_loss(batch: Batch, context_length: int) -> float:
     """The mean of −log of the relative frequency of each target after its source and context."""
     if batch.source is not None:
         return 0.0  # each row has a source of its own
-    counts: dict[tuple, dict[int, int]] = {}
+    counts: dict[tuple[int, ...], dict[int, int]] = {}
     for row, row_targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
         for t, target in enumerate(row_targets):
             followers = counts.setdefault(tuple(row[: t + 1][-context_length:]), {})
@@ -175,9 +176,10 @@ def test_padding_of_targets_changes_neither_loss_nor_gradients(name):
     assert all(same(a, b, 1e-10) for a, b in pairs)
 
 
-def test_a_decoder_that_has_read_no_source_is_refused():
-    with pytest.raises(ValueError, match=r"model.encode"):
-        make("lstm")(IDS)
+@pytest.mark.parametrize("name", ENCODER_DECODERS)
+def test_an_encoder_decoder_without_a_state_is_refused(name):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'state'"):
+        make(name)(IDS)
 
 
 class CountingScorer:
@@ -244,6 +246,7 @@ BUILDERS = (
     CNNDecoder,
     CNNEncoder,
     GPT,
+    LSTMDecoder,
     LSTMEncoder,
     NNLM,
     RNNDecoder,

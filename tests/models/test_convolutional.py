@@ -1,4 +1,4 @@
-"""The gated convolution, and the encoder and the decoder that are stacked from it.
+"""The encoder and the decoder that are stacked from gated convolutions.
 
 What all encoders and all decoders have in common is tested in test_encoders.py and
 test_decoders.py.
@@ -12,7 +12,8 @@ from tests.helpers.tiny_models import SOURCE
 from utils.data.vocabulary import PAD
 from utils.models.attention import attention
 from utils.models.contract import Memory
-from utils.models.convolutional import CNNDecoder, CNNEncoder, GatedConvolution
+from utils.models.convolutional import CNNDecoder, CNNEncoder
+from utils.models.gated_convolution import GatedConvolution
 from utils.models.positions import sinusoids
 
 V, B, S, D = 11, 3, 4, 6
@@ -30,30 +31,6 @@ def memory():
     is_token = torch.ones(B, S, dtype=torch.bool)
     is_token[2, 2:] = False
     return Memory(randn(B, S, D), is_token, randn(B, D))
-
-
-def test_a_gated_convolution_equals_its_formula():
-    layer = GatedConvolution(D, kernel_size=3, causal=True)
-    x, previous = torch.randn(1, 4, D), torch.randn(1, 2, D)
-    result = layer(x, previous)
-    weight, bias = layer.convolution.weight, layer.convolution.bias  # (2·D, D, 3), (2·D)
-    inputs = torch.cat([previous, x], 1)[0]
-    for t in range(4):
-        a, b = (bias + sum(weight[:, :, k] @ inputs[t + k] for k in range(3))).chunk(2)
-        torch.testing.assert_close(result[0, t], a * b.sigmoid())
-
-
-def test_a_convolution_that_is_not_causal_reaches_equally_far_in_both_directions():
-    layer = GatedConvolution(D, kernel_size=5).double()
-    x = randn(1, 9, D)
-    other = x.clone()
-    other[:, 4] += 1
-    change = (layer(x) - layer(other)).abs().amax(-1)[0]  # (9,)
-    assert (change[2:7] > 1e-6).all() and (change[:2] == 0).all() and (change[7:] == 0).all()
-
-
-def test_even_kernels_are_for_causal_convolutions():
-    assert GatedConvolution(4, kernel_size=2, causal=True).kernel_size == 2
 
 
 @pytest.mark.parametrize(
@@ -117,7 +94,7 @@ def test_the_state_of_a_cnn_decoder_does_not_grow(use_attention, memory):
             "needs previous, the inputs before x",
         ),
         (
-            lambda: CNNEncoder(V, width=D, pooling="median"),
+            lambda: CNNEncoder(V, width=D, pooling="median"),  # type: ignore[arg-type]
             "pooling is 'median'; choose from mean, max",
         ),
         (lambda: CNNEncoder(V, width=D, kernel_size=4), "kernel_size must be odd"),

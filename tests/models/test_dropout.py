@@ -94,9 +94,9 @@ DECODERS = {
 }
 
 
-def dropout_sites(model: nn.Module, compute: Callable[[], object], monkeypatch) -> list:
+def dropout_sites(model: nn.Module, compute: Callable[[], object], monkeypatch) -> list[Any]:
     """The shapes of all tensors in which `compute` sets numbers to zero, in order."""
-    sites: list = []
+    sites: list[Any] = []
     kernel = F.scaled_dot_product_attention
 
     def recorded_kernel(q, k, *args, dropout_p=0.0, **options):
@@ -123,7 +123,7 @@ def dropout_sites(model: nn.Module, compute: Callable[[], object], monkeypatch) 
     return sites
 
 
-def check_sites(model: nn.Module, compute, expected: list, monkeypatch) -> None:
+def check_sites(model: nn.Module, compute, expected: list[Any], monkeypatch) -> None:
     """Assert that training drops numbers at the expected sites, and evaluation at none."""
     assert dropout_sites(model.train(), compute, monkeypatch) == expected
     model.eval()

@@ -8,7 +8,7 @@ from tests.helpers.tiny_models import IDS, SOURCE, V, make
 from utils.metrics.cost import count_parameters
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq, share_embeddings
-from utils.models.language_models import RNNLM
+from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.pooling import FixedVectorEncoder
 from utils.models.recurrent_decoders import RNNDecoder
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
@@ -34,13 +34,13 @@ def test_embeddings_of_different_shapes_are_not_shared():
 
 
 def test_a_call_without_a_source_is_refused():
-    with pytest.raises(ValueError, match=r"state = model.encode"):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'state'"):
         make("lstm")(IDS)
 
 
 def test_the_lstm_translator_decodes_from_the_encoders_final_state():
     model = make("lstm")
-    assert type(model.encoder) is LSTMEncoder and type(model.decoder) is RNNLM
+    assert type(model.encoder) is LSTMEncoder and type(model.decoder) is LSTMDecoder
     h, c = model.encoder(SOURCE).final_state
     assert same(model(IDS, model.encode(SOURCE))[0], model.decoder(IDS, (h, c))[0])
 

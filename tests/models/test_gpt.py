@@ -19,8 +19,8 @@ from utils.decoding.sampling import SamplingConfig, sample
 from utils.decoding.search import greedy_search
 from utils.decoding.state import select_rows
 from utils.metrics.cost import count_parameters
-from utils.models.gpt import GPT, GPTState, ngram_row
-from utils.models.multi_head import KVCache
+from utils.models.gpt import GPT, GPTState
+from utils.models.kv_cache import KVCache
 from utils.models.positions import sinusoids
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
@@ -143,34 +143,6 @@ def test_n_gram_vectors_start_larger_than_word_vectors():
     model = GPT(2000, width=64, num_layers=1, num_heads=2, ngram_tables=(500, 500))
     assert all(abs(table.weight.std() - 0.1) < 0.005 for table in model.ngram_tables)
     assert abs(model.embedding.weight.std() - 0.02) < 0.001
-
-
-@pytest.mark.parametrize("n, rows", [(2, 25), (3, 125), (3, 200)])
-def test_each_n_gram_has_its_own_row_where_there_are_enough(n, rows):
-    ngrams = torch.cartesian_prod(*[torch.arange(5)] * n)
-    assert ngram_row(ngrams, vocab_size=5, rows=rows).tolist() == list(range(5**n))
-
-
-@pytest.mark.parametrize("vocab_size, rows", [(65, 8192), (64, 8192), (50_000, 4096), (7, 6)])
-def test_a_shared_row_depends_on_every_word_of_the_n_gram(vocab_size, rows):
-    generator = torch.Generator().manual_seed(0)
-    ngrams = torch.randint(vocab_size, (5000, 5), generator=generator)
-    row = ngram_row(ngrams, vocab_size=vocab_size, rows=rows)
-    assert row.min() >= 0 and row.max() < rows
-    for position in range(5):
-        other = ngrams.clone()
-        other[:, position] = (other[:, position] + 1) % vocab_size
-        # another word whose id differs by no multiple of the number of rows: another row
-        differs = (other[:, position] - ngrams[:, position]) % rows != 0
-        changed = ngram_row(other, vocab_size=vocab_size, rows=rows) != row
-        assert changed[differs].all() and differs.any()
-    counts = row.bincount(minlength=rows).double()
-    assert counts.max() < 8 * max(1, 5000 / rows), "all rows are used about equally"
-
-
-def test_the_number_of_an_n_gram_may_exceed_64_bits():
-    number = sum(49_999 * 50_001**k for k in range(5))
-    assert ngram_row(torch.full((5,), 49_999), vocab_size=50_000, rows=4096) == number % 4096
 
 
 def test_padding_at_the_end_changes_nothing_before_it(ids):

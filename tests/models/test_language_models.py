@@ -12,10 +12,9 @@ from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import state_tensors
 from utils.data.vocabulary import BOS
 from utils.metrics.cost import count_parameters
-from utils.models.contract import LSTMState, Memory
+from utils.models.contract import LSTMState
 from utils.models.language_models import NNLM, RNNLM
 from utils.models.recurrent import CELLS, swap_batch_and_layers
-from utils.models.recurrent_encoders import RNNEncoder
 
 V, B, T = 11, 3, 7
 
@@ -79,19 +78,6 @@ def test_an_rnnlm_is_torchs_layer_with_copied_weights(cell, options, ids):
     assert same(logits, x @ model.output.weight.T + model.output.bias)
     pairs = zip(state_tensors(state), state_tensors(expected_state), strict=True)
     assert all(same(part, expected.transpose(0, 1)) for part, expected in pairs)
-
-
-def test_an_rnnlm_of_lstm_cells_begins_with_the_final_state_of_an_lstm_encoder():
-    states, vector = torch.randn(2, 3, 6), torch.randn(2, 6)
-    is_token = torch.ones(2, 3, dtype=torch.bool)
-    final_state = LSTMState(torch.randn(2, 1, 6), torch.randn(2, 1, 6))
-    memory = Memory(states, is_token, vector, final_state)
-    model = RNNLM(V, width=6, cell="lstm")
-    assert model.begin(memory) is final_state
-    with pytest.raises(ValueError, match="from the final state of an LSTMEncoder; got none"):
-        model.begin(RNNEncoder(V, width=6)(torch.tensor([[4, 5]])))
-    with pytest.raises(ValueError, match="decodes a source with cell='lstm'; got 'gru'"):
-        RNNLM(V, width=6, cell="gru").begin(memory)
 
 
 @pytest.mark.parametrize(

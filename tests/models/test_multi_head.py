@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from tests.helpers.tensors import close, randn, randomize_weights, same
-from utils.decoding.state import select_rows
 from utils.models.attention import attention, causal_mask
-from utils.models.multi_head import CrossAttention, KVCache, SelfAttention
+from utils.models.multi_head import CrossAttention, SelfAttention
 
 B, T, S, D, H = 3, 5, 7, 12, 3
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -109,22 +108,6 @@ def test_with_a_cache_tokens_attend_as_in_one_call(window):
         results.append(result)
     assert same(torch.cat(results, 1), expected)
     assert cache.keys.shape[2] == (T if window is None else min(T, window - 1))
-
-
-def test_a_cache_grows_slides_and_can_be_reordered():
-    keys, values = randn(2, B, H, 4, 2)
-    new_keys, new_values = randn(2, B, H, 3, 2)
-    cache = KVCache(keys, values)
-    longer = cache.extended(new_keys, new_values)
-    assert same(longer.keys, torch.cat([keys, new_keys], 2))
-    assert same(longer.values[:, :, 4:], new_values) and same(longer.values[:, :, :4], values)
-    assert cache.keys.shape[2] == 4, "the cache that was extended stays as it was"
-    assert same(longer.last(2).values, new_values[:, :, 1:])
-    assert same(longer.last(2).keys, new_keys[:, :, 1:])
-    assert longer.last(0).keys.shape[2] == 0 and longer.last(99).keys.shape[2] == 7
-    selected = select_rows(cache, torch.tensor([2, 0]))
-    assert isinstance(selected, KVCache) and same(selected.values, values[[2, 0]])
-    assert same(selected.keys, keys[[2, 0]])
 
 
 def test_attention_that_is_not_causal_returns_no_cache():

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 
 from utils.models.nbsvm import LOSSES, NBSVM, log_count_ratio
@@ -15,6 +16,36 @@ def test_the_log_count_ratio_equals_a_hand_worked_example():
     # class 1: counts (2, 1) plus 1 = (3, 2) of 5; class 0: (0, 1) plus 1 = (1, 2) of 3
     expected = [math.log((3 / 5) / (1 / 3)), math.log((2 / 5) / (2 / 3))]
     np.testing.assert_allclose(log_count_ratio(x, np.array([1, 1, 0])), expected)
+
+
+@pytest.mark.parametrize(
+    "container", [list, tuple, lambda labels: np.array(labels, dtype=bool), torch.tensor]
+)
+@pytest.mark.parametrize(
+    "matrix", [sparse.csr_matrix, sparse.csr_array, sparse.coo_matrix, np.array]
+)
+def test_counts_and_labels_may_be_of_any_type(matrix, container):
+    x = [[1, 0], [1, 1], [0, 1]]
+    expected = [math.log((3 / 5) / (1 / 3)), math.log((2 / 5) / (2 / 3))]
+    ratio = log_count_ratio(matrix(x), container([1, 1, 0]))
+    assert ratio.shape == (2,)
+    np.testing.assert_allclose(ratio, expected)
+
+
+@pytest.mark.parametrize(
+    "labels, alpha, message",
+    [
+        ((1, 1), 1, r"one for each of 3 texts; got shape \(2,\)"),
+        ([[1], [1], [0]], 1, r"got shape \(3, 1\)"),
+        ((1, 1, 1), 1, r"both at least once; got \[1\]"),
+        ((1, 2, 0), 1, r"labels must be 0 and 1"),
+        ((1, 1, 0), 0, "alpha must be positive, got 0"),
+        ((1, 1, 0), math.nan, "alpha must be positive, got nan"),
+    ],
+)
+def test_labels_and_constants_without_a_ratio_are_refused(labels, alpha, message):
+    with pytest.raises(ValueError, match=message):
+        log_count_ratio(sparse.csr_matrix([[1, 0], [1, 1], [0, 1]]), labels, alpha=alpha)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -70,6 +101,10 @@ def test_a_fitted_model_can_be_pickled():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="labels must be 0 and 1, both at least once"):
         NBSVM().fit(["a", "b"], [1, 1])
+    with pytest.raises(ValueError, match="one for each of 2 texts"):
+        NBSVM().fit(["a", "b"], [1])
+    with pytest.raises(ValueError, match="alpha must be positive"):
+        NBSVM(alpha=-1)
     for interpolation in (2, -0.1):
         with pytest.raises(ValueError, match="interpolation must be from 0 to 1"):
             NBSVM(interpolation=interpolation)

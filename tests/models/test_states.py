@@ -20,13 +20,15 @@ from tests.helpers.tiny_models import (
 )
 from utils.decoding.state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
-from utils.models.contract import LSTMState, Memory
+from utils.models.contract import LSTMState, Memory, RecurrentMemory
 from utils.models.convolutional import CNNDecoder, CNNDecoderState
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT, GPTState
+from utils.models.kv_cache import KVCache
 from utils.models.language_models import NNLM, RNNLM
-from utils.models.multi_head import KVCache
+from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.recurrent_decoders import RNNDecoder, RNNDecoderState
+from utils.models.recurrent_encoders import LSTMEncoder
 from utils.models.transformer import TransformerDecoder, TransformerDecoderState
 
 STATES = {
@@ -34,13 +36,13 @@ STATES = {
     RNNLM: torch.Tensor,  # of an LSTM an LSTMState
     GPT: GPTState,
     RNNDecoder: RNNDecoderState,
+    LSTMDecoder: LSTMState,
     AttentionDecoder: AttentionDecoderState,
     CNNDecoder: CNNDecoderState,
     TransformerDecoder: TransformerDecoderState,
 }
 """The type of each model's state."""
 NAMED_TUPLES = (
-    Memory,
     LSTMState,
     KVCache,
     GPTState,
@@ -77,7 +79,7 @@ def test_keys_and_values_are_kv_caches(name):
             assert type(cache) is KVCache and cache.keys.shape == cache.values.shape
 
 
-def test_states_and_memories_are_named_tuples():
+def test_states_are_named_tuples():
     for state_type in NAMED_TUPLES:
         assert issubclass(state_type, tuple) and state_type._fields
     assert {t for t in STATES.values() if t is not torch.Tensor} <= set(NAMED_TUPLES)
@@ -129,7 +131,9 @@ def test_a_first_state_can_be_reordered(name):
 def test_encode_begins_the_decoder_with_the_encoders_memory(name):
     model = make(name)
     memory = model.encoder(SOURCE)
-    assert type(memory) is Memory and memory.is_token.dtype == torch.bool
+    hands_over = isinstance(model.encoder, LSTMEncoder)
+    assert type(memory) is (RecurrentMemory if hands_over else Memory)
+    assert memory.is_token.dtype == torch.bool
     B, S = memory.states.shape[:2]
     assert memory.is_token.shape == (B, S) and memory.vector.shape == (B, 6) and B == len(SOURCE)
     state = model.decoder.begin(memory)

@@ -12,7 +12,7 @@ from torch import nn
 from tests.helpers.tensors import close, randn, randomize_weights, same
 from tests.helpers.torch_layers import rename
 from utils.models.attention import causal_mask
-from utils.models.multi_head import KVCache
+from utils.models.kv_cache import KVCache
 from utils.models.transformer_layer import ACTIVATIONS, TransformerLayer
 
 B, T, S, D, H = 3, 5, 7, 12, 4
@@ -70,7 +70,7 @@ def run_pair(layer, torch_layer, x, states, *, causal, padded):
     return result, torch_result
 
 
-def gradients(layer, result, x, states) -> dict:
+def gradients(layer, result, x, states) -> dict[str, torch.Tensor]:
     """The gradients with respect to each weight and both inputs, by name; zero where unused."""
     variables = dict(layer.named_parameters()) | {"x": x, "states": states}
     values = torch.autograd.grad(result.sin().sum(), list(variables.values()), allow_unused=True)
@@ -197,11 +197,11 @@ def test_dropout_acts_in_training_only():
     "build, message",
     [
         (
-            lambda: TransformerLayer(12, num_heads=3, activation="swish"),
+            lambda: TransformerLayer(12, num_heads=3, activation="swish"),  # type: ignore[arg-type]
             "activation is 'swish'; choose from gelu, relu, squared_relu",
         ),
         (
-            lambda: TransformerLayer(12, num_heads=3, norm="batch"),
+            lambda: TransformerLayer(12, num_heads=3, norm="batch"),  # type: ignore[arg-type]
             "norm is 'batch'; choose from layer, rms",
         ),
         (

@@ -1,11 +1,16 @@
 """Checks of equations: what they pass and what they refuse."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from utils.notebook import check
 
+ROOT = Path(__file__).resolve().parents[2]
 INF, NAN = float("inf"), float("nan")
 
 
@@ -50,3 +55,31 @@ def test_tolerance_is_relative_to_the_largest_number():
         check.equation("eq-x", 1.0 + 1e-6, 1.0)
     check.equation("eq-x", 1.0 + 1e-6, 1.0, tolerance=1e-5)
     check.equation("eq-x", np.array([1e6 + 1e-5, 0.0]), np.array([1e6, 1e-5]))
+
+
+UNEQUAL = """
+import numpy as np, torch
+from utils.notebook import check
+pairs = [
+    (np.zeros((2, 1)), np.zeros(2)),
+    ({"a": 1.0}, {"b": 1.0}),
+    ([1.0, 2.0], [1.0]),
+    ([1.0], {"a": 1.0}),
+    (1j, 1j),
+    ([], []),
+    (1.0, 2.0),
+    (float("nan"), float("nan")),
+]
+for left, right in pairs:
+    try:
+        check.equation("eq-test", left, right)
+    except AssertionError:
+        continue
+    print("accepted", left, right)
+print("done")
+"""
+
+
+def test_what_differs_is_refused_when_python_ignores_assertions():
+    command = [sys.executable, "-O", "-c", UNEQUAL]
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == "done\n"

@@ -1,8 +1,13 @@
 """Figures: one style, and helpers that say what they draw."""
 
+import warnings
+
 import matplotlib as mpl
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import cbook, font_manager
 
 from utils.notebook import plotting
 
@@ -40,6 +45,26 @@ def test_smoothing_is_the_mean_of_the_last_values():
         plotting.moving_average(values, 0)
 
 
+def test_one_large_value_does_not_spoil_the_averages_after_it():
+    assert plotting.moving_average([1e20, 1, 2, 3], 2).tolist() == [1e20, 5e19, 1.5, 2.5]
+    assert plotting.moving_average([1, 2, 3], 100).tolist() == [1, 1.5, 2]
+
+
+@pytest.mark.parametrize(
+    "values, window, message",
+    [
+        ([1.0, float("nan"), 2.0], 2, r"values\[1\] is nan: expected finite numbers"),
+        ([1.0, 2.0, float("inf")], 2, r"values\[2\] is inf"),
+        ([-float("inf")], 25, r"values\[0\] is -inf"),
+        ([[1.0, 2.0]], 2, r"expected values of shape \(N,\), got \(1, 2\)"),
+        ([1.0, 2.0], 1.5, "got 1.5; give a whole number"),
+    ],
+)
+def test_what_has_no_moving_average_is_refused(values, window, message):
+    with pytest.raises(ValueError, match=message):
+        plotting.moving_average(values, window)
+
+
 def test_a_heat_map_has_a_name_for_each_row_and_column():
     ax = plotting.heatmap(
         np.eye(2, 3), columns=["a", "b", "c"], rows=["x", "y"], xlabel="source", ylabel="target"
@@ -48,3 +73,64 @@ def test_a_heat_map_has_a_name_for_each_row_and_column():
     assert ax.images[0].get_cmap().name == "cividis"
     with pytest.raises(ValueError, match="one name for each row and column"):
         plotting.heatmap(np.eye(2), columns=["a"], rows=["x", "y"], xlabel="", ylabel="")
+
+
+@pytest.fixture
+def chinese_font(tmp_path, monkeypatch):
+    """A font with one Chinese character, known to matplotlib under the name of a Chinese font."""
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for point in ((500, 0), (500, 700), (0, 700)):
+        pen.lineTo(point)
+    pen.closePath()
+    names = [".notdef", "language"]
+    builder = FontBuilder(unitsPerEm=1000)
+    builder.setupGlyphOrder(names)
+    builder.setupCharacterMap({ord("语"): "language"})
+    builder.setupGlyf(dict.fromkeys(names, pen.glyph()))
+    builder.setupHorizontalMetrics(dict.fromkeys(names, (600, 0)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": "SimHei", "styleName": "Regular"})
+    builder.setupOS2()
+    builder.setupPost()
+    builder.save(tmp_path / "font.ttf")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [*font_manager.fontManager.ttflist])
+    font_manager.fontManager.addfont(tmp_path / "font.ttf")
+    monkeypatch.setattr(plotting, "CHINESE_FONTS", ("none", "SimHei"))
+    plotting.style()
+
+
+def drawn(ax):
+    """The labels of a plot that has been drawn; a missing glyph is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax.figure.canvas.draw()
+    legend = ax.get_legend()
+    texts = [*ax.get_xticklabels(), *ax.get_yticklabels(), *(legend.get_texts() if legend else [])]
+    return [text.get_text() for text in texts]
+
+
+def test_a_name_with_dollars_is_no_formula():
+    tokens = ["$$", "$x_{$", "$\\frac$", r"\$", "$"]
+    labels = drawn(plotting.heatmap(np.eye(5), columns=tokens, rows=tokens, xlabel="", ylabel=""))
+    assert not any(cbook.is_math_text(label) for label in labels)
+    assert [label.replace(r"\$", "$") for label in labels] == tokens * 2, "matplotlib draws these"
+    ax = plotting.curves({"$a$ $": ([1], [1]), "$$": ([1], [2])}, "$x$", "y")
+    assert not any(cbook.is_math_text(label) for label in drawn(ax))
+    assert cbook.is_math_text(ax.get_xlabel()), "the labels of the axes may have formulas"
+
+
+def test_without_a_chinese_font_characters_are_written_as_numbers(monkeypatch):
+    monkeypatch.setattr(plotting, "CHINESE_FONTS", ())
+    plotting.style()
+    assert plotting.literal("a语 é → 😀") == r"a\u8bed é → 😀"
+    tokens = ["语言", "\U0001f9ff"]
+    labels = drawn(plotting.heatmap(np.eye(2), columns=tokens, rows=[1, 2], xlabel="", ylabel=""))
+    assert labels[:2] == [r"\u8bed\u8a00", r"\U0001f9ff"]
+
+
+def test_a_chinese_font_that_is_installed_is_used(chinese_font):
+    assert plotting.literal("语言 model") == r"语\u8a00 model"
+    labels = drawn(plotting.curves({"语": ([1], [1]), "two": ([1], [2])}, "", "语"))
+    assert "语" in labels
+    assert mpl.rcParams["font.family"] == ["sans-serif", "SimHei"], "Latin text keeps its font"

@@ -1,6 +1,9 @@
 """Results: what is shown, stored, refused and read."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -67,3 +70,9 @@ def test_what_benchmarks_stored_is_read_and_a_missing_name_gets_those_there_are(
     assert part["provenance"]["commit"][:7] in printed and part["provenance"]["command"] in printed
     with pytest.raises(FileNotFoundError, match=r"no stored results 'figures'; .*characters"):
         load_results("figures")
+
+
+def test_the_key_of_results_is_had_without_torch():
+    """The build of the site reads it from here, and needs no model."""
+    code = "import sys, tools.book_facts; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

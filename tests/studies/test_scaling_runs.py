@@ -1,12 +1,9 @@
-"""Runs of the study of scaling: a run is what it says, and the benchmark stores it."""
+"""Runs of the study of scaling: a run is what it says."""
 
-import json
 import math
 
 import pytest
 
-from benchmarks import scaling as benchmark
-from benchmarks.record import RESULTS_FOLDER
 from utils.data.corpus import Corpus
 from utils.metrics.cost import gpt_parameters
 from utils.studies.scaling_runs import (
@@ -14,7 +11,6 @@ from utils.studies.scaling_runs import (
     CONTEXT_LENGTH,
     NUM_LAYERS,
     CharacterScaling,
-    ScalingRun,
     learning_rate_for,
 )
 
@@ -45,30 +41,3 @@ def test_wider_models_learn_at_lower_rates():
 def test_a_width_that_heads_cannot_divide_is_refused(toy_corpus, width):
     with pytest.raises(ValueError, match="width must be a"):
         CharacterScaling(toy_corpus).train(width, steps=1)
-
-
-def test_the_benchmark_writes_its_runs_whole_and_says_where_they_came_from(
-    tmp_path, monkeypatch, toy_corpus
-):
-    monkeypatch.setattr(benchmark, "load_text", lambda: toy_corpus)
-    out = tmp_path / "new" / "scaling.json"
-    options = "--widths 8 --steps 2 3 --seeds 2 --trial-steps 2".split()
-    benchmark.main([*options, f"--out={out}"])
-    content = json.loads(out.read_text())
-    assert [(run["tokens"], run["seed"]) for run in content["runs"]] == [
-        (steps * BATCH_SIZE * CONTEXT_LENGTH, seed) for steps in (2, 3) for seed in (0, 1)
-    ]
-    provenance = content["provenance"]
-    assert provenance["origin"] == "stand-in" and provenance["seeds"] == [0, 1]
-    assert str(out) not in out.read_text() and list(out.parent.iterdir()) == [out]
-
-
-def test_the_stored_runs_are_real_and_span_two_orders_of_magnitude():
-    content = json.loads((RESULTS_FOLDER / "scaling.json").read_text())
-    sizes = sorted({run["parameters"] for run in content["runs"]})
-    assert content["provenance"]["origin"] == "real" and content["provenance"]["commit"]
-    assert len(sizes) > 6 and sizes[-2] > 100 * sizes[0], "without the largest, which is left out"
-    assert len({run["tokens"] for run in content["runs"]}) >= 4
-    runs = [ScalingRun.from_stored(run) for run in content["runs"]]
-    assert all(0.5 < run.loss < math.log(content["settings"]["vocabulary"]) for run in runs)
-    assert [run.stored() for run in runs] == content["runs"]

@@ -2,10 +2,13 @@
 
 import errno
 import os
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from utils.training import checkpoint
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
@@ -52,6 +55,23 @@ def test_a_full_disk_leaves_the_last_checkpoint_complete(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "save_file", save_on_a_full_disk)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(path, {"step": 2})
+    assert load_checkpoint(path)["step"] == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_grow_is_an_error_of_the_system(tmp_path):
+    """As on a full disk: safetensors reports it by an error of its own."""
+    resource = pytest.importorskip("resource", reason="Windows limits no file sizes")
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, {"step": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*run.safetensors") as error:
+            save_checkpoint(path, {"step": 2, "w": torch.ones(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert error.value.errno == errno.EFBIG and "\n" not in str(error.value)
     assert load_checkpoint(path)["step"] == 1
     assert list(tmp_path.iterdir()) == [path]
 
@@ -108,6 +128,65 @@ def test_a_damaged_file_is_named(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"run.safetensors is not a checkpoint"):
             load_checkpoint(path)
+
+
+def test_no_bit_can_change_unseen(tmp_path):
+    """In the values, in the header, in its length: each of the bits of a file is flipped once."""
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, {"w": torch.tensor([1.0, 2.0]), "rate": 0.1, "step": torch.tensor(3)})
+    complete, messages = path.read_bytes(), set()
+    for i in range(8 * len(complete)):
+        content = bytearray(complete)
+        content[i // 8] ^= 1 << (i % 8)
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"run.safetensors is") as error:
+            load_checkpoint(path)
+        messages.add(str(error.value))
+    assert not any("\n" in message for message in messages)
+    assert any("is damaged: its content does not have the checksum" in x for x in messages)
+
+
+def test_a_file_of_safetensors_without_a_checksum_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    for metadata in (None, {"content": '{"dict": []}'}):
+        save_file({"0": torch.ones(1)}, path, metadata=metadata)
+        with pytest.raises(ValueError, match="it has no checksum; it is damaged, or"):
+            load_checkpoint(path)
+
+
+def test_what_was_loaded_does_not_depend_on_the_file_any_more(tmp_path):
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, {"w": torch.ones(1000)})
+    loaded = load_checkpoint(path)["w"]
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert torch.equal(loaded, torch.ones(1000))
+
+
+def test_the_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    save_checkpoint("~/run.safetensors", {"step": 1})
+    assert (tmp_path / "run.safetensors").is_file() and load_checkpoint("~/run.safetensors")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.float32(1.0), np.int64(1), b"bytes", {1, 2}, Path("x"), {(1, 2): 3}, object()],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_that_a_file_cannot_hold_is_refused_when_it_is_written(tmp_path, value):
+    """And not when it is read, when it is too late."""
+    path = tmp_path / "run.safetensors"
+    save_checkpoint(path, {"step": 1})
+    with pytest.raises(ValueError, match="a checkpoint holds tensors, numbers and strings"):
+        save_checkpoint(path, {"state": [value]})
+    for x in (torch.eye(2).to_sparse(), torch.empty(2, device="meta")):
+        with pytest.raises(ValueError, match="dense tensors with values"):
+            save_checkpoint(path, {"state": [x]})
+    assert load_checkpoint(path) == {"step": 1} and list(tmp_path.iterdir()) == [path]
+    save_checkpoint(path, OrderedDict(step=np.float64(0.5)))
+    assert load_checkpoint(path) == {"step": 0.5}
 
 
 def test_a_named_tuple_is_refused_when_it_is_written(tmp_path):

@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
@@ -63,6 +64,19 @@ def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup)
         {"accumulation_steps": True},
         {"evaluate_every": False},
         {"checkpoint_every": False},
+        {"evaluate_every": 1001},
+        {"checkpoint_every": 1001},
+        {"steps": "10"},
+        {"learning_rate": "0.1"},
+        {"learning_rate": None},
+        {"learning_rate": True},
+        {"warmup": "half"},
+        {"warmup": math.nan},
+        {"label_smoothing": math.nan},
+        {"mixed_precision": "no"},
+        {"mixed_precision": 1},
+        {"betas": 0.9},
+        {"betas": ("0.9", "0.98")},
         {"betas": (0.9, 1.0)},
         {"betas": (-0.1, 0.98)},
         {"betas": (0.9, math.nan)},
@@ -75,6 +89,24 @@ def test_a_value_out_of_its_range_is_named(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=rf"^{name} .*{re.escape(str(value))}"):
         TrainConfig(**wrong)
+
+
+def test_numbers_of_numpy_become_plain_ones():
+    """A checkpoint, which is written hours later, holds no others."""
+    config = TrainConfig(
+        steps=np.int64(3),
+        evaluate_every=np.int32(3),
+        learning_rate=np.float32(0.5),
+        warmup=0,
+        betas=[np.float64(0.5), 0],
+    )
+    types = {name: type(value) for name, value in vars(config).items()}
+    assert types["steps"] is types["evaluate_every"] is int
+    assert types["learning_rate"] is types["warmup"] is float
+    assert config.betas == (0.5, 0.0) and [type(beta) for beta in config.betas] == [float, float]
+    assert config == TrainConfig(
+        steps=3, evaluate_every=3, learning_rate=0.5, warmup=0.0, betas=(0.5, 0.0)
+    )
 
 
 def test_the_limits_of_the_ranges_are_allowed():

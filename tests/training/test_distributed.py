@@ -25,7 +25,7 @@ from utils.training.loop import fit
 from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
 from utils.training.resuming import resume_run
-from utils.training.sharding import RUN_FILE, newest_checkpoint
+from utils.training.sharding import RUN_FILE, check_torch_for_sharding, newest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_shards = pytest.mark.skipif(
@@ -372,6 +372,15 @@ def test_an_unknown_strategy_is_refused():
 def test_shards_are_refused_if_torch_has_none(monkeypatch):
     monkeypatch.setattr(distributed, "supports_sharding", lambda device: False)
     assert_refused("no shards on 'cpu'", "shard", "cpu")
+
+
+@pytest.mark.parametrize("version", ["2.9.1+cpu", "1.13.0", "2.10.0a0+git", "3.0.1"])
+def test_shards_are_refused_by_a_torch_that_computes_them_wrongly(monkeypatch, version):
+    monkeypatch.setattr(torch, "__version__", version)
+    if version.startswith(("2.9", "1.13")):
+        assert_refused("wrong gradients of sharded models: expected torch 2.10", "shard", "cpu")
+    else:
+        check_torch_for_sharding()
 
 
 def test_several_processes_on_mps_are_refused(monkeypatch):

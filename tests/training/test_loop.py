@@ -28,6 +28,7 @@ from utils.data.batches import IGNORE, Batch, TextBatches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.language_models import RNNLM
+from utils.training import loop
 from utils.training import state as training_state
 from utils.training.checkpoint import load_checkpoint
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
@@ -129,7 +130,7 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
     monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
     monkeypatch.setattr(runtime, "supports_bfloat16", lambda: False)
     for model in (nn.Linear(1, 1), make_model()):  # then a GPU with bfloat16, and recurrent layers
-        with pytest.raises(ValueError, match="need a GPU with bfloat16 and .*mixed_precision=False"):
+        with pytest.raises(ValueError, match=r"with bfloat16 and .*mixed_precision=False"):
             initial_state(
                 model,
                 CONFIG,
@@ -138,6 +139,34 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
                 processes=ProcessGroup(strategy="shard"),
             )
         monkeypatch.setattr(runtime, "supports_bfloat16", lambda: True)
+
+
+@pytest.mark.parametrize("model", [make_model(), nn.Linear(1, 1)], ids=["recurrent", "linear"])
+def test_the_loss_is_scaled_where_a_gpu_computes_in_float16(monkeypatch, model):
+    """In float16 gradients vanish otherwise; recurrent layers are in float16 on every GPU."""
+    monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: enabled)
+    for supported in (True, False):
+        monkeypatch.setattr(runtime, "supports_bfloat16", lambda x=supported: x)
+        for mixed_precision in (True, False):
+            state = make_state(model, replace(CONFIG, mixed_precision=mixed_precision))
+            needs_float16 = isinstance(model, RNNLM) or not supported
+            assert state.scaler == (mixed_precision and needs_float16)
+            dtype = torch.float16 if needs_float16 else torch.bfloat16
+            assert state.autocast_dtype == (dtype if mixed_precision else None)
+
+
+def test_a_step_runs_in_the_precision_of_the_state(monkeypatch):
+    calls, state = [], make_state(make_model(), CONFIG)
+    state.autocast_dtype = torch.float16
+
+    def record(device, **options):
+        calls.append(options)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(loop, "autocast", record)
+    train_step(state, [make_stream()[0]])
+    assert calls == [{"enabled": True, "dtype": torch.float16}]
 
 
 def test_accumulated_batches_are_one_large_batch():
@@ -197,6 +226,120 @@ def test_each_step_has_the_rate_of_its_schedule(schedule):
     assert changes == pytest.approx(rates, rel=1e-3)
 
 
+def test_clipping_is_that_of_torch():
+    """For several limits, with a gradient above and below them, on every parameter."""
+    batch, norms = make_stream()[0], []
+    for clip_norm in (0.01, 0.1, 1.0, 100.0):
+        state = make_state(make_model(dropout=0.0), replace(CONFIG, clip_norm=clip_norm))
+        gradients, expected_model = {}, make_model(dropout=0.0)
+        state.optimizer.step = lambda model=state.model, gradients=gradients: gradients.update(
+            {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+        )
+        train_step(state, [batch])
+        (cross_entropy(expected_model, batch) / 40).backward()
+        norms.append(nn.utils.clip_grad_norm_(expected_model.parameters(), clip_norm).item())
+        for name, parameter in expected_model.named_parameters():
+            assert torch.equal(gradients[name], parameter.grad), name
+    assert 0.1 < norms[0] < 100.0, "some limits are reached, and some are not"
+
+
+def leave_gradients(model):
+    """Leave large gradients in a model, as a program does that differentiates it."""
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e3)
+
+
+def freeze(model, *names):
+    for name in names:
+        model.get_submodule(name).requires_grad_(False)
+    return model
+
+
+def test_gradients_that_a_model_has_before_are_cleared():
+    """Also those of frozen parameters: they would count where gradients are clipped."""
+    weights = []
+    for leave in (lambda model: None, leave_gradients):
+        model = freeze(make_model(dropout=0.0), "rnn")
+        leave(model)
+        fit(model, make_stream(), replace(CONFIG, clip_norm=0.1), progress=False)
+        assert all(parameter.grad is None for parameter in model.parameters())
+        weights.append(flat_weights(model))
+    assert torch.equal(*weights)
+
+
+def test_frozen_parameters_stay_as_they_are_and_the_others_are_trained():
+    """As by torch alone: neither decayed, nor counted where gradients are clipped."""
+    config = replace(CONFIG, clip_norm=0.1, weight_decay=0.5, schedule="constant", warmup=0.0)
+    model, expected = (freeze(make_model(dropout=0.0), "rnn").double() for _ in range(2))
+    before = {name: x.clone() for name, x in model.named_parameters()}
+    fit(model, make_stream(), config, progress=False)
+    trained = [x for x in expected.parameters() if x.requires_grad]
+    decayed = [{"params": [x], "weight_decay": 0.5 if x.dim() > 1 else 0.0} for x in trained]
+    optimizer = torch.optim.AdamW(decayed, lr=config.learning_rate, betas=config.betas)
+    for step in range(config.steps):
+        optimizer.zero_grad()
+        (cross_entropy(expected, make_stream()[step]) / 40).backward()
+        nn.utils.clip_grad_norm_(trained, 0.1)
+        optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[name]) == name.startswith("rnn."), name
+        assert torch.allclose(parameter, expected.get_parameter(name), atol=1e-12)
+
+
+def test_an_optimizer_of_a_part_of_the_model_clips_the_gradients_of_that_part():
+    """Those of the other parameters would add up over the steps, and are gone at the end."""
+
+    def output_only(model, config):
+        return torch.optim.SGD(model.output.parameters(), lr=config.learning_rate)
+
+    config = replace(CONFIG, clip_norm=0.1, schedule="constant", warmup=0.0)
+    model, expected = make_model(dropout=0.0), freeze(make_model(dropout=0.0), "rnn")
+    fit(model, make_stream(), config, make_optimizer=output_only, progress=False)
+    fit(expected, make_stream(), config, make_optimizer=output_only, progress=False)
+    assert torch.equal(flat_weights(model), flat_weights(expected))
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_model_with_nothing_to_train_is_refused():
+    for model in (make_model().requires_grad_(False), nn.Identity()):
+        with pytest.raises(ValueError, match="no parameter to train: expected one with"):
+            fit(model, make_stream(), CONFIG, progress=False)
+
+
+def test_an_optimizer_that_needs_a_closure_is_refused():
+    def lbfgs(model, config):
+        return torch.optim.LBFGS(model.parameters(), lr=config.learning_rate)
+
+    with pytest.raises(ValueError, match="LBFGS needs a closure"):
+        fit(make_model(), make_stream(), CONFIG, make_optimizer=lbfgs, progress=False)
+
+
+@pytest.mark.parametrize(
+    "batches, message",
+    [
+        ([make_stream()[0]] * 23, "steps=12 with accumulation_steps=2 need 24 batches, got 23"),
+        ([], "need 24 batches, got 0"),
+        ((make_stream()[i] for i in range(24)), "expected a stream such as .*, got generator"),
+        (iter([make_stream()[0]] * 24), "got list_iterator"),
+        (torch.utils.data.DataLoader(TEXT), "got DataLoader"),
+        (None, "got NoneType"),
+    ],
+    ids=str,
+)
+def test_batches_that_do_not_suffice_are_refused_before_the_first_step(batches, message):
+    model = make_model()
+    before = flat_weights(model)
+    with pytest.raises(ValueError, match=message):
+        fit(model, batches, replace(CONFIG, accumulation_steps=2), progress=False)
+    assert torch.equal(flat_weights(model), before)
+
+
+def test_a_list_of_just_enough_batches_is_trained_on():
+    config = replace(CONFIG, accumulation_steps=2)
+    history = fit(make_model(), [make_stream()[i] for i in range(24)], config, progress=False)
+    assert len(history.losses) == 12
+
+
 # ---- validation ---------------------------------------------------------------------------------
 
 
@@ -233,6 +376,11 @@ def test_each_validation_is_reported():
         ([], "valid holds no batch"),
         (iter([make_stream()[0]]), "not an iterator"),
         (make_stream(), "TextBatches is an endless stream"),
+        ((batch for batch in [make_stream()[0]]), "not an iterator"),
+        ([EMPTY, EMPTY], "hold no token to predict"),
+        ([TEXT[:10]], "valid must hold batches with targets, got Tensor"),
+        (7, "must be a list of batches, got int"),
+        (make_stream()[0], "must be a list of batches, got Batch"),
     ],
 )
 def test_validation_batches_that_cannot_be_used_are_refused_before_the_first_step(valid, message):
@@ -288,6 +436,28 @@ def test_a_loss_that_is_no_number_stops_the_run():
         model.output.bias.fill_(math.nan)
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
         fit(model, make_stream(), CONFIG, progress=False)
+
+
+def test_a_loss_that_is_no_number_in_one_of_the_accumulated_batches_stops_the_run(tmp_path):
+    """It is not averaged away, and the checkpoint before remains."""
+    calls = itertools.count()
+
+    def objective(model, batch, label_smoothing):
+        loss = cross_entropy(model, batch, label_smoothing)
+        return loss * math.nan if next(calls) == 2 * 7 else loss  # the first batch of step 7
+
+    path = tmp_path / "run.safetensors"
+    config = replace(CONFIG, accumulation_steps=2, checkpoint_every=3)
+    with pytest.raises(FloatingPointError, match="the loss is nan by step 9"):
+        fit(
+            make_model(),
+            make_stream(),
+            config,
+            objective=objective,
+            checkpoint=path,
+            progress=False,
+        )
+    assert load_checkpoint(path)["step"] == 6
 
 
 def test_the_progress_bar_shows_loss_and_speed(capsys):

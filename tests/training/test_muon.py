@@ -146,7 +146,7 @@ def test_the_polynomials_map_singular_values_into_the_stated_range():
     assert 0.72 < sigma.min() < 0.74 and 1.26 < sigma.max() < 1.27
 
 
-class InterruptedBatches(list):
+class InterruptedBatches(list[Batch]):
     """Batches that raise KeyboardInterrupt at one step, once."""
 
     interrupted_step: int | None = None

@@ -1,14 +1,18 @@
 """A run that is stopped and resumed is the uninterrupted one, to the bit."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.helpers.small_runs import (
     CONFIG,
@@ -21,13 +25,14 @@ from tests.helpers.small_runs import (
     make_stream,
 )
 from utils import runtime
+from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
 from utils.training.loop import fit, train_step
 from utils.training.objectives import cross_entropy
-from utils.training.optimizers import adamw
+from utils.training.optimizers import adamw, muon
 from utils.training.resuming import resume_run, save_run
 from utils.training.state import initial_state
 
@@ -193,6 +198,281 @@ def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothi
     else:
         with pytest.raises(ValueError, match=f"was trained with {name}="):
             resume_run(state, finished_run)
+
+
+# ---- wrapped models -----------------------------------------------------------------------------
+
+
+def make_gpt(num_layers=2):
+    runtime.seed_everything(1)
+    return GPT(V, width=8, num_layers=num_layers, num_heads=2, context_length=10, dropout=0.3)
+
+
+def compile_model(model):
+    return torch.compile(model, backend="eager")
+
+
+def compile_layers(model):
+    for i, layer in enumerate(model.layers):
+        model.layers[i] = torch.compile(layer, backend="eager")
+    return model
+
+
+@pytest.fixture
+def process_group_of_one():
+    """What DistributedDataParallel needs."""
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+WRAPPERS = {
+    "plain": lambda model: model,
+    "compiled": compile_model,
+    "compiled layers": compile_layers,
+    "distributed": nn.parallel.DistributedDataParallel,
+    "data parallel": nn.DataParallel,
+    "compiled and distributed": lambda x: nn.parallel.DistributedDataParallel(compile_model(x)),
+}
+
+
+@pytest.mark.parametrize(
+    "first, second",
+    [pair for name in WRAPPERS for pair in ((name, "plain"), ("plain", name)) if name != "plain"],
+)
+def test_a_model_shares_checkpoints_with_its_wrappers(first, second, path, process_group_of_one):
+    config, valid = replace(CONFIG, evaluate_every=4), [make_stream()[1000]]
+    options = {"valid": valid, "checkpoint": path, "progress": False}
+    uninterrupted = make_gpt()
+    expected = fit(uninterrupted, make_stream(), config, valid=valid, progress=False)
+    fit(WRAPPERS[first](make_gpt()), InterruptedStream(5), config, **options)
+    saved = load_checkpoint(path)
+    names = make_gpt().state_dict().keys()
+    assert saved["model"].keys() == saved["best_parameters"].keys() == names
+    model = make_gpt()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(9.0)
+    history = fit(WRAPPERS[second](model), make_stream(), config, **options)
+    assert torch.allclose(torch.tensor(history.losses), torch.tensor(expected.losses), atol=1e-6)
+    assert torch.allclose(flat_weights(model), flat_weights(uninterrupted), atol=1e-5)
+    assert history.best_step == expected.best_step
+
+
+def test_a_layer_that_is_called_module_keeps_its_name(path):
+    """Only a wrapper's part of this name is left out."""
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = make_model()
+
+        def forward(self, ids, state=None):
+            return self.module(ids, state)
+
+    fit(Outer(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert all(name.startswith("module.") for name in load_checkpoint(path)["model"])
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+def other_model(*, num_layers=2, dtype=torch.float32, width=8, tied=True):
+    runtime.seed_everything(7)
+    return RNNLM(V, width=width, num_layers=num_layers, cell="lstm", tied=tied).to(dtype)
+
+
+def flip_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 4
+    path.write_bytes(content)
+
+
+def forget(path, key):
+    content = load_checkpoint(path)
+    del content[key]
+    save_checkpoint(path, content)
+
+
+def add_option(path):
+    content = load_checkpoint(path)
+    content["config"]["new_option"] = 1
+    save_checkpoint(path, content)
+
+
+def spoil_random_state(path):
+    content = load_checkpoint(path)
+    content["random_states"][0]["numpy"]["key"] = torch.zeros(3)
+    save_checkpoint(path, content)
+
+
+REFUSED = {  # a change of the file, a model, options of fit, and the message
+    "config": (None, other_model, {"config": replace(CONFIG, steps=13)}, "with steps=12, not 13"),
+    "width": (
+        None,
+        partial(other_model, width=9),
+        {},
+        r"another model: there .*, 8\), here .*, 9\)",
+    ),
+    "more layers": (None, partial(other_model, num_layers=3), {}, "there .* is missing, here"),
+    "fewer layers": (None, partial(other_model, num_layers=1), {}, "here missing"),
+    "dtype": (None, partial(other_model, dtype=torch.float64), {}, "float32 .*, here float64"),
+    "optimizer": (None, other_model, {"make_optimizer": muon}, "there AdamW with .*, here Muon"),
+    "flipped bit": (flip_bit, other_model, {}, "run.safetensors is damaged"),
+    "no optimizer": (partial(forget, key="scaler"), other_model, {}, "another version of the book"),
+    "new option": (add_option, other_model, {}, "another version of the book"),
+    "random state": (spoil_random_state, other_model, {}, "no state of random generators"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_checkpoint_changes_nothing(finished_run, path, case):
+    """Neither model, nor random state, nor files."""
+    change_file, make, options, message = REFUSED[case]
+    path.write_bytes(finished_run.read_bytes())
+    if change_file:
+        change_file(path)
+    model, content = make(), path.read_bytes()
+    before = {name: x.clone() for name, x in model.state_dict().items()}
+    random_state = runtime.get_random_state()
+    options = {"config": CONFIG, "progress": False, "checkpoint": path} | options
+    with pytest.raises(ValueError, match=message) as error:
+        fit(model, make_stream(), **options)
+    assert "\n" not in str(error.value) and "None" not in str(error.value)
+    assert all(torch.equal(before[name], x) for name, x in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    later = runtime.get_random_state()
+    assert torch.equal(later["torch"], random_state["torch"])
+    assert later["python"] == random_state["python"]
+    assert torch.equal(later["numpy"]["key"], random_state["numpy"]["key"])
+    assert path.read_bytes() == content and list(path.parent.iterdir()) == [path]
+
+
+def test_an_optimizer_with_another_option_is_refused(path):
+    """The option would be that of the checkpoint, whatever was asked for."""
+    options = {"checkpoint": path, "progress": False}
+    fit(make_gpt(), make_stream(), CONFIG, make_optimizer=muon, **options)
+    with pytest.raises(ValueError, match=r"scale=2.0 of Muon, not 3.0"):
+        fit(make_gpt(), make_stream(), CONFIG, make_optimizer=partial(muon, ratio=3.0), **options)
+
+    def reversed_groups(model, config):
+        return torch.optim.AdamW(list(model.parameters())[::-1], lr=config.learning_rate)
+
+    other = path.with_name("other.safetensors")
+    fit(make_gpt(), make_stream(), CONFIG, checkpoint=other, progress=False)
+    with pytest.raises(ValueError, match="another optimizer: there AdamW with 2 groups"):
+        fit(
+            make_gpt(),
+            make_stream(),
+            CONFIG,
+            make_optimizer=reversed_groups,
+            checkpoint=other,
+            progress=False,
+        )
+
+
+def test_a_folder_is_no_file_for_checkpoints(tmp_path):
+    with pytest.raises(ValueError, match="is a folder: expected the name of a file"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=tmp_path, progress=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"expected a folder for .*, found a file"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=tmp_path / "file" / "x", progress=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+# ---- two runs at a time -------------------------------------------------------------------------
+
+# A run that stops in its third step, having said so.
+WAITING_RUN = """
+import sys, time
+from tests.helpers.small_runs import CONFIG, SIZES, TEXT, make_model
+from utils.data.batches import TextBatches
+from utils.training.loop import fit
+
+class WaitingStream(TextBatches):
+    def __getitem__(self, step):
+        if step == 3:
+            print("started", flush=True)
+            time.sleep(600)
+        return super().__getitem__(step)
+
+fit(make_model(), WaitingStream(TEXT, **SIZES), CONFIG, checkpoint=sys.argv[1], progress=False)
+"""
+
+
+def test_two_runs_do_not_write_one_file_and_a_killed_one_does_not_keep_it(path):
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING_RUN, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as other:
+        try:
+            assert other.stdout.readline() == "started\n"
+            model = make_model()
+            before = flat_weights(model)
+            with pytest.raises(ValueError, match=r"another run is writing to .*run.safetensors"):
+                fit(model, make_stream(), CONFIG, checkpoint=path, progress=False)
+            assert torch.equal(flat_weights(model), before)
+        finally:
+            other.kill()
+    history = fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert len(history.losses) == 12 and list(path.parent.iterdir()) == [path]
+
+
+# ---- signals and random numbers -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_sigterm_saves_as_ctrl_c_does(path):
+    class TerminatedStream(InterruptedStream):
+        def __getitem__(self, step):
+            if step == self.interrupted_step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return make_stream()[step]
+
+    handler = signal.getsignal(signal.SIGTERM)
+    uninterrupted = make_model()
+    fit(uninterrupted, make_stream(), CONFIG, progress=False)
+    history = fit(make_model(), TerminatedStream(5), CONFIG, checkpoint=path, progress=False)
+    assert history.interrupted and history.stop_signal == signal.SIGTERM
+    assert load_checkpoint(path)["step"] == len(history.losses) == 6
+    assert signal.getsignal(signal.SIGTERM) is handler
+    resumed = make_other_model()
+    history = fit(resumed, make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert not history.interrupted and history.stop_signal == 0
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+
+
+def test_a_run_that_is_interrupted_before_its_first_step_leaves_no_checkpoint(path, monkeypatch):
+    """It would hold nothing that a new run does not have, and an optimizer that has no state."""
+
+    class Impatient(runtime.Interrupt):
+        signal_number = signal.SIGINT
+
+        def is_set(self):
+            return True
+
+    monkeypatch.setattr(runtime, "Interrupt", Impatient)
+    history = fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert history.interrupted and history.losses == [] and history.tokens_per_second == 0
+    assert list(path.parent.iterdir()) == []
+
+
+def test_random_numbers_of_the_batches_go_on_where_they_stopped(path):
+    """A stream may draw from the generators of Python, NumPy and torch."""
+
+    class NoisyStream(InterruptedStream):
+        def __getitem__(self, step):
+            batch = super().__getitem__(step)
+            shift = random.randrange(8) + np.random.randint(8) + int(torch.randint(8, ()))
+            batch.inputs[:, 0] = 4 + (batch.inputs[:, 0] + shift) % (V - 4)
+            return batch
+
+    uninterrupted = make_model()
+    fit(uninterrupted, NoisyStream(-1), CONFIG, progress=False)
+    fit(make_model(), NoisyStream(6), CONFIG, checkpoint=path, progress=False)
+    resumed = make_other_model()
+    fit(resumed, NoisyStream(-1), CONFIG, checkpoint=path, progress=False)
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
 
 
 def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(path):

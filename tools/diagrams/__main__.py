@@ -7,6 +7,7 @@ from pathlib import Path
 from tools.diagrams.checks import problems
 from tools.diagrams.gallery import diagrams, files
 from tools.diagrams.palette import stylesheet
+from utils.console import make_output_safe
 
 STATIC = Path(__file__).resolve().parents[2] / "book" / "_static"
 
@@ -28,4 +29,5 @@ def main(static: Path = STATIC) -> None:
 
 
 if __name__ == "__main__":
+    make_output_safe()
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 from tools.diagrams import labels
 from tools.diagrams.boxes import Bounds, Point
@@ -27,7 +28,7 @@ def problems(diagram: Canvas) -> list[str]:
     ]
 
 
-def _of(diagram: Canvas, kind: type) -> list:
+def _of(diagram: Canvas, kind: type) -> list[Any]:
     """Return the shapes of a kind."""
     return [shape for shape, _ in diagram.shapes if isinstance(shape, kind)]
 

@@ -13,8 +13,8 @@ from utils.command.catalogue import MODELS, select_arguments, select_model_optio
 from utils.command.training_data import TrainingData
 from utils.files import as_path
 from utils.training.config import TrainConfig
-from utils.training.distributed import STRATEGIES
-from utils.training.optimizers import OPTIMIZERS
+from utils.training.distributed import STRATEGIES, Strategy
+from utils.training.optimizers import OPTIMIZERS, OptimizerName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +45,8 @@ class RunConfig:
 
     out: str | None = None
     device: str | None = None
-    strategy: str = "data"
-    optimizer: str = "adamw"
+    strategy: Strategy = "data"
+    optimizer: OptimizerName = "adamw"
     seed: int = 0
     progress: bool = True
 

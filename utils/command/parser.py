@@ -21,6 +21,10 @@ from utils.training.config import TrainConfig
 PROGRAM = "python -m utils.training"
 DESCRIPTION = """Train a model of the book. The same command again resumes from the run's
 checkpoint. Started by torchrun, it trains with several processes."""
+EXIT_CODES = """exit codes: 0 the run is finished; 1 it failed, as the loss is no longer finite, the
+disk is full, memory is used up, or a file or corpus cannot be had; 2 the command is wrong, or does
+not suit the data, the machine or an earlier run in the folder; 130 Ctrl-C ended the run, and 143
+SIGTERM did: the same command goes on from the checkpoint."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
@@ -50,7 +54,7 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
 
 def build_parser() -> ArgumentParser:
     """Build the parser of the whole command line."""
-    parser = _Parser(PROGRAM, description=DESCRIPTION, allow_abbrev=False)
+    parser = _Parser(PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES, allow_abbrev=False)
     models = parser.add_subcommands(dest="model", metavar="MODEL", title="models")
     for name, spec in MODELS.items():
         parts = ", ".join(part.__name__ for part in spec.parts)
@@ -82,6 +86,10 @@ class _Parser(ArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and exit with code 2."""
         message = " ".join(message.split())
+        choice = r'Parser key "(\w+)": Expected a typing\.Literal\[(.*)\]\. Got value: (.*)'
+        if option := re.fullmatch(choice, message):
+            choices = ", ".join(name.strip(" '") for name in option[2].split(","))
+            message = f"{option[1]} is {option[3]!r}; choose from {choices}"
         if option := re.match(r'Parser key "(\w+)":', message):
             message = f"argument --{option[1].replace('_', '-')}:{message[option.end() :]}"
         if option := re.match(r"[Uu]nrecognized arguments: (--\S+)", message):

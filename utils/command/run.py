@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from typing import Any
 
+import torch
 from torch import nn
 
 from utils.command.catalogue import build_model
@@ -18,7 +20,9 @@ from utils.command.run_folder import (
     CHECKPOINTS,
     WEIGHTS_FILE,
     can_resume,
+    check_corpus,
     load_tokenizer,
+    read_description,
     write_description,
 )
 from utils.data.batches import Batch
@@ -32,6 +36,7 @@ from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
 from utils.training.objectives import BatchStream
 from utils.training.optimizers import OPTIMIZERS
+from utils.training.resuming import claim
 from utils.training.state import History
 
 
@@ -46,23 +51,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     exit_code : int
-        0 if all went well, 1 if the loss became infinite, 2 if the command cannot be carried out.
+        One of those in ``utils.command.parser.EXIT_CODES``.
     """
-    model, options = parse(arguments)
+    model = ""
     try:
+        model, options = parse(arguments)
         job = Job.from_options(model, options)
         with (
             process_group(job.run.strategy, job.run.device) as processes,
             _output_of_first_process(processes),
         ):
-            train(job, processes)
-    except (ValueError, OSError, DataError) as error:
+            history = train(job, processes)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM} {model}".rstrip() + ": interrupted", file=sys.stderr)
+        return _signal_code(signal.SIGINT)
+    except ValueError as error:
         print_error(model, error)
         return 2
-    except FloatingPointError as error:
+    except (FloatingPointError, OSError, DataError) as error:
         print_error(model, error)
         return 1
-    return 0
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print_error(model, MemoryError(f"there is not enough memory: {error}"))
+        return 1
+    return _signal_code(history.stop_signal) if history.interrupted else 0
 
 
 def print_error(model: str, error: Exception) -> None:
@@ -80,7 +94,7 @@ def print_error(model: str, error: Exception) -> None:
     print(f"{PROGRAM} {process}: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
-def train(job: Job, processes: ProcessGroup) -> None:
+def train(job: Job, processes: ProcessGroup) -> History:
     """Read the data, build the model, train it, and leave its best parameters in the run's folder.
 
     Parameters
@@ -90,17 +104,32 @@ def train(job: Job, processes: ProcessGroup) -> None:
     processes
         The processes that train together.
 
+    Returns
+    -------
+    history : History
+        What `fit` returned.
+
     Raises
     ------
     ValueError
         If an option does not suit the data, the model, the processes or an earlier run in the same
-        folder.
+        folder, or if another run is writing there.
     FloatingPointError
         If the loss is no longer finite.
+    OSError
+        If a file cannot be read or written.
     """
     _check_batch_size(job, processes)
+    with claim(job.folder / "run", processes):
+        return _train(job, processes)
+
+
+def _train(job: Job, processes: ProcessGroup) -> History:
+    """Do the work of `train` in a folder to which no other run writes."""
     resumes = can_resume(job)
     corpus = job.data.load_corpus()
+    if resumes:
+        check_corpus(job, corpus)
     tokenizer = load_tokenizer(job.folder) if resumes else job.data.train_tokenizer(corpus)
     batches, valid = job.data.batches(corpus, tokenizer, seed=job.run.seed)
     seed_everything(job.run.seed)
@@ -109,26 +138,26 @@ def train(job: Job, processes: ProcessGroup) -> None:
     fingerprint = [resumes, len(tokenizer), len(valid), int(batches[0].targets.sum())]
     processes.check_same("data", fingerprint)
     if processes.rank == 0:
-        write_description(job, tokenizer)
+        write_description(job, corpus, tokenizer)
     else:
         seed_everything(job.run.seed + processes.rank)  # each process has its own dropout
-    print(
-        f"{job.model}: {count_parameters(model):,} parameters; "
-        f"{len(tokenizer):,} {job.data.tokenizer} of {corpus.name} ({corpus.origin}); "
-        f"{processes.world_size} x {processes.device.type}, {processes.strategy}"
-        f"{f'; resumes from {job.folder}' if resumes else ''}",
-        flush=True,
-    )
+    data = f"{len(tokenizer):,} {job.data.tokenizer} of {corpus.name} ({corpus.origin})"
+    devices = f"{processes.world_size} x {processes.device.type}, {processes.strategy}"
+    resumption = f"; resumes from {job.folder}" if resumes else ""
+    parameters = f"{count_parameters(model):,} parameters"
+    print(f"{job.model}: {parameters}; {data}; {devices}{resumption}", flush=True)
     history = _fit(job, model, batches, valid, processes)
-    parameters = processes.full_state_dict(model.state_dict())
+    weights = processes.full_state_dict(model.state_dict())
     if processes.rank == 0:
-        save_checkpoint(job.folder / WEIGHTS_FILE, {"parameters": parameters})
-    num_characters = sum(map(len, job.data.target_texts(corpus.valid)))
-    report(history, valid, num_characters=num_characters)
+        description = read_description(job.folder)
+        content = {"description": description, "parameters": weights}
+        save_checkpoint(job.folder / WEIGHTS_FILE, content)
+    report(history, valid, num_characters=job.data.num_characters(corpus.valid, tokenizer))
     print(f"weights of step {history.best_step} in {job.folder / WEIGHTS_FILE}", flush=True)
+    return history
 
 
-def report(history: History, valid: Sequence[Batch], *, num_characters: int) -> None:
+def report(history: History, valid: Sequence[Batch], *, num_characters: int | None) -> None:
     """Print the lowest validation loss in the three usual measures, and the speed.
 
     Parameters
@@ -138,20 +167,37 @@ def report(history: History, valid: Sequence[Batch], *, num_characters: int) -> 
     valid
         The validation batches.
     num_characters
-        Number of characters in the texts that they predict.
+        Number of characters in the tokens that they predict; None if the tokens do not tell the
+        text, so that bits per character mean nothing.
     """
     if history.valid_losses:
         num_tokens = sum(map(count_tokens, valid))
         nll = min(loss for _, loss in history.valid_losses) * num_tokens
+        bits = (
+            "no bits a character, as its tokens do not spell the text"
+            if not num_characters
+            else f"{bits_per_character(nll, num_characters):.3f} bits a character"
+        )
         print(
             f"validation: {nll / num_tokens:.4f} nats a token, perplexity "
-            f"{perplexity(nll, num_tokens):.2f}, "
-            f"{bits_per_character(nll, num_characters):.3f} bits a character"
+            f"{perplexity(nll, num_tokens):.2f}, {bits}"
         )
     print(
         f"{'interrupted after' if history.interrupted else 'trained'} {len(history.losses)} "
         f"steps, {history.tokens_per_second:,.0f} tokens a second"
     )
+
+
+def _signal_code(signal_number: int) -> int:
+    """Return the exit code of a program that a signal ended, as shells give it."""
+    return 128 + signal_number
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether an error says that memory is used up, on the GPU or on the processor."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return "can't allocate memory" in str(error)
 
 
 def _check_batch_size(job: Job, processes: ProcessGroup) -> None:
@@ -171,7 +217,7 @@ def _output_of_first_process(processes: ProcessGroup) -> AbstractContextManager[
 def _fit(
     job: Job,
     model: nn.Module,
-    batches: BatchStream,
+    batches: BatchStream[Batch],
     valid: Sequence[Batch],
     processes: ProcessGroup,
 ) -> History:

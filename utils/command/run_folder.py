@@ -8,24 +8,37 @@ weights of the best validation. `load_run` gives the trained model back:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from utils.command.catalogue import build_model
+from utils.arguments import check_choice
+from utils.command.catalogue import MODELS, build_model
 from utils.command.job import Job
 from utils.command.training_data import TOKENIZERS
+from utils.data.corpus import Corpus
 from utils.data.tokenizers import Tokenizer
-from utils.files import write_text_atomically
+from utils.files import as_path, write_text_atomically
 from utils.training.checkpoint import load_checkpoint
+from utils.training.distributed import Strategy
 
 DESCRIPTION_FILE = "model.json"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "weights.safetensors"
-CHECKPOINTS = {"data": "checkpoint.safetensors", "shard": "checkpoint"}  # by strategy
-DESCRIPTION_KEYS = {"model", "model_options", "data", "optimizer", "seed", "vocab_size"}
+CHECKPOINTS: dict[Strategy, str] = {"data": "checkpoint.safetensors", "shard": "checkpoint"}
+# The keys of a description, with the types of their values.
+DESCRIPTION_TYPES = {
+    "model": str,
+    "model_options": dict,
+    "data": dict,
+    "optimizer": str,
+    "seed": int,
+    "vocab_size": int,
+    "corpus_checksum": str,
+}
 
 
 def load_run(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
@@ -48,21 +61,34 @@ def load_run(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
     FileNotFoundError
         If no run has ended there.
     ValueError
-        If a file in it is damaged or of an earlier version of the book.
+        If a file in it is damaged, of another run or of an earlier version of the book.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     description = read_description(folder)
+    saved = load_checkpoint(folder / WEIGHTS_FILE)
+    if saved.get("description") != description:
+        raise ValueError(
+            f"{folder / WEIGHTS_FILE} does not belong to {DESCRIPTION_FILE} beside it: end the run "
+            "by the same command again, or train anew in another folder"
+        )
     model = build_model(
         description["model"], description["model_options"], vocab_size=description["vocab_size"]
     )
-    model.load_state_dict(load_checkpoint(folder / WEIGHTS_FILE)["parameters"])
+    model.load_state_dict(saved["parameters"])
     return model.eval(), load_tokenizer(folder)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """Load the tokenizer that a run has left in `folder`."""
-    name = read_description(folder)["data"]["tokenizer"]
-    return TOKENIZERS[name].load(folder / TOKENIZER_FILE)
+    description = read_description(folder)
+    path = folder / TOKENIZER_FILE
+    tokenizer = TOKENIZERS[description["data"]["tokenizer"]].load(path)
+    if len(tokenizer) != description["vocab_size"]:
+        raise ValueError(
+            f"{path} has {len(tokenizer)} tokens, where {DESCRIPTION_FILE} beside it says "
+            f"{description['vocab_size']}: it is of another run"
+        )
+    return tokenizer
 
 
 def can_resume(job: Job) -> bool:
@@ -87,17 +113,45 @@ def can_resume(job: Job) -> bool:
     return True
 
 
-def write_description(job: Job, tokenizer: Tokenizer) -> None:
+def check_corpus(job: Job, corpus: Corpus[Any]) -> None:
+    """Check that a run is resumed with the data with which it began.
+
+    Parameters
+    ----------
+    job
+        The job of the run.
+    corpus
+        Its data as they are now.
+
+    Raises
+    ------
+    ValueError
+        If they are others: a file that was changed, or a stand-in for a real corpus.
+    """
+    if read_description(job.folder)["corpus_checksum"] != _corpus_checksum(job, corpus):
+        raise ValueError(
+            f"{job.folder} has a checkpoint of other data than {corpus.name} ({corpus.origin}) is "
+            "now: expected the same text, or another folder as --out"
+        )
+
+
+def write_description(job: Job, corpus: Corpus[Any], tokenizer: Tokenizer) -> None:
     """Write what a later run or `load_run` needs to know, and the tokenizer.
 
     Parameters
     ----------
     job
         The job of the run.
+    corpus
+        Its data.
     tokenizer
         The tokenizer of its data.
     """
-    description = {**job.description(), "vocab_size": len(tokenizer)}
+    description = {
+        **job.description(),
+        "vocab_size": len(tokenizer),
+        "corpus_checksum": _corpus_checksum(job, corpus),
+    }
     write_text_atomically(job.folder / DESCRIPTION_FILE, json.dumps(description, indent=1))
     tokenizer.save(job.folder / TOKENIZER_FILE)
 
@@ -120,19 +174,38 @@ def read_description(folder: Path) -> dict[str, Any]:
     FileNotFoundError
         If there is none.
     ValueError
-        If the file is damaged or of an earlier version of the book.
+        If the file is damaged, none of a run or of an earlier version of the book.
     """
     path = folder / DESCRIPTION_FILE
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not the description of a run: {error}") from error
-    if set(description) != DESCRIPTION_KEYS:
+    if not isinstance(description, dict):
+        raise ValueError(f"{path} is not the description of a run: expected a JSON object")
+    if description.keys() != DESCRIPTION_TYPES.keys():
         raise ValueError(
             f"{path} was written by another version of the book: expected a description with "
-            f"{', '.join(sorted(DESCRIPTION_KEYS))}; train the model anew in another folder"
+            f"{', '.join(sorted(DESCRIPTION_TYPES))}; train the model anew in another folder"
         )
+    for name, expected in DESCRIPTION_TYPES.items():
+        if type(description[name]) is not expected:
+            raise ValueError(f"{path} is damaged: {name} is {description[name]!r}")
+    try:
+        check_choice("model", description["model"], MODELS)
+        check_choice("tokenizer", description["data"].get("tokenizer"), TOKENIZERS)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
     return description
+
+
+def _corpus_checksum(job: Job, corpus: Corpus[Any]) -> str:
+    """Return the SHA-256 checksum of the texts of the training and the validation split."""
+    checksum = hashlib.sha256()
+    for split in (corpus.train, corpus.valid):
+        for text in job.data.texts(split):
+            checksum.update(f"{len(text)} {text}\n".encode())
+    return checksum.hexdigest()
 
 
 def _options(description: dict[str, Any]) -> dict[str, Any]:

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import torch
 
 from utils.arguments import check_choice, check_positive
 from utils.data.batches import Batch, TextBatches, text_eval_batches
-from utils.data.corpora import load_pairs, load_text, split_text
-from utils.data.corpus import Corpus, SentencePair
+from utils.data.corpora import (
+    PairCorpusName,
+    TextCorpusName,
+    load_pairs,
+    load_text,
+    split_text,
+)
+from utils.data.corpus import Corpus, Language, SentencePair
 from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
 from utils.data.readers import read_own_text
 from utils.data.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from utils.files import as_path
 from utils.training.objectives import BatchStream
 
-TOKENIZERS: dict[str, Any] = {
+TokenizerName: TypeAlias = Literal["characters", "words", "bpe"]
+"""The name of a tokenizer."""
+
+TOKENIZERS: dict[TokenizerName, Any] = {
     "characters": CharTokenizer,
     "words": WordTokenizer,
     "bpe": BPETokenizer,
@@ -52,7 +61,7 @@ class TrainingData(ABC, Generic[TextOrPairs]):
     """
 
     corpus: str
-    tokenizer: str
+    tokenizer: TokenizerName
     vocab_size: int | None
     batch_size: int
 
@@ -76,10 +85,36 @@ class TrainingData(ABC, Generic[TextOrPairs]):
         """Return the texts of a split that the model predicts."""
         return self.texts(split)
 
+    def num_characters(self, split: TextOrPairs, tokenizer: Tokenizer) -> int | None:
+        """Count the characters of the tokens that a model predicts in a split.
+
+        Parameters
+        ----------
+        split
+            The split.
+        tokenizer
+            The tokenizer.
+
+        Returns
+        -------
+        num_characters : int or None
+            Their number; None if the tokens do not spell the text, as some characters or words are
+            outside the vocabulary, or white space is lost.
+        """
+        texts = self.target_texts(split)
+        encoded = [tokenizer.encode(text) for text in texts]
+        if any(tokenizer.decode(ids) != text for ids, text in zip(encoded, texts, strict=True)):
+            return None
+        return sum(map(len, texts)) - sum(len(tokenizer.decode(self.context(x))) for x in encoded)
+
+    def context(self, ids: list[int]) -> list[int]:
+        """Return the tokens of a text that the model reads without having predicted them."""
+        return []
+
     @abstractmethod
     def batches(
         self, corpus: Corpus[TextOrPairs], tokenizer: Tokenizer, *, seed: int
-    ) -> tuple[BatchStream, list[Batch]]:
+    ) -> tuple[BatchStream[Batch], list[Batch]]:
         """Encode the corpus and cut it into batches.
 
         Parameters
@@ -121,9 +156,9 @@ class TextData(TrainingData[str]):
         Number of tokens in a window.
     """
 
-    corpus: str = "tiny_shakespeare"
+    corpus: TextCorpusName = "tiny_shakespeare"
     file: str | None = None
-    tokenizer: str = "characters"
+    tokenizer: TokenizerName = "characters"
     vocab_size: int | None = None
     batch_size: int = 32
     context_length: int = 64
@@ -145,9 +180,13 @@ class TextData(TrainingData[str]):
         """Return the text of a split, as a list of one."""
         return [split]
 
+    def context(self, ids: list[int]) -> list[int]:
+        """Return the first token of a text, after which each window goes on."""
+        return ids[:1]
+
     def batches(
         self, corpus: Corpus[str], tokenizer: Tokenizer, *, seed: int
-    ) -> tuple[BatchStream, list[Batch]]:
+    ) -> tuple[BatchStream[Batch], list[Batch]]:
         """Encode the text and cut it into windows.
 
         Parameters
@@ -204,10 +243,10 @@ class PairData(TrainingData[list[SentencePair]]):
         Number of pairs in a batch; a source length with fewer pairs gives smaller batches.
     """
 
-    corpus: str = "multi30k"
-    source_language: str = "de"
-    target_language: str = "en"
-    tokenizer: str = "bpe"
+    corpus: PairCorpusName = "multi30k"
+    source_language: Language = "de"
+    target_language: Language = "en"
+    tokenizer: TokenizerName = "bpe"
     vocab_size: int | None = 4000
     batch_size: int = 64
 
@@ -225,9 +264,14 @@ class PairData(TrainingData[list[SentencePair]]):
         """Return the targets of a split."""
         return [target for _, target in split]
 
+    def num_characters(self, split: list[SentencePair], tokenizer: Tokenizer) -> int | None:
+        """Count the characters of the targets, and one for the end of each, or return None."""
+        num_characters = super().num_characters(split, tokenizer)
+        return None if num_characters is None else num_characters + len(split)
+
     def batches(
         self, corpus: Corpus[list[SentencePair]], tokenizer: Tokenizer, *, seed: int
-    ) -> tuple[BatchStream, list[Batch]]:
+    ) -> tuple[BatchStream[Batch], list[Batch]]:
         """Encode the pairs and gather them in batches.
 
         Parameters

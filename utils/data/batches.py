@@ -23,14 +23,14 @@ IGNORE = -100  # a target that no loss counts (torch's own default)
 
 @dataclass
 class Batch:
-    """Inputs and targets of a model in one step.
+    """Inputs and targets of a model that predicts tokens, in one step.
 
     Parameters
     ----------
     inputs
         Token ids (B, T), padded with PAD at the end.
     targets
-        The ids to predict (B, T), IGNORE at padding; of labelled texts the labels (B,).
+        The ids to predict (B, T), IGNORE at padding.
     source
         Token ids of the source sentences (B, S), padded with PAD at the end; None without an
         encoder.
@@ -95,9 +95,10 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
     if isinstance(ids, np.ndarray):
         ids = torch.as_tensor(ids)
     if not isinstance(ids, torch.Tensor):
+        integers = as_integers(ids, name=name)
         try:
-            return torch.tensor(as_integers(ids, name=name), dtype=torch.long)
-        except RuntimeError as error:  # torch's word for an overflow
+            return torch.tensor(integers, dtype=torch.long)
+        except (ValueError, RuntimeError, OverflowError) as error:  # by the version of torch
             raise ValueError(f"{name} are too large for int64: {error}") from error
     is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
     if not is_integer and ids.numel():  # an empty list becomes a tensor of float32

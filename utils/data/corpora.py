@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from utils.arguments import check_choice
+from utils.console import safe_print
 from utils.data import readers
 from utils.data.corpus import (
     Clip,
@@ -21,6 +22,7 @@ from utils.data.corpus import (
     CorpusOrigin,
     ExampleSplits,
     LabelledReview,
+    Language,
     SentencePair,
 )
 from utils.data.download import NoNetwork, resolve
@@ -28,8 +30,19 @@ from utils.data.standins.pairs import make_pairs
 from utils.data.standins.spoken_digits import make_digits
 from utils.data.standins.texts import make_reviews, make_text
 
-CORPUS_LANGUAGES = {"multi30k": ("de", "en", "fr"), "tatoeba": ("en", "zh")}
-MULTI30K_TESTS = ("test_2016_flickr", "test_2017_flickr")
+TextCorpusName: TypeAlias = Literal["tiny_shakespeare"]
+"""The name of a corpus of running text."""
+
+PairCorpusName: TypeAlias = Literal["multi30k", "tatoeba"]
+"""The name of a corpus of sentence pairs."""
+
+CORPUS_LANGUAGES: dict[PairCorpusName, tuple[Language, ...]] = {
+    "multi30k": ("de", "en", "fr"),
+    "tatoeba": ("en", "zh"),
+}
+
+Multi30kTest: TypeAlias = Literal["test_2016_flickr", "test_2017_flickr"]
+"""The name of a test set of multi30k."""
 
 CorpusData = TypeVar("CorpusData")
 
@@ -58,7 +71,7 @@ def corpus_files(name: str) -> dict[str, Path]:
     return resolve(name)
 
 
-def load_text(name: str = "tiny_shakespeare") -> Corpus[str]:
+def load_text(name: TextCorpusName = "tiny_shakespeare") -> Corpus[str]:
     """Load a running text.
 
     Parameters
@@ -78,7 +91,7 @@ def load_text(name: str = "tiny_shakespeare") -> Corpus[str]:
     DataError
         If a file or a server's response is not the expected one.
     """
-    check_choice("text corpus", name, ["tiny_shakespeare"])
+    check_choice("text corpus", name, get_args(TextCorpusName))
     text, origin = _load_or_standin(
         name, lambda: readers.read_text(resolve(name)["input.txt"]), make_text
     )
@@ -107,11 +120,11 @@ def split_text(name: str, origin: CorpusOrigin, text: str) -> Corpus[str]:
 
 
 def load_pairs(
-    name: str = "multi30k",
+    name: PairCorpusName = "multi30k",
     *,
-    source_language: str = "de",
-    target_language: str = "en",
-    test: str = "test_2016_flickr",
+    source_language: Language = "de",
+    target_language: Language = "en",
+    test: Multi30kTest = "test_2016_flickr",
 ) -> Corpus[list[SentencePair]]:
     """Load sentence pairs for translation.
 
@@ -147,7 +160,7 @@ def load_pairs(
             f"source_language and target_language are both {source_language!r}; "
             f"{name} has {', '.join(CORPUS_LANGUAGES[name])}"
         )
-    check_choice("test", test, MULTI30K_TESTS)
+    check_choice("test", test, get_args(Multi30kTest))
 
     def load() -> ExampleSplits[SentencePair]:
         if name == "multi30k":
@@ -212,7 +225,7 @@ def load_digits() -> Corpus[list[Clip]]:
 
 
 def _load_multi30k(
-    source_language: str, target_language: str, test: str
+    source_language: Language, target_language: Language, test: Multi30kTest
 ) -> ExampleSplits[SentencePair]:
     """Read those files of multi30k that two languages and a test set need."""
     names = [
@@ -230,7 +243,7 @@ def _load_or_standin(
     try:
         return load(), "real"
     except NoNetwork as error:
-        print(
+        safe_print(
             f"Using a STAND-IN for {name}, not the real corpus: {error}. To get the real one, "
             f"{error.remedy}."
         )

@@ -14,6 +14,8 @@ SAMPLE_RATE = 8000  # samples per second of recorded and of synthetic speech, as
 
 SentencePair: TypeAlias = tuple[str, str]  # source sentence, target sentence
 LabelledReview: TypeAlias = tuple[str, int]  # sentence, 1 for praise or 0 for blame
+Language: TypeAlias = Literal["de", "en", "fr", "zh"]
+"""A language of sentence pairs: German, English, French or Chinese."""
 
 
 class Clip(NamedTuple):

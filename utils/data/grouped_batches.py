@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from utils.data.batches import Batch, check_step
+from utils.data.batches import check_step
 from utils.data.grouping import group_by_length
 
+BatchT = TypeVar("BatchT")
 
-class GroupedBatches(ABC):
+
+class GroupedBatches(ABC, Generic[BatchT]):
     """An endless stream of batches of equally long examples; a base class.
 
     ``stream[step]`` is the batch of a step; it depends on the seed and the step alone. Each epoch
@@ -53,14 +56,14 @@ class GroupedBatches(ABC):
         self._epoch_groups: list[list[int]] = []
 
     @abstractmethod
-    def make_batch(self, indices: Sequence[int]) -> Batch:
+    def make_batch(self, indices: Sequence[int]) -> BatchT:
         """Return the batch of the examples with these indices."""
 
     def __len__(self) -> int:
         """Return the number of steps in an epoch."""
         return self.steps_per_epoch
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> BatchT:
         """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
         check_step(step)
         epoch, index = divmod(step, self.steps_per_epoch)
@@ -68,7 +71,7 @@ class GroupedBatches(ABC):
             self._epoch, self._epoch_groups = epoch, self._shuffled_groups(epoch)
         return self.make_batch(self._epoch_groups[index])
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[BatchT]:
         """Iterate over the first epoch."""
         return (self[step] for step in range(self.steps_per_epoch))
 

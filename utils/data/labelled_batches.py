@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
 
 from utils.arguments import as_integers
-from utils.data.batches import Batch, pad
+from utils.data.batches import pad
 from utils.data.grouped_batches import GroupedBatches, check_lengths
 from utils.data.grouping import group_by_length
 from utils.data.vocabulary import as_ids
@@ -16,7 +17,27 @@ from utils.data.vocabulary import as_ids
 LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
 
 
-class LabelledBatches(GroupedBatches):
+@dataclass
+class LabelledBatch:
+    """Texts and their labels, which a classifier predicts in one step.
+
+    Parameters
+    ----------
+    inputs
+        The ids of the texts, (B, S), padded with PAD at the end.
+    targets
+        Their labels, (B,).
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+    def to(self, device: torch.device | str) -> LabelledBatch:
+        """Return the same batch on `device`."""
+        return LabelledBatch(self.inputs.to(device), self.targets.to(device))
+
+
+class LabelledBatches(GroupedBatches[LabelledBatch]):
     """An endless stream of batches of texts with labels: ``stream[step]`` is the batch of a step.
 
     A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
@@ -47,12 +68,14 @@ class LabelledBatches(GroupedBatches):
         check_lengths(lengths, "labelled example", "a text")
         super().__init__(lengths, batch_size=batch_size, seed=seed)
 
-    def make_batch(self, indices: Sequence[int]) -> Batch:
+    def make_batch(self, indices: Sequence[int]) -> LabelledBatch:
         """Return the batch of the texts with these indices."""
         return labelled_batch([self.examples[i] for i in indices])
 
 
-def labelled_eval_batches(examples: Sequence[LabelledExample], *, batch_size: int) -> list[Batch]:
+def labelled_eval_batches(
+    examples: Sequence[LabelledExample], *, batch_size: int
+) -> list[LabelledBatch]:
     """Return every text once, in batches of equal length, short texts first.
 
     Parameters
@@ -64,7 +87,7 @@ def labelled_eval_batches(examples: Sequence[LabelledExample], *, batch_size: in
 
     Returns
     -------
-    batches : list of Batch
+    batches : list of LabelledBatch
         The batches, whose content is that of `LabelledBatches`.
 
     Raises
@@ -80,7 +103,7 @@ def labelled_eval_batches(examples: Sequence[LabelledExample], *, batch_size: in
     return [labelled_batch([examples[i] for i in group]) for group in groups]
 
 
-def labelled_batch(examples: Sequence[LabelledExample]) -> Batch:
+def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
     """Make one batch of texts with labels.
 
     Parameters
@@ -90,7 +113,7 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> Batch:
 
     Returns
     -------
-    batch : Batch
+    batch : LabelledBatch
         The texts as inputs (B, T), padded with PAD; the labels as targets (B,).
 
     Raises
@@ -101,7 +124,7 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> Batch:
     examples = _as_id_examples(examples)
     inputs = pad([ids for ids, _ in examples])  # (B, T)
     labels = torch.tensor([label for _, label in examples])  # (B,)
-    return Batch(inputs, labels)
+    return LabelledBatch(inputs, labels)
 
 
 def _as_id_examples(examples: Sequence[LabelledExample]) -> list[LabelledExample]:

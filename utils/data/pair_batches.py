@@ -41,7 +41,7 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
     return [(tokenizer.encode(source), tokenizer.encode(target)) for source, target in pairs]
 
 
-class PairBatches(GroupedBatches):
+class PairBatches(GroupedBatches[Batch]):
     """An endless stream of batches of sentence pairs: ``stream[step]`` is the batch of a step.
 
     A batch depends on the seed and the step alone. It holds sources of one length (B, S) and

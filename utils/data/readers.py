@@ -19,7 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from utils.data.corpus import Clip, DataError, Example, ExampleSplits, LabelledReview, SentencePair
+from utils.data.corpus import (
+    Clip,
+    DataError,
+    Example,
+    ExampleSplits,
+    LabelledReview,
+    Language,
+    SentencePair,
+)
 
 # The first bytes of a file that say its encoding; those of UTF-32 begin like those of UTF-16.
 BYTE_ORDER_MARKS = {
@@ -50,11 +58,10 @@ def read_own_text(path: Path) -> str:
         If it is no file, cannot be read, is empty, or is no text in UTF-8, or in the encoding that
         its byte order mark tells.
     """
-    if path.is_dir():
-        raise ValueError(f"file: expected a text, found a folder at {path}")
-    if not path.is_file():
-        raise ValueError(f"file: expected a text, found none at {path}")
     try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "none"
+            raise ValueError(f"file: expected a text, found {found} at {path}")
         content = path.read_bytes()
     except OSError as error:
         raise ValueError(f"file: {path} cannot be read ({error.strerror})") from error
@@ -76,9 +83,10 @@ def _decode_own_text(path: Path, content: bytes) -> str:
         byte = content[error.start : error.start + 1].hex()
         text, problem = "", f"the byte 0x{byte} at position {error.start}"
     if problem:
+        encoding = encoding.removesuffix("-sig").upper()
         raise ValueError(
-            f"file: {path} is no text in {encoding.removesuffix('-sig').upper()}: it has {problem}. "
-            "Save it as UTF-8, for example in a text editor"
+            f"file: {path} is no text in {encoding}: it has {problem}. Save it as UTF-8, for "
+            "example in a text editor"
         )
     return text
 
@@ -111,7 +119,7 @@ def read_multi30k(paths: Sequence[tuple[Path, Path]]) -> ExampleSplits[SentenceP
     return train, valid, test
 
 
-def read_tatoeba(path: Path, source_language: str) -> ExampleSplits[SentencePair]:
+def read_tatoeba(path: Path, source_language: Language) -> ExampleSplits[SentencePair]:
     """Read tatoeba's pairs of English and Chinese sentences, split 90 : 5 : 5.
 
     Pairs whose English sentences differ in capitals and punctuation alone stay in one split.

@@ -11,14 +11,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
+from typing import Any, overload
 
 import torch
 
 from utils.decoding.generation import check_arguments, evaluating, prompt_lengths
-from utils.decoding.prompt_search import Continuation, PromptSearch
+from utils.decoding.prompt_search import Continuation, Hypothesis, PromptSearch
 from utils.decoding.rules import TokenRules, allowed_logits
 from utils.decoding.state import select_rows
-from utils.models.contract import NextTokenModel, State
+from utils.models.contract import LanguageModel, NextTokenModel, StateT
 
 
 @dataclass(frozen=True)
@@ -126,25 +127,6 @@ class BeamConfig:
         return quotient + max(self.token_bonus * length for length in lengths)
 
 
-@dataclass(frozen=True)
-class Hypothesis:
-    """One result of beam search.
-
-    Parameters
-    ----------
-    ids
-        Its new tokens, without EOS.
-    log_prob
-        Its log-probability, EOS included, where tokens that are never generated have probability 0.
-    score
-        Its score in the ranking (`BeamConfig.score`).
-    """
-
-    ids: list[int]
-    log_prob: float
-    score: float
-
-
 def length_penalty(length: int, alpha: float) -> float:
     """Return the length penalty ((5 + length) / 6) ** alpha, which divides a log-probability.
 
@@ -165,11 +147,37 @@ def length_penalty(length: int, alpha: float) -> float:
     return ((5 + length) / 6) ** alpha
 
 
+@overload
+def beam_search(
+    model: LanguageModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT | None = None,
+    config: BeamConfig = ...,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[Hypothesis]]: ...
+
+
+@overload
+def beam_search(
+    model: NextTokenModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT,
+    config: BeamConfig = ...,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[Hypothesis]]: ...
+
+
 @torch.inference_mode()
 def beam_search(
-    model: NextTokenModel,
+    model: NextTokenModel[Any],
     prompt: torch.Tensor,
-    state: State = None,
+    state: Any = None,
     config: BeamConfig = BeamConfig(),
     *,
     max_length: int = 100,
@@ -195,7 +203,8 @@ def beam_search(
         Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
         end; each is continued from its own end.
     state
-        The model's state before the prompt: that of ``model.encode(source)``, or None.
+        The model's state before the prompt: of a language model None for no tokens, of an
+        encoder–decoder that of ``model.encode(source)``.
     config
         The beam size K, the ranking and the end of the search.
     max_length
@@ -220,7 +229,7 @@ def beam_search(
         prompt no hypothesis.
     """
     rules = TokenRules(min_length, no_repeat_ngram_size)
-    check_arguments(prompt, state, max_length=max_length, rules=rules)
+    check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     lengths = prompt_lengths(prompt)
     T = min(lengths, default=0)  # the first call reads what all prompts have
     searches = [
@@ -284,4 +293,4 @@ def _hypotheses(search: PromptSearch, rules: TokenRules) -> list[Hypothesis]:
     """Return the hypotheses of a search that has ended, best first."""
     if not search.finished:
         raise rules.no_token_error()
-    return [Hypothesis(list(ids), log_prob, score) for score, log_prob, ids in search.finished]
+    return search.finished

@@ -17,7 +17,7 @@ import torch
 from utils.data.vocabulary import EOS, PAD
 from utils.decoding.rules import TokenRules, allowed_logits, check_count
 from utils.decoding.state import check_batch_size, select_rows
-from utils.models.contract import NextTokenModel, State
+from utils.models.contract import NextTokenModel, State, StateT
 from utils.runtime import evaluation_mode
 
 TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,9 +25,9 @@ TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def generate(
-    model: NextTokenModel,
+    model: NextTokenModel[StateT],
     prompt: torch.Tensor,
-    state: State,
+    state: StateT,
     *,
     choose_tokens: TokenChooser,
     max_length: int,
@@ -63,7 +63,7 @@ def generate(
     ValueError
         As in `check_arguments` and `allowed_logits`, or if the rules leave a row no token.
     """
-    check_arguments(prompt, state, max_length=max_length, rules=rules)
+    check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     texts = _Texts(prompt, max_length=max_length, rules=rules)
     ids = texts.all_ids
     with evaluating(model):
@@ -124,7 +124,7 @@ class _Texts:
         return active
 
 
-def evaluating(model: NextTokenModel) -> AbstractContextManager[None]:
+def evaluating(model: object) -> AbstractContextManager[None]:
     """Return a context in which a model is in evaluation mode, if it is a torch module at all."""
     return evaluation_mode(model) if isinstance(model, torch.nn.Module) else nullcontext()
 
@@ -135,12 +135,14 @@ def prompt_lengths(prompt: torch.Tensor) -> list[int]:
 
 
 def check_arguments(
-    prompt: torch.Tensor, state: State, *, max_length: int, rules: TokenRules
+    model: object, prompt: torch.Tensor, state: State, *, max_length: int, rules: TokenRules
 ) -> None:
     """Check the arguments that greedy search, sampling and beam search have in common.
 
     Parameters
     ----------
+    model
+        The model, which may need a state.
     prompt
         The ids to continue.
     state
@@ -155,8 +157,13 @@ def check_arguments(
     ValueError
         Unless the prompt is whole numbers of the shape (B, T) with T ≥ 1, each row a token or
         several and behind them PAD only, the state has B rows, and the lengths are whole numbers,
-        not negative, and the maximum not below the minimum.
+        not negative, and the maximum not below the minimum; and if an encoder–decoder or a decoder
+        is to start without a state.
     """
+    for method, argument in (("encode", "source"), ("begin", "memory")):
+        if state is None and hasattr(model, method):
+            name = type(model).__name__
+            raise ValueError(f"a search of {name} starts from state = model.{method}({argument})")
     check_count(max_length=max_length)
     if rules.min_length > max_length:
         raise ValueError(f"min_length is {rules.min_length}, above max_length, {max_length}")

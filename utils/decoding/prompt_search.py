@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from utils.data.vocabulary import EOS
@@ -56,12 +57,23 @@ class PartialHypothesis(NamedTuple):
     parent: int
 
 
-class FinishedHypothesis(NamedTuple):
-    """The score of a hypothesis that has ended, its log p and its tokens without EOS."""
+@dataclass(frozen=True)
+class Hypothesis:
+    """One result of beam search.
 
-    score: float
+    Parameters
+    ----------
+    ids
+        Its new tokens, without EOS.
+    log_prob
+        Its log-probability, EOS included, where tokens that are never generated have probability 0.
+    score
+        Its score in the ranking (``BeamConfig.score``).
+    """
+
+    ids: list[int]
     log_prob: float
-    ids: tuple[int, ...]
+    score: float
 
 
 class PromptSearch:
@@ -85,7 +97,7 @@ class PromptSearch:
         ended. Those of log p = −∞ only fill the beam, so that all prompts have K rows in a batch.
     next_ids : list of int
         The token that the model reads next, for each hypothesis of the beam.
-    finished : list of FinishedHypothesis
+    finished : list of Hypothesis
         The best finished hypotheses, best first.
     """
 
@@ -97,7 +109,7 @@ class PromptSearch:
         self.length = 0
         self.beam = [PartialHypothesis((), 0.0, 0)]
         self.next_ids: list[int] = []
-        self.finished: list[FinishedHypothesis] = []
+        self.finished: list[Hypothesis] = []
         self._num_finished = 0
         self._forced_tokens = list(forced_tokens)
         if max_length == 0:
@@ -164,6 +176,6 @@ class PromptSearch:
         """Record a hypothesis that has as many tokens as steps were made, EOS included."""
         score = self.options.score(log_prob, self.length)
         self._num_finished += 1
-        self.finished.append(FinishedHypothesis(score, log_prob, ids))
+        self.finished.append(Hypothesis(list(ids), log_prob, score))
         self.finished.sort(key=lambda hypothesis: -hypothesis.score)  # equal ones in their order
         del self.finished[self.options.num_returned :]

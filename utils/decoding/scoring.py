@@ -11,13 +11,13 @@ import torch
 
 from utils.arguments import check_positive
 from utils.decoding.generation import evaluating
-from utils.models.contract import LanguageModel, State, TextScorer
+from utils.models.contract import LanguageModel, StateT, TextScorer
 from utils.runtime import device_of
 
 
 @torch.inference_mode()
 def token_log_probs(
-    model: LanguageModel | TextScorer, ids: torch.Tensor, *, chunk_length: int = 512
+    model: LanguageModel[StateT] | TextScorer, ids: torch.Tensor, *, chunk_length: int = 512
 ) -> torch.Tensor:
     """Compute log p of each token of a text, given all tokens before it.
 
@@ -63,12 +63,12 @@ def token_log_probs(
 
 
 def _log_probs_by_chunks(
-    model: LanguageModel, ids: torch.Tensor, chunk_length: int
+    model: LanguageModel[StateT], ids: torch.Tensor, chunk_length: int
 ) -> torch.Tensor:
     """Compute the result of `token_log_probs` from logits, of so many tokens at a time."""
     device = device_of(cast(torch.nn.Module, model))
     chunks: list[torch.Tensor] = []
-    state: State = None
+    state: StateT | None = None
     for start in range(0, len(ids) - 1, chunk_length):
         chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
         logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)

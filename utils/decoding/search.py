@@ -6,20 +6,45 @@ Greedy search is derived in section 5.2. Beam search is in ``utils.decoding.beam
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any, overload
 
 import torch
 
 from utils.decoding.beam_search import BeamConfig, beam_search
 from utils.decoding.generation import generate
 from utils.decoding.rules import TokenRules
-from utils.models.contract import NextTokenModel, State
+from utils.models.contract import LanguageModel, NextTokenModel, StateT
+
+
+@overload
+def greedy_search(
+    model: LanguageModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT | None = None,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[int]]: ...
+
+
+@overload
+def greedy_search(
+    model: NextTokenModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[int]]: ...
 
 
 @torch.inference_mode()
 def greedy_search(
-    model: NextTokenModel,
+    model: NextTokenModel[Any],
     prompt: torch.Tensor,
-    state: State = None,
+    state: Any = None,
     *,
     max_length: int = 100,
     min_length: int = 0,
@@ -37,7 +62,8 @@ def greedy_search(
         Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
         end; each is continued from its own end.
     state
-        The model's state before the prompt: that of ``model.encode(source)``, or None.
+        The model's state before the prompt: of a language model None for no tokens, of an
+        encoder–decoder that of ``model.encode(source)``.
     max_length
         The largest number of new tokens.
     min_length
@@ -69,9 +95,9 @@ def greedy_search(
 
 
 def best_sequences(
-    model: NextTokenModel,
+    model: NextTokenModel[StateT],
     prompt: torch.Tensor,
-    state: State = None,
+    state: StateT,
     beam: BeamConfig | None = None,
     *,
     max_length: int = 100,
@@ -88,7 +114,8 @@ def best_sequences(
         Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
         end; each is continued from its own end.
     state
-        The model's state before the prompt: that of ``model.encode(source)``, or None.
+        The model's state before the prompt: of a language model None for no tokens, of an
+        encoder–decoder that of ``model.encode(source)``.
     beam
         Options of beam search, whose hypothesis of highest score is taken; None for greedy search.
     max_length

@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 
-from utils.models.contract import State
+from utils.models.contract import State, StateT
 
 
-def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_states: State) -> State:
+def map_tensors(
+    function: Callable[..., torch.Tensor], state: StateT, *other_states: StateT
+) -> StateT:
     """Apply a function to each tensor of a state, and to those at its position in other states.
 
     Parameters
@@ -30,7 +32,7 @@ def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_stat
 
     Returns
     -------
-    new_state : State
+    new_state
         A tree of the same form and types; None stays None.
 
     Raises
@@ -41,22 +43,10 @@ def map_tensors(function: Callable[..., torch.Tensor], state: State, *other_stat
         If a state has another form than the first: tensors or None where that has a tree or the
         other way round, other keys, or another number of parts.
     """
-    if state is None or isinstance(state, torch.Tensor):
-        if any(isinstance(other, torch.Tensor) != (state is not None) for other in other_states):
-            raise ValueError("the states differ in form: one has a tensor where another has none")
-        return None if state is None else function(state, *other_states)
-    if isinstance(state, dict):
-        return _map_dict(function, state, other_states)
-    if isinstance(state, (list, tuple)):
-        if any(not isinstance(other, (list, tuple)) for other in other_states):
-            raise ValueError("the states differ in form: one has a list where another has none")
-        items = [map_tensors(function, *parts) for parts in zip(state, *other_states, strict=True)]
-        # a named tuple takes its parts one by one, and a class derived from it may take others
-        return state._make(items) if hasattr(state, "_make") else type(state)(items)
-    raise TypeError(f"a state is a tree of tensors; this one holds a {type(state).__name__}")
+    return _map_tree(function, state, *other_states)
 
 
-def select_rows(state: State, rows: torch.Tensor) -> State:
+def select_rows(state: StateT, rows: torch.Tensor) -> StateT:
     """Select rows of the batch, in a given order, from each tensor of a state.
 
     Parameters
@@ -68,8 +58,8 @@ def select_rows(state: State, rows: torch.Tensor) -> State:
 
     Returns
     -------
-    new_state : State
-        A state with R rows.
+    new_state
+        A state with R rows, of the same type.
 
     Raises
     ------
@@ -108,13 +98,30 @@ def check_batch_size(state: State, B: int) -> None:
     map_tensors(check, state)
 
 
+def _map_tree(function: Callable[..., torch.Tensor], state: Any, *others: Any) -> Any:
+    """Compute the result of `map_tensors`, of which each part has the type of its origin."""
+    if state is None or isinstance(state, torch.Tensor):
+        if any(isinstance(other, torch.Tensor) != (state is not None) for other in others):
+            raise ValueError("the states differ in form: one has a tensor where another has none")
+        return None if state is None else function(state, *others)
+    if isinstance(state, dict):
+        return _map_dict(function, state, *others)
+    if isinstance(state, (list, tuple)):
+        if any(not isinstance(other, (list, tuple)) for other in others):
+            raise ValueError("the states differ in form: one has a list where another has none")
+        items = [_map_tree(function, *parts) for parts in zip(state, *others, strict=True)]
+        # a named tuple takes its parts one by one, and a class derived from it may take others
+        return state._make(items) if hasattr(state, "_make") else type(state)(items)
+    raise TypeError(f"a state is a tree of tensors; this one holds a {type(state).__name__}")
+
+
 def _map_dict(
-    function: Callable[..., torch.Tensor], state: dict[Any, State], others: tuple[State, ...]
-) -> State:
+    function: Callable[..., torch.Tensor], state: dict[Any, Any], *others: Any
+) -> dict[Any, Any]:
     """Apply a function to each tensor of a dict, which keeps its type and the order of its keys."""
     if any(not isinstance(other, dict) or other.keys() != state.keys() for other in others):
         raise ValueError(f"the states differ in form: not all are dicts of {list(state)}")
     new_state = copy.copy(state)
     for key, value in state.items():
-        new_state[key] = map_tensors(function, value, *(other[key] for other in others))
+        new_state[key] = _map_tree(function, value, *(other[key] for other in others))
     return new_state

@@ -16,22 +16,24 @@ from utils.data.vocabulary import BOS
 from utils.decoding.beam_search import BeamConfig
 from utils.decoding.generation import evaluating
 from utils.decoding.search import best_sequences
-from utils.models.contract import ConditionalLanguageModel, State
+from utils.models.contract import ConditionalLanguageModel, StateT
 from utils.runtime import device_of
 
 if TYPE_CHECKING:
     from utils.data.tokenizers import Tokenizer
 
 Output = TypeVar("Output")
-Search: TypeAlias = Callable[[ConditionalLanguageModel, torch.Tensor, State], Sequence[Output]]
+Search: TypeAlias = Callable[
+    [ConditionalLanguageModel[StateT], torch.Tensor, StateT], Sequence[Output]
+]
 """Maps a model, a prompt (B, T) and the state before it to B outputs."""
 
 
 @torch.inference_mode()
 def decode_sources(
-    model: ConditionalLanguageModel,
+    model: ConditionalLanguageModel[StateT],
     sources: Sequence[Sequence[int]],
-    search: Search[Output],
+    search: Search[StateT, Output],
     *,
     batch_size: int = 100,
 ) -> list[Output]:
@@ -76,7 +78,7 @@ def decode_sources(
 
 
 def translate(
-    model: ConditionalLanguageModel,
+    model: ConditionalLanguageModel[StateT],
     texts: Sequence[str],
     tokenizer: Tokenizer,
     *,

@@ -53,7 +53,8 @@ def expected_calibration_error(
     Parameters
     ----------
     probabilities
-        The probability of the class that the model chose, (N,).
+        The probability of the class that the model chose, (N,). The bins' bounds are rounded to its
+        precision, so that 0.07 belongs to bin 7 of 100 in float32 as well.
     is_correct
         Whether it was the right class, (N,) bool.
     num_bins
@@ -71,8 +72,11 @@ def expected_calibration_error(
     """
     p, hits = np.asarray(probabilities), np.asarray(is_correct)
     _check_predictions(p, hits, num_bins)
+    # p * num_bins could be rounded to a number above its bin: 0.07 * 100 is 7.000000000000001
+    bounds = np.arange(1, int(num_bins)) / num_bins  # (num_bins − 1,), the upper ones but 1
+    is_float = p.dtype.kind == "f"
+    bin_indices = np.searchsorted(bounds.astype(p.dtype) if is_float else bounds, p)  # (N,)
     p, hits, num_bins = p.astype(float), hits.astype(float), int(num_bins)
-    bin_indices = np.clip(np.ceil(p * num_bins).astype(int) - 1, 0, num_bins - 1)  # (N,)
     count = np.bincount(bin_indices, minlength=num_bins)  # (num_bins,)
     confidence = _bin_means(p, bin_indices, count)
     accuracy = _bin_means(hits, bin_indices, count)
@@ -87,8 +91,11 @@ def _check_predictions(p: np.ndarray, hits: np.ndarray, num_bins: int) -> None:
             "calibration needs a probability and a True or False for each prediction, as two "
             f"arrays (N,); got shapes {p.shape} and {hits.shape}"
         )
-    if not np.all((p >= 0) & (p <= 1)):
-        raise ValueError(f"probabilities lie between 0 and 1; got {p.min()} to {p.max()}")
+    is_outside = ~((p >= 0) & (p <= 1))  # NaN is
+    if is_outside.any():
+        raise ValueError(
+            f"probabilities lie between 0 and 1; got {p[is_outside][0]}, one of {is_outside.sum()}"
+        )
     if not np.all((hits == 0) | (hits == 1)):
         raise ValueError("is_correct must be true or false for each prediction, not a class")
     if num_bins < 1 or num_bins != int(num_bins):
@@ -124,7 +131,8 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a target is not a class.
+        If the shapes do not fit, a target is not a class, a logit is NaN or +∞, or the logit of a
+        target is −∞: its loss is infinite at every temperature.
     """
     _check_classification(logits, targets)
     logits, targets = logits.detach().cpu().double(), targets.cpu()
@@ -151,8 +159,17 @@ def _check_classification(logits: torch.Tensor, targets: torch.Tensor) -> None:
             "temperature needs logits (N, num_classes) and targets (N,); got "
             f"{tuple(logits.shape)} and {tuple(targets.shape)}"
         )
-    if targets.min() < 0 or targets.max() >= logits.shape[1]:
-        raise ValueError(f"targets must be classes from 0 to {logits.shape[1] - 1}")
+    if targets.is_floating_point() or targets.min() < 0 or targets.max() >= logits.shape[1]:
+        raise ValueError(f"targets must be classes, whole numbers from 0 to {logits.shape[1] - 1}")
+    target_logits = logits.gather(1, targets[:, None].to(logits.device).long())[:, 0]  # (N,)
+    is_broken = logits.isnan() | (logits == math.inf)  # (N, num_classes)
+    rows = is_broken.any(1) | ~target_logits.isfinite()  # (N,)
+    if rows.any():
+        row = int(rows.nonzero()[0, 0])
+        raise ValueError(
+            f"logits must be finite, or −∞ for classes that are ruled out, but not for the target; "
+            f"row {row}, of target {int(targets[row])}, is {logits[row].tolist()}"
+        )
 
 
 def _loss_derivatives(

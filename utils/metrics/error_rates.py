@@ -52,7 +52,7 @@ def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCo
     Raises
     ------
     ValueError
-        If the two lists differ in length or are empty, or a reference has no words.
+        If the two lists differ in length, are empty or no lists, or a reference has no words.
     """
     return _count_errors(jiwer.process_words, hypotheses, references)
 
@@ -73,7 +73,7 @@ def character_errors(hypotheses: Sequence[str], references: Sequence[str]) -> Er
     Raises
     ------
     ValueError
-        If the two lists differ in length or are empty, or a reference has no words.
+        If the two lists differ in length, are empty or no lists, or a reference has no words.
     """
     return _count_errors(jiwer.process_characters, hypotheses, references)
 
@@ -84,6 +84,8 @@ def _count_errors(
     references: Sequence[str],
 ) -> ErrorCounts:
     """Count the errors in the alignment that `process`, a function of jiwer, computes."""
+    if isinstance(hypotheses, str) or isinstance(references, str):
+        raise ValueError("errors are counted text by text: give lists of texts, not a text")
     if len(hypotheses) != len(references) or not all(text.strip() for text in references):
         raise ValueError(
             f"each of {len(references)} references needs a word in it, and one hypothesis each; "

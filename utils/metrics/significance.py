@@ -1,31 +1,39 @@
 """Whether the difference in BLEU between two translation systems could be chance (section 6.1).
 
-The test is approximate randomization (Riezler and Maxwell 2005), computed by sacrebleu.
+The test is approximate randomization (Riezler and Maxwell 2005) on the n-gram counts of sacrebleu
+(Post 2018).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from sacrebleu.metrics import BLEU
-from sacrebleu.significance import PairedTest, Result
 
-from utils.metrics.text import check_aligned
+from utils.arguments import check_positive
+from utils.metrics.text import References, as_reference_lists
+
+_SEED = 12345  # of the coins; that of sacrebleu
+_TOLERANCE = 1e-9  # of BLEU, up to which two differences are equal
+_TRIALS_AT_ONCE = 1000
 
 
 def paired_bleu_p_value(
     first_hypotheses: Sequence[str],
     second_hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: References,
     *,
     num_trials: int = 10_000,
 ) -> float:
     """Compute the p-value of the difference in corpus BLEU (13a) between two systems.
 
-    In each trial the two hypotheses of each sentence are swapped with probability one half. The
-    p-value is (c + 1) / (n + 1), where c is the number of the n trials in which the difference is
-    larger than the real one (sacrebleu does not count ties): small if the systems really differ.
-    It is set to 1 if their hypotheses are identical. The trials are seeded.
+    It is the probability of a difference at least as large as the real one, if for each sentence a
+    coin decides which hypothesis is whose. Only the d sentences whose hypotheses differ in their
+    n-gram counts matter. If they can be exchanged in no more than `num_trials` ways, all 2^d ways
+    are tried, and the p-value is exact; it is 1 for hypotheses that do not differ. Otherwise
+    `num_trials` random ways are tried, and it is (c + 1) / (`num_trials` + 1), where the difference
+    was at least as large in c of them. The coins are seeded.
 
     Source: ``eq-randomization`` (section 6.1); Riezler and Maxwell 2005.
 
@@ -34,9 +42,9 @@ def paired_bleu_p_value(
     first_hypotheses, second_hypotheses
         The translations of the two systems as plain text, in the order of `references`.
     references
-        One reference for each sentence.
+        One reference for each sentence, or several lists of references, as for `bleu`.
     num_trials
-        The number n of trials.
+        The largest number of trials.
 
     Returns
     -------
@@ -46,16 +54,56 @@ def paired_bleu_p_value(
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty.
+        If the lists differ in length or are empty, a sentence has no reference, or `num_trials` is
+        no positive whole number.
     """
-    check_aligned(first_hypotheses, references)
-    check_aligned(second_hypotheses, references)
-    first, second = list(first_hypotheses), list(second_hypotheses)
-    if first == second:
-        return 1.0  # no difference is larger than 0, so sacrebleu would return its smallest p-value
-    systems: list[tuple[str, Sequence[str]]] = [("first", first), ("second", second)]
-    test = PairedTest(systems, {"BLEU": BLEU()}, [list(references)], "ar", n_samples=num_trials)
-    _, results = test()
-    comparison = results["BLEU"][1]  # of the second system with the first
-    assert isinstance(comparison, Result) and comparison.p_value is not None
-    return float(comparison.p_value)
+    check_positive(num_trials=num_trials)
+    first, second = (
+        _sentence_counts(hypotheses, references)  # (N, 10)
+        for hypotheses in (first_hypotheses, second_hypotheses)
+    )
+    exchanged = (second - first)[(first != second).any(1)]  # (d, 10), what an exchange changes
+    totals = np.stack([first.sum(0), second.sum(0)])  # (2, 10)
+    difference = _differences(totals, np.zeros((1, 10), dtype=np.int64))[0]
+    is_exact = 2 ** len(exchanged) <= num_trials
+    trials = 2 ** len(exchanged) if is_exact else num_trials
+    generator = np.random.default_rng(_SEED)
+    num_as_large = 0
+    for start in range(0, trials, _TRIALS_AT_ONCE):
+        numbers = np.arange(start, min(start + _TRIALS_AT_ONCE, trials))  # (R,)
+        if is_exact:  # the binary digits of each number say which sentences are exchanged
+            coins = numbers[:, None] >> np.arange(len(exchanged)) & 1  # (R, d)
+        else:
+            coins = generator.integers(2, size=(len(numbers), len(exchanged)))  # (R, d)
+        differences = _differences(totals, coins @ exchanged)  # (R,)
+        num_as_large += int((differences >= difference - _TOLERANCE).sum())
+    return num_as_large / trials if is_exact else (num_as_large + 1) / (trials + 1)
+
+
+def _sentence_counts(hypotheses: Sequence[str], references: References) -> np.ndarray:
+    """Return what BLEU counts of each sentence: matches, n-grams, and two lengths, (N, 10)."""
+    reference_lists = as_reference_lists(hypotheses, references)
+    metric = BLEU(effective_order=True)  # the counts are the same, without a warning
+    rows = []
+    for hypothesis, *texts in zip(hypotheses, *reference_lists, strict=True):
+        score = metric.sentence_score(hypothesis, [text for text in texts if text is not None])
+        rows.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
+    return np.array(rows, dtype=np.int64)
+
+
+def _differences(totals: np.ndarray, changes: np.ndarray) -> np.ndarray:
+    """Return the absolute difference in BLEU of two systems after R exchanges.
+
+    `totals` (2, 10) are the counts of both; an exchange moves `changes` (R, 10) from the second to
+    the first.
+    """
+    first, second = totals
+    return np.array([abs(_bleu(first + row) - _bleu(second - row)) for row in changes])
+
+
+def _bleu(counts: np.ndarray) -> float:
+    """Return the BLEU of the counts of a corpus, (10,)."""
+    *ngrams, hypothesis_length, reference_length = counts.tolist()
+    return BLEU.compute_bleu(
+        ngrams[:4], ngrams[4:], hypothesis_length, reference_length, smooth_method="exp"
+    ).score

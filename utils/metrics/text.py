@@ -11,8 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from sacrebleu.metrics import BLEU, CHRF
+
+References: TypeAlias = Sequence[str] | Sequence[Sequence[str | None]]
+"""One reference for each hypothesis; or several lists of references, as of sacrebleu, each with one
+for each hypothesis, or None where it has none."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,22 @@ class BLEUInterval:
 
 def bleu(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: References,
     *,
     tokenize: str = "13a",
     lowercase: bool = False,
 ) -> float:
-    """Compute the corpus BLEU, with one reference for each hypothesis.
+    """Compute the corpus BLEU, with one reference for each hypothesis or several.
 
     Source: ``eq-bleu`` (section 5.2); Papineni et al. 2002; Post 2018.
 
     Parameters
     ----------
-    hypotheses, references
-        The sentences as plain text, not tokenized, in the same order.
+    hypotheses
+        The sentences as plain text, not tokenized.
+    references
+        Their references, in the same order; or several lists of references, each in this order,
+        with None where a hypothesis has fewer than others.
     tokenize
         The name of a tokenizer of sacrebleu: "13a" for European languages, "zh" for Chinese.
     lowercase
@@ -66,16 +74,17 @@ def bleu(
     Raises
     ------
     ValueError
-        If the two lists differ in length or are empty, or the tokenizer is unknown.
+        If the lists differ in length or are empty, a hypothesis has no reference, or the tokenizer
+        is unknown.
     """
     metric = _bleu_metric(tokenize, lowercase)
-    check_aligned(hypotheses, references)
-    return metric.corpus_score(list(hypotheses), [list(references)]).score
+    reference_lists = as_reference_lists(hypotheses, references)
+    return as_percentage(metric.corpus_score(list(hypotheses), reference_lists).score)
 
 
 def bleu_interval(
     hypotheses: Sequence[str],
-    references: Sequence[str],
+    references: References,
     *,
     tokenize: str = "13a",
     lowercase: bool = False,
@@ -84,7 +93,7 @@ def bleu_interval(
     """Compute the corpus BLEU with its 95 % bootstrap confidence interval.
 
     The interval is the mean of the resampled scores plus and minus half the width of their middle
-    95 %, widened to contain the score itself. The resampling is seeded.
+    95 %, widened to contain the score itself, and no more than 0 to 100. The resampling is seeded.
 
     Source: Koehn 2004 (section 5.2).
 
@@ -103,12 +112,13 @@ def bleu_interval(
     Raises
     ------
     ValueError
-        If the two lists differ in length or are empty, or the tokenizer is unknown.
+        If the lists differ in length or are empty, a hypothesis has no reference, or the tokenizer
+        is unknown.
     """
     metric = _bleu_metric(tokenize, lowercase)
-    check_aligned(hypotheses, references)
+    reference_lists = as_reference_lists(hypotheses, references)
     result = metric.corpus_score(
-        list(hypotheses), [list(references)], n_bootstrap=max(2, num_resamples)
+        list(hypotheses), reference_lists, n_bootstrap=max(2, num_resamples)
     )
     signature = str(metric.get_signature())
     # The result has no attributes for the interval: sacrebleu writes it into its JSON alone, as
@@ -116,12 +126,13 @@ def bleu_interval(
     # leaves both out if BLEU is 0. `width` is the number of decimals that the JSON keeps.
     fields = json.loads(result.format(width=4, is_json=True, signature=signature))
     mean, half_width = fields.get("confidence_mean", 0.0), fields.get("confidence_var", 0.0)
-    low = max(0.0, min(result.score, mean - half_width))
-    high = max(result.score, mean + half_width)
-    return BLEUInterval(result.score, low, high, signature)
+    score = as_percentage(result.score)
+    low = max(0.0, min(score, mean - half_width))
+    high = as_percentage(max(score, mean + half_width))
+    return BLEUInterval(score, low, high, signature)
 
 
-def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+def chrf(hypotheses: Sequence[str], references: References) -> float:
     """Compute the corpus chrF: an F-score (β = 2) of character 1- to 6-grams.
 
     Spaces are left out. No words are needed, so that Chinese and rare word forms are judged too.
@@ -131,7 +142,7 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     Parameters
     ----------
     hypotheses, references
-        The sentences as plain text, in the same order.
+        As for `bleu`.
 
     Returns
     -------
@@ -141,30 +152,54 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> float:
     Raises
     ------
     ValueError
-        If the two lists differ in length or are empty.
+        If the lists differ in length or are empty, or a hypothesis has no reference.
     """
-    check_aligned(hypotheses, references)
-    return CHRF().corpus_score(list(hypotheses), [list(references)]).score
+    reference_lists = as_reference_lists(hypotheses, references)
+    return as_percentage(CHRF().corpus_score(list(hypotheses), reference_lists).score)
 
 
-def check_aligned(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Check that there is one hypothesis for each reference, and at least one.
+def as_reference_lists(hypotheses: Sequence[str], references: References) -> list[list[Any]]:
+    """Convert references to the form that sacrebleu takes, and check them.
 
     Parameters
     ----------
-    hypotheses, references
-        The sentences that are compared.
+    hypotheses
+        The sentences that are compared with the references.
+    references
+        One reference for each of them, or several lists of references.
+
+    Returns
+    -------
+    reference_lists : list of list
+        The lists of references, each with one for each hypothesis, or None, which sacrebleu takes
+        though its annotations do not say so.
 
     Raises
     ------
     ValueError
-        Naming the two numbers of sentences.
+        If a text is given in place of a list of texts, if a list has not one reference for each
+        hypothesis, or there are none, and if all that a hypothesis has are None.
     """
-    if len(hypotheses) != len(references) or not hypotheses:
-        raise ValueError(
-            f"texts are compared sentence by sentence: got {len(hypotheses)} hypotheses "
-            f"and {len(references)} references"
-        )
+    is_single = all(reference is None or isinstance(reference, str) for reference in references)
+    lists: Sequence[Any] = [references] if is_single else references
+    if any(isinstance(texts, str) for texts in (hypotheses, *lists)):
+        raise ValueError("texts are compared sentence by sentence: give lists of texts, not a text")
+    reference_lists = [list(texts) for texts in lists]
+    for texts in reference_lists:
+        if len(hypotheses) != len(texts) or not texts:
+            raise ValueError(
+                f"texts are compared sentence by sentence: got {len(hypotheses)} hypotheses "
+                f"and {len(texts)} references"
+            )
+    for number, all_of_one in enumerate(zip(*reference_lists, strict=True)):
+        if all(reference is None for reference in all_of_one):
+            raise ValueError(f"hypothesis {number} has no reference; leave it out")
+    return reference_lists
+
+
+def as_percentage(score: float) -> float:
+    """Return a score of at most 100, which rounding may have passed."""
+    return min(score, 100.0)
 
 
 def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
@@ -239,7 +274,7 @@ def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -
     metric = BLEU(tokenize="none", max_ngram_order=max_ngram_order, effective_order=True)
     lines = [" ".join(words) for words in sequences]
     scores = [
-        metric.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score
+        as_percentage(metric.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score)
         for i, line in enumerate(lines)
     ]
     return sum(scores) / len(scores)

@@ -6,7 +6,7 @@ et al. 2015. The scores are in ``utils.models.attention_scores``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,12 +15,14 @@ from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
-from utils.models.contract import Memory, TypedModule
-from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
-from utils.models.recurrent import Cell, RecurrentState, make_rnn, run_batch_first
+from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.contract import Memory, register_state
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_projection
+from utils.models.recurrent import Cell, RecurrentState, make_rnn, run_batch_first, state_form
 from utils.models.recurrent_decoders import InitialState
 
 
+@register_state
 class AttentionDecoderState(NamedTuple):
     """State of an `AttentionDecoder`.
 
@@ -49,7 +51,7 @@ class AttentionDecoderState(NamedTuple):
     previous_weights: torch.Tensor | None
 
 
-class AttentionDecoder(TypedModule):
+class AttentionDecoder(TiedModule):
     """Recurrent decoder: its first layer computes the queries of attention, the others read both.
 
     The query depends on the tokens so far but not on earlier attention, so that all steps of a
@@ -117,7 +119,14 @@ class AttentionDecoder(TypedModule):
         self.dropout = nn.Dropout(dropout)
 
     def begin(self, memory: Memory) -> AttentionDecoderState:
-        """Return the `AttentionDecoderState` before the first token."""
+        """Return the `AttentionDecoderState` before the first token.
+
+        Raises
+        ------
+        ValueError
+            If the encoder's states have another length than the decoder's.
+        """
+        check_memory(memory, width=self.query_rnn.hidden_size)
         needs_weights = isinstance(self.attention_score, LocationScore)
         return AttentionDecoderState(
             memory.states,
@@ -146,7 +155,13 @@ class AttentionDecoder(TypedModule):
             (B, T, V).
         state : AttentionDecoderState
             The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
         """
+        check_call(self, ids, state, self._state_form())
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         queries, query_state = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
         weights = self._attention_weights(queries, state)  # (B, T, S)
@@ -158,7 +173,7 @@ class AttentionDecoder(TypedModule):
         return logits, state._replace(
             query_state=query_state,
             output_state=output_state,
-            previous_weights=None if state.previous_weights is None else weights[:, -1],
+            previous_weights=self._last_weights(weights, state),
         )
 
     def weights(self, ids: torch.Tensor, state: AttentionDecoderState) -> torch.Tensor:
@@ -175,10 +190,33 @@ class AttentionDecoder(TypedModule):
         -------
         torch.Tensor
             For each step the weights of the encoder's states, which sum to 1, (B, T, S).
+
+        Raises
+        ------
+        ValueError
+            As for a call of the model.
         """
+        check_call(self, ids, state, self._state_form())
         x = self.embedding(ids)  # (B, T, E)
         queries, _ = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
         return self._attention_weights(queries, state)
+
+    def _state_form(self) -> AttentionDecoderState:
+        """Return the form of a state, for `check_call`."""
+        states: Any = TensorForm((BATCH, None, self.query_rnn.hidden_size))
+        mask: Any = TensorForm((BATCH, None), torch.bool)
+        needs_weights = isinstance(self.attention_score, LocationScore)
+        weights: Any = TensorForm((BATCH, None)) if needs_weights else None
+        query_state, output_state = state_form(self.query_rnn), state_form(self.output_rnn)
+        return AttentionDecoderState(states, mask, states, query_state, output_state, weights)
+
+    def _last_weights(
+        self, weights: torch.Tensor, state: AttentionDecoderState
+    ) -> torch.Tensor | None:
+        """Return the weights (B, S) that the next call needs, after the `weights` (B, T, S)."""
+        if state.previous_weights is None or weights.shape[1] == 0:
+            return state.previous_weights
+        return weights[:, -1]
 
     def _attention_weights(
         self, queries: torch.Tensor, state: AttentionDecoderState
@@ -189,6 +227,8 @@ class AttentionDecoder(TypedModule):
         if not isinstance(score, LocationScore):
             return masked_softmax(score(queries, state.keys), mask)
         steps, previous = [], state.previous_weights  # (B, S)
+        if queries.shape[1] == 0:
+            return queries @ state.keys.mT  # (B, 0, S)
         for query in queries.split(1, 1):  # (B, 1, D)
             steps.append(masked_softmax(score(query, state.keys, previous), mask))
             previous = steps[-1][:, 0]

@@ -173,7 +173,7 @@ class Classifier(TypedModule):
 
 @torch.inference_mode()
 def predict_logits(
-    model: nn.Module, sequences: Sequence[list[int]], *, batch_size: int = 200
+    model: Classifier, sequences: Sequence[list[int]], *, batch_size: int = 200
 ) -> torch.Tensor:
     """Classify texts in evaluation mode, in batches of equal length.
 

@@ -7,9 +7,9 @@ state: at first that of ``decoder.begin(memory)``. An encoder–decoder needs on
 of ``model.encode(source)``. All three are a `NextTokenModel`. Decoding and scoring know models by
 these types only.
 
-The type variable `StateT` is the type of the model's state, which differs from model to model. It
-links a model to its state: search refuses, in the eyes of a type checker, the state of another
-model. `MemoryT` links an encoder to the decoders that can start from its memory.
+A `State` differs from model to model, and so does an encoder's `Memory`. The type variables
+`StateT` and `MemoryT` link a model to its own, so that a type checker refuses a search with the
+state of another model, and a decoder that needs the memory of another encoder.
 
 torch declares that any call of any module is right. The models of the library are `TypedModule`,
 whose calls have the types of their ``forward``; for other modules, the protocols name ``forward``
@@ -25,6 +25,7 @@ as Muon find the output matrix.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
@@ -39,14 +40,16 @@ from typing import (
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
-State: TypeAlias = Any
+State: TypeAlias = "torch.Tensor | tuple[State, ...] | list[Any] | Mapping[Any, Any] | None"
 """The state of a model between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
 the batch first, or None. ``utils.decoding.state`` reorders it without knowing the model."""
 
-StateT = TypeVar("StateT")
-"""The state of one model, where its type matters."""
+StateT = TypeVar("StateT", bound=State)
+"""The state of one model: a function that takes both refuses the state of another."""
 
+T = TypeVar("T")
 P = ParamSpec("P")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
@@ -76,6 +79,30 @@ class TypedModule(nn.Module):
             ...
 
 
+def register_state(state_type: type[T]) -> type[T]:
+    """Register a named tuple or a dataclass as a node of torch's trees, under its full name.
+
+    An exported model can then take and return it, and can be saved. Use it as a decorator.
+
+    Parameters
+    ----------
+    state_type
+        The type of a state, or of a part of one.
+
+    Returns
+    -------
+    state_type : type
+        The same type.
+    """
+    name = f"{state_type.__module__}.{state_type.__qualname__}"
+    if issubclass(state_type, tuple):
+        pytree._register_namedtuple(state_type, serialized_type_name=name)
+    else:
+        torch.export.register_dataclass(state_type, serialized_type_name=name)
+    return state_type
+
+
+@register_state
 class LSTMState(NamedTuple):
     """The state of an LSTM.
 
@@ -91,6 +118,7 @@ class LSTMState(NamedTuple):
     cell_state: torch.Tensor
 
 
+@register_state
 @dataclass(frozen=True)
 class Memory:
     """The output of an encoder, from which a decoder starts.
@@ -110,6 +138,7 @@ class Memory:
     vector: torch.Tensor
 
 
+@register_state
 @dataclass(frozen=True)
 class RecurrentMemory(Memory):
     """The output of an LSTM encoder: a `Memory`, and the state in which the LSTM ends.
@@ -165,7 +194,7 @@ class NextTokenModel(Protocol[StateT]):
         ...
 
 
-class LanguageModel(NextTokenModel[StateT], Protocol[StateT]):
+class LanguageModel(NextTokenModel[StateT | None], Protocol[StateT]):
     """p(next token | tokens so far), where no state stands for no tokens."""
 
     def forward(

@@ -1,87 +1,28 @@
-"""Convolutional encoder and decoder, and the gated convolution that they are stacked from.
+"""Convolutional encoder and decoder, stacks of gated convolutions.
 
-Derived in section 3.2. Gated convolution: Dauphin et al. 2017; encoder and decoder: Gehring et al.
-2017.
+Derived in section 3.2. Gehring et al. 2017. The convolution itself is in ``gated_convolution``.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
-from utils.models.contract import Memory, TypedModule
-from utils.models.layers import OutputLayer, ScaledEmbedding
+from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.contract import Memory, TypedModule, register_state
+from utils.models.gated_convolution import GatedConvolution
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule
 from utils.models.pooling import POOLINGS, Pooling, masked_mean, source_mask
 from utils.models.positions import sinusoids, token_positions
 
 SQRT_HALF = 0.5**0.5
 """Factor of the sum of two terms of equal variance, which then has the variance of each."""
-
-
-class GatedConvolution(TypedModule):
-    """Convolution with a gated linear unit: a · σ(b), where a and b are convolutions of the input.
-
-    Source: ``eq-glu`` and ``eq-causal-convolution`` (section 3.2); Dauphin et al. 2017, eq. 1.
-
-    Parameters
-    ----------
-    width
-        Length D of an input and of an output vector.
-    kernel_size
-        Number of positions that an output depends on.
-    causal
-        An output depends on its own position and those before it; else on as many on either side.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive whole number, or if `kernel_size` is even but not `causal`.
-    """
-
-    def __init__(self, width: int, *, kernel_size: int = 3, causal: bool = False) -> None:
-        super().__init__()
-        check_positive(width=width, kernel_size=kernel_size)
-        if not causal and kernel_size % 2 == 0:
-            raise ValueError(
-                f"kernel_size must be odd to reach as far back as ahead, got {kernel_size}"
-            )
-        self.causal = causal
-        self.kernel_size = kernel_size
-        padding = 0 if causal else kernel_size // 2
-        self.convolution = nn.Conv1d(width, 2 * width, kernel_size, padding=padding)
-
-    def forward(self, x: torch.Tensor, previous: torch.Tensor | None = None) -> torch.Tensor:
-        """Apply the convolution and its gate.
-
-        Parameters
-        ----------
-        x
-            Vectors of T tokens, (B, T, D).
-        previous
-            The inputs before `x`, (B, kernel_size − 1, D); a causal convolution needs them.
-
-        Returns
-        -------
-        torch.Tensor
-            One vector for each token, (B, T, D).
-
-        Raises
-        ------
-        ValueError
-            If the convolution is causal and `previous` is None.
-        """
-        if self.causal:
-            if previous is None:
-                raise ValueError("a causal convolution needs previous, the inputs before x")
-            x = torch.cat([previous, x], 1)  # (B, kernel_size − 1 + T, D)
-        return F.glu(self.convolution(x.mT), 1).mT  # (B, T, D)
 
 
 class CNNEncoder(TypedModule):
@@ -165,6 +106,7 @@ class CNNEncoder(TypedModule):
         return Memory(x * mask, is_token, vector)
 
 
+@register_state
 class CNNDecoderState(NamedTuple):
     """State of a `CNNDecoder`.
 
@@ -187,7 +129,7 @@ class CNNDecoderState(NamedTuple):
     previous: tuple[torch.Tensor, ...]
 
 
-class CNNDecoder(TypedModule):
+class CNNDecoder(TiedModule):
     """Causal gated convolutions over the tokens so far.
 
     A decoder computes its first state from an encoder's `Memory` by `begin`; after that it is
@@ -246,8 +188,16 @@ class CNNDecoder(TypedModule):
         self.dropout = nn.Dropout(dropout)
 
     def begin(self, memory: Memory) -> CNNDecoderState:
-        """Return the `CNNDecoderState` before the first token."""
-        B = len(memory.vector)
+        """Return the `CNNDecoderState` before the first token.
+
+        Raises
+        ------
+        ValueError
+            If the encoder's states have another length than the decoder's.
+        """
+        part = "states" if self.use_attention else "vector"
+        check_memory(memory, width=self.width, parts=(part,))
+        B = memory.vector.shape[0]
         states = memory.states if self.use_attention else memory.vector[:, None]  # (B, S or 1, D)
         is_token = memory.is_token[:, : states.shape[1]]  # the first of a source is always a token
         tokens_read = torch.zeros(B, dtype=torch.int64, device=states.device)
@@ -272,7 +222,13 @@ class CNNDecoder(TypedModule):
             (B, T, V).
         state : CNNDecoderState
             The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
         """
+        check_call(self, ids, state, self._state_form())
         T = ids.shape[1]
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
         words = self.embedding(ids)  # (B, T, D)
@@ -287,6 +243,15 @@ class CNNDecoder(TypedModule):
             x = (x + (gated + self.context_projections[i](context)) * SQRT_HALF) * SQRT_HALF
         state = state._replace(tokens_read=state.tokens_read + T, previous=tuple(previous))
         return self.output(self.dropout(x)), state
+
+    def _state_form(self) -> CNNDecoderState:
+        """Return the form of a state, for `check_call`."""
+        S = None if self.use_attention else 1
+        states: Any = TensorForm((BATCH, S, self.width))
+        mask: Any = TensorForm((BATCH, S), torch.bool)
+        tokens_read: Any = TensorForm((BATCH,), torch.int64)
+        previous: Any = TensorForm((BATCH, self.kernel_size - 1, self.width))
+        return CNNDecoderState(states, mask, tokens_read, (previous,) * len(self.layers))
 
     def _context(
         self, i: int, gated: torch.Tensor, words: torch.Tensor, state: CNNDecoderState

@@ -17,14 +17,14 @@ from utils.models.contract import (
     Memory,
     MemoryT,
     StateT,
-    TypedModule,
 )
+from utils.models.layers import TiedModule
+from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.pooling import FixedVectorEncoder
-from utils.models.recurrent_decoders import LSTMDecoder
 from utils.models.recurrent_encoders import LSTMEncoder
 
 
-class EncoderDecoder(TypedModule, Generic[StateT]):
+class EncoderDecoder(TiedModule, Generic[StateT]):
     """Model of a target given a source: p(w_t | w_1 … w_{t−1}, source).
 
     Source: ``eq-seq2seq`` (section 5.2).

@@ -5,18 +5,19 @@ Introduced in section 6.2. GPT-2: Radford et al. 2019; sliding window: Beltagy e
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
-from utils.models.contract import TypedModule
-from utils.models.layers import Norm, OutputLayer, make_norm
-from utils.models.multi_head import KVCache
+from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call
+from utils.models.contract import register_state
+from utils.models.kv_cache import KVCache, cache_form
+from utils.models.layers import Norm, OutputLayer, TiedModule, make_norm
+from utils.models.ngram_vectors import sum_ngram_vectors
 from utils.models.positions import EncodingName, PositionalEncoding, token_positions
 from utils.models.transformer_layer import Activation, TransformerLayer
 
@@ -24,6 +25,7 @@ WEIGHT_STD = 0.02  # standard deviation of GPT-2's initial weights
 NGRAM_STD = 0.1  # larger, as most n-grams are rare and their vectors seldom trained
 
 
+@register_state
 class GPTState(NamedTuple):
     """State of a GPT: its key–value caches and position.
 
@@ -43,7 +45,7 @@ class GPTState(NamedTuple):
     ngram_context: torch.Tensor | None = None
 
 
-class GPT(TypedModule):
+class GPT(TiedModule):
     """Transformer language model: causal pre-norm layers, output matrix tied to the embedding.
 
     The defaults train fast. The architecture of GPT-2 is ``positional_encoding="learned",
@@ -122,6 +124,7 @@ class GPT(TypedModule):
         )
         check_positive(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
         self.context_length = context_length
+        self.num_heads = num_heads
         self.embedding = nn.Embedding(vocab_size, width)
         self.positional_encoding = PositionalEncoding(
             positional_encoding,
@@ -174,16 +177,20 @@ class GPT(TypedModule):
         Raises
         ------
         ValueError
-            If positions are learned and the text is longer than `context_length`.
+            If positions are learned and the text is longer than `context_length`, if `ids` are no
+            whole numbers (B, T), or if `state` is of another model, batch or type.
         """
-        tokens_read = ids.new_zeros(1) if state is None else state.tokens_read
+        check_call(self, ids, state, OptionalForm(self._state_form()))
+        B, T = ids.shape
+        tokens_read = ids.new_zeros(1).long() if state is None else state.tokens_read
         positions = tokens_read[:, None] + token_positions(ids)  # (B or 1, T)
         x = self.embedding(ids) * self.embedding_scale  # (B, T, D)
         ngram_context = None
         if self.ngram_tables:
-            tokens = self._with_context(ids, state)  # (B, n − 1 + T)
-            x = x + self._ngram_vectors(tokens)
-            ngram_context = tokens[:, ids.shape[1] :]  # (B, n − 1)
+            tokens = self._with_context(ids.long(), state)  # (B, n − 1 + T)
+            vocab_size = self.embedding.num_embeddings
+            x = x + sum_ngram_vectors(tokens, self.ngram_tables, T=T, vocab_size=vocab_size)
+            ngram_context = tokens[:, T:]  # (B, n − 1)
         x, rotary = self.positional_encoding(x, positions)
         x = self.dropout(x)
         previous = [None] * len(self.layers) if state is None else state.caches
@@ -191,59 +198,24 @@ class GPT(TypedModule):
         for layer, cache in zip(self.layers, previous, strict=True):
             x, longer_cache = layer(x, cache=cache, rotary=rotary)
             caches.append(longer_cache)
-        tokens_read = (tokens_read + ids.shape[1]).expand(ids.shape[0])  # (B,)
+        tokens_read = (tokens_read + T).expand(B)  # (B,)
         logits = self.output(self.norm(x))  # (B, T, V)
         return logits, GPTState(tokens_read, tuple(caches), ngram_context)
+
+    def _state_form(self) -> GPTState:
+        """Return the form of a state, for `check_call`."""
+        cache = cache_form(num_heads=self.num_heads, width=self.embedding.embedding_dim)
+        order = len(self.ngram_tables)
+        tokens_read: Any = TensorForm((BATCH,), torch.int64)
+        context: Any = TensorForm((BATCH, order), torch.int64) if order else None
+        return GPTState(tokens_read, (cache,) * len(self.layers), context)
 
     def _with_context(self, ids: torch.Tensor, state: GPTState | None) -> torch.Tensor:
         """Return `ids` (B, T) behind the n − 1 tokens before them, PAD where there are none."""
         context = None if state is None else state.ngram_context
         if context is None:
-            context = ids.new_full((len(ids), len(self.ngram_tables)), PAD)
+            context = ids.new_full((ids.shape[0], len(self.ngram_tables)), PAD)
         return torch.cat([context, ids], 1)  # (B, n − 1 + T)
-
-    def _ngram_vectors(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the sum of the vectors of all n-grams that end at each of the last T tokens."""
-        T = tokens.shape[1] - len(self.ngram_tables)
-        vectors = []
-        for n, table in enumerate(self.ngram_tables, start=2):
-            assert isinstance(table, nn.Embedding)
-            ngrams = tokens[:, -(T + n - 1) :].unfold(1, n, 1)  # (B, T, n)
-            rows = ngram_row(
-                ngrams, vocab_size=self.embedding.num_embeddings, rows=table.num_embeddings
-            )
-            vectors.append(table(rows))  # (B, T, D)
-        return sum(vectors[1:], start=vectors[0])
-
-
-def ngram_row(ngrams: torch.Tensor, *, vocab_size: int, rows: int) -> torch.Tensor:
-    """Return the row of each n-gram in a table, the same for the same n-gram.
-
-    An n-gram is read as a number whose digits are its ids, modulo `rows`. With at least Vⁿ rows no
-    two n-grams share one. With fewer, the base of the number is the first from V on that has no
-    divisor in common with `rows`, so that the row depends on every id.
-
-    Parameters
-    ----------
-    ngrams
-        Ids, (…, n) int64.
-    vocab_size
-        Size V of the vocabulary.
-    rows
-        Number of rows of the table.
-
-    Returns
-    -------
-    torch.Tensor
-        Numbers from 0 to `rows` − 1, (…) int64.
-    """
-    base = vocab_size
-    while rows < vocab_size ** ngrams.shape[-1] and math.gcd(base, rows) > 1:
-        base += 1
-    row = torch.zeros_like(ngrams[..., 0])
-    for ids in ngrams.unbind(-1):
-        row = (row * base + ids) % rows  # at each digit, so that no number grows beyond 64 bits
-    return row
 
 
 def init_gpt_weights(model: GPT, *, residual_std: float) -> None:

@@ -12,9 +12,17 @@ from torch import nn
 
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import BOS, PAD
+from utils.models.checks import OptionalForm, check_call, check_token_ids
 from utils.models.contract import TypedModule
-from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
-from utils.models.recurrent import CELLS, Cell, RecurrentState, make_rnn, run_batch_first
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_projection
+from utils.models.recurrent import (
+    CELLS,
+    Cell,
+    RecurrentState,
+    make_rnn,
+    run_batch_first,
+    state_form,
+)
 
 
 class NNLM(TypedModule):
@@ -92,11 +100,14 @@ class NNLM(TypedModule):
         Raises
         ------
         ValueError
-            If `state` has another shape.
+            If `ids` are no whole numbers (B, T), or `state` has another shape or no ids.
         """
+        check_token_ids(ids)
         if state is None:
-            state = ids.new_full((len(ids), self.order - 2), BOS)
+            state = ids.new_full((ids.shape[0], self.order - 2), BOS)
         self._check_state(ids, state)
+        if ids.shape[1] == 0:  # there is no window
+            return self.output.weight.new_zeros(ids.shape[0], 0, self.output.out_features), state
         tokens = torch.cat([state, ids], dim=1)  # (B, n − 2 + T)
         x = self.embedding(tokens).unfold(1, self.order - 1, 1)  # (B, T, E, n − 1)
         x = self.dropout(x.transpose(2, 3).flatten(2))  # (B, T, (n − 1)·E), oldest token first
@@ -107,21 +118,28 @@ class NNLM(TypedModule):
         return logits, tokens[:, ids.shape[1] :]
 
     def _check_state(self, ids: torch.Tensor, state: torch.Tensor) -> None:
-        """Raise ValueError unless `state` has its shape."""
-        shape = (len(ids), self.order - 2)
-        if state.shape != shape:
-            raise ValueError(
-                f"the state of an NNLM of order {self.order} is the last {shape[1]} ids of each "
-                f"row, shape {shape}; got {tuple(state.shape)}"
-            )
+        """Raise ValueError unless `state` is ids of its shape."""
+        shape = (ids.shape[0], self.order - 2)
+        if (
+            isinstance(state, torch.Tensor)
+            and state.shape == shape
+            and not state.is_floating_point()
+        ):
+            return
+        is_tensor = isinstance(state, torch.Tensor)
+        raise ValueError(
+            f"the state of an NNLM of order {self.order} is the last {shape[1]} ids of each row, "
+            f"shape {shape}; got "
+            + (f"{tuple(state.shape)} {state.dtype}" if is_tensor else f"a {type(state).__name__}")
+        )
 
 
-class RNNLM(TypedModule):
+class RNNLM(TiedModule):
     """Recurrent language model: p(w_t | w_1 … w_{t−1}).
 
     Word vectors start with a length of about 1, except the untied ones of an LSTM, which start with
     standard normal numbers, as torch draws them. The decoder of section 5.2 is such a model that
-    starts from the last states of an encoder (``recurrent_decoders.LSTMDecoder``).
+    starts from the last states of an encoder (``lstm_decoder.LSTMDecoder``).
 
     Source: ``eq-rnnlm-step`` (section 4.1.2); Mikolov et al. 2010.
 
@@ -203,7 +221,13 @@ class RNNLM(TypedModule):
             (B, T, V).
         state : RecurrentState
             The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
         """
+        check_call(self, ids, state, OptionalForm(state_form(self.rnn)))
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         x, state = run_batch_first(self.rnn, x, state)  # (B, T, D)
         return self.output(self.output_projection(self.dropout(x))), state  # (B, T, V)

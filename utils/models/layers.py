@@ -6,12 +6,16 @@ LayerNorm: Ba et al. 2016; RMSNorm: Zhang and Sennrich 2019.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias, get_args
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice
+from utils.models.contract import TypedModule
 
 Norm: TypeAlias = Literal["layer", "rms"]
 """The name of a norm of `make_norm`: LayerNorm or RMSNorm."""
@@ -20,6 +24,40 @@ NORMS: tuple[Norm, ...] = get_args(Norm)
 
 RMS_EPSILON = 1e-6
 """Epsilon of RMSNorm: added to the mean square before its root is taken."""
+
+
+class TiedModule(TypedModule):
+    """A module whose parts go on sharing parameters when these are replaced.
+
+    torch replaces each parameter for itself when a module leaves the meta device (``to_empty``) and
+    when it is given the tensors of a file (``load_state_dict`` with ``assign``). A matrix that is
+    that of an embedding and of the output would become two, which training would move apart.
+    """
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
+        """Apply `fn` to all tensors, as every method does that moves or converts a module."""
+        with _keep_shared_parameters(self):
+            return super()._apply(fn, recurse)
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Load parameters as `torch.nn.Module.load_state_dict` does; parameters as there."""
+        with _keep_shared_parameters(self):
+            return super().load_state_dict(state_dict, strict, assign)
+
+
+@contextmanager
+def _keep_shared_parameters(module: nn.Module) -> Iterator[None]:
+    """Let those parts of a module that share a parameter share one after the block as well."""
+    owners: dict[nn.Parameter, list[tuple[nn.Module, str]]] = defaultdict(list)
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
+            owners[parameter].append((part, name))
+    yield
+    for (first, first_name), *others in owners.values():
+        for part, name in others:
+            setattr(part, name, getattr(first, first_name))
 
 
 class ScaledEmbedding(nn.Embedding):

@@ -16,46 +16,12 @@ from torch.nn import functional as F
 
 from utils.models.attention import causal_mask, fused_attention
 from utils.models.contract import TypedModule
+from utils.models.kv_cache import KVCache
 from utils.models.layers import RMS_EPSILON
 from utils.models.positions import Rotary, rotate
 
 QUERY_SCALE = 2.0
 """Factor of normalized queries. Scores then lie within ±2√d, enough for a sharp softmax."""
-
-
-class KVCache(NamedTuple):
-    """Keys and values of one attention layer for the tokens read so far.
-
-    A KVCache is never changed in place: `extended` and `last` return a new one.
-
-    Parameters
-    ----------
-    keys, values
-        One vector for each head and token, each (B, H, S, D/H).
-    """
-
-    keys: torch.Tensor
-    values: torch.Tensor
-
-    def extended(self, keys: torch.Tensor, values: torch.Tensor) -> KVCache:
-        """Append the keys and values of T more tokens.
-
-        Parameters
-        ----------
-        keys, values
-            Those of the T tokens, each (B, H, T, D/H).
-
-        Returns
-        -------
-        KVCache
-            The cache of all S + T tokens.
-        """
-        return KVCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
-
-    def last(self, count: int) -> KVCache:
-        """Return a cache of the last `count` tokens only, or of all where there are fewer."""
-        start = max(0, self.keys.shape[2] - count)
-        return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
 
 
 class _Mask(NamedTuple):

@@ -36,7 +36,7 @@ class NBSVM:
     order
         The largest n.
     alpha
-        Smoothing constant, added to each count before the ratios are computed.
+        Smoothing constant above 0, added to each count before the ratios are computed.
     C
         Inverse regularization strength, as in scikit-learn: the weight of the loss relative to the
         penalty on the squared norm of the classifier's coefficients.
@@ -62,7 +62,7 @@ class NBSVM:
     Raises
     ------
     ValueError
-        For an unknown loss, or an interpolation outside [0, 1].
+        For an unknown loss, an interpolation outside [0, 1], or an alpha that is not positive.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class NBSVM:
     ) -> None:
         if not 0 <= interpolation <= 1:
             raise ValueError(f"interpolation must be from 0 to 1, got {interpolation}")
+        _check_alpha(alpha)
         self.vectorizer = CountVectorizer(
             token_pattern=r"\S+", ngram_range=(1, order), binary=True, lowercase=False
         )
@@ -100,13 +101,9 @@ class NBSVM:
         Raises
         ------
         ValueError
-            Unless the labels are 0 and 1 and both occur.
+            Unless there is one label for each text, and the labels are 0 and 1 and both occur.
         """
-        label_array = np.asarray(labels)  # (N,)
-        if set(label_array.tolist()) != {0, 1}:
-            raise ValueError(
-                f"labels must be 0 and 1, both at least once; got {sorted(set(labels))}"
-            )
+        label_array = _as_labels(labels, len(texts))  # (N,)
         counts = self.vectorizer.fit_transform(texts)  # (N, F)
         self.log_ratio = log_count_ratio(counts, label_array, alpha=self.alpha)
         features = counts.multiply(self.log_ratio).tocsr()  # (N, F)
@@ -123,7 +120,10 @@ class NBSVM:
 
 
 def log_count_ratio(
-    counts: sparse.spmatrix, labels: np.ndarray, *, alpha: float = 1.0
+    counts: sparse.spmatrix | sparse.sparray | np.ndarray,
+    labels: Sequence[int] | np.ndarray,
+    *,
+    alpha: float = 1.0,
 ) -> np.ndarray:
     """Compute the log-count ratio of naive Bayes for each feature.
 
@@ -136,17 +136,43 @@ def log_count_ratio(
     labels
         The label of each text, 0 or 1, (N,).
     alpha
-        Smoothing constant, added to each count.
+        Smoothing constant above 0, added to each count.
 
     Returns
     -------
     log_ratio : numpy.ndarray
         The logarithm of each feature's relative frequency in class 1 over that in class 0, (F,).
+
+    Raises
+    ------
+    ValueError
+        Unless there is one label for each text, the labels are 0 and 1 and both occur, and alpha is
+        positive.
     """
-    positive, negative = (
-        np.asarray(counts[labels == label].sum(0))[0] + alpha for label in (1, 0)
-    )  # (F,) each
+    _check_alpha(alpha)
+    rows = sparse.csr_array(counts)  # (N, F)
+    label_array = _as_labels(labels, rows.shape[0])  # (N,)
+    positive, negative = (rows[label_array == label].sum(0) + alpha for label in (1, 0))  # (F,)
     return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+
+
+def _check_alpha(alpha: float) -> None:
+    """Raise ValueError unless the smoothing constant is positive: log 0 is not finite."""
+    if not 0 < alpha < np.inf:
+        raise ValueError(f"alpha must be positive, got {alpha}")
+
+
+def _as_labels(labels: Sequence[int] | np.ndarray, num_texts: int) -> np.ndarray:
+    """Return the labels of N texts as an array, (N,), checked."""
+    label_array = np.asarray(labels)
+    if label_array.shape != (num_texts,):
+        raise ValueError(
+            f"labels must be one for each of {num_texts} texts; got shape {label_array.shape}"
+        )
+    if set(label_array.tolist()) != {0, 1}:
+        values = sorted(set(label_array.tolist()))
+        raise ValueError(f"labels must be 0 and 1, both at least once; got {values}")
+    return label_array
 
 
 def _linear_classifier(loss: Loss, C: float) -> LinearSVC | LogisticRegression:

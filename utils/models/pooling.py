@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from utils.data.vocabulary import PAD
+from utils.models.checks import check_token_ids, check_values
 from utils.models.contract import Encoder, Memory, TypedModule
 
 Pooling: TypeAlias = Literal["mean", "max"]
@@ -36,13 +37,19 @@ def source_mask(source: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        For a row of no tokens, and for padding before a token.
+        For a row of no tokens, for padding before a token, and for ids that are not whole numbers
+        (B, S).
     """
+    check_token_ids(source)
     is_token = source != PAD  # (B, S)
-    if not is_token.any(1).all():
-        raise ValueError("a source sentence has no tokens; give each at least one, EOS for one")
-    if (is_token[:, 1:] > is_token[:, :-1]).any():
-        raise ValueError("a source sentence is padded before a token; pad at the end only")
+    check_values(
+        is_token.any(1).all(),
+        "a source sentence has no tokens; give each at least one, EOS for one",
+    )
+    check_values(
+        (is_token[:, 1:] <= is_token[:, :-1]).all(),
+        "a source sentence is padded before a token; pad at the end only",
+    )
     return is_token
 
 
@@ -91,5 +98,5 @@ class FixedVectorEncoder(TypedModule):
     def forward(self, source: torch.Tensor) -> Memory:
         """Encode `source` (B, S), padded with PAD at the end, to a memory with one state, S = 1."""
         vector = self.encoder(source).vector  # (B, D)
-        is_token = torch.ones(len(vector), 1, dtype=torch.bool, device=vector.device)  # (B, 1)
+        is_token = torch.ones(vector.shape[0], 1, dtype=torch.bool, device=vector.device)  # (B, 1)
         return Memory(vector[:, None], is_token, vector)

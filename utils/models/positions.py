@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice
-from utils.models.contract import TypedModule
+from utils.models.checks import check_values, has_values
+from utils.models.contract import TypedModule, register_state
 
 EncodingName: TypeAlias = Literal["learned", "rotary", "sinusoidal"]
 """The name of an encoding of `PositionalEncoding`."""
@@ -20,6 +21,7 @@ EncodingName: TypeAlias = Literal["learned", "rotary", "sinusoidal"]
 POSITIONAL_ENCODINGS: tuple[EncodingName, ...] = get_args(EncodingName)
 
 
+@register_state
 class Rotary(NamedTuple):
     """Cosine and sine of the rotary angles, in the shape that self-attention multiplies with.
 
@@ -101,12 +103,14 @@ class PositionalEncoding(TypedModule):
 
     def _check_range(self, positions: torch.Tensor) -> None:
         """Raise ValueError unless there is a learned vector for each position."""
-        if positions.numel() and (length := int(positions.max()) + 1) > self.max_positions:
-            raise ValueError(
-                f"the text is {length} tokens long, and only {self.max_positions} positions are "
-                f"learned: give a shorter text and max_length, or build the model with "
-                f"positional_encoding='rotary'"
-            )
+        advice = (
+            f"only {self.max_positions} positions are learned: give a shorter text and max_length, "
+            "or build the model with positional_encoding='rotary'"
+        )
+        if not has_values(positions):
+            check_values((positions < self.max_positions).all(), f"the text is too long: {advice}")
+        elif positions.numel() and (length := int(positions.max()) + 1) > self.max_positions:
+            raise ValueError(f"the text is {length} tokens long, and {advice}")
 
 
 def token_positions(ids: torch.Tensor) -> torch.Tensor:

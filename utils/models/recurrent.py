@@ -6,12 +6,13 @@ Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice
+from utils.models.checks import BATCH, TensorForm, check_values, is_all_true
 from utils.models.contract import LSTMState
 
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
@@ -109,9 +110,25 @@ def run_batch_first(
     final_state : RecurrentState
         The state of all layers after the last step.
     """
+    if x.shape[1] == 0:  # torch refuses to run no step
+        return x.new_zeros(x.shape[0], 0, rnn.hidden_size), _zero_state(
+            rnn, x
+        ) if state is None else state
     layers_first = None if state is None else swap_batch_and_layers(state)
     states, final_state = rnn(x, layers_first)  # (B, T, D)
     return states, swap_batch_and_layers(final_state)
+
+
+def state_form(rnn: nn.RNNBase) -> Any:
+    """Return the form of a state of `rnn`, in one direction, for `checks.check_call`."""
+    form: Any = TensorForm((BATCH, rnn.num_layers, rnn.hidden_size))
+    return LSTMState(form, form) if isinstance(rnn, nn.LSTM) else form
+
+
+def _zero_state(rnn: nn.RNNBase, x: torch.Tensor) -> RecurrentState:
+    """Return the state before the first of the inputs `x` (B, T, input size)."""
+    zeros = x.new_zeros(x.shape[0], rnn.num_layers, rnn.hidden_size)  # (B, layers, D)
+    return LSTMState(zeros, zeros) if isinstance(rnn, nn.LSTM) else zeros
 
 
 def run_packed(
@@ -136,8 +153,20 @@ def run_packed(
     final_state : RecurrentState
         The state of all layers after the last token of each source; of two directions, those of
         each layer one after the other.
+
+    Raises
+    ------
+    RuntimeError
+        In an exported model, if there is padding.
     """
-    if is_token.all():
+    is_graph = torch.compiler.is_exporting() or x.is_meta
+    if is_graph:  # packing needs the values of the lengths
+        check_values(
+            is_token.all(),
+            "an exported recurrent encoder reads sources of one length: export it for a batch "
+            "without padding, and give it sources of equal length",
+        )
+    if is_graph or is_all_true(is_token):
         states, final_state = rnn(x)  # (B, S, D)
         return states, swap_batch_and_layers(final_state)
     packed = nn.utils.rnn.pack_padded_sequence(

@@ -1,7 +1,8 @@
-"""Recurrent decoders without attention, and the first state of a recurrent decoder.
+"""Recurrent decoder without attention, and the first state of a recurrent decoder.
 
-Derived in sections 3.2, 4.2 and 5.2 (the LSTM). Sutskever et al. 2014, Cho et al. 2014. The
-recurrent decoder with attention is in ``utils.models.attention_decoder``.
+Derived in sections 3.2 and 4.2. Sutskever et al. 2014, Cho et al. 2014. The recurrent decoder with
+attention is in ``utils.models.attention_decoder``, the one of section 5.2 in
+``utils.models.lstm_decoder``.
 
 A decoder computes its first state from an encoder's `Memory` by ``begin(memory)``; after that it is
 called as any language model, ``decoder(ids, state) -> (logits, state)``.
@@ -9,16 +10,24 @@ called as any language model, ``decoder(ids, state) -> (logits, state)``.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
-from utils.models.contract import LSTMState, Memory, RecurrentMemory, TypedModule
-from utils.models.layers import OutputLayer, ScaledEmbedding, make_projection
-from utils.models.recurrent import CELLS, Cell, RecurrentState, make_rnn, run_batch_first
+from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.contract import LSTMState, Memory, TypedModule, register_state
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_projection
+from utils.models.recurrent import (
+    CELLS,
+    Cell,
+    RecurrentState,
+    make_rnn,
+    run_batch_first,
+    state_form,
+)
 
 Context: TypeAlias = Literal["start", "every", "both"]
 """When an `RNNDecoder` uses the source's vector."""
@@ -71,12 +80,13 @@ class InitialState(TypedModule):
         RecurrentState
             The hidden state of each layer (B, layers, D), or an `LSTMState` of such tensors.
         """
-        total = vector.new_zeros(len(vector), self.num_layers, self.width)
+        total = vector.new_zeros(vector.shape[0], self.num_layers, self.width)
         if self.projection is not None:
             total = self.projection(vector).view_as(total)  # (B, layers, D)
         return LSTMState(total.tanh(), total) if self.cell == "lstm" else total.tanh()
 
 
+@register_state
 class RNNDecoderState(NamedTuple):
     """State of an `RNNDecoder`.
 
@@ -92,7 +102,7 @@ class RNNDecoderState(NamedTuple):
     rnn_state: RecurrentState
 
 
-class RNNDecoder(TypedModule):
+class RNNDecoder(TiedModule):
     """Recurrent decoder that receives the source as one vector.
 
     The output matrix is the embedding's.
@@ -157,7 +167,14 @@ class RNNDecoder(TypedModule):
         self.dropout = nn.Dropout(dropout)
 
     def begin(self, memory: Memory) -> RNNDecoderState:
-        """Return the `RNNDecoderState` before the first token."""
+        """Return the `RNNDecoderState` before the first token.
+
+        Raises
+        ------
+        ValueError
+            If the source's vector has another length than the decoder's states.
+        """
+        check_memory(memory, width=self.rnn.hidden_size, parts=("vector",))
         return RNNDecoderState(memory.vector, self.initial_state(memory.vector))
 
     def forward(
@@ -178,7 +195,14 @@ class RNNDecoder(TypedModule):
             (B, T, V).
         state : RNNDecoderState
             The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
         """
+        vector: Any = TensorForm((BATCH, self.rnn.hidden_size))
+        check_call(self, ids, state, RNNDecoderState(vector, state_form(self.rnn)))
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         if self.context != "start":
             vectors = state.vector[:, None].expand(-1, ids.shape[1], -1)  # (B, T, D)
@@ -186,91 +210,3 @@ class RNNDecoder(TypedModule):
         x, rnn_state = run_batch_first(self.rnn, x, state.rnn_state)  # (B, T, D)
         logits = self.output(self.output_projection(self.dropout(x)))  # (B, T, V)
         return logits, RNNDecoderState(state.vector, rnn_state)
-
-
-class LSTMDecoder(TypedModule):
-    """LSTM that starts from the state in which an `LSTMEncoder` ends.
-
-    After that it computes what an `RNNLM` of LSTM cells with tied embeddings computes. It has no
-    parameters of its own for the first state, so encoder and decoder have the same width and number
-    of layers.
-
-    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
-
-    Parameters
-    ----------
-    vocab_size
-        Size V of the target vocabulary.
-    width
-        Length D of the hidden state.
-    num_layers
-        Number of layers.
-    dropout
-        Probability of dropout on word vectors, between layers and before the output.
-    embedding_size
-        Length E of a word vector; D where not given.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive whole number.
-    """
-
-    def __init__(
-        self,
-        vocab_size: int,
-        *,
-        width: int = 256,
-        num_layers: int = 2,
-        dropout: float = 0.0,
-        embedding_size: int | None = None,
-    ) -> None:
-        super().__init__()
-        check_positive(
-            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
-        )
-        embedding_size = embedding_size or width
-        self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
-        self.rnn = make_rnn(
-            "lstm", input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
-        )
-        self.dropout = nn.Dropout(dropout)
-        self.output_projection = make_projection(width, embedding_size)
-        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
-
-    def begin(self, memory: RecurrentMemory) -> LSTMState:
-        """Return the state in which the encoder ended, its parts (B, layers, D).
-
-        Raises
-        ------
-        ValueError
-            If the encoder is none that hands its state over.
-        """
-        if not isinstance(memory, RecurrentMemory):
-            raise ValueError(
-                "an LSTMDecoder starts from the final state of an LSTMEncoder; this encoder's "
-                f"{type(memory).__name__} has none: take an LSTMEncoder, or an RNNDecoder"
-            )
-        return memory.final_state
-
-    def forward(self, ids: torch.Tensor, state: LSTMState) -> tuple[torch.Tensor, LSTMState]:
-        """Compute the logits of the token after each of `ids`.
-
-        Parameters
-        ----------
-        ids
-            Tokens, (B, T) int64.
-        state
-            The state before `ids`: that of `begin` or of an earlier call.
-
-        Returns
-        -------
-        logits : torch.Tensor
-            (B, T, V).
-        state : LSTMState
-            The state after `ids`.
-        """
-        x = self.dropout(self.embedding(ids))  # (B, T, E)
-        x, new_state = run_batch_first(self.rnn, x, state)  # (B, T, D)
-        assert isinstance(new_state, LSTMState)
-        return self.output(self.output_projection(self.dropout(x))), new_state  # (B, T, V)

@@ -5,150 +5,26 @@ Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and Bengio 20
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from utils.arguments import check_positive
-from utils.data.vocabulary import PAD
-from utils.models.contract import Memory, TypedModule
-from utils.models.layers import Norm, OutputLayer, ScaledEmbedding
-from utils.models.multi_head import CrossAttention, KVCache
+from utils.models.checks import (
+    BATCH,
+    OptionalForm,
+    TensorForm,
+    check_call,
+    check_memory,
+    is_all_true,
+)
+from utils.models.contract import Memory, register_state
+from utils.models.kv_cache import KVCache, cache_form
+from utils.models.layers import OutputLayer
+from utils.models.multi_head import CrossAttention
 from utils.models.pooling import masked_mean, source_mask
-from utils.models.positions import EncodingName, PositionalEncoding, Rotary, token_positions
-from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
-
-
-class TransformerStack(TypedModule):
-    """Embedding, positional encoding and layers, which encoder and decoder have in common.
-
-    Source: section 7.3; Vaswani et al. 2017, section 3.
-
-    Parameters
-    ----------
-    vocab_size
-        Size V of the vocabulary.
-    width
-        Length D of word vectors and states.
-    num_layers
-        Number of layers.
-    num_heads
-        Number H of attention heads, each of width D/H.
-    positional_encoding
-        "learned", "rotary" or "sinusoidal".
-    dropout
-        Probability of dropout on word vectors, in each layer and before a decoder's output.
-    max_positions
-        Largest number of tokens of a text, with learned positions; others are not limited by it.
-    norm
-        "layer" or "rms".
-    activation
-        Activation of the feed-forward networks: "gelu", "relu" or "squared_relu".
-    feedforward_size
-        Number of hidden units of each feed-forward network, 4·D where not given.
-    bias
-        Give linear maps and LayerNorms a bias.
-    norm_first
-        Normalize before each part of a layer (pre-norm), not after it (post-norm).
-    qk_norm
-        Normalize queries and keys (see `SelfAttention`).
-
-    Attributes
-    ----------
-    causal
-        Whether a token attends only to itself and to those before it; set by a subclass.
-    use_cross_attention
-        Whether each layer attends to the states of an encoder; set by a subclass.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive whole number, `num_heads` does not divide `width`, or a name is
-        unknown.
-    """
-
-    causal: ClassVar[bool]
-    use_cross_attention: ClassVar[bool]
-
-    def __init__(
-        self,
-        vocab_size: int,
-        *,
-        width: int = 256,
-        num_layers: int = 3,
-        num_heads: int = 4,
-        positional_encoding: EncodingName = "sinusoidal",
-        dropout: float = 0.0,
-        max_positions: int = 256,
-        norm: Norm = "layer",
-        activation: Activation = "gelu",
-        feedforward_size: int | None = None,
-        bias: bool = False,
-        norm_first: bool = True,
-        qk_norm: bool = False,
-    ) -> None:
-        super().__init__()
-        check_positive(
-            vocab_size=vocab_size,
-            width=width,
-            num_layers=num_layers,
-            num_heads=num_heads,
-            max_positions=max_positions,
-            feedforward_size=feedforward_size,
-        )
-        self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
-        self.positional_encoding = PositionalEncoding(
-            positional_encoding,
-            width=width,
-            head_width=width // num_heads,
-            max_positions=max_positions,
-        )
-        self.layers = nn.ModuleList(
-            TransformerLayer(
-                width,
-                num_heads=num_heads,
-                norm=norm,
-                activation=activation,
-                bias=bias,
-                dropout=dropout,
-                norm_first=norm_first,
-                use_cross_attention=self.use_cross_attention,
-                feedforward_size=feedforward_size,
-                causal=self.causal,
-                qk_norm=qk_norm,
-            )
-            for _ in range(num_layers)
-        )
-        self.norm = make_final_norm(width, norm_first=norm_first, norm=norm, bias=bias)
-        self.dropout = nn.Dropout(dropout)
-        self._add_output()
-        init_xavier(self.layers)
-
-    def _add_output(self) -> None:
-        """Create the output, where a subclass has one."""
-
-    def embed(
-        self, ids: torch.Tensor, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, Rotary | None]:
-        """Compute what the first layer reads.
-
-        Parameters
-        ----------
-        ids
-            Tokens, (B, T) int64.
-        positions
-            Position of each token, counted from 0, (B or 1, T) int64.
-
-        Returns
-        -------
-        x : torch.Tensor
-            Word vectors with positions, (B, T, D).
-        rotary : Rotary or None
-            The rotation that every layer needs; None unless positions are rotary.
-        """
-        x, rotary = self.positional_encoding(self.embedding(ids), positions)
-        return self.dropout(x), rotary
+from utils.models.positions import token_positions
+from utils.models.transformer_stack import TransformerStack
 
 
 class TransformerEncoder(TransformerStack):
@@ -162,6 +38,10 @@ class TransformerEncoder(TransformerStack):
 
     causal = False
     use_cross_attention = False
+
+    def _finish(self) -> None:
+        """Draw the weights of the layers."""
+        init_xavier(self.layers)
 
     def forward(self, source: torch.Tensor) -> Memory:
         """Encode a source.
@@ -179,17 +59,19 @@ class TransformerEncoder(TransformerStack):
         Raises
         ------
         ValueError
-            If positions are learned and the source is longer than `max_positions`.
+            If positions are learned and the source is longer than `max_positions`, or if it is no
+            whole numbers (B, S), has a row of no tokens, or padding before a token.
         """
         is_token = source_mask(source)  # (B, S)
         x, rotary = self.embed(source, token_positions(source))  # (B, S, D)
-        mask = None if is_token.all() else is_token
+        mask = None if is_all_true(is_token) else is_token
         for layer in self.layers:
             x, _ = layer(x, rotary=rotary, is_token=mask)
         x = self.norm(x)
         return Memory(x, is_token, masked_mean(x, is_token))
 
 
+@register_state
 class TransformerDecoderState(NamedTuple):
     """State of a `TransformerDecoder`.
 
@@ -223,15 +105,23 @@ class TransformerDecoder(TransformerStack):
     causal = True
     use_cross_attention = True
 
-    def _add_output(self) -> None:
-        """Create the output, tied to the embedding."""
+    def _finish(self) -> None:
+        """Create the output, tied to the embedding, and draw the weights of the layers."""
         vocab_size, width = self.embedding.weight.shape
         self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
         nn.init.zeros_(self.output.bias)
+        init_xavier(self.layers)
 
     def begin(self, memory: Memory) -> TransformerDecoderState:
-        """Return the state before the first token."""
-        B, device = len(memory.is_token), memory.is_token.device
+        """Return the state before the first token.
+
+        Raises
+        ------
+        ValueError
+            If the encoder's states have another length than the decoder's.
+        """
+        check_memory(memory, width=self.embedding.embedding_dim, parts=("states",))
+        B, device = memory.is_token.shape[0], memory.is_token.device
         attentions = [module for module in self.modules() if isinstance(module, CrossAttention)]
         return TransformerDecoderState(
             memory.is_token,
@@ -262,11 +152,13 @@ class TransformerDecoder(TransformerStack):
         Raises
         ------
         ValueError
-            If positions are learned and the text is longer than `max_positions`.
+            If positions are learned and the text is longer than `max_positions`, if `ids` are no
+            whole numbers (B, T), or if `state` is of another model, batch or type.
         """
+        check_call(self, ids, state, self._state_form())
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
         x, rotary = self.embed(ids, positions)  # (B, T, D)
-        memory_is_token = None if state.is_token.all() else state.is_token
+        memory_is_token = None if is_all_true(state.is_token) else state.is_token
         caches = []
         for i, layer in enumerate(self.layers):
             x, cache = layer(
@@ -280,6 +172,15 @@ class TransformerDecoder(TransformerStack):
         tokens_read = state.tokens_read + ids.shape[1]
         logits = self.output(self.dropout(self.norm(x)))  # (B, T, V)
         return logits, state._replace(tokens_read=tokens_read, caches=tuple(caches))
+
+    def _state_form(self) -> TransformerDecoderState:
+        """Return the form of a state, for `check_call`."""
+        cache = cache_form(num_heads=self.num_heads, width=self.embedding.embedding_dim)
+        mask: Any = TensorForm((BATCH, None), torch.bool)
+        tokens_read: Any = TensorForm((BATCH,), torch.int64)
+        n = len(self.layers)
+        optional_cache: Any = OptionalForm(cache)
+        return TransformerDecoderState(mask, (cache,) * n, tokens_read, (optional_cache,) * n)
 
 
 def init_xavier(layers: nn.Module) -> None:

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from utils.arguments import check_choice
 from utils.models.contract import TypedModule
+from utils.models.kv_cache import KVCache
 from utils.models.layers import Norm, make_norm
-from utils.models.multi_head import CrossAttention, KVCache, SelfAttention
+from utils.models.multi_head import CrossAttention, SelfAttention
 from utils.models.positions import Rotary
 
 

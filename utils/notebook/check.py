@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from utils.console import safe_print
+
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
@@ -47,7 +49,7 @@ def equation(label: str, left: Any, right: Any, *, tolerance: float = 1e-9) -> N
         f"{label}: the two sides differ by {error:.2g}, over {tolerance:.0g}",
     )
     agree = "number agrees" if count == 1 else "numbers agree"
-    print(f"✓ {label}: {count} {agree}, largest error {error:.1e}")
+    safe_print(f"✓ {label}: {count} {agree}, largest error {error:.1e}")
 
 
 def _require(condition: bool | np.bool_, message: str) -> None:

@@ -3,7 +3,8 @@
 Used in every notebook. The colours of curves are those of Okabe and Ito, which colour-blind readers
 can tell apart. Each curve also has its own line style and marker, so that curves differ in print
 without colour. Heat maps use cividis. Figures have an opaque light background, so that they can be
-read on a dark page.
+read on a dark page. Chinese is drawn in a Chinese font where one is installed. Names that come from
+data, such as tokens, are drawn literally: `literal`.
 
 Source: Okabe and Ito 2008, "Color Universal Design"; Nuñez et al. 2018 (cividis).
 """
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from cycler import cycler
 from IPython import get_ipython
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -40,12 +42,32 @@ GRID_COLOUR = "#D9D9D9"
 LINE_STYLES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 MARKERS_PER_CURVE = 10  # approximate, however many points a curve has
+CHINESE_FONTS = (  # the first that is installed is used: Linux, Windows, macOS, others
+    "Noto Sans CJK SC",
+    "Noto Sans SC",
+    "Source Han Sans SC",
+    "Source Han Sans CN",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Microsoft YaHei",
+    "SimHei",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Heiti SC",
+    "STHeiti",
+    "Songti SC",
+    "Arial Unicode MS",
+)
 
 
 def style() -> None:
     """Set the book's style for all later figures; in a notebook, also double their resolution."""
     if get_ipython() is not None:
         set_matplotlib_formats("retina")
+    installed = set(font_manager.get_font_names())
+    chinese = [name for name in CHINESE_FONTS if name in installed][:1]
     cycle = (
         cycler(color=list(COLOURS.values()))
         + cycler(linestyle=LINE_STYLES)
@@ -65,6 +87,7 @@ def style() -> None:
             "figure.dpi": 110,
             "figure.facecolor": BACKGROUND_COLOUR,
             "figure.figsize": (6.4, 3.8),
+            "font.family": ["sans-serif", *chinese],  # a glyph comes from the first that has it
             "font.size": 11,
             "grid.color": GRID_COLOUR,
             "image.cmap": "cividis",
@@ -78,6 +101,37 @@ def style() -> None:
             "ytick.color": TEXT_COLOUR,
         }
     )
+
+
+def literal(text: object) -> str:
+    r"""Prepare a text that comes from data for a figure, so that it is drawn as it is.
+
+    No ``$…$`` in it is a formula, and no character becomes an empty box: one that the fonts lack
+    is written as Python writes it, such as ``\\u8bed``. `curves` and `heatmap` call it for their
+    names.
+
+    Parameters
+    ----------
+    text
+        A token, or anything else with a string form.
+
+    Returns
+    -------
+    label : str
+        The text for a label, a title or an annotation.
+    """
+    characters = (
+        character if character == "\n" or _has_glyph(character) else ascii(character)[1:-1]
+        for character in str(text)
+    )
+    return "".join(characters).replace("$", r"\$")
+
+
+def _has_glyph(character: str) -> bool:
+    """Return whether a font of the style can draw a character."""
+    families = [font_manager.FontProperties(family=[name]) for name in mpl.rcParams["font.family"]]
+    fonts = (font_manager.get_font(font_manager.findfont(family)) for family in families)
+    return any(font.get_char_index(ord(character)) for font in fonts)
 
 
 def curves(
@@ -94,7 +148,7 @@ def curves(
     Parameters
     ----------
     lines
-        The curves by their names in the legend.
+        The curves by their names in the legend, which are drawn as they are.
     xlabel, ylabel
         Labels of the axes, with units.
     ax
@@ -109,7 +163,7 @@ def curves(
     """
     ax = _axes(ax)
     for name, (x, y) in lines.items():
-        ax.plot(x, y, label=name, markevery=max(1, len(x) // MARKERS_PER_CURVE))
+        ax.plot(x, y, label=literal(name), markevery=max(1, len(x) // MARKERS_PER_CURVE))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_xscale("log" if logx else "linear")
     ax.set_yscale("log" if logy else "linear")
@@ -137,14 +191,21 @@ def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.fl
     Raises
     ------
     ValueError
-        If `window` is less than 1.
+        If `window` is no whole number from 1, or the values are not N finite numbers.
     """
-    if window < 1:
-        raise ValueError(f"window must be at least 1, got {window}")
-    totals = np.cumsum(np.concatenate([[0.0], np.asarray(values, dtype=np.float64)]))  # (N + 1,)
-    end = np.arange(1, len(totals))
-    start = np.maximum(0, end - window)
-    return (totals[end] - totals[start]) / (end - start)  # (N,)
+    if window < 1 or window != int(window):
+        raise ValueError(f"window must be at least 1, got {window}; give a whole number of values")
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"expected values of shape (N,), got {numbers.shape}")
+    if not np.isfinite(numbers).all():
+        first = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        raise ValueError(f"values[{first}] is {numbers[first]}: expected finite numbers")
+    window = max(1, min(int(window), len(numbers)))
+    # each window is summed by itself: differences of cumulative sums are rounded to the largest
+    padded = np.concatenate([np.zeros(window), numbers])  # (window + N,)
+    sums = np.lib.stride_tricks.sliding_window_view(padded, window).sum(-1)[1:]  # (N,)
+    return sums / np.minimum(np.arange(1, len(numbers) + 1), window)
 
 
 def heatmap(
@@ -164,7 +225,7 @@ def heatmap(
     matrix
         Numbers of shape (number of rows, number of columns).
     columns, rows
-        A name for each column and each row.
+        A name for each column and each row, which is drawn as it is.
     xlabel, ylabel
         Labels of the axes: what the columns are and what the rows are.
     ax
@@ -190,7 +251,7 @@ def heatmap(
         )
     ax = _axes(ax)
     image = ax.imshow(matrix, aspect="auto")
-    column_names, row_names = [str(name) for name in columns], [str(name) for name in rows]
+    column_names, row_names = [literal(name) for name in columns], [literal(name) for name in rows]
     ax.set_xticks(
         range(len(column_names)), column_names, rotation=60, ha="right", rotation_mode="anchor"
     )

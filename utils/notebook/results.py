@@ -8,14 +8,17 @@ stores them in the output of the cell. `load_results` reads what the benchmarks 
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import torch
+from utils.console import safe_print
+
+if TYPE_CHECKING:
+    import torch  # which the site, that needs the key alone, does not load
 
 RESULTS_KEY = "llm_book_results"  # of an output's metadata, for the record of `report_results`
 DEFAULT_TOLERANCE = 0.05  # fraction of the stored number
@@ -83,6 +86,7 @@ def report_results(
         If there are no results, one is not a finite number, or a tolerance is negative or belongs
         to no result.
     """
+    import torch
     from IPython.display import display
 
     if not values:
@@ -112,7 +116,7 @@ def report_results(
 def load_results(name: str) -> dict[str, Any]:
     """Return the content of book/results/`name`.json, which a benchmark stored.
 
-    The file is read from the checkout, or from the copy that was installed with the library.
+    The folder book/results is beside that of the library, in a checkout as where it is installed.
 
     Parameters
     ----------
@@ -129,13 +133,11 @@ def load_results(name: str) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file; the message lists the names that exist.
     """
-    package = Path(__file__).resolve().parents[1]  # utils
-    folders = [package.parent / "book" / "results", package / "results"]
-    for folder in folders:
-        path = folder / f"{name}.json"
-        if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
-    names = sorted(path.stem for folder in folders for path in folder.glob("*.json"))
+    folder = Path(__file__).resolve().parents[2] / "book" / "results"
+    path = folder / f"{name}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    names = sorted(path.stem for path in folder.glob("*.json"))
     raise FileNotFoundError(f"no stored results {name!r}; there are {', '.join(names) or 'none'}")
 
 
@@ -149,7 +151,7 @@ def show_provenance(part: Mapping[str, Any]) -> None:
     """
     provenance = part["provenance"]
     facts = [f"{key} {value}" for key, value in provenance.items() if key not in ("commit", "load")]
-    print(", ".join([f"commit {str(provenance['commit'])[:7]}", *facts]))
+    safe_print(", ".join([f"commit {str(provenance['commit'])[:7]}", *facts]))
 
 
 def _complete_tolerances(
@@ -159,7 +161,7 @@ def _complete_tolerances(
     if unknown := tolerances.keys() - results.keys():
         raise ValueError(f"tolerances for {sorted(unknown)}, but the results are {sorted(results)}")
     completed = dict.fromkeys(results, DEFAULT_TOLERANCE) | dict(tolerances)
-    invalid = [n for n, t in completed.items() if t is not None and not 0 <= t < np.inf]
+    invalid = [n for n, t in completed.items() if t is not None and not 0 <= t < math.inf]
     if invalid:
         raise ValueError(f"the tolerances of {invalid} must be fractions of the results, or None")
     return completed
@@ -173,7 +175,7 @@ def _as_finite_number(name: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of several
         raise ValueError(f"result {name!r} is {value!r}; a number was expected") from error
-    if not np.isfinite(number):
+    if not math.isfinite(number):
         raise ValueError(f"result {name!r} is {number}; a finite number was expected")
     return number
 

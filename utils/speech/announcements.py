@@ -8,6 +8,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -29,14 +30,16 @@ TEMPLATES = [  # of sentences
     "the next train to {town} calls at {second} and {third}",
     "we are sorry that the train to {town} is cancelled",
 ]
-# "far" has the accent of the test split and variants that no other split has
-ACCENTS = {
+VoiceSplit: TypeAlias = Literal["train", "valid", "test", "far"]
+"""The name of a set of voices; "far" has the accent of the test split and variants of its own."""
+
+ACCENTS: dict[VoiceSplit, list[str]] = {
     "train": ["en-us", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-029"],
     "valid": ["en-gb-x-gbclan"],
     "test": ["en-gb-x-gbcwmd"],
     "far": ["en-gb-x-gbcwmd"],
 }
-VARIANTS = {
+VARIANTS: dict[VoiceSplit, list[str]] = {
     "train": ["m1", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f4", "f5"],
     "valid": ["m2"],
     "test": ["m5", "f3"],
@@ -100,7 +103,7 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
 
 
 def speak_announcements(
-    texts: Sequence[str], *, split: str, seed: int
+    texts: Sequence[str], *, split: VoiceSplit, seed: int
 ) -> Iterator[tuple[np.ndarray, str]]:
     """Speak each text in a random voice of a split.
 
@@ -131,7 +134,7 @@ def speak_announcements(
     return zip(clips, (utterance.voice for utterance in utterances), strict=True)
 
 
-def _random_utterance(text: str, split: str, rng: np.random.Generator) -> espeak.Utterance:
+def _random_utterance(text: str, split: VoiceSplit, rng: np.random.Generator) -> espeak.Utterance:
     """Draw a voice of the split, a pitch and a speed for a text."""
     voice = f"{rng.choice(ACCENTS[split])}+{rng.choice(VARIANTS[split])}"
     pitch = int(rng.integers(*PITCHES))

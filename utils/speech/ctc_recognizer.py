@@ -15,8 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
+from utils.models.contract import TypedModule
 from utils.models.layers import OutputLayer
-from utils.models.recurrent import make_rnn
+from utils.models.recurrent import Cell, make_rnn
 from utils.speech.ctc_arguments import check_lengths
 from utils.speech.features import NUM_MEL_BANDS
 
@@ -39,7 +40,7 @@ class EncodedAudio(NamedTuple):
     log_probs: torch.Tensor
 
 
-class BidirectionalRNN(nn.Module):
+class BidirectionalRNN(TypedModule):
     """Recurrent network that reads each clip of a batch from its first and from its last step.
 
     It computes what torch's bidirectional networks compute from a packed batch. Here the second
@@ -58,7 +59,7 @@ class BidirectionalRNN(nn.Module):
         The probability of dropout between layers.
     """
 
-    def __init__(self, cell: str, *, width: int, num_layers: int, dropout: float) -> None:
+    def __init__(self, cell: Cell, *, width: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList()
         for layer in range(num_layers):
@@ -112,7 +113,7 @@ def reverse_clips(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     return x.gather(1, indices[..., None].expand_as(x))
 
 
-class CTCRecognizer(nn.Module):
+class CTCRecognizer(TypedModule):
     """Compute log-probabilities of tokens and blank at each step from log-mel features.
 
     Padding is masked: what is computed for a clip does not depend on the other clips of its batch.
@@ -147,7 +148,7 @@ class CTCRecognizer(nn.Module):
         num_layers: int = 2,
         dropout: float = 0.1,
         strides: Sequence[int] = (2, 2),
-        cell: str = "gru",
+        cell: Cell = "gru",
     ) -> None:
         super().__init__()
         check_positive(vocab_size=vocab_size, width=width, num_layers=num_layers)

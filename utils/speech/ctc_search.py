@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -57,7 +57,7 @@ def prefix_beam_search(
     log_probs: Sequence[torch.Tensor],
     *,
     beam_size: int = 8,
-    language_model: LanguageModel | None = None,
+    language_model: LanguageModel[Any] | None = None,
     lm_weight: float = 0.0,
     token_bonus: float = 0.0,
 ) -> list[list[CTCHypothesis]]:

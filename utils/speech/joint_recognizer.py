@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
-from utils.models.contract import Memory
+from utils.models.attention_scores import AttentionScore
+from utils.models.contract import Memory, TypedModule
 from utils.models.pooling import masked_mean
 from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
 
 
-class JointRecognizer(nn.Module):
+class JointRecognizer(TypedModule):
     """An encoder–decoder for speech whose encoder is a CTC recogniser.
 
     It is a `NextTokenModel` of ``utils.models.contract``, ``model(ids, state)``, with a
@@ -51,7 +52,7 @@ class JointRecognizer(nn.Module):
         vocab_size: int,
         *,
         width: int = 128,
-        attention_score: str = "location",
+        attention_score: AttentionScore = "location",
         dropout: float = 0.1,
         strides: Sequence[int] = (2, 2),
     ) -> None:
@@ -101,7 +102,7 @@ class JointRecognizer(nn.Module):
         return Memory(states, is_clip, vector=masked_mean(states, is_clip))
 
     def forward(
-        self, ids: torch.Tensor, state: AttentionDecoderState | None = None
+        self, ids: torch.Tensor, state: AttentionDecoderState
     ) -> tuple[torch.Tensor, AttentionDecoderState]:
         """Compute the logits of the token after each position, with the decoder.
 
@@ -118,12 +119,5 @@ class JointRecognizer(nn.Module):
             Logits (B, T, V).
         state : AttentionDecoderState
             The state after `ids`.
-
-        Raises
-        ------
-        ValueError
-            Without a state: the decoder cannot transcribe before a clip was encoded.
         """
-        if state is None:
-            raise ValueError("a joint recogniser starts from model.encode(features, lengths)")
         return self.decoder(ids, state)

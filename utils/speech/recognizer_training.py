@@ -6,31 +6,33 @@ al. 2017.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, overload
 
 import torch
 from torch import nn
 
 from utils.data.pair_batches import teacher_forcing_pair
+from utils.models.contract import SpeechRecognizer
 from utils.speech.audio_batches import AudioBatch, AudioBatches, ExampleSampler
 from utils.speech.ctc import ctc_batch_loss
 from utils.speech.ctc_arguments import as_texts
+from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.objectives import Objective, summed_cross_entropy
+from utils.training.objectives import ModelT, Objective, summed_cross_entropy
 from utils.training.state import History
 
 
 def ctc_objective(
-    model: nn.Module, batch: AudioBatch, _label_smoothing: float = 0.0
+    model: SpeechRecognizer, batch: AudioBatch, _label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """Compute the summed −log p(transcript | audio) of a batch, for ``utils.training.loop.fit``.
 
     Parameters
     ----------
     model
-        A `CTCRecognizer`.
+        Such as a `CTCRecognizer`.
     batch
         Features and transcripts.
 
@@ -49,7 +51,7 @@ def ctc_objective(
     return ctc_batch_loss(log_probs, lengths, batch.targets).sum()
 
 
-def joint_objective(ctc_weight: float) -> Objective:
+def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]:
     """Make the objective ``ctc_weight · L_ctc + (1 − ctc_weight) · L_attention``.
 
     Source: ``eq-joint`` (section 6.3); Watanabe et al. 2017.
@@ -76,24 +78,46 @@ def joint_objective(ctc_weight: float) -> Objective:
         raise ValueError(f"ctc_weight must be from 0 to 1, got {ctc_weight}")
 
     def objective(
-        model: nn.Module, batch: AudioBatch, label_smoothing: float = 0.0
+        model: JointRecognizer, batch: AudioBatch, label_smoothing: float = 0.0
     ) -> torch.Tensor:
-        recognizer = cast(JointRecognizer, model)
-        encoded = recognizer.encoder.encode(batch.features, batch.lengths)
+        encoded = model.encoder.encode(batch.features, batch.lengths)
         as_texts(batch.targets, encoded.log_probs.shape[-1])  # the decoder needs such texts, too
         total = encoded.log_probs.new_zeros(())
         if ctc_weight > 0:
             ctc_losses = ctc_batch_loss(encoded.log_probs, encoded.lengths, batch.targets)  # (B,)
             total = ctc_weight * ctc_losses.sum()
         if ctc_weight < 1:
-            state = recognizer.decoder.begin(recognizer.make_memory(encoded))
+            state = model.decoder.begin(model.make_memory(encoded))
             inputs, targets = teacher_forcing_pair(batch.targets)  # (B, L + 1)
-            logits, _ = recognizer.decoder(inputs, state)  # (B, L + 1, V)
+            logits, _ = model.decoder(inputs, state)  # (B, L + 1, V)
             attention_loss = summed_cross_entropy(logits, targets, label_smoothing)
             total = total + (1 - ctc_weight) * attention_loss
         return total
 
     return objective
+
+
+@overload
+def train_recognizer(
+    model: CTCRecognizer,
+    sample_examples: ExampleSampler,
+    *,
+    steps: int,
+    learning_rate: float,
+    seed: int = ...,
+) -> History: ...
+
+
+@overload
+def train_recognizer(
+    model: ModelT,
+    sample_examples: ExampleSampler,
+    *,
+    steps: int,
+    learning_rate: float,
+    seed: int = ...,
+    objective: Objective[ModelT, AudioBatch],
+) -> History: ...
 
 
 def train_recognizer(
@@ -103,7 +127,7 @@ def train_recognizer(
     steps: int,
     learning_rate: float,
     seed: int = 0,
-    objective: Objective = ctc_objective,
+    objective: Objective[Any, AudioBatch] = ctc_objective,
 ) -> History:
     """Train a recogniser on clips that are made anew for each step.
 

@@ -6,13 +6,13 @@ Shallow fusion adds the weighted log-probability of a language model to that of 
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.state import map_tensors, select_rows
-from utils.models.contract import LanguageModel, State
+from utils.models.contract import LanguageModel, StateT
 from utils.runtime import device_of
 
 
@@ -51,7 +51,7 @@ class ShallowFusion:
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: LanguageModel[Any],
         *,
         weight: float,
         batch_size: int,
@@ -124,7 +124,7 @@ def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
     return log_probs
 
 
-def _check_constant_size(model: LanguageModel) -> None:
+def _check_constant_size(model: LanguageModel[StateT]) -> None:
     """Raise ValueError if the model's state has another shape after two tokens than after one."""
 
     def check_shapes(after_one: torch.Tensor, after_two: torch.Tensor) -> torch.Tensor:
@@ -141,6 +141,6 @@ def _check_constant_size(model: LanguageModel) -> None:
     map_tensors(check_shapes, state, next_state)
 
 
-def _replace_rows(state: State, rows: torch.Tensor, new_state: State) -> State:
+def _replace_rows(state: StateT, rows: torch.Tensor, new_state: StateT) -> StateT:
     """Return the state with its batch rows `rows` (R,) replaced by those of `new_state`."""
     return map_tensors(lambda old, new: old.index_copy(0, rows, new), state, new_state)

@@ -94,7 +94,7 @@ class CharacterScaling:
         A text corpus: `train` is trained on, the beginning of `valid` measures the loss.
     """
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus[str]) -> None:
         tokenizer = CharTokenizer.train(corpus.train)
         self.vocab_size = len(tokenizer)
         self.train_ids = torch.tensor(tokenizer.encode(corpus.train))  # (N,)

@@ -1,6 +1,43 @@
-"""``python -m utils.training MODEL …``: train a model of the book from the command line."""
+"""``python -m utils.training MODEL …``: train a model of the book from the command line.
 
-from utils.command.run import main
+Ctrl-C ends the command with one line and exit code 130, at whatever moment it comes.
+"""
+
+import os
+import signal
+from types import FrameType
+
+from utils.console import make_output_safe
+
+
+def _exit_at_once(_signal_number: int, _frame: FrameType | None) -> None:
+    """End the process: an import that is interrupted by an exception may fail in any way."""
+    os.write(2, b"python -m utils.training: interrupted\n")
+    os._exit(128 + signal.SIGINT)
+
+
+def _interrupt_once(_signal_number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; a further Ctrl-C does not disturb what follows, and ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    raise KeyboardInterrupt
+
+
+def _run() -> int:
+    """Run the command and return its exit code."""
+    is_ignored = signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # in background
+    if not is_ignored:
+        signal.signal(signal.SIGINT, _exit_at_once)
+    from utils.command.run import main
+
+    if not is_ignored:
+        signal.signal(signal.SIGINT, _interrupt_once)
+    make_output_safe()
+    try:
+        return main()
+    finally:
+        if not is_ignored:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while Python shuts down
+
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(_run())

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from utils.arguments import check_choice
 
@@ -30,9 +30,12 @@ def _constant(_progress: float) -> float:
     return 1.0
 
 
+Schedule: TypeAlias = Literal["cosine", "linear", "constant"]
+"""The name of a schedule of the learning rate."""
+
 # Each schedule maps the fraction of the steps after the warm-up that are done, from 0 to 1, to the
 # fraction of the way from the final up to the highest learning rate.
-SCHEDULES: dict[str, Callable[[float], float]] = {
+SCHEDULES: dict[Schedule, Callable[[float], float]] = {
     "cosine": _cosine,
     "linear": _linear,
     "constant": _constant,
@@ -83,7 +86,7 @@ class TrainConfig:
 
     steps: int = 1000
     learning_rate: float = 2e-3
-    schedule: str = "linear"
+    schedule: Schedule = "linear"
     warmup: float = 0.04
     final_ratio: float = 0.0
     weight_decay: float = 0.0

@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 import torch
 import torch.distributed as dist
@@ -28,13 +28,20 @@ from torch.nn.parallel import DistributedDataParallel
 from utils.arguments import check_choice
 from utils.runtime import select_device
 from utils.training.loss_module import LossModule
-from utils.training.objectives import Objective
-from utils.training.sharding import shard_model, supports_sharding
+from utils.training.objectives import BatchT, ModelT, Objective
+from utils.training.sharding import (
+    check_torch_for_sharding,
+    shard_model,
+    supports_sharding,
+)
 
 if TYPE_CHECKING:
     from torch.distributed.fsdp import FSDPModule
 
-STRATEGIES = ("data", "shard")
+Strategy: TypeAlias = Literal["data", "shard"]
+"""How several processes train a model: each with a copy of it, or each with a part of it."""
+
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 _group_numbers = itertools.count()
 
 
@@ -59,7 +66,7 @@ class ProcessGroup:
 
     rank: int = 0
     world_size: int = 1
-    strategy: str = "data"
+    strategy: Strategy = "data"
     device: torch.device = torch.device("cpu")
 
     @property
@@ -67,7 +74,7 @@ class ProcessGroup:
         """Whether this is one process with a whole model, which needs no torch.distributed."""
         return self.world_size == 1 and self.strategy == "data"
 
-    def wrap(self, model: nn.Module, objective: Objective) -> nn.Module:
+    def wrap(self, model: ModelT, objective: Objective[ModelT, BatchT]) -> nn.Module:
         """Distribute `model` over the processes and combine it with its objective.
 
         Parameters
@@ -167,7 +174,7 @@ class ProcessGroup:
 
 
 @contextmanager
-def process_group(strategy: str = "data", device: str | None = None) -> Iterator[ProcessGroup]:
+def process_group(strategy: Strategy = "data", device: str | None = None) -> Iterator[ProcessGroup]:
     """Join the processes that torchrun started, and leave them at the end of the block.
 
     They communicate by gloo on CPUs and by NCCL on GPUs. Without torchrun there is one process.
@@ -227,13 +234,17 @@ class _Environment(NamedTuple):
         return cls(*(int(os.environ.get(name, default)) for name, default in names.items()))
 
 
-def _process_device(device: torch.device, strategy: str, environment: _Environment) -> torch.device:
+def _process_device(
+    device: torch.device, strategy: Strategy, environment: _Environment
+) -> torch.device:
     """Return the device of this process; raise ValueError if this machine lacks it."""
-    if strategy == "shard" and not supports_sharding(device):
-        raise ValueError(
-            f"torch {torch.__version__} has no shards on {device.type!r}: expected a GPU, a newer "
-            "torch, or strategy 'data'"
-        )
+    if strategy == "shard":
+        check_torch_for_sharding()
+        if not supports_sharding(device):
+            raise ValueError(
+                f"torch {torch.__version__} has no shards on {device.type!r}: expected a GPU, a "
+                "newer torch, or strategy 'data'"
+            )
     if environment.world_size == 1:
         return device
     if device.type == "mps":

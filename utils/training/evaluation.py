@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, overload
 
 import torch
-from torch import nn
 
-from utils.data.batches import IGNORE, EndlessBatches
+from utils.data.batches import IGNORE, Batch, EndlessBatches
 from utils.metrics.likelihood import perplexity
 from utils.runtime import device_of, evaluation_mode
-from utils.training.objectives import Objective, TrainingBatch, cross_entropy
+from utils.training.objectives import (
+    BatchT,
+    ModelT,
+    Objective,
+    TokenPredictor,
+    TrainingBatch,
+    cross_entropy,
+)
 
 
 @dataclass
@@ -40,9 +47,19 @@ class Evaluation:
         return perplexity(self.nll, self.num_tokens)
 
 
+@overload
+def evaluate(model: TokenPredictor, batches: Iterable[Batch]) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    model: ModelT, batches: Iterable[BatchT], *, objective: Objective[ModelT, BatchT]
+) -> Evaluation: ...
+
+
 @torch.inference_mode()
 def evaluate(
-    model: nn.Module, batches: Iterable[TrainingBatch], *, objective: Objective = cross_entropy
+    model: Any, batches: Iterable[Any], *, objective: Objective[Any, Any] = cross_entropy
 ) -> Evaluation:
     """Evaluate `model` on `batches`, in evaluation mode, teacher-forced, without label smoothing.
 
@@ -55,7 +72,7 @@ def evaluate(
     batches
         A finite collection of batches, such as the list that ``text_eval_batches`` returns.
     objective
-        The summed loss of a batch.
+        The summed loss of a batch, for models and batches of these types.
 
     Returns
     -------

@@ -12,16 +12,26 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import torch
 from torch import nn
 
+from utils.data.batches import Batch
 from utils.files import as_path
 from utils.runtime import Interrupt, autocast, interrupt_flag
 from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup
 from utils.training.evaluation import count_tokens
-from utils.training.objectives import BatchStream, Objective, TrainingBatch, cross_entropy
+from utils.training.objectives import (
+    BatchStream,
+    BatchT,
+    ModelT,
+    Objective,
+    TokenPredictor,
+    TrainingBatch,
+    cross_entropy,
+)
 from utils.training.optimizers import OptimizerFactory, adamw
 from utils.training.progress import progress_bar, show_loss
 from utils.training.resuming import claim, resume_run, save_run
@@ -76,16 +86,47 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
     state.record_step(total / num_tokens, num_tokens)
 
 
+@overload
 def fit(
-    model: nn.Module,
-    batches: BatchStream,
+    model: TokenPredictor,
+    batches: BatchStream[Batch],
     config: TrainConfig,
     *,
-    valid: Iterable[TrainingBatch] | None = None,
+    valid: Iterable[Batch] | None = ...,
+    checkpoint: str | Path | None = ...,
+    progress: bool = ...,
+    make_optimizer: OptimizerFactory = ...,
+    processes: ProcessGroup | None = ...,
+    on_validation: Callable[[History], None] | None = ...,
+) -> History: ...
+
+
+@overload
+def fit(
+    model: ModelT,
+    batches: BatchStream[BatchT],
+    config: TrainConfig,
+    *,
+    objective: Objective[ModelT, BatchT],
+    valid: Iterable[BatchT] | None = ...,
+    checkpoint: str | Path | None = ...,
+    progress: bool = ...,
+    make_optimizer: OptimizerFactory = ...,
+    processes: ProcessGroup | None = ...,
+    on_validation: Callable[[History], None] | None = ...,
+) -> History: ...
+
+
+def fit(
+    model: Any,
+    batches: BatchStream[Any],
+    config: TrainConfig,
+    *,
+    valid: Iterable[Any] | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     make_optimizer: OptimizerFactory = adamw,
-    objective: Objective = cross_entropy,
+    objective: Objective[Any, Any] = cross_entropy,
     processes: ProcessGroup | None = None,
     on_validation: Callable[[History], None] | None = None,
 ) -> History:
@@ -117,7 +158,8 @@ def fit(
         ``utils.training.optimizers``. The learning rate of a parameter group is the schedule's
         times the group's "scale", if any.
     objective
-        The summed loss of a batch, such as those in ``utils.training.objectives``.
+        The summed loss of a batch, for models and batches of these types, such as those in
+        ``utils.training.objectives``.
     processes
         The processes that train together; each of them calls `fit` with the same arguments and
         gets the same history. By default this process alone.
@@ -159,7 +201,7 @@ def fit(
     return state.history
 
 
-def _check_batches(batches: BatchStream, config: TrainConfig) -> None:
+def _check_batches(batches: BatchStream[BatchT], config: TrainConfig) -> None:
     """Raise ValueError if the batches cannot be those of a run."""
     if not hasattr(batches, "__getitem__"):
         raise ValueError(
@@ -176,8 +218,8 @@ def _check_batches(batches: BatchStream, config: TrainConfig) -> None:
 
 def _take_steps(
     state: TrainingState,
-    batches: BatchStream,
-    valid: Iterable[TrainingBatch] | None,
+    batches: BatchStream[BatchT],
+    valid: Iterable[BatchT] | None,
     path: Path | None,
     on_validation: Callable[[History], None] | None,
     *,
@@ -203,7 +245,7 @@ def _take_steps(
         _finish(state, valid, path, on_validation)
 
 
-def _timed_step(state: TrainingState, batches: BatchStream) -> None:
+def _timed_step(state: TrainingState, batches: BatchStream[BatchT]) -> None:
     """Take one step, and read the losses if that is due after it."""
     start = time.perf_counter()
     config = state.config

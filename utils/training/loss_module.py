@@ -7,18 +7,16 @@ computed there. Section 7.2 derives why each process may compute the loss of its
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Generic
 
 import torch
 from torch import nn
 
 from utils.data.batches import IGNORE
-from utils.training.objectives import Objective
-
-BatchType = TypeVar("BatchType")
+from utils.training.objectives import BatchT, ModelT, Objective
 
 
-class LossModule(nn.Module):
+class LossModule(nn.Module, Generic[ModelT, BatchT]):
     """A model and its objective as one module.
 
     Parameters
@@ -32,7 +30,12 @@ class LossModule(nn.Module):
     """
 
     def __init__(
-        self, model: nn.Module, objective: Objective, *, rank: int = 0, world_size: int = 1
+        self,
+        model: ModelT,
+        objective: Objective[ModelT, BatchT],
+        *,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
@@ -40,7 +43,7 @@ class LossModule(nn.Module):
         self.rank = rank
         self.world_size = world_size
 
-    def forward(self, batch: Any, label_smoothing: float = 0.0) -> torch.Tensor:
+    def forward(self, batch: BatchT, label_smoothing: float = 0.0) -> torch.Tensor:
         """Compute the loss of this process's rows of a batch.
 
         Parameters
@@ -59,7 +62,7 @@ class LossModule(nn.Module):
         return self.objective(self.model, rows, label_smoothing)
 
 
-def local_rows(batch: BatchType, rank: int, world_size: int) -> BatchType:
+def local_rows(batch: BatchT, rank: int, world_size: int) -> BatchT:
     """Select the rows of a batch that one process reads: rank, rank + world_size, ….
 
     A process for which no row is left must still take part in every exchange. It gets the first row
@@ -74,7 +77,7 @@ def local_rows(batch: BatchType, rank: int, world_size: int) -> BatchType:
 
     Returns
     -------
-    rows : BatchType
+    rows : TrainingBatch
         A batch of these rows, of the same class; the batch itself for a single process.
     """
     if world_size == 1:

@@ -5,17 +5,28 @@ loop divides it by the number of targets, so that accumulated batches and severa
 gradient of one large batch. Derived in sections 5.2 (cross-entropy) and 6.1 (label smoothing,
 Szegedy et al. 2016); section 9.1 introduces adversarial training (Miyato et al. 2017).
 ``utils.speech`` has more objectives.
+
+Model, batches and objective of a run belong together: an `Objective` has the types of the models
+and of the batches that it can compute a loss of, and `fit` and `evaluate` need one of their model
+and their batches.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from utils.data.batches import IGNORE, Batch
+from utils.data.labelled_batches import LabelledBatch
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
+ModelT_contra = TypeVar("ModelT_contra", contravariant=True)
+BatchT = TypeVar("BatchT", bound="TrainingBatch")
+BatchT_co = TypeVar("BatchT_co", covariant=True)
+BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
 
 
 class TrainingBatch(Protocol):
@@ -26,23 +37,53 @@ class TrainingBatch(Protocol):
         """The tokens or labels to predict, with the batch first; IGNORE at padding."""
         ...
 
-    def to(self, device: torch.device) -> TrainingBatch:
+    def to(self: BatchT, device: torch.device) -> BatchT:
         """Return the same batch on `device`."""
         ...
 
 
-class BatchStream(Protocol):
+class BatchStream(Protocol[BatchT_co]):
     """Training batches as a function of the step, so that a resumed run reads the same data."""
 
-    def __getitem__(self, step: int, /) -> TrainingBatch:
+    def __getitem__(self, step: int, /) -> BatchT_co:
         """Return the batch of a step, counted from 0."""
         ...
 
 
-class Objective(Protocol):
+class TokenPredictor(Protocol):
+    """A model that `cross_entropy` trains: a language model, or an encoder–decoder.
+
+    ``utils.models.contract`` has the types of both. An encoder–decoder also has a method `encode`,
+    whose result for a source is its first state.
+    """
+
+    def forward(self, ids: torch.Tensor, /, state: Any) -> tuple[torch.Tensor, Any]:
+        """Compute the logits (B, T, V) of the token after each of `ids` (B, T), and a new state."""
+        ...
+
+    def __call__(self, ids: torch.Tensor, /, state: Any) -> tuple[torch.Tensor, Any]:
+        """Call `forward`."""
+        ...
+
+
+class TextClassifier(Protocol):
+    """A model that `label_cross_entropy` trains."""
+
+    def forward(self, ids: torch.Tensor, /) -> torch.Tensor:
+        """Compute the logits (B, number of classes) of the texts `ids` (B, S)."""
+        ...
+
+    def __call__(self, ids: torch.Tensor, /) -> torch.Tensor:
+        """Call `forward`."""
+        ...
+
+
+class Objective(Protocol[ModelT_contra, BatchT_contra]):
     """A loss that `fit` minimizes: a function of a model, a batch and the label smoothing."""
 
-    def __call__(self, model: nn.Module, batch: Any, label_smoothing: float, /) -> torch.Tensor:
+    def __call__(
+        self, model: ModelT_contra, batch: BatchT_contra, label_smoothing: float, /
+    ) -> torch.Tensor:
         """Compute the loss of a model on a batch.
 
         Parameters
@@ -62,7 +103,9 @@ class Objective(Protocol):
         ...
 
 
-def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+def cross_entropy(
+    model: TokenPredictor, batch: Batch, label_smoothing: float = 0.0
+) -> torch.Tensor:
     """Compute the loss of a language model or an encoder–decoder on a batch.
 
     The model is teacher-forced: it predicts all T targets of a row in one call. If the batch has a
@@ -84,15 +127,32 @@ def cross_entropy(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) 
     -------
     loss : torch.Tensor
         The negative log-likelihood summed over the targets, in nats, a scalar.
+
+    Raises
+    ------
+    ValueError
+        If the batch has a source and the model is no encoder–decoder, or the other way round.
     """
-    conditional_model: Any = model  # has `encode` if batches have a source
-    state = None if batch.source is None else conditional_model.encode(batch.source)
-    logits, _ = model(batch.inputs, state)  # (B, T, V)
+    logits, _ = model(batch.inputs, _first_state(model, batch.source))  # (B, T, V)
     return summed_cross_entropy(logits, batch.targets, label_smoothing)
 
 
+def _first_state(model: TokenPredictor, source: torch.Tensor | None) -> Any:
+    """Return the state before the first token: of an encoder–decoder that of `source`, else None.
+
+    Raise ValueError if one of the two has no use for the other.
+    """
+    encode = getattr(model, "encode", None)
+    name = type(model).__name__
+    if source is not None and encode is None:
+        raise ValueError(f"the batch has a source, and {name} is no encoder–decoder: no encode()")
+    if source is None and encode is not None:
+        raise ValueError(f"{name} starts from state = model.encode(source): the batch has none")
+    return None if encode is None else encode(source)
+
+
 def label_cross_entropy(
-    model: nn.Module, batch: Batch, label_smoothing: float = 0.0
+    model: TextClassifier, batch: LabelledBatch, label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """Compute the loss of a classifier on a batch of labelled texts.
 
@@ -101,7 +161,7 @@ def label_cross_entropy(
     model
         A classifier: ``model(ids)`` returns logits (B, number of classes).
     batch
-        The ids of the texts as inputs (B, S), labels as targets (B,).
+        The ids of the texts (B, S), and their labels as targets (B,).
     label_smoothing
         Probability mass that label smoothing takes from each label and spreads over all classes.
 
@@ -144,7 +204,9 @@ def summed_cross_entropy(
     )
 
 
-def adversarial_objective(embedding: nn.Module, *, epsilon: float) -> Objective:
+def adversarial_objective(
+    embedding: nn.Module, *, epsilon: float
+) -> Objective[TextClassifier, LabelledBatch]:
     """Make the objective of adversarial training, which perturbs the word vectors of a classifier.
 
     It is the mean of two values of `label_cross_entropy`: that of the batch as it is, and that of
@@ -167,8 +229,10 @@ def adversarial_objective(embedding: nn.Module, *, epsilon: float) -> Objective:
         The objective, for the classifier of which `embedding` is a part.
     """
 
-    def objective(model: nn.Module, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
-        if not model.training:
+    def objective(
+        model: TextClassifier, batch: LabelledBatch, label_smoothing: float = 0.0
+    ) -> torch.Tensor:
+        if not embedding.training:
             return label_cross_entropy(model, batch, label_smoothing)
         vectors: list[torch.Tensor] = []
         with embedding.register_forward_hook(lambda _, __, output: vectors.append(output)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import nn
@@ -86,7 +86,10 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
     return Muon(groups, lr=config.learning_rate, betas=config.betas, fused=on_cpu or None)
 
 
-OPTIMIZERS: dict[str, OptimizerFactory] = {"adamw": adamw, "muon": muon}
+OptimizerName: TypeAlias = Literal["adamw", "muon"]
+"""The name of an optimizer."""
+
+OPTIMIZERS: dict[OptimizerName, OptimizerFactory] = {"adamw": adamw, "muon": muon}
 
 
 class Muon(torch.optim.AdamW):

@@ -9,18 +9,18 @@ states of all processes. The data need no state: a batch is a function of the st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
+from utils.files import exclusive
 from utils.runtime import get_random_state, set_random_state
 from utils.training.checkpoint import load_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
-from utils.training.distributed import ProcessGroup
+from utils.training.distributed import ProcessGroup, Strategy
 from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
 from utils.training.state import History, TrainingState, describe_tensors, plain_name
 
@@ -34,8 +34,7 @@ _RUN_KEYS = {"config", "history", "layout", "step", "scaler", "random_states"}
 def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
     """Keep other runs from writing to `path` within the block; all processes call it.
 
-    The first process holds a lock on a hidden file beside `path`. The operating system gives the
-    lock up when the process ends, however it ends, so that a run that was killed leaves none.
+    The first process holds a lock, which a run that was killed does not leave behind.
 
     Parameters
     ----------
@@ -47,7 +46,7 @@ def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
     Raises
     ------
     ValueError
-        In every process, if another run is writing there.
+        In every process, if another run is writing there, or a file is where a folder must be.
     OSError
         In every process, if nothing can be written there.
     """
@@ -58,35 +57,19 @@ def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
         error: Exception | None = None
         if processes.rank == 0:
             try:
-                stack.enter_context(_lock(path))
-            except Timeout:
+                stack.enter_context(exclusive(path, wait=False))
+            except BlockingIOError:
                 error = ValueError(
                     f"another run is writing to {path}: wait until it ends, or choose another name"
                 )
+            except (FileExistsError, NotADirectoryError) as reason:
+                error = ValueError(f"expected a folder for {path}, found a file: {reason}")
             except OSError as reason:
                 error = reason
         error = processes.gather(error)[0]
         if error is not None:
             raise error
         yield
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock on `path`; raise Timeout if another process holds it."""
-    folder = path.parent
-    is_new = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = folder / f".{path.name}.lock"
-    with FileLock(lock, blocking=False):
-        try:
-            yield
-        finally:
-            with suppress(OSError):  # Windows deletes no open file
-                lock.unlink()
-    if is_new:
-        with suppress(OSError):  # it is not empty
-            folder.rmdir()
 
 
 def save_run(state: TrainingState, path: Path) -> None:
@@ -206,7 +189,7 @@ def _layout(state: TrainingState) -> dict[str, Any]:
     }
 
 
-def _find_checkpoint(path: Path, strategy: str) -> Path | None:
+def _find_checkpoint(path: Path, strategy: Strategy) -> Path | None:
     """Return the checkpoint at `path` or None; raise ValueError for the other strategy's."""
     if strategy == "shard":
         checkpoint, other = newest_checkpoint(path), path if path.is_file() else None

@@ -25,6 +25,9 @@ from utils.training.checkpoint import file_checksum, save_checkpoint
 # The file in a checkpoint folder that holds all but the shards: step, configuration, history and
 # random states.
 RUN_FILE = "run.safetensors"
+# The oldest torch whose shards are right: 2.8 doubles their gradients, and 2.9 fails four tests.
+# The installed library does not require it, as Colab's torch must stay as it is.
+OLDEST_TORCH = (2, 10)
 
 
 def supports_sharding(device: torch.device) -> bool:
@@ -32,6 +35,23 @@ def supports_sharding(device: torch.device) -> bool:
     return device.type == "cuda" or (
         device.type == "cpu" and hasattr(torch.cpu.Stream, "record_event")
     )
+
+
+def check_torch_for_sharding() -> None:
+    """Check that this torch trains sharded models correctly.
+
+    Raises
+    ------
+    ValueError
+        If it is older than OLDEST_TORCH.
+    """
+    version = tuple(int(number) for number in torch.__version__.split(".")[:2])
+    if version < OLDEST_TORCH:
+        expected = ".".join(map(str, OLDEST_TORCH))
+        raise ValueError(
+            f"torch {torch.__version__} computes wrong gradients of sharded models: expected torch "
+            f"{expected} or newer, or strategy 'data'"
+        )
 
 
 def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> nn.Module:

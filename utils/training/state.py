@@ -21,7 +21,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from utils.runtime import device_of, half_precision
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
-from utils.training.objectives import Objective
+from utils.training.objectives import BatchT, ModelT, Objective
 from utils.training.optimizers import OptimizerFactory
 
 
@@ -179,11 +179,11 @@ class TrainingState:
 
 
 def initial_state(
-    model: nn.Module,
+    model: ModelT,
     config: TrainConfig,
     *,
     make_optimizer: OptimizerFactory,
-    objective: Objective,
+    objective: Objective[ModelT, BatchT],
     processes: ProcessGroup,
 ) -> TrainingState:
     """Return the state before the first step; with the strategy "shard" the model is sharded.

@@ -6,13 +6,12 @@ Section 3.1 shows why the parameters of the lowest validation loss are kept (ear
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from typing import Any
 
 import torch
 from torch import nn
 
 from utils.training.evaluation import check_not_endless, count_tokens, evaluate
-from utils.training.objectives import TrainingBatch
+from utils.training.objectives import BatchT, TrainingBatch
 from utils.training.state import History, TrainingState
 
 
@@ -46,7 +45,7 @@ def check_validation_batches(batches: Iterable[TrainingBatch]) -> None:
 
 def validate(
     state: TrainingState,
-    batches: Iterable[TrainingBatch],
+    batches: Iterable[BatchT],
     on_validation: Callable[[History], None] | None = None,
 ) -> None:
     """Evaluate the model, record the loss, and copy the parameters if it is the lowest so far.
@@ -72,7 +71,7 @@ def validate(
         return
 
     def loss_of_all_rows(
-        loss_module: nn.Module, batch: Any, label_smoothing: float
+        loss_module: nn.Module, batch: BatchT, label_smoothing: float
     ) -> torch.Tensor:
         return state.processes.sum(loss_module(batch, label_smoothing))
 

@@ -9,7 +9,7 @@ before the verb.
 
 from __future__ import annotations
 
-from utils.data.corpus import ExampleSplits, SentencePair
+from utils.data.corpus import ExampleSplits, Language, SentencePair
 from utils.data.standins.chinese import Chinese
 from utils.data.standins.english import English
 from utils.data.standins.french import French
@@ -17,7 +17,7 @@ from utils.data.standins.german import German
 from utils.data.standins.grammar import Realizer, Sentence
 from utils.data.standins.sampler import MeaningSampler
 
-REALIZERS: dict[str, Realizer] = {
+REALIZERS: dict[Language, Realizer] = {
     "de": German(),
     "en": English(),
     "fr": French(),
@@ -26,8 +26,8 @@ REALIZERS: dict[str, Realizer] = {
 
 
 def make_pairs(
-    source_language: str,
-    target_language: str,
+    source_language: Language,
+    target_language: Language,
     *,
     sizes: tuple[int, int, int] = (18000, 1000, 1000),
     seed: int = 0,
@@ -63,7 +63,7 @@ def make_pairs(
     return unique[:train_end], unique[train_end:valid_end], unique[valid_end:]
 
 
-def realize(sentence: Sentence, language: str) -> str:
+def realize(sentence: Sentence, language: Language) -> str:
     """Return the text of a sentence in a language.
 
     Parameters

@@ -1,18 +1,19 @@
-"""The benchmark on characters: nanoGPT's model re-created, its recipes, and what its clocks count.
-
-A clock that only tests advance takes the place of the machine's.
-"""
+"""The benchmark on characters: nanoGPT's model re-created, the recipes, and the times of losses."""
 
 import dataclasses
 
 import pytest
 import torch
 
-from benchmarks import characters, nanogpt, stopwatch
-from benchmarks.character_recipes import BOOK_RECIPE, INGREDIENTS, NANOGPT_RECIPE
-from benchmarks.character_task import CharacterTask
-from benchmarks.nanogpt import BaselineGPT
-from benchmarks.stopwatch import LossCurve, Seconds, Stopwatch, TimedBatches
+from benchmarks import timing
+from benchmarks.characters import comparison, nanogpt, recipes
+from benchmarks.characters.loss_curves import LossCurve, TimedBatches
+from benchmarks.characters.nanogpt import BaselineGPT
+from benchmarks.characters.recipes import BOOK_RECIPE, INGREDIENTS, NANOGPT_RECIPE
+from benchmarks.characters.task import EVAL_BATCH_SIZE, CharacterTask
+from benchmarks.timing import Seconds
+from tests.helpers.benchmark_runs import record_calls, window_losses
+from tests.helpers.manual_clock import ManualClock
 from tests.helpers.tensors import randomize_weights, same
 from utils.metrics.cost import count_parameters
 
@@ -45,23 +46,19 @@ def task():
     )
 
 
-class ManualClock:
-    """A clock that stands still until it is advanced."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def advance(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def read(self) -> Seconds:
-        return Seconds(wall=self.seconds, processor=self.seconds / 2)
+@pytest.fixture
+def small_models(monkeypatch):
+    """Models of both recipes that are trained in little time."""
+    for module in (nanogpt, recipes):
+        monkeypatch.setattr(module, "WIDTH", 16)
+        monkeypatch.setattr(module, "NUM_LAYERS", 2)
 
 
 @pytest.fixture
 def clock(monkeypatch):
+    """A clock in place of the machine's."""
     clock = ManualClock()
-    monkeypatch.setattr(stopwatch, "now", clock.read)
+    monkeypatch.setattr(timing, "now", clock.read)
     return clock
 
 
@@ -109,17 +106,72 @@ def test_the_ingredients_lead_from_the_baseline_to_the_books_recipe(task):
     assert torch.equal(logits, book_logits)
 
 
-def test_a_duel_trains_each_recipe_for_its_steps(task, monkeypatch):
-    book = dataclasses.replace(BOOK_RECIPE, options={"ngram_tables": (V * V, 50)})
-    monkeypatch.setattr(characters, "BOOK_RECIPE", book)
-    run = characters.run_duel(task, seed=0, baseline_steps=10, book_steps=40)
+def test_a_comparison_trains_each_recipe_for_its_steps(task, small_models):
+    run = comparison.compare_recipes(task, seed=0, baseline_steps=10, book_steps=40)
     last_steps = {name: curve.steps[-1] for name, curve in run.items()}
     assert last_steps == {"baseline": 10, "book": 40, "quarter": 10}
     for curve in run.values():
         lengths = {len(part) for part in dataclasses.astuple(curve)}
-        assert lengths == {characters.NUM_VALIDATIONS} and curve.wall == sorted(curve.wall)
-    summary = characters.summarize([run])
-    assert summary["final_loss"]["book"] == {"mean": run["book"].losses[-1], "sd": None}
+        assert lengths == {recipes.NUM_VALIDATIONS} and curve.wall == sorted(curve.wall)
+
+
+def test_a_summary_has_means_and_times_over_the_baselines():
+    """From two seeds, of which the second one's book is never as good as its baseline."""
+
+    def curves(losses, processor):
+        return {
+            name: LossCurve([1, 2], [3.0, loss], [0.0, 9.0], [seconds / 2, seconds])
+            for name, loss, seconds in zip(comparison.RUN_NAMES, losses, processor, strict=True)
+        }
+
+    runs = [curves([2.0, 1.0, 1.5], [10.0, 8.0, 2.0]), curves([2.0, 3.0, 2.5], [10.0, 6.0, 2.0])]
+    summary = comparison.summarize(runs)
+    assert summary["final_loss"]["book"] == {"mean": 2.0, "sd": 1.4142}
+    assert summary["time_over_baseline"]["book"] == {"mean": 0.7, "sd": 0.1414}
+    fraction = summary["book_reaches_baselines_best_at_part_of_its_time"]
+    assert fraction == {"mean": 0.8, "sd": None}
+
+
+def test_equal_time_is_that_of_the_median_steps(task, clock, monkeypatch):
+    """By trials in which a step of the baseline takes 1 s, and one of the book's recipe 4 s."""
+
+    def train(valid, seconds):
+        valid.start()
+        clock.advance(seconds)
+        return list(valid)
+
+    def train_baseline(task, valid, config, *, seed):
+        return train(valid, config.steps)
+
+    def train_recipe(task, recipe, config, valid, *, seed):
+        return train(valid, 4 * config.steps)
+
+    monkeypatch.setattr(comparison, "train_baseline", train_baseline)
+    monkeypatch.setattr(comparison, "train_recipe", train_recipe)
+    assert comparison.equal_time_steps(task, 1000) == int(comparison.TIME_FRACTION * 250)
+
+
+def test_the_command_stores_a_comparison_beside_an_ablation(run, small_models, monkeypatch):
+    """The losses are those that each trained model has, computed window by window."""
+    calls = record_calls(monkeypatch, recipes, "fit")
+    run("characters", "--steps", 10, "--book-steps", 40)
+    content = run("characters", "--ablation", "--steps", 2)
+    assert content.keys() == {"duel", "ablation"}
+    (curves,) = content["duel"]["runs"]
+    assert curves["baseline"]["steps"] == list(range(1, 11))
+    assert content["duel"]["summary"]["final_loss"]["book"]["mean"] == curves["book"]["losses"][-1]
+    rows = content["ablation"]["rows"]
+    assert [row["added"] for row in rows] == [ingredient.name for ingredient in INGREDIENTS]
+    losses = [min(curves[name]["losses"]) for name in ("book", "quarter")]
+    losses += [row["losses"][0] for row in rows]
+    task = CharacterTask.load()
+    for (arguments, _), loss in zip(calls, losses, strict=True):
+        by_hand = window_losses(
+            arguments[0], task.valid, num_strips=EVAL_BATCH_SIZE, context_length=64
+        )
+        assert loss == pytest.approx(by_hand.mean().item(), abs=2e-4)
+    for part in content.values():
+        assert part["provenance"]["origin"] == "stand-in" and part["provenance"]["seeds"] == [0]
 
 
 def test_a_curve_tells_when_it_reached_a_loss():
@@ -129,18 +181,6 @@ def test_a_curve_tells_when_it_reached_a_loss():
     assert curve == LossCurve([10, 20, 30], [2.0, 1.5, 1.0], [2.0, 4.0, 6.0], [1.01, 2.01, 3.02])
     assert curve.seconds_to(99.0) == 1.01 and curve.seconds_to(1.2) == 3.02
     assert curve.seconds_to(0.0) is None
-
-
-def test_a_stopwatch_leaves_its_pauses_out(clock):
-    watch = Stopwatch()
-    clock.advance(3)
-    with watch.paused():
-        clock.advance(100)
-    clock.advance(1)
-    with pytest.raises(RuntimeError), watch.paused():
-        clock.advance(50)
-        raise RuntimeError
-    assert watch.elapsed() == Seconds(wall=4.0, processor=2.0)
 
 
 def test_reading_validation_batches_and_another_run_are_left_out(clock):
@@ -180,7 +220,7 @@ def test_the_baseline_counts_its_own_steps_only(task, clock, monkeypatch):
 
     monkeypatch.setattr(nanogpt, "learning_rate_at", slow_learning_rate_at)
     valid = task.valid_batches()
-    config = characters.with_validations(NANOGPT_RECIPE.config, 20)
+    config = recipes.with_validations(NANOGPT_RECIPE.config, 20)
     steps = []
     for step, _ in nanogpt.train_baseline(task, valid, config, seed=0):
         steps.append(step)

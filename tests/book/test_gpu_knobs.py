@@ -1,0 +1,174 @@
+"""The models of the notebooks at the sizes of a GPU: each can be built, and takes a step.
+
+The book is executed on a processor, so that nothing else tries these sizes. A notebook's knobs are
+read from its cell of that name, once as on a processor and once as on a GPU. Of the calls that
+build a model, those are made here that name a knob with two values.
+"""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.helpers.pretended_device import pretended_device
+from utils import runtime
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.classifiers import Classifier, WordCNNEncoder
+from utils.models.contract import Memory
+from utils.models.convolutional import CNNDecoder, CNNEncoder
+from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
+from utils.models.gpt import GPT
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.pooling import FixedVectorEncoder
+from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.models.transformer_layer import TransformerLayer
+from utils.speech.ctc_recognizer import CTCRecognizer
+from utils.speech.features import NUM_MEL_BANDS
+from utils.studies.scaling_runs import CONTEXT_LENGTH, NUM_HEADS, NUM_LAYERS
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+V = 40
+IDS = torch.tensor([[1, 5, 6, 7], [1, 8, 9, 2]])  # (B, T)
+ENCODERS = (CNNEncoder, FixedVectorEncoder, LSTMEncoder, RNNEncoder, TransformerEncoder)
+DECODERS = (AttentionDecoder, CNNDecoder, RNNDecoder, TransformerDecoder)
+LANGUAGE_MODELS = (GPT, NNLM, RNNLM)
+OTHERS = (Classifier, CTCRecognizer, EncoderDecoder, TransformerLayer, WordCNNEncoder)
+BUILDERS: dict[str, Any] = {
+    builder.__name__: builder
+    for builder in (*ENCODERS, *DECODERS, *LANGUAGE_MODELS, *OTHERS, lstm_seq2seq)
+}
+# What a call finds in the function around it, as an expression of the knobs.
+LOCALS: dict[str, dict[str, str]] = {
+    "04-1-1": {"direct": "True"},
+    "06-1": {
+        "score": "'scaled'",
+        "width": "WIDTH * 33 // 32",
+        "encoder": "CNNEncoder(V, width=width, num_layers=2)",
+    },
+    "06-2": {"options": "{}"},
+    "08-3": {"encoder": "WordCNNEncoder(V, embedding_size=EMBEDDING, num_filters=FILTERS)"},
+}
+# Models whose sizes reach them by the arguments of a function.
+INDIRECT = {
+    "02-2": """[
+        GPT(V, width=D, num_layers=NUM_LAYERS, num_heads=NUM_HEADS, context_length=CONTEXT_LENGTH)
+        for D in WIDTHS
+    ]""",
+    "03-1": "[RNNLM(V, width=WIDTH, cell='lstm', tied=True)]",
+    "04-1-2": """[
+        RNNLM(V, width=width, cell=name.lower(), embedding_size=EMBEDDING)
+        for name, width in WIDTH.items()
+    ]""",
+    "06-1": """[
+        stack(V, width=WIDTH, num_layers=2, num_heads=4, feedforward_size=WIDTH)
+        for stack in (TransformerEncoder, TransformerDecoder)
+    ]""",
+    "07-3": "[TransformerLayer(STACK['width'], num_heads=STACK['num_heads'], bias=True)]",
+    "09-1": "[Classifier(RNNEncoder(V, width=WIDTH), input_size=WIDTH)]",
+}
+SIZES = {"HIDDEN", "LAYERS", "SCALE", "STACK", "STATE", "TRANSLATOR_WIDTH", "WIDTH", "WIDTHS"}
+SHALLOW = {"LARGE": {"num_layers": 1}}  # a layer of the largest model stands for all of them
+
+
+class _Quiet:
+    """What a cell of knobs calls beside reading the device; it changes nothing here."""
+
+    float64 = torch.float64
+    perf_counter = seed_everything = set_default_dtype = style = staticmethod(lambda *_: None)
+    select_device = staticmethod(runtime.select_device)
+
+
+def code_cells(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+def read_knobs(path):
+    """The names that the cell of knobs gives values to, and these values."""
+    (cell,) = [c for c in code_cells(path) if "knobs" in c["metadata"].get("tags", ())]
+    names: dict[str, Any] = dict.fromkeys(("plotting", "runtime", "time", "torch"), _Quiet)
+    names |= {"seed_everything": _Quiet.style, "select_device": runtime.select_device}
+    known = {*names, "__builtins__"}
+    exec("".join(cell["source"]), names)
+    return {name: value for name, value in names.items() if name not in known}
+
+
+def calls_with(path, knobs):
+    """The calls of a notebook that build a model and name one of the knobs, as expressions."""
+    for cell in code_cells(path):
+        source = "".join(line for line in cell["source"] if line[:1] not in "%!")
+        for node in ast.walk(ast.parse(source)):
+            is_builder = isinstance(node, ast.Call) and getattr(node.func, "id", "") in BUILDERS
+            if is_builder and {getattr(part, "id", "") for part in ast.walk(node)} & knobs:
+                yield ast.unparse(node)
+
+
+def entry_for(path, table, default):
+    """The entry of a table for a notebook, by the number in its name."""
+    return next((x for number, x in table.items() if path.stem.startswith(number)), default)
+
+
+def names_for(path, knobs):
+    """What the expressions of a notebook need: builders, knobs, and stand-ins for tokenizers."""
+    names = BUILDERS | {"V": V, "C": V, "vocab_size": V, "len": lambda _: V}
+    names |= {"NUM_LAYERS": NUM_LAYERS, "NUM_HEADS": NUM_HEADS, "CONTEXT_LENGTH": CONTEXT_LENGTH}
+    names |= dict.fromkeys("bpe both letters pieces tokens words".split()) | knobs
+    names |= {name: knobs[name] | sizes for name, sizes in SHALLOW.items() if name in knobs}
+    for name, expression in entry_for(path, LOCALS, {}).items():
+        names[name] = eval(expression, names)
+    return names
+
+
+def take_step(model, device):
+    """Compute the model's outputs for a small batch on the device, and their gradient."""
+    ids, source, B = IDS.to(device), IDS.to(device), len(IDS)
+    if isinstance(model, LANGUAGE_MODELS):
+        output, _ = model(ids)
+    elif isinstance(model, ENCODERS):
+        output = model(source).states
+    elif isinstance(model, Classifier | WordCNNEncoder):
+        output = model(ids)
+        output = output if isinstance(output, torch.Tensor) else output.vector
+    elif isinstance(model, CTCRecognizer):
+        features = torch.randn(B, 40, NUM_MEL_BANDS, device=device)
+        output, _ = model(features, torch.tensor([40, 20], device=device))
+    elif isinstance(model, TransformerLayer):
+        width = next(model.parameters()).shape[-1]
+        output, _ = model(torch.randn(B, 5, width, device=device))
+    elif isinstance(model, EncoderDecoder):
+        output, _ = model(ids, model.encode(source))
+    else:
+        states = torch.randn(B, 3, model.embedding.embedding_dim, device=device)
+        is_token = torch.ones(B, 3, dtype=torch.bool, device=device)
+        output, _ = model(ids, model.begin(Memory(states, is_token, states.mean(1))))
+    assert output.isfinite().all()
+    output.sum().backward()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_model_at_the_sizes_of_a_gpu_takes_a_step(path):
+    """A width of 300 with four heads of rotary positions was one that no reader could build."""
+    on_cpu = read_knobs(path)
+    with pretended_device("cuda") as device:
+        knobs = read_knobs(path)
+        changed = {name for name in knobs if knobs[name] != on_cpu.get(name)}
+        names = names_for(path, knobs)
+        models = [eval(expression, names) for expression in calls_with(path, changed)]
+        models += eval(entry_for(path, INDIRECT, "[]"), names)
+        for model in models:
+            take_step(model.to(device), device)
+    sizes = sorted(changed & SIZES)
+    assert models or not sizes, f"INDIRECT should name models of {path.stem} that have {sizes}"
+
+
+def test_a_model_that_cannot_take_a_step_is_found():
+    (path,) = [path for path in NOTEBOOKS if path.stem.startswith("09-1")]
+    (call,) = [call for call in calls_with(path, {"HEADS"}) if call.startswith("GPT")]
+    model = eval(call, names_for(path, {"WIDTH": 300, "LAYERS": 2, "HEADS": 4}))
+    with pytest.raises(ValueError, match="75"):
+        take_step(model, torch.device("cpu"))

@@ -1,0 +1,43 @@
+"""The types of closed choices, `Literal`, name exactly the choices that there are."""
+
+from typing import get_args
+
+import pytest
+
+from utils.command.run_folder import CHECKPOINTS
+from utils.command.training_data import TOKENIZERS, TokenizerName
+from utils.data.corpora import CORPUS_LANGUAGES, PairCorpusName
+from utils.data.corpus import Language
+from utils.data.standins.pairs import REALIZERS
+from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
+from utils.models.recurrent import CELLS, Cell
+from utils.models.transformer_layer import ACTIVATIONS, Activation
+from utils.speech.announcements import ACCENTS, VARIANTS, VoiceSplit
+from utils.training.config import SCHEDULES, Schedule
+from utils.training.distributed import Strategy
+from utils.training.optimizers import OPTIMIZERS, OptimizerName
+
+
+@pytest.mark.parametrize(
+    "choice, table",
+    [
+        (Activation, ACTIVATIONS),
+        (AttentionScore, ATTENTION_SCORES),
+        (Cell, CELLS),
+        (Language, REALIZERS),
+        (OptimizerName, OPTIMIZERS),
+        (PairCorpusName, CORPUS_LANGUAGES),
+        (Schedule, SCHEDULES),
+        (Strategy, CHECKPOINTS),
+        (TokenizerName, TOKENIZERS),
+        (VoiceSplit, ACCENTS),
+        (VoiceSplit, VARIANTS),
+    ],
+)
+def test_a_type_names_the_keys_of_its_table(choice, table):
+    assert get_args(choice) == tuple(table)
+
+
+def test_the_languages_are_those_of_the_corpora():
+    languages = {language for known in CORPUS_LANGUAGES.values() for language in known}
+    assert languages == set(get_args(Language))

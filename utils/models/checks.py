@@ -1,0 +1,213 @@
+"""Checks of what a model is given: token ids, a state, an encoder's memory, values in tensors.
+
+A model that is compiled or exported becomes a graph, in which no Python code can look at a value.
+There, a check of values becomes a part of the graph: a wrong value is a RuntimeError with the same
+message when the graph runs. Tensors on the meta device have no values, and are not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from utils.models.contract import LSTMState, Memory, State
+
+BATCH = "B"
+"""The number of rows of a batch, in the shape of a `TensorForm`."""
+
+
+class TensorForm(NamedTuple):
+    """What a state's tensor must look like.
+
+    Parameters
+    ----------
+    shape
+        Its shape, where `BATCH` stands for the number of rows and None for any size.
+    dtype
+        Its type; None for that of the model's parameters.
+    """
+
+    shape: tuple[int | str | None, ...]
+    dtype: torch.dtype | None = None
+
+
+class OptionalForm(NamedTuple):
+    """A part of a state that may be None.
+
+    Parameters
+    ----------
+    form
+        Its form where it is not.
+    """
+
+    form: Any
+
+
+def has_values(tensor: torch.Tensor) -> bool:
+    """Return whether Python code can read the values of `tensor` now."""
+    return not (tensor.is_meta or torch.compiler.is_compiling())
+
+
+def is_all_true(mask: torch.Tensor) -> bool:
+    """Return whether every element of a mask is known to be True; False in a compiled graph."""
+    return has_values(mask) and bool(mask.all())
+
+
+def check_values(is_right: torch.Tensor, message: str) -> None:
+    """Check a condition on the values of tensors.
+
+    Parameters
+    ----------
+    is_right
+        The condition, one bool.
+    message
+        What is wrong where it is False.
+
+    Raises
+    ------
+    ValueError
+        If it is False.
+    """
+    if has_values(is_right):
+        if not is_right:
+            raise ValueError(message)
+    elif not is_right.is_meta:
+        torch._assert_async(is_right, message)
+
+
+def check_token_ids(ids: torch.Tensor) -> None:
+    """Check that a batch of token ids has the type and the number of axes that models read.
+
+    Parameters
+    ----------
+    ids
+        Tokens, (B, T) int64 or int32.
+
+    Raises
+    ------
+    ValueError
+        If they are of another type, or have not two axes.
+    """
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise ValueError(f"ids are whole numbers of type int64 or int32; got {ids.dtype}")
+    if ids.dim() != 2:
+        raise ValueError(
+            f"ids are a batch (B, T); got the shape {tuple(ids.shape)}: ids[None] makes a batch of "
+            "one text"
+        )
+
+
+def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
+    """Check the arguments of a model's call: ids, and a state of this model and this batch.
+
+    Parameters
+    ----------
+    model
+        The model; its `embedding` has the type of its state's numbers, outside autocast.
+    ids
+        Tokens, (B, T) int64 or int32.
+    state
+        The state before them.
+    form
+        A tree of the same types with `TensorForm` in place of tensors. In place of an `LSTMState`
+        a state may have a plain pair, as torch's LSTM returns it.
+
+    Raises
+    ------
+    ValueError
+        If the ids are no such numbers, or naming the first part of the state that is different.
+    """
+    check_token_ids(ids)
+    weight = model.embedding.weight
+    dtype = None if torch.is_autocast_enabled(weight.device.type) else weight.dtype
+    difference = _Comparison(ids.shape[0], dtype).difference(state, form)
+    if difference:
+        raise ValueError(
+            f"this is no state of this {type(model).__name__} and this batch: {difference}; hand "
+            "on the state that the model returned, at first that of encode() or begin() if it has "
+            "one, for the same rows and in the model's type"
+        )
+
+
+def check_memory(
+    memory: Memory, *, width: int, parts: Sequence[str] = ("states", "vector")
+) -> None:
+    """Check that a decoder can read an encoder's memory.
+
+    Parameters
+    ----------
+    memory
+        The encoder's output.
+    width
+        Length D of its vectors that the decoder needs.
+    parts
+        The parts of the memory that the decoder reads.
+
+    Raises
+    ------
+    ValueError
+        If its vectors have another length.
+    """
+    for name in parts:
+        size = getattr(memory, name).shape[-1]
+        if size != width:
+            raise ValueError(
+                f"the decoder reads vectors of length {width}, and the encoder's {name} have "
+                f"{size}: build both with one width"
+            )
+
+
+class _Comparison(NamedTuple):
+    """What a state is compared with: the batch size B, and the type of the model's numbers."""
+
+    batch_size: int
+    dtype: torch.dtype | None  # None where any floating-point type is right
+
+    def difference(self, state: Any, form: Any, path: str = "") -> str:
+        """Return how a part of a state, at `path`, differs from its form; "" if it does not."""
+        if isinstance(form, OptionalForm):
+            return "" if state is None else self.difference(state, form.form, path)
+        if isinstance(form, TensorForm):
+            return self._tensor_difference(state, form, path)
+        if form is None:
+            return "" if state is None else f"expected None{_at(path)}, got {_describe(state)}"
+        types = (tuple, LSTMState) if isinstance(form, LSTMState) else (type(form),)
+        if type(state) not in types or len(state) != len(form):
+            return f"expected {_describe(form)}{_at(path)}, got {_describe(state)}"
+        for i, (part, part_form) in enumerate(zip(state, form, strict=True)):
+            name = f"{path}.{form._fields[i]}" if hasattr(form, "_fields") else f"{path}[{i}]"
+            difference = self.difference(part, part_form, name.removeprefix("."))
+            if difference:
+                return difference
+        return ""
+
+    def _tensor_difference(self, tensor: object, form: TensorForm, path: str) -> str:
+        """Return how a tensor of a state, at `path`, differs from its form; "" if it does not."""
+        sizes = [self.batch_size if size == BATCH else size for size in form.shape]
+        if not isinstance(tensor, torch.Tensor):
+            return f"expected a tensor {_shape(sizes)}{_at(path)}, got {_describe(tensor)}"
+        pairs = zip(tensor.shape, sizes, strict=False)
+        if tensor.dim() != len(sizes) or any(b is not None and a != b for a, b in pairs):
+            return f"expected the shape {_shape(sizes)}{_at(path)}, got {tuple(tensor.shape)}"
+        dtype = form.dtype or self.dtype
+        is_right = tensor.is_floating_point() if dtype is None else tensor.dtype == dtype
+        return "" if is_right else f"expected {dtype or 'floats'}{_at(path)}, got {tensor.dtype}"
+
+
+def _at(path: str) -> str:
+    """Return where a difference is, for a message."""
+    return f" at {path}" if path else ""
+
+
+def _shape(sizes: Sequence[int | str | None]) -> str:
+    """Return a shape for a message, where None is any size."""
+    return f"({', '.join('any' if size is None else str(size) for size in sizes)})"
+
+
+def _describe(part: object) -> str:
+    """Return what a part of a state or of its form is, for a message."""
+    if isinstance(part, torch.Tensor):
+        return f"a tensor {tuple(part.shape)}"
+    return f"a {type(part).__name__} of {len(part)}" if isinstance(part, tuple) else f"{part!r}"

@@ -1,0 +1,68 @@
+"""Keys and values of the tokens that an attention layer has read, so that none is computed twice.
+
+Derived in section 7.3; its memory and its speed are measured in sections 6.2 and 8.1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+
+from utils.models.checks import BATCH, TensorForm
+from utils.models.contract import register_state
+
+
+@register_state
+class KVCache(NamedTuple):
+    """Keys and values of one attention layer for the tokens read so far.
+
+    A KVCache is never changed in place: `extended` and `last` return a new one.
+
+    Parameters
+    ----------
+    keys, values
+        One vector for each head and token, each (B, H, S, D/H).
+    """
+
+    keys: torch.Tensor
+    values: torch.Tensor
+
+    def extended(self, keys: torch.Tensor, values: torch.Tensor) -> KVCache:
+        """Append the keys and values of T more tokens.
+
+        Parameters
+        ----------
+        keys, values
+            Those of the T tokens, each (B, H, T, D/H).
+
+        Returns
+        -------
+        KVCache
+            The cache of all S + T tokens.
+        """
+        return KVCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
+
+    def last(self, count: int) -> KVCache:
+        """Return a cache of the last `count` tokens only, or of all where there are fewer."""
+        start = max(0, self.keys.shape[2] - count)
+        return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
+
+
+def cache_form(*, num_heads: int, width: int) -> Any:
+    """Return the form of a cache of any number of tokens, for `checks.check_call`.
+
+    Parameters
+    ----------
+    num_heads
+        The number H of heads.
+    width
+        The model width D.
+
+    Returns
+    -------
+    KVCache
+        The form of keys and of values.
+    """
+    form: Any = TensorForm((BATCH, num_heads, None, width // num_heads))
+    return KVCache(form, form)

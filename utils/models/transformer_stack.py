@@ -1,0 +1,149 @@
+"""What encoder and decoder of a Transformer have in common: embedding, positions and layers.
+
+Built in section 7.3. Vaswani et al. 2017.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from utils.arguments import check_positive
+from utils.data.vocabulary import PAD
+from utils.models.layers import Norm, ScaledEmbedding, TiedModule
+from utils.models.positions import EncodingName, PositionalEncoding, Rotary
+from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
+
+
+class TransformerStack(TiedModule):
+    """Embedding, positional encoding and layers, which encoder and decoder have in common.
+
+    Source: section 7.3; Vaswani et al. 2017, section 3.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the vocabulary.
+    width
+        Length D of word vectors and states.
+    num_layers
+        Number of layers.
+    num_heads
+        Number H of attention heads, each of width D/H.
+    positional_encoding
+        "learned", "rotary" or "sinusoidal".
+    dropout
+        Probability of dropout on word vectors, in each layer and before a decoder's output.
+    max_positions
+        Largest number of tokens of a text, with learned positions; others are not limited by it.
+    norm
+        "layer" or "rms".
+    activation
+        Activation of the feed-forward networks: "gelu", "relu" or "squared_relu".
+    feedforward_size
+        Number of hidden units of each feed-forward network, 4·D where not given.
+    bias
+        Give linear maps and LayerNorms a bias.
+    norm_first
+        Normalize before each part of a layer (pre-norm), not after it (post-norm).
+    qk_norm
+        Normalize queries and keys (see `SelfAttention`).
+
+    Attributes
+    ----------
+    causal
+        Whether a token attends only to itself and to those before it; set by a subclass.
+    use_cross_attention
+        Whether each layer attends to the states of an encoder; set by a subclass.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number, `num_heads` does not divide `width`, or a name is
+        unknown.
+    """
+
+    causal: ClassVar[bool]
+    use_cross_attention: ClassVar[bool]
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 256,
+        num_layers: int = 3,
+        num_heads: int = 4,
+        positional_encoding: EncodingName = "sinusoidal",
+        dropout: float = 0.0,
+        max_positions: int = 256,
+        norm: Norm = "layer",
+        activation: Activation = "gelu",
+        feedforward_size: int | None = None,
+        bias: bool = False,
+        norm_first: bool = True,
+        qk_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        check_positive(
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            max_positions=max_positions,
+            feedforward_size=feedforward_size,
+        )
+        self.num_heads = num_heads
+        self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
+        self.positional_encoding = PositionalEncoding(
+            positional_encoding,
+            width=width,
+            head_width=width // num_heads,
+            max_positions=max_positions,
+        )
+        self.layers = nn.ModuleList(
+            TransformerLayer(
+                width,
+                num_heads=num_heads,
+                norm=norm,
+                activation=activation,
+                bias=bias,
+                dropout=dropout,
+                norm_first=norm_first,
+                use_cross_attention=self.use_cross_attention,
+                feedforward_size=feedforward_size,
+                causal=self.causal,
+                qk_norm=qk_norm,
+            )
+            for _ in range(num_layers)
+        )
+        self.norm = make_final_norm(width, norm_first=norm_first, norm=norm, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Create the output, where a subclass has one, and draw the weights of the layers."""
+        raise NotImplementedError
+
+    def embed(
+        self, ids: torch.Tensor, positions: torch.Tensor
+    ) -> tuple[torch.Tensor, Rotary | None]:
+        """Compute what the first layer reads.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        positions
+            Position of each token, counted from 0, (B or 1, T) int64.
+
+        Returns
+        -------
+        x : torch.Tensor
+            Word vectors with positions, (B, T, D).
+        rotary : Rotary or None
+            The rotation that every layer needs; None unless positions are rotary.
+        """
+        x, rotary = self.positional_encoding(self.embedding(ids), positions)
+        return self.dropout(x), rotary
