@@ -3,34 +3,45 @@
 #           PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"   torch without CUDA
 #           ONLY=02-1   with `make execute` and `make notebooks`: only the notebooks whose name begins so
 
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
-	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
-	&& { echo $$p; break; }; done)
+# the versions of Python that pyproject.toml names, the newest first
+VERSIONS := $(shell sed -n 's/.*Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml | sort -t . -k 2 -rn)
+RANGE := $(lastword $(VERSIONS)) to $(firstword $(VERSIONS))
+# succeeds in a Python of one of them
+CHECK_VERSION := -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in sys.argv[1:])' $(VERSIONS)
+PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
+	$$p $(CHECK_VERSION) 2>/dev/null && { echo $$p; break; }; done)
 PIP_ARGS ?=
 ONLY ?=
-BIN := .venv/bin
-READY := .venv/.ready
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+INSTALL ?= $(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt -c constraints.txt
+UV := _build/uv/bin/uv
+DOCSTRINGS := tests/test_docstrings.py
 WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_launch.py
-UNIT := $(filter-out $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
-DOCUMENTED := $(wildcard utils/*.py utils/*/*.py utils/*/*/*.py tools/*.py tools/*/*.py)
+UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
+DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help book serve lab check test lint unit coverage notebooks execute constraints address clean
+.PHONY: help install book serve lab check test lint unit coverage oldest notebooks execute corpora \
+	constraints address clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-$(READY): requirements.txt constraints.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.10, 3.11, 3.12 or 3.13 found. Install one," \
-		"or name it: make book PYTHON=/path/to/python3.12"; exit 1; }
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
-		f"This book runs on Python 3.10 to 3.13; {sys.executable} is {v[0]}.{v[1]}. Try: make PYTHON=python3.12")'
-	@echo "Installing into .venv (some minutes, once) ..."
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt -c constraints.txt
+$(READY): requirements.txt requirements-library.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python $(RANGE) found. Install one," \
+		"or name it: make book PYTHON=/path/to/python$(firstword $(VERSIONS))"; exit 1; }
+	@$(PYTHON) $(CHECK_VERSION) || { echo "This book runs on Python $(RANGE); $(PYTHON) is" \
+		"`$(PYTHON) --version`. Try: make PYTHON=python$(firstword $(VERSIONS))"; exit 1; }
+	@echo "Installing into $(VENV) (some minutes, once) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL)
 	@touch $@
+
+install: $(READY)  ## set up .venv, which all other targets do as well
 
 book: $(READY)  ## build the website into _build/html from the executed notebooks
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --quiet
@@ -46,7 +57,7 @@ lint: $(READY)  ## check style, format, docstrings, types and the direction of i
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/numpydoc lint $(DOCUMENTED)
-	$(PYTEST) -q tests/test_docstrings.py
+	$(PYTEST) -q $(DOCSTRINGS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
@@ -56,6 +67,11 @@ unit: $(READY)  ## test the library
 
 coverage: $(READY)  ## test the library, and which of its lines and branches the tests run (slow)
 	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q --cov --cov-report term $(UNIT)
+
+# in an environment of its own, as constraints.txt does not hold here
+oldest: $(UV)  ## test the library on the oldest versions that requirements.txt allows
+	$(MAKE) unit VENV=_build/oldest INSTALL="$(UV) pip install --quiet --python _build/oldest/bin/python \
+		--resolution lowest-direct --torch-backend cpu -r requirements.txt"
 
 check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
 	$(PYTEST) -q tests/book/test_book.py
@@ -72,10 +88,15 @@ test: lint unit notebooks book  ## everything: lint, units, notebooks, book, sit
 	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
 	$(PYTEST) -n 2 -q tests/book/test_site.py
 
-constraints:  ## refresh the exact tested versions from requirements.txt
+corpora: $(READY)  ## download all corpora, and check their files
+	$(BIN)/python -m tools.corpora
+
+$(UV):
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
-	_build/uv/bin/uv pip compile --universal --python-version 3.10 --no-annotate --no-header --upgrade \
-		--quiet requirements.txt --output-file constraints.txt
+
+constraints: $(UV)  ## refresh the exact tested versions from requirements.txt
+	$(UV) pip compile --universal --python-version $(lastword $(VERSIONS)) --no-annotate --no-header \
+		--upgrade --quiet requirements.txt --output-file constraints.txt
 
 address: $(READY)  ## move the book to another repository: make address URL=https://github.com/me/book
 	$(BIN)/python -m tools.repository "$(URL)"

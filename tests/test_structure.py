@@ -34,11 +34,9 @@ TEST_FILES = {
         "utils.command.catalogue",
         "utils.command.job",
         "utils.command.parser",
-        "utils.command.run",
-        "utils.command.run_folder",
         "utils.command.training_data",
-        "utils.training.__main__",
     ),
+    "command/test_run": ("utils.training.__main__",),
     "data/standins/test_grammar": ("utils.data.standins.sampler",),
     "data/standins/test_languages": (
         "utils.data.standins.chinese",

@@ -18,6 +18,7 @@ Scripts, and modules that these and the extensions import:
 - ``directives``: the base of the directives whose content is made from those facts.
 - ``figures``: draws the pictures in ``book/_static``; ``model_map`` and ``timeline`` are two of
   them, and ``svg`` is what they are drawn with.
+- ``corpora``: downloads every corpus and checks its files.
 - ``notebooks``: stamps executed notebooks, and writes their setup cell.
 - ``setup_cell``: the first code cell of every notebook.
 """

@@ -9,11 +9,13 @@ from tools import (
     book_language,
     book_parts,
     book_site,
+    corpora,
     directives,
     figures,
     theme_fixes,
 )
 from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems
+from utils.data.corpus import DataError
 from utils.notebook.results import RESULTS_KEY
 
 
@@ -180,3 +182,14 @@ def test_the_pictures_are_those_that_the_script_draws(tmp_path):
         committed = (figures.FOLDER / path.name).read_text(encoding="utf-8")
         is_current = committed == path.read_text(encoding="utf-8")
         assert is_current, f"{path.name} is out of date: python -m tools.figures"
+
+
+def test_the_files_of_all_corpora_are_found_and_checked(mirror, monkeypatch, capsys):
+    folders = {name: mirror(name, {"a.txt": b"text"}) for name in ("one", "two")}
+    monkeypatch.setattr(corpora, "registry", lambda: folders)
+    corpora.check_corpora()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{name} {folder / 'a.txt'}" for name, folder in folders.items()]
+    (folders["two"] / "a.txt").write_bytes(b"other")
+    with pytest.raises(DataError, match="two"):
+        corpora.check_corpora()

@@ -1,86 +1,33 @@
 """The command line: every model trains by it, resumes where it stopped, and mistakes are named."""
 
-import errno
 import inspect
 import json
 import math
-import os
 import re
-import signal
-import subprocess
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.helpers.command_lines import SMALL_MODELS, TEXT, command_line, error_line, run
 from utils import runtime
 from utils.command import run as command
 from utils.command import training_data
 from utils.command.catalogue import MODELS, build_model, select_arguments
 from utils.command.job import Job, RunConfig
 from utils.command.parser import parse
-from utils.command.run import main, print_error, report, train
+from utils.command.run import print_error, report, train
 from utils.command.run_folder import load_run
 from utils.command.training_data import PairData, TextData
 from utils.data.batches import IGNORE, Batch, TextBatches
-from utils.data.corpus import DataError
-from utils.files import exclusive
 from utils.training.checkpoint import load_checkpoint
 from utils.training.config import TrainConfig
-from utils.training.distributed import STRATEGIES, ProcessGroup
+from utils.training.distributed import ProcessGroup
 from utils.training.loop import fit
 from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
 from utils.training.state import History
-
-ROOT = Path(__file__).resolve().parents[2]
-TEXT = "to be or not to be, that is the question. " * 60
-SMALL_MODELS = {  # options that make each model small
-    "nnlm": "--order 3 --embedding-size 4 --hidden-size 4",
-    "rnnlm": "--width 4 --cell gru",
-    "lstmlm": "--width 4 --embedding-size 3",
-    "gpt": "--width 4 --num-heads 2 --num-layers 1 --ngram-tables [50,60]",
-    "seq2seq": "--width 4 --num-layers 1",
-    "rnn": "--width 4 --context both",
-    "attention": "--width 4 --attention-score location",
-    "cnn": "--width 4 --num-layers 1 --pooling max",
-    "transformer": "--width 4 --num-heads 2 --num-layers 1 --feedforward-size 5 --norm-first true",
-}
-
-
-@pytest.fixture(autouse=True)
-def working_folder(offline, monkeypatch, tmp_path):
-    """A folder for what runs leave, with a short text in it."""
-    monkeypatch.chdir(tmp_path)
-    Path("text").write_text(TEXT, encoding="utf-8")
-
-
-def run(line):
-    return main(line.split())
-
-
-def command_line(name, steps=2):
-    if MODELS[name].data_class is TextData:
-        data = "--file text --batch-size 4 --context-length 8"
-    else:
-        data = "--tokenizer words"
-    return f"{name} {SMALL_MODELS[name]} {data} --steps {steps} --device cpu"
-
-
-def error_line(line, capsys):
-    """The one line on stderr that a wrong command line gives."""
-    capsys.readouterr()
-    try:
-        code = run(line)
-    except SystemExit as stop:
-        code = stop.code
-    stderr = capsys.readouterr().err
-    assert code == 2 and stderr.startswith("python -m utils.training") and ": error: " in stderr
-    assert stderr.count("\n") == 1, "one line"
-    return stderr.strip()
-
 
 # ---- training -----------------------------------------------------------------------------------
 
@@ -207,7 +154,8 @@ def test_bits_are_counted_for_each_character_that_is_predicted(capsys, monkeypat
     assert data.num_characters(corpus.valid, tokenizer) == len(corpus.valid) - 1
     _, valid = data.batches(corpus, tokenizer, seed=0)
     history = History(losses=[4.0], valid_losses=[(1, math.log(16))])
-    num_characters = data.num_characters("a" * sum(map(command.count_tokens, valid)) + "a", None)
+    text, letters = "a" * (sum(map(command.count_tokens, valid)) + 1), type(tokenizer).train("a")
+    num_characters = data.num_characters(text, letters)
     report(history, valid, num_characters=num_characters)
     assert "4.000 bits a character" in capsys.readouterr().out
 
@@ -470,255 +418,3 @@ def test_a_folder_of_another_version_of_the_book_is_refused(capsys):
     assert "model.json was written by another version of the book" in error_line(line, capsys)
     with pytest.raises(ValueError, match="train the model anew"):
         load_run("run")
-
-
-# ---- the folder of a run ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def finished_run():
-    """A folder with a run of two steps, and the command line that made it."""
-    line = f"{command_line('lstmlm')} --out run"
-    assert run(line) == 0
-    return line
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [
-        (lambda x: [], "not the description of a run: expected a JSON object"),
-        (lambda x: 3, "not the description of a run: expected a JSON object"),
-        (lambda x: x | {"model": "foo"}, "is damaged: model is 'foo'; choose from nnlm"),
-        (lambda x: x | {"model": ["gpt"]}, r"is damaged: model is \['gpt'\]"),
-        (lambda x: x | {"vocab_size": "19"}, "is damaged: vocab_size is '19'"),
-        (lambda x: x | {"model_options": None}, "is damaged: model_options is None"),
-        (lambda x: x | {"data": {}}, "is damaged: tokenizer is None; choose from characters"),
-        (lambda x: x | {"seed": True}, "is damaged: seed is True"),
-        (lambda x: x | {"other": 1}, "written by another version of the book"),
-    ],
-)
-def test_a_description_that_is_none_is_named(finished_run, change, message, capsys):
-    path = Path("run/model.json")
-    path.write_text(json.dumps(change(json.loads(path.read_text(encoding="utf-8")))))
-    assert re.search(f"run/model.json .*{message}", error_line(finished_run, capsys))
-    with pytest.raises(ValueError, match=message):
-        load_run("run")
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"<!doctype html>"])
-def test_a_description_that_is_no_json_is_named(finished_run, content, capsys):
-    Path("run/model.json").write_bytes(content)
-    assert "run/model.json is not the description of a run" in error_line(finished_run, capsys)
-
-
-def test_weights_of_another_run_or_damaged_ones_are_refused(finished_run):
-    """A width in model.json that was changed, a tokenizer of another run, a flipped bit."""
-    assert run(f"{command_line('lstmlm')} --out other --tokenizer words") == 0
-    files = {name: Path("run", name) for name in ("model.json", "tokenizer.json")}
-    content = {name: path.read_bytes() for name, path in files.items()}
-    description = json.loads(content["model.json"])
-    description["model_options"]["dropout"] = 0.1
-    files["model.json"].write_text(json.dumps(description))
-    with pytest.raises(ValueError, match="weights.safetensors does not belong to model.json"):
-        load_run("run")
-    files["model.json"].write_bytes(content["model.json"])
-    other = training_data.CharTokenizer.train(["ab"])
-    other.save(files["tokenizer.json"])
-    with pytest.raises(ValueError, match=r"tokenizer.json has \d+ tokens, where model.json"):
-        load_run("run")
-    files["tokenizer.json"].write_bytes(content["tokenizer.json"])
-    load_run("run")
-    weights = bytearray(Path("run/weights.safetensors").read_bytes())
-    weights[-1] ^= 1
-    Path("run/weights.safetensors").write_bytes(weights)
-    with pytest.raises(ValueError, match="weights.safetensors is damaged"):
-        load_run("run")
-
-
-def test_a_run_is_not_resumed_with_other_data(finished_run, capsys):
-    Path("text").write_text(TEXT.replace("question", "answer..", 1), encoding="utf-8")
-    line = error_line(finished_run, capsys)
-    assert "run has a checkpoint of other data than text (real) is now" in line
-    Path("text").write_text(TEXT, encoding="utf-8")
-    assert run(finished_run) == 0
-
-
-def test_two_runs_with_one_folder_are_not_made_at_a_time(capsys):
-    line = f"{command_line('lstmlm')} --out run"
-    with exclusive(Path("run/run"), wait=False):
-        assert "another run is writing to run" in error_line(line, capsys)
-        assert [path.name for path in Path("run").iterdir()] == [".run.lock"]
-    assert not Path("run").exists()
-    assert run(line) == 0 and not list(Path("run").glob(".*"))
-
-
-def test_a_command_that_is_refused_leaves_no_folder(capsys):
-    error_line(f"{command_line('lstmlm')} --out new --context-length 99999", capsys)
-    assert not Path("new").exists()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_the_files_of_a_run_have_the_permissions_of_any_other_file(strategy):
-    if not (strategy == "data" or supports_sharding(torch.device("cpu"))):
-        pytest.skip("this torch shards on GPUs only")
-    umask = os.umask(0o027)
-    try:
-        assert run(f"{command_line('lstmlm')} --out run --strategy {strategy}") == 0
-    finally:
-        os.umask(umask)
-    paths = [Path("run"), *Path("run").rglob("*")]
-    assert len(paths) >= 5
-    for path in paths:
-        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
-
-
-# ---- exit codes ---------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def python_handles_ctrl_c():
-    """Python's own answer to Ctrl-C, which a job in the background does not start with."""
-    handler_before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, handler_before)
-
-
-class SignalledStream(TextBatches):
-    """Sends signals to this process in step 3."""
-
-    signals: tuple[int, ...] = ()
-
-    def __getitem__(self, step):
-        if step == 3:
-            for number in self.signals:
-                os.kill(os.getpid(), number)
-        return super().__getitem__(step)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_not_finished_says_so_by_its_exit_code(
-    number, code, monkeypatch, capsys, python_handles_ctrl_c
-):
-    line = f"{command_line('lstmlm', 6)} --dropout 0.3 --out run"
-    monkeypatch.setattr(training_data, "TextBatches", SignalledStream)
-    monkeypatch.setattr(SignalledStream, "signals", (number,))
-    assert run(line) == code
-    output = capsys.readouterr()
-    assert "interrupted after 4 steps" in output.out and output.err == ""
-    assert load_checkpoint("run/checkpoint.safetensors")["step"] == 4
-    monkeypatch.setattr(SignalledStream, "signals", ())
-    assert run(line) == 0 and run(f"{line} --out uninterrupted") == 0
-    files = [Path(name, "weights.safetensors") for name in ("run", "uninterrupted")]
-    assert files[0].read_bytes() == files[1].read_bytes()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_second_ctrl_c_ends_the_run_at_once(monkeypatch, capsys, python_handles_ctrl_c):
-    monkeypatch.setattr(training_data, "TextBatches", SignalledStream)
-    monkeypatch.setattr(SignalledStream, "signals", (signal.SIGINT, signal.SIGINT))
-    assert run(f"{command_line('lstmlm', 6)} --out run") == 130
-    assert capsys.readouterr().err == "python -m utils.training lstmlm: interrupted\n"
-    assert {path.name for path in Path("run").iterdir()} == {"model.json", "tokenizer.json"}
-
-
-# The command as it is started, with Ctrl-C when a module is imported, or in the given function.
-INTERRUPTED_COMMAND = """
-import os, runpy, signal, sys
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-def interrupt(*arguments, **options):
-    os.kill(os.getpid(), signal.SIGINT)
-
-class Finder:
-    def find_spec(self, name, path=None, target=None):
-        if name == sys.argv[1]:
-            interrupt()
-
-sys.meta_path.insert(0, Finder())
-if sys.argv[1] == "train":
-    import utils.command.run
-    utils.command.run.train = interrupt
-sys.argv[1:] = sys.argv[2:]
-runpy.run_module("utils.training", run_name="__main__", alter_sys=True)
-"""
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize(
-    "moment", ["torch", "torch.nn", "safetensors", "utils.command.job", "train"]
-)
-def test_ctrl_c_is_answered_by_one_line_at_every_moment(moment):
-    result = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_COMMAND, moment, "lstmlm", "--file=text"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 130 and result.stdout == ""
-    model = " lstmlm" if moment == "train" else ""
-    assert result.stderr == f"python -m utils.training{model}: interrupted\n"
-
-
-def test_a_full_disk_is_said_in_one_line(capsys):
-    resource = pytest.importorskip("resource", reason="Windows limits no file sizes")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    line = f"{command_line('lstmlm')} --width 64 --embedding-size 64 --out run"
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        assert run(line) == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    stderr = capsys.readouterr().err
-    assert stderr.count("\n") == 1 and "error: [Errno 27] File too large" in stderr
-    assert {path.name for path in Path("run").iterdir()} == {"model.json", "tokenizer.json"}
-
-
-@pytest.mark.parametrize(
-    "error, code, message",
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left on device"),
-        (DataError("the corpus\ncannot be had"), 1, "the corpus cannot be had"),
-        (torch.OutOfMemoryError("CUDA out of memory."), 1, "not enough memory: CUDA out of"),
-        (MemoryError("many bytes"), 1, "not enough memory: many bytes"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "not enough memory"),
-        (ValueError("two\nlines"), 2, "error: two lines"),
-        (KeyboardInterrupt(), 130, "interrupted"),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_each_fault_has_its_exit_code_and_one_line(error, code, message, monkeypatch, capsys):
-    def fail(*arguments):
-        raise error
-
-    monkeypatch.setattr(command, "train", fail)
-    assert run("gpt --file text --device cpu") == code
-    stderr = capsys.readouterr().err
-    assert message in stderr and stderr.count("\n") == 1
-
-
-def test_a_fault_of_the_program_is_not_hidden(monkeypatch):
-    def fail(*arguments):
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(command, "train", fail)
-    with pytest.raises(RuntimeError, match="a bug"):
-        run("gpt --file text --device cpu")
-
-
-def test_the_module_is_the_command():
-    result = subprocess.run(
-        [sys.executable, "-m", "utils.training", "lstmlm", "--width", "x"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 2 and result.stdout == ""
-    assert result.stderr == (
-        "python -m utils.training lstmlm: error: "
-        "argument --width: Expected a <class 'int'>. Got value: x\n"
-    )

@@ -6,7 +6,12 @@ import torch
 
 from utils.data.batches import IGNORE
 from utils.data.grouping import group_by_length
-from utils.data.labelled_batches import LabelledBatches, labelled_batch, labelled_eval_batches
+from utils.data.labelled_batches import (
+    LabelledBatch,
+    LabelledBatches,
+    labelled_batch,
+    labelled_eval_batches,
+)
 from utils.data.pair_batches import (
     PairBatches,
     encode_pairs,
@@ -173,6 +178,14 @@ def test_labelled_evaluation_holds_everything_once_in_order():
     assert [examples_of(batch) for batch in batches] == [
         [examples[i] for i in group] for group in groups
     ]
+
+
+def test_a_labelled_batch_moves_to_a_device_as_a_whole():
+    batch = labelled_batch([([4, 5], 1), ([6], 0)])
+    moved = batch.to("meta")
+    assert type(moved) is LabelledBatch
+    assert moved.inputs.device.type == moved.targets.device.type == "meta"
+    assert moved.inputs.shape == (2, 2) and moved.targets.shape == (2,)
 
 
 def test_labels_are_as_they_are():

@@ -15,6 +15,7 @@ from utils.data.vocabulary import BOS, PAD
 from utils.decoding.beam_search import BeamConfig, beam_search
 from utils.decoding.sampling import SamplingConfig, sample
 from utils.decoding.search import greedy_search
+from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.models.ngram import NGramLM
@@ -84,6 +85,15 @@ def test_a_batch_without_rows_has_no_results_and_the_model_is_not_called(decode)
 def test_a_prompt_of_a_wrong_form_is_refused(decode, prompt, message):
     with pytest.raises(ValueError, match=message):
         decode(make_lstm(0, vocab_size=6), prompt, max_length=3)
+
+
+@every_decoder
+def test_a_model_that_needs_a_state_does_not_start_without_one(decode):
+    model = lstm_seq2seq(6, width=4)
+    with pytest.raises(ValueError, match=r"EncoderDecoder starts from .* model.encode\(source\)"):
+        decode(model, bos())
+    with pytest.raises(ValueError, match=r"LSTMDecoder starts from .* model.begin\(memory\)"):
+        decode(model.decoder, bos())
 
 
 @every_decoder

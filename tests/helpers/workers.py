@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -53,6 +54,7 @@ CONFIG = TrainConfig(
     evaluate_every=3,
     checkpoint_every=2,
 )
+TEN_STEPS = TrainConfig(steps=10, learning_rate=1e-2, weight_decay=0.1, clip_norm=0.1)
 COMMAND_TEXT = "to be or not to be, that is the question. " * 60
 ALL_REDUCE_BYTES = 32 * 2**20
 
@@ -60,10 +62,10 @@ RANK = int(os.environ.get("RANK", "0"))
 ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
-def make_gpt(dtype=torch.float64):
+def make_gpt(dtype=torch.float64, num_layers=2):
     runtime.seed_everything(1)
-    model = GPT(V, width=8, num_layers=2, num_heads=2, context_length=8, zero_init=False, bias=True)
-    return model.to(dtype)
+    sizes = {"width": 8, "num_layers": num_layers, "num_heads": 2, "context_length": 8}
+    return GPT(V, **sizes, zero_init=False, bias=True).to(dtype)
 
 
 def make_frozen_gpt(dtype=torch.float64):
@@ -126,7 +128,7 @@ class EndingStream:
         return self.batches[step]
 
 
-def train(processes, task, path=None, end=None):
+def train(processes, task, path=None, end=None, config=CONFIG):
     """Return the history, the weights and the optimizer's state after a run, or where it ends."""
     make_model, batches, valid = TASKS[task]
     model, optimizers, history = make_model(), [], None
@@ -138,7 +140,7 @@ def train(processes, task, path=None, end=None):
     options = {"make_optimizer": make_optimizer, "processes": processes, "progress": False}
     try:
         stream = EndingStream(batches, end)
-        history = vars(fit(model, stream, CONFIG, valid=valid, checkpoint=path, **options))
+        history = vars(fit(model, stream, config, valid=valid, checkpoint=path, **options))
     except ProgramEnd:
         pass
     weights = processes.full_state_dict(model.state_dict())
@@ -272,12 +274,25 @@ class OneProcessInterrupted(EndingStream):
         return super().__getitem__(step)
 
 
+def refuse_different(processes):
+    """Return the errors of processes of which each has its own number of steps, or model."""
+    config = replace(CONFIG, steps=6 + processes.rank)
+    models = [make_gpt(), make_frozen_gpt() if processes.rank else make_gpt()]
+    errors = []
+    for model, own_config in zip(models, (config, CONFIG), strict=True):
+        try:
+            fit(model, TASKS["gpt"][1], own_config, progress=False, processes=processes)
+        except ValueError as error:
+            errors.append(str(error))
+    return errors
+
+
 def interrupt(processes):
-    """Return whether a run was interrupted, and the number of its steps."""
+    """Return the signal that interrupted a run, and the number of its steps."""
     make_model, batches, _ = TASKS["gpt"]
     stream, config = OneProcessInterrupted(batches, None), TrainConfig(steps=25)
     history = fit(make_model(), stream, config, progress=False, processes=processes)
-    return history.interrupted, len(history.losses)
+    return history.stop_signal, len(history.losses)
 
 
 def compare(folder):
@@ -309,6 +324,8 @@ def compute_results(processes, folder, save):
     results["joined"] = join_different_models(processes)
     results["exchange"] = exchange_gradients(processes)
     results["interrupted"] = interrupt(processes)
+    results["different"] = refuse_different(processes)
+    results["ten steps"] = train(processes, "translator", config=TEN_STEPS)
     if processes.strategy == "data":
         results["bytes"] = all_reduce_bytes(processes)
     return results

@@ -7,8 +7,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils import runtime
-from utils.data.batches import Batch, pad
-from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
+from utils.data.batches import pad
+from utils.data.labelled_batches import LabelledBatch, LabelledBatches, labelled_eval_batches
 from utils.models.classifiers import (
     Classifier,
     LanguageModelEncoder,
@@ -123,7 +123,7 @@ def test_half_of_the_adversarial_loss_is_that_of_vectors_moved_up_the_gradient()
     model = Classifier(SumOfWords(), input_size=4, dropout=0.0).double()
     ids, labels = torch.tensor([[4, 5, 6], [7, 7, 8]]), torch.tensor([1, 0])
     objective = adversarial_objective(model.encoder.embedding, epsilon=0.7)
-    batch = Batch(ids, labels)
+    batch = LabelledBatch(ids, labels)
     plain_loss = label_cross_entropy(model, batch)
     p = model(ids).softmax(-1).detach()
     gradient = (p - F.one_hot(labels, 2)) @ model.output.weight.detach()  # of the vector, (B, 4)

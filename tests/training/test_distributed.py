@@ -6,6 +6,7 @@ tests read the results that they saved.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,12 +20,14 @@ from tests.helpers.workers import STRATEGIES, TASKS, make_gpt, make_state, make_
 from utils.data.batches import IGNORE, Batch, TextBatches, text_eval_batches
 from utils.training import distributed
 from utils.training.checkpoint import load_checkpoint
-from utils.training.config import TrainConfig
+from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup, process_group
+from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
 from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
-from utils.training.resuming import resume_run
+from utils.training.optimizers import adamw
+from utils.training.resuming import resume_run, save_run
 from utils.training.sharding import RUN_FILE, check_torch_for_sharding, newest_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,7 +177,39 @@ def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_ctrl_c_in_one_process_stops_all_after_the_same_step(two, strategy):
-    assert [two[strategy][rank]["interrupted"] for rank in (0, 1)] == [(True, 10)] * 2
+    assert [two[strategy][rank]["interrupted"] for rank in (0, 1)] == [(signal.SIGINT, 10)] * 2
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_processes_with_different_steps_or_models_are_refused_in_all(two, strategy):
+    """They would wait for each other for ever, or train parts that do not belong together."""
+    for rank in (0, 1):
+        configuration, model = two[strategy][rank]["different"]
+        assert "the processes do not have the same configuration: by rank" in configuration
+        assert "'steps': 6" in configuration and "'steps': 7" in configuration
+        assert "do not have the same model: by rank ['29 trained tensors," in model
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_ten_steps_with_tied_weights_are_those_of_one_process(two, strategy):
+    """Weights, and all that the optimizer keeps of them; also those of torch's own AdamW."""
+    make_model, batches, _ = TASKS["translator"]
+    config = workers.TEN_STEPS
+    expected = make_model()
+    assert expected.encoder.embedding.weight is expected.decoder.embedding.weight
+    optimizer = adamw(expected, config)
+    for step in range(config.steps):
+        optimizer.zero_grad()
+        (cross_entropy(expected, batches[step]) / count_tokens(batches[step])).backward()
+        torch.nn.utils.clip_grad_norm_(expected.parameters(), config.clip_norm)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate_at(config, step)
+        optimizer.step()
+    expected_state = workers.optimizer_state(ProcessGroup(), optimizer)
+    for rank in (0, 1):
+        _, weights, optimizer_state = two[strategy][rank]["ten steps"]
+        assert_close(weights, dict(expected.state_dict()), 1e-9)
+        assert_close(optimizer_state, expected_state, 1e-9)
 
 
 # ---- checkpoints --------------------------------------------------------------------------------
@@ -297,6 +332,71 @@ def test_a_checkpoint_of_the_other_strategy_or_of_another_model_is_refused(two, 
         with pytest.raises(ValueError, match="shard-gpt belongs to another model"):
             resume_run(state, folder / "shard-gpt")
         assert not resume_run(state, tmp_path)
+        state = make_state(processes, make_gpt(num_layers=1))  # the checkpoint has all it needs
+        with pytest.raises(ValueError, match=r"another model: there layers.1.* here missing"):
+            resume_run(state, folder / "shard-gpt")
+
+
+@needs_shards
+def test_a_damaged_checkpoint_of_shards_is_refused_and_changes_nothing(two, folder, tmp_path):
+    """Each of its files in turn: a bit is flipped, or the file is gone."""
+    names = [path.name for path in newest_checkpoint(folder / "shard-gpt").iterdir()]
+    assert len(names) == 4, "two of shards, their table and the rest of the run"
+    with process_group("shard", "cpu") as processes:
+        state = make_state(processes, make_gpt())
+        before = processes.full_state_dict(state.model.state_dict())
+        for i, name in enumerate([*names, *names]):
+            copy = tmp_path / str(i)
+            shutil.copytree(folder / "shard-gpt", copy)
+            file = newest_checkpoint(copy) / name
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 1
+            file.write_bytes(content) if i < len(names) else file.unlink()
+            with pytest.raises((ValueError, FileNotFoundError), match=name) as error:
+                resume_run(state, copy)
+            assert "\n" not in str(error.value)
+            assert_equal(processes.full_state_dict(state.model.state_dict()), before)
+            assert not state.optimizer.state and state.step == 0
+        assert resume_run(state, folder / "shard-gpt")
+
+
+@needs_shards
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_last_shards(tmp_path):
+    resource = pytest.importorskip("resource", reason="Windows limits no file sizes")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with process_group("shard", "cpu") as processes:
+        state = make_state(processes, make_gpt())
+        save_run(state, tmp_path)
+        (checkpoint,) = tmp_path.iterdir()
+        for limit in (5_000, 500):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+            try:
+                with pytest.raises(OSError, match=r"cannot be written \(is the disk full\?\)"):
+                    save_run(state, tmp_path)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert list(tmp_path.iterdir()) == [checkpoint]
+        assert resume_run(make_state(processes, make_gpt()), tmp_path)
+
+
+@needs_shards
+def test_shards_of_a_compiled_model_are_those_of_the_model(tmp_path):
+    valid = TASKS["gpt"][2]
+    options = {"valid": valid, "progress": False}
+    with process_group("shard", "cpu") as processes:
+        expected = make_gpt()
+        fit(expected, TASKS["gpt"][1], workers.CONFIG, processes=processes, **options)
+        model = torch.compile(make_gpt(), backend="eager")
+        stream = workers.EndingStream(TASKS["gpt"][1], 8)
+        options |= {"processes": processes, "checkpoint": tmp_path}
+        with pytest.raises(workers.ProgramEnd):
+            fit(model, stream, workers.CONFIG, **options)
+        plain = make_gpt()
+        fit(plain, TASKS["gpt"][1], workers.CONFIG, **options)
+        weights, expected_weights = (
+            processes.full_state_dict(x.state_dict()) for x in (plain, expected)
+        )
+    assert_close(weights, expected_weights, 1e-10)
 
 
 # ---- what is sent -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Cross-entropy: its formula with label smoothing, and its precision."""
+"""Cross-entropy: its formula with label smoothing, its precision, and the models it is for."""
 
 import pytest
 import torch
@@ -32,6 +32,23 @@ def test_label_smoothing_is_its_formula():
         if target != IGNORE
     )
     assert torch.isclose(cross_entropy(Constant(logits), BATCH, smoothing), expected)
+
+
+class Conditional(Constant):
+    """Predicts the same logits for every input and every source."""
+
+    def encode(self, source):
+        return source
+
+
+def test_a_source_and_a_model_that_reads_one_belong_together():
+    logits, inputs = torch.randn(1, 5, V), BATCH.inputs
+    with_source = Batch(inputs, TARGETS, source=inputs)
+    assert cross_entropy(Conditional(logits), with_source) == cross_entropy(Constant(logits), BATCH)
+    with pytest.raises(ValueError, match="has a source, and Constant is no encoder–decoder"):
+        cross_entropy(Constant(logits), with_source)
+    with pytest.raises(ValueError, match=r"Conditional starts from state = model.encode\(source\)"):
+        cross_entropy(Conditional(logits), BATCH)
 
 
 def test_label_smoothing_of_large_logits_is_finite():

@@ -49,15 +49,15 @@ the batch first, or None. ``utils.decoding.state`` reorders it without knowing t
 StateT = TypeVar("StateT", bound=State)
 """The state of one model: a function that takes both refuses the state of another."""
 
-T = TypeVar("T")
-P = ParamSpec("P")
+NodeT = TypeVar("NodeT")
+CallP = ParamSpec("CallP")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class HasForward(Protocol[P, ResultT_co]):
+class HasForward(Protocol[CallP, ResultT_co]):
     """An object with a method `forward`, whose types `TypedModule` gives to the call."""
 
-    def forward(self, *args: P.args, **kwargs: P.kwargs) -> ResultT_co:
+    def forward(self, *args: CallP.args, **kwargs: CallP.kwargs) -> ResultT_co:
         """Compute the result of a call."""
         ...
 
@@ -73,13 +73,13 @@ class TypedModule(nn.Module):
     if TYPE_CHECKING:
 
         def __call__(
-            self: HasForward[P, ResultT_co], *args: P.args, **kwargs: P.kwargs
+            self: HasForward[CallP, ResultT_co], *args: CallP.args, **kwargs: CallP.kwargs
         ) -> ResultT_co:
             """Call `forward`, and torch's hooks around it."""
             ...
 
 
-def register_state(state_type: type[T]) -> type[T]:
+def register_state(state_type: type[NodeT]) -> type[NodeT]:
     """Register a named tuple or a dataclass as a node of torch's trees, under its full name.
 
     An exported model can then take and return it, and can be saved. Use it as a decorator.

@@ -74,7 +74,7 @@ class GPT(TiedModule):
     norm
         "layer" or "rms".
     activation
-        "gelu", "relu" or "squared_relu".
+        "gelu", "relu", "silu", "squared_relu" or "swiglu" (see `TransformerLayer`).
     qk_norm
         Normalize queries and keys (see `SelfAttention`).
     zero_init
@@ -84,6 +84,10 @@ class GPT(TiedModule):
         Give the layers' linear maps and all LayerNorms a bias; the output has none.
     dropout
         Probability of dropout, on word vectors and in the layers.
+    feedforward_size
+        Number of hidden units of each feed-forward network, 4·D where not given.
+    norm_epsilon
+        Epsilon of all norms; None for the default of each (see `make_norm`).
     ngram_tables
         Numbers of rows of the tables of n-gram vectors: first for pairs, then for triples, and so
         on. Each token's vector is then the sum of its own and of those of the pair, triple … that
@@ -112,6 +116,8 @@ class GPT(TiedModule):
         zero_init: bool = True,
         bias: bool = False,
         dropout: float = 0.0,
+        feedforward_size: int | None = None,
+        norm_epsilon: float | None = None,
         ngram_tables: Sequence[int] = (),
     ) -> None:
         super().__init__()
@@ -121,6 +127,7 @@ class GPT(TiedModule):
             num_layers=num_layers,
             num_heads=num_heads,
             context_length=context_length,
+            feedforward_size=feedforward_size,
         )
         check_positive(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
         self.context_length = context_length
@@ -145,10 +152,12 @@ class GPT(TiedModule):
                 dropout=dropout,
                 window=context_length,
                 qk_norm=qk_norm,
+                feedforward_size=feedforward_size,
+                norm_epsilon=norm_epsilon,
             )
             for _ in range(num_layers)
         )
-        self.norm = make_norm(norm, width, bias=bias)
+        self.norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
         self.output = OutputLayer(width, vocab_size, bias=False, embedding=self.embedding)
         self.ngram_tables = nn.ModuleList(nn.Embedding(rows, width) for rows in ngram_tables)
         init_gpt_weights(

@@ -6,6 +6,7 @@ LayerNorm: Ba et al. 2016; RMSNorm: Zhang and Sennrich 2019.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ Norm: TypeAlias = Literal["layer", "rms"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 RMS_EPSILON = 1e-6
-"""Epsilon of RMSNorm: added to the mean square before its root is taken."""
+"""Epsilon of RMSNorm where none is given: added to the mean square before its root is taken."""
+
+LAYER_EPSILON = 1e-5
+"""Epsilon of LayerNorm where none is given: added to the variance before its root is taken."""
 
 
 class TiedModule(TypedModule):
@@ -139,7 +143,9 @@ def make_projection(input_size: int, output_size: int) -> nn.Module:
     return nn.Linear(input_size, output_size, bias=False)
 
 
-def make_norm(norm: Norm, width: int, *, bias: bool = True) -> nn.Module:
+def make_norm(
+    norm: Norm, width: int, *, bias: bool = True, epsilon: float | None = None
+) -> nn.Module:
     """Build a normalization layer by name.
 
     Source: ``eq-layer-norm`` and ``eq-rms-norm`` (section 7.3).
@@ -152,6 +158,9 @@ def make_norm(norm: Norm, width: int, *, bias: bool = True) -> nn.Module:
         Length D of the vectors that are normalized.
     bias
         Give a LayerNorm a bias; RMSNorm has none.
+    epsilon
+        Added to the mean square or the variance before its root is taken, so that a vector of zeros
+        gives no division by zero; None for `RMS_EPSILON` or `LAYER_EPSILON`.
 
     Returns
     -------
@@ -161,7 +170,17 @@ def make_norm(norm: Norm, width: int, *, bias: bool = True) -> nn.Module:
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or epsilon no positive number.
     """
     check_choice("norm", norm, NORMS)
-    return nn.RMSNorm(width, eps=RMS_EPSILON) if norm == "rms" else nn.LayerNorm(width, bias=bias)
+    if epsilon is not None:
+        check_epsilon(epsilon)
+    if norm == "rms":
+        return nn.RMSNorm(width, eps=RMS_EPSILON if epsilon is None else epsilon)
+    return nn.LayerNorm(width, eps=LAYER_EPSILON if epsilon is None else epsilon, bias=bias)
+
+
+def check_epsilon(epsilon: float) -> None:
+    """Raise ValueError unless the epsilon of a norm is a positive number."""
+    if not 0 < epsilon < math.inf:
+        raise ValueError(f"epsilon of a norm must be a positive number, got {epsilon}")

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from utils.arguments import check_positive
 from utils.models.attention import causal_mask, fused_attention
 from utils.models.contract import TypedModule
 from utils.models.kv_cache import KVCache
-from utils.models.layers import RMS_EPSILON
+from utils.models.layers import RMS_EPSILON, check_epsilon
 from utils.models.positions import Rotary, rotate
 
 QUERY_SCALE = 2.0
@@ -65,9 +66,11 @@ class SelfAttention(TypedModule):
         Causal attention: a token attends to itself and to those before it only.
     window
         Sliding window: a token attends to the last `window` tokens only, itself included; None for
-        all. It has an effect with `causal` only.
+        all. Only causal attention has a window.
     qk_norm
         Normalize queries and keys to mean square 1, then multiply queries by `QUERY_SCALE`.
+    norm_epsilon
+        Epsilon of that normalization.
     bias
         Give the linear maps a bias.
     dropout
@@ -76,7 +79,8 @@ class SelfAttention(TypedModule):
     Raises
     ------
     ValueError
-        If `num_heads` does not divide `width`.
+        If `num_heads` does not divide `width`, the window is no positive whole number or attention
+        is not causal, or epsilon is no positive number.
     """
 
     def __init__(
@@ -87,15 +91,23 @@ class SelfAttention(TypedModule):
         causal: bool = True,
         window: int | None = None,
         qk_norm: bool = False,
+        norm_epsilon: float = RMS_EPSILON,
         bias: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         check_heads(width, num_heads)
+        check_positive(window=window)
+        check_epsilon(norm_epsilon)
+        if window is not None and not causal:
+            raise ValueError(
+                f"window={window} needs causal=True: attention in both directions has no window"
+            )
         self.num_heads = num_heads
         self.causal = causal
         self.window = window
         self.qk_norm = qk_norm
+        self.norm_epsilon = norm_epsilon
         self.dropout = dropout
         self.qkv_projection = nn.Linear(width, 3 * width, bias=bias)
         self.output_projection = nn.Linear(width, width, bias=bias)
@@ -150,7 +162,7 @@ class SelfAttention(TypedModule):
         if self.qk_norm:
             # before the axes are permuted, because the result is contiguous: the kernel's output
             # then has the layout of `x`, and its heads are joined without a copy
-            qk = F.rms_norm(qk, qk.shape[-1:], eps=RMS_EPSILON)
+            qk = F.rms_norm(qk, qk.shape[-1:], eps=self.norm_epsilon)
         qk = qk.permute(2, 0, 3, 1, 4)  # (2, B, H, T, D/H)
         v = v.transpose(1, 2)  # (B, H, T, D/H)
         if rotary is not None:

@@ -54,7 +54,8 @@ class PositionalEncoding(TypedModule):
     Raises
     ------
     ValueError
-        If `encoding` is none of the three.
+        If `encoding` is none of the three, if it is rotary and `head_width` is odd, or if it is
+        sinusoidal and `width` is odd.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class PositionalEncoding(TypedModule):
     ) -> None:
         super().__init__()
         check_choice("positional_encoding", encoding, POSITIONAL_ENCODINGS)
+        if encoding != "learned":
+            _check_even(head_width if encoding == "rotary" else width)
         self.encoding = encoding
         self.head_width = head_width
         self.max_positions = max_positions
@@ -89,8 +92,7 @@ class PositionalEncoding(TypedModule):
         Raises
         ------
         ValueError
-            If the positions are learned and one lies beyond the last of them, if they are rotary
-            and `head_width` is odd, or if they are sinusoidal and `width` is odd.
+            If the positions are learned and one lies beyond the last of them.
         """
         if self.encoding == "sinusoidal":
             return x + sinusoids(positions, x.shape[2], dtype=x.dtype), None
@@ -145,11 +147,16 @@ def rotary_angles(
     ValueError
         If `width` is odd.
     """
-    if width % 2:
-        raise ValueError(f"angles rotate pairs of numbers: the width must be even, got {width}")
+    _check_even(width)
     dtype = torch.promote_types(dtype, torch.float32)
     exponent = torch.arange(0, width, 2, device=positions.device, dtype=dtype) / width
     return positions[..., None].to(dtype) * 10000.0**-exponent  # (…, width/2)
+
+
+def _check_even(width: int) -> None:
+    """Raise ValueError unless vectors of this width consist of pairs of numbers."""
+    if width % 2:
+        raise ValueError(f"angles rotate pairs of numbers: the width must be even, got {width}")
 
 
 def sinusoids(

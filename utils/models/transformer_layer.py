@@ -1,7 +1,7 @@
 """One layer of a Transformer, as encoders, decoders and GPT stack them.
 
 Derived in section 7.3. Layer: Vaswani et al. 2017; norm before or after: Xiong et al. 2020; squared
-ReLU: So et al. 2021.
+ReLU: So et al. 2021; gated feed-forward network: Shazeer 2020.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_positive
 from utils.models.contract import TypedModule
 from utils.models.kv_cache import KVCache
-from utils.models.layers import Norm, make_norm
+from utils.models.layers import RMS_EPSILON, Norm, make_norm
 from utils.models.multi_head import CrossAttention, SelfAttention
 from utils.models.positions import Rotary
 
@@ -26,24 +26,31 @@ def squared_relu(x: torch.Tensor) -> torch.Tensor:
     return x * F.relu(x)
 
 
-Activation: TypeAlias = Literal["gelu", "relu", "squared_relu"]
-"""The name of an activation function of a feed-forward network."""
+Activation: TypeAlias = Literal["gelu", "relu", "silu", "squared_relu", "swiglu"]
+"""The name of an activation of a feed-forward network."""
 
 ACTIVATIONS: dict[Activation, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": F.gelu,
     "relu": F.relu,
+    "silu": F.silu,
     "squared_relu": squared_relu,
+    "swiglu": F.silu,
 }
 """Activation functions of a feed-forward network by name."""
+
+GATED_ACTIVATIONS: tuple[Activation, ...] = ("swiglu",)
+"""Those whose result multiplies a second linear map of the input."""
 
 
 class TransformerLayer(TypedModule):
     """Layer of a Transformer: self-attention, optional cross-attention, feed-forward network.
 
     Each part f has a residual connection: x + f(norm(x)) with `norm_first`, else norm(x + f(x)).
+    The feed-forward network computes W₂ a(W₁ x) for an activation a, and with "swiglu"
+    W₂ (silu(W₃ x) ⊙ W₁ x), half as many parameters again with the same number of hidden units.
 
     Source: ``eq-pre-norm``, ``eq-post-norm`` and ``eq-feed-forward`` (section 7.3); Vaswani et al.
-    2017, section 3.1; Xiong et al. 2020.
+    2017, section 3.1; Xiong et al. 2020; Shazeer 2020, eq. 6.
 
     Parameters
     ----------
@@ -54,7 +61,7 @@ class TransformerLayer(TypedModule):
     norm
         A name for `make_norm`.
     activation
-        Activation of the feed-forward network, a key of `ACTIVATIONS`.
+        Activation of the feed-forward network: "gelu", "relu", "silu", "squared_relu" or "swiglu".
     bias
         Give linear maps and LayerNorms a bias.
     dropout
@@ -68,11 +75,15 @@ class TransformerLayer(TypedModule):
         Number of hidden units of the feed-forward network, 4·D where not given.
     causal, window, qk_norm
         As in `SelfAttention`.
+    norm_epsilon
+        Epsilon of all norms, that of queries and keys included; None for the default of each (see
+        `make_norm`).
 
     Raises
     ------
     ValueError
-        If the activation or the norm is unknown, or `num_heads` does not divide `width`.
+        If the activation or the norm is unknown, `num_heads` does not divide `width`, a size is no
+        positive whole number, or as in `SelfAttention`.
     """
 
     def __init__(
@@ -90,32 +101,38 @@ class TransformerLayer(TypedModule):
         causal: bool = True,
         window: int | None = None,
         qk_norm: bool = False,
+        norm_epsilon: float | None = None,
     ) -> None:
         super().__init__()
         check_choice("activation", activation, ACTIVATIONS)
+        check_positive(width=width, num_heads=num_heads, feedforward_size=feedforward_size)
         feedforward_size = 4 * width if feedforward_size is None else feedforward_size
         self.activation = ACTIVATIONS[activation]
         self.norm_first = norm_first
-        self.attention_norm = make_norm(norm, width, bias=bias)
-        self.feedforward_norm = make_norm(norm, width, bias=bias)
+        self.attention_norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
+        self.feedforward_norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
         self.attention = SelfAttention(
             width,
             num_heads=num_heads,
             causal=causal,
             window=window,
             qk_norm=qk_norm,
+            norm_epsilon=RMS_EPSILON if norm_epsilon is None else norm_epsilon,
             bias=bias,
             dropout=dropout,
         )
         self.cross_attention_norm: nn.Module | None = None
         self.cross_attention: CrossAttention | None = None
         if use_cross_attention:
-            self.cross_attention_norm = make_norm(norm, width, bias=bias)
+            self.cross_attention_norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
             self.cross_attention = CrossAttention(
                 width, num_heads=num_heads, bias=bias, dropout=dropout
             )
         self.up_projection = nn.Linear(width, feedforward_size, bias=bias)
         self.down_projection = nn.Linear(feedforward_size, width, bias=bias)
+        self.gate_projection: nn.Linear | None = None
+        if activation in GATED_ACTIVATIONS:
+            self.gate_projection = nn.Linear(width, feedforward_size, bias=bias)
         self.dropout = nn.Dropout(dropout)
 
     def forward(
@@ -177,7 +194,11 @@ class TransformerLayer(TypedModule):
 
     def _feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the result (B, T, D) of the feed-forward network for `x` (B, T, D)."""
-        hidden = self.activation(self.up_projection(x))  # (B, T, feedforward_size)
+        hidden = self.up_projection(x)  # (B, T, feedforward_size)
+        if self.gate_projection is None:
+            hidden = self.activation(hidden)
+        else:
+            hidden = hidden * self.activation(self.gate_projection(x))
         return self.down_projection(self.dropout(hidden))  # (B, T, D)
 
     def _norm_before(self, norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -191,7 +212,12 @@ class TransformerLayer(TypedModule):
 
 
 def make_final_norm(
-    width: int, *, norm_first: bool = True, norm: Norm = "layer", bias: bool = False
+    width: int,
+    *,
+    norm_first: bool = True,
+    norm: Norm = "layer",
+    bias: bool = False,
+    epsilon: float | None = None,
 ) -> nn.Module:
     """Build the last norm of a stack: a norm after pre-norm layers, the identity after post-norm.
 
@@ -206,6 +232,8 @@ def make_final_norm(
         "layer" or "rms".
     bias
         Give a LayerNorm a bias.
+    epsilon
+        As in `make_norm`.
 
     Returns
     -------
@@ -215,6 +243,7 @@ def make_final_norm(
     Raises
     ------
     ValueError
-        If the layers are pre-norm and the name of the norm is unknown.
+        If the name of the norm is unknown, or epsilon no positive number.
     """
-    return make_norm(norm, width, bias=bias) if norm_first else nn.Identity()
+    final_norm = make_norm(norm, width, bias=bias, epsilon=epsilon)
+    return final_norm if norm_first else nn.Identity()

@@ -41,7 +41,8 @@ class TransformerStack(TiedModule):
     norm
         "layer" or "rms".
     activation
-        Activation of the feed-forward networks: "gelu", "relu" or "squared_relu".
+        Activation of the feed-forward networks: "gelu", "relu", "silu", "squared_relu" or "swiglu"
+        (see `TransformerLayer`).
     feedforward_size
         Number of hidden units of each feed-forward network, 4·D where not given.
     bias
@@ -50,6 +51,8 @@ class TransformerStack(TiedModule):
         Normalize before each part of a layer (pre-norm), not after it (post-norm).
     qk_norm
         Normalize queries and keys (see `SelfAttention`).
+    norm_epsilon
+        Epsilon of all norms; None for the default of each (see `make_norm`).
 
     Attributes
     ----------
@@ -84,6 +87,7 @@ class TransformerStack(TiedModule):
         bias: bool = False,
         norm_first: bool = True,
         qk_norm: bool = False,
+        norm_epsilon: float | None = None,
     ) -> None:
         super().__init__()
         check_positive(
@@ -115,10 +119,13 @@ class TransformerStack(TiedModule):
                 feedforward_size=feedforward_size,
                 causal=self.causal,
                 qk_norm=qk_norm,
+                norm_epsilon=norm_epsilon,
             )
             for _ in range(num_layers)
         )
-        self.norm = make_final_norm(width, norm_first=norm_first, norm=norm, bias=bias)
+        self.norm = make_final_norm(
+            width, norm_first=norm_first, norm=norm, bias=bias, epsilon=norm_epsilon
+        )
         self.dropout = nn.Dropout(dropout)
         self._finish()
 

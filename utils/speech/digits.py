@@ -1,7 +1,7 @@
 """Strings of spoken digits, made from recordings of single ones: the first task of section 6.3.
 
-The recordings are those of ``utils.data.corpora.load_digits``; ``benchmarks/speech.py`` uses the
-same strings.
+The recordings are those of ``utils.data.corpora.load_digits``; ``benchmarks.speech`` uses the same
+strings.
 """
 
 from __future__ import annotations

@@ -171,5 +171,5 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     if step < warmup_steps:
         return config.learning_rate * (step + 1) / warmup_steps
     progress = min(1.0, (step - warmup_steps) / max(1, config.steps - warmup_steps))
-    height = SCHEDULES[config.schedule](progress)
-    return config.learning_rate * (config.final_ratio + (1 - config.final_ratio) * height)
+    decay = SCHEDULES[config.schedule](progress)
+    return config.learning_rate * (config.final_ratio + (1 - config.final_ratio) * decay)

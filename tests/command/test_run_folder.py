@@ -1,0 +1,114 @@
+"""The folder of a run: what is damaged, of another run or in use is named."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.helpers.command_lines import TEXT, command_line, error_line, run
+from utils.command import training_data
+from utils.command.run_folder import load_run
+from utils.files import exclusive
+from utils.training.distributed import STRATEGIES
+from utils.training.sharding import supports_sharding
+
+
+@pytest.fixture
+def finished_run():
+    """A folder with a run of two steps, and the command line that made it."""
+    line = f"{command_line('lstmlm')} --out run"
+    assert run(line) == 0
+    return line
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda x: [], "not the description of a run: expected a JSON object"),
+        (lambda x: 3, "not the description of a run: expected a JSON object"),
+        (lambda x: x | {"model": "foo"}, "is damaged: model is 'foo'; choose from nnlm"),
+        (lambda x: x | {"model": ["gpt"]}, r"is damaged: model is \['gpt'\]"),
+        (lambda x: x | {"vocab_size": "19"}, "is damaged: vocab_size is '19'"),
+        (lambda x: x | {"model_options": None}, "is damaged: model_options is None"),
+        (lambda x: x | {"data": {}}, "is damaged: tokenizer is None; choose from characters"),
+        (lambda x: x | {"seed": True}, "is damaged: seed is True"),
+        (lambda x: x | {"other": 1}, "written by another version of the book"),
+    ],
+)
+def test_a_description_that_is_none_is_named(finished_run, change, message, capsys):
+    path = Path("run/model.json")
+    path.write_text(json.dumps(change(json.loads(path.read_text(encoding="utf-8")))))
+    assert re.search(f"run/model.json .*{message}", error_line(finished_run, capsys))
+    with pytest.raises(ValueError, match=message):
+        load_run("run")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"<!doctype html>"])
+def test_a_description_that_is_no_json_is_named(finished_run, content, capsys):
+    Path("run/model.json").write_bytes(content)
+    assert "run/model.json is not the description of a run" in error_line(finished_run, capsys)
+
+
+def test_weights_of_another_run_or_damaged_ones_are_refused(finished_run):
+    """A width in model.json that was changed, a tokenizer of another run, a flipped bit."""
+    assert run(f"{command_line('lstmlm')} --out other --tokenizer words") == 0
+    files = {name: Path("run", name) for name in ("model.json", "tokenizer.json")}
+    content = {name: path.read_bytes() for name, path in files.items()}
+    description = json.loads(content["model.json"])
+    description["model_options"]["dropout"] = 0.1
+    files["model.json"].write_text(json.dumps(description))
+    with pytest.raises(ValueError, match=r"weights.safetensors does not belong to"):
+        load_run("run")
+    files["model.json"].write_bytes(content["model.json"])
+    other = training_data.CharTokenizer.train(["ab"])
+    other.save(files["tokenizer.json"])
+    with pytest.raises(ValueError, match=r"tokenizer.json has \d+ tokens, where model.json"):
+        load_run("run")
+    files["tokenizer.json"].write_bytes(content["tokenizer.json"])
+    load_run("run")
+    weights = bytearray(Path("run/weights.safetensors").read_bytes())
+    weights[-1] ^= 1
+    Path("run/weights.safetensors").write_bytes(weights)
+    with pytest.raises(ValueError, match=r"weights.safetensors is damaged"):
+        load_run("run")
+
+
+def test_a_run_is_not_resumed_with_other_data(finished_run, capsys):
+    Path("text").write_text(TEXT.replace("question", "answer..", 1), encoding="utf-8")
+    line = error_line(finished_run, capsys)
+    assert "run has a checkpoint of other data than text (real) is now" in line
+    Path("text").write_text(TEXT, encoding="utf-8")
+    assert run(finished_run) == 0
+
+
+def test_two_runs_with_one_folder_are_not_made_at_a_time(capsys):
+    line = f"{command_line('lstmlm')} --out run"
+    with exclusive(Path("run/run"), wait=False):
+        assert "another run is writing to run" in error_line(line, capsys)
+        assert [path.name for path in Path("run").iterdir()] == [".run.lock"]
+    assert not Path("run").exists()
+    assert run(line) == 0 and not list(Path("run").glob(".*"))
+
+
+def test_a_command_that_is_refused_leaves_no_folder(capsys):
+    error_line(f"{command_line('lstmlm')} --out new --context-length 99999", capsys)
+    assert not Path("new").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_files_of_a_run_have_the_permissions_of_any_other_file(strategy):
+    if not (strategy == "data" or supports_sharding(torch.device("cpu"))):
+        pytest.skip("this torch shards on GPUs only")
+    umask = os.umask(0o027)
+    try:
+        assert run(f"{command_line('lstmlm')} --out run --strategy {strategy}") == 0
+    finally:
+        os.umask(umask)
+    paths = [Path("run"), *Path("run").rglob("*")]
+    assert len(paths) >= 5
+    for path in paths:
+        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
