@@ -1,7 +1,9 @@
 """The files of the benchmarks' results, and what is recorded about each run.
 
-Results are JSON files in book/results. A benchmark starts a `Run`, adds ``run.provenance(…)`` to
-its figures and hands them to `write_results`.
+Results are JSON files in book/results. A benchmark starts a `Run` and has its `SeedRows`, which
+keep one row for each arm and seed (the format is in ``utils.notebook.stored_seeds``), so that a run
+that was stopped goes on where it stopped. Benchmarks without seeds, and those that are not
+converted yet, add ``run.provenance(…)`` to their figures and hand them to `write_results`.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import platform
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -21,7 +23,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.code_version import code_version
 from utils.files import exclusive, write_text_atomically
+from utils.notebook.stored_seeds import ROWS, StoredRow
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS_FOLDER = ROOT / "book" / "results"
@@ -136,6 +140,100 @@ class Run:
             "seconds": round(time.perf_counter() - self.start_time),
             **versions,
         }
+
+
+class SeedRows:
+    """The rows of one part of a benchmark's file: one for each arm and seed.
+
+    Parameters
+    ----------
+    path
+        The file of the results.
+    run
+        The run that writes rows.
+    part
+        The part of the benchmark that the arms belong to.
+    origin
+        Where the data come from: "real" or "stand-in".
+    """
+
+    def __init__(self, path: Path, run: Run, *, part: str, origin: str) -> None:
+        self._path, self._run, self._part, self._origin = path, run, part, origin
+        self._code = code_version(f"benchmarks.{run.name}")
+
+    def missing(self, arm: str, seeds: Iterable[int], settings: Mapping[str, Any]) -> Iterator[int]:
+        """Yield the seeds that have no row yet, or one of other code, settings or data.
+
+        The file is read anew before each seed, as another run may have written to it.
+
+        Parameters
+        ----------
+        arm
+            The name of the arm.
+        seeds
+            The seeds that it is to have.
+        settings
+            What is set before the run, as in `StoredRow`.
+
+        Yields
+        ------
+        seed : int
+            A seed to run now and to hand to `write`.
+        """
+        wanted = json.loads(json.dumps([self._code, self._origin, settings]))
+        for seed in seeds:
+            row = self._rows().get((self._part, arm, seed))
+            if row and [row.code, row.provenance.get("origin"), row.settings] == wanted:
+                print(f"{self._part}/{arm}, seed {seed}: is in {self._path.name}", flush=True)
+                continue
+            self._run = self._run.restarted()
+            yield seed
+
+    def write(
+        self,
+        arm: str,
+        seed: int,
+        *,
+        figures: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        costs: Mapping[str, Any],
+    ) -> None:
+        """Write the row of a seed that is done; all other rows and parts of the file stay.
+
+        Parameters
+        ----------
+        arm
+            The name of the arm.
+        seed
+            The seed.
+        figures, settings, costs
+            As in `StoredRow`.
+
+        Raises
+        ------
+        ValueError
+            If the row is incomplete or the file is damaged. The figures are then printed.
+        OSError
+            If the file cannot be written; likewise.
+        """
+        try:
+            provenance = self._run.provenance(seeds=[seed], origin=self._origin)
+            row = StoredRow(self._part, arm, seed, figures, settings, costs, self._code, provenance)
+            with exclusive(self._path, wait=True):
+                rows = self._rows() | {row.key: row}
+                content = _read_results(self._path) if self._path.exists() else {}
+                content[ROWS] = [rows[key].stored() for key in sorted(rows)]
+                write_text_atomically(self._path, _as_json(content))
+        except (OSError, ValueError):
+            print(_as_json({"arm": arm, "seed": seed, **figures}), flush=True)
+            raise
+        print(f"{self._part}/{arm}, seed {seed}: wrote {self._path.name}", flush=True)
+
+    def _rows(self) -> dict[tuple[str, str, int], StoredRow]:
+        """Read the rows of all parts, by part, arm and seed."""
+        content = _read_results(self._path) if self._path.exists() else {}
+        rows = [StoredRow.from_stored(entry) for entry in content.get(ROWS, [])]
+        return {row.key: row for row in rows}
 
 
 def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = False) -> None:

@@ -245,7 +245,10 @@ def read_equations(name: str, root: Path = ROOT) -> list[Equation]:
         In their order on the page.
     """
     path = source_file(name, root)
-    printed = "".join(output.get("text", "") for output in read_outputs(path))
+    printed = "\n".join(
+        output.get("text", "") or output.get("data", {}).get("text/plain", "")
+        for output in read_outputs(path)
+    )
     checks = dict(re.findall(r"^✓ (eq-[\w-]+): (.+)$", printed, re.MULTILINE))
     return [
         Equation(label, name, formula.strip(), checks.get(label))

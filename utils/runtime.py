@@ -1,7 +1,6 @@
 """Device, random seeds, mixed precision, timing and Ctrl-C: the environment in which a model runs.
 
-Section 7.2 explains mixed precision and what a checkpoint must hold, the state of the generators
-included.
+Section 7.2 explains mixed precision, and why a checkpoint holds the state of random generators.
 """
 
 from __future__ import annotations
@@ -33,9 +32,8 @@ def seed_everything(seed: int) -> None:
 def select_device(name: str | None = None) -> torch.device:
     """Return the device called `name`, or the fastest one of this machine.
 
-    If it is a GPU, convolutions and recurrent layers are from now on computed in single precision,
-    as products of matrices are by default: torch lets cuDNN round their inputs to TF32, of 11
-    binary digits, and a recurrent layer then differs from its formula by 1e-3.
+    On a GPU, convolutions and recurrent layers are from then on computed in single precision, as
+    products of matrices are: by default cuDNN rounds their inputs to 11 binary digits (TF32).
 
     Parameters
     ----------
@@ -92,8 +90,7 @@ def median_milliseconds(
 ) -> float:
     """Measure how long a call takes: the median of several calls.
 
-    On a GPU, of CUDA or of a Mac, a call ends when the GPU has finished its work, not when the work
-    is queued.
+    On a GPU, also of a Mac, a call ends when its work is finished, not when it is queued.
 
     Parameters
     ----------
@@ -142,9 +139,9 @@ def supports_bfloat16() -> bool:
 def half_precision(model: nn.Module) -> torch.dtype:
     """Return the data type in which a model's matrix products are computed in mixed precision.
 
-    It is bfloat16 if the GPU supports it, else float16. A model with recurrent layers of torch gets
-    float16 in any case: ``torch.autocast`` computes these by cuDNN in float16 whatever type it is
-    given, and their gradients vanish or overflow unless the loss is scaled (section 7.2).
+    It is bfloat16 if the GPU supports it, else float16, which needs a scaled loss (section 7.2).
+    For a model with recurrent layers it is float16 in any case, as these layers of cuDNN are
+    computed in float16 whatever type ``torch.autocast`` is given.
 
     Parameters
     ----------
@@ -154,7 +151,7 @@ def half_precision(model: nn.Module) -> torch.dtype:
     Returns
     -------
     dtype : torch.dtype
-        ``torch.bfloat16``, or ``torch.float16``, whose loss must be scaled.
+        ``torch.bfloat16`` or ``torch.float16``.
     """
     is_recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     return torch.float16 if is_recurrent or not supports_bfloat16() else torch.bfloat16
@@ -193,13 +190,7 @@ def autocast(
 
 
 class Interrupt(threading.Event):
-    """An event that is set by Ctrl-C, or by the signal with which a process is asked to end.
-
-    Attributes
-    ----------
-    signal_number
-        The number of that signal: 2 for Ctrl-C (SIGINT), 15 for SIGTERM; 0 before.
-    """
+    """An event that is set by Ctrl-C or SIGTERM: `signal_number` is then 2 or 15, and 0 before."""
 
     signal_number = 0
 
@@ -209,8 +200,7 @@ def interrupt_flag() -> Iterator[Interrupt]:
     """Let Ctrl-C and SIGTERM set an event within the block, instead of ending the program.
 
     A loop that tests the event between its steps is never interrupted within one. A second signal
-    acts at once: a second Ctrl-C raises KeyboardInterrupt. Outside the main thread, where Python
-    delivers no signals, the event is never set.
+    acts at once. Outside the main thread, which gets no signals, the event is never set.
 
     Yields
     ------

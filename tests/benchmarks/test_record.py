@@ -1,10 +1,12 @@
 """Files of results: what they say about a run, and that they are written completely."""
 
 import json
+import threading
 
 import pytest
 import torch
 
+from benchmarks import record
 from benchmarks.record import ROOT, Run, benchmark_parser, write_results
 
 
@@ -47,3 +49,52 @@ def test_results_that_json_cannot_hold_leave_the_file_as_it_was(tmp_path):
     with pytest.raises(TypeError, match="Tensor"):
         write_results(path, {"a": torch.ones(1)})
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "<!doctype html>"])
+def test_a_file_that_holds_no_results_is_named_and_the_new_ones_are_not_lost(
+    tmp_path, capsys, content
+):
+    path = tmp_path / "results.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"results.json is no file of results"):
+        write_results(path, {"a": 1}, keep_others=True)
+    assert path.read_text() == content and list(tmp_path.iterdir()) == [path]
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_results_that_cannot_be_written_are_printed(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        write_results(tmp_path / "file" / "results.json", {"a": 1})
+    assert json.loads(capsys.readouterr().out) == {"a": 1}
+
+
+def test_two_benchmarks_that_end_at_a_time_keep_each_others_parts(tmp_path, monkeypatch):
+    """The second waits until the first has written what it read."""
+    path, threads = tmp_path / "results.json", []
+    read_results = record._read_results
+
+    def read_slowly(path):
+        results = read_results(path)
+        if not threads:
+            threads.append(threading.Thread(target=write, args=({"b": 2},)))
+            threads[0].start()
+            threads[0].join(0.3)
+        return results
+
+    def write(results):
+        write_results(path, results, keep_others=True)
+
+    write({})
+    monkeypatch.setattr(record, "_read_results", read_slowly)
+    write({"a": 1})
+    threads[0].join()
+    assert json.loads(path.read_text()) == {"a": 1, "b": 2}
+
+
+def test_a_machine_without_git_or_load_has_results_too(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delattr(record.os, "getloadavg", raising=False)
+    provenance = Run.start("loop", []).provenance(seeds=[0], origin="real")
+    assert provenance["commit"] is None and provenance["load"] is None

@@ -40,9 +40,8 @@ def test_every_model_of_the_catalogue_is_tested():
 def test_every_model_trains_and_is_loaded_again(name, capsys):
     assert run(f"{command_line(name)} --evaluate-every 1") == 0
     stdout = capsys.readouterr().out
-    assert "weights of step" in stdout
-    spelled = MODELS[name].data_class is TextData  # words do not tell the white space between them
-    assert ("bits a character" in stdout) and ("no bits a character" in stdout) != spelled
+    for part in ("bits a character", "weights of step"):
+        assert part in stdout
     assert stdout.count("\nstep ") == 2
     description = json.loads(Path(f"runs/{name}/model.json").read_text(encoding="utf-8"))
     words = SMALL_MODELS[name].split()
@@ -315,9 +314,9 @@ def test_a_mistake_is_named_in_one_line(line, message, capsys):
         (b"a\0b", "", "own.txt is no text in UTF-8: it has the NUL character at position 1"),
         (b"", "", "own.txt is empty"),
         (
-            b"word " * 20,
+            b"word " * 10,
             "",
-            "own.txt is too short: context_length=64 needs 65 tokens; there are 90",
+            "own.txt is too short: context_length=64 needs 65 tokens; there are 45",
         ),
         (b"ab" * 9, "--context-length 8", "own.txt is too short: two tokens are the least"),
         (b".", "--tokenizer words", "own.txt is too short: context_length=64 needs 65 tokens"),
@@ -331,7 +330,7 @@ def test_a_file_that_is_no_text_to_train_on_is_named(content, options, message, 
         path.mkdir()
     else:
         path.write_bytes(content)
-    line = error_line(f"gpt --file own.txt --device cpu {options}", capsys)
+    line = error_line(f"gpt --file own.txt --device cpu --steps 1 {options}", capsys)
     assert message in line and "own.txt" in line
     assert not any(path.is_file() for path in Path("runs").rglob("*"))
 

@@ -79,6 +79,7 @@ LANGUAGE_MODELS = {
     "gpt, pairs": lambda D: gpt(D, ngram_tables=(V * V,)),
     "gpt, triples in few rows": lambda D: gpt(D, ngram_tables=(V * V, 7)),
     "gpt-2": gpt2,
+    "gpt, gated": lambda D: gpt(D, activation="swiglu", feedforward_size=D + 2, norm_epsilon=1e-5),
 }
 ENCODERS = {
     "gru": lambda D: RNNEncoder(V, width=D),
@@ -90,6 +91,7 @@ ENCODERS = {
     "transformer": lambda D: transformer(TransformerEncoder, D),
     "post-norm": lambda D: transformer(TransformerEncoder, D, norm_first=False, bias=True),
     "modern": lambda D: transformer(TransformerEncoder, D, **MODERN),
+    "gated": lambda D: transformer(TransformerEncoder, D, activation="swiglu", norm="rms"),
     "fixed": lambda D: FixedVectorEncoder(RNNEncoder(V, width=D)),
     "handover": lambda D: LSTMEncoder(V, width=D, num_layers=2),
 }
@@ -109,6 +111,7 @@ DECODERS: dict[str, Callable[[int], Any]] = {
     "transformer": lambda D: transformer(TransformerDecoder, D),
     "post-norm": lambda D: transformer(TransformerDecoder, D, norm_first=False, bias=True),
     "modern": lambda D: transformer(TransformerDecoder, D, feedforward_size=D, **MODERN),
+    "gated": lambda D: transformer(TransformerDecoder, D, activation="swiglu", norm_first=False),
     "learned": lambda D: transformer(
         TransformerDecoder, D, positional_encoding="learned", max_positions=8
     ),

@@ -277,14 +277,20 @@ class OneProcessInterrupted(EndingStream):
 def refuse_different(processes):
     """Return the errors of processes of which each has its own number of steps, or model."""
     config = replace(CONFIG, steps=6 + processes.rank)
-    models = [make_gpt(), make_frozen_gpt() if processes.rank else make_gpt()]
-    errors = []
-    for model, own_config in zip(models, (config, CONFIG), strict=True):
-        try:
-            fit(model, TASKS["gpt"][1], own_config, progress=False, processes=processes)
-        except ValueError as error:
-            errors.append(str(error))
-    return errors
+    own_model = make_frozen_gpt() if processes.rank else make_gpt()
+    return [
+        error_of_run(processes, make_gpt(), config),
+        error_of_run(processes, own_model, CONFIG),
+    ]
+
+
+def error_of_run(processes, model, config):
+    """Return the error with which a run is refused."""
+    try:
+        fit(model, TASKS["gpt"][1], config, progress=False, processes=processes)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def interrupt(processes):

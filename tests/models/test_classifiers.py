@@ -16,8 +16,12 @@ from utils.models.classifiers import (
     predict_logits,
 )
 from utils.models.contract import Memory
+from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.gpt import GPT
-from utils.models.language_models import RNNLM
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+from utils.models.recurrent_decoders import RNNDecoder
 from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import TransformerEncoder
 from utils.training.config import TrainConfig
@@ -104,6 +108,33 @@ def test_a_language_model_encoder_has_the_mean_of_the_last_hidden_states():
         states = model.rnn(words)[0][0]  # (length, D)
         torch.testing.assert_close(memory.states[i, :length], states)
         torch.testing.assert_close(memory.vector[i], states.mean(0))
+
+
+def test_a_language_model_encoder_may_be_made_of_a_feed_forward_model():
+    model = NNLM(20, order=3, hidden_size=8, use_direct_layer=False)
+    memory = LanguageModelEncoder(model)(torch.tensor([[5, 6, 7], [8, 9, 0]]))
+    assert memory.states.shape == (2, 3, 8) and memory.states.abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (
+            lambda: NNLM(20, hidden_size=20),
+            "NNLM has a second output layer, direct_layer, .* use_direct_layer=False",
+        ),
+        (
+            lambda: NGramLM.mle(NGramCounts([4, 5, 6], order=2, vocab_size=20)),
+            "got NGramLM, which has no such layer",
+        ),
+        (lambda: lstm_seq2seq(20, width=4), "got EncoderDecoder, which has no such layer"),
+        (lambda: RNNDecoder(20, width=4), "got RNNDecoder, which .* needs a source"),
+        (lambda: TransformerEncoder(20, width=8, num_heads=2), "got TransformerEncoder, which has"),
+    ],
+)
+def test_a_model_without_its_output_must_return_hidden_states(build, message):
+    with pytest.raises(ValueError, match=message):
+        LanguageModelEncoder(build())
 
 
 class SumOfWords(nn.Module):

@@ -6,7 +6,13 @@ from torch import nn
 
 from tests.helpers.tensors import randn, randomize_weights, same
 from utils.data.vocabulary import PAD
-from utils.models.layers import OutputLayer, ScaledEmbedding, make_norm, make_projection
+from utils.models.layers import (
+    OutputLayer,
+    ScaledEmbedding,
+    TiedModule,
+    make_norm,
+    make_projection,
+)
 
 B, T, D, V = 3, 5, 12, 9
 
@@ -66,6 +72,68 @@ def test_layer_norm_is_torchs_with_or_without_a_bias():
     for bias in (True, False):
         norm = make_norm("layer", D, bias=bias)
         assert isinstance(norm, nn.LayerNorm) and (norm.bias is not None) == bias
+
+
+@pytest.mark.parametrize("norm", ["rms", "layer"])
+def test_the_epsilon_of_a_norm_is_an_option(norm):
+    x = randn(B, T, D) * 0.1
+    centred = x - x.mean(-1, keepdim=True) if norm == "layer" else x
+    for epsilon in (0.5, 1e-3):
+        expected = centred / (centred.pow(2).mean(-1, keepdim=True) + epsilon).sqrt()
+        assert same(make_norm(norm, D, epsilon=epsilon).double()(x), expected)
+    for wrong in (0.0, -1e-6, float("nan")):
+        with pytest.raises(ValueError, match=f"epsilon .* a positive number, got {wrong}"):
+            make_norm(norm, D, epsilon=wrong)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("norm", ["rms", "layer"])
+def test_a_norm_of_large_numbers_in_half_precision_is_no_overflow(norm, dtype):
+    """Their squares are beyond float16."""
+    x = torch.tensor([[300.0, -300.0, 10.0, 1.0], [6e4, -6e4, 6e4, -6e4]])
+    expected = make_norm(norm, 4)(x)
+    result = make_norm(norm, 4).to(dtype)(x.to(dtype))
+    assert result.dtype == dtype and same(result, expected, 0.01)
+
+
+class Tied(TiedModule):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(V, D)
+        self.parts = nn.ModuleList([self.embedding, nn.Linear(D, V), nn.Linear(D, V)])
+        self.output = OutputLayer(D, V, embedding=self.embedding)
+        self.parts[2].bias = self.output.bias
+
+
+def shared(module):
+    """Which names belong to one parameter."""
+    names = {}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return sorted(names.values())
+
+
+def test_shared_parameters_stay_shared_when_they_are_replaced():
+    module = Tied()
+    expected = shared(module)
+    assert ["embedding.weight", "output.weight", "parts.0.weight"] in map(sorted, expected)
+    assert shared(module.to(torch.float64)) == expected
+    with torch.device("meta"):
+        empty = Tied()
+    assert shared(empty) == expected
+    assert shared(empty.to_empty(device="cpu")) == expected
+    copy = Tied().to("meta")
+    tensors = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    assert copy.load_state_dict(tensors, assign=True).missing_keys == []
+    assert shared(copy) == expected and same(copy.output.weight, module.output.weight)
+    assert not any(parameter.is_meta for parameter in copy.parameters())
+
+
+def test_parameters_that_were_parted_stay_apart():
+    module = Tied()
+    module.output.weight = nn.Parameter(module.output.weight.detach().clone())
+    expected = shared(module)
+    assert ["output.weight"] in expected and shared(module.to("meta")) == expected
 
 
 def test_an_unknown_norm_is_answered_with_the_known_ones():

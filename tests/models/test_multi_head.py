@@ -125,7 +125,30 @@ def test_dropout_acts_on_the_weights_in_training_only():
     assert same(cross(x, memory_cache), cross(x, memory_cache))
 
 
+def test_queries_and_keys_are_normalized_with_the_epsilon_that_is_given():
+    layer = SelfAttention(D, num_heads=H, qk_norm=True, norm_epsilon=0.3).double()
+    x = randn(B, T, D)
+    q, k, v = layer._project_heads(x, None)
+    raw = layer.qkv_projection(x).unflatten(-1, (3, H, -1)).permute(2, 0, 3, 1, 4)
+    for vectors, projected, factor in ((q, raw[0], 2.0), (k, raw[1], 1.0)):
+        mean_square = projected.pow(2).mean(-1, keepdim=True)
+        assert same(vectors, factor * projected / (mean_square + 0.3).sqrt())
+    assert same(v, raw[2])
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_window_is_for_causal_attention_only(window):
+    with pytest.raises(ValueError, match=f"window={window} needs causal=True"):
+        SelfAttention(12, num_heads=3, causal=False, window=window)
+
+
 def test_mistakes_are_named():
+    for window in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"window must be a positive .*, got {window}"):
+            SelfAttention(12, num_heads=3, window=window)
+    for epsilon in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"epsilon .* a positive number, got {epsilon}"):
+            SelfAttention(12, num_heads=3, norm_epsilon=epsilon)
     with pytest.raises(ValueError, match="5 heads do not divide a width of 12"):
         SelfAttention(12, num_heads=5)
     for layer in (SelfAttention, CrossAttention):

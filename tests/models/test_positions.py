@@ -90,6 +90,11 @@ def test_half_precision_distinguishes_distant_positions(encoding):
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="must be even, got 3"):
         rotary_angles(torch.arange(2), 3)
+    with pytest.raises(ValueError, match="must be even, got 5"):
+        PositionalEncoding("rotary", width=10, head_width=5, max_positions=8)
+    with pytest.raises(ValueError, match="must be even, got 11"):
+        PositionalEncoding("sinusoidal", width=11, head_width=11, max_positions=8)
+    assert PositionalEncoding("learned", width=11, head_width=11, max_positions=8).table is not None
     with pytest.raises(ValueError, match="positional_encoding is 'none'; choose from learned, rot"):
         PositionalEncoding("none", width=12, head_width=4, max_positions=8)
     learned = PositionalEncoding("learned", width=12, head_width=4, max_positions=8)

@@ -13,7 +13,7 @@ from tests.helpers.tensors import close, randn, randomize_weights, same
 from tests.helpers.torch_layers import rename
 from utils.models.attention import causal_mask
 from utils.models.kv_cache import KVCache
-from utils.models.transformer_layer import ACTIVATIONS, TransformerLayer
+from utils.models.transformer_layer import ACTIVATIONS, TransformerLayer, make_final_norm
 
 B, T, S, D, H = 3, 5, 7, 12, 4
 HIDDEN = 20
@@ -180,6 +180,62 @@ def test_a_layer_hands_its_cache_on():
     assert same(cache.keys, last_cache.keys) and same(cache.values, last_cache.values)
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_swiglu_is_a_gated_network_with_parameters_of_its_own(norm_first, bias):
+    """Written out: W₂ (silu(W₃ x) ⊙ W₁ x), with x · σ(x) for silu (Shazeer 2020, eq. 6)."""
+    layer = TransformerLayer(
+        D,
+        num_heads=H,
+        activation="swiglu",
+        feedforward_size=HIDDEN,
+        norm_first=norm_first,
+        bias=bias,
+    )
+    layer = randomize_weights(layer).double()
+    expected_shapes = {"up": (HIDDEN, D), "gate": (HIDDEN, D), "down": (D, HIDDEN)}
+    weights = {name: getattr(layer, f"{name}_projection").weight for name in expected_shapes}
+    assert {name: tuple(w.shape) for name, w in weights.items()} == expected_shapes
+    assert len({id(w) for w in weights.values()}) == 3
+
+    def linear(name, x):
+        projection = getattr(layer, f"{name}_projection")
+        return x @ projection.weight.T + (projection.bias if bias else 0.0)
+
+    x = randn(B, T, D)
+    attended = x + layer.attention(layer.attention_norm(x) if norm_first else x)[0]
+    attended = attended if norm_first else layer.attention_norm(attended)
+    read = layer.feedforward_norm(attended) if norm_first else attended
+    gate = linear("gate", read)
+    expected = attended + linear("down", gate * gate.sigmoid() * linear("up", read))
+    expected = expected if norm_first else layer.feedforward_norm(expected)
+    assert same(layer(x)[0], expected)
+
+
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "swiglu"])
+def test_other_activations_have_no_gate(activation):
+    layer = TransformerLayer(D, num_heads=H, activation=activation)
+    assert layer.gate_projection is None
+    assert not any("gate" in name for name, _ in layer.named_parameters())
+
+
+def test_silu():
+    x = randn(7)
+    assert same(ACTIVATIONS["silu"](x), x / (1 + (-x).exp()))
+
+
+def test_all_norms_have_the_epsilon_that_is_given():
+    options = {"num_heads": H, "use_cross_attention": True, "qk_norm": True}
+    layer = TransformerLayer(D, norm="rms", norm_epsilon=0.3, **options).double()
+    norms = [module for module in layer.modules() if isinstance(module, nn.RMSNorm)]
+    assert len(norms) == 3 and {norm.eps for norm in norms} == {0.3}
+    assert layer.attention.norm_epsilon == 0.3
+    layer = TransformerLayer(D, norm="layer", **options)
+    norms = [module for module in layer.modules() if isinstance(module, nn.LayerNorm)]
+    assert {norm.eps for norm in norms} == {1e-5} and layer.attention.norm_epsilon == 1e-6
+    assert make_final_norm(D, norm="rms", epsilon=0.3).eps == 0.3
+
+
 def test_squared_relu():
     x = torch.tensor([-2.0, 0.0, 3.0])
     assert torch.equal(ACTIVATIONS["squared_relu"](x), torch.tensor([0.0, 0.0, 9.0]))
@@ -198,7 +254,7 @@ def test_dropout_acts_in_training_only():
     [
         (
             lambda: TransformerLayer(12, num_heads=3, activation="swish"),  # type: ignore[arg-type]
-            "activation is 'swish'; choose from gelu, relu, squared_relu",
+            "activation is 'swish'; choose from gelu, relu, silu, squared_relu, swiglu",
         ),
         (
             lambda: TransformerLayer(12, num_heads=3, norm="batch"),  # type: ignore[arg-type]
@@ -209,6 +265,20 @@ def test_dropout_acts_in_training_only():
                 torch.zeros(1, 2, 12)
             ),
             "needs memory_cache",
+        ),
+        (
+            lambda: TransformerLayer(12, num_heads=3, causal=False, window=2),
+            "window=2 needs causal=True",
+        ),
+        (lambda: TransformerLayer(12, num_heads=3, window=0), "window must be a positive whole"),
+        (
+            lambda: TransformerLayer(12, num_heads=3, feedforward_size=0),
+            "feedforward_size must be a positive whole number",
+        ),
+        (lambda: TransformerLayer(12, num_heads=3, norm_epsilon=0.0), "positive number, got 0.0"),
+        (
+            lambda: make_final_norm(12, norm_first=False, norm="batch"),  # type: ignore[arg-type]
+            "norm is 'batch'; choose from layer, rms",
         ),
     ],
 )

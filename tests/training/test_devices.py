@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tests.helpers.pretended_device import operations_missing_on_mps, pretended_device
-from tests.helpers.tiny_models import ENCODER_DECODERS, LANGUAGE_MODELS, MODELS, V
+from tests.helpers.tiny_models import ENCODER_DECODERS, LANGUAGE_MODELS, MODELS, SOURCE, V
 from tests.helpers.tones import TONE_VOCAB_SIZE, make_clips, random_strings
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpus import Corpus
@@ -201,20 +201,20 @@ def test_each_model_trains_and_is_searched(name, device):
     stream, valid = stream_and_valid(name)
     history = fit(model, stream, CONFIG, valid=valid, progress=False)
     assert len(history.valid_losses) == 2 and {p.device for p in model.parameters()} == {device}
-    prompt, state = torch.full((2, 1), BOS, device=device), None
+    prompt, state = torch.full((len(SOURCE), 1), BOS, device=device), None
     if name in ENCODER_DECODERS:
-        state = model.encode(torch.tensor([[4, 5, 2], [6, 7, 2]], device=device))
+        state = model.encode(SOURCE.to(device))  # of several lengths
         search = partial(best_sequences, beam=BeamConfig(2), max_length=4)
         assert len(decode_sources(model, [[4, 2], [5, 5, 2]], search)) == 2
     else:
         assert token_log_probs(model, TEXT[:8]).device.type == "cpu"
     options = {"max_length": 4}
-    assert len(greedy_search(model, prompt, state, **options)) == 2
-    assert len(beam_search(model, prompt, state, BeamConfig(2), **options)) == 2
+    assert len(greedy_search(model, prompt, state, **options)) == len(SOURCE)
+    assert len(beam_search(model, prompt, state, BeamConfig(2), **options)) == len(SOURCE)
     sampling = SamplingConfig(top_k=5, top_p=0.9, min_p=0.01, repetition_penalty=1.2)
     for generator in (None, torch.Generator(device)):
         texts = sample(model, prompt, state, sampling, generator=generator, **options)
-        assert len(texts) == 2
+        assert len(texts) == len(SOURCE)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

@@ -112,25 +112,51 @@ class LanguageModelEncoder(TypedModule):
     Parameters
     ----------
     model
-        A model whose last layer is its `output`, as of GPT and RNNLM. It is copied, so that
-        training the encoder leaves it unchanged.
+        A language model whose last layer is its `output`, as of GPT and RNNLM. It is copied, so
+        that training the encoder leaves it unchanged.
 
     Attributes
     ----------
     body : nn.Module
         The copy of the model, without its output.
+
+    Raises
+    ------
+    ValueError
+        If the model has no `output`, a second output layer, or needs a source.
     """
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        _check_language_model(model)
         self.body = copy.deepcopy(model)
         self.body.output = nn.Identity()
 
     def forward(self, ids: torch.Tensor) -> Memory:
         """Return the Memory of B texts, `ids` (B, S), padded with PAD at the end."""
-        states, _ = self.body(ids)  # (B, S, D)
         is_token = source_mask(ids)  # (B, S)
+        states, _ = self.body(ids)  # (B, S, D)
         return Memory(states, is_token, masked_mean(states, is_token))
+
+
+def _check_language_model(model: nn.Module) -> None:
+    """Raise ValueError unless a model without its `output` returns hidden states."""
+    name, output = type(model).__name__, getattr(model, "output", None)
+    if not isinstance(output, nn.Module) or hasattr(model, "begin"):
+        raise ValueError(
+            f"expected a language model whose last layer is its output, such as GPT or RNNLM; got "
+            f"{name}, which has no such layer or needs a source"
+        )
+    others = [
+        key
+        for key, part in model.named_modules()
+        if isinstance(part, OutputLayer) and part is not output
+    ]
+    if others:
+        raise ValueError(
+            f"{name} has a second output layer, {others[0]}, so that no hidden states remain "
+            "without its output: build an NNLM with use_direct_layer=False"
+        )
 
 
 class Classifier(TypedModule):

@@ -17,6 +17,7 @@ from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call
 from utils.models.contract import register_state
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import Norm, OutputLayer, TiedModule, make_norm
+from utils.models.multi_head import check_heads
 from utils.models.ngram_vectors import sum_ngram_vectors
 from utils.models.positions import EncodingName, PositionalEncoding, token_positions
 from utils.models.transformer_layer import Activation, TransformerLayer
@@ -129,6 +130,7 @@ class GPT(TiedModule):
             context_length=context_length,
             feedforward_size=feedforward_size,
         )
+        check_heads(width, num_heads)
         check_positive(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
         self.context_length = context_length
         self.num_heads = num_heads

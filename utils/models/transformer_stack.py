@@ -13,6 +13,7 @@ from torch import nn
 from utils.arguments import check_positive
 from utils.data.vocabulary import PAD
 from utils.models.layers import Norm, ScaledEmbedding, TiedModule
+from utils.models.multi_head import check_heads
 from utils.models.positions import EncodingName, PositionalEncoding, Rotary
 from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
 
@@ -98,6 +99,7 @@ class TransformerStack(TiedModule):
             max_positions=max_positions,
             feedforward_size=feedforward_size,
         )
+        check_heads(width, num_heads)
         self.num_heads = num_heads
         self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
         self.positional_encoding = PositionalEncoding(

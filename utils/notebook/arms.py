@@ -139,7 +139,7 @@ def read_item_arms(label: str, arms: Arms) -> ItemArms:
 
 
 def sources(arms: Arms) -> dict[str, Any]:
-    """Return where the figures of each arm come from, by name: a stored file, or "computed here"."""
+    """Return where the figures of each arm come from: a stored file, or "computed here"."""
     return {
         str(name): arm.source if isinstance(arm, SeedValues) else "computed here"
         for name, arm in arms.items()

@@ -1,96 +1,250 @@
-"""Check equations by computing them twice.
+"""Check equations by computing them twice, and claims about models by their seeds or items.
 
 Used in every notebook as ``from utils.notebook import check``: `check.equation` compares two
-independent computations of a labelled equation of the book.
+computations of a labelled equation that come from different places, and `check.claim` tests a
+comparison of models. Both raise AssertionError, also under ``python -O``, when what they check does
+not hold; otherwise they show one line and store the evidence in the output's metadata
+(``utils.notebook.evidence``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from utils.console import safe_print
+from utils.notebook.agreement import Array, compare, relative_scale, require
+from utils.notebook.claims import TESTS, Question, decide
+from utils.notebook.evidence import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
 
-Array: TypeAlias = npt.NDArray[np.float64]
+DEFAULT_TOLERANCE = 1e-9  # of a relative error; requires float64
+SIDES = {
+    "by_hand": "the formula written out step by step in this section",
+    "loops": "plain Python loops over indices",
+    "closed_form": "a formula derived on paper, evaluated",
+    "enumeration": "all cases listed, summed or searched by brute force",
+    "sampling": "the mean or the frequency of random draws",
+    "counting": "counted or measured in a run: parameters, bytes, operations, steps",
+    "finite_differences": "differences of a function at two nearby points",
+    "autograd": "gradients by automatic differentiation",
+    "numpy": "a function of NumPy",
+    "scipy": "a function of scipy",
+    "torch": "a layer or a function of PyTorch",
+    "keras": "a layer or a function of Keras or TensorFlow",
+    "utils": "this book's library",
+    "library": "another package, such as sacrebleu, tokenizers or scikit-learn",
+}
 
 
-def equation(label: str, left: Any, right: Any, *, tolerance: float = 1e-9) -> None:
-    """Print that two computations of an equation agree, or raise AssertionError.
+def equation(
+    label: str,
+    *unnamed_sides: Any,
+    tolerance: float = DEFAULT_TOLERANCE,
+    reason: str = "",
+    floor: float = 0.0,
+    **sides: Any,
+) -> None:
+    """Show that two computations of an equation agree, or raise AssertionError.
 
-    The error of two arrays is max |left − right| / max(1, max |right|), that of nested structures
-    the largest error of a pair of arrays. NaN equals nothing, and an infinity equals only itself.
+    The sides are keyword arguments whose names say where they come from, as in
+    ``check.equation("eq-softmax", loops=p, torch=logits.softmax(-1))``:
+
+    - ``by_hand``: the formula written out step by step in this section;
+    - ``loops``: plain Python loops over indices;
+    - ``closed_form``: a formula derived on paper, evaluated;
+    - ``enumeration``: all cases listed, summed or searched by brute force;
+    - ``sampling``: the mean or the frequency of random draws;
+    - ``counting``: counted or measured in a run: parameters, bytes, operations, steps;
+    - ``finite_differences``: differences of a function at two nearby points;
+    - ``autograd``: gradients by automatic differentiation;
+    - ``numpy``, ``scipy``, ``torch``, ``keras``: a layer or a function of that package;
+    - ``utils``: this book's library;
+    - ``library``: another package, such as sacrebleu, tokenizers or scikit-learn.
+
+    The error of two arrays is max |left − right| / max(|left|, |right|), over all values of the
+    arrays, however small they are. The error of nested structures is the largest error of a pair of
+    arrays, so that a list of numbers compares each with its own size. NaN equals nothing, and an
+    infinity equals only itself.
 
     Parameters
     ----------
     label
         The equation's label in the book, ``eq-…``.
-    left, right
-        The two results: numbers, arrays or tensors of one shape, or lists, tuples or dicts of them.
+    *unnamed_sides
+        The two sides without names, in notebooks that are not converted yet.
     tolerance
-        The largest error allowed. The default requires float64; for float32 use about 1e-5.
+        The largest error allowed. The default requires float64.
+    reason
+        Why another tolerance than the default is needed, such as "float32".
+    floor
+        The size that an error is relative to where both sides are smaller: where a side is zero and
+        the other one zero up to rounding, give the size of the terms that cancel.
+    **sides
+        The two sides by where they come from: numbers, arrays or tensors of one shape, or lists,
+        tuples or dicts of them.
 
     Raises
     ------
     AssertionError
         If the error is larger than `tolerance`, the two sides differ in shape or structure, there
-        is nothing to compare, or a number is complex.
+        is nothing to compare, or a value is complex.
+    ValueError
+        If there are not two sides with names of the list, both are the same object, another
+        tolerance has no reason, or tolerance or floor is no number from 0 on.
     """
-    pairs = list(_array_pairs(label, left, right))
-    count = sum(a.size for a, _ in pairs)
-    _require(count > 0, f"{label}: nothing to compare")
-    error = np.max([_largest_error(label, a, b) for a, b in pairs])  # NaN if any is, unlike max()
-    # "error <= tolerance" is false for NaN as well
-    _require(
-        error <= tolerance,
-        f"{label}: the two sides differ by {error:.2g}, over {tolerance:.0g}",
-    )
-    agree = "number agrees" if count == 1 else "numbers agree"
-    safe_print(f"✓ {label}: {count} {agree}, largest error {error:.1e}")
+    if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_equation_sides.py
+        _equation_with_unnamed_sides(label, *unnamed_sides, tolerance=tolerance, **sides)
+        return
+    _check_sides(label, sides)
+    _check_tolerance(label, tolerance, reason, floor)
+    (left_name, left), (right_name, right) = sides.items()
+    result = compare(label, left, right, partial(relative_scale, floor=floor))
+    message = f"{label}: {left_name} and {right_name} differ by {result.error:.2g} of their size"
+    if result.has_zero_side and not floor:
+        message += "; where one side is zero, say by floor= how large the terms are that cancel"
+    require(result.error <= tolerance, f"{message}, over {tolerance:.0g}")  # false for NaN as well
+    line = _agreement_line(label, result.num_values, result.error, f"{left_name} = {right_name}, ")
+    record = {"label": label, "sides": [left_name, right_name], "values": result.num_values}
+    record |= {"error": result.error, "tolerance": tolerance, "reason": reason, "floor": floor}
+    show_evidence(line, EQUATION_KEY, record)
 
 
-def _require(condition: bool | np.bool_, message: str) -> None:
-    """Raise AssertionError if a condition is false, also under ``python -O``, unlike ``assert``."""
-    if not condition:
-        raise AssertionError(message)
+def claim(
+    label: str,
+    arms: Mapping[Any, Any],
+    *,
+    expected: str,
+    unit: str,
+    shared: str | Mapping[str, object],
+    differs: str | Mapping[str, object],
+    seeds: Iterable[Hashable] | None = None,
+    over: str = "seeds",
+    test: str | None = None,
+    margin: float | None = None,
+    bound: float | None = None,
+    statistic: Callable[[Array], float] | None = None,
+) -> None:
+    """Show that a claim about models holds beyond the spread, or raise AssertionError.
+
+    What a claim may expect:
+
+    - "lower", "higher": the first arm, than each other arm;
+    - "no difference": the first arm lies within ±`margin` of each other arm;
+    - "grows", "falls": with the numbers that name the arms, at least three;
+    - "at least", "at most": each arm, compared with `bound`.
+
+    Seeds are tested by paired t tests (of equivalence: two one-sided ones at 5 %; of a trend: on
+    the slopes of the seeds), or by ranks: Wilcoxon's signed ranks, for a trend Page's test. Items
+    are tested by approximate randomization, and against a bound or a margin by the bootstrap. A
+    claim holds if p is below 0.05 and the interval lies on the claimed side.
+
+    Parameters
+    ----------
+    label
+        The claim's label, ``claim-…``, once in a notebook.
+    arms
+        The arms by name. Over seeds: a mapping from seeds to values, such as `load_seeds` returns,
+        or a sequence of values with `seeds`; at least three seeds, the same in all arms. Over
+        items: one value for each item of the test set, or one row of statistics.
+    expected
+        What is claimed, one of the words above.
+    unit
+        The unit of the values, such as "nats per token".
+    shared
+        What the arms have in common: data, budget, steps, parameters; a text or a dict.
+    differs
+        What differs between them, and nothing else does; likewise.
+    seeds
+        The seeds of arms that are sequences.
+    over
+        "seeds", or "items" where the noise is that of the test set.
+    test
+        Over seeds "t", the default, or "ranks". Over items "resampling".
+    margin
+        The largest difference that counts as none, in the unit of the values.
+    bound
+        What the values are at least, or at most.
+    statistic
+        Over items, computes the score from the sum of the items' statistics, (number of
+        statistics,): BLEU from counts of n-grams, for example. By default, the score is the mean.
+
+    Raises
+    ------
+    AssertionError
+        If the claim does not hold beyond the spread; the message has the figures.
+    ValueError
+        If the label has another form or is used twice, arms are too few, have different or fewer
+        than three seeds or a value that is not finite, or an argument is missing or wrong.
+    """
+    if margin is not None and bound is not None:
+        raise ValueError(f"{label}: give a margin or a bound, not both")
+    threshold = bound if margin is None else margin
+    named = {"no difference": "margin", "at least": "bound", "at most": "bound"}.get(expected)
+    if threshold is not None and named is not None and (margin is None) == (named == "margin"):
+        raise ValueError(f"{label}: {expected!r} needs {named}=…")
+    default_test = TESTS.get(over, ("",))[0]
+    question = Question(label, expected, threshold, over, test or default_test, statistic)
+    context = {
+        "shared": _description(label, "shared", shared),
+        "differs": _description(label, "differs", differs),
+    }
+    if not isinstance(unit, str) or not unit.strip():
+        raise ValueError(f"{label}: the unit is {unit!r}; name it, such as 'nats per token'")
+    reserve_label(label)
+    result = decide(question, arms, seeds=seeds, unit=unit, context=context)
+    require(result.holds, result.line())
+    text = f"{result.line()}\n  differs: {context['differs']}; shared: {context['shared']}"
+    show_evidence(text, CLAIM_KEY, result.record())
 
 
-def _array_pairs(label: str, left: Any, right: Any) -> Iterator[tuple[Array, Array]]:
-    """Traverse two nested structures in parallel and yield their leaves as arrays."""
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        differing = set(left) ^ set(right)
-        _require(not differing, f"{label}: keys {differing} on one side only")
-        for key in left:
-            yield from _array_pairs(label, left[key], right[key])
-    elif isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-        _require(len(left) == len(right), f"{label}: {len(left)} values against {len(right)}")
-        for left_value, right_value in zip(left, right, strict=True):
-            yield from _array_pairs(label, left_value, right_value)
-    elif isinstance(left, Mapping) or isinstance(right, Mapping):
-        raise AssertionError(f"{label}: {type(left).__name__} against {type(right).__name__}")
-    else:
-        yield _as_array(label, left), _as_array(label, right)
+def _check_sides(label: str, sides: Mapping[str, Any]) -> None:
+    """Raise ValueError unless there are two sides with names of the list."""
+    choices = f"choose two of {', '.join(SIDES)}"
+    if unknown := [name for name in sides if name not in SIDES]:
+        raise ValueError(f"{label}: no side is called {', '.join(unknown)}; {choices}")
+    if len(sides) != 2:
+        raise ValueError(f"{label}: {len(sides)} named sides; {choices} that come from there")
+    left, right = sides.values()
+    if left is right and not np.isscalar(left):
+        raise ValueError(f"{label}: both sides are the same object; compute each by itself")
 
 
-def _as_array(label: str, value: Any) -> Array:
-    """Convert a number, array or tensor to a float64 array."""
-    if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        value = (value if value.is_complex() else value.double()).numpy()  # numpy lacks bfloat16
-    value = np.asarray(value)
-    _require(not np.iscomplexobj(value), f"{label}: complex; compare real and imaginary parts")
-    return value.astype(np.float64)
+def _check_tolerance(label: str, tolerance: float, reason: str, floor: float) -> None:
+    """Raise ValueError if a tolerance other than the default has no reason, or is no number."""
+    for name, value in (("tolerance", tolerance), ("floor", floor)):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{label}: {name} is {value}; expected a number from 0 on")
+    if tolerance != DEFAULT_TOLERANCE and not reason.strip():
+        raise ValueError(f"{label}: tolerance {tolerance:g} needs a reason, as in reason='float32'")
 
 
-def _largest_error(label: str, left: Array, right: Array) -> float:
-    """Return the largest difference relative to the largest number on the right, at least 1."""
-    _require(left.shape == right.shape, f"{label}: shape {left.shape} against {right.shape}")
-    if left.size == 0:
-        return 0.0
-    with np.errstate(invalid="ignore"):  # inf − inf is NaN, but equal infinities are equal
-        difference = np.where(left == right, 0.0, np.abs(left - right))
-    finite = np.abs(right[np.isfinite(right)])
-    return float(difference.max() / max(1.0, finite.max(initial=0.0)))
+def _description(label: str, name: str, value: str | Mapping[str, object]) -> str:
+    """Return what arms share, or what differs, as a text; raise ValueError if there is none."""
+    text = value
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{key} {entry}" for key, entry in value.items())
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"{label}: {name} is {value!r}; say in words what the arms have of it")
+    return text
+
+
+def _agreement_line(label: str, num_values: int, error: float, names: str = "") -> str:
+    """Return the line of an equation that holds."""
+    agree = "number agrees" if num_values == 1 else "numbers agree"
+    return f"✓ {label}: {names}{num_values} {agree}, largest error {error:.1e}"
+
+
+def _equation_with_unnamed_sides(label: str, left: Any, right: Any, *, tolerance: float) -> None:
+    """Compare two sides as the first edition did, relative to the right side or to 1 at least."""
+
+    def scale(_: Array, right_sizes: Array) -> float:
+        return float(right_sizes.max(initial=1.0))
+
+    result = compare(label, left, right, scale)
+    message = f"{label}: the two sides differ by {result.error:.2g}, over {tolerance:.0g}"
+    require(result.error <= tolerance, message)
+    safe_print(_agreement_line(label, result.num_values, result.error))

@@ -1,146 +1,29 @@
 """Claims about models: what `utils.notebook.check.claim` decides, and what it says.
 
-`decide` compares arms by the test that belongs to a claim and returns a `Claim`, which knows
-whether it holds, its line for the reader and its record for the page of claims.
+A `Question` is what an author claims. `decide` tests it by `seed_tests` or `item_tests` and returns
+a `Claim` with the evidence.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from utils.arguments import check_choice
-from utils.notebook import claim_statistics as tests
+from utils.notebook import item_tests, seed_tests
 from utils.notebook.arms import Arms, ItemArms, SeedArms, read_item_arms, read_seed_arms, sources
-from utils.notebook.claim_statistics import SIGNIFICANCE, Array, Comparison, Statistic
+from utils.notebook.claim_evidence import BOUNDS, KINDS, TRENDS, Claim, Finding
+from utils.notebook.item_tests import Statistic
+from utils.notebook.seed_tests import Comparison
 
 LABEL = re.compile(r"claim-[a-z0-9]+(-[a-z0-9]+)*")
-ORDER = ("lower", "higher")  # the first arm, than each other one
-TRENDS = ("grows", "falls")  # with the number of the arm
-BOUNDS = ("at least", "at most")  # each arm, against the bound
-KINDS = (*ORDER, "no difference", *TRENDS, *BOUNDS)
 UPWARD = ("higher", "grows", "at least")
 TESTS = {"seeds": ("t", "ranks"), "items": ("resampling",)}
 MIN_TREND_ARMS = 3
-MIN_SEEDS_FOR_RANKS = {0.95: 6, 0.90: 5}  # so that signed ranks can reach a p-value below 5 %
-
-
-class Finding(NamedTuple):
-    """One comparison of a claim.
-
-    Parameters
-    ----------
-    subject
-        What the claim says it about: the first arm; each arm against a bound; all arms of a trend.
-    other
-        What it is compared with; "" for a bound or a trend.
-    comparison
-        The result of the test.
-    holds
-        Whether the effect has the direction of the claim and exceeds the spread.
-    """
-
-    subject: str
-    other: str
-    comparison: Comparison
-    holds: bool
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim with its evidence.
-
-    Parameters
-    ----------
-    label
-        Its label, ``claim-…``.
-    expected
-        One of KINDS.
-    unit
-        The unit of the values.
-    findings
-        Its comparisons; the claim holds if all of them do.
-    arms
-        The arms.
-    threshold
-        The bound or the margin; None for other kinds.
-    context
-        What else is stored: "shared", "differs" and "sources".
-    """
-
-    label: str
-    expected: str
-    unit: str
-    findings: list[Finding]
-    arms: SeedArms | ItemArms
-    threshold: float | None
-    context: Mapping[str, Any]
-
-    @property
-    def holds(self) -> bool:
-        """Whether the claim holds beyond the spread."""
-        return all(finding.holds for finding in self.findings)
-
-    def line(self) -> str:
-        """Return the claim's line: effects with intervals, p-values, the test and its seeds."""
-        parts = "; ".join(map(self._text, self.findings))
-        test = self.findings[0].comparison.test
-        mark, verdict = ("✓", "holds") if self.holds else ("✗", "does not hold")
-        return f"{mark} {self.label}: {parts} ({test}, {self._sample()}): {verdict}"
-
-    def record(self) -> dict[str, Any]:
-        """Return what is stored in the metadata of the output."""
-        return {
-            "label": self.label,
-            "kind": self.expected,
-            "holds": self.holds,
-            "unit": self.unit,
-            "threshold": self.threshold,
-            "comparisons": [_stored(finding) for finding in self.findings],
-            **self._stored_arms(),
-            **self.context,
-            "line": self.line(),
-        }
-
-    def _text(self, finding: Finding) -> str:
-        """Return the words for one comparison."""
-        result, subject = finding.comparison, finding.subject
-        if self.expected in TRENDS:
-            name = "slope" if result.test.startswith("t ") else "mean rank correlation"
-            words = f"{name} {result.effect:+.4g} {self.unit if name == 'slope' else ''}".rstrip()
-        elif self.expected in BOUNDS:
-            words = f"{subject} {result.effect:.4g} {self.unit}, {self.expected} {self.threshold:g}"
-        else:
-            words = f"{subject} − {finding.other} = {result.effect:+.4g} {self.unit}"
-        if self.expected == "no difference":
-            words += f", margin ±{self.threshold:g}"
-        if result.interval is not None:
-            low, high = (f"{end:.4g}" for end in result.interval)
-            words += f", {100 * result.level:.0f} % interval [{low}, {high}]"
-        elif result.spread is not None:
-            words += f", standard deviation {result.spread:.2g}"
-        return words if result.p is None else f"{words}, p {_p_text(result.p)}"
-
-    def _sample(self) -> str:
-        """Return how many seeds or items there are."""
-        if isinstance(self.arms, SeedArms):
-            return f"{len(self.arms.seeds)} seeds"
-        return f"{self.arms.tables.shape[1]:,} items"
-
-    def _stored_arms(self) -> dict[str, Any]:
-        """Return the arms as they are stored; of items, which may be thousands, only how many."""
-        names = [str(name) for name in self.arms.names]
-        if isinstance(self.arms, ItemArms):
-            return {"over": "items", "items": self.arms.tables.shape[1], "arms": names}
-        values = dict(zip(names, self.arms.values.tolist(), strict=True))
-        seeds = [s if isinstance(s, int | str) else str(s) for s in self.arms.seeds]
-        return {"over": "seeds", "seeds": seeds, "arms": values}
 
 
 @dataclass(frozen=True)
@@ -202,6 +85,156 @@ class Question:
                 "counts as none, a positive number in the unit of the values"
             )
 
-    def findings(self, arms: Arms, seeds: Iterable[Hashable] | None) -> Iterator[Finding]:
-        """Yield the comparisons of the claim's arms; see `decide`."""
-        raise NotImplementedError
+
+def decide(
+    question: Question,
+    arms: Arms,
+    *,
+    seeds: Iterable[Hashable] | None,
+    unit: str,
+    context: Mapping[str, Any],
+) -> Claim:
+    """Test a claim.
+
+    Parameters
+    ----------
+    question
+        What is claimed.
+    arms
+        The arms, as `read_seed_arms` or `read_item_arms` takes them.
+    seeds
+        The seeds of arms that are sequences.
+    unit
+        The unit of the values.
+    context
+        What is stored with the claim beside the sources of its figures.
+
+    Returns
+    -------
+    claim : Claim
+        The claim with its evidence, whether it holds or not.
+
+    Raises
+    ------
+    ValueError
+        If the arms are too few, or not what the claim needs.
+    """
+    label = question.label
+    _check_names(question, arms)
+    checked: SeedArms | ItemArms
+    if question.over == "items":
+        checked = read_item_arms(label, arms)
+        findings = _findings_on_items(question, checked)
+    else:
+        checked = read_seed_arms(label, arms, seeds)
+        _check_seeds(question, checked)
+        findings = _findings_on_seeds(question, checked)
+    context = {**context, "sources": sources(arms)}
+    expected, threshold = question.expected, question.threshold
+    return Claim(label, expected, unit, list(findings), checked, threshold, context)
+
+
+def _check_names(question: Question, arms: Arms) -> None:
+    """Raise ValueError unless there are as many arms as the claim needs, with names that fit."""
+    label, expected = question.label, question.expected
+    if not isinstance(arms, Mapping):
+        raise ValueError(f"{label}: arms are a dict of name and values, got {type(arms).__name__}")
+    least = {**dict.fromkeys(BOUNDS, 1), **dict.fromkeys(TRENDS, MIN_TREND_ARMS)}.get(expected, 2)
+    if len(arms) < least:
+        raise ValueError(f"{label}: {expected!r} needs {least} arms or more, got {list(arms)}")
+    if len({str(name) for name in arms}) < len(arms):
+        raise ValueError(f"{label}: two arms have one name in {list(arms)}")
+    for name in arms if expected in TRENDS else ():
+        if not isinstance(name, Real) or isinstance(name, bool) or not math.isfinite(name):
+            raise ValueError(f"{label}: {expected!r} needs numbers as names of arms, got {name!r}")
+
+
+def _check_seeds(question: Question, arms: SeedArms) -> None:
+    """Raise ValueError if the seeds changed nothing, or are too few for a test by ranks."""
+    if (arms.values == arms.values[:, :1]).all():
+        raise ValueError(
+            f"{question.label}: each arm has the same value with every seed; the seeds changed "
+            "nothing, so compare paired items by over='items', or give the seed to the run"
+        )
+    if question.test == "ranks" and question.expected not in TRENDS:
+        least = 5 if question.expected == "no difference" else 6  # else p cannot fall below 5 %
+        if len(arms.seeds) < least:
+            raise ValueError(
+                f"{question.label}: signed ranks need {least} seeds, got {len(arms.seeds)}"
+            )
+
+
+def _findings_on_seeds(question: Question, arms: SeedArms) -> Iterator[Finding]:
+    """Yield the comparisons of arms by their values for each seed."""
+    expected, by_ranks, threshold = question.expected, question.test == "ranks", question.threshold
+    names, values = [str(name) for name in arms.names], arms.values
+    if expected in TRENDS:
+        numbers = [float(name) for name in arms.names]
+        rising = expected == "grows"
+        if by_ranks:
+            result = seed_tests.page_test(numbers, values, rising=rising)
+        else:
+            result = seed_tests.slope_test(numbers, values)
+        yield _finding(question, ", ".join(names), "", result)
+    elif expected in BOUNDS:
+        for name, row in zip(names, values, strict=True):
+            centre = float(threshold or 0.0)
+            if by_ranks:
+                yield _finding(question, name, "", seed_tests.wilcoxon_test(row, centre))
+            else:
+                yield _finding(question, name, "", seed_tests.t_test(row, centre, name="t test"))
+    else:
+        test, equivalence = (
+            (seed_tests.wilcoxon_test, seed_tests.wilcoxon_equivalence)
+            if by_ranks
+            else (seed_tests.t_test, seed_tests.t_equivalence)
+        )
+        for name, row in zip(names[1:], values[1:], strict=True):
+            differences = values[0] - row
+            result = test(differences) if threshold is None else equivalence(differences, threshold)
+            yield _finding(question, names[0], name, result)
+
+
+def _findings_on_items(question: Question, arms: ItemArms) -> Iterator[Finding]:
+    """Yield the comparisons of arms by the statistics of their items."""
+    names, tables = [str(name) for name in arms.names], arms.tables
+    num_items = tables.shape[1]
+    statistic = question.statistic
+    if statistic is None:
+        if tables.shape[2] > 1:
+            raise ValueError(
+                f"{question.label}: {tables.shape[2]} statistics an item; give statistic=, which "
+                "computes the score from their sum over the items"
+            )
+        statistic = _mean_of(num_items)
+    if question.expected in BOUNDS:
+        for name, table in zip(names, tables, strict=True):
+            result = item_tests.bootstrap(table, None, statistic, level=seed_tests.LEVEL)
+            yield _finding(question, name, "", result)
+        return
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        if question.expected == "no difference":
+            level = seed_tests.EQUIVALENCE_LEVEL
+            result = item_tests.bootstrap(tables[0], table, statistic, level=level)
+        else:
+            result = item_tests.randomization_test(tables[0], table, statistic)
+        yield _finding(question, names[0], name, result)
+
+
+def _mean_of(num_items: int) -> Statistic:
+    """Return the function that makes a mean of the sum over the items."""
+    return lambda total: float(total[0]) / num_items
+
+
+def _finding(question: Question, subject: str, other: str, result: Comparison) -> Finding:
+    """Return a comparison with its verdict: direction, p-value and interval must all agree."""
+    low, high = result.interval or (result.effect, result.effect)
+    threshold = question.threshold or 0.0
+    if question.expected == "no difference":
+        holds = -threshold < low and high < threshold
+    elif question.expected in UPWARD:
+        holds = threshold < min(low, result.effect)
+    else:
+        holds = max(high, result.effect) < threshold
+    is_clear = result.p is None or result.p < seed_tests.SIGNIFICANCE
+    return Finding(subject, other, result, bool(holds and is_clear))

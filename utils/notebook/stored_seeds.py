@@ -72,7 +72,23 @@ class StoredRow:
 
     @classmethod
     def from_stored(cls, entry: Mapping[str, Any]) -> StoredRow:
-        """Return the row of an entry of "rows"; raise ValueError if it is none."""
+        """Return the row of an entry of "rows".
+
+        Parameters
+        ----------
+        entry
+            An object with the fields of a row.
+
+        Returns
+        -------
+        row : StoredRow
+            The row.
+
+        Raises
+        ------
+        ValueError
+            If it has other fields.
+        """
         names = {field.name for field in fields(cls)}
         if not isinstance(entry, Mapping) or entry.keys() != names:
             raise ValueError(f"this is no row with {', '.join(sorted(names))}: {str(entry)[:80]}")

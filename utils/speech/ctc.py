@@ -221,13 +221,13 @@ def ctc_batch_loss(
         valid step has NaN or a number above 0.
     """
     texts = as_batch_texts(log_probs, lengths, targets)
-    target_lengths = torch.tensor([len(text) for text in texts])  # (B,)
     device = log_probs.device
     if device.type == "mps":  # torch computes this loss on a CPU and on CUDA only
-        log_probs, targets = log_probs.cpu(), targets.cpu()
+        log_probs, lengths, targets = log_probs.cpu(), lengths.cpu(), targets.cpu()
+    target_lengths = torch.tensor([len(text) for text in texts], device=log_probs.device)  # (B,)
     targets = targets.masked_fill(targets == IGNORE, BLANK)
     time_first = log_probs.transpose(0, 1)  # (S, B, V)
-    losses = F.ctc_loss(time_first, targets, lengths.cpu(), target_lengths, BLANK, "none")  # (B,)
+    losses = F.ctc_loss(time_first, targets, lengths, target_lengths, BLANK, "none")  # (B,)
     return losses.to(device)
 
 

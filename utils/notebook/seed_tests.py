@@ -1,11 +1,10 @@
-"""Tests of claims by scipy: on seeds, on trends over seeds, and on the items of a test set.
+"""Tests of claims on one value for each seed, by scipy.
 
 `utils.notebook.claims` chooses among them. Each returns a `Comparison`: an effect, its interval and
 a p-value. The intervals of differences have the level 95 %, those of equivalence 90 %, because two
 one-sided tests at 5 % accept just when the 90 % interval lies inside the margin.
 
-Source: Schuirmann 1987 (two one-sided tests); Page 1963 (ordered alternatives); Riezler and Maxwell
-2005 (approximate randomization); Koehn 2004 (bootstrap of a test set).
+Source: Schuirmann 1987 (two one-sided tests); Page 1963 (ordered alternatives).
 """
 
 from __future__ import annotations
@@ -20,14 +19,10 @@ import numpy.typing as npt
 from scipy import stats
 
 Array: TypeAlias = npt.NDArray[np.float64]
-Statistic: TypeAlias = Callable[[Array], float]
 
 SIGNIFICANCE = 0.05
 LEVEL = 1 - SIGNIFICANCE  # of the interval of a difference
 EQUIVALENCE_LEVEL = 1 - 2 * SIGNIFICANCE
-NUM_RESAMPLES = 9999  # the smallest p-value is 1 / (NUM_RESAMPLES + 1)
-BATCH_SIZE = 200  # resamples that are computed at once
-RESAMPLING_SEED = 0  # the same items give the same p-value
 
 
 class Comparison(NamedTuple):
@@ -99,9 +94,7 @@ def t_equivalence(values: Array, margin: float) -> Comparison:
     upper = _quietly(stats.ttest_1samp, values, margin, alternative="less")
     interval = _t_interval(values, EQUIVALENCE_LEVEL)
     p, name = max(_p(lower), _p(upper)), "two one-sided paired t tests"
-    return Comparison(
-        float(values.mean()), interval, EQUIVALENCE_LEVEL, _spread(values), p, name
-    )
+    return Comparison(float(values.mean()), interval, EQUIVALENCE_LEVEL, _spread(values), p, name)
 
 
 def wilcoxon_test(values: Array, centre: float = 0.0) -> Comparison:
@@ -142,9 +135,7 @@ def wilcoxon_equivalence(values: Array, margin: float) -> Comparison:
     lower = _quietly(stats.wilcoxon, values + margin, alternative="greater")
     upper = _quietly(stats.wilcoxon, values - margin, alternative="less")
     p, name = max(_p(lower), _p(upper)), "two one-sided Wilcoxon signed-rank tests"
-    return Comparison(
-        float(np.median(values)), None, EQUIVALENCE_LEVEL, _spread(values), p, name
-    )
+    return Comparison(float(np.median(values)), None, EQUIVALENCE_LEVEL, _spread(values), p, name)
 
 
 def slope_test(x: Sequence[float], values: Array) -> Comparison:
@@ -186,99 +177,10 @@ def page_test(x: Sequence[float], values: Array, *, rising: bool) -> Comparison:
     order = np.argsort(x)
     ordered = values[order if rising else order[::-1]]
     result = stats.page_trend_test(ordered.T)
-    correlations = np.array(
-        [_quietly(stats.spearmanr, x, column).statistic for column in values.T]
-    )
+    correlations = np.array([_quietly(stats.spearmanr, x, column).statistic for column in values.T])
     correlations = np.nan_to_num(correlations)  # (seeds,); equal values have no order
     name, spread = "Page's trend test", _spread(correlations)
     return Comparison(float(correlations.mean()), None, LEVEL, spread, float(result.pvalue), name)
-
-
-def randomization_test(left: Array, right: Array, statistic: Statistic) -> Comparison:
-    """Test by approximate randomization whether two systems differ on the items of a test set.
-
-    Each trial exchanges the two systems' results on a random half of the items.
-
-    Parameters
-    ----------
-    left, right
-        The statistics of each item, of shape (number of items, number of statistics).
-    statistic
-        Computes the score from the sum of the items' statistics, (number of statistics,).
-
-    Returns
-    -------
-    comparison : Comparison
-        The difference of the scores, its 95 % bootstrap interval and the two-sided p-value.
-    """
-    table, indices = np.concatenate([left, right]), _indices(left, right)
-
-    def difference(i: Array, j: Array, axis: int = -1) -> Array:
-        return _scores(table, i, statistic) - _scores(table, j, statistic)
-
-    result = stats.permutation_test(
-        indices,
-        difference,
-        permutation_type="samples",
-        vectorized=True,
-        batch=BATCH_SIZE,
-        n_resamples=NUM_RESAMPLES,
-        random_state=np.random.default_rng(RESAMPLING_SEED),
-    )
-    comparison = bootstrap(left, right, statistic, level=LEVEL)
-    return comparison._replace(p=float(result.pvalue), test="approximate randomization test")
-
-
-def bootstrap(
-    left: Array, right: Array | None, statistic: Statistic, *, level: float
-) -> Comparison:
-    """Bootstrap the score of one system, or the difference of two, on the items of a test set.
-
-    Parameters
-    ----------
-    left
-        The statistics of each item, of shape (number of items, number of statistics).
-    right
-        Those of the system that it is compared with; None to bootstrap one score.
-    statistic
-        Computes the score from the sum of the items' statistics, (number of statistics,).
-    level
-        The level of the interval.
-
-    Returns
-    -------
-    comparison : Comparison
-        The score or the difference, and its percentile interval, without a p-value.
-    """
-
-    def score(i: Array, axis: int = -1) -> Array:
-        others = 0.0 if right is None else _scores(right, i, statistic)
-        return _scores(left, i, statistic) - others
-
-    result = stats.bootstrap(
-        (np.arange(len(left)),),
-        score,
-        vectorized=True,
-        batch=BATCH_SIZE,
-        confidence_level=level,
-        n_resamples=NUM_RESAMPLES,
-        method="percentile",
-        random_state=np.random.default_rng(RESAMPLING_SEED),
-    )
-    interval = (float(result.confidence_interval.low), float(result.confidence_interval.high))
-    effect = float(score(np.arange(len(left))))
-    return Comparison(effect, interval, level, None, None, "bootstrap of the items")
-
-
-def _indices(left: Array, right: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Number the items of both systems, so that exchanging numbers exchanges their statistics."""
-    return np.arange(len(left)), np.arange(len(left), len(left) + len(right))
-
-
-def _scores(table: Array, indices: Array, statistic: Statistic) -> Array:
-    """Return the scores of several choices of items, given as numbers (…, items), maybe floats."""
-    totals = table[np.asarray(indices, dtype=np.int64)].sum(-2)  # (…, statistics)
-    return np.apply_along_axis(statistic, -1, totals)
 
 
 def _t_interval(values: Array, level: float) -> tuple[float, float]:
