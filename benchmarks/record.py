@@ -25,7 +25,8 @@ import torch
 
 from benchmarks.code_version import code_version
 from utils.files import exclusive, write_text_atomically
-from utils.notebook.stored_seeds import ROWS, StoredRow
+from utils.notebook.results import ROWS
+from utils.notebook.stored_seeds import StoredRow
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS_FOLDER = ROOT / "book" / "results"

@@ -11,6 +11,8 @@ from fnmatch import fnmatch
 from statistics import mean, stdev
 from typing import Any, TypeAlias
 
+from utils.notebook.results import ROWS
+
 MAX_LIST_LENGTH = 20  # of a list in a benchmark's file; a longer one is a curve
 MAX_SEEDS = 5  # a longer list of numbers is no list of one value per seed
 
@@ -22,7 +24,7 @@ def benchmark_values(content: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath
 
     A number has one value, or in a short list one value per seed. An object in a list is named by
     the first string in it, or by its position. Longer lists are curves and are left out, as is the
-    provenance.
+    provenance. The rows of seeds are left out too: claims show them.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ def benchmark_values(content: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath
     """
     if isinstance(content, dict):
         for key, value in content.items():
-            if key != "provenance":
+            if key != "provenance" and (path or key != ROWS):
                 yield from benchmark_values(value, (*path, str(key)))
     elif isinstance(content, list) and 0 < len(content) <= MAX_LIST_LENGTH:
         if all(isinstance(item, dict) for item in content):

@@ -115,6 +115,17 @@ def test_a_comparison_trains_each_recipe_for_its_steps(task, small_models):
         assert lengths == {recipes.NUM_VALIDATIONS} and curve.wall == sorted(curve.wall)
 
 
+def test_a_seed_decides_all_that_is_random(task, small_models):
+    config = dataclasses.replace(NANOGPT_RECIPE.config, steps=1, evaluate_every=1)
+    windows = task.train_batches(seed=0)
+    assert not torch.equal(windows[0].inputs, task.train_batches(seed=1)[0].inputs)
+    losses = [
+        recipes.train_recipe(task, NANOGPT_RECIPE, config, task.valid_batches(), seed=seed).losses
+        for seed in (0, 0, 1)
+    ]
+    assert losses[0] == losses[1] != losses[2]
+
+
 def test_a_summary_has_means_and_times_over_the_baselines():
     """From two seeds, of which the second one's book is never as good as its baseline."""
 

@@ -22,7 +22,8 @@ def few_models(monkeypatch):
         monkeypatch.setitem(UNITS, unit, dataclasses.replace(UNITS[unit], recipes=recipes))
 
 
-def test_the_command_stores_each_model_of_each_unit_and_seed(run, few_models):
+def test_the_command_stores_each_model_of_each_unit_and_seed(run, few_models, monkeypatch):
+    calls = record_calls(monkeypatch, training, "fit_recipe")
     run("ladder", "--units", "words", "--seeds", 0, "--steps", 1)
     content = run("ladder", "--units", "characters", "--seeds", 0, 1, "--steps", 1)
     assert list(content) == ["words, seed 0", "characters, seed 0", "characters, seed 1"]
@@ -33,6 +34,8 @@ def test_the_command_stores_each_model_of_each_unit_and_seed(run, few_models):
         assert part[ngram].keys() == {"loss", "seconds"}
         assert part["provenance"]["seeds"] == [part["GPT"]["seed"]] == [int(seed)]
         assert part["provenance"]["origin"] == "stand-in"
+    models = [next(model.parameters()) for _, (model, _) in calls[-4::2]]  # of the RNNs
+    assert (models[0] - models[1]).abs().mean() > 0.01, "each seed has its own first parameters"
     first, second = (content[f"characters, seed {seed}"] for seed in (0, 1))
     assert first["RNN"]["loss"] != second["RNN"]["loss"]
     assert first["6-gram"]["loss"] == second["6-gram"]["loss"], "counts have no seed"

@@ -1,13 +1,17 @@
 """Files of results: what they say about a run, and that they are written completely."""
 
 import json
+import subprocess
+import sys
 import threading
 
 import pytest
 import torch
 
 from benchmarks import record
-from benchmarks.record import ROOT, Run, benchmark_parser, write_results
+from benchmarks.code_version import code_version
+from benchmarks.record import ROOT, Run, SeedRows, benchmark_parser, write_results
+from utils.notebook.stored_seeds import StoredRow
 
 
 def test_the_results_of_a_benchmark_have_its_name():
@@ -98,3 +102,118 @@ def test_a_machine_without_git_or_load_has_results_too(monkeypatch):
     monkeypatch.delattr(record.os, "getloadavg", raising=False)
     provenance = Run.start("loop", []).provenance(seeds=[0], origin="real")
     assert provenance["commit"] is None and provenance["load"] is None
+
+
+SETTINGS = {"optimizer": "AdamW", "learning_rate": 0.1, "grid": (0.1, 0.3), "steps": 5}
+COSTS = {"parameters": 7, "tokens": 50, "processor_seconds": 0.1}
+
+
+def seed_rows(path, *, part="words", origin="real", code=None):
+    rows = SeedRows(path, Run.start("loop", ["--rounds", "2"]), part=part, origin=origin)
+    rows._code = code or rows._code
+    return rows
+
+
+def run_seeds(rows, seeds, *, arm="LSTM", settings=SETTINGS, stop=None):
+    """A benchmark's loop over seeds; returns those that it ran."""
+    done = []
+    for seed in rows.missing(arm, seeds, settings):
+        if seed == stop:
+            raise KeyboardInterrupt
+        figures = {"loss": 1.0 + seed, "curve": [3, 2]}
+        rows.write(arm, seed, figures=figures, settings=settings, costs=COSTS)
+        done.append(seed)
+    return done
+
+
+def read_rows(path):
+    return [StoredRow.from_stored(entry) for entry in json.loads(path.read_text())["rows"]]
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stopped(tmp_path, capsys):
+    path = tmp_path / "new" / "results.json"
+    with pytest.raises(KeyboardInterrupt):
+        run_seeds(seed_rows(path), range(4), stop=2)
+    assert [row.seed for row in read_rows(path)] == [0, 1]
+    assert run_seeds(seed_rows(path), range(4)) == [2, 3]
+    assert "words/LSTM, seed 1: is in results.json" in capsys.readouterr().out
+    assert run_seeds(seed_rows(path), range(4)) == []
+    row = read_rows(path)[3]
+    assert (row.part, row.arm, row.seed) == row.key == ("words", "LSTM", 3)
+    assert row.figures == {"loss": 4.0, "curve": [3, 2]} and row.costs == COSTS
+    assert row.settings == SETTINGS | {"grid": [0.1, 0.3]}
+    assert row.code == code_version("benchmarks.loop")
+    assert row.provenance["command"] == "python -m benchmarks.loop --rounds 2"
+    assert row.provenance["seeds"] == [3] and row.provenance["origin"] == "real"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "rows, settings",
+    [
+        ({"code": "older"}, {}),
+        ({"origin": "stand-in"}, {}),
+        ({}, {"steps": 6}),
+        ({}, {"learning_rate": 0.3}),
+    ],
+)
+def test_rows_of_other_code_settings_or_data_are_run_again(tmp_path, rows, settings):
+    path = tmp_path / "results.json"
+    run_seeds(seed_rows(path, **rows), range(2), settings=SETTINGS | settings)
+    assert run_seeds(seed_rows(path), range(3)) == [0, 1, 2]
+    assert [row.seed for row in read_rows(path)] == [0, 1, 2], "one row for each seed"
+    assert {row.code for row in read_rows(path)} == {code_version("benchmarks.loop")}
+
+
+def test_rows_of_other_arms_parts_and_forms_stay(tmp_path):
+    path = tmp_path / "results.json"
+    write_results(path, {"old": {"loss": 1}})
+    for part, arm in (("words", "RNN"), ("words", "LSTM"), ("characters", "LSTM")):
+        assert run_seeds(seed_rows(path, part=part), [1, 0], arm=arm) == [1, 0]
+    assert json.loads(path.read_text())["old"] == {"loss": 1}
+    keys = [row.key for row in read_rows(path)]
+    assert len(keys) == 6 and keys == sorted(keys)
+    write_results(path, {"old": {"loss": 2}}, keep_others=True)
+    assert len(read_rows(path)) == 6
+
+
+def test_two_runs_at_once_lose_no_row_and_share_the_work(tmp_path):
+    path = tmp_path / "results.json"
+    first, second = seed_rows(path), seed_rows(path)
+    seeds = first.missing("LSTM", range(3), SETTINGS)
+    assert next(seeds) == 0
+    assert run_seeds(second, [1, 2]) == [1, 2]
+    first.write("LSTM", 0, figures={"loss": 0}, settings=SETTINGS, costs=COSTS)
+    assert list(seeds) == [], "the other run has written these meanwhile"
+    assert [row.seed for row in read_rows(path)] == [0, 1, 2]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.benchmarks.test_record import run_seeds, seed_rows
+rows = seed_rows(Path(sys.argv[1]), part=sys.argv[2])
+run_seeds(rows, range(12))
+"""
+
+
+def test_processes_that_write_at_once_lose_no_row(tmp_path):
+    path = tmp_path / "results.json"
+    commands = [[sys.executable, "-c", WRITER, str(path), part] for part in ("a", "b")]
+    processes = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert [row.key for row in read_rows(path)] == [
+        (part, "LSTM", seed) for part in "ab" for seed in range(12)
+    ]
+
+
+def test_a_row_that_cannot_be_written_is_printed(tmp_path, capsys):
+    path = tmp_path / "results.json"
+    rows = seed_rows(path)
+    with pytest.raises(ValueError, match="the costs of words/LSTM lack tokens"):
+        rows.write("LSTM", 0, figures={"loss": 1.5}, settings=SETTINGS, costs={"parameters": 1})
+    assert '"loss": 1.5' in capsys.readouterr().out and not path.exists()
+    path.write_text("{")
+    with pytest.raises(ValueError, match="is no file of results"):
+        rows.write("LSTM", 0, figures={"loss": 1.5}, settings=SETTINGS, costs=COSTS)
+    assert '"loss": 1.5' in capsys.readouterr().out and path.read_text() == "{"

@@ -149,8 +149,8 @@ def labelled_examples(count=57):
 
 
 def examples_of(batch):
-    """The examples that a batch holds, which has no padding and no source."""
-    assert batch.source is None and PAD not in batch.inputs
+    """The examples that a batch holds, which has no padding."""
+    assert type(batch) is LabelledBatch and PAD not in batch.inputs
     return list(zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True))
 
 

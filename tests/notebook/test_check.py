@@ -1,5 +1,7 @@
 """Checks of equations: what they pass and what they refuse."""
 
+import inspect
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from utils.notebook import check
+from utils.notebook import check, evidence
 
 ROOT = Path(__file__).resolve().parents[2]
 INF, NAN = float("inf"), float("nan")
+SAME = np.ones(2)
 
 
-def test_equal_computations_pass_and_say_so(capsys):
+def test_equal_computations_pass_and_say_so(capsys):  # in the old form, without names
     check.equation("eq-x", torch.tensor([1.0, 2.0]).double(), [1.0, 2.0])
     check.equation("eq-x", {"a": [1, (2.0, np.eye(2))]}, {"a": [1, (2.0, torch.eye(2).double())]})
     check.equation("eq-x", INF, INF)
@@ -48,9 +51,96 @@ def test_equal_computations_pass_and_say_so(capsys):
 def test_anything_else_is_refused(left, right):
     with pytest.raises(AssertionError, match="eq-x"):
         check.equation("eq-x", left, right)
+    with pytest.raises(AssertionError, match="eq-x"):
+        check.equation("eq-x", loops=left, utils=right)
 
 
-def test_tolerance_is_relative_to_the_largest_number():
+@pytest.mark.parametrize(
+    "left, right",
+    [
+        (1e-30, 1e-30),
+        (0, torch.zeros(())),
+        (INF, INF),
+        ([INF, 1.0], [INF, 1.0 + 1e-12]),
+        (torch.ones(2, requires_grad=True), torch.ones(2, dtype=torch.bfloat16)),
+        ({"a": [1, (2.0, np.eye(2))]}, {"a": [1, (2.0, torch.eye(2).double())]}),
+        (np.array([1e6 + 1e-5, 0.0]), np.array([1e6, 1e-5])),
+    ],
+)
+def test_sides_that_agree_are_named(capsys, left, right):
+    check.equation("eq-x", loops=left, torch=right)
+    line = capsys.readouterr().out
+    assert line.startswith("✓ eq-x: loops = torch, ") and "largest error" in line
+
+
+def test_the_error_is_relative_however_small_the_numbers_are(capsys):
+    for size in (1e-30, 1e-12, 1.0, 1e12):
+        check.equation("eq-x", by_hand=size * (1 + 1e-10), numpy=size)
+        for left, right in ((1 + 2e-9, 1.0), (1.0, 1 + 2e-9)):
+            with pytest.raises(AssertionError, match=r"by_hand and numpy differ by 2e-09 of their"):
+                check.equation("eq-x", by_hand=size * left, numpy=size * right)
+    with pytest.raises(AssertionError):  # each number of a list has its own size, unlike an array
+        check.equation("eq-x", by_hand=[1.0, 1e-12], numpy=[1.0, 2e-12])
+    check.equation("eq-x", by_hand=np.array([1.0, 1e-12]), numpy=np.array([1.0, 2e-12]))
+
+
+def test_a_side_that_is_zero_needs_the_size_of_what_cancels():
+    with pytest.raises(AssertionError, match="differ by 1 of their size; where one side is zero, "):
+        check.equation("eq-x", autograd=1e-17, closed_form=0.0)
+    check.equation("eq-x", autograd=1e-17, closed_form=0.0, floor=1.0)
+    with pytest.raises(AssertionError, match="differ by 1e-05"):
+        check.equation("eq-x", autograd=1e-5, closed_form=0.0, floor=1.0)
+    check.equation("eq-x", autograd=np.zeros(3), closed_form=np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    "sides, message",
+    [
+        ({}, "0 named sides; choose two of by_hand, loops, "),
+        ({"loops": 1.0}, "1 named sides"),
+        ({"loops": 1.0, "torch": 1.0, "utils": 1.0}, "3 named sides"),
+        ({"left": 1.0, "torch": 1.0}, "no side is called left; choose two of by_hand"),
+        ({"loops": 1.0, "torch": 1.0, "tolerence": 1.0}, "no side is called tolerence"),
+        ({"loops": SAME, "torch": SAME}, "both sides are the same object"),
+        ({"loops": 1.0, "torch": 1.0, "tolerance": 1e-5}, "tolerance 1e-05 needs a reason"),
+        (
+            {"loops": 1.0, "torch": 1.0, "tolerance": 0.0, "reason": " "},
+            "tolerance 0 needs a reason",
+        ),
+        ({"loops": 1.0, "torch": 1.0, "tolerance": -1, "reason": "x"}, "tolerance is -1"),
+        ({"loops": 1.0, "torch": 1.0, "tolerance": NAN, "reason": "x"}, "tolerance is nan"),
+        ({"loops": 1.0, "torch": 1.0, "floor": -1.0}, "floor is -1"),
+        ({"loops": 1.0, "torch": 1.0, "floor": INF}, "floor is inf"),
+    ],
+)
+def test_what_is_no_check_is_refused(sides, message):
+    with pytest.raises(ValueError, match=f"^eq-x: {message}"):
+        check.equation("eq-x", **sides)
+
+
+def test_another_tolerance_has_its_reason_in_the_evidence(monkeypatch):
+    displayed = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: displayed.append((a, k)))
+    monkeypatch.setattr(evidence, "current_cell", lambda: evidence.CellRun("a", "1"))
+    options = {"tolerance": 1e-5, "reason": "float32"}
+    check.equation("eq-x", keras=torch.ones(3), by_hand=np.ones(3))
+    check.equation("eq-x", keras=torch.ones(2), by_hand=np.ones(2) + 1e-6, **options)
+    (content,), metadata = displayed[1]
+    record = metadata["metadata"][evidence.EQUATION_KEY]
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+    assert record.pop("error") == pytest.approx(1e-6, rel=1e-3)
+    assert record == {"label": "eq-x", "sides": ["keras", "by_hand"], "values": 2, "floor": 0.0} | (
+        options
+    )
+    assert content["text/plain"].startswith("✓ eq-x: keras = by_hand, 2 numbers agree")
+
+
+def test_the_docstring_lists_the_names_of_sides():
+    for name in check.SIDES:
+        assert f"``{name}``" in inspect.getdoc(check.equation), name
+
+
+def test_tolerance_of_the_old_form_is_relative_to_the_largest_number():
     with pytest.raises(AssertionError):
         check.equation("eq-x", 1.0 + 1e-6, 1.0)
     check.equation("eq-x", 1.0 + 1e-6, 1.0, tolerance=1e-5)
@@ -59,7 +149,7 @@ def test_tolerance_is_relative_to_the_largest_number():
 
 UNEQUAL = """
 import numpy as np, torch
-from utils.notebook import check
+from utils.notebook import check, evidence
 pairs = [
     (np.zeros((2, 1)), np.zeros(2)),
     ({"a": 1.0}, {"b": 1.0}),
@@ -71,11 +161,12 @@ pairs = [
     (float("nan"), float("nan")),
 ]
 for left, right in pairs:
-    try:
-        check.equation("eq-test", left, right)
-    except AssertionError:
-        continue
-    print("accepted", left, right)
+    for sides, named in [((left, right), {}), ((), dict(loops=left, torch=right))]:
+        try:
+            check.equation("eq-test", *sides, **named)
+        except AssertionError:
+            continue
+        print("accepted", left, right)
 print("done")
 """
 

@@ -59,8 +59,9 @@ def decided(arms, expected="lower", threshold=None, seeds=SEEDS, **question):
 
 RISING = {1: [1.0, 1.1, 1.0, 1.2], 2: [2.0, 2.2, 1.9, 2.1], 4: [4.1, 3.9, 4.2, 4.0]}
 NEAR = [1.02, 1.08, 1.21, 1.1]
-ITEMS = np.random.default_rng(0).normal(size=(2, 200)) + [[1.0], [0.0]]
-COUNTS = np.random.default_rng(0).integers(1, 9, (200, 2)) @ [[1, 0], [1, 1]]  # right, all
+ITEMS = np.random.default_rng(0).normal(loc=[[1.0], [0.0]], size=(2, 200))
+COUNTS = np.random.default_rng(0).integers(1, 9, (200, 2)) @ [[1, 1], [0, 1]]  # right, all
+BETTER = COUNTS + np.array([2, 2])
 
 
 def per_cent(total):
@@ -86,7 +87,7 @@ HOLDING = [
     ("no difference", {"a": ITEMS[0], "b": ITEMS[0] + 0.01}, {"over": "items", "margin": 0.1}),
     ("at least", {"a": ITEMS[0]}, {"over": "items", "bound": 0.5}),
     ("at most", {"a": ITEMS[0]}, {"over": "items", "bound": 1.5}),
-    ("higher", {"a": COUNTS + [3, 3], "b": COUNTS}, {"over": "items", "statistic": per_cent}),
+    ("higher", {"a": BETTER, "b": COUNTS}, {"over": "items", "statistic": per_cent}),
 ]
 FAILING = [
     ("lower", {"high": HIGH, "low": LOW}, {}),
@@ -108,7 +109,7 @@ FAILING = [
     ("higher", {"a": ITEMS[0], "b": ITEMS[0][::-1]}, {"over": "items"}),
     ("no difference", {"a": ITEMS[0], "b": ITEMS[1]}, {"over": "items", "margin": 0.1}),
     ("at least", {"a": ITEMS[0]}, {"over": "items", "bound": ITEMS[0].mean() - 0.01}),
-    ("lower", {"a": COUNTS + [3, 3], "b": COUNTS}, {"over": "items", "statistic": per_cent}),
+    ("lower", {"a": BETTER, "b": COUNTS}, {"over": "items", "statistic": per_cent}),
 ]
 
 
@@ -185,12 +186,12 @@ def test_a_p_value_of_items_is_the_share_of_exchanges_at_least_as_extreme():
 
 def test_items_are_resampled_in_pairs_and_scored_as_a_whole():
     right = COUNTS.astype(float)
-    left = right + [2, 3]
+    left = right + np.array([2.0, 3.0])
     result = item_tests.bootstrap(left, right, per_cent, level=0.95)
     assert result.effect == pytest.approx(per_cent(left.sum(0)) - per_cent(right.sum(0)))
     draws = np.random.default_rng(5).integers(0, 200, (4000, 200))
     by_hand = [per_cent(left[i].sum(0)) - per_cent(right[i].sum(0)) for i in draws]
-    assert result.interval == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), abs=0.1)
+    assert result.interval == pytest.approx(tuple(np.quantile(by_hand, [0.025, 0.975])), abs=0.3)
     exchanged = np.random.default_rng(6).integers(0, 2, (2000, 200, 1)).astype(bool)
     extreme = [
         abs(per_cent(np.where(x, left, right).sum(0)) - per_cent(np.where(x, right, left).sum(0)))
@@ -214,13 +215,13 @@ def test_items_are_resampled_in_pairs_and_scored_as_a_whole():
 )
 def test_a_false_claim_is_accepted_in_five_per_cent_at_most(expected, threshold, test, num_seeds):
     """Arms without a difference; for equivalence, arms that differ by just the margin."""
-    rng, trials, accepted = np.random.default_rng(0), 1500, 0
+    rng, trials, accepted = np.random.default_rng(0), 600, 0
     for _ in range(trials):
         values = rng.normal(size=(3, num_seeds))
         arms = dict(zip((1, 2, 3), values, strict=True))
         if expected == "no difference":
             arms = {"a": values[0], "b": values[0] + 0.3 * values[1] + threshold}
-        elif expected not in ("grows",):
+        elif expected != "grows":
             arms = {"a": values[0], "b": values[1]}
             arms = {"a": values[0]} if expected == "at least" else arms
         claim_ = decided(arms, expected, threshold, test=test, seeds=range(num_seeds))
@@ -361,7 +362,7 @@ def test_items_that_cannot_be_paired_are_refused(arms, message):
         claim(arms, over="items")
 
 
-@pytest.mark.parametrize("name", ["ten", NAN, True])
+@pytest.mark.parametrize("name", ["ten", NAN, False])
 def test_a_trend_needs_numbers(name):
     with pytest.raises(ValueError, match="needs numbers as names of arms"):
         claim({1: LOW, 2: HIGH, name: LOW}, expected="grows")

@@ -321,7 +321,7 @@ def test_an_optimizer_that_needs_a_closure_is_refused():
         ([], "need 24 batches, got 0"),
         ((make_stream()[i] for i in range(24)), "expected a stream such as .*, got generator"),
         (iter([make_stream()[0]] * 24), "got list_iterator"),
-        (torch.utils.data.DataLoader(TEXT), "got DataLoader"),
+        (torch.utils.data.DataLoader([1]), "got DataLoader"),  # type: ignore[arg-type]
         (None, "got NoneType"),
     ],
     ids=str,

@@ -79,7 +79,15 @@ def load_run(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """Load the tokenizer that a run has left in `folder`."""
+    """Load the tokenizer that a run has left in `folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If a file in the folder is damaged, of another run or of an earlier version of the book.
+    """
     description = read_description(folder)
     path = folder / TOKENIZER_FILE
     tokenizer = TOKENIZERS[description["data"]["tokenizer"]].load(path)

@@ -265,7 +265,20 @@ class PairData(TrainingData[list[SentencePair]]):
         return [target for _, target in split]
 
     def num_characters(self, split: list[SentencePair], tokenizer: Tokenizer) -> int | None:
-        """Count the characters of the targets, and one for the end of each, or return None."""
+        """Count the characters of the targets, and one for the end of each.
+
+        Parameters
+        ----------
+        split
+            The split.
+        tokenizer
+            The tokenizer.
+
+        Returns
+        -------
+        num_characters : int or None
+            Their number; None if the tokens do not spell the text.
+        """
         num_characters = super().num_characters(split, tokenizer)
         return None if num_characters is None else num_characters + len(split)
 

@@ -94,10 +94,36 @@ def greedy_search(
     )
 
 
+@overload
+def best_sequences(
+    model: LanguageModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT | None = None,
+    beam: BeamConfig | None = ...,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[int]]: ...
+
+
+@overload
 def best_sequences(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
     state: StateT,
+    beam: BeamConfig | None = ...,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[int]]: ...
+
+
+def best_sequences(
+    model: NextTokenModel[Any],
+    prompt: torch.Tensor,
+    state: Any = None,
     beam: BeamConfig | None = None,
     *,
     max_length: int = 100,

@@ -54,7 +54,7 @@ CallP = ParamSpec("CallP")
 ResultT_co = TypeVar("ResultT_co", covariant=True)
 
 
-class HasForward(Protocol[CallP, ResultT_co]):
+class _HasForward(Protocol[CallP, ResultT_co]):
     """An object with a method `forward`, whose types `TypedModule` gives to the call."""
 
     def forward(self, *args: CallP.args, **kwargs: CallP.kwargs) -> ResultT_co:
@@ -73,7 +73,7 @@ class TypedModule(nn.Module):
     if TYPE_CHECKING:
 
         def __call__(
-            self: HasForward[CallP, ResultT_co], *args: CallP.args, **kwargs: CallP.kwargs
+            self: _HasForward[CallP, ResultT_co], *args: CallP.args, **kwargs: CallP.kwargs
         ) -> ResultT_co:
             """Call `forward`, and torch's hooks around it."""
             ...

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch  # which the site, that needs the key alone, does not load
 
 RESULTS_KEY = "llm_book_results"  # of an output's metadata, for the record of `report_results`
+ROWS = "rows"  # of a benchmark's file, for what ``stored_seeds`` reads: one row an arm and seed
 DEFAULT_TOLERANCE = 0.05  # fraction of the stored number
 
 
@@ -126,7 +127,28 @@ def load_results(name: str) -> dict[str, Any]:
     Returns
     -------
     content : dict
-        The parts of the benchmark by name.
+        The parts of the benchmark by name, without the rows of its seeds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file; the message lists the names that exist.
+    """
+    return {part: value for part, value in read_stored(name).items() if part != ROWS}
+
+
+def read_stored(name: str) -> dict[str, Any]:
+    """Return the whole content of book/results/`name`.json.
+
+    Parameters
+    ----------
+    name
+        Name of the file without its ending.
+
+    Returns
+    -------
+    content : dict
+        The parts of the benchmark by name, and in newer files the rows of its seeds.
 
     Raises
     ------

@@ -1,8 +1,16 @@
 """Stored results of benchmarks, one row for each arm and seed: the format, and its reader.
 
 A file book/results/NAME.json has its rows in the list "rows"; each is an object with the entries of
-`StoredRow`. ``benchmarks.record`` writes them and `load_seeds` reads them, for example as an arm of
-`utils.notebook.check.claim`. Older files without rows are read by `utils.notebook.results`.
+`StoredRow`. `load_seeds` reads them, for example as an arm of `utils.notebook.check.claim`; older
+files without rows are read by `utils.notebook.results`. A benchmark writes them in a loop that goes
+on where it was stopped::
+
+    rows = SeedRows(options.out, run, part="words", origin=corpus.origin)  # of benchmarks.record
+    for name, recipe in RECIPES.items():
+        settings = {"optimizer": "AdamW", "learning_rate": 0.01, "grid": [0.003, 0.01, 0.03], …}
+        for seed in rows.missing(name, options.seeds, settings):
+            loss, costs = train(recipe, seed=seed)
+            rows.write(name, seed, figures={"loss": loss}, settings=settings, costs=costs)
 """
 
 from __future__ import annotations
@@ -12,9 +20,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from utils.notebook.results import load_results
+from utils.notebook.results import ROWS, read_stored
 
-ROWS = "rows"  # the entry of a file of results
 SETTINGS = ("optimizer", "learning_rate", "grid", "steps")  # what a row's settings name at least
 COSTS = ("parameters", "tokens", "processor_seconds")  # what its costs name
 
@@ -161,7 +168,7 @@ def load_seeds(name: str, arm: str, quantity: str, *, part: str | None = None) -
 
 def _read_rows(name: str) -> list[StoredRow]:
     """Read all rows of a file."""
-    content = load_results(name)
+    content = read_stored(name)
     if ROWS not in content:
         raise ValueError(
             f"{name}.json has no rows of seeds, only the parts {', '.join(content)}: it is older "

@@ -58,7 +58,22 @@ class TokenPredictor(Protocol):
     """
 
     def forward(self, ids: torch.Tensor, /, state: Any) -> tuple[torch.Tensor, Any]:
-        """Compute the logits (B, T, V) of the token after each of `ids` (B, T), and a new state."""
+        """Compute the logits of the token after each of `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T) int64.
+        state
+            The state before `ids`: that of `encode`, or None where there is no source.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            (B, T, V).
+        state
+            The state after `ids`.
+        """
         ...
 
     def __call__(self, ids: torch.Tensor, /, state: Any) -> tuple[torch.Tensor, Any]:

@@ -1,0 +1,212 @@
+"""What a model is given is checked: token ids, the state, the memory of an encoder.
+
+Most tests run on every model of tiny_models.py.
+"""
+
+import re
+
+import pytest
+import torch
+
+from tests.helpers.tiny_models import (
+    ENCODER_DECODERS,
+    IDS,
+    MODELS,
+    SOURCE,
+    V,
+    initial_state,
+    make,
+    state_tensors,
+)
+from utils.decoding.state import map_tensors, select_rows
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call, check_memory
+from utils.models.contract import LSTMState, Memory
+from utils.models.convolutional import CNNDecoder
+from utils.models.encoder_decoder import EncoderDecoder
+from utils.models.gpt import GPT
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_encoders import RNNEncoder
+from utils.models.transformer import TransformerDecoder
+
+every_model = pytest.mark.parametrize("name", MODELS)
+NO_STATE = "this is no state of this|the state of an NNLM"
+
+
+@pytest.mark.parametrize(
+    "ids, message",
+    [
+        (IDS.double(), "whole numbers of type int64 or int32; got torch.float64"),
+        (IDS > 3, "got torch.bool"),
+        (IDS[0], re.escape("a batch (B, T); got the shape (5,): ids[None] makes a batch")),
+        (IDS[None], re.escape("got the shape (1, 4, 5)")),
+    ],
+)
+@every_model
+def test_ids_that_are_no_batch_of_whole_numbers_are_refused(name, ids, message):
+    model = make(name)
+    with pytest.raises(ValueError, match=message):
+        model(ids, initial_state(model))
+    if isinstance(model, EncoderDecoder):
+        with pytest.raises(ValueError, match=message):
+            model.encode(ids)
+
+
+@every_model
+def test_ids_may_have_32_bits(name):
+    model = make(name)
+    logits, state = model(IDS, initial_state(model))
+    narrow_logits, narrow_state = model(IDS.int(), initial_state(model))
+    assert torch.equal(narrow_logits, logits)
+    narrow_logits, _ = model(IDS[:, :1].int(), narrow_state)
+    assert torch.equal(narrow_logits, model(IDS[:, :1], state)[0])
+
+
+@every_model
+def test_a_state_of_another_batch_is_refused(name):
+    model = make(name)
+    states = [model(IDS, initial_state(model))[1], initial_state(model)]
+    for state in states:
+        for rows in ([0], [0, 1, 2], [0, 1, 2, 3, 3]):
+            if state_tensors(state):
+                with pytest.raises(ValueError, match=NO_STATE):
+                    model(IDS, select_rows(state, torch.tensor(rows)))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "nnlm" not in name])
+def test_a_state_of_another_precision_is_refused(name):
+    model = make(name)
+    state = model(IDS, initial_state(model))[1]
+    for dtype in (torch.float32, torch.bfloat16):
+        wrong = map_tensors(lambda x, d=dtype: x.to(d) if x.is_floating_point() else x, state)
+        with pytest.raises(ValueError, match=f"expected torch.float64.* got {dtype}; hand on"):
+            model(IDS, wrong)
+    wrong = map_tensors(lambda x: x.long(), state)
+    with pytest.raises(ValueError, match=r"got torch\.int64"):
+        model(IDS, wrong)
+
+
+@every_model
+def test_under_autocast_a_state_may_have_its_precision(name):
+    model = make(name, torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits, state = model(IDS, initial_state(model))
+        step, _ = model(IDS[:, :1], state)
+    expected, state = model(IDS, initial_state(model))
+    scale = expected.abs().max()
+    assert (logits - expected).abs().max() < 0.2 * scale
+    assert (step - model(IDS[:, :1], state)[0]).abs().max() < 0.2 * scale
+
+
+OTHERS = {
+    "nnlm": lambda: NNLM(V, order=3, embedding_size=6, hidden_size=6),
+    "rnn": lambda: RNNLM(V, width=8),
+    "rnn of two layers": lambda: RNNLM(V, width=6, num_layers=4),
+    "lstm": lambda: RNNLM(V, width=8, cell="lstm"),
+    "gpt": lambda: GPT(V, width=8, num_heads=2, num_layers=2),
+    "deeper gpt": lambda: GPT(V, width=6, num_heads=3, num_layers=3),
+    "gpt of other heads": lambda: GPT(
+        V, width=6, num_heads=2, num_layers=2, qk_norm=False, positional_encoding="learned"
+    ),
+    "gpt with triples": lambda: GPT(V, width=6, num_heads=1, num_layers=2, ngram_tables=(9, 9, 9)),
+}
+
+
+@every_model
+def test_a_state_of_another_model_is_refused(name):
+    model = make(name)
+    for other in OTHERS.values():
+        other_state = other().double()(IDS)[1]
+        with pytest.raises(ValueError, match=NO_STATE):
+            model(IDS, other_state)
+    own_type = type(model(IDS, initial_state(model))[1])
+    for other_name in ("start", "location", "cnn, attention", "transformer"):
+        other_state = make(f"gru → {other_name}").encode(SOURCE)
+        if type(other_state) is not own_type:
+            with pytest.raises(ValueError, match=NO_STATE):
+                model(IDS, other_state)
+    for wrong in ((), [], "state", 0, {"state": torch.zeros(4, 6)}):
+        with pytest.raises(ValueError, match=NO_STATE):
+            model(IDS, wrong)
+
+
+@pytest.mark.parametrize("name", ENCODER_DECODERS)
+def test_a_model_with_a_source_needs_a_state(name):
+    with pytest.raises(ValueError, match=r"got None; hand on .* of encode\(\) or begin\(\)"):
+        make(name)(IDS, None)
+
+
+def test_the_state_of_a_feed_forward_model_is_ids():
+    model = make("LM: nnlm")
+    message = r"is the last 3 ids of each row, shape \(4, 3\); got "
+    for state, kind in (
+        (torch.zeros(4, 3), r"\(4, 3\) torch.float32"),
+        (torch.zeros(4, 2, dtype=torch.int64), r"\(4, 2\) torch.int64"),
+        ([1, 2, 3], "a list"),
+    ):
+        with pytest.raises(ValueError, match=message + kind):
+            model(IDS, state)
+
+
+def test_the_message_says_where_a_state_differs():
+    model = make("gru → transformer")
+    state = model(IDS, model.encode(SOURCE))[1]
+    caches = (state.caches[0], state.caches[1]._replace(values=state.caches[1].values[:, :2]))
+    message = (
+        r"this TransformerDecoder .*: expected the shape \(4, 3, any, 2\) at caches\[1\].values"
+    )
+    with pytest.raises(ValueError, match=message + r", got \(4, 2, 5, 2\); hand on"):
+        model(IDS, state._replace(caches=caches))
+    with pytest.raises(ValueError, match=r"expected a tuple of 2 at caches, got a tuple of 1"):
+        model(IDS, state._replace(caches=caches[:1]))
+    with pytest.raises(ValueError, match=r"expected torch.bool at is_token, got torch.int64"):
+        model(IDS, state._replace(is_token=state.is_token.long()))
+
+
+def test_an_lstm_takes_a_plain_pair_as_torchs_lstm_returns_it():
+    model = make("lstm")
+    state = model.encode(SOURCE)
+    assert type(state) is LSTMState
+    logits, after = model(IDS, tuple(state))
+    assert torch.equal(logits, model(IDS, state)[0]) and type(after) is LSTMState
+
+
+def test_forms_may_leave_sizes_and_types_open():
+    model = make("LM: rnn")
+    form = OptionalForm((TensorForm((BATCH, None)), TensorForm((None,), torch.int64), None))
+    numbers = torch.zeros(1, 7, dtype=torch.float64), torch.zeros(9, dtype=torch.int64)
+    check_call(model, IDS[:1], (*numbers, None), form)
+    check_call(model, IDS[:1], None, form)
+    for state, message in (
+        ((*numbers, numbers[0]), r"expected None at \[2\], got a tensor \(1, 7\)"),
+        ((numbers[0][0], numbers[1], None), r"expected the shape \(1, any\) at \[0\], got \(7,\)"),
+        ((None, numbers[1], None), r"expected a tensor \(1, any\) at \[0\], got None"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_call(model, IDS[:1], state, form)
+
+
+@pytest.mark.parametrize(
+    "decoder",
+    [
+        RNNDecoder(V, width=6),
+        AttentionDecoder(V, width=6),
+        CNNDecoder(V, width=6),
+        CNNDecoder(V, width=6, use_attention=False),
+        TransformerDecoder(V, width=6, num_heads=1),
+    ],
+    ids=lambda decoder: type(decoder).__name__,
+)
+def test_a_decoder_refuses_an_encoder_of_another_width(decoder):
+    message = "decoder reads vectors of length 6, and the encoder's (states|vector) have 8"
+    with pytest.raises(ValueError, match=message):
+        EncoderDecoder(RNNEncoder(V, width=8), decoder).encode(SOURCE)
+
+
+def test_a_memory_is_checked_as_far_as_it_is_read():
+    memory = Memory(torch.zeros(2, 3, 6), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 8))
+    check_memory(memory, width=6, parts=("states",))
+    check_memory(memory, width=8, parts=("vector",))
+    with pytest.raises(ValueError, match="the encoder's vector have 8: build both with one width"):
+        check_memory(memory, width=6)
