@@ -297,6 +297,7 @@ def test_a_claim_that_failed_can_be_checked_again(kernel):
         ({"a": {0: 1, 1: 2}, "b": {0: 2, 1: 3}}, "2 seeds of 'a'; a claim needs at least 3"),
         ({"a": {0: 1, 1: 2, 2: 3}, "b": {0: 1, 1: 2, 3: 3}}, "'a' has the seeds 0, 1, 2, 'b' has"),
         ({"a": {0: 1, 1: 2, 2: 3}, "b": {0: 1, 1: 2, 2: 3, 3: 4}}, "run all with the same"),
+        ({"a": LOW, "b": dict.fromkeys(range(1, 5), 1)}, r"'b' has the seeds 1, 2, 3, 4, not \[0"),
         ({"a": LOW, "b": LOW[:3]}, "'b' has 3 values for 4 seeds"),
         ({"a": [1, 2, NAN, 3], "b": LOW}, "'a', seed 2 is nan"),
         ({"a": LOW, "b": [1, 2, INF, 3]}, "'b', seed 2 is inf"),
@@ -309,7 +310,7 @@ def test_a_claim_that_failed_can_be_checked_again(kernel):
 )
 def test_arms_that_decide_nothing_are_refused(arms, message):
     with pytest.raises(ValueError, match=f"^claim-x: .*{message}"):
-        claim(arms)
+        claim(arms, seeds=None if "a" in arms and isinstance(arms["a"], dict) else SEEDS)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +338,7 @@ def test_arms_that_decide_nothing_are_refused(arms, message):
         ({"margin": 0.1, "bound": 1}, "not both"),
         ({"expected": "grows"}, "'grows' needs 3 arms or more"),
         ({"test": "ranks"}, "signed ranks need 6 seeds, got 4"),
+        ({"over": "items", "seeds": SEEDS}, "items of a test set have no seeds"),
         ({"statistic": sum}, "a statistic needs over='items'"),
         ({"expected": "grows", "over": "items"}, "a trend is tested over seeds"),
         ({"over": "items"}, "4 items; a test needs at least 10"),
@@ -377,6 +379,16 @@ def test_arms_of_a_file_have_one_version_of_the_code():
         claim(arms)
     arms["b"].source["file"] = "two.json"
     claim(arms)
+
+
+def test_a_learning_rate_on_the_edge_of_its_grid_is_told(capsys):
+    arms, middle = {}, [1.5, 1.6, 1.7, 1.5]
+    for name, values, rate in (("low", LOW, 0.1), ("mid", middle, 0.2), ("high", HIGH, 0.3)):
+        settings = {"learning_rate": rate, "grid": [0.1, 0.2, 0.3]}
+        source = {"file": "one.json", "code": "a", "settings": settings}
+        arms[name] = SeedValues(dict(zip(SEEDS, values, strict=True)), source)
+    claim(arms)
+    assert "; learning rate on the edge of its grid: low, high" in capsys.readouterr().out
 
 
 def test_claims_fail_when_python_ignores_assertions():

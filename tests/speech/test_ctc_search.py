@@ -213,3 +213,13 @@ def test_a_growing_state_is_refused_before_the_search(beam_size):
             GPT(V, width=8, num_layers=1, num_heads=2, context_length=16).eval(), **options
         )
     ShallowFusion(GPT(V, width=8, num_layers=1, num_heads=2, context_length=2).eval(), **options)
+
+
+@pytest.mark.parametrize("spoken", [(), (BOS, EOS, UNK)], ids=["nothing", "what is never spoken"])
+def test_a_step_that_allows_no_text_is_an_error(spoken):
+    """The recogniser gives the blank and all tokens that can be spoken −∞."""
+    possible, impossible = make_log_probs(0), make_log_probs(1)
+    impossible[1] = -math.inf
+    impossible[1, list(spoken)] = -math.log(3)
+    with pytest.raises(ValueError, match="clip 1 has a step at which no text has a probability"):
+        prefix_beam_search([possible, impossible])

@@ -10,17 +10,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
-import torch
-
 from utils.arguments import check_choice, check_positive
 from utils.data.batches import Batch, TextBatches, text_eval_batches
-from utils.data.corpora import (
-    PairCorpusName,
-    TextCorpusName,
-    load_pairs,
-    load_text,
-    split_text,
-)
+from utils.data.corpora import PairCorpusName, TextCorpusName, load_pairs, load_text, split_text
 from utils.data.corpus import Corpus, Language, SentencePair
 from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
 from utils.data.readers import read_own_text
@@ -212,13 +204,10 @@ class TextData(TrainingData[str]):
         """
         B, T = self.batch_size, self.context_length
         check_positive(batch_size=B, context_length=T)
-        train = torch.tensor(tokenizer.encode(corpus.train))
-        valid = torch.tensor(tokenizer.encode(corpus.valid))
+        train, valid = (tokenizer.encode(split) for split in (corpus.train, corpus.valid))
         try:
-            return (
-                TextBatches(train, batch_size=B, context_length=T, seed=seed),
-                text_eval_batches(valid, batch_size=B, context_length=T),
-            )
+            train_stream = TextBatches(train, batch_size=B, context_length=T, seed=seed)
+            return train_stream, text_eval_batches(valid, batch_size=B, context_length=T)
         except ValueError as error:
             raise ValueError(f"{corpus.name} is too short: {error}") from error
 

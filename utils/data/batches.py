@@ -136,7 +136,7 @@ class TextBatches(EndlessBatches):
     Parameters
     ----------
     ids
-        The N token ids of the text, 1-D.
+        The N token ids of the text, (N,).
     batch_size
         B, the number of windows in a batch.
     context_length
@@ -155,7 +155,7 @@ class TextBatches(EndlessBatches):
 
     def __init__(
         self,
-        ids: torch.Tensor,
+        ids: Sequence[int] | np.ndarray | torch.Tensor,
         *,
         batch_size: int,
         context_length: int,
@@ -207,7 +207,9 @@ class TextBatches(EndlessBatches):
         return self._epoch_starts
 
 
-def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int) -> list[Batch]:
+def text_eval_batches(
+    ids: Sequence[int] | np.ndarray | torch.Tensor, *, batch_size: int, context_length: int
+) -> list[Batch]:
     """Cut a text into windows in which every token after the first is a target exactly once.
 
     The text is cut into `batch_size` strips of equal length, and batch k holds window k of each
@@ -219,7 +221,7 @@ def text_eval_batches(ids: torch.Tensor, *, batch_size: int, context_length: int
     Parameters
     ----------
     ids
-        The N token ids of the text, 1-D.
+        The N token ids of the text, (N,).
     batch_size
         B, the number of strips; at most N − 1 are made.
     context_length
@@ -259,7 +261,7 @@ def check_step(step: int) -> None:
         raise ValueError(f"steps count from 0; got {step}")
 
 
-def _as_text_ids(ids: torch.Tensor, batch_size: int, context_length: int) -> torch.Tensor:
+def _as_text_ids(ids: Any, batch_size: int, context_length: int) -> torch.Tensor:
     """Return `ids` as int64 (N,); raise ValueError for other ids or shapes or a size below 1."""
     check_positive(batch_size=batch_size, context_length=context_length)
     if getattr(ids, "ndim", 1) != 1:

@@ -139,6 +139,11 @@ class VocabularyTokenizer(TextEncoder):
         allow_special
             Whether special tokens that are written in a text are no part of it, as in `encode`.
 
+        Returns
+        -------
+        tokenizer : VocabularyTokenizer
+            The tokenizer, of the class that the method is called on.
+
         Raises
         ------
         ValueError

@@ -146,6 +146,17 @@ def sources(arms: Arms) -> dict[str, Any]:
     }
 
 
+def rates_on_edges(arms: Arms) -> list[str]:
+    """Return the names of stored arms whose learning rate is the first or last of its grid."""
+    names = []
+    for name, arm in arms.items():
+        settings = arm.source.get("settings", {}) if isinstance(arm, SeedValues) else {}
+        grid = settings.get("grid") or ()
+        if grid and settings.get("learning_rate") in (min(grid), max(grid)):
+            names.append(str(name))
+    return names
+
+
 def _as_mapping(
     label: str, name: object, arm: Any, seeds: Sequence[Hashable] | None
 ) -> Mapping[Any, Any]:
@@ -153,6 +164,8 @@ def _as_mapping(
     if isinstance(arm, Mapping):
         if not arm:
             raise ValueError(f"{label}: {name!r} has no seeds; give one value for each seed")
+        if seeds is not None and arm.keys() != set(seeds):
+            raise ValueError(f"{label}: {name!r} has the seeds {_listed(arm)}, not {seeds}")
         return arm
     if seeds is None:
         raise ValueError(

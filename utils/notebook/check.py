@@ -140,7 +140,7 @@ def claim(
     Seeds are tested by paired t tests (of equivalence: two one-sided ones at 5 %; of a trend: on
     the slopes of the seeds), or by ranks: Wilcoxon's signed ranks, for a trend Page's test. Items
     are tested by approximate randomization, and against a bound or a margin by the bootstrap. A
-    claim holds if p is below 0.05 and the interval lies on the claimed side.
+    claim holds if for each comparison p is below 0.05 and the interval lies on the claimed side.
 
     Parameters
     ----------
@@ -197,8 +197,7 @@ def claim(
     reserve_label(label)
     result = decide(question, arms, seeds=seeds, unit=unit, context=context)
     require(result.holds, result.line())
-    text = f"{result.line()}\n  differs: {context['differs']}; shared: {context['shared']}"
-    show_evidence(text, CLAIM_KEY, result.record())
+    show_evidence(f"{result.line()}\n  {result.remarks()}", CLAIM_KEY, result.record())
 
 
 def _check_sides(label: str, sides: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ class Claim:
     threshold
         The bound or the margin; None for other kinds.
     context
-        What else is stored: "shared", "differs" and "sources".
+        What else is stored: "shared", "differs", "sources" and "rates_on_edges".
     """
 
     label: str
@@ -80,6 +80,12 @@ class Claim:
         test = self.findings[0].comparison.test
         mark, verdict = ("✓", "holds") if self.holds else ("✗", "does not hold")
         return f"{mark} {self.label}: {parts} ({test}, {self._sample()}): {verdict}"
+
+    def remarks(self) -> str:
+        """Return the line below: what differs, what is shared, rates on the edge of their grid."""
+        text = f"differs: {self.context['differs']}; shared: {self.context['shared']}"
+        edges = ", ".join(self.context["rates_on_edges"])
+        return f"{text}; learning rate on the edge of its grid: {edges}" if edges else text
 
     def record(self) -> dict[str, Any]:
         """Return what is stored in the metadata of the output."""

@@ -15,7 +15,15 @@ from typing import Any
 
 from utils.arguments import check_choice
 from utils.notebook import item_tests, seed_tests
-from utils.notebook.arms import Arms, ItemArms, SeedArms, read_item_arms, read_seed_arms, sources
+from utils.notebook.arms import (
+    Arms,
+    ItemArms,
+    SeedArms,
+    rates_on_edges,
+    read_item_arms,
+    read_seed_arms,
+    sources,
+)
 from utils.notebook.claim_evidence import BOUNDS, KINDS, TRENDS, Claim, Finding
 from utils.notebook.item_tests import Statistic
 from utils.notebook.seed_tests import Comparison
@@ -123,13 +131,15 @@ def decide(
     _check_names(question, arms)
     checked: SeedArms | ItemArms
     if question.over == "items":
+        if seeds is not None:
+            raise ValueError(f"{label}: items of a test set have no seeds; leave out seeds=")
         checked = read_item_arms(label, arms)
         findings = _findings_on_items(question, checked)
     else:
         checked = read_seed_arms(label, arms, seeds)
         _check_seeds(question, checked)
         findings = _findings_on_seeds(question, checked)
-    context = {**context, "sources": sources(arms)}
+    context = {**context, "sources": sources(arms), "rates_on_edges": rates_on_edges(arms)}
     expected, threshold = question.expected, question.threshold
     return Claim(label, expected, unit, list(findings), checked, threshold, context)
 

@@ -91,8 +91,8 @@ def prefix_beam_search(
     ------
     ValueError
         If the beam size is no positive whole number, a weight or bonus is NaN or infinite, a clip
-        has no (S, V) of log-probabilities or another V than the first, or if the language model is
-        missing, has another vocabulary, is not on the CPU, has a state that grows or gives NaN.
+        is no (S, V) of log-probabilities, has another V or no possible text, or if the language
+        model is missing, has another vocabulary, is not on the CPU, grows in state or gives NaN.
     """
     check_positive(beam_size=beam_size)
     if not math.isfinite(lm_weight) or not math.isfinite(token_bonus):
@@ -284,6 +284,8 @@ class _PrefixSearch:
                 for k, score in enumerate(clip_scores)
                 if ctc_log_probs[clip, k] > -math.inf
             ]
+            if not hypotheses:
+                raise ValueError(f"clip {clip} has a step at which no text has a probability")
             results.append(sorted(hypotheses, key=lambda hypothesis: -hypothesis.score))
         return results
 
