@@ -58,10 +58,12 @@ def _keep_shared_parameters(module: nn.Module) -> Iterator[None]:
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False, remove_duplicate=False):
             owners[parameter].append((part, name))
-    yield
-    for (first, first_name), *others in owners.values():
-        for part, name in others:
-            setattr(part, name, getattr(first, first_name))
+    try:
+        yield
+    finally:  # after a file that does not fit as well
+        for (first, first_name), *others in owners.values():
+            for part, name in others:
+                setattr(part, name, getattr(first, first_name))
 
 
 class ScaledEmbedding(nn.Embedding):
