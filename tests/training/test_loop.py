@@ -324,7 +324,7 @@ def test_an_optimizer_that_needs_a_closure_is_refused():
         (torch.utils.data.DataLoader([1]), "got DataLoader"),  # type: ignore[arg-type]
         (None, "got NoneType"),
     ],
-    ids=str,
+    ids=["too few", "none", "generator", "iterator", "loader", "None"],
 )
 def test_batches_that_do_not_suffice_are_refused_before_the_first_step(batches, message):
     model = make_model()
