@@ -59,6 +59,7 @@ TEST_FILES = {
         "utils.data.labelled_batches",
     ),
     "decoding/test_sampling": ("utils.decoding.filters",),
+    "models/test_transformer": ("utils.models.transformer_stack",),
     "metrics/test_metrics": (
         "utils.metrics.calibration",
         "utils.metrics.cost",

@@ -68,11 +68,11 @@ def test_benchmark_rows_join_seeds_and_leave_curves_out():
     content = {
         "LSTM, seed 0": first_seed,
         "LSTM, seed 1": {"loss": 4.0, "test": {"bleu": 22}},
-        "rows": [{"added": "rotary", "losses": [1.0, 3.0]}],
+        "steps": [{"added": "rotary", "losses": [1.0, 3.0]}],
     }
     rows = benchmark_facts.benchmark_rows(content, ["loss", "test/bleu", "losses"])
     assert rows["LSTM"] == {"loss": [2.0, 4.0], "test/bleu": [20.0, 22.0]}
-    assert rows["rows, rotary"] == {"losses": [1.0, 3.0]}
+    assert rows["steps, rotary"] == {"losses": [1.0, 3.0]}
     assert benchmark_facts.collect_provenances(content) == [{"a": 1}]
 
 

@@ -107,11 +107,11 @@ def test_a_model_can_be_exported_and_saved_for_any_number_of_rows(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_step_with_a_state_can_be_exported_and_saved(name):
+def test_a_step_with_a_state_can_be_exported(name):
     with torch.no_grad():
         model = make(name)
         state = model(IDS, initial_state(model))[1]
-        program = saved_and_loaded(torch.export.export(model, (IDS[:, :1], state)))
+        program = torch.export.export(model, (IDS[:, :1], state)).module()
         other = model(IDS.flip(1), initial_state(model))[1]
         assert_equal(program(IDS[:, 3:4], other), model(IDS[:, 3:4], other))
 
@@ -155,9 +155,9 @@ def test_an_exported_model_refuses_a_text_longer_than_its_learned_positions(name
         model = make(name)
         state = model(IDS, initial_state(model))[1]
         program = torch.export.export(model, (IDS[:, :2], state)).module()
-        logits, state = program(IDS[:, :2], state)
+        logits, _ = program(IDS[:, :2], state)
         assert logits.shape == (4, 2, V)
-        state = state._replace(tokens_read=state.tokens_read + 1)
+        state = state._replace(tokens_read=state.tokens_read + 2)
         with pytest.raises(RuntimeError, match="too long: only 8 positions are learned"):
             program(IDS[:, :2], state)
 

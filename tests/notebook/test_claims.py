@@ -235,7 +235,10 @@ def test_false_claims_about_items_are_rarely_accepted(monkeypatch):
     rng, trials = np.random.default_rng(0), 300
     accepted = sum(
         decided(
-            dict(zip("ab", rng.normal(size=(2, 30)), strict=True)), over="items", test="resampling"
+            dict(zip("ab", rng.normal(size=(2, 30)), strict=True)),
+            over="items",
+            test="resampling",
+            seeds=None,
         ).holds
         for _ in range(trials)
     )

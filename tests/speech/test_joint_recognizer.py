@@ -66,8 +66,8 @@ def test_step_by_step_is_teacher_forced(model, batch):
     assert same(torch.cat(steps, 1), at_once, 1e-12)
 
 
-def test_without_a_state_the_first_one_is_named(model):
-    with pytest.raises(ValueError, match=r"starts from model.encode\(features, lengths\)"):
+def test_a_call_needs_a_state(model):
+    with pytest.raises(TypeError, match="'state'"):
         model(torch.tensor([[BOS]]))
 
 

@@ -1,7 +1,7 @@
 """The part of beam search that concerns one prompt: its hypotheses, and when its search ends.
 
 ``utils.decoding.beam_search`` runs one such search for each prompt of a batch. It computes the
-best continuations, this module decides what becomes of them. Derived in section 3.2.
+best continuations, this module decides what becomes of them. Built in section 3.2.
 """
 
 from __future__ import annotations
@@ -33,11 +33,37 @@ class SearchOptions(Protocol):
         ...
 
     def score(self, log_prob: float, length: int) -> float:
-        """Return the score of a hypothesis of `length` tokens."""
+        """Compute the score by which hypotheses are ranked.
+
+        Parameters
+        ----------
+        log_prob
+            The log-probability of the hypothesis.
+        length
+            Its number of tokens.
+
+        Returns
+        -------
+        score : float
+            Higher is better.
+        """
         ...
 
     def highest_score(self, log_prob: float, shortest: int, longest: int) -> float:
-        """Return a bound of the scores of hypotheses of these lengths and at most this log p."""
+        """Compute a bound of the scores of all hypotheses that continue a partial one.
+
+        Parameters
+        ----------
+        log_prob
+            The log-probability of the partial hypothesis, which no continuation exceeds.
+        shortest, longest
+            The smallest and the largest length of a continuation.
+
+        Returns
+        -------
+        score : float
+            No continuation scores higher.
+        """
         ...
 
 

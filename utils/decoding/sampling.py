@@ -1,6 +1,6 @@
 """Sampling from a language model.
 
-Derived in section 6.2. ``utils.decoding.filters`` has the filters that shape the distribution.
+Built in section 6.2. ``utils.decoding.filters`` has the filters that shape the distribution.
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
     """
     check_token_ids(ids)
     weight = model.embedding.weight
-    dtype = None if torch.is_autocast_enabled(weight.device.type) else weight.dtype
+    device = weight.device.type
+    casts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    dtype = None if casts else weight.dtype
     difference = _Comparison(ids.shape[0], dtype).difference(state, form)
     if difference:
         raise ValueError(

@@ -1,6 +1,6 @@
 """Keys and values of the tokens that an attention layer has read, so that none is computed twice.
 
-Derived in section 7.3; its memory and its speed are measured in sections 6.2 and 8.1.
+Built in section 7.3; its memory and its speed are measured in sections 6.2 and 8.1.
 """
 
 from __future__ import annotations

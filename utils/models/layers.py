@@ -46,7 +46,22 @@ class TiedModule(TypedModule):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Load parameters as `torch.nn.Module.load_state_dict` does; parameters as there."""
+        """Load parameters as `torch.nn.Module.load_state_dict` does.
+
+        Parameters
+        ----------
+        state_dict
+            The tensors by name.
+        strict
+            Whether the names must be exactly those of the module.
+        assign
+            Whether the module takes the tensors themselves, not copies.
+
+        Returns
+        -------
+        incompatible_keys : NamedTuple
+            The names that are missing and those that are unexpected.
+        """
         with _keep_shared_parameters(self):
             return super().load_state_dict(state_dict, strict, assign)
 
@@ -183,6 +198,12 @@ def make_norm(
 
 
 def check_epsilon(epsilon: float) -> None:
-    """Raise ValueError unless the epsilon of a norm is a positive number."""
+    """Check that the epsilon of a norm is a positive number.
+
+    Raises
+    ------
+    ValueError
+        If it is zero, negative, infinite or NaN.
+    """
     if not 0 < epsilon < math.inf:
         raise ValueError(f"epsilon of a norm must be a positive number, got {epsilon}")
