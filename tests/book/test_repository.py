@@ -151,7 +151,7 @@ def test_the_command_refuses_what_is_no_address(url):
 def test_one_command_moves_the_book_to_another_address(tmp_path):
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.check_output(command, cwd=ROOT, text=True).splitlines()
-    files = [name for name in listed if (ROOT / name).exists()]
+    files = [name for name in listed if (ROOT / name).is_file()]
     for name in files:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
