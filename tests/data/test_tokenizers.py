@@ -125,13 +125,20 @@ def test_special_tokens_in_a_text_are_letters_unless_they_are_allowed(tokenizer_
     texts = [*TEXTS, "<eos> <pad> <unk> <bos>"]
     tokenizer = tokenizer_class.train(texts)
     text = "<bos>the cat<eos>a dog <unk> sat<pad>"
-    assert not {PAD, BOS, EOS, UNK} & set(tokenizer.encode(text))
+    for special_text in (text, *SPECIAL_TOKENS):
+        assert not {PAD, BOS, EOS, UNK} & set(tokenizer.encode(special_text))
     cat, dog, sat = (tokenizer.encode(part) for part in ("the cat", "a dog ", " sat"))
     ids = tokenizer.encode(text, allow_special=True)
     assert ids == [BOS, *cat, EOS, *dog, UNK, *sat, PAD]
     assert tokenizer.encode("<eos><eos>", allow_special=True) == [EOS, EOS]
     assert tokenizer.encode("<EOS>", allow_special=True) == tokenizer.encode("<EOS>")
     assert tokenizer.encode("", allow_special=True) == []
+
+
+def test_special_tokens_that_are_not_allowed_leave_no_gap():
+    text = "<eos><eos><eos>"
+    tokenizer = BPETokenizer.train([text] * 50)
+    assert tokenizer.pieces(text) == ["▁<", "eos", "><", "eos", "><", "eos", ">"]
 
 
 @pytest.mark.parametrize("tokenizer_class", TOKENIZER_CLASSES)
@@ -150,6 +157,7 @@ LONG_TEXTS = {
     "spaces": LONG_TEXT,
     "no space": "語言模型。" * 30_000,
     "separators": "\x1c \u3000\x1f.\u2028 \x85a\xa0 " * 20_000,
+    "no space for byte pairs": "end.\x1cend!\x1f" * 15_000,
     "special": "a<eos> b <eos>  c<bos>\n<eos><unk>\n" * 8000,
     "short": "  two  spaces ",
     "empty": "",

@@ -15,7 +15,6 @@ from torch import nn
 from tests.helpers.tensors import same
 from tests.helpers.tiny_models import (
     DECODERS,
-    ENCODER_DECODERS,
     ENCODERS,
     IDS,
     MODELS,
@@ -45,7 +44,30 @@ RECURRENT = (
     "handover",
 )
 ONE_GRAPH = [name for name in MODELS if not any(word in name for word in RECURRENT)]
-ONE_GRAPH_WITH_A_SOURCE = [name for name in ONE_GRAPH if name in ENCODER_DECODERS]
+STEPS = [  # each kind of state
+    "LM: nnlm",
+    "LM: gru",
+    "LM: lstm",
+    "LM: gpt",
+    "LM: gpt, pairs",
+    "gru → every",
+    "gru → both",
+    "gru → additive",
+    "gru → location",
+    "gru → cnn, vector",
+    "gru → cnn, attention",
+    "gru → transformer",
+    "gru → modern",
+]
+WITH_RECURRENT_LAYERS = [  # each kind of them
+    "LM: rnn",
+    "LM: lstm, two layers",
+    "gru → start",
+    "gru → location",
+    "deep lstm → transformer",
+    "fixed → start",
+    "lstm",
+]
 rows, length, source_length = (
     torch.export.Dim("rows", min=2, max=8),
     torch.export.Dim("length", min=4, max=7),
@@ -97,8 +119,8 @@ def assert_equal(result, expected):
     assert all(same(a, b, 1e-10) for a, b in pairs)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_a_model_can_be_exported_and_saved_for_any_number_of_rows(name):
+@pytest.mark.parametrize("name", WITH_RECURRENT_LAYERS)
+def test_a_recurrent_model_is_exported_and_saved_for_any_number_of_rows(name):
     with torch.no_grad():
         model = make(name)
         program = export(model)
@@ -106,7 +128,7 @@ def test_a_model_can_be_exported_and_saved_for_any_number_of_rows(name):
             assert_equal(program(FULL_SOURCE[:B], IDS[:B]), run(model, FULL_SOURCE[:B], IDS[:B]))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", STEPS)
 def test_a_step_with_a_state_can_be_exported(name):
     with torch.no_grad():
         model = make(name)
@@ -117,7 +139,7 @@ def test_a_step_with_a_state_can_be_exported(name):
 
 
 @pytest.mark.parametrize("name", ONE_GRAPH)
-def test_a_model_without_recurrent_layers_is_exported_for_any_lengths(name):
+def test_a_model_without_recurrent_layers_is_exported_and_saved_for_any_lengths(name):
     with torch.no_grad():
         model = make(name)
         program = export(model, free_lengths=True)
@@ -126,19 +148,14 @@ def test_a_model_without_recurrent_layers_is_exported_for_any_lengths(name):
             assert_equal(program(source, ids), run(model, source, ids))
 
 
-@pytest.mark.parametrize(
-    "source, message",
-    [
-        (torch.tensor([[5, 6, 7, 2], [0, 0, 0, 0]]), "a source sentence has no tokens"),
-        (torch.tensor([[5, 6, 7, 2], [5, 0, 7, 2]]), "padded before a token"),
-    ],
-)
-@pytest.mark.parametrize("name", ONE_GRAPH_WITH_A_SOURCE)
-def test_an_exported_model_refuses_a_wrong_source(name, source, message):
+@pytest.mark.parametrize("name", ["cnn → transformer", "transformer → transformer"])
+def test_an_exported_model_refuses_a_wrong_source(name):
     with torch.no_grad():
         program = export(make(name), free_lengths=True)
-        with pytest.raises(RuntimeError, match=message):
-            program(source, IDS[:2])
+        with pytest.raises(RuntimeError, match="a source sentence has no tokens"):
+            program(torch.tensor([[5, 6, 7, 2], [0, 0, 0, 0]]), IDS[:2])
+        with pytest.raises(RuntimeError, match="padded before a token"):
+            program(torch.tensor([[5, 6, 7, 2], [5, 0, 7, 2]]), IDS[:2])
 
 
 @pytest.mark.parametrize("name", ["gru → transformer", "lstm"])

@@ -68,7 +68,17 @@ class SearchOptions(Protocol):
 
 
 class Continuation(NamedTuple):
-    """A partial hypothesis, by its position in the beam, and one more token; the new log p."""
+    """A partial hypothesis and one more token.
+
+    Parameters
+    ----------
+    log_prob
+        The log-probability of both together.
+    parent
+        The position of the partial hypothesis in the beam.
+    token
+        The token.
+    """
 
     log_prob: float
     parent: int
@@ -76,7 +86,17 @@ class Continuation(NamedTuple):
 
 
 class PartialHypothesis(NamedTuple):
-    """Tokens without EOS, their log p, and the position in the last beam of what they continue."""
+    """A hypothesis that has not ended.
+
+    Parameters
+    ----------
+    ids
+        Its new tokens, without EOS.
+    log_prob
+        Its log-probability.
+    parent
+        The position in the last beam of the hypothesis that it continues.
+    """
 
     ids: tuple[int, ...]
     log_prob: float
