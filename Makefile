@@ -1,6 +1,7 @@
 # Every target sets up .venv by itself, once; a second run installs nothing.
 # Options:  PYTHON=python3.12   another interpreter
 #           PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"   torch without CUDA
+#           SELECTION=  with `make unit` and `make check`: the slow tests, too
 #           ONLY=02-1   with `make execute` and `make notebooks`: only the notebooks whose name begins so
 
 # the versions of Python that pyproject.toml names, the newest first
@@ -22,6 +23,9 @@ WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_launch.
 UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
+# the daily check leaves out the tests that are marked as slow; `make test` runs all
+SELECTION ?= -m "not slow"
+test: SELECTION :=
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
@@ -62,18 +66,18 @@ lint: $(READY)  ## check style, format, docstrings, types and the direction of i
 	$(BIN)/lint-imports --no-logo
 
 # a file stays with one worker, so that what its tests share, such as torchrun's runs, is made once
-unit: $(READY)  ## test the library
-	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q $(UNIT)
+unit: $(READY)  ## test the library, without its slow tests
+	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q $(SELECTION) $(UNIT)
 
-coverage: $(READY)  ## test the library, and which of its lines and branches the tests run (slow)
+coverage: $(READY)  ## measure which lines and branches of the library all its tests run (slow)
 	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q --cov --cov-report term $(UNIT)
 
 # in an environment of its own, as constraints.txt does not hold here
-oldest: $(UV)  ## test the library on the oldest versions that requirements.txt allows
-	$(MAKE) unit VENV=_build/oldest INSTALL="$(UV) pip install --quiet --python _build/oldest/bin/python \
+oldest: $(UV)  ## test the library on the oldest versions that requirements.txt allows (slow)
+	$(MAKE) unit SELECTION= VENV=_build/oldest INSTALL="$(UV) pip install --quiet --python _build/oldest/bin/python \
 		--resolution lowest-direct --torch-backend cpu -r requirements.txt"
 
-check: lint unit  ## the daily check: lint, unit tests, book checks (no notebook runs)
+check: lint unit  ## the daily check: lint, unit tests but the slow ones, book checks
 	$(PYTEST) -q tests/book/test_book.py
 
 notebooks: $(READY)  ## run copies of the notebooks, in executed/
@@ -84,7 +88,7 @@ notebooks: $(READY)  ## run copies of the notebooks, in executed/
 execute: notebooks  ## run the notebooks and keep their outputs in place
 	$(BIN)/python -m tools.notebooks keep executed notebooks
 
-test: lint unit notebooks book  ## everything: lint, units, notebooks, book, site, launching
+test: lint unit notebooks book  ## everything: lint, all unit tests, notebooks, book, site, launching
 	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
 	$(PYTEST) -n 2 -q tests/book/test_site.py
 

@@ -15,6 +15,7 @@ which the larger ones are packages:
 
 What they have in common:
 
-- ``record``: files of results, and what they say about a run.
+- ``record``: files of results, and their provenance.
 - ``timing``: stopwatches, and the comparison of two speeds.
+- ``worker_pool``: worker processes that end with the process that started them.
 """

@@ -108,7 +108,7 @@ def compare_loops(
         The time of `fit` over that of the bare loop.
     """
     batches = task.train_batches(seed=0)
-    config = TrainConfig(steps=steps, schedule="constant", warmup=0.0)
+    config = TrainConfig(steps=steps, schedule="constant", warmup_fraction=0.0)
 
     def seconds(train: Callable[[nn.Module, TextBatches, TrainConfig], None]) -> float:
         seed_everything(0)

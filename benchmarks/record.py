@@ -1,7 +1,7 @@
 """The files of the benchmarks' results, and what is recorded about each run.
 
 Results are JSON files in book/results. A benchmark starts a `Run` and has its `SeedRows`, which
-keep one row for each arm and seed (the format is in ``utils.notebook.stored_seeds``), so that a run
+keep one row for each arm and seed (the format is in ``utils.notebook.seed_results``), so that a run
 that was stopped goes on where it stopped. Benchmarks without seeds, and those that are not
 converted yet, add ``run.provenance(…)`` to their figures and hand them to `write_results`.
 """
@@ -26,7 +26,7 @@ import torch
 from benchmarks.code_version import code_version
 from utils.files import exclusive, write_text_atomically
 from utils.notebook.results import ROWS
-from utils.notebook.stored_seeds import StoredRow
+from utils.notebook.seed_results import StoredRow
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS_FOLDER = ROOT / "book" / "results"
@@ -277,9 +277,9 @@ def _read_results(path: Path) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no file of results: {error}") from error
+        raise ValueError(f"{path} is not a file of results: {error}") from error
     if not isinstance(results, dict):
-        raise ValueError(f"{path} is no file of results: expected a JSON object")
+        raise ValueError(f"{path} is not a file of results: expected a JSON object")
     return results
 
 

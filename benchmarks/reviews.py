@@ -6,7 +6,7 @@ The sentences are shuffled once and cut into ten folds, stratified by label. Eac
 set once, and the other nine are trained on. Each method has one setting for all folds, found by
 trials on the same sentences, mostly cut in other ways. The network trains for a fixed number of
 epochs, its learning rate falling to zero, so that no sentence is set aside for early stopping.
-Results go to book/results/reviews.json, or where `--out=FILE` says.
+Results go to book/results/reviews.json, or to `--out=FILE`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sklearn.model_selection import StratifiedKFold
 from benchmarks import record
 from utils.console import make_output_safe
 from utils.data.corpora import load_reviews
-from utils.data.corpus import LabelledReview
+from utils.data.examples import LabelledReview
 from utils.data.labelled_batches import LabelledBatches
 from utils.data.tokenizers import WordTokenizer
 from utils.models.classifiers import Classifier, WordCNNEncoder, predict_logits
@@ -109,7 +109,7 @@ class CNNMethod:
     ----------
     embedding_size, num_filters, kernel_sizes, dropout
         Arguments of `WordCNNEncoder`.
-    learning_rate, warmup, weight_decay, label_smoothing
+    learning_rate, warmup_fraction, weight_decay, label_smoothing
         Fields of `TrainConfig`.
     epochs
         How many times each sentence is trained on.
@@ -126,7 +126,7 @@ class CNNMethod:
     kernel_sizes: tuple[int, ...] = (1, 2, 3, 4)
     dropout: float = 0.3
     learning_rate: float = 5e-3
-    warmup: float = 0.1
+    warmup_fraction: float = 0.1
     weight_decay: float = 0.05
     label_smoothing: float = 0.1
     epochs: int = 4
@@ -159,7 +159,7 @@ class CNNMethod:
         config = TrainConfig(
             steps=self.epochs * len(batches),
             learning_rate=self.learning_rate,
-            warmup=self.warmup,
+            warmup_fraction=self.warmup_fraction,
             weight_decay=self.weight_decay,
             label_smoothing=self.label_smoothing,
         )

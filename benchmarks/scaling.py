@@ -5,7 +5,7 @@
 Each width is trained anew on each budget with each seed, by ``utils.studies.scaling_runs``. The
 section leaves the largest width out of the fit of the law and tests the law on it. Before that,
 each width tries half and twice the learning rate that the rule gives it, to show what the rule
-costs. Results go to book/results/scaling.json, or where `--out=FILE` says, when all runs are done.
+costs. Results go to book/results/scaling.json, or to `--out=FILE`, when all runs are done.
 """
 
 from __future__ import annotations

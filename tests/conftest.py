@@ -15,7 +15,7 @@ def offline(monkeypatch):
 
 @pytest.fixture
 def server():
-    """A server on this machine, without responses as yet."""
+    """A server on this machine, still without responses."""
     server = FileServer()
     yield server
     server.close()

@@ -1,19 +1,72 @@
 """Checks of arguments: messages that name the argument and what it may be."""
 
 import array
+import math
 
 import numpy as np
 import pytest
 import torch
 
-from utils.arguments import as_integers, check_choice, check_positive
+from utils.arguments import (
+    as_integers,
+    check_choice,
+    check_integer,
+    check_number,
+    check_positive,
+    if_given,
+)
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.0, "2"])
-def test_a_size_is_a_positive_whole_number(size):
-    check_positive(width=1, num_layers=np.int64(3), feedforward_size=None)
-    with pytest.raises(ValueError, match=f"num_heads must be a positive whole number, got {size}"):
+@pytest.mark.parametrize("size", [0, -1, 2.0, "2", True, None])
+def test_a_size_is_a_positive_integer(size):
+    check_positive(width=1, num_layers=np.int64(3))
+    with pytest.raises(ValueError, match=f"num_heads must be a positive integer, got {size!r}"):
         check_positive(width=1, num_heads=size)
+
+
+@pytest.mark.parametrize(
+    "bounds, value, expected",
+    [
+        ((0,), -1, "a non-negative integer, got -1"),
+        ((2,), 1, "an integer of at least 2, got 1"),
+        ((2,), 2.5, r"an integer of at least 2, got 2\.5"),
+        ((1, 5), 6, "an integer from 1 to 5, got 6"),
+        ((1, 5), 0, "an integer from 1 to 5, got 0"),
+    ],
+)
+def test_an_integer_lies_in_its_range(bounds, value, expected):
+    check_integer(*bounds, first=bounds[0], last=bounds[-1])
+    with pytest.raises(ValueError, match=f"^count must be {expected}"):
+        check_integer(*bounds, first=bounds[0], count=value)
+
+
+@pytest.mark.parametrize(
+    "bounds, allowed, wrong, expected",
+    [
+        ({}, [-1, 0.5], math.inf, "a finite number, got inf"),
+        ({}, [np.float32(1)], math.nan, "a finite number, got nan"),
+        ({"above": 0}, [1e-9, 5], 0, "a positive number, got 0"),
+        ({"above": 0}, [1], math.inf, "a positive number, got inf"),
+        ({"minimum": 0}, [0, 5], -0.1, "a non-negative number, got -0.1"),
+        ({"minimum": 0, "maximum": 1}, [0, 1, 0.5], 1.5, "a number from 0 to 1, got 1.5"),
+        ({"minimum": 0, "maximum": math.inf}, [0, math.inf], -1, "a number from 0 to inf, got -1"),
+        ({"above": 0, "maximum": 1}, [1], 0, "a number above 0 and at most 1, got 0"),
+        ({"above": 0, "below": 1}, [0.5], 1, "a number above 0 and below 1, got 1"),
+        ({"minimum": 0, "below": 1}, [0], 1.0, "a number at least 0 and below 1, got 1.0"),
+        ({"above": 0, "maximum": 1}, [1], True, "a number above 0 and at most 1, got True"),
+        ({"above": 0}, [1], "1", "a positive number, got '1'"),
+        ({"above": 0}, [1], None, "a positive number, got None"),
+    ],
+)
+def test_a_number_lies_in_its_range(bounds, allowed, wrong, expected):
+    for value in allowed:
+        check_number(**bounds, rate=value)
+    with pytest.raises(ValueError, match=f"^rate must be {expected}$"):
+        check_number(**bounds, rate=wrong)
+
+
+def test_an_argument_that_is_not_given_is_not_checked():
+    assert if_given(a=0, b=None, c=False) == {"a": 0, "c": False}
 
 
 def test_a_wrong_choice_is_answered_with_the_valid_ones():
@@ -38,7 +91,7 @@ def test_a_wrong_choice_is_answered_with_the_valid_ones():
     ],
     ids=lambda values: type(values).__name__,
 )
-def test_whole_numbers_of_any_kind_become_integers(values):
+def test_integers_of_any_kind_become_those_of_python(values):
     integers = as_integers(values)
     assert integers == [1, 2] and {type(integer) for integer in integers} == {int}
 
@@ -46,23 +99,23 @@ def test_whole_numbers_of_any_kind_become_integers(values):
 @pytest.mark.parametrize(
     "values, message",
     [
-        ([1, 2.0], "ages are whole numbers; got 2.0"),
-        ([1, True], "ages are whole numbers; got True"),
-        ([1, float("nan")], "ages are whole numbers; got nan"),
-        ([1, "2"], "ages are whole numbers; got '2'"),
-        ([1, None], "ages are whole numbers; got None"),
-        ([[1], [2]], r"ages are whole numbers; got \[1\]"),
-        ([np.float32(2)], "ages are whole numbers; got 2.0"),
-        ([np.bool_(True)], "ages are whole numbers; got True"),
-        ([torch.tensor(2.5)], "ages are whole numbers; got 2.5"),
-        (np.array([1.5]), "ages are whole numbers; got 1.5"),
-        (torch.tensor([True]), "ages are whole numbers; got True"),
-        (torch.tensor([[1, 2]]), r"ages are whole numbers; got \[1, 2\]"),
-        ("12", "ages are a sequence of whole numbers; got '12'"),
-        (12, "ages are a sequence of whole numbers; got 12"),
-        (torch.tensor(12), "got the one number 12"),
+        ([1, 2.0], "ages must be integers; got 2.0"),
+        ([1, True], "ages must be integers; got True"),
+        ([1, float("nan")], "ages must be integers; got nan"),
+        ([1, "2"], "ages must be integers; got '2'"),
+        ([1, None], "ages must be integers; got None"),
+        ([[1], [2]], r"ages must be integers; got \[1\]"),
+        ([np.float32(2)], "ages must be integers; got 2.0"),
+        ([np.bool_(True)], "ages must be integers; got True"),
+        ([torch.tensor(2.5)], "ages must be integers; got 2.5"),
+        (np.array([1.5]), "ages must be integers; got 1.5"),
+        (torch.tensor([True]), "ages must be integers; got True"),
+        (torch.tensor([[1, 2]]), r"ages must be integers; got \[1, 2\]"),
+        ("12", "ages must be a sequence of integers; got '12'"),
+        (12, "ages must be a sequence of integers; got 12"),
+        (torch.tensor(12), "got the single number 12"),
     ],
 )
-def test_what_is_no_whole_number_is_refused(values, message):
+def test_what_is_not_an_integer_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         as_integers(values, name="ages")

@@ -7,7 +7,7 @@ import pytest
 from utils.command.run_folder import CHECKPOINTS
 from utils.command.training_data import TOKENIZERS, TokenizerName
 from utils.data.corpora import CORPUS_LANGUAGES, PairCorpusName
-from utils.data.corpus import Language
+from utils.data.examples import Language
 from utils.data.standins.pairs import REALIZERS
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
 from utils.models.recurrent import CELLS, Cell

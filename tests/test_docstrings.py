@@ -1,16 +1,16 @@
-"""Docstrings describe what they stand above: parameters, returned values and raised exceptions.
+"""Docstrings agree with the code: parameters, returned values and raised exceptions.
 
-Linters see to the form of a docstring; these rules compare it with the code below it. They hold for
-every public class, function and method of the library, of the tools and of the benchmarks:
+Linters check the form of a docstring; these rules compare it with the code. They hold for every
+public class, function and method of the library, the tools and the benchmarks:
 
-- two parameters or more: all of them are documented, in the order of the signature;
+- all parameters are documented, in the order of the signature, and returned or yielded values in a
+  section Returns or Yields; a function with one parameter, or with few of them and few lines, needs
+  its summary only, but what it documents is complete;
 - a documented parameter exists;
-- a value is returned or yielded: there is a section Returns or Yields, unless there is at most one
-  parameter, so that the summary line can say it;
-- an exception is raised in the body itself: the section Raises names it.
+- the section Raises names each exception that the body itself raises.
 
-A class documents what its constructor takes and raises. Private helpers need one line only, and a
-parameter ``_name``, which a caller gives and nothing uses, needs none.
+A class documents what its constructor takes and raises. Private functions need no sections, and a
+parameter ``_name``, which a caller gives and nothing uses, is not documented.
 """
 
 import ast
@@ -28,6 +28,9 @@ MODULES = sorted(
     path for folder in ("utils", "tools", "benchmarks") for path in (ROOT / folder).rglob("*.py")
 )
 CONSTRUCTORS = ("__init__", "__post_init__")
+# A function within both limits may have a summary alone: its parameters are obvious from names and
+# types.
+MAX_PARAMETERS, MAX_LINES = 3, 10
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -48,6 +51,8 @@ class Definition(NamedTuple):
         The section that must describe the result, "Returns" or "Yields"; "" for None.
     raises
         Names of the exceptions that the body itself raises.
+    is_small
+        Whether a summary of parameters and result is enough.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Definition(NamedTuple):
     all_known: bool = True
     result: str = ""
     raises: frozenset[str] = frozenset()
+    is_small: bool = False
 
 
 def inside(node: ast.AST) -> Iterator[ast.AST]:
@@ -105,6 +111,13 @@ def result_of(function: Function) -> str:
     return "Yields" if is_generator else "Returns"
 
 
+def is_small(function: Function, parameters: list[str]) -> bool:
+    """Whether a function has few parameters and few lines of code after its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+    return len(parameters) <= MAX_PARAMETERS and lines <= MAX_LINES
+
+
 def fields_of(class_: ast.ClassDef) -> list[str]:
     """The parameters of a constructor that is made from annotated fields."""
     return [
@@ -137,12 +150,14 @@ def of_class(class_: ast.ClassDef, name: str) -> Definition:
 
 
 def of_function(function: Function, name: str, *, is_method: bool) -> Definition:
+    parameters = parameters_of(function, is_method=is_method)
     return Definition(
         name,
         ast.get_docstring(function),
-        parameters_of(function, is_method=is_method),
+        parameters,
         result=result_of(function),
         raises=raised_by(function),
+        is_small=is_small(function, parameters),
     )
 
 
@@ -173,14 +188,15 @@ def faults(definition: Definition) -> list[str]:
     ]
     parameters = definition.parameters
     wrong = []
-    if len(parameters) > 1 or documented:
+    needs_sections = len(parameters) > 1 and not definition.is_small
+    if needs_sections or documented:
         wrong += [f"parameter {name} is missing" for name in parameters if name not in documented]
     if definition.all_known:
         wrong += [f"no parameter is called {name}" for name in documented if name not in parameters]
     in_both = [name for name in documented if name in parameters]
     if in_both != sorted(in_both, key=parameters.index):
         wrong.append(f"the order of the parameters is {', '.join(parameters)}")
-    if definition.result and len(parameters) > 1 and not sections[definition.result]:
+    if definition.result and needs_sections and not sections[definition.result]:
         wrong.append(f"section {definition.result} is missing")
     named = {item.type for item in sections["Raises"]}
     wrong += [f"section Raises lacks {name}" for name in sorted(definition.raises - named)]
@@ -195,9 +211,12 @@ def faults_of(text: str) -> list[str]:
     return [fault for definition in definitions(ast.parse(text)) for fault in faults(definition)]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_docstrings_describe_the_code(path):
-    wrong = faults_of(path.read_text(encoding="utf-8"))
+def test_docstrings_describe_the_code():
+    wrong = [
+        f"{name_of(path)}: {fault}"
+        for path in MODULES
+        for fault in faults_of(path.read_text(encoding="utf-8"))
+    ]
     assert not wrong, "\n".join(wrong)
 
 
@@ -266,6 +285,30 @@ def test_a_complete_docstring_has_no_fault():
 
 
 @pytest.mark.parametrize(
+    "parameters, lines, is_enough",
+    [
+        ("a: int, b: int, c: int", 10, True),
+        ("a: int, b: int, c: int, d: int", 1, False),
+        ("a: int, b: int", 11, False),
+    ],
+)
+def test_a_summary_is_enough_for_a_small_function(parameters, lines, is_enough):
+    body = "    a += b\n" * (lines - 1) + "    return a\n"
+    found = faults_of(f'def add({parameters}) -> int:\n    """Add numbers."""\n{body}')
+    assert (not found) == is_enough
+
+
+def test_what_a_small_function_documents_and_raises_is_right():
+    text = 'def invert(x: float) -> float:\n    """Invert.\n\n    Parameters\n    ----------\n'
+    text += '    y\n        A number.\n    """\n    if not x:\n        raise ValueError("x is 0")\n'
+    assert faults_of(f"{text}    return 1 / x\n") == [
+        "invert: parameter x is missing",
+        "invert: no parameter is called y",
+        "invert: section Raises lacks ValueError",
+    ]
+
+
+@pytest.mark.parametrize(
     "old, new, fault",
     [
         ('"""The length of the range."""', "", "Range.width has no docstring"),
@@ -314,11 +357,12 @@ def prose_in_sections(docstring: str) -> list[str]:
     return prose
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_no_section_of_a_docstring_swallows_prose(path):
-    for name, docstring in docstrings(path).items():
-        prose = prose_in_sections(docstring)
-        assert not prose, f"{name}: {prose} belongs before the first section"
+def test_no_section_of_a_docstring_swallows_prose():
+    for path in MODULES:
+        for name, docstring in docstrings(path).items():
+            prose = prose_in_sections(docstring)
+            where = f"{name_of(path)}, {name}"
+            assert not prose, f"{where}: {prose} belongs before the first section"
 
 
 @pytest.mark.parametrize("section", ["Parameters", "Returns", "Raises"])

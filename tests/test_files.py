@@ -1,5 +1,6 @@
-"""Files that are written completely or not at all."""
+"""Files that are written completely or not at all, and texts in any encoding."""
 
+import codecs
 import os
 import stat
 import time
@@ -9,8 +10,8 @@ import pytest
 import torch
 
 from utils.data.tokenizers import CharTokenizer
-from utils.files import STALE_SECONDS, as_path, atomic_file, write_text_atomically
-from utils.training.checkpoint import save_checkpoint
+from utils.files import STALE_SECONDS, as_path, atomic_file, read_text_file, write_text_atomically
+from utils.training.tensor_file import write_tensor_file
 
 
 def test_a_file_is_replaced_when_the_block_ends_and_not_before(tmp_path):
@@ -76,7 +77,7 @@ def permissions(path):
 SAVERS = {
     "text": lambda path: write_text_atomically(path, "text"),
     "tokenizer": lambda path: CharTokenizer.train("abc").save(path),
-    "checkpoint": lambda path: save_checkpoint(path, {"x": torch.ones(3)}),
+    "checkpoint": lambda path: write_tensor_file(path, {"x": torch.ones(3)}),
 }
 
 
@@ -129,3 +130,70 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     assert as_path("a/~b") == Path("a/~b") and as_path(tmp_path) == tmp_path
     with pytest.raises(ValueError, match="~nobody-of-this-name/x names a home folder"):
         as_path("~nobody-of-this-name/x")
+
+
+# ---- texts from any system ----------------------------------------------------------------------
+
+TEXT = "Être,\nou 不 être 🙂\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT.encode(),
+        TEXT.encode("utf-8-sig"),
+        TEXT.encode("utf-16"),
+        codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-32"),
+        codecs.BOM_UTF32_BE + TEXT.encode("utf-32-be"),
+        TEXT.replace("\n", "\r\n").encode(),
+        TEXT.replace("\n", "\r").encode(),
+        TEXT.replace("\n", "\r\n").encode("utf-16"),
+    ],
+    ids="utf-8 utf-8-bom utf-16 utf-16-be utf-32 utf-32-be crlf cr utf-16-crlf".split(),
+)
+def test_a_text_of_any_system_is_read(content, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    assert read_text_file(path) == TEXT
+
+
+@pytest.mark.parametrize(
+    "content, problem",
+    [
+        (TEXT[:5].encode("latin-1"), "is not text in UTF-8: it has the byte 0xca at position 0"),
+        (TEXT.encode()[:-2], "is not text in UTF-8: it has the byte 0xf0"),
+        ("ab".encode("utf-16-le"), "it has the NUL character at position 1"),
+        (b"text\0text", "it has the NUL character at position 4"),
+        (TEXT.encode("utf-16")[:-1], "is not text in UTF-16"),
+        (codecs.BOM_UTF16_LE + b"\x00\xd8a\x00", "is not text in UTF-16"),  # a lone surrogate
+        (b"\xed\xa0\x80", "is not text in UTF-8"),  # the same
+        (b"", "is empty"),
+        (codecs.BOM_UTF8, "is empty"),
+        (b" \r\n\t", "is empty"),
+    ],
+)
+def test_a_file_that_is_not_text_is_named_in_one_line(content, problem, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=problem) as caught:
+        read_text_file(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=f"found a folder at {tmp_path}"):
+        read_text_file(tmp_path)
+    with pytest.raises(ValueError, match=r"found nothing at .*nothing"):
+        read_text_file(tmp_path / "nothing")
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"text")
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("read_bytes", "is_file"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, name, refuse)
+            with pytest.raises(ValueError, match=r"a.txt cannot be read \(Permission denied\)"):
+                read_text_file(path)

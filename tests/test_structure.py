@@ -8,10 +8,12 @@ import sys
 import tokenize
 import zipfile
 from collections import Counter
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 from tests.helpers.colab import copy_library
@@ -30,12 +32,6 @@ SOURCES = MODULES + sorted(
 MAX_LINES = 300
 # utils.PACKAGE.MODULE has tests/PACKAGE/test_MODULE.py; these share a file with others.
 TEST_FILES = {
-    "command/test_command": (
-        "utils.command.catalogue",
-        "utils.command.job",
-        "utils.command.parser",
-        "utils.command.training_data",
-    ),
     "command/test_run": ("utils.training.__main__",),
     "data/standins/test_grammar": ("utils.data.standins.sampler",),
     "data/standins/test_languages": (
@@ -50,59 +46,50 @@ TEST_FILES = {
         "utils.data.standins.texts",
     ),
     "data/test_corpora": (
-        "utils.data.corpus",
-        "utils.data.readers",
+        "utils.data.corpus_formats",
+        "utils.data.examples",
     ),
+    "data/test_download": ("utils.data.errors",),
     "data/test_tokenizers": ("utils.data.tokenizer_base",),
-    "data/test_pair_batches": (
-        "utils.data.grouped_batches",
-        "utils.data.labelled_batches",
-    ),
+    "data/test_pair_batches": ("utils.data.labelled_batches",),
+    "decoding/test_generation": ("utils.decoding.generation",),
+    "decoding/test_beam_search": ("utils.decoding.beam_config",),
     "decoding/test_sampling": ("utils.decoding.filters",),
     "models/test_transformer": ("utils.models.transformer_stack",),
-    "metrics/test_metrics": (
-        "utils.metrics.calibration",
-        "utils.metrics.cost",
-        "utils.metrics.likelihood",
-        "utils.metrics.significance",
-        "utils.metrics.text",
-    ),
     "models/test_ngram": ("utils.models.ngram_estimates",),
     "models/test_ngram_counts": ("utils.models.ngram_texts",),
-    "notebook/test_check": ("utils.notebook.agreement",),
-    "notebook/test_claims": (
-        "utils.notebook.arms",
-        "utils.notebook.claim_evidence",
-        "utils.notebook.item_tests",
-        "utils.notebook.seed_tests",
+    "notebook/test_check": ("utils.notebook.relative_error",),
+    "notebook/claims/test_decision": (
+        "utils.notebook.claims.arms",
+        "utils.notebook.claims.verdict",
     ),
-    "speech/test_ctc_search": ("utils.speech.shallow_fusion",),
+    "speech/test_ctc_beam_search": ("utils.speech.shallow_fusion",),
     "training/test_distributed": (
         "utils.training.loss_module",
         "utils.training.sharding",
     ),
-    "training/test_loop": ("utils.training.validation",),
-    "training/test_resuming": ("utils.training.state",),
+    "training/test_checkpoint": ("utils.training.training_run",),
 }
 # They are for scores of text, downloads, tokenizers, speech and figures.
 NOT_FOR_TRAINING = tuple(
     "espeakng_loader jiwer matplotlib pooch requests sacrebleu tokenizers".split()
 )
-FORBIDDEN_IMPORTS = [  # module of utils, an import that breaks a contract, the contract's name
-    ("models/attention.py", "from utils.training.config import TrainConfig", "Models know nothing"),
-    ("models/layers.py", "import utils.decoding.search", "Models know nothing"),
-    ("training/loop.py", "from utils.models import gpt", "Training knows no particular model"),
-    ("training/config.py", "import utils.command.run", "Only python -m utils.training"),
-    ("training/config.py", "import sacrebleu", "Training loads no package"),
-    ("data/batches.py", "import utils.data.corpora", "Training loads no package"),  # indirectly
-    ("decoding/search.py", "from utils.models.gpt import GPT", "Decoding knows models"),
-    ("decoding/state.py", "import utils.training.loop", "Layers"),
-    ("speech/ctc.py", "import utils.studies.scaling_runs", "Layers"),
-    ("studies/scaling_law.py", "import utils.notebook.check", "Layers"),
-    ("notebook/check.py", "import utils.runtime", "Checks and figures of notebooks"),
-    ("runtime.py", "import utils.data.batches", "Layers"),
-    ("metrics/likelihood.py", "import utils.runtime", "Layers"),
-    ("models/attention.py", "import utils.models.gpt", "No circular imports"),
+# A module, one that it must not import, and the beginning of the contract's name.
+FORBIDDEN_IMPORTS = [
+    ("utils.models.attention", "utils.training.config", "Models know nothing"),
+    ("utils.models.layers", "utils.decoding.greedy_search", "Models know nothing"),
+    ("utils.training.loop", "utils.models.gpt", "Training knows no particular model"),
+    ("utils.training.config", "utils.command.run", "Only python -m utils.training"),
+    ("utils.training.config", "sacrebleu", "Training loads no package"),
+    ("utils.data.batches", "utils.data.corpora", "Training loads no package"),  # indirectly
+    ("utils.decoding.greedy_search", "utils.models.gpt", "Decoding knows models"),
+    ("utils.decoding.model_state", "utils.training.loop", "Layers"),
+    ("utils.speech.ctc", "utils.studies.scaling_runs", "Layers"),
+    ("utils.studies.scaling_law", "utils.notebook.check", "Layers"),
+    ("utils.notebook.check", "utils.runtime", "Checks and figures of notebooks"),
+    ("utils.runtime", "utils.data.batches", "Layers"),
+    ("utils.metrics.likelihood", "utils.runtime", "Layers"),
+    ("utils.models.attention", "utils.models.gpt", "No circular imports"),
 ]
 
 
@@ -112,6 +99,7 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -131,12 +119,25 @@ def lint_imports(root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def copy(tmp_path):
-    """A copy of the library with its declaration, to be broken."""
-    shutil.copytree(UTILS, tmp_path / "utils", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return tmp_path
+@pytest.fixture(scope="module")
+def broken_contracts(tmp_path_factory):
+    """What the linter reports of a copy with all forbidden imports, by the contract's first line.
+
+    The copy has a package without a layer, too.
+    """
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree(UTILS, copy / "utils", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    for importer, imported, _ in FORBIDDEN_IMPORTS:
+        path = copy / f"{importer.replace('.', '/')}.py"
+        path.write_text(f"{path.read_text(encoding='utf-8')}\nimport {imported}\n", "utf-8")
+    (copy / "utils" / "extras").mkdir()
+    (copy / "utils" / "extras" / "__init__.py").write_text('"""Extras."""\n')
+    result = lint_imports(copy)
+    assert result.returncode == 1, result.stdout + result.stderr
+    broken = result.stdout.partition("Broken contracts")[2]
+    headings = re.split(r"^(\S.*\n(?:.+\n)?)-{3,}(?:\n-+)?\n", broken, flags=re.MULTILINE)
+    return dict(zip(headings[1::2], headings[2::2], strict=True))
 
 
 def test_imports_keep_the_contracts_of_pyproject():
@@ -145,20 +146,19 @@ def test_imports_keep_the_contracts_of_pyproject():
     assert " 0 broken" in result.stdout
 
 
-@pytest.mark.parametrize("module, line, contract", FORBIDDEN_IMPORTS)
-def test_a_forbidden_import_breaks_its_contract(copy, module, line, contract):
-    with (copy / "utils" / module).open("a", encoding="utf-8") as file:
-        file.write(f"\n{line}\n")
-    result = lint_imports(copy)
-    broken = result.stdout.partition("Broken contracts")[2]
-    assert result.returncode == 1 and contract in broken, result.stdout + result.stderr
+def test_each_forbidden_import_breaks_its_contract(broken_contracts):
+    for importer, imported, contract in FORBIDDEN_IMPORTS:
+        (text,) = (
+            text for heading, text in broken_contracts.items() if heading.startswith(contract)
+        )
+        last_names = [name.rpartition(".")[-1] for name in (importer, imported)]
+        reports = f"{importer} -> {imported} ", " -> ".join(f".{name}" for name in last_names)
+        assert any(report in text for report in reports), (importer, imported, contract)
 
 
-def test_a_new_package_needs_a_layer(copy):
-    (copy / "utils" / "extras").mkdir()
-    (copy / "utils" / "extras" / "__init__.py").write_text('"""Extras."""\n')
-    result = lint_imports(copy)
-    assert result.returncode == 1 and "extras" in result.stdout, result.stdout + result.stderr
+def test_a_new_package_needs_a_layer(broken_contracts):
+    (text,) = (text for heading, text in broken_contracts.items() if heading.startswith("Layers"))
+    assert "not listed as layers" in text and "utils.extras" in text
 
 
 def test_a_folder_with_modules_is_a_package():
@@ -185,6 +185,34 @@ def test_the_built_library_has_every_file(wheel):
     data = [*UTILS.rglob("*.json"), *(ROOT / "book" / "results").glob("*.json"), UTILS / "py.typed"]
     expected = {path.relative_to(ROOT).as_posix() for path in [*MODULES, *data]}
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
+
+
+INSTALLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import utils
+from utils.data.registry import registry
+from utils.data.standins.pairs import make_pairs
+from utils.notebook.results import load_results
+assert registry()
+assert make_pairs("de", "en", sizes=(1, 1, 1))
+assert load_results("characters")["duel"]
+print(utils.__file__)
+"""
+
+
+def test_the_installed_library_finds_its_data(wheel, tmp_path):
+    """In a folder of packages, where no file of the checkout can be found."""
+    wheel.extractall(tmp_path / "packages")
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", INSTALLED, tmp_path / "packages"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert Path(result.stdout.strip()).is_relative_to(tmp_path)
 
 
 def read_requirements(name: str = "requirements.txt") -> list[Requirement]:
@@ -271,11 +299,36 @@ def test_the_version_is_one_and_the_same():
     assert re.search(r"^## ([^, ]+)", changes, re.MULTILINE)[1] == project["version"]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_has_tests_where_contributing_says(path):
-    homes = [file for file, modules in TEST_FILES.items() if name_of(path) in modules]
-    (home,) = homes or [path.relative_to(UTILS).with_name(f"test_{path.stem}")]
-    assert path.name == "__init__.py" or (ROOT / "tests" / f"{home}.py").exists()
+def imported_modules(path: Path) -> set[str]:
+    """The modules that a file imports, or starts in a process of their own."""
+    names: set[str] = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {f"{node.module}"}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= {f"{name}.__main__" for name in re.findall(r"^utils\.\w+$", node.value)}
+    return names
+
+
+def test_a_module_has_tests_where_contributing_says():
+    """In a file that imports it; one that it shares may import a module that does."""
+    homes = {name: file for file, names in TEST_FILES.items() for name in names}
+    modules = {name_of(path): path for path in MODULES if path.name != "__init__.py"}
+    assert homes.keys() <= modules.keys(), "modules that do not exist"
+    for name, path in modules.items():
+        own = path.relative_to(UTILS).with_name(f"test_{path.stem}").as_posix()
+        tests = ROOT / "tests" / f"{homes.get(name, own)}.py"
+        assert tests.exists(), f"{name} has no tests in {tests.relative_to(ROOT)}"
+        imported = imported_modules(tests)
+        if name in homes:
+            imported |= {
+                inner
+                for near in imported & modules.keys()
+                for inner in imported_modules(modules[near])
+            }
+        assert name in imported, f"{tests.relative_to(ROOT)} does not import {name}"
 
 
 def test_a_benchmark_has_tests_of_its_name():
@@ -285,10 +338,10 @@ def test_a_benchmark_has_tests_of_its_name():
     assert {f"test_{path.stem}" for path in paths} - {"test___init__"} <= files
 
 
-@pytest.mark.parametrize("path", [*MODULES, *sorted(BENCHMARKS.rglob("*.py"))], ids=name_of)
-def test_a_module_has_at_most_300_lines(path):
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= MAX_LINES, f"{lines} lines: give one of its subjects a module of its own"
+def test_a_module_has_at_most_300_lines():
+    for path in [*MODULES, *BENCHMARKS.rglob("*.py")]:
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= MAX_LINES, f"{name_of(path)} has {lines}: move a subject to another module"
 
 
 def test_training_loads_no_package_that_it_does_not_need():
@@ -319,17 +372,11 @@ def test_the_linter_forbids_training_what_the_fresh_interpreter_must_not_load():
     assert sorted(contract["forbidden_modules"]) == sorted(NOT_FOR_TRAINING)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of
-)
-def test_a_package_begins_with_a_docstring_and_nothing_else(path):
-    tree = parse(path)
-    assert ast.get_docstring(tree) and len(tree.body) == 1
-
-
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_says_what_it_is_for(path):
-    assert ast.get_docstring(parse(path))
+def test_a_module_has_a_docstring_and_a_package_nothing_else():
+    for path in MODULES:
+        tree = parse(path)
+        assert ast.get_docstring(tree), path
+        assert path.name != "__init__.py" or len(tree.body) == 1, path
 
 
 def definitions(path: Path) -> set[str]:
@@ -369,21 +416,22 @@ def wrong_imports(path: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_names_are_imported_from_where_they_are_defined(path):
-    assert not wrong_imports(path)
+def test_names_are_imported_from_where_they_are_defined():
+    wrong = {name_of(path): wrong_imports(path) for path in SOURCES}
+    assert not any(wrong.values()), {name: faults for name, faults in wrong.items() if faults}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_offers_no_name_of_another_one(path):
+def test_a_module_offers_no_name_of_another_one():
     """No `__all__`, and no `import x as x`, by which type checkers know a re-export."""
-    for node in ast.walk(parse(path)):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias in node.names:
-                assert alias.name != "*", f"line {node.lineno}: a wildcard import"
-                assert alias.asname != alias.name, f"line {node.lineno}: a re-export"
-        elif isinstance(node, ast.Name):
-            assert node.id != "__all__", f"line {node.lineno}: __all__"
+    for path in MODULES:
+        for node in ast.walk(parse(path)):
+            where = f"{name_of(path)}, line {getattr(node, 'lineno', 0)}"
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                for alias in node.names:
+                    assert alias.name != "*", f"{where}: a wildcard import"
+                    assert alias.asname != alias.name, f"{where}: a re-export"
+            elif isinstance(node, ast.Name):
+                assert node.id != "__all__", f"{where}: __all__"
 
 
 def comments(path: Path) -> list[str]:
@@ -392,23 +440,31 @@ def comments(path: Path) -> list[str]:
     return [token.string for token in tokens if token.type == tokenize.COMMENT]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_the_rules_of_style_are_never_switched_off(path):
-    for comment in comments(path):
-        assert not re.search(r"noqa|fmt: (skip|off)", comment), comment
+def test_the_rules_of_style_are_never_switched_off():
+    for path in SOURCES:
+        for comment in comments(path):
+            assert not re.search(r"noqa|fmt: (skip|off)", comment), f"{name_of(path)}: {comment}"
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in SOURCES if not p.is_relative_to(ROOT / "tests")], ids=name_of
-)
-def test_code_runs_as_a_package(path):
-    text = path.read_text(encoding="utf-8")
-    assert "sys.path.insert" not in text or path.name == "setup_cell.py"  # it runs in a notebook
+def test_code_runs_as_a_package():
+    for path in SOURCES:
+        is_exempt = path.is_relative_to(ROOT / "tests") or path.name == "setup_cell.py"
+        assert is_exempt or "sys.path.insert" not in path.read_text(encoding="utf-8"), path
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")))
-def test_a_workflow_names_its_actions_by_commit(path):
-    """A tag may be moved to other code; the comment says which version the commit is."""
-    actions = re.findall(r"uses: (.+)", path.read_text(encoding="utf-8"))
+def test_a_workflow_names_its_actions_by_commit():
+    """A tag may be moved to other code; the comment names the version of the commit."""
     pinned = re.compile(r"[\w./-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+")
-    assert actions and all(pinned.fullmatch(action) for action in actions)
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        text = path.read_text(encoding="utf-8")
+        assert {"on", "jobs"} <= {
+            str(key) if key is not True else "on" for key in yaml.safe_load(text)
+        }
+        actions = re.findall(r"uses: (.+)", text)
+        assert actions and all(pinned.fullmatch(action) for action in actions), path.name
+
+
+def test_dependabot_updates_actions_and_packages():
+    text = (ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8")
+    updates = yaml.safe_load(text)["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"github-actions", "pip"}

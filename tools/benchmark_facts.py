@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from utils.notebook.results import ROWS
 
 MAX_LIST_LENGTH = 20  # of a list in a benchmark's file; a longer one is a curve
-MAX_SEEDS = 5  # a longer list of numbers is no list of one value per seed
+MAX_SEEDS = 5  # a longer list of numbers is not a list with one value per seed
 
 KeyPath: TypeAlias = tuple[str, ...]  # the keys that lead to a number in a benchmark's file
 

@@ -212,7 +212,7 @@ def read_page(name: str, root: Path = ROOT) -> Page:
     Returns
     -------
     page : Page
-        What its file says.
+        The contents of its file.
     """
     path = source_file(name, root)
     prose = read_text(path, "markdown")

@@ -19,7 +19,7 @@ def check_corpora() -> None:
     Raises
     ------
     DataError
-        If a file cannot be had or is not the expected one.
+        If a file cannot be obtained or is not the expected one.
     """
     for name in registry():
         print(name, *corpus_files(name).values(), flush=True)

@@ -117,7 +117,7 @@ def site_address(root: Path = ROOT) -> str:
     Raises
     ------
     ValueError
-        If the environment variable is set and is no address.
+        If the environment variable is set and is not an address.
     """
     if url := os.environ.get(VARIABLE):
         return as_address(url)

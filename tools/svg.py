@@ -133,7 +133,7 @@ class Picture:
         )
 
     def mark(self, x: float, y: float, fill: str, shape: Shape, size: int = 8) -> None:
-        """Draw a small filled shape around (x, y), which tells apart what a colour alone may not.
+        """Draw a small filled shape around (x, y), which distinguishes what a colour alone may not.
 
         Parameters
         ----------

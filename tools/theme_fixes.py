@@ -4,8 +4,8 @@
   loads them twice, which is an error in the browser's console. Launching works by links alone.
 - Icons come as fonts and as a script of half a megabyte. The fonts suffice; preloading them fails
   in a page that is opened from the file system.
-- An empty corner of a table is no heading, and an entry of a list has the role of a list item.
-- The sidebar is no landmark and its folds have no name, so that a screen reader would skip them.
+- An empty corner of a table is not a heading, and an entry of a list has the role of a list item.
+- The sidebar is not a landmark and its folds have no name, so that a screen reader would skip them.
 """
 
 from __future__ import annotations

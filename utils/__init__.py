@@ -2,20 +2,20 @@
 
 Every language model, decoder and encoder–decoder is called as ``model(ids, state) -> (logits,
 state)``, with ``ids`` (B, T) and ``logits`` (B, T, V); ``utils.models.contract`` states it as
-types. Classifiers and CTC recognisers, which predict no next token, have calls of their own.
+types. Classifiers and CTC recognizers, which predict no next token, have calls of their own.
 Packages, each importing only those named before it (``decoding`` and ``training`` do not import
 each other, nor do ``speech`` and ``studies``, ``metrics`` and ``runtime``):
 
-``arguments`` checks of sizes, of names of choices and of whole numbers
+``arguments`` checks of integers, of numbers and of names of choices
 ``console``   printing on any console
-``files``     files that are written completely or not at all
+``files``     files written completely or not at all, and texts in any encoding
 ``runtime``   device, seeds, mixed precision, Ctrl-C
 ``metrics``   likelihood, text, significance, calibration, cost
 ``data``      corpora, tokenizers, batches, offline stand-ins
 ``models``    attention, layers, language models, n-grams, encoders, decoders, classifiers
 ``decoding``  sampling, greedy and beam search, scoring, mixtures of models
 ``training``  configuration, objectives, the loop, optimizers, checkpoints, many processes
-``speech``    features, CTC, recognisers, spoken digits and announcements
+``speech``    features, CTC, recognizers, spoken digits and announcements
 ``studies``   scaling laws and collectives: what one section measures and another reads
 ``command``   ``python -m utils.training``
 ``notebook``  checks, results and figures of the notebooks; imports no other package

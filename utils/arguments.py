@@ -1,28 +1,111 @@
-"""Checks of arguments that several packages need: sizes, names of choices, and whole numbers."""
+"""Checks of arguments that several packages need: integers, numbers and names of choices.
+
+Every message names the argument, what it may be, and the value given.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from numbers import Integral
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+Value = TypeVar("Value")
 
 
-def check_positive(**sizes: int | None) -> None:
-    """Check that sizes are positive whole numbers.
+def if_given(**values: Value | None) -> dict[str, Value]:
+    """Return the values that are not None, for the check of arguments that may be left out."""
+    return {name: value for name, value in values.items() if value is not None}
 
-    Parameters
-    ----------
-    **sizes
-        The sizes by name. None is passed over: it stands for a default.
+
+def check_positive(**sizes: int) -> None:
+    """Check that sizes are positive integers: `check_integer` from 1 on.
 
     Raises
     ------
     ValueError
-        Naming the first size that is no positive whole number.
+        Naming the first size that is not.
     """
-    for name, size in sizes.items():
-        if size is not None and (not isinstance(size, Integral) or size < 1):
-            raise ValueError(f"{name} must be a positive whole number, got {size}")
+    check_integer(1, **sizes)
+
+
+def check_integer(minimum: int, maximum: int | None = None, /, **values: int) -> None:
+    """Check that arguments are integers of a range, as in ``check_integer(2, order=order)``.
+
+    Parameters
+    ----------
+    minimum, maximum
+        The smallest and the largest allowed value; no maximum by default.
+    **values
+        The arguments by name; a bool is not an integer.
+
+    Raises
+    ------
+    ValueError
+        Naming the first argument that is not an integer of the range.
+    """
+    if maximum is not None:
+        expected = f"an integer from {minimum} to {maximum}"
+    elif minimum in (0, 1):
+        expected = "a positive integer" if minimum else "a non-negative integer"
+    else:
+        expected = f"an integer of at least {minimum}"
+    for name, value in values.items():
+        is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+        if not is_integer or value < minimum or (maximum is not None and value > maximum):
+            raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def check_number(
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    maximum: float | None = None,
+    below: float | None = None,
+    **values: float,
+) -> None:
+    """Check that arguments are numbers of a range, as in ``check_number(above=0, alpha=alpha)``.
+
+    Parameters
+    ----------
+    minimum, above
+        The lower bound, allowed itself (`minimum`) or not (`above`).
+    maximum, below
+        The upper bound, allowed itself (`maximum`) or not (`below`). Infinity is allowed only as a
+        bound that is allowed itself.
+    **values
+        The arguments by name; a bool is not a number.
+
+    Raises
+    ------
+    ValueError
+        Naming the first argument that is not a number of the range; NaN never is.
+    """
+    for name, value in values.items():
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        is_in_range = is_number and (
+            (math.isfinite(value) or value in (minimum, maximum))
+            and (minimum is None or value >= minimum)
+            and (above is None or value > above)
+            and (maximum is None or value <= maximum)
+            and (below is None or value < below)
+        )
+        if not is_in_range:
+            expected = _describe_range(minimum, above, maximum, below)
+            raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def _describe_range(
+    minimum: float | None, above: float | None, maximum: float | None, below: float | None
+) -> str:
+    """Return words such as "a number from 0 to 1" for the bounds of `check_number`."""
+    if minimum is not None and maximum is not None:
+        return f"a number from {minimum} to {maximum}"
+    if maximum is None and below is None and 0 in (minimum, above):
+        return "a positive number" if minimum is None else "a non-negative number"
+    bounds = {"at least": minimum, "above": above, "at most": maximum, "below": below}
+    parts = [f"{words} {bound}" for words, bound in bounds.items() if bound is not None]
+    return f"a number {' and '.join(parts)}" if parts else "a finite number"
 
 
 def check_choice(name: str, choice: object, choices: Iterable[object]) -> None:
@@ -48,35 +131,35 @@ def check_choice(name: str, choice: object, choices: Iterable[object]) -> None:
 
 
 def as_integers(values: Iterable[Any], *, name: str = "token ids") -> list[int]:
-    """Convert whole numbers, such as token ids, to a list of Python's integers.
+    """Convert integers of any kind, such as token ids, to a list of Python's own.
 
     Parameters
     ----------
     values
-        A list, an array, a tensor (N,) or anything else that yields N whole numbers.
+        A list, an array, a tensor (N,) or any other iterable of N integers.
     name
         What the numbers are, for the message.
 
     Returns
     -------
     integers : list of int
-        The numbers.
+        The N integers.
 
     Raises
     ------
     ValueError
-        If one of them is no whole number: neither 2.0 nor True nor "2" is one.
+        If one of them is not an integer: 2.0, True and "2" are not.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise ValueError(f"{name} are a sequence of whole numbers; got {values!r}")
+        raise ValueError(f"{name} must be a sequence of integers; got {values!r}")
     numbers = values.tolist() if hasattr(values, "tolist") else list(values)
-    if not isinstance(numbers, list):  # an array or a tensor of no dimension
-        raise ValueError(f"{name} are a sequence of whole numbers; got the one number {numbers}")
+    if not isinstance(numbers, list):  # a 0-dimensional array or tensor
+        raise ValueError(f"{name} must be a sequence of integers; got the single number {numbers}")
     if set(map(type, numbers)) <= {int}:
         return numbers
     # a list may hold the scalars of NumPy and of torch
     numbers = [x.tolist() if hasattr(x, "tolist") else x for x in numbers]
     for number in numbers:
         if type(number) is not int:
-            raise ValueError(f"{name} are whole numbers; got {number!r}")
+            raise ValueError(f"{name} must be integers; got {number!r}")
     return numbers

@@ -1,6 +1,6 @@
-r"""Printing on any console: characters that its encoding lacks are written as ``\u2212``.
+r"""Printing to any console: characters that its encoding lacks are written as ``\u2212``.
 
-A Windows console may know the 256 characters of cp1252 alone, on which ``print`` ends a program at
+A Windows console may support only the 256 characters of cp1252, where ``print`` raises an error at
 the first ``−`` or ``✓``.
 """
 
@@ -11,9 +11,9 @@ import sys
 
 
 def make_output_safe() -> None:
-    """Let everything that this process prints be printable; for the start of a program.
+    """Make every character printable in this process; to be called at the start of a program.
 
-    The stream stays as it is if it is not one of Python's own, as in a notebook.
+    A stream that is not Python's own, as in a notebook, is left unchanged.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -21,12 +21,6 @@ def make_output_safe() -> None:
 
 
 def safe_print(text: str) -> None:
-    """Print one line, whatever the encoding of the console; for functions that any program calls.
-
-    Parameters
-    ----------
-    text
-        The line, without its end.
-    """
+    """Print one line, whatever the encoding of the console; for functions of the library."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(text.encode(encoding, errors="backslashreplace").decode(encoding))

@@ -1,7 +1,8 @@
-"""Files that are written completely or not at all, and by one process at a time."""
+"""Files: written completely or not at all, by one process at a time, and read in any encoding."""
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import shutil
@@ -13,16 +14,24 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-STALE_SECONDS = 24 * 3600.0  # age at which an unfinished file is taken for that of a killed process
+STALE_SECONDS = 24 * 3600.0  # older unfinished files belong to a killed process
+# The first bytes of a file give its encoding; those of UTF-32 begin like those of UTF-16.
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Let the block write a temporary file, which replaces `path` if the block succeeds.
 
-    The temporary file has a unique name beside `path`, so that several processes may write at once,
-    and is on the disk before it is renamed. If the block fails, an earlier file stays as it was.
-    What a killed process left is removed by a later call, after a day.
+    The temporary file has a unique name next to `path`, so that several processes may write at
+    once, and is flushed to the disk before it is renamed. If the block fails, an earlier file stays
+    unchanged. What a killed process left behind is removed by a later call, after a day.
 
     Parameters
     ----------
@@ -41,7 +50,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(path)
-    # a folder, because safetensors writes to a file beside the one that it is given
+    # a folder, because safetensors also writes to a second file next to its target
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent))
     try:
         temporary = folder / path.name
@@ -57,30 +66,64 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file completely or not at all, by `atomic_file`.
-
-    Parameters
-    ----------
-    path
-        The file; missing folders are created.
-    text
-        Its content, which is encoded in UTF-8.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written or renamed.
-    """
+    """Write a text file in UTF-8 completely or not at all, as in `atomic_file`."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
+def read_text_file(path: Path) -> str:
+    """Read a text file of any origin: any line ends, UTF-8 or an encoding with a byte order mark.
+
+    Returns
+    -------
+    text : str
+        The text without its byte order mark; every line ends with a single newline character.
+
+    Raises
+    ------
+    ValueError
+        If `path` is not a file, cannot be read, is empty, or is not text in the encoding of its
+        byte order mark, UTF-8 by default.
+    """
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "nothing"
+            raise ValueError(f"file: expected a text, found {found} at {path}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"file: {path} cannot be read ({error.strerror})") from error
+    text = _decode_own_text(path, content)
+    if not text.strip():
+        raise ValueError(f"file: expected a text, but {path} is empty")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _decode_own_text(path: Path, content: bytes) -> str:
+    """Decode the content of a file; raise ValueError if it is not text."""
+    marks = (name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark))
+    encoding = next(marks, "utf-8")
+    try:
+        text = content.decode(encoding)
+        position = text.find("\0")
+        problem = f"the NUL character at position {position}" if position >= 0 else None
+    except UnicodeDecodeError as error:
+        byte = content[error.start : error.start + 1].hex()
+        text, problem = "", f"the byte 0x{byte} at position {error.start}"
+    if problem:
+        encoding = encoding.removesuffix("-sig").upper()
+        raise ValueError(
+            f"file: {path} is not text in {encoding}: it has {problem}. Save it as UTF-8, for "
+            "example in a text editor"
+        )
+    return text
+
+
 @contextmanager
 def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
-    """Keep others that call this function from writing to `path` within the block.
+    """Exclude other callers of this function from writing to `path` within the block.
 
-    The lock is on a hidden file beside `path`. The operating system gives it up when the process
-    ends, however it ends, so that a process that was killed leaves no lock.
+    The lock is on a hidden file next to `path`. The operating system releases it when the process
+    ends, even if it is killed.
 
     Parameters
     ----------
@@ -92,7 +135,7 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     Raises
     ------
     BlockingIOError
-        If another process, or another thread, has the lock and `wait` is False.
+        If another process or thread holds the lock and `wait` is False.
     OSError
         If the folder cannot be written.
     """
@@ -116,19 +159,9 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
 
 
 def as_path(name: str | Path) -> Path:
-    """Return the path that a setting or an option names, with the home folder for ``~``.
+    """Return the path that a setting or an option names, with ``~`` expanded.
 
-    A shell leaves the ``~`` of ``--out=~/runs`` to the program.
-
-    Parameters
-    ----------
-    name
-        The path as it was typed.
-
-    Returns
-    -------
-    path : Path
-        The path.
+    A shell does not expand the ``~`` of ``--out=~/runs``.
 
     Raises
     ------
@@ -142,7 +175,7 @@ def as_path(name: str | Path) -> Path:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove what processes that were killed more than a day ago left beside `path`."""
+    """Remove unfinished files next to `path` of processes killed more than a day ago."""
     for folder in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
         try:
             newest = max(file.stat().st_mtime for file in (folder, *folder.iterdir()))

@@ -1,4 +1,4 @@
-"""Device, random seeds, mixed precision, timing and Ctrl-C: the environment in which a model runs.
+"""Device, random seeds, mixed precision and Ctrl-C: the environment in which a model runs.
 
 Section 7.2 explains mixed precision, and why a checkpoint holds the state of random generators.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import random
 import signal
-import statistics
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
@@ -18,8 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-
-from utils.arguments import check_positive
 
 
 def seed_everything(seed: int) -> None:
@@ -61,7 +57,7 @@ def select_device(name: str | None = None) -> torch.device:
     count = torch.cuda.device_count() if device_type == "cuda" else 1
     valid_index = not colon or (index.isdecimal() and int(index) < count)
     if device_type not in available or not valid_index:
-        raise ValueError(f"there is no device {name!r} here; choose from {available}")
+        raise ValueError(f"no device {name!r} on this machine; choose from {available}")
     if device_type == "cuda":
         torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
@@ -75,7 +71,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode for the block; its parts are then in the modes as before."""
+    """Put the model in evaluation mode for the block, and each of its parts back afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -85,63 +81,17 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
             module.training = was_training
 
 
-def median_milliseconds(
-    call: Callable[[], object], *, num_repeats: int = 9, num_warmup_calls: int = 1
-) -> float:
-    """Measure how long a call takes: the median of several calls.
-
-    On a GPU, also of a Mac, a call ends when its work is finished, not when it is queued.
-
-    Parameters
-    ----------
-    call
-        The function to time, called without arguments.
-    num_repeats
-        The number of calls that are measured.
-    num_warmup_calls
-        The number of calls before those, which do not count: the first compile, allocate or fill
-        caches.
-
-    Returns
-    -------
-    milliseconds : float
-        The median.
-
-    Raises
-    ------
-    ValueError
-        If no call is measured.
-    """
-    check_positive(num_repeats=num_repeats)
-    times = []
-    _synchronize()  # work that was queued before does not count
-    for _ in range(num_warmup_calls + num_repeats):
-        start = time.perf_counter()
-        call()
-        _synchronize()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[num_warmup_calls:])
-
-
-def _synchronize() -> None:
-    """Wait until the GPU, if there is one, has finished all work that is queued."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    if torch.backends.mps.is_available():
-        torch.mps.synchronize()
-
-
 def supports_bfloat16() -> bool:
     """Return True if the GPU computes in bfloat16 itself; older ones emulate it, slowly."""
     return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def half_precision(model: nn.Module) -> torch.dtype:
-    """Return the data type in which a model's matrix products are computed in mixed precision.
+    """Return the data type of a model's matrix products in mixed precision.
 
     It is bfloat16 if the GPU supports it, else float16, which needs a scaled loss (section 7.2).
     For a model with recurrent layers it is float16 in any case, as these layers of cuDNN are
-    computed in float16 whatever type ``torch.autocast`` is given.
+    computed in float16 regardless of the type given to ``torch.autocast``.
 
     Parameters
     ----------
@@ -271,14 +221,14 @@ def set_random_state(state: dict[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If it is no such state; all generators are then as before.
+        If it is not such a state; all generators are then as before.
     """
     before = get_random_state()
     try:
         _set_random_state(state)
     except Exception as error:
         _set_random_state(before)
-        raise ValueError(f"this is no state of random generators: {error}") from error
+        raise ValueError(f"this is not a state of random generators: {error}") from error
 
 
 def _set_random_state(state: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ windows of 64. The baseline is nanoGPT's recipe for a small CPU (Karpathy 2022: 
 128 wide, context length 64, batch size 12, 2,000 steps) with a model and a bare loop of its own
 (``nanogpt``). The book's recipe (``recipes``) is a `GPT` that `fit` trains for as many steps as
 take the baseline's time. The two advance in turn, a tenth each, so that whatever else the machine
-does slows both. Results go to book/results/characters.json, or where `--out=FILE` says; a part that
+does slows both. Results go to book/results/characters.json, or to `--out=FILE`; a part that
 a run does not make stays as it was there. Section 6.2 reads them.
 """
 

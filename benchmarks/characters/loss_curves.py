@@ -76,13 +76,13 @@ class LossCurve:
 
     @classmethod
     def from_readings(
-        cls, valid_losses: Sequence[tuple[int, float]], readings: Sequence[Seconds]
+        cls, validations: Sequence[tuple[int, float]], readings: Sequence[Seconds]
     ) -> LossCurve:
         """Make a curve of (step, loss) and the training time of each validation.
 
         Parameters
         ----------
-        valid_losses
+        validations
             The step and the loss of each validation.
         readings
             The training time until each validation.
@@ -93,8 +93,8 @@ class LossCurve:
             The curve.
         """
         return cls(
-            steps=[step for step, _ in valid_losses],
-            losses=[round(loss, 4) for _, loss in valid_losses],
+            steps=[step for step, _ in validations],
+            losses=[round(loss, 4) for _, loss in validations],
             wall=[round(reading.wall, 2) for reading in readings],
             processor=[round(reading.processor, 2) for reading in readings],
         )

@@ -26,8 +26,8 @@ CONFIG = TrainConfig(
     steps=STEPS,
     learning_rate=1e-3,
     schedule="cosine",
-    warmup=0.05,
-    final_ratio=0.1,
+    warmup_fraction=0.05,
+    final_learning_rate_fraction=0.1,
     weight_decay=0.1,
     betas=(0.9, 0.99),
     clip_norm=1.0,
@@ -124,7 +124,7 @@ def train_baseline(
     loss : float
         The validation loss after them, in nats per character.
     """
-    rng = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     seed_everything(seed)
     model = BaselineGPT(task.vocab_size, context_length=task.context_length)
     optimizer = adamw(model, config)
@@ -133,7 +133,7 @@ def train_baseline(
         rate = learning_rate_at(config, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        inputs, targets = _random_windows(task, rng)
+        inputs, targets = _random_windows(task, generator)
         logits, _ = model(inputs)  # (B, T, V)
         F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -145,10 +145,14 @@ def train_baseline(
                 yield step + 1, loss
 
 
-def _random_windows(task: CharacterTask, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def _random_windows(
+    task: CharacterTask, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw the inputs of a training step and, shifted by one, its targets: (B, T) each."""
     length = task.context_length
-    starts = torch.randint(len(task.train) - length, (task.batch_size,), generator=rng)  # (B,)
+    starts = torch.randint(
+        len(task.train) - length, (task.batch_size,), generator=generator
+    )  # (B,)
     inputs = torch.stack([task.train[start : start + length] for start in starts])  # (B, T)
     targets = torch.stack([task.train[start + 1 : start + length + 1] for start in starts])
     return inputs, targets

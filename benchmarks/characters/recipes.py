@@ -29,7 +29,9 @@ GPT2_OPTIONS: Mapping[str, Any] = {  # of `GPT`; they make it the model of nanoG
     "qk_norm": False,
     "zero_init": False,
 }
-BOOK_CONFIG = TrainConfig(learning_rate=1e-2, schedule="linear", warmup=0.02, betas=(0.9, 0.98))
+BOOK_CONFIG = TrainConfig(
+    learning_rate=1e-2, schedule="linear", warmup_fraction=0.02, betas=(0.9, 0.98)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Ingredient:
     options
         Options of `GPT` to add to the recipe's.
     config, make_optimizer, without_replacement
-        What takes the place of the recipe's.
+        What replaces the recipe's.
     """
 
     name: str
@@ -138,7 +140,7 @@ def train_recipe(
     recipe
         The model and how it is trained.
     config
-        How to train, in place of the recipe's configuration.
+        How to train, instead of the recipe's configuration.
     valid
         The validation batches, which record the training time.
     seed
@@ -156,7 +158,7 @@ def train_recipe(
     history = fit(
         model, batches, config, valid=valid, progress=False, make_optimizer=recipe.make_optimizer
     )
-    return LossCurve.from_readings(history.valid_losses, valid.readings)
+    return LossCurve.from_readings(history.validations, valid.readings)
 
 
 def with_validations(config: TrainConfig, steps: int) -> TrainConfig:

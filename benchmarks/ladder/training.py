@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.ladder.recipes import UNITS, LadderRecipe, Unit
 from utils.data.batches import TextBatches, text_eval_batches
-from utils.data.corpus import Corpus
+from utils.data.corpora import Corpus
 from utils.decoding.interpolation import best_mixture_weight, mix_log_probs
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
@@ -23,7 +23,7 @@ from utils.models.ngram_counts import NGramCounts
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.state import History
+from utils.training.training_run import History
 
 NUM_VALIDATIONS = 20  # in a run
 CURVE_TOKENS = 20_000  # tokens of the validation text that the curves are measured on
@@ -209,9 +209,7 @@ def train_neural(
         num_parameters=count_parameters(model),
         steps=recipe.steps,
         seconds=history.seconds,
-        curve=[
-            (history.seconds * step / recipe.steps, loss) for step, loss in history.valid_losses
-        ],
+        curve=[(history.seconds * step / recipe.steps, loss) for step, loss in history.validations],
         ngram_loss=-float(ngram_log_probs[: curve_tokens - 1].mean()),
     )
 

@@ -11,7 +11,7 @@
                 same voices, at 10 dB: CTC and attention, with location features and without, with
                 the joint loss and without (``lengths``)
 
-Results go to book/results/speech.json, or where `--out=FILE` says, after each seed; a part that a
+Results go to book/results/speech.json, or to `--out=FILE`, after each seed; a part that a
 run does not make stays as it was there. Section 6.3 reads them.
 """
 
@@ -27,8 +27,8 @@ from benchmarks.speech.dates import measure_dates, summarize_dates
 from benchmarks.speech.isolated import measure_isolated, summarize_isolated
 from benchmarks.speech.lengths import measure_lengths, summarize_lengths
 from utils.console import make_output_safe
-from utils.data.corpora import load_digits
-from utils.data.corpus import Clip, Corpus
+from utils.data.corpora import Corpus, load_digits
+from utils.data.examples import Clip
 
 
 class Measurement(Protocol):

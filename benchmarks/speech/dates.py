@@ -17,13 +17,14 @@ import numpy as np
 import torch
 
 from benchmarks.speech.task import SNR, STRIDES, digit_error_rate
-from utils.data.corpus import Clip, Corpus
+from utils.data.corpora import Corpus
+from utils.data.examples import Clip
 from utils.data.vocabulary import EOS
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.runtime import seed_everything, select_device
+from utils.speech.ctc_beam_search import CTCBeamConfig, prefix_beam_search
 from utils.speech.ctc_recognizer import CTCRecognizer
-from utils.speech.ctc_search import prefix_beam_search
 from utils.speech.digits import (
     DIGIT_TOKENIZER,
     RandomDigitStrings,
@@ -31,8 +32,8 @@ from utils.speech.digits import (
     recordings_by_speaker,
     speak_digits,
 )
-from utils.speech.recognition import clip_log_probs
-from utils.speech.recognizer_training import train_recognizer
+from utils.speech.training import train_recognizer
+from utils.speech.transcription import clip_log_probs
 
 LEARNING_RATE = 1.5e-3
 BEAM_SIZE = 8
@@ -97,7 +98,7 @@ class SpeakerResult:
 
 @dataclass(frozen=True)
 class SpokenDates:
-    """Dates by one speaker, as text and as what a recogniser computes from the clips.
+    """Dates by one speaker, as text and as what a recognizer computes from the clips.
 
     Parameters
     ----------
@@ -127,10 +128,8 @@ class SpokenDates:
         rate : float
             The word error rate.
         """
-        options = {} if fusion is None else vars(fusion)
-        rows = prefix_beam_search(
-            self.log_probs, beam_size=BEAM_SIZE, language_model=language_model, **options
-        )
+        beam = CTCBeamConfig(BEAM_SIZE, **({} if fusion is None else vars(fusion)))
+        rows = prefix_beam_search(self.log_probs, beam, language_model=language_model)
         return digit_error_rate([hypotheses[0].ids for hypotheses in rows], self.texts)
 
 
@@ -207,7 +206,7 @@ def hold_out(
 def train_digit_model(
     speakers: Mapping[str, Recordings], *, steps: int, seed: int
 ) -> CTCRecognizer:
-    """Train a recogniser on random strings of digits by these speakers.
+    """Train a recognizer on random strings of digits by these speakers.
 
     Parameters
     ----------

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 
 from benchmarks.speech.task import STRIDES
-from utils.data.corpus import SAMPLE_RATE, Clip, Corpus
+from utils.data.corpora import Corpus
+from utils.data.examples import SAMPLE_RATE, Clip
 from utils.runtime import seed_everything, select_device
 from utils.speech.audio import add_noise, change_speed, concatenate_clips, normalize_loudness
 from utils.speech.ctc import ctc_loss
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.digits import DIGIT_TOKENIZER, DIGITS
-from utils.speech.recognition import clip_log_probs
-from utils.speech.recognizer_training import train_recognizer
+from utils.speech.training import train_recognizer
+from utils.speech.transcription import clip_log_probs
 
 WIDTH, DROPOUT, LEARNING_RATE = 96, 0.2, 2e-3
 BATCH_SIZE = 48  # clips
@@ -41,7 +42,7 @@ class IsolatedResult:
     seed
         Seed of the parameters and of all examples.
     accuracy
-        The fraction of the recordings whose digit was recognised.
+        The fraction of the recordings whose digit was recognized.
     num_tested
         The number of recordings.
     """

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from benchmarks.speech.task import SNR, STRIDES, digit_error_rate
-from utils.data.corpus import Clip, Corpus
+from utils.data.corpora import Corpus
+from utils.data.examples import Clip
 from utils.models.attention_scores import AttentionScore
 from utils.runtime import seed_everything, select_device
 from utils.speech.ctc import best_path
@@ -26,8 +27,8 @@ from utils.speech.digits import (
     speak_digits,
 )
 from utils.speech.joint_recognizer import JointRecognizer
-from utils.speech.recognition import attention_alignment, clip_log_probs, transcribe
-from utils.speech.recognizer_training import joint_objective, train_recognizer
+from utils.speech.training import joint_objective, train_recognizer
+from utils.speech.transcription import attention_alignment, clip_log_probs, transcribe
 
 WIDTH, LEARNING_RATE = 96, 2e-3
 LENGTHS = (*range(3, 9), 10, 12, 14, 16)  # digits in a test string
@@ -39,7 +40,7 @@ Decode: TypeAlias = Callable[[Sequence[np.ndarray]], list[list[int]]]
 
 @dataclass(frozen=True)
 class RecognizerOptions:
-    """A recogniser and its loss.
+    """A recognizer and its loss.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ class Alignment:
 
 @dataclass(frozen=True)
 class LengthResult:
-    """Error rates of one output of one recogniser, from one seed.
+    """Error rates of one output of one recognizer, from one seed.
 
     Parameters
     ----------
@@ -168,21 +169,21 @@ class SpokenStrings:
 
 
 def measure_lengths(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> list[LengthResult]:
-    """Train each recogniser for `steps` steps and test its outputs.
+    """Train each recognizer for `steps` steps and test its outputs.
 
     Parameters
     ----------
     corpus
         The corpus.
     steps
-        Training steps of each recogniser.
+        Training steps of each recognizer.
     seed
         Seed of the parameters and of all examples.
 
     Returns
     -------
     results : list of LengthResult
-        One for each output of each recogniser.
+        One for each output of each recognizer.
     """
     train_speakers = recordings_by_speaker(corpus.train)
     rng = np.random.default_rng([seed, 1])
@@ -203,12 +204,12 @@ def measure_lengths(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> lis
 def train_joint_model(
     options: RecognizerOptions, speakers: dict[str, Recordings], *, steps: int, seed: int
 ) -> JointRecognizer:
-    """Train a recogniser on random strings of digits by these speakers.
+    """Train a recognizer on random strings of digits by these speakers.
 
     Parameters
     ----------
     options
-        The recogniser and its loss.
+        The recognizer and its loss.
     speakers
         The recordings of each speaker.
     steps
@@ -244,7 +245,7 @@ def output_decoders(model: JointRecognizer, options: RecognizerOptions) -> dict[
     model
         The model.
     options
-        The recogniser and its loss.
+        The recognizer and its loss.
 
     Returns
     -------

@@ -22,13 +22,9 @@ book/results/translation.json gets every seed's figures, beside those that are t
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context, parent_process
 from typing import Any
 
 from benchmarks import record
@@ -41,6 +37,7 @@ from benchmarks.translation.jobs import (
     rate_jobs,
 )
 from benchmarks.translation.training import run_job
+from benchmarks.worker_pool import worker_pool
 from utils.console import make_output_safe
 
 TRANSLATION_PARTS = ("bake-off", "longer", "rates")
@@ -89,24 +86,6 @@ def run_jobs(
         futures = {name: pool.submit(run_job, job, run) for name, job in jobs.items()}
         for name, future in futures.items():
             yield name, future.result()
-
-
-def worker_pool(processes: int) -> ProcessPoolExecutor:
-    """Return a pool of worker processes, which end when this process does, however that happens."""
-    context = get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    """End this worker as soon as its parent is gone; it would wait for jobs for ever."""
-    parent = parent_process()
-
-    def wait() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from benchmarks.translation.jobs import TranslationJob
 from benchmarks.translation.task import MAX_LENGTH, TranslationTask
-from utils.data.corpus import SentencePair
-from utils.decoding.beam_search import BeamConfig
+from utils.data.examples import SentencePair
+from utils.decoding.beam_config import BeamConfig
 from utils.decoding.translation import translate
 from utils.metrics.text import bleu, bleu_interval, chrf
 from utils.models.encoder_decoder import EncoderDecoder
@@ -148,8 +148,8 @@ def stored_ranking(beam: BeamConfig | None) -> dict[str, float | None]:
     if beam is None:
         return {}
     if not beam.token_bonus:
-        return {"alpha": beam.alpha}
-    return {"alpha": beam.alpha, "bonus": beam.token_bonus, "patience": beam.patience}
+        return {"alpha": beam.length_penalty}
+    return {"alpha": beam.length_penalty, "bonus": beam.token_bonus, "patience": beam.patience}
 
 
 @dataclass(frozen=True)

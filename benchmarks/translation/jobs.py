@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmarks.translation.recipes import RECIPES
 from benchmarks.translation.task import BEAM_SIZE
-from utils.decoding.beam_search import BeamConfig
+from utils.decoding.beam_config import BeamConfig
 
 DROPOUT = 0.1  # in the bake-off
 BAKE_OFF_STEPS = {
@@ -16,9 +16,10 @@ BAKE_OFF_STEPS = {
     "Transformer": 680,
     "Transformer, AdamW": 910,
 }
-LENGTH_PENALTY = BeamConfig(BEAM_SIZE, alpha=1.0, patience=1)
+LENGTH_PENALTY = BeamConfig(BEAM_SIZE, length_penalty=1.0, patience=1)
 TOKEN_BONUSES = tuple(
-    BeamConfig(BEAM_SIZE, alpha=0.0, token_bonus=bonus, patience=2) for bonus in (0.4, 0.6, 0.8)
+    BeamConfig(BEAM_SIZE, length_penalty=0.0, token_bonus=bonus, patience=2)
+    for bonus in (0.4, 0.6, 0.8)
 )
 
 

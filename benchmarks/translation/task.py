@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from utils.data.corpora import load_pairs
-from utils.data.corpus import Corpus, SentencePair
+from utils.data.corpora import Corpus, load_pairs
+from utils.data.examples import SentencePair
 from utils.data.pair_batches import IdPair, encode_pairs
 from utils.data.tokenizers import BPETokenizer
 
@@ -38,6 +38,6 @@ class TranslationTask:
         """Load the corpus, train the tokenizer and encode the pairs."""
         corpus = load_pairs("multi30k", source_language="de", target_language="en")
         sentences = [sentence for pair in corpus.train for sentence in pair]
-        tokenizer = BPETokenizer.train(sentences, max_size=VOCAB_SIZE)
+        tokenizer = BPETokenizer.train(sentences, max_vocab_size=VOCAB_SIZE)
         train, valid = (encode_pairs(pairs, tokenizer) for pairs in (corpus.train, corpus.valid))
         return cls(corpus, tokenizer, train, valid)

@@ -20,7 +20,7 @@ from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.state import History
+from utils.training.training_run import History
 
 BATCH_SIZE, EVAL_BATCH_SIZE = 64, 128  # sentences
 LABEL_SMOOTHING = 0.1
@@ -48,7 +48,7 @@ class TrainedModel:
     @property
     def valid_loss(self) -> float:
         """The validation loss of its parameters, in nats per token."""
-        return min(loss for _, loss in self.history.valid_losses)
+        return self.history.best_loss
 
 
 def run_job(job: TranslationJob, run: record.Run) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def run_job(job: TranslationJob, run: record.Run) -> dict[str, Any]:
         "steps": job.steps,
         "rate": job.learning_rate,
         "dropout": job.dropout,
-        "curve": history.valid_losses,
+        "curve": history.validations,
         "tokens": history.num_tokens,
         "wall": history.seconds,
         "processor": trained.processor_seconds,

@@ -19,7 +19,7 @@ from benchmarks.timing import measure_in_turn, stored_speeds
 from benchmarks.translation.task import TranslationTask
 from benchmarks.translation_speed.tutorial_rnns import StepwiseAttention, StepwiseLSTM
 from benchmarks.translation_speed.tutorial_transformer import PlainTransformer
-from utils.data.batches import IGNORE, Batch
+from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.pair_batches import IdPair, PairBatches, pair_batch
 from utils.metrics.cost import count_parameters
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
@@ -236,7 +236,7 @@ def tutorial_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
         The mean loss, a scalar.
     """
     logits = model(batch.source, batch.inputs)  # (B, T, V)
-    return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE)
+    return F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORE_INDEX)
 
 
 def book_loss(model: nn.Module, batch: Batch) -> torch.Tensor:

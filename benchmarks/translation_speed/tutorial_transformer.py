@@ -240,9 +240,9 @@ class UncachedModel(TypedModule):
         super().__init__()
         self.model = model
 
-    def encode(self, source: torch.Tensor) -> UncachedState:
+    def begin(self, source: torch.Tensor) -> UncachedState:
         """Return the state from which to decode `source` (B, S)."""
-        return UncachedState(self.model.encode(source), source[:, :0])
+        return UncachedState(self.model.begin(source), source[:, :0])
 
     def forward(
         self, ids: torch.Tensor, state: UncachedState

@@ -2,12 +2,13 @@
 
 import importlib
 import json
-from functools import partial
+from functools import cache, partial
 
 import pytest
 import torch
 
 from utils.data import corpora
+from utils.data.standins import spoken_digits
 from utils.data.standins.pairs import make_pairs
 from utils.data.standins.spoken_digits import make_digits
 from utils.data.standins.texts import make_reviews, make_text
@@ -16,7 +17,16 @@ TEXT_LENGTH = 12_000  # characters
 PAIR_SIZES = (120, 10, 12)
 REVIEW_SIZES = (160, 20, 20)
 TAKES = 10  # of each spoken digit: one tests, one validates
+ALL_DIGITS = spoken_digits._all_digits.__wrapped__  # without its cache
 PACKAGES = ("characters", "ladder", "speech", "translation", "translation_speed")
+
+
+@cache
+def few_digits():
+    """All takes of spoken digits, when there are only a few."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spoken_digits, "TAKES", TAKES)
+        return ALL_DIGITS()
 
 
 @pytest.fixture
@@ -25,6 +35,7 @@ def short_corpora(monkeypatch, offline):
     monkeypatch.setattr(corpora, "make_text", lambda: make_text()[:TEXT_LENGTH])
     monkeypatch.setattr(corpora, "make_pairs", partial(make_pairs, sizes=PAIR_SIZES))
     monkeypatch.setattr(corpora, "make_reviews", partial(make_reviews, REVIEW_SIZES))
+    monkeypatch.setattr(spoken_digits, "_all_digits", few_digits)
     monkeypatch.setattr(corpora, "make_digits", partial(make_digits, TAKES))
 
 

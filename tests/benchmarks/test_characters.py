@@ -178,7 +178,7 @@ def test_the_command_stores_a_comparison_beside_an_ablation(run, small_models, m
     task = CharacterTask.load()
     for (arguments, _), loss in zip(calls, losses, strict=True):
         by_hand = window_losses(
-            arguments[0], task.valid, num_strips=EVAL_BATCH_SIZE, context_length=64
+            arguments[0], task.valid, num_segments=EVAL_BATCH_SIZE, context_length=64
         )
         assert loss == pytest.approx(by_hand.mean().item(), abs=2e-4)
     for part in content.values():

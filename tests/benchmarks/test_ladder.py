@@ -51,7 +51,7 @@ def test_losses_alone_and_mixed_are_those_of_the_model(run, few_models, monkeypa
         figures = content[name]
         assert figures["parameters"] == sum(p.numel() for p in model.parameters())
         windows = window_losses(
-            model, text.valid, num_strips=CURVE_BATCH_SIZE, context_length=recipe.context_length
+            model, text.valid, num_segments=CURVE_BATCH_SIZE, context_length=recipe.context_length
         )
         steps = [loss for _, loss in figures["curve"]]
         assert len(steps) == 2 and min(steps) == pytest.approx(windows.mean().item(), abs=1e-5)

@@ -8,7 +8,9 @@ from utils.training.config import TrainConfig
 
 
 def test_both_loops_end_with_the_same_parameters():
-    config = TrainConfig(steps=5, learning_rate=1e-2, schedule="constant", warmup=0.0)
+    config = TrainConfig(
+        steps=5, learning_rate=1e-2, schedule="constant", warmup_fraction=0.0, clip_norm=1e-3
+    )
     weights = []
     for train in (train_bare, train_with_fit):
         model = make_model(dropout=0.0)

@@ -1,9 +1,10 @@
-"""Files of results: what they say about a run, and that they are written completely."""
+"""Files of results: their provenance, and that they are written completely."""
 
 import json
 import subprocess
 import sys
 import threading
+from functools import cache
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch
 from benchmarks import record
 from benchmarks.code_version import code_version
 from benchmarks.record import ROOT, Run, SeedRows, benchmark_parser, write_results
-from utils.notebook.stored_seeds import StoredRow
+from utils.notebook.seed_results import StoredRow
 
 
 def test_the_results_of_a_benchmark_have_its_name():
@@ -61,7 +62,7 @@ def test_a_file_that_holds_no_results_is_named_and_the_new_ones_are_not_lost(
 ):
     path = tmp_path / "results.json"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"results.json is no file of results"):
+    with pytest.raises(ValueError, match=r"results.json is not a file of results"):
         write_results(path, {"a": 1}, keep_others=True)
     assert path.read_text() == content and list(tmp_path.iterdir()) == [path]
     assert json.loads(capsys.readouterr().out) == {"a": 1}
@@ -102,6 +103,14 @@ def test_a_machine_without_git_or_load_has_results_too(monkeypatch):
     monkeypatch.delattr(record.os, "getloadavg", raising=False)
     provenance = Run.start("loop", []).provenance(seeds=[0], origin="real")
     assert provenance["commit"] is None and provenance["load"] is None
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_code_version():
+    """The version of the code, computed once, as it parses much of the library."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "code_version", cache(code_version))
+        yield
 
 
 SETTINGS = {"optimizer": "AdamW", "learning_rate": 0.1, "grid": (0.1, 0.3), "steps": 5}
@@ -214,6 +223,6 @@ def test_a_row_that_cannot_be_written_is_printed(tmp_path, capsys):
         rows.write("LSTM", 0, figures={"loss": 1.5}, settings=SETTINGS, costs={"parameters": 1})
     assert '"loss": 1.5' in capsys.readouterr().out and not path.exists()
     path.write_text("{")
-    with pytest.raises(ValueError, match="is no file of results"):
+    with pytest.raises(ValueError, match="is not a file of results"):
         rows.write("LSTM", 0, figures={"loss": 1.5}, settings=SETTINGS, costs=COSTS)
     assert '"loss": 1.5' in capsys.readouterr().out and path.read_text() == "{"

@@ -38,12 +38,17 @@ def test_the_command_stores_its_trials_and_runs(run, monkeypatch):
 
     models = [arguments[0] for arguments, _ in calls]
     losses = [loss for trial in trials for loss in trial["losses"]] + [run["loss"] for run in runs]
+    rates = [arguments[2].learning_rate for arguments, _ in calls]
+    expected = [
+        factor * learning_rate_for(width) for width in (8, 12) for factor in (0.5, 1.0, 2.0)
+    ]
+    assert rates[:6] == expected and rates[6:] == [run["rate"] for run in runs]
     corpus = load_text()
     tokenizer = CharTokenizer.train(corpus.train)
     ids = torch.tensor(tokenizer.encode(corpus.valid))
     for model, loss in zip(models, losses, strict=True):
         by_hand = window_losses(
-            model, ids, num_strips=EVAL_BATCH_SIZE, context_length=CONTEXT_LENGTH
+            model, ids, num_segments=EVAL_BATCH_SIZE, context_length=CONTEXT_LENGTH
         )
         assert loss == pytest.approx(by_hand.mean().item(), abs=2e-5)
     for run_, model in zip(runs, models[-len(runs) :], strict=True):

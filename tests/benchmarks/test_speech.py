@@ -1,4 +1,4 @@
-"""The benchmark of spoken digits: its error rates are those of the recognisers that it trains."""
+"""The benchmark of spoken digits: its error rates are those of the recognizers that it trains."""
 
 from statistics import mean
 
@@ -14,7 +14,7 @@ from tests.helpers.benchmark_runs import record_calls
 from utils.data.corpora import load_digits
 from utils.data.vocabulary import EOS
 from utils.speech.digits import DIGIT_TOKENIZER
-from utils.speech.recognition import clip_log_probs
+from utils.speech.transcription import clip_log_probs
 
 
 def error_rate(answers, texts):

@@ -15,7 +15,7 @@ from benchmarks.translation_speed.tutorial_transformer import (
     UncachedModel,
 )
 from tests.helpers.tensors import same
-from utils.data.batches import IGNORE
+from utils.data.batches import IGNORE_INDEX
 from utils.data.pair_batches import PairBatches
 from utils.data.vocabulary import PAD
 from utils.metrics.cost import count_parameters
@@ -77,8 +77,8 @@ def test_a_model_without_a_cache_gives_the_same_logits(ids):
     torch.manual_seed(0)
     model = training.build_deep_transformer(V, width=16).eval()
     uncached = UncachedModel(model)
-    expected, _ = model(ids, model.encode(ids))
-    state = uncached.encode(ids)
+    expected, _ = model(ids, model.begin(ids))
+    state = uncached.begin(ids)
     for start, end in ((0, 1), (1, 4), (4, 6)):
         logits, state = uncached(ids[:, start:end], state)
         assert torch.allclose(logits, expected[:, start:end], atol=1e-5)
@@ -94,7 +94,8 @@ def test_padded_batches_hold_any_sentences(monkeypatch):
     assert torch.equal(padded_batches(pairs, 3)[2].source, batches[2].source)
 
 
-def test_the_width_is_that_of_the_nearest_number_of_parameters():
+def test_the_width_is_that_of_the_nearest_number_of_parameters(monkeypatch):
+    monkeypatch.setattr(training, "WIDTHS", range(192, 225, 8))
     build = MODEL_PAIRS["LSTM"].build_book
     count = count_parameters(build(50, width=208)) + 100
     assert training.equal_width(build, 50, count) == 208
@@ -110,7 +111,9 @@ def test_training_speeds_are_tokens_by_time(run, small_steps, monkeypatch):
     stream = PairBatches(task.train, batch_size=3, seed=0)
     book = [sum(count_tokens(stream[3 * i + j]) for j in range(3)) for i in (1, 2)]
     padded = padded_batches(task.train, 6)
-    other = [sum((b.targets != IGNORE).sum().item() for b in padded[i : i + 2]) for i in (2, 4)]
+    other = [
+        sum((b.targets != IGNORE_INDEX).sum().item() for b in padded[i : i + 2]) for i in (2, 4)
+    ]
     vocab_size = len(task.tokenizer)
     for name, figures in part.items():
         assert figures["book"] == sum(book) / 2 and figures["other"] == sum(other) / 2

@@ -4,6 +4,7 @@ import ast
 import base64
 import pkgutil
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -66,6 +67,7 @@ BADGE = "https://colab.research.google.com/github/{slug}/blob/main/notebooks/{na
 PATH_OF_ONE_MACHINE = re.compile(r"/(?:home|root|Users|work|tmp)/\w+|[A-Z]:\\\\Users")
 
 
+@cache
 def read(path):
     return nbformat.read(path, as_version=4)
 
@@ -110,14 +112,37 @@ def checked_labels(notebook):
     return labels
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
-def notebook_path(request):
-    return request.param
+def for_each_notebook(test):
+    """Let one test read all notebooks, and report each for which it fails."""
+
+    def fault(notebook):
+        try:
+            return test(notebook)
+        except AssertionError as error:
+            return str(error)
+
+    def run():
+        faults = {path.stem: fault(read(path)) for path in NOTEBOOKS}
+        if any(faults.values()):
+            pytest.fail("\n".join(f"{k}: {v}" for k, v in faults.items() if v), pytrace=False)
+
+    run.__doc__ = test.__doc__
+    return run
 
 
-@pytest.fixture
-def notebook(notebook_path):
-    return read(notebook_path)
+def test_every_notebook_is_read_and_each_fault_is_reported():
+    def find_two_faults(notebook):
+        seen.append(notebook)
+        assert notebook not in (read(NOTEBOOKS[0]), read(NOTEBOOKS[2])), f"fault {len(seen)}"
+
+    seen = []
+    with pytest.raises(pytest.fail.Exception) as error:
+        for_each_notebook(find_two_faults)()
+    assert len(seen) == len(NOTEBOOKS)
+    assert re.findall(r"^([\w-]+): fault \d", str(error.value), re.MULTILINE) == [
+        NOTEBOOKS[0].stem,
+        NOTEBOOKS[2].stem,
+    ]
 
 
 def test_every_section_of_the_outline_has_its_page_or_is_listed_as_missing():
@@ -168,8 +193,7 @@ def test_labels_are_unique_and_every_labelled_equation_is_checked():
 
 def test_equations_that_the_library_names_are_labelled():
     labels = {label for path in [*NOTEBOOKS, *PAGES] for label in LABEL.findall(text_of(path))}
-    modules = sorted((ROOT / "utils").rglob("*.py"))
-    code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
+    code = "\n".join(path.read_text(encoding="utf-8") for path in MODULES)
     named = set(re.findall(r"``(eq-[\w-]+)``", code))
     assert len(named) > 50
     for label in named:
@@ -195,18 +219,19 @@ def named_equations(docstring):
     ]
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_a_docstring_gives_the_section_of_an_equation(module):
-    """And a module says that it is derived in a section only if an equation it names is there."""
-    docstrings = docstrings_of(module)
-    equations = [pair for docstring in docstrings for pair in named_equations(docstring)]
-    for label, section in equations:
-        labels = LABEL.findall(text_of(ROOT / SECTIONS[section]))
-        assert label in labels, f"{label} is not in section {section}"
-    for sentence in re.findall(r"Derived in sections? [^;:]*?(?:[;:]|\.(?!\d))", docstrings[0]):
-        for section in re.findall(r"\d(?:\.\d)*", sentence):
-            assert section in SECTIONS, f"there is no section {section}"
-            assert section in {where for _, where in equations}, f"no equation of section {section}"
+def test_a_docstring_gives_the_section_of_an_equation():
+    """And a module is derived in a section only if an equation it names is there."""
+    labels = {number: LABEL.findall(text_of(ROOT / path)) for number, path in SECTIONS.items()}
+    for module in MODULES:
+        docstrings = docstrings_of(module)
+        equations = [pair for docstring in docstrings for pair in named_equations(docstring)]
+        for label, section in equations:
+            assert label in labels[section], f"{module}: {label} is not in section {section}"
+        named = {where for _, where in equations}
+        for sentence in re.findall(r"Derived in sections? [^;:]*?(?:[;:]|\.(?!\d))", docstrings[0]):
+            for section in re.findall(r"\d(?:\.\d)*", sentence):
+                assert section in SECTIONS, f"{module}: there is no section {section}"
+                assert section in named, f"{module}: no equation of section {section}"
 
 
 def test_equations_and_their_sections_are_found_in_a_docstring():
@@ -214,6 +239,7 @@ def test_equations_and_their_sections_are_found_in_a_docstring():
     assert named_equations(text) == [("eq-a", "3.2"), ("eq-b", "3.2"), ("eq-c", "4.1.1")]
 
 
+@cache
 def is_defined(name):
     """Whether a dotted name is a module of this repository, or something that one defines."""
     try:
@@ -223,15 +249,16 @@ def is_defined(name):
     return True
 
 
-@pytest.mark.parametrize("path", [*PAGES, *NOTEBOOKS, *GUIDES], ids=lambda path: path.name)
-def test_a_text_names_modules_and_files_that_exist(path):
-    text = text_of(path)
-    for name in set(re.findall(r"(?<![\w.])(?:utils|benchmarks|tools)(?:\.[A-Za-z_]\w*)+", text)):
-        assert name == "benchmarks.NAME" or is_defined(name), f"{name} does not exist"
-    for file in set(re.findall(r"(?<![\w./])(?:utils|benchmarks|tools|tests)/[\w/]*\.\w+", text)):
-        assert file == "tests/PACKAGE/test_MODULE.py" or (ROOT / file).exists(), (
-            f"{file} does not exist"
-        )
+def test_texts_name_modules_and_files_that_exist():
+    modules = re.compile(r"(?<![\w.])(?:utils|benchmarks|tools)(?:\.[A-Za-z_]\w*)+")
+    files = re.compile(r"(?<![\w./])(?:utils|benchmarks|tools|tests)/[\w/]*\.\w+")
+    examples = {"benchmarks.NAME", "tests/PACKAGE/test_MODULE.py"}
+    for path in [*PAGES, *NOTEBOOKS, *GUIDES]:
+        text = text_of(path)
+        for name in set(modules.findall(text)) - examples:
+            assert is_defined(name), f"{path.name}: {name} does not exist"
+        for file in set(files.findall(text)) - examples:
+            assert (ROOT / file).exists(), f"{path.name}: {file} does not exist"
 
 
 def slug(heading):
@@ -269,6 +296,7 @@ def test_each_error_of_the_outline_leads_to_the_cells_that_prove_it():
         assert asserts, f"{label}: nothing is asserted below {anchor!r} in {name}"
 
 
+@for_each_notebook
 def test_notebooks_have_their_parts_in_order(notebook):
     text = prose(notebook)
     assert text.startswith("# "), "the first cell is the title"
@@ -279,17 +307,20 @@ def test_notebooks_have_their_parts_in_order(notebook):
     assert "## References" in notebook.cells[-1].source, "the references close the notebook"
 
 
+@for_each_notebook
 def test_setup_cell_is_the_one_of_the_book(notebook):
     assert cells(notebook, "code")[0].source == setup_code(), "python -m tools.notebooks setup"
     assert repository_address() in setup_code()
 
 
+@for_each_notebook
 def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
     knobs = tagged(notebook, "knobs")
     assert len(knobs) == 1, "one code cell carries the tag 'knobs'"
     assert "cuda" in knobs[0].source or "gpu" in knobs[0].source.lower()
 
 
+@for_each_notebook
 def test_exercises_have_executed_solutions(notebook):
     solutions = len(tagged(notebook, "hide-cell"))
     exercises = len(re.findall(r"^\*\*Exercise \d", prose(notebook), re.MULTILINE))
@@ -297,6 +328,7 @@ def test_exercises_have_executed_solutions(notebook):
     assert solutions >= exercises, f"{exercises} exercises, {solutions} solutions"
 
 
+@for_each_notebook
 def test_code_cells_are_short_and_never_three_in_a_row(notebook):
     run = 0
     for cell in notebook.cells:
@@ -306,12 +338,14 @@ def test_code_cells_are_short_and_never_three_in_a_row(notebook):
         assert cell.cell_type == "markdown" or len(lines) <= 30, f"long: {cell.source[:60]!r}"
 
 
+@for_each_notebook
 def test_stored_outputs_belong_to_the_present_code(notebook):
     assert execution_problems(notebook) == []
     stamp = notebook.metadata.get(STAMP)
     assert stamp == code_hash(notebook), "the code changed after its outputs: make execute"
 
 
+@for_each_notebook
 def test_stored_outputs_are_clean(notebook):
     for cell in cells(notebook, "code"):
         text = str([dict(o) for o in cell.outputs])
@@ -320,12 +354,14 @@ def test_stored_outputs_are_clean(notebook):
         assert not path, f"{path[0]!r}, a path of one machine, in an output"
 
 
+@for_each_notebook
 def test_no_widget_is_stored(notebook):
     """Without a kernel it is dead, and a page that shows it asks other sites for scripts."""
     assert not [output for output in outputs(notebook) if WIDGET in output.get("data", {})]
     assert "widgets" not in notebook.metadata
 
 
+@for_each_notebook
 def test_figures_have_alt_text(notebook):
     for cell in cells(notebook, "code"):
         if any("image/png" in o.get("data", {}) for o in cell.outputs):
@@ -333,6 +369,7 @@ def test_figures_have_alt_text(notebook):
             assert len(alt) > 30, f"no alt text on the figure of {cell.source[:60]!r}"
 
 
+@for_each_notebook
 def test_figures_have_two_dots_for_one_of_their_width(notebook):
     """Crisp on a dense screen, and no wider than on another."""
     for output in outputs(notebook):
@@ -342,6 +379,7 @@ def test_figures_have_two_dots_for_one_of_their_width(notebook):
             assert 1.9 < dots / pixels < 2.1, f"{dots} dots on {pixels} pixels"
 
 
+@for_each_notebook
 def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
     references = prose(notebook).rsplit("## References", 1)[1]
     entries = [line for line in references.splitlines() if line.startswith("- ")]
@@ -353,23 +391,26 @@ def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
         assert name.lower() in BIBLIOGRAPHY.lower(), f"not in book/references.bib: {link[1]}"
 
 
-def test_a_notebook_opens_in_colab_from_the_books_address(notebook, notebook_path):
+def test_a_notebook_opens_in_colab_from_the_books_address():
     slug = repository_address().removeprefix("https://github.com/")
-    badge = BADGE.format(slug=slug, name=notebook_path.name)
-    assert badge in notebook.cells[0].source, f"the title cell needs the link {badge}"
+    for path in NOTEBOOKS:
+        badge = BADGE.format(slug=slug, name=path.name)
+        assert badge in read(path).cells[0].source, f"the title cell needs the link {badge}"
 
 
+@for_each_notebook
 def test_each_notebook_stores_results_with_where_they_came_from(notebook):
     (results,) = stored_results(notebook)
     assert results["origin"] == "real", "the committed figures come from the real corpus"
     assert results["device"] and results["values"]
 
 
-def test_fresh_results_agree_with_the_stored_ones(notebook, notebook_path):
-    path = EXECUTED / notebook_path.name
-    if not path.exists():
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_fresh_results_agree_with_the_stored_ones(path):
+    executed = EXECUTED / path.name
+    if not executed.exists():
         pytest.skip("no fresh run in executed/: `make notebooks` makes one")
-    (stored,), (fresh,) = stored_results(notebook), stored_results(read(path))
+    (stored,), (fresh,) = stored_results(read(path)), stored_results(read(executed))
     for key in ("corpus", "origin", "device"):
         if stored[key] != fresh[key]:
             pytest.skip(f"{key} {fresh[key]!r}, not {stored[key]!r}: only like is compared")

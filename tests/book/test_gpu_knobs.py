@@ -22,9 +22,8 @@ from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
-from utils.models.pooling import FixedVectorEncoder
 from utils.models.recurrent_decoders import RNNDecoder
-from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.models.transformer_layer import TransformerLayer
 from utils.speech.ctc_recognizer import CTCRecognizer
@@ -141,7 +140,7 @@ def take_step(model, device):
         width = next(model.parameters()).shape[-1]
         output, _ = model(torch.randn(B, 5, width, device=device))
     elif isinstance(model, EncoderDecoder):
-        output, _ = model(ids, model.encode(source))
+        output, _ = model(ids, model.begin(source))
     else:
         states = torch.randn(B, 3, model.embedding.embedding_dim, device=device)
         is_token = torch.ones(B, 3, dtype=torch.bool, device=device)

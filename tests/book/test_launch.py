@@ -151,7 +151,7 @@ def python(tmp_path_factory):
     probe = [python, "-m", "pip", "download", "-q", "--no-cache-dir", "--retries", "0", "--no-deps"]
     probe += ["-d", folder, "espeakng-loader"]
     result = subprocess.run(probe, capture_output=True, text=True, check=False)
-    if "from versions: none" in result.stderr:  # what pip says where no index answers
+    if "from versions: none" in result.stderr:  # the message of pip where no index answers
         pytest.skip("no package index can be reached: Colab's case was not tried with the real pip")
     # without the local label ("+cpu"), so that pip takes the build that suits this machine
     pinned = [f"{n}=={importlib.metadata.version(n).split('+')[0]}" for n in PREINSTALLED]

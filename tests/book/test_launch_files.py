@@ -1,4 +1,4 @@
-"""The files in book/launch say what is meant to Slurm, Kubernetes and torchrun.
+"""The files in book/launch mean to Slurm, Kubernetes and torchrun what the book describes.
 
 The command in each is parsed by torchrun and by the book's own command line.
 """

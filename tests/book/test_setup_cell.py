@@ -39,7 +39,7 @@ def put_package(folder):
 
 
 def put_others(other, folder):
-    """Put into a folder what `other` says is there."""
+    """Put into a folder what `other` names."""
     put_package(folder / "foreign" / "utils")
     put_library(folder / "old")
     if other == "a file beside the notebook":
@@ -65,14 +65,14 @@ def put_metadata(folder, text):
 
 
 def assert_found(result, root, other):
-    """The library of `root` is imported, and one line says so if there was another package."""
+    """The library of `root` is imported, and one line reports it if there was another package."""
     assert result.returncode == 0, result.stderr
-    *said, report = result.stdout.splitlines()
+    *messages, report = result.stdout.splitlines()
     folder = root / "utils"
     files = [str(folder / "__init__.py"), str(folder / "notebook" / "__init__.py")]
     assert report.split("|")[1:] == files
-    assert len(said) == (other != "none"), said
-    assert all(str(root) in line and "utils" in line for line in said)
+    assert len(messages) == (other != "none"), messages
+    assert all(str(root) in line and "utils" in line for line in messages)
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -118,6 +118,7 @@ def test_run_again_it_keeps_what_was_imported(tmp_path):
     assert subprocess.check_output(run, cwd=tmp_path, text=True) == "True\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 @pytest.mark.skipif(not shutil.which("git"), reason="there is no git here")
 def test_the_real_pip_changes_nothing_that_is_installed(tmp_path):
@@ -134,8 +135,8 @@ def test_the_real_pip_changes_nothing_that_is_installed(tmp_path):
     code = f"{setup_code()}\n{stored}{REPORT}"
     result = environment.run(code, folder=tmp_path / "alone", **variables)
     assert result.returncode == 0, result.stderr
-    said, results, report = result.stdout.splitlines()
-    assert str(foreign / "__init__.py") in said
+    messages, results, report = result.stdout.splitlines()
+    assert str(foreign / "__init__.py") in messages
     assert "duel" in results, "benchmarks' results come along"
     assert "site-packages" not in report
     assert {path.name for path in environment.site_packages.iterdir()} == installed

@@ -249,7 +249,7 @@ def opened(browser, url, *, width=1280, height=900, theme="light", site=None):
     faults, site = [], site or url[: url.index(PREFIX) + len(PREFIX)]
     page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    # Leaving a page breaks off what it is still loading: that is no fault.
+    # Leaving a page breaks off what it is still loading: that is not a fault.
     aborted = "net::ERR_ABORTED"
     page.on("requestfailed", lambda r: r.failure == aborted or faults.append(f"failed: {r.url}"))
     page.on("request", lambda r: r.url.startswith((site, "data:")) or faults.append(r.url))
@@ -284,15 +284,15 @@ def test_a_page_opens_without_fault(browser, address, path, width):
 # Formulas and code of notebooks take long: they are looked at on these, and on every other page.
 WHOLE_NOTEBOOKS = ("04-1-1-nnlm", "06-3-speech-recognition")
 AXE = "axe.run({exclude: [%s]}, {preload: false, resultTypes: ['violations', 'incomplete'], %s})"
-PICTURES = "['svg']"  # axe cannot say what lies behind their text: see CONTRASTS
+PICTURES = "['svg']"  # axe cannot find out what lies behind their text: see CONTRASTS
 SLOW_PARTS = "['.math'], ['.highlight']"
 COLOUR_RULES = "runOnly: ['color-contrast', 'link-in-text-block']"  # a theme changes nothing else
 
 
 def axe_faults(result):
-    """What axe found wrong, and each text of which it cannot tell the contrast, as (rule, HTML).
+    """What axe found wrong, and each text whose contrast it cannot determine, as (rule, HTML).
 
-    A text of symbols alone, such as an arrow, is no text to axe: it has the colour of its likes.
+    A text of symbols alone, such as an arrow, is not text to axe: it has the colour of its likes.
     """
     faults = [
         (fault["id"], node["html"]) for fault in result["violations"] for node in fault["nodes"]

@@ -15,7 +15,7 @@ from tools import (
     theme_fixes,
 )
 from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems
-from utils.data.corpus import DataError
+from utils.data.errors import DataError
 from utils.notebook.results import RESULTS_KEY
 
 

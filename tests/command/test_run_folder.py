@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,25 @@ from utils.files import exclusive
 from utils.training.distributed import STRATEGIES
 from utils.training.sharding import supports_sharding
 
+LINE = f"{command_line('lstmlm')} --out run"
+
+
+@pytest.fixture(scope="module")
+def trained_folder(tmp_path_factory):
+    """The folder of a run of two steps, which no test changes."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("text").write_text(TEXT, encoding="utf-8")
+        assert run(LINE) == 0
+    return folder / "run"
+
 
 @pytest.fixture
-def finished_run():
-    """A folder with a run of two steps, and the command line that made it."""
-    line = f"{command_line('lstmlm')} --out run"
-    assert run(line) == 0
-    return line
+def finished_run(working_folder, trained_folder):
+    """A copy of the folder of a finished run; the fixture is the command line that made it."""
+    shutil.copytree(trained_folder, "run")
+    return LINE
 
 
 @pytest.mark.parametrize(
@@ -38,7 +51,7 @@ def finished_run():
         (lambda x: x | {"other": 1}, "written by another version of the book"),
     ],
 )
-def test_a_description_that_is_none_is_named(finished_run, change, message, capsys):
+def test_a_damaged_description_is_refused(finished_run, change, message, capsys):
     path = Path("run/model.json")
     path.write_text(json.dumps(change(json.loads(path.read_text(encoding="utf-8")))))
     assert re.search(f"run/model.json .*{message}", error_line(finished_run, capsys))
@@ -47,7 +60,7 @@ def test_a_description_that_is_none_is_named(finished_run, change, message, caps
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"<!doctype html>"])
-def test_a_description_that_is_no_json_is_named(finished_run, content, capsys):
+def test_a_description_that_is_not_json_is_refused(finished_run, content, capsys):
     Path("run/model.json").write_bytes(content)
     assert "run/model.json is not the description of a run" in error_line(finished_run, capsys)
 
@@ -84,7 +97,7 @@ def test_a_run_is_not_resumed_with_other_data(finished_run, capsys):
     assert run(finished_run) == 0
 
 
-def test_two_runs_with_one_folder_are_not_made_at_a_time(capsys):
+def test_a_folder_that_another_run_writes_is_refused(capsys):
     line = f"{command_line('lstmlm')} --out run"
     with exclusive(Path("run/run"), wait=False):
         assert "another run is writing to run" in error_line(line, capsys)
@@ -112,3 +125,39 @@ def test_the_files_of_a_run_have_the_permissions_of_any_other_file(strategy):
     assert len(paths) >= 5
     for path in paths:
         assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640), path
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("--width 5", "checkpoint with width=4, not 5"),
+        ("--dropout 0.1", "checkpoint with dropout=0.0, not 0.1"),
+        ("--batch-size 6", "checkpoint with batch_size=4, not 6"),
+        ("--seed 1", "checkpoint with seed=0, not 1"),
+        ("--optimizer muon", "checkpoint with optimizer='adamw', not 'muon'"),
+        ("--strategy shard", "checkpoint with strategy='data', not 'shard'"),
+        ("--learning-rate 0.5", "learning_rate=0.002, not 0.5"),
+        ("--betas [0.5,0.9]", "betas=(0.9, 0.98), not (0.5, 0.9)"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(finished_run, change, message, capsys):
+    before = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    assert message in error_line(f"{finished_run} {change}", capsys)
+    assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == before
+
+
+def test_a_folder_of_another_model_is_refused(finished_run, capsys):
+    line = error_line(f"{command_line('rnnlm')} --out run", capsys)
+    assert "checkpoint with model='lstmlm', not 'rnnlm'" in line
+
+
+def test_a_folder_of_another_version_of_the_book_is_refused(finished_run, capsys):
+    path = Path("run/model.json")
+    description = json.loads(path.read_text(encoding="utf-8"))
+    del description["seed"]
+    path.write_text(json.dumps(description), encoding="utf-8")
+    assert "model.json was written by another version of the book" in error_line(
+        finished_run, capsys
+    )
+    with pytest.raises(ValueError, match="train the model anew"):
+        load_run("run")

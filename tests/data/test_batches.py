@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.data.batches import (
-    IGNORE,
-    EndlessBatches,
-    TextBatches,
-    as_id_tensor,
-    pad,
-    text_eval_batches,
-)
+from utils.data.batches import IGNORE_INDEX, EndlessBatches, TextBatches, pad, text_eval_batches
 from utils.data.vocabulary import PAD
 
 IDS = torch.arange(9)
@@ -96,11 +89,11 @@ def test_evaluation_scores_every_token_after_the_first_once(count, batch_size, c
     ids = torch.arange(4, count + 4)
     batches = text_eval_batches(ids, batch_size=batch_size, context_length=context_length)
     scored = torch.cat([b.targets.flatten() for b in batches])
-    assert sorted(scored[scored != IGNORE].tolist()) == ids[1:].tolist()
+    assert sorted(scored[scored != IGNORE_INDEX].tolist()) == ids[1:].tolist()
     for batch in batches:
         assert batch.inputs.shape == batch.targets.shape
         assert len(batch.inputs) <= batch_size and batch.inputs.shape[1] <= context_length
-        is_token = batch.targets != IGNORE
+        is_token = batch.targets != IGNORE_INDEX
         assert torch.equal(batch.inputs[is_token] + 1, batch.targets[is_token])
         assert torch.equal(batch.inputs != PAD, is_token)
 
@@ -108,7 +101,7 @@ def test_evaluation_scores_every_token_after_the_first_once(count, batch_size, c
 def test_evaluation_rows_go_on_where_the_batch_before_ended():
     batches = text_eval_batches(torch.arange(4, 105), batch_size=4, context_length=7)
     for before, after in pairwise(batches):
-        continues = after.targets[:, 0] != IGNORE
+        continues = after.targets[:, 0] != IGNORE_INDEX
         assert torch.equal(before.targets[continues, -1], after.inputs[continues, 0])
 
 
@@ -120,11 +113,11 @@ def test_evaluation_rows_go_on_where_the_batch_before_ended():
         (IDS, (1, 0), "context_length must be a positive"),
         (torch.zeros(2, 9), (1, 2), r"got shape \(2, 9\)"),
         (torch.tensor([1, -100, 2]), (1, 2), "token ids count from 0; got -100"),
-        (torch.tensor([1.5, 2.7, 3.2]), (1, 2), "whole numbers; got a tensor of torch.float32"),
-        (np.array([1.0, math.nan, 3.0]), (1, 2), "whole numbers; got a tensor of torch.float64"),
-        (torch.tensor([True, False, True]), (1, 2), "whole numbers; got a tensor of torch.bool"),
-        ([1, 2, True], (1, 2), "whole numbers; got True"),
-        ([1, 2, 3.0], (1, 2), "whole numbers; got 3.0"),
+        (torch.tensor([1.5, 2.7, 3.2]), (1, 2), "must be integers; got a tensor of torch.float32"),
+        (np.array([1.0, math.nan, 3.0]), (1, 2), "must be integers; got a tensor of torch.float64"),
+        (torch.tensor([True, False, True]), (1, 2), "must be integers; got a tensor of torch.bool"),
+        ([1, 2, True], (1, 2), "must be integers; got True"),
+        ([1, 2, 3.0], (1, 2), "must be integers; got 3.0"),
         ([1, 2, 2**70], (1, 2), "too large for int64"),
     ],
 )
@@ -142,7 +135,7 @@ def test_ids_of_every_integer_type_are_read():
 
 
 @pytest.mark.parametrize("step", [-1, 1.5, 2.0, True, "1", None, slice(2)], ids=repr)
-def test_a_step_is_a_whole_number_from_0_on(step):
+def test_a_step_is_a_non_negative_integer(step):
     stream = TextBatches(IDS, batch_size=1, context_length=5)
     with pytest.raises(ValueError, match="steps count from 0"):
         stream[step]
@@ -186,7 +179,7 @@ def test_epochs_without_replacement_begin_anywhere_alike():
 
 
 def test_evaluation_refuses_what_makes_no_sense():
-    with pytest.raises(ValueError, match="two tokens"):
+    with pytest.raises(ValueError, match="at least two tokens"):
         text_eval_batches(torch.arange(1), batch_size=1, context_length=5)
     with pytest.raises(ValueError, match="batch_size must be a positive"):
         text_eval_batches(IDS, batch_size=0, context_length=5)
@@ -195,7 +188,7 @@ def test_evaluation_refuses_what_makes_no_sense():
 def test_padding():
     padded = pad([[5, 6], [7], []])
     assert padded.tolist() == [[5, 6], [7, PAD], [PAD, PAD]] and padded.dtype == torch.long
-    assert pad([[5, 6], [7]], IGNORE).tolist() == [[5, 6], [7, IGNORE]]
+    assert pad([[5, 6], [7]], IGNORE_INDEX).tolist() == [[5, 6], [7, IGNORE_INDEX]]
     with pytest.raises(ValueError, match="no sequences"):
         pad([])
 
@@ -213,18 +206,9 @@ def test_padding():
         (torch.tensor([True]), "torch.bool"),
     ],
 )
-def test_only_whole_numbers_are_padded(sequence, got):
-    with pytest.raises(ValueError, match=f"whole numbers; got .*{got}"):
+def test_only_integers_are_padded(sequence, got):
+    with pytest.raises(ValueError, match=f"integers; got .*{got}"):
         pad([[1, 2], sequence])
-
-
-def test_ids_become_a_tensor_of_int64():
-    for ids in ([4, 5], (4, 5), torch.tensor([4, 5]).byte(), np.array([4, 5], dtype=np.int16)):
-        tensor = as_id_tensor(ids)
-        assert tensor.dtype == torch.long and tensor.tolist() == [4, 5]
-    for empty in ([], torch.tensor([]), np.array([])):
-        assert as_id_tensor(empty).dtype == torch.long and as_id_tensor(empty).tolist() == []
-    assert as_id_tensor(torch.ones(2, 3, dtype=torch.long)).shape == (2, 3)
 
 
 def test_a_batch_of_text_moves_without_a_source():

@@ -1,16 +1,13 @@
 """The corpora: their splits, their stand-ins, and errors that name the valid choices."""
 
-import codecs
 import gzip
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.helpers.file_server import CONTENT, WRONG_CONTENT, file_entry, responds
 from utils.data.corpora import corpus_files, load_digits, load_pairs, load_reviews, load_text
-from utils.data.corpus import DataError
-from utils.data.readers import read_own_text
+from utils.data.errors import DataError
 from utils.data.registry import registry
 
 MIRROR = os.environ.get("LLM_BOOK_DATA")
@@ -44,11 +41,11 @@ def test_no_network_gives_the_stand_in_in_one_visible_line(download_cache, monke
         assert words in lines[0]
 
 
-def test_a_wrong_answer_never_turns_into_a_stand_in(server, download_cache, monkeypatch):
+def test_a_wrong_response_never_leads_to_a_stand_in(server, download_cache, monkeypatch):
     entry = file_entry("tiny_shakespeare/input.txt", CONTENT, f"{server.address}/t")
     monkeypatch.setitem(registry(), "tiny_shakespeare", {"files": [entry]})
     server.responses["/t"] = [responds(WRONG_CONTENT)]
-    with pytest.raises(DataError, match="did not give the expected file"):
+    with pytest.raises(DataError, match="did not deliver the expected file"):
         load_text()
 
 
@@ -84,7 +81,7 @@ def test_text_is_split_by_characters_in_order(mirror):
     assert [len(s) for s in (corpus.train, corpus.valid, corpus.test)] == [901, 50, 51]
 
 
-def test_multi30k_pairs_lines_that_belong_together(mirror):
+def test_multi30k_pairs_aligned_lines(mirror):
     contents = {}
     for split in ("train", "val", "test_2016_flickr", "test_2017_flickr"):
         for language in ("de", "en", "fr"):
@@ -101,7 +98,7 @@ def test_multi30k_pairs_lines_that_belong_together(mirror):
     assert load_pairs().origin == "real"
 
 
-def test_files_of_unequal_length_do_not_belong_together(mirror):
+def test_files_of_unequal_length_are_not_aligned(mirror):
     contents = {
         f"{split}.{language}.gz": gzip.compress(b"a\n" * (2 if language == "de" else 3))
         for split in ("train", "val", "test_2016_flickr")
@@ -127,11 +124,11 @@ def test_tatoeba_keeps_an_english_sentence_in_one_split(mirror):
     assert reversed_corpus.test == [(chinese, english) for english, chinese in corpus.test]
 
 
-def test_reviews_are_split_once_and_for_all(mirror):
-    praise = "".join(f"café {i}\x96 fine \n" for i in range(50))
-    praise += "".join(f"twice {i}\n" * 2 for i in range(20))
-    blame = "".join(f"dull {i} \n" for i in range(50))
-    files = {"rt-polarity.pos": praise.encode("latin-1"), "rt-polarity.neg": blame.encode()}
+def test_reviews_are_always_split_in_the_same_way(mirror):
+    positive = "".join(f"café {i}\x96 fine \n" for i in range(50))
+    positive += "".join(f"twice {i}\n" * 2 for i in range(20))
+    negative = "".join(f"dull {i} \n" for i in range(50))
+    files = {"rt-polarity.pos": positive.encode("latin-1"), "rt-polarity.neg": negative.encode()}
     mirror("movie_reviews", files)
     corpus = load_reviews()
     assert len(corpus.all) == 140
@@ -140,73 +137,6 @@ def test_reviews_are_split_once_and_for_all(mirror):
     assert sum(map(len, texts)) == len(set().union(*texts)), "a sentence stays in one split"
     assert load_reviews() == corpus
     assert {label for _, label in corpus.train[:30]} == {0, 1}
-
-
-# ---- a reader's own file ------------------------------------------------------------------------
-
-OWN_TEXT = "Être,\nou 不 être 🙂\n"
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        OWN_TEXT.encode(),
-        OWN_TEXT.encode("utf-8-sig"),
-        OWN_TEXT.encode("utf-16"),
-        codecs.BOM_UTF16_BE + OWN_TEXT.encode("utf-16-be"),
-        OWN_TEXT.encode("utf-32"),
-        codecs.BOM_UTF32_BE + OWN_TEXT.encode("utf-32-be"),
-        OWN_TEXT.replace("\n", "\r\n").encode(),
-        OWN_TEXT.replace("\n", "\r").encode(),
-        OWN_TEXT.replace("\n", "\r\n").encode("utf-16"),
-    ],
-    ids="utf-8 utf-8-bom utf-16 utf-16-be utf-32 utf-32-be crlf cr utf-16-crlf".split(),
-)
-def test_a_text_of_any_system_is_read(content, tmp_path):
-    path = tmp_path / "own.txt"
-    path.write_bytes(content)
-    assert read_own_text(path) == OWN_TEXT
-
-
-@pytest.mark.parametrize(
-    "content, problem",
-    [
-        (OWN_TEXT[:5].encode("latin-1"), "is no text in UTF-8: it has the byte 0xca at position 0"),
-        (OWN_TEXT.encode()[:-2], "is no text in UTF-8: it has the byte 0xf0"),
-        ("ab".encode("utf-16-le"), "it has the NUL character at position 1"),
-        (b"text\0text", "it has the NUL character at position 4"),
-        (OWN_TEXT.encode("utf-16")[:-1], "is no text in UTF-16"),
-        (codecs.BOM_UTF16_LE + b"\x00\xd8a\x00", "is no text in UTF-16"),  # a lone surrogate
-        (b"\xed\xa0\x80", "is no text in UTF-8"),  # the same
-        (b"", "is empty"),
-        (codecs.BOM_UTF8, "is empty"),
-        (b" \r\n\t", "is empty"),
-    ],
-)
-def test_a_file_that_is_no_text_is_named_in_one_line(content, problem, tmp_path):
-    path = tmp_path / "own.txt"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=problem) as caught:
-        read_own_text(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=f"found a folder at {tmp_path}"):
-        read_own_text(tmp_path)
-    with pytest.raises(ValueError, match=r"found none at .*nothing"):
-        read_own_text(tmp_path / "nothing")
-    path = tmp_path / "own.txt"
-    path.write_bytes(b"text")
-
-    def refuse(_):
-        raise PermissionError(13, "Permission denied")
-
-    for name in ("read_bytes", "is_file"):
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, name, refuse)
-            with pytest.raises(ValueError, match=r"own.txt cannot be read \(Permission denied\)"):
-                read_own_text(path)
 
 
 @pytest.mark.skipif(

@@ -29,8 +29,8 @@ from tests.helpers.file_server import (
     truncates,
 )
 from utils.data.corpora import corpus_files, load_text
-from utils.data.corpus import DataError
-from utils.data.download import MAX_ATTEMPTS, NoNetwork, OfflineRequested, cache_folder
+from utils.data.download import MAX_ATTEMPTS, cache_folder
+from utils.data.errors import DataError, NoNetwork, OfflineRequested
 from utils.data.registry import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,7 @@ def test_a_file_is_fetched_once_and_then_comes_from_the_cache(toy, server, downl
     ],
     ids=["500", "503-429", "stall", "silence", "truncated", "no-length", "redirect"],
 )
-def test_trouble_that_passes_ends_in_the_right_bytes(
+def test_a_temporary_error_ends_in_the_right_bytes(
     toy, server, download_cache, responses, attempts
 ):
     toy(*responses)
@@ -88,10 +88,10 @@ def test_trouble_that_passes_ends_in_the_right_bytes(
         (status(404), "404", 1),
         (status(403), "403", 1),
         (status(500), "500", MAX_ATTEMPTS),
-        (stalls, "broke off", MAX_ATTEMPTS),
-        (truncates, "broke off", MAX_ATTEMPTS),
-        (responds(CONTENT[:1000]), "broke off", MAX_ATTEMPTS),
-        (responds(b""), "broke off", MAX_ATTEMPTS),
+        (stalls, "interrupted", MAX_ATTEMPTS),
+        (truncates, "interrupted", MAX_ATTEMPTS),
+        (responds(CONTENT[:1000]), "interrupted", MAX_ATTEMPTS),
+        (responds(b""), "interrupted", MAX_ATTEMPTS),
         (responds(WRONG_CONTENT), "SHA-256", 1),
         (responds(CONTENT + b"!"), f"expected {len(CONTENT)} bytes", 1),
         (login_page, "web page", 1),
@@ -100,7 +100,7 @@ def test_trouble_that_passes_ends_in_the_right_bytes(
     ],
     ids="404 403 500 stall truncated short empty wrong long page login loop".split(),
 )
-def test_a_wrong_answer_is_an_error_and_nothing_is_kept(
+def test_a_wrong_response_is_an_error_and_nothing_is_kept(
     toy, server, download_cache, response, message, attempts
 ):
     toy(response)
@@ -113,7 +113,7 @@ def test_a_wrong_answer_is_an_error_and_nothing_is_kept(
     assert file_names(download_cache) == []
 
 
-def test_no_answer_at_all_is_no_network(toy, server, download_cache, monkeypatch):
+def test_no_response_at_all_is_no_network(toy, server, download_cache, monkeypatch):
     toy(silent)
     start = time.monotonic()
     with pytest.raises(NoNetwork):
@@ -126,7 +126,7 @@ def test_no_answer_at_all_is_no_network(toy, server, download_cache, monkeypatch
     assert file_names(download_cache) == []
 
 
-def test_an_endless_answer_is_cut_short(toy):
+def test_an_endless_response_is_aborted(toy):
     chunks = []
 
     def endless(server, request):
@@ -136,7 +136,7 @@ def test_an_endless_answer_is_cut_short(toy):
             chunks.append(1)
 
     toy(endless)
-    with pytest.raises(DataError, match="more came"):
+    with pytest.raises(DataError, match="received more"):
         corpus_files("toy")
     assert len(chunks) < 1000
 
@@ -165,7 +165,7 @@ def test_a_damaged_cached_file_without_a_network_is_an_error(toy):
     assert str(path) in str(caught.value)
 
 
-def test_a_full_disk_is_an_error_that_says_so(toy, download_cache, monkeypatch):
+def test_a_full_disk_is_reported(toy, download_cache, monkeypatch):
     toy(correct)
     open_path = Path.open
 
@@ -189,10 +189,10 @@ def test_a_full_disk_is_an_error_that_says_so(toy, download_cache, monkeypatch):
     assert file_names(download_cache) == []
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_that_says_so(toy, download_cache, monkeypatch):
+def test_a_cache_that_is_not_writable_is_reported(toy, download_cache, monkeypatch):
     toy(correct)
     download_cache.write_text("a file where the folder should be")
-    with pytest.raises(DataError, match=r"cannot be written.*LLM_BOOK_CACHE"):
+    with pytest.raises(DataError, match=r"not writable.*LLM_BOOK_CACHE"):
         corpus_files("toy")
     download_cache.unlink()
 
@@ -234,7 +234,7 @@ def test_the_umask_decides_who_may_read_the_cache(toy, umask):
 
 
 def forbid(monkeypatch, forbidden):
-    """Let a file be unreadable, or a folder closed, for root as well, who runs some tests."""
+    """Make a file or a folder unreadable, even for root, which runs some tests."""
 
     def refuse(name, function):
         def wrapper(path, *arguments, **options):
@@ -273,7 +273,7 @@ def test_a_cached_file_that_cannot_be_read_without_a_network_is_an_error(
 
 
 def make_broken_link(path: Path, kind: str) -> None:
-    """Put a link at `path` that leads nowhere, or for ever to itself."""
+    """Make a link at `path` to a missing file, or to itself."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(path.name if kind == "loop" else "nowhere")
 
@@ -283,7 +283,7 @@ def test_a_broken_link_in_the_cache_is_replaced_or_an_error(toy, server, downloa
     toy(silent)
     path = download_cache / "toy/file.bin"
     make_broken_link(path, kind)
-    message = "Too many levels" if kind == "loop" else "link that leads nowhere"
+    message = "Too many levels" if kind == "loop" else "is a broken link"
     with pytest.raises(DataError, match=message) as caught:
         corpus_files("toy")
     assert not isinstance(caught.value, NoNetwork) and path.is_symlink()
@@ -359,7 +359,7 @@ def test_the_mirror_comes_first_and_is_checked(toy, server, mirror, download_cac
     assert corpus_files("toy")["file.bin"] == download_cache / "toy/file.bin"
 
 
-def test_a_mirror_that_is_no_folder_is_an_error(toy, monkeypatch, tmp_path):
+def test_a_mirror_that_is_not_a_folder_is_an_error(toy, monkeypatch, tmp_path):
     toy(correct)
     monkeypatch.setenv("LLM_BOOK_DATA", str(tmp_path / "typo"))
     with pytest.raises(DataError, match="typo is not a folder"):
@@ -373,7 +373,7 @@ def test_a_broken_link_in_the_mirror_never_gives_a_stand_in(
 ):
     make_broken_link(tmp_path / "mirror" / link, kind)
     monkeypatch.setenv("LLM_BOOK_DATA", str(tmp_path / "mirror"))
-    message = "Too many levels" if kind == "loop" else "link that leads nowhere"
+    message = "Too many levels" if kind == "loop" else "is a broken link"
     with pytest.raises(DataError, match=message) as caught:
         load_text()
     assert not isinstance(caught.value, NoNetwork) and capsys.readouterr().out == ""
@@ -390,11 +390,11 @@ def test_a_file_in_the_mirror_that_cannot_be_read_is_an_error(toy, mirror, monke
     assert str(folder / "file.bin") in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_folder_in_the_place_of_a_file_is_an_error(toy, mirror):
+def test_a_folder_instead_of_a_file_is_an_error(toy, mirror):
     folder = mirror("toy", {"file.bin": CONTENT})
     (folder / "file.bin").unlink()
     (folder / "file.bin").mkdir()
-    with pytest.raises(DataError, match="it is no file"):
+    with pytest.raises(DataError, match="it is not a file"):
         corpus_files("toy")
 
 
@@ -423,7 +423,7 @@ def test_a_tilde_in_a_setting_is_the_home_folder(toy, home, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["LLM_BOOK_CACHE", "LLM_BOOK_DATA"])
-def test_the_home_of_nobody_is_an_error(toy, home, monkeypatch, name):
+def test_the_home_of_an_unknown_user_is_an_error(toy, home, monkeypatch, name):
     monkeypatch.setenv(name, "~nobody-of-this-name/x")
     with pytest.raises(DataError, match=f"{name}=~nobody-of-this-name/x.* does not exist"):
         corpus_files("toy")

@@ -1,4 +1,4 @@
-"""eSpeak NG: the same sounds in every process, no settings left over, errors that are raised."""
+"""eSpeak NG: the same sounds in every process, no settings left over, and errors."""
 
 import ctypes
 import hashlib
@@ -10,8 +10,8 @@ from time import sleep
 import numpy as np
 import pytest
 
-from utils.data.corpus import SAMPLE_RATE
 from utils.data.espeak import Synthesizer, Utterance, open_synthesizer, synthesize
+from utils.data.examples import SAMPLE_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
 HASH_DIGITS = """
@@ -28,7 +28,7 @@ print(hashlib.sha256(b"".join(clip.samples.tobytes() for clip in clips)).hexdige
 def test_digits_are_the_same_in_every_process_and_from_a_copy_of_the_voices():
     processes = []
     for max_path_bytes in ("120", "1"):
-        sleep(1.1 * len(processes))  # left alone, eSpeak NG takes its seed from the clock
+        sleep(1.1 * len(processes))  # by default, eSpeak NG takes its seed from the clock
         command = [sys.executable, "-c", HASH_DIGITS, max_path_bytes]
         pipe = subprocess.PIPE
         processes.append(subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils.data.batches import IGNORE
-from utils.data.grouping import group_by_length
+from utils.data.batches import IGNORE_INDEX
+from utils.data.grouped_batches import group_by_length
 from utils.data.labelled_batches import (
     LabelledBatch,
     LabelledBatches,
@@ -24,7 +24,7 @@ from utils.data.vocabulary import BOS, EOS, PAD
 
 
 def random_pairs(count=57):
-    """Pairs of random lengths; the first id of a source says which pair it is."""
+    """Pairs of random lengths; the first id of a source identifies the pair."""
     rng = np.random.default_rng(0)
     return [([10 + i] * rng.integers(1, 6), [10 + i] * rng.integers(0, 7)) for i in range(count)]
 
@@ -33,10 +33,10 @@ def pairs_of(batch):
     """The pairs that a batch holds; checks BOS, EOS and padding as well."""
     for source, inputs, targets in zip(batch.source, batch.inputs, batch.targets, strict=True):
         assert PAD not in source
-        ids = targets[targets != IGNORE].tolist()
+        ids = targets[targets != IGNORE_INDEX].tolist()
         assert ids[-1] == EOS and inputs[0] == BOS
         assert inputs[1 : len(ids)].tolist() == ids[:-1]
-        assert (inputs[len(ids) :] == PAD).all() and (targets[len(ids) :] == IGNORE).all()
+        assert (inputs[len(ids) :] == PAD).all() and (targets[len(ids) :] == IGNORE_INDEX).all()
         yield source.tolist(), ids[:-1]
 
 
@@ -100,11 +100,11 @@ def test_a_batch_larger_than_the_data_holds_all_of_one_length():
         ([], 2, "no sentence pairs"),
         ([([4], [4]), ([], [4])], 2, "sentence pair 1 has a source of zero tokens"),
         ([([4], [4])], 0, "batch_size must be a positive"),
-        ([([4], [4]), ([4.5], [4])], 2, "sentence pair 1 are whole numbers; got 4.5"),
-        ([([4], [4]), ([4], [True])], 2, "sentence pair 1 are whole numbers; got True"),
-        ([([4], [float("nan")])], 2, "sentence pair 0 are whole numbers; got nan"),
-        ([("a b", "c")], 2, "sentence pair 0 are a sequence of whole numbers; got 'a b'"),
-        ([([4], [5, IGNORE, 6])], 2, "sentence pair 0 count from 0; got -100"),
+        ([([4], [4]), ([4.5], [4])], 2, "sentence pair 1 must be integers; got 4.5"),
+        ([([4], [4]), ([4], [True])], 2, "sentence pair 1 must be integers; got True"),
+        ([([4], [float("nan")])], 2, "sentence pair 0 must be integers; got nan"),
+        ([("a b", "c")], 2, "sentence pair 0 must be a sequence of integers; got 'a b'"),
+        ([([4], [5, IGNORE_INDEX, 6])], 2, "sentence pair 0 count from 0; got -100"),
         ([([-1], [5])], 2, "sentence pair 0 count from 0; got -1"),
     ],
 )
@@ -114,10 +114,10 @@ def test_batches_of_pairs_refuse_what_makes_no_sense(make, pairs, batch_size, me
         make(pairs, batch_size=batch_size)
 
 
-def test_a_batch_of_pairs_has_whole_numbers_alone():
+def test_a_batch_of_pairs_holds_integers_alone():
     assert pair_batch([([4, 5], [6]), ([7], [])]).source.tolist() == [[4, 5], [7, PAD]]
     with pytest.raises(ValueError, match="sentence pair 1 count from 0; got -100"):
-        pair_batch([([4], [5]), ([4], [5, IGNORE, 6])])
+        pair_batch([([4], [5]), ([4], [5, IGNORE_INDEX, 6])])
 
 
 def test_pairs_of_tensors_are_read():
@@ -143,7 +143,7 @@ def test_a_batch_moves_with_all_its_parts():
 
 
 def labelled_examples(count=57):
-    """Texts of random lengths, whose ids say which label belongs to them."""
+    """Texts of random lengths, whose ids determine their labels."""
     rng = np.random.default_rng(0)
     return [([10 + i] * rng.integers(1, 6), i) for i in range(count)]
 
@@ -192,7 +192,7 @@ def test_labels_are_as_they_are():
     """PAD, BOS and EOS among them, and one that no token has."""
     examples = [([5], label) for label in (0, 1, 2, -100)]
     assert labelled_batch(examples).targets.tolist() == [0, 1, 2, -100]
-    with pytest.raises(ValueError, match="labels are whole numbers; got 0"):
+    with pytest.raises(ValueError, match="labels must be integers; got 0"):
         labelled_batch([([5], 0.5)])
 
 
@@ -202,13 +202,13 @@ def test_labels_are_as_they_are():
         ([], 2, "no labelled examples"),
         ([([4], 1), ([], 0)], 2, "labelled example 1 has a text of zero tokens"),
         ([([4], 1)], 0, "batch_size must be a positive"),
-        ([([4], 1), ([4.5], 1)], 2, "labelled example 1 are whole numbers; got 4.5"),
-        ([([4, True], 1)], 2, "labelled example 0 are whole numbers; got True"),
+        ([([4], 1), ([4.5], 1)], 2, "labelled example 1 must be integers; got 4.5"),
+        ([([4, True], 1)], 2, "labelled example 0 must be integers; got True"),
         ([([-4], 1)], 2, "labelled example 0 count from 0; got -4"),
-        ([([4], 1.7)], 2, "labels are whole numbers; got 1.7"),
-        ([([4], True)], 2, "labels are whole numbers; got True"),
-        ([([4], float("nan"))], 2, "labels are whole numbers; got nan"),
-        ([([4], "praise")], 2, "labels are whole numbers; got 'praise'"),
+        ([([4], 1.7)], 2, "labels must be integers; got 1.7"),
+        ([([4], True)], 2, "labels must be integers; got True"),
+        ([([4], float("nan"))], 2, "labels must be integers; got nan"),
+        ([([4], "positive")], 2, "labels must be integers; got 'positive'"),
     ],
 )
 @pytest.mark.parametrize("make", [LabelledBatches, labelled_eval_batches])
@@ -218,6 +218,8 @@ def test_batches_of_labelled_texts_refuse_what_makes_no_sense(make, examples, ba
 
 
 def test_a_decoder_reads_bos_and_the_text_and_predicts_the_text_and_eos():
-    inputs, targets = teacher_forcing_pair(torch.tensor([[4, 5, 6], [6, IGNORE, IGNORE]]))
+    inputs, targets = teacher_forcing_pair(
+        torch.tensor([[4, 5, 6], [6, IGNORE_INDEX, IGNORE_INDEX]])
+    )
     assert inputs.tolist() == [[BOS, 4, 5, 6], [BOS, 6, PAD, PAD]]
-    assert targets.tolist() == [[4, 5, 6, EOS], [6, EOS, IGNORE, IGNORE]]
+    assert targets.tolist() == [[4, 5, 6, EOS], [6, EOS, IGNORE_INDEX, IGNORE_INDEX]]

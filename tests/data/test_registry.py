@@ -12,7 +12,7 @@ import pytest
 
 from tests.helpers.file_server import file_entry, file_names, responds
 from utils.data.corpora import load_digits
-from utils.data.corpus import DataError
+from utils.data.errors import DataError
 from utils.data.registry import MISSING, file_problem, registry
 
 MIRROR = os.environ.get("LLM_BOOK_DATA")
@@ -28,7 +28,7 @@ def wav(value, sample_rate=8000):
 
 
 def archive(recordings, compression=9):
-    """A tar archive of recordings and of a file that is none."""
+    """A tar archive of recordings and of another file."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=compression) as tar:
         for name, content in {"README.md": b"read me", **recordings}.items():
@@ -48,7 +48,7 @@ RECORDINGS = {
 
 @pytest.fixture
 def archive_at(server, download_cache, monkeypatch):
-    """A function that sets the archive of spoken digits that the server gives."""
+    """A function that sets the archive of spoken digits on the server."""
     lines = [f"{n} {hashlib.sha256(RECORDINGS[n]).hexdigest()}\n" for n in sorted(RECORDINGS)]
     entry = {
         "path": "spoken_digits/x.tar.gz",
@@ -64,7 +64,7 @@ def archive_at(server, download_cache, monkeypatch):
     return set_archive
 
 
-def test_an_archive_packed_otherwise_is_accepted_for_its_content(archive_at):
+def test_a_repacked_archive_is_accepted_for_its_content(archive_at):
     repacked = archive(dict(reversed(RECORDINGS.items())), compression=1)
     assert repacked != archive(RECORDINGS)
     archive_at(repacked)
@@ -93,7 +93,7 @@ def test_an_archive_with_other_content_is_refused(archive_at, download_cache, bo
     assert file_names(download_cache) == []
 
 
-def test_a_file_is_right_or_wrong_or_missing_or_cannot_be_read(tmp_path):
+def test_a_file_is_correct_wrong_missing_or_unreadable(tmp_path):
     entry = file_entry("toy/a", b"right")
     for name, content in {"right": b"right", "wrong": b"wrong", "short": b""}.items():
         (tmp_path / name).write_bytes(content)
@@ -108,9 +108,9 @@ def test_a_file_is_right_or_wrong_or_missing_or_cannot_be_read(tmp_path):
     assert problems["right"] is None and problems["link"] is None
     assert problems["missing"] == problems["folder/missing"] == MISSING
     assert "expected SHA-256" in problems["wrong"] and "found 0" in problems["short"]
-    assert problems["folder"] == "it is no file"
+    assert problems["folder"] == "it is not a file"
     for name in ("dangling", "dangling/file"):
-        expected = f"{tmp_path / 'dangling'} is a link that leads nowhere"
+        expected = f"{tmp_path / 'dangling'} is a broken link"
         assert file_problem(tmp_path / name, entry) == expected
     for name in ("loop", "loop/file", "right/file"):
         assert file_problem(tmp_path / name, entry).startswith("it cannot be read (")
@@ -119,7 +119,7 @@ def test_a_file_is_right_or_wrong_or_missing_or_cannot_be_read(tmp_path):
 @pytest.mark.skipif(
     not MIRROR, reason="the real corpora: set LLM_BOOK_DATA to a folder that holds them"
 )
-def test_the_mirror_holds_what_the_registry_says():
+def test_the_mirror_agrees_with_the_registry():
     for corpus in registry().values():
         for entry in corpus["files"]:
             path = Path(MIRROR) / entry["path"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.data.splitting import PART_CHARACTERS
+from utils.data.pretokenization import PART_CHARACTERS
 from utils.data.standins.texts import make_text
 from utils.data.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer
 from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
@@ -31,7 +31,7 @@ TOKENIZER_CLASSES = [CharTokenizer, WordTokenizer, BPETokenizer]
 
 @pytest.fixture(scope="module")
 def bpe():
-    return BPETokenizer.train(TEXTS * 3, max_size=300)
+    return BPETokenizer.train(TEXTS * 3, max_vocab_size=300)
 
 
 @pytest.mark.parametrize("text", TEXTS + UNUSUAL_TEXTS)
@@ -53,7 +53,7 @@ def test_bpe_learns_pieces_of_the_training_text(bpe):
 
 def test_bpe_needs_room_for_all_bytes():
     with pytest.raises(ValueError, match="at least 260"):
-        BPETokenizer.train(TEXTS, max_size=100)
+        BPETokenizer.train(TEXTS, max_vocab_size=100)
 
 
 def test_specials_are_left_out_when_decoding(bpe):
@@ -94,7 +94,7 @@ def test_words_of_every_script_come_back_with_their_marks():
     ],
     ids=["surrogate", "bytes", "list", "none"],
 )
-def test_what_is_no_text_is_refused(tokenizer_class, text, message):
+def test_what_is_not_text_is_refused(tokenizer_class, text, message):
     tokenizer = tokenizer_class.train(TEXTS)
     readers = [tokenizer.encode, tokenizer.encode_iterable, tokenizer_class.train]
     readers += [tokenizer.encode_batch] if tokenizer_class is BPETokenizer else []
@@ -104,16 +104,16 @@ def test_what_is_no_text_is_refused(tokenizer_class, text, message):
 
 
 @pytest.mark.parametrize("tokenizer_class", TOKENIZER_CLASSES)
-def test_ids_are_whole_numbers_in_an_array_a_tensor_or_a_list(tokenizer_class):
+def test_ids_are_integers_in_an_array_a_tensor_or_a_list(tokenizer_class):
     tokenizer = tokenizer_class.train(TEXTS)
     ids = tokenizer.encode(TEXTS[0])
     for same in (np.array(ids, dtype=np.int32), torch.tensor(ids), iter(ids), tuple(ids)):
         assert tokenizer.decode(same) == tokenizer.decode(ids)
     for wrong in (4.7, True, float("nan"), "4", None):
-        with pytest.raises(ValueError, match="token ids are whole numbers; got"):
+        with pytest.raises(ValueError, match="token ids must be integers; got"):
             tokenizer.decode([*ids, wrong])
     for wrong in (torch.tensor([4.0]), np.array([4.5])):
-        with pytest.raises(ValueError, match="token ids are whole numbers; got"):
+        with pytest.raises(ValueError, match="token ids must be integers; got"):
             tokenizer.decode(wrong)
 
 
@@ -142,11 +142,11 @@ def test_special_tokens_that_are_not_allowed_leave_no_gap():
 
 
 @pytest.mark.parametrize("tokenizer_class", TOKENIZER_CLASSES)
-def test_a_tokenizer_learns_nothing_of_special_tokens_that_are_allowed(tokenizer_class):
+def test_special_tokens_that_are_allowed_are_not_training_text(tokenizer_class):
     separated = tokenizer_class.train("<bos>" + "<eos>".join(TEXTS * 3), allow_special=True)
     assert separated.encode(TEXTS[0]) == tokenizer_class.train(TEXTS * 3).encode(TEXTS[0])
     if tokenizer_class is not BPETokenizer:
-        assert UNK in separated.encode("<"), "the brackets were no part of a text"
+        assert UNK in separated.encode("<"), "the brackets were not part of a text"
 
 
 # ---- long texts ---------------------------------------------------------------------------------
@@ -244,9 +244,9 @@ def learned_merges(tokenizer: BPETokenizer) -> list[Merge]:
 BPE_TEXT = make_text()[:30_000]
 
 
-@pytest.mark.parametrize("max_size, min_count", [(400, 2), (2000, 40)], ids=["size", "count"])
-def test_each_merge_joins_the_most_frequent_pair_at_its_time(max_size, min_count):
-    tokenizer = BPETokenizer.train(BPE_TEXT, max_size=max_size, min_count=min_count)
+@pytest.mark.parametrize("max_vocab_size, min_count", [(400, 2), (2000, 40)], ids=["size", "count"])
+def test_each_merge_joins_the_most_frequent_pair_at_its_time(max_vocab_size, min_count):
+    tokenizer = BPETokenizer.train(BPE_TEXT, max_vocab_size=max_vocab_size, min_count=min_count)
     words = word_counts(tokenizer, BPE_TEXT)
     merges = learned_merges(tokenizer)
     assert len(merges) > 50
@@ -255,12 +255,12 @@ def test_each_merge_joins_the_most_frequent_pair_at_its_time(max_size, min_count
         assert counts[pair] == max(counts.values()) >= min_count
         words = merge_everywhere(words, pair)
     stopped = max(pair_counts(words).values()) < min_count
-    assert stopped or len(tokenizer) == max_size
+    assert stopped or len(tokenizer) == max_vocab_size
 
 
 def test_another_implementation_learns_the_same_merges_and_the_same_ids():
     """Byte-pair encoding in a few lines; of pairs equally frequent, the one of smaller ids."""
-    tokenizer = BPETokenizer.train(BPE_TEXT, max_size=400)
+    tokenizer = BPETokenizer.train(BPE_TEXT, max_vocab_size=400)
     alphabet = [tokenizer.backend.id_to_token(i) for i in range(4, 260)]
     ids = {token: i for i, token in enumerate([*SPECIAL_TOKENS, *sorted(alphabet)])}
     words, merges = word_counts(tokenizer, BPE_TEXT), []

@@ -1,4 +1,4 @@
-"""Rules that greedy search, sampling and beam search have in common."""
+"""What greedy search, sampling and beam search have in common."""
 
 import itertools
 import math
@@ -12,9 +12,10 @@ from tests.helpers.decoding_models import FixedLogits, bos, make_lstm, make_tran
 from tests.helpers.tensors import multiply_weights
 from utils.data.batches import pad
 from utils.data.vocabulary import BOS, PAD
-from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search
+from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig, sample
-from utils.decoding.search import greedy_search
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
@@ -29,16 +30,17 @@ def test_pad_and_bos_are_never_generated():
     model = FixedLogits([9.0, 9.0, 0.0, 0.0, 1.0, 0.0])
     sequences = greedy_search(model, bos(3), max_length=5)
     sequences += sample(model, bos(3), max_length=5)
-    hypotheses = beam_search(model, bos(), config=BeamConfig(5), max_length=5)[0]
+    hypotheses = beam_search(model, bos(), beam=BeamConfig(5), max_length=5)[0]
     sequences += [hypothesis.ids for hypothesis in hypotheses]
-    assert sequences[0] == [4] * 5 and not {PAD, BOS} & set(itertools.chain(*sequences))
+    assert sequences[0] == [4] * 5
+    assert not {PAD, BOS} & set(itertools.chain(*sequences))
 
 
 def test_a_model_that_never_ends_is_cut_off_at_max_length():
     model = FixedLogits([0.0, 0.0, -math.inf, 0.0, 1.0, 0.0])
     assert greedy_search(model, bos(2), max_length=4) == [[4] * 4] * 2
     assert [len(ids) for ids in sample(model, bos(2), max_length=4)] == [4, 4]
-    hypotheses = beam_search(model, bos(), config=BeamConfig(3), max_length=4)[0]
+    hypotheses = beam_search(model, bos(), beam=BeamConfig(3), max_length=4)[0]
     assert [len(hypothesis.ids) for hypothesis in hypotheses] == [4, 4, 4]
 
 
@@ -47,7 +49,7 @@ def test_a_model_that_ends_at_once_is_called_once():
     model.register_forward_hook(lambda *call: calls.append(call))
     assert greedy_search(model, bos(2), max_length=4) == [[], []]
     assert sample(model, bos(2), max_length=4) == [[], []]
-    assert beam_search(model, bos(), config=BeamConfig(1), max_length=4)[0][0].ids == []
+    assert beam_search(model, bos(), beam=BeamConfig(1), max_length=4)[0][0].ids == []
     assert len(calls) == 3
 
 
@@ -62,7 +64,7 @@ def test_a_max_length_of_zero_gives_empty_texts():
 @every_decoder
 def test_a_batch_without_rows_has_no_results_and_the_model_is_not_called(decode):
     def never_called(ids, state=None):
-        raise AssertionError("there is nothing to read")
+        raise AssertionError("the model must not be called")
 
     assert decode(never_called, torch.empty(0, 1, dtype=torch.int64)) == []
 
@@ -74,15 +76,15 @@ def test_a_batch_without_rows_has_no_results_and_the_model_is_not_called(decode)
         (torch.tensor([BOS]), r"got \(1,\); start from a column of BOS, .* a batch: ids\[None\]"),
         (torch.full((1, 1, 1), BOS), r"got \(1, 1, 1\)"),
         ([[BOS]], "a prompt is a tensor of ids .* got list"),
-        (torch.tensor([[1.0]]), "a prompt is ids, whole numbers such as int64; got torch.float32"),
-        (torch.tensor([[True]]), "whole numbers such as int64; got torch.bool"),
-        (torch.tensor([[PAD, 4], [4, 5]]), "begins with PAD, or has PAD between"),
-        (torch.tensor([[4, PAD, 5]]), "pad a shorter prompt at the end only"),
+        (torch.tensor([[1.0]]), "a prompt is ids, integers such as int64; got torch.float32"),
+        (torch.tensor([[True]]), "integers such as int64; got torch.bool"),
+        (torch.tensor([[PAD, 4], [4, 5]]), "begins with PAD or has PAD between"),
+        (torch.tensor([[4, PAD, 5]]), "pad a shorter prompt only at the end"),
         (torch.tensor([[4, 5], [PAD, PAD]]), "start an empty one from BOS"),
     ],
 )
 @every_decoder
-def test_a_prompt_of_a_wrong_form_is_refused(decode, prompt, message):
+def test_a_prompt_of_the_wrong_shape_type_or_padding_is_refused(decode, prompt, message):
     with pytest.raises(ValueError, match=message):
         decode(make_lstm(0, vocab_size=6), prompt, max_length=3)
 
@@ -90,14 +92,14 @@ def test_a_prompt_of_a_wrong_form_is_refused(decode, prompt, message):
 @every_decoder
 def test_a_model_that_needs_a_state_does_not_start_without_one(decode):
     model = lstm_seq2seq(6, width=4)
-    with pytest.raises(ValueError, match=r"EncoderDecoder starts from .* model.encode\(source\)"):
+    with pytest.raises(ValueError, match=r"EncoderDecoder starts from .* model.begin\(source\)"):
         decode(model, bos())
     with pytest.raises(ValueError, match=r"LSTMDecoder starts from .* model.begin\(memory\)"):
         decode(model.decoder, bos())
 
 
 @every_decoder
-def test_a_prompt_may_be_of_any_type_of_whole_numbers(decode):
+def test_a_prompt_may_be_of_any_integer_type(decode):
     model = make_lstm(0, vocab_size=9)
     prompt = torch.tensor([[BOS, 4, 5], [BOS, 6, PAD]])
     with torch.random.fork_rng():
@@ -108,15 +110,12 @@ def test_a_prompt_may_be_of_any_type_of_whole_numbers(decode):
             assert decode(model, prompt.to(dtype), max_length=4) == expected
 
 
+@pytest.mark.parametrize("length", [-1, 2.5, True, math.nan, None])
 @pytest.mark.parametrize("name", ["max_length", "min_length"])
 @every_decoder
-def test_a_length_that_is_no_number_of_tokens_is_refused(decode, name):
-    model = make_lstm(0, vocab_size=6)
-    with pytest.raises(ValueError, match=f"{name} must not be negative, got -1"):
-        decode(model, bos(), **{name: -1})
-    for wrong in (2.5, True, math.nan, None):
-        with pytest.raises(ValueError, match=f"{name} must be a whole number, got {wrong}"):
-            decode(model, bos(), **{name: wrong})
+def test_a_length_that_is_not_a_non_negative_integer_is_refused(decode, name, length):
+    with pytest.raises(ValueError, match=f"{name} must be a non-negative integer, got {length}"):
+        decode(make_lstm(0, vocab_size=6), bos(), **{name: length})
 
 
 @every_decoder
@@ -128,13 +127,13 @@ def test_a_minimum_above_the_maximum_is_refused(decode):
 @every_decoder
 def test_a_state_of_another_batch_is_refused(decode):
     model = make_translator(38, 9, num_layers=1, factor=3)
-    state = model.encode(torch.randint(4, 9, (2, 5)))
+    state = model.begin(torch.randint(4, 9, (2, 5)))
     for rows in (1, 3):
         with pytest.raises(ValueError, match=f"shape .* and the prompt {rows} rows: both need"):
             decode(model, bos(rows), state, max_length=3)
 
 
-# ---- no distribution ----------------------------------------------------------------------------
+# ---- logits that define no distribution ---------------------------------------------------------
 
 WRONG_LOGITS = {
     "one is NaN": [0.0, 0.0, 0.0, 0.0, math.nan, 1.0],
@@ -160,15 +159,19 @@ class SecondRowIsWrong(nn.Module):
 
 @pytest.mark.parametrize("reason", WRONG_LOGITS)
 @every_decoder
-def test_logits_that_are_no_distribution_are_refused(decode, reason):
+def test_logits_that_define_no_distribution_are_refused(decode, reason):
     model = SecondRowIsWrong(WRONG_LOGITS[reason])
     row = 5 if decode is beam_search else 1  # of five hypotheses for each prompt
-    with pytest.raises(ValueError, match=f"logits for row {row} .* no distribution: {reason}"):
+    with pytest.raises(
+        ValueError, match=f"logits for row {row} .* define no distribution: {reason}"
+    ):
         decode(model, bos(2), max_length=5)
-    assert len(decode(model, bos(2), max_length=2)) == 2, "what was not asked for is no matter"
+    assert len(decode(model, bos(2), max_length=2)) == 2, (
+        "logits after the last token do not matter"
+    )
 
 
-# ---- prompts of several lengths -----------------------------------------------------------------
+# ---- prompts of different lengths ---------------------------------------------------------------
 
 PROMPTS = [[BOS], [BOS, 4, 5, 6], [BOS, 7], [BOS, 7, 7, 4], [5, 2, 8, 8, 8, 4]]
 PADDED = pad(PROMPTS, PAD)
@@ -183,12 +186,14 @@ LONG_MODELS = {
 }
 
 
+@pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("options", [{}, {"min_length": 3, "no_repeat_ngram_size": 2}])
 @pytest.mark.parametrize("max_length", [1, 2, 7])
 @pytest.mark.parametrize("name", LONG_MODELS)
 @pytest.mark.parametrize("beam_size", [None, 1, 3])
-def test_prompts_of_several_lengths_are_decoded_as_each_alone(name, beam_size, max_length, options):
-    torch.manual_seed(0)
+def test_prompts_of_different_lengths_are_decoded_as_each_alone(
+    name, beam_size, max_length, options
+):
     model = LONG_MODELS[name]()
     options = {**options, "max_length": max_length}
     options["min_length"] = min(options.get("min_length", 0), max_length)
@@ -206,8 +211,8 @@ def test_prompts_of_several_lengths_are_decoded_as_each_alone(name, beam_size, m
             assert [h.score for h in row] == expected
 
 
-def test_sampling_continues_prompts_of_several_lengths_from_their_own_ends():
-    """After each token the next one is certain, so that samples can be foretold."""
+def test_sampling_continues_each_prompt_from_its_own_end():
+    """After each token the next one is certain, so samples can be predicted."""
     table = torch.full((9, 9), -math.inf)
     for token in range(1, 9):
         table[token, {8: 4}.get(token, max(token + 1, 4))] = 0.0
@@ -219,8 +224,10 @@ def test_each_token_of_padded_prompts_is_read_once_and_padding_never():
     model, read = make_lstm(5, 9), []
     model.register_forward_hook(lambda _, inputs, __: read.append(inputs[0].clone()))
     (*_, longest) = greedy_search(model, PADDED, max_length=7)
-    assert read[0].shape == (5, 1) and all(ids.shape[1] == 1 for ids in read)
-    assert not any((ids == PAD).any() for ids in read) and longest
+    assert read[0].shape == (5, 1)
+    assert all(ids.shape[1] == 1 for ids in read)
+    assert not any((ids == PAD).any() for ids in read)
+    assert longest
 
 
 def test_sampling_is_the_same_for_prompts_of_one_length_whether_padded_or_not():
@@ -236,17 +243,17 @@ def test_sampling_is_the_same_for_prompts_of_one_length_whether_padded_or_not():
 
 
 @every_decoder
+@pytest.mark.usefixtures("seeded")
 def test_dropout_is_off_during_the_search_and_the_mode_is_restored(decode):
-    model = RNNLM(9, width=16, dropout=0.5)
-    torch.manual_seed(0)
-    multiply_weights(model, 3)
+    model = multiply_weights(RNNLM(9, width=16, dropout=0.5), 3)
     options = {"max_length": 8}
     if decode is sample:
         options |= {"config": SamplingConfig(temperature=1e-6)}
     expected = decode(model.eval(), bos(3), **options)
     for _ in range(3):
         assert decode(model.train(), bos(3), **options) == expected
-        assert model.training and model.dropout.training
+        assert model.training
+        assert model.dropout.training
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -260,5 +267,6 @@ def test_the_smallest_vocabulary_that_can_end_gives_empty_texts():
     model = FixedLogits([0.0] * 3)
     for decode in (greedy_search, sample):
         assert decode(model, bos(2)) == [[], []]
-    (only,) = beam_search(model, bos(), config=BeamConfig(4))[0]
-    assert only.ids == [] and only.log_prob == 0.0
+    (only,) = beam_search(model, bos(), beam=BeamConfig(4))[0]
+    assert only.ids == []
+    assert only.log_prob == 0.0

@@ -29,29 +29,40 @@ def test_the_best_weight_is_the_one_of_the_highest_mean():
 
 @pytest.mark.parametrize("weight", [0, 1, 1.5, -0.1, math.nan])
 def test_a_weight_that_is_not_between_0_and_1_is_refused(weight):
-    with pytest.raises(ValueError, match="weight must be above 0 and below 1"):
+    with pytest.raises(ValueError, match="weight must be a number above 0 and below 1"):
         mix_log_probs(torch.zeros(1), torch.zeros(1), weight)
 
 
-def test_log_probabilities_of_other_tokens_are_not_mixed():
+def test_log_probabilities_of_different_shapes_are_refused():
     """Shapes that torch would broadcast to a matrix, of which the mean is a number."""
     for other in (torch.zeros(3, 1), torch.zeros(1), torch.zeros(())):
         for mix in (lambda a, b: mix_log_probs(a, b, 0.5), best_mixture_weight):
-            with pytest.raises(ValueError, match="two log-probabilities of each token"):
+            with pytest.raises(ValueError, match="two log-probabilities for each token"):
                 mix(torch.zeros(3), other)
 
 
-def test_no_weight_is_best_without_a_finite_mean():
-    some = torch.tensor([-1.0, -2.0])
-    for value in (math.nan, -math.inf, math.inf):
-        broken = torch.tensor([-1.0, value])
-        with pytest.raises(ValueError, match="no weight is best"):
-            best_mixture_weight(broken, broken)
+@pytest.mark.parametrize("value", [math.nan, -math.inf, math.inf])
+def test_no_weight_is_best_without_a_finite_mean(value):
+    broken = torch.tensor([-1.0, value])
     with pytest.raises(ValueError, match="no weight is best"):
-        best_mixture_weight(some, torch.tensor([-1.0, math.nan]))
+        best_mixture_weight(broken, broken)
+
+
+def test_no_weight_is_best_if_one_model_returns_nan():
     with pytest.raises(ValueError, match="no weight is best"):
-        best_mixture_weight(some[:0], some[:0])
+        best_mixture_weight(torch.tensor([-1.0, -2.0]), torch.tensor([-1.0, math.nan]))
+
+
+def test_no_weight_is_best_without_tokens():
+    with pytest.raises(ValueError, match="no weight is best"):
+        best_mixture_weight(torch.zeros(0), torch.zeros(0))
+
+
+def test_an_empty_list_of_weights_is_refused():
     with pytest.raises(ValueError, match="weights is empty"):
-        best_mixture_weight(some, some, [])
-    impossible_by_one = torch.tensor([-1.0, -math.inf])
-    assert best_mixture_weight(some, impossible_by_one) == 0.99
+        best_mixture_weight(torch.tensor([-1.0, -2.0]), torch.tensor([-1.0, -2.0]), [])
+
+
+def test_a_token_that_one_model_rules_out_does_not_prevent_a_best_weight():
+    a, b = torch.tensor([-1.0, -2.0]), torch.tensor([-1.0, -math.inf])
+    assert best_mixture_weight(a, b) == 0.99

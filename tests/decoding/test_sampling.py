@@ -1,4 +1,4 @@
-"""Sampling follows the distribution, and each rule leaves out what its definition says."""
+"""Sampling from the distribution, and the filters that shape it."""
 
 import math
 from dataclasses import replace
@@ -10,8 +10,8 @@ from torch import nn
 from tests.helpers.decoding_models import FixedLogits, bos, make_lstm
 from utils.data.vocabulary import BOS, PAD
 from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, penalize_repetition
+from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig, sample
-from utils.decoding.search import greedy_search
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
@@ -26,7 +26,7 @@ def possible_tokens(logits):
 
 
 @pytest.mark.parametrize("k, first", [(1, {1}), (2, {1, 4}), (3, {1, 3, 4}), (5, set(range(5)))])
-def test_top_k_leaves_the_k_best(k, first):
+def test_top_k_keeps_the_k_best(k, first):
     logits = filter_top_k(LOGITS, k)
     assert possible_tokens(logits)[0] == first
     assert len(possible_tokens(logits)[1]) == k, "among equals exactly k as well"
@@ -46,9 +46,10 @@ def test_top_k_leaves_the_k_best(k, first):
         (1.0, set(range(5)), 5),
     ],
 )
-def test_top_p_leaves_the_fewest_that_reach_p(p, first, second):
+def test_top_p_keeps_the_fewest_tokens_that_reach_p(p, first, second):
     rows = possible_tokens(filter_top_p(LOGITS, p))
-    assert rows[0] == first and len(rows[1]) == second
+    assert rows[0] == first
+    assert len(rows[1]) == second
     for tokens, probabilities in zip(rows, P, strict=True):
         total = sum(probabilities[i].item() for i in tokens)
         assert total >= p - 1e-9, "together they reach p,"
@@ -65,7 +66,7 @@ def test_top_p_ends_where_p_is_reached_exactly(p, tokens):
     "p, first",
     [(0.0, set(range(5))), (0.2, {1, 2, 3, 4}), (0.3, {1, 3, 4}), (0.8, {1}), (1.0, {1})],
 )
-def test_min_p_leaves_what_is_not_far_below_the_best(p, first):
+def test_min_p_keeps_tokens_not_far_below_the_best(p, first):
     rows = possible_tokens(filter_min_p(LOGITS, p))
     assert rows == [first, set(range(5))], "a flat distribution stays as it is"
 
@@ -74,7 +75,9 @@ def test_min_p_leaves_what_is_not_far_below_the_best(p, first):
     "filter_logits, weak, strong",
     [(filter_top_k, 5, 2), (filter_top_p, 1.0, 0.5), (filter_min_p, 0.01, 0.5)],
 )
-def test_what_is_ruled_out_stays_so_and_the_argument_does_not_change(filter_logits, weak, strong):
+def test_a_filter_keeps_ruled_out_tokens_ruled_out_and_copies_the_logits(
+    filter_logits, weak, strong
+):
     logits = LOGITS.clone()
     logits[:, 1] = -math.inf
     before = logits.clone()
@@ -83,7 +86,7 @@ def test_what_is_ruled_out_stays_so_and_the_argument_does_not_change(filter_logi
         assert torch.equal(before, logits)
 
 
-def test_the_penalty_lowers_what_has_occurred_and_nothing_else():
+def test_the_penalty_lowers_only_tokens_that_have_occurred():
     logits = torch.tensor([[2.0, -2.0, 1.0, 0.0], [2.0, -2.0, 1.0, -math.inf]])
     previous_ids = torch.tensor([[0, 1, 0], [3, 3, 2]])
     penalized = penalize_repetition(logits, previous_ids, 2.0)
@@ -120,24 +123,24 @@ def draw(rows=200, length=20, prompt=None, **options):
         ({"top_p": 0.7, "temperature": 4.0}, {4, 5, 6}),
     ],
 )
-def test_only_what_the_rules_leave_is_sampled(options, tokens):
+def test_only_tokens_that_the_filters_keep_are_sampled(options, tokens):
     assert {token for ids in draw(**options) for token in ids} == tokens
 
 
-def test_the_rules_do_not_change_proportions():
+def test_the_filters_keep_the_proportions_of_the_remaining_tokens():
     tokens = [ids[0] for ids in draw(rows=6000, length=1, top_k=2)]
     # six standard deviations of a fraction of 6,000 draws are below 0.04
     assert abs(tokens.count(4) / len(tokens) - 0.449 / 0.749) < 0.04
 
 
-def test_top_p_comes_after_top_k_and_sees_what_it_left():
+def test_top_p_is_applied_to_what_top_k_keeps():
     # of the two best, 4 has the probability 0.6: enough for 0.55, not for 0.65
     assert {token for ids in draw(top_k=2, top_p=0.55) for token in ids} == {4}
     assert {token for ids in draw(top_k=2, top_p=0.65) for token in ids} == {4, 5}
 
 
-def test_min_p_comes_after_top_p():
-    """The other way round, the nucleus would be that of what min-p leaves: two tokens."""
+def test_min_p_is_applied_after_top_p():
+    """The other way round, the nucleus would be that of what min-p keeps: two tokens."""
     logits = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()[None]
     config = SamplingConfig(top_p=0.75, min_p=0.3)
     p = config.probabilities(logits, torch.zeros(1, 0, dtype=torch.int64))
@@ -163,7 +166,7 @@ class FirstRowEnds(nn.Module):
         return logits, state
 
 
-def test_the_penalty_follows_the_rows_that_go_on():
+def test_the_penalty_follows_the_rows_that_continue():
     prompt = torch.tensor([[BOS, 6], [BOS, 4], [BOS, 5]])
     config = SamplingConfig(top_k=1, repetition_penalty=100.0)
     assert sample(FirstRowEnds(), prompt, config=config, max_length=2) == [[], [5, 6], [4, 6]]
@@ -190,18 +193,26 @@ def test_the_penalty_follows_the_rows_that_go_on():
         ("repetition_penalty", math.nan),
     ],
 )
-def test_a_value_out_of_its_range_is_refused(option, value):
+def test_an_option_out_of_its_range_is_refused(option, value):
     with pytest.raises(ValueError, match=f"{option} must be"):
         SamplingConfig(**{option: value})
-    rules = {
-        "top_k": lambda: filter_top_k(LOGITS, value),
-        "top_p": lambda: filter_top_p(LOGITS, value),
-        "min_p": lambda: filter_min_p(LOGITS, value),
-        "repetition_penalty": lambda: penalize_repetition(LOGITS, torch.zeros(2, 1).long(), value),
-    }
-    if option in rules:
-        with pytest.raises(ValueError, match=f"{option} must be"):
-            rules[option]()
+
+
+@pytest.mark.parametrize(
+    "name, call",
+    [
+        ("top_k", lambda: filter_top_k(LOGITS, 0)),
+        ("top_p", lambda: filter_top_p(LOGITS, 0.0)),
+        ("top_p", lambda: filter_top_p(LOGITS, math.nan)),
+        ("min_p", lambda: filter_min_p(LOGITS, -0.1)),
+        ("min_p", lambda: filter_min_p(LOGITS, 1.5)),
+        ("repetition_penalty", lambda: penalize_repetition(LOGITS, torch.zeros(2, 1).long(), 0.0)),
+        ("repetition_penalty", lambda: penalize_repetition(LOGITS, LOGITS.long(), math.inf)),
+    ],
+)
+def test_a_filter_refuses_a_value_out_of_its_range(name, call):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        call()
 
 
 # ---- sampling -----------------------------------------------------------------------------------
@@ -237,7 +248,7 @@ def test_tokens_are_drawn_in_double_precision_on_the_cpu():
     assert types == [(torch.float64, "cpu")]
 
 
-def test_sampling_repeats_with_its_generator():
+def test_the_same_generator_gives_the_same_tokens():
     model = make_lstm(5, 9)
     one, two, other = (
         sample(model, bos(4), max_length=9, generator=torch.Generator().manual_seed(seed))
@@ -253,7 +264,7 @@ def test_a_low_temperature_gives_greedy_search(temperature):
     assert sequences == greedy_search(model, bos(4), max_length=9)
 
 
-def test_the_default_changes_nothing():
+def test_the_default_distribution_is_that_of_the_model():
     p = SamplingConfig().probabilities(LOGITS, torch.tensor([[1, 4], [0, 0]]))
     assert torch.allclose(p, P)
     changed = replace(SamplingConfig(), repetition_penalty=2.0)

@@ -39,7 +39,8 @@ def make_network(name):
 def test_each_token_is_scored_after_all_before_it(name, chunk_length):
     model = make_network(name)
     log_probs = token_log_probs(model, TEXT, chunk_length=chunk_length)
-    assert log_probs.shape == (59,) and log_probs.dtype == torch.float64
+    assert log_probs.shape == (59,)
+    assert log_probs.dtype == torch.float64
     assert not log_probs.requires_grad
     with torch.no_grad():
         for t in (1, 2, 8, 30, 59):
@@ -48,7 +49,7 @@ def test_each_token_is_scored_after_all_before_it(name, chunk_length):
     assert log_probs.std() > 0.1
 
 
-def test_an_ngram_model_is_scored_as_the_contract_says():
+def test_an_ngram_model_is_scored_like_a_network():
     model = NGramLM.kneser_ney(NGramCounts(TEXT, order=3, vocab_size=V))
     ids = TEXT.flip(0)
     logits, state = model(ids[None, :20])
@@ -77,6 +78,7 @@ def test_a_text_of_one_token_is_refused(model):
         token_log_probs(model, TEXT[:1])
 
 
+@pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize("name", ["recurrent", "scorer"])
 def test_a_model_in_training_mode_is_scored_without_dropout(name):
     class Scorer(torch.nn.Module):
@@ -90,16 +92,16 @@ def test_a_model_in_training_mode_is_scored_without_dropout(name):
     if name == "scorer":
         model = Scorer()
     else:
-        torch.manual_seed(0)
         model = RNNLM(V, width=8, num_layers=2, dropout=0.5)
     expected = token_log_probs(model.eval(), TEXT)
     model.train()
     model.dropout.eval()  # a part that is not trained
     assert torch.equal(token_log_probs(model, TEXT), expected)
-    assert model.training and not model.dropout.training
+    assert model.training
+    assert not model.dropout.training
 
 
-def test_nan_is_no_log_probability():
+def test_a_model_that_returns_nan_is_refused():
     model = make_network("recurrent")
     with torch.no_grad():
         model.embedding.weight[TEXT[10]] = math.nan
@@ -113,11 +115,11 @@ def test_nan_is_no_log_probability():
     [
         (TEXT[None], {}, r"ids of shape \(N,\); got torch.int64 \(1, 60\)"),
         (TEXT / 2, {}, "ids of shape .* got torch.float32"),
-        (TEXT, {"chunk_length": 0}, "chunk_length must be a positive whole number"),
-        (TEXT, {"chunk_length": -1}, "chunk_length must be a positive whole number"),
+        (TEXT, {"chunk_length": 0}, "chunk_length must be a positive integer"),
+        (TEXT, {"chunk_length": -1}, "chunk_length must be a positive integer"),
     ],
 )
-def test_what_is_no_text_is_refused(ids, options, message):
+def test_a_text_of_the_wrong_shape_or_type_is_refused(ids, options, message):
     for model in (make_network("window"), NGramLM.mle(NGramCounts(TEXT, order=1, vocab_size=V))):
         with pytest.raises(ValueError, match=message):
             token_log_probs(model, ids, **options)

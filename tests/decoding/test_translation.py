@@ -8,8 +8,9 @@ import torch
 from tests.helpers.decoding_models import bos, make_translator
 from utils.data.tokenizers import WordTokenizer
 from utils.data.vocabulary import BOS
-from utils.decoding.beam_search import BeamConfig, beam_search
-from utils.decoding.search import greedy_search
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search
+from utils.decoding.greedy_search import greedy_search
 from utils.decoding.translation import decode_sources, translate
 
 SOURCES = [[4, 5, 6], [7], [8, 4], [6, 6, 6], [9, 10], [5], [11, 4, 7], [4, 4]]
@@ -25,7 +26,7 @@ def model():
 def test_sources_are_decoded_in_their_order_as_each_alone(model, batch_size, beam):
     sizes = []
     search = partial(
-        greedy_search if beam is None else partial(beam_search, config=beam), max_length=6
+        greedy_search if beam is None else partial(beam_search, beam=beam), max_length=6
     )
 
     def recorded_search(model, prompt, state):
@@ -34,9 +35,10 @@ def test_sources_are_decoded_in_their_order_as_each_alone(model, batch_size, bea
         return search(model, prompt, state)
 
     outputs = decode_sources(model, SOURCES, recorded_search, batch_size=batch_size)
-    assert max(sizes) == min(batch_size, 3) and sum(sizes) == len(SOURCES)
+    assert max(sizes) == min(batch_size, 3)
+    assert sum(sizes) == len(SOURCES)
     for source, output in zip(SOURCES, outputs, strict=True):
-        (alone,) = search(model, bos(), model.encode(torch.tensor([source])))
+        (alone,) = search(model, bos(), model.begin(torch.tensor([source])))
         if beam is None:
             assert output == alone
         else:
@@ -54,25 +56,26 @@ def test_an_empty_source_is_refused(model):
 
 @pytest.mark.parametrize(
     "beam",
-    [None, BeamConfig(4), BeamConfig(4, alpha=0.0, token_bonus=9.0, patience=3)],
+    [None, BeamConfig(4), BeamConfig(4, length_penalty=0.0, token_bonus=9.0, patience=3)],
     ids=["greedy", "beam", "options"],
 )
 def test_translations_are_the_best_sequences_as_text(beam):
     tokenizer = WordTokenizer.train("a b c d e f g h")
     model = make_translator(7, len(tokenizer), factor=5)
-    texts, encode, sizes = [tokenizer.decode(source) for source in SOURCES], model.encode, []
-    model.encode = lambda source: (sizes.append(len(source)), encode(source))[1]
+    texts, encode, sizes = [tokenizer.decode(source) for source in SOURCES], model.begin, []
+    model.begin = lambda source: (sizes.append(len(source)), encode(source))[1]
     translations = translate(model, texts, tokenizer, beam=beam, max_length=5, batch_size=2)
     assert max(sizes) == 2
     expected = []
     for source in SOURCES:
-        state = model.encode(torch.tensor([source]))
+        state = model.begin(torch.tensor([source]))
         if beam is None:
             (ids,) = greedy_search(model, bos(), state, max_length=5)
         else:
             ids = beam_search(model, bos(), state, beam, max_length=5)[0][0].ids
         expected.append(tokenizer.decode(ids))
-    assert translations == expected and len(set(translations)) > 4
+    assert translations == expected
+    assert len(set(translations)) > 4
 
 
 @pytest.mark.parametrize("beam", [None, BeamConfig(3)], ids=["greedy", "beam"])
@@ -94,4 +97,5 @@ def test_sources_are_encoded_and_decoded_without_dropout_and_the_mode_is_restore
     expected = decode_sources(model, SOURCES, search)
     for _ in range(3):
         assert decode_sources(model.train(), SOURCES, search) == expected
-        assert model.training and model.encoder.dropout.training
+        assert model.training
+        assert model.encoder.dropout.training

@@ -14,7 +14,7 @@ SMALL_MODELS = {  # options that make each model small
     "lstmlm": "--width 4 --embedding-size 3",
     "gpt": "--width 4 --num-heads 2 --num-layers 1 --ngram-tables [50,60]",
     "seq2seq": "--width 4 --num-layers 1",
-    "rnn": "--width 4 --context both",
+    "rnn": "--width 4 --vector-input both",
     "attention": "--width 4 --attention-score location",
     "cnn": "--width 4 --num-layers 1 --pooling max",
     "transformer": "--width 4 --num-heads 2 --num-layers 1 --feedforward-size 5 --norm-first true",

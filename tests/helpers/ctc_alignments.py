@@ -1,4 +1,4 @@
-"""Log-probabilities of a small recogniser, and those of all texts by their alignments."""
+"""Log-probabilities of a small recognizer, and those of all texts by their alignments."""
 
 import itertools
 import math
@@ -13,7 +13,7 @@ S = 4  # steps
 
 
 def make_log_probs(seed, steps=S, dtype=torch.float64):
-    """Random log-probabilities of a recogniser, (steps, V)."""
+    """Random log-probabilities of a recognizer, (steps, V)."""
     generator = torch.Generator().manual_seed(seed)
     logits = 2 * torch.randn(steps, V, generator=generator, dtype=dtype)
     logits[:, [BOS, EOS, UNK]] = -math.inf

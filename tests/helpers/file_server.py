@@ -1,6 +1,6 @@
 """A web server on this machine that fails in every way in which a network does.
 
-`FileServer.responses` says how each path is answered; the functions below it make the responses.
+`FileServer.responses` is the answer to each path; the functions below it make the responses.
 """
 
 import contextlib
@@ -106,7 +106,7 @@ def slow(server, request):
 
 
 def file_entry(path, content, url=CLOSED_PORT):
-    """What the registry says about a file with this content."""
+    """The entry of the registry for a file with this content."""
     digest = hashlib.sha256(content).hexdigest()
     return {"path": path, "url": url, "bytes": len(content), "sha256": digest}
 

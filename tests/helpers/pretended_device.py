@@ -340,7 +340,7 @@ class _Copy(torch.autograd.Function):
 
 
 def _replacements(devices: _Devices, strict_clock: bool) -> Iterator[tuple[Any, str, Any]]:
-    """Yield what torch says of its devices, and its functions that cannot be seen by a mode."""
+    """Yield what torch reports about its devices, and functions that a mode cannot see."""
 
     def make_generator(cls: Any, device: Any = "cpu") -> Any:
         generator = generator_class.__new__(cls, "cpu")

@@ -15,7 +15,7 @@ V = 12
 TEXT = torch.randint(4, V, (400,), generator=torch.Generator().manual_seed(0))
 OTHER_TEXT = TEXT.flip(0) % 5 + 4
 PAIRS = [([4 + i % 5, 5, 6 + i % 3], [4 + i % 5] * (1 + i % 4)) for i in range(24)]
-CONFIG = TrainConfig(steps=12, learning_rate=1e-2, warmup=0.25)
+CONFIG = TrainConfig(steps=12, learning_rate=1e-2, warmup_fraction=0.25)
 SIZES: dict[str, Any] = {"batch_size": 4, "context_length": 10}
 
 

@@ -18,9 +18,8 @@ from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
-from utils.models.pooling import FixedVectorEncoder
 from utils.models.recurrent_decoders import RNNDecoder
-from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 
 V = 11
@@ -97,9 +96,9 @@ ENCODERS = {
 }
 DECODERS: dict[str, Callable[[int], Any]] = {
     "start": lambda D: RNNDecoder(V, width=D, num_layers=2),
-    "every": lambda D: RNNDecoder(V, width=D, cell="rnn", context="every"),
+    "every": lambda D: RNNDecoder(V, width=D, cell="rnn", vector_input="every"),
     "both": lambda D: RNNDecoder(
-        V, width=D, num_layers=2, cell="lstm", context="both", embedding_size=D - 2
+        V, width=D, num_layers=2, cell="lstm", vector_input="both", embedding_size=D - 2
     ),
     "multiplicative": lambda D: AttentionDecoder(V, width=D),
     "additive": lambda D: AttentionDecoder(
@@ -145,7 +144,7 @@ def make(name: str, dtype: torch.dtype = torch.float64) -> nn.Module:
 
 def initial_state(model: nn.Module, rows=slice(None)):
     """The state before the first token, of these rows of `SOURCE` for an encoder–decoder."""
-    return model.encode(SOURCE[rows]) if isinstance(model, EncoderDecoder) else None
+    return model.begin(SOURCE[rows]) if isinstance(model, EncoderDecoder) else None
 
 
 def state_tensors(state) -> list[torch.Tensor]:

@@ -1,8 +1,8 @@
-"""Clips of tones that stand for tokens, for the tests of recognisers."""
+"""Clips of tones that stand for tokens, for the tests of recognizers."""
 
 import numpy as np
 
-from utils.data.corpus import SAMPLE_RATE
+from utils.data.examples import SAMPLE_RATE
 from utils.speech.audio import concatenate_clips
 
 TOKENS = (4, 5, 6)  # the ids after the special tokens; each is a tone of its own

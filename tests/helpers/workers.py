@@ -1,7 +1,7 @@
 """What the processes of test_distributed.py do.
 
-They are started by ``torchrun … --module tests.helpers.workers PARTS FOLDER``.
-They save their results in the folder, and the tests compare these with those of one process.
+The agent of torchrun starts each of them with a call of `main`. They save their results in a
+folder, and the tests compare these with those of one process.
 """
 
 import itertools
@@ -18,15 +18,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from utils import runtime
+from utils.command import run as command
 from utils.command import training_data
-from utils.command.run import main
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
 from utils.models.gpt import GPT
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
-from utils.training import resuming, sharding
-from utils.training.checkpoint import save_checkpoint
+from utils.training import checkpoint, sharding
 from utils.training.config import TrainConfig
 from utils.training.distributed import STRATEGIES as ALL_STRATEGIES
 from utils.training.distributed import process_group
@@ -36,7 +35,8 @@ from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw
 from utils.training.sharding import supports_sharding
-from utils.training.state import initial_state
+from utils.training.tensor_file import write_tensor_file
+from utils.training.training_run import start_run
 
 STRATEGIES = [
     strategy
@@ -56,10 +56,17 @@ CONFIG = TrainConfig(
 )
 TEN_STEPS = TrainConfig(steps=10, learning_rate=1e-2, weight_decay=0.1, clip_norm=0.1)
 COMMAND_TEXT = "to be or not to be, that is the question. " * 60
-ALL_REDUCE_BYTES = 32 * 2**20
+ALL_REDUCE_BYTES = 8 * 2**20
 
-RANK = int(os.environ.get("RANK", "0"))
-ATTEMPT = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+def rank():
+    """Return the number of this process."""
+    return int(os.environ["RANK"])
+
+
+def attempt():
+    """Return how often the processes have been restarted."""
+    return int(os.environ["TORCHELASTIC_RESTART_COUNT"])
 
 
 def make_gpt(dtype=torch.float64, num_layers=2):
@@ -94,7 +101,7 @@ TASKS = {  # a model, its batches by step, and its validation batches
     "translator": (  # some batches have fewer than two rows
         make_translator,
         PairBatches(PAIRS, batch_size=3),
-        pair_eval_batches(PAIRS, batch_size=3),
+        pair_eval_batches(PAIRS[:9], batch_size=3),
     ),
 }
 
@@ -141,25 +148,26 @@ def train(processes, task, path=None, end=None, config=CONFIG):
     try:
         stream = EndingStream(batches, end)
         history = vars(fit(model, stream, config, valid=valid, checkpoint=path, **options))
+        history["validations"] = list(map(tuple, history["validations"]))  # which torch.load reads
     except ProgramEnd:
         pass
     weights = processes.full_state_dict(model.state_dict())
     return history, weights, optimizer_state(processes, optimizers[0])
 
 
-def make_state(processes, model):
+def start_test_run(processes, model):
     """Return the state of a run before its first step."""
-    return initial_state(
+    return start_run(
         model, CONFIG, make_optimizer=adamw, objective=cross_entropy, processes=processes
     )
 
 
 def load(processes, task, path):
     """Return the step, the weights and the optimizer's state of a checkpoint."""
-    state = make_state(processes, TASKS[task][0]())
-    assert resuming.resume_run(state, path)
-    weights = processes.full_state_dict(state.model.state_dict())
-    return state.step, weights, optimizer_state(processes, state.optimizer)
+    run = start_test_run(processes, TASKS[task][0]())
+    assert checkpoint.resume_run(run, path)
+    weights = processes.full_state_dict(run.model.state_dict())
+    return run.step, weights, optimizer_state(processes, run.optimizer)
 
 
 def optimizer_state(processes, optimizer):
@@ -269,7 +277,7 @@ class OneProcessInterrupted(EndingStream):
     """In step 3 Ctrl-C is pressed, and reaches the second process only."""
 
     def __getitem__(self, step):
-        if step == 3 and RANK == 1:
+        if step == 3 and rank() == 1:
             os.kill(os.getpid(), signal.SIGINT)
         return super().__getitem__(step)
 
@@ -303,10 +311,10 @@ def interrupt(processes):
 
 def compare(folder):
     """Save what both strategies give: gradients, runs, rows, checkpoints, collectives, bytes."""
-    save = mock.Mock(side_effect=save_checkpoint)
+    save = mock.Mock(side_effect=write_tensor_file)
     with (
-        mock.patch.object(resuming, "save_checkpoint", save),
-        mock.patch.object(sharding, "save_checkpoint", save),
+        mock.patch.object(checkpoint, "write_tensor_file", save),
+        mock.patch.object(sharding, "write_tensor_file", save),
     ):
         for strategy in STRATEGIES:
             with process_group(strategy, "cpu") as processes:
@@ -355,7 +363,7 @@ def read(folder):
 
 
 class RecordedStream(TextBatches):
-    """Writes the steps that are asked for to a file, and kills this process in step 7 if told."""
+    """Writes the steps that are asked for to a file, and may kill this process in step 7."""
 
     file, kills = None, False
 
@@ -370,7 +378,7 @@ class RecordedStream(TextBatches):
 
 def run_and_die(folder):
     """Run the command, whose processes die in two of three attempts, and once undisturbed."""
-    text = folder / f"text-{RANK}.txt"
+    text = folder / f"text-{rank()}.txt"
     text.write_text(COMMAND_TEXT, encoding="utf-8")
     options = ["lstmlm", "--width=8", "--dropout=0.3", "--batch-size=4", "--context-length=8"]
     options += ["--steps=12", "--checkpoint-every=3", "--evaluate-every=4", "--device=cpu"]
@@ -378,30 +386,31 @@ def run_and_die(folder):
     training_data.TextBatches = RecordedStream
     saves = itertools.count(1)
 
-    def save_or_die(*arguments):
+    def save_or_die(*content):
         """In the third save the shards are written, but their folder has not its name yet."""
         if next(saves) == 3:
             os._exit(9)
-        save_checkpoint(*arguments)
+        write_tensor_file(*content)
 
-    for attempt, strategy in enumerate(STRATEGIES):
-        command = [*options, f"--strategy={strategy}"]
-        if ATTEMPT == attempt:
-            assert main([*command, f"--out={folder / f'undisturbed-{strategy}'}"]) == 0
-        elif ATTEMPT > attempt + 1:
+    for attempt_that_dies, strategy in enumerate(STRATEGIES):
+        arguments = [*options, f"--strategy={strategy}"]
+        if attempt() == attempt_that_dies:
+            assert command.main([*arguments, f"--out={folder / f'undisturbed-{strategy}'}"]) == 0
+        elif attempt() > attempt_that_dies + 1:
             continue  # ended in the attempt before
-        RecordedStream.file = folder / f"steps-{strategy}-{RANK}-{ATTEMPT}.txt"
-        if ATTEMPT == attempt:
-            RecordedStream.kills = strategy == "data" and RANK == 1
-            if strategy == "shard" and RANK == 0:
-                sharding.save_checkpoint = save_or_die
-        assert main([*command, f"--out={folder / f'killed-{strategy}'}"]) == 0
+        RecordedStream.file = folder / f"steps-{strategy}-{rank()}-{attempt()}.txt"
+        if attempt() == attempt_that_dies:
+            RecordedStream.kills = strategy == "data" and rank() == 1
+            if strategy == "shard" and rank() == 0:
+                sharding.write_tensor_file = save_or_die
+        assert command.main([*arguments, f"--out={folder / f'killed-{strategy}'}"]) == 0
         RecordedStream.file = None
-    (folder / f"done-{RANK}").write_text(str(ATTEMPT), encoding="utf-8")
+    (folder / f"done-{rank()}").write_text(str(attempt()), encoding="utf-8")
 
 
-if __name__ == "__main__":
-    parts = {"compare": compare, "read": read, "run_and_die": run_and_die}
-    for part in sys.argv[1].split(","):
-        if part != "compare" or ATTEMPT == 0:
-            parts[part](Path(sys.argv[2]))
+def main(parts, folder):
+    """Run functions of this module by name; after a restart only `run_and_die`."""
+    torch.set_num_threads(1)
+    for part in parts:
+        if part == "run_and_die" or attempt() == 0:
+            {"compare": compare, "read": read, "run_and_die": run_and_die}[part](Path(folder))

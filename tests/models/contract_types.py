@@ -14,10 +14,11 @@ import torch
 from torch import nn
 from typing_extensions import assert_type
 
-from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search, best_sequences
+from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import sample
 from utils.decoding.scoring import token_log_probs
-from utils.decoding.search import best_sequences, greedy_search
 from utils.decoding.translation import decode_sources
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
@@ -37,12 +38,10 @@ from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT, GPTState
 from utils.models.language_models import NNLM, RNNLM
-from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.ngram import NGramLM
-from utils.models.pooling import FixedVectorEncoder
 from utils.models.recurrent import RecurrentState, make_rnn
-from utils.models.recurrent_decoders import RNNDecoder, RNNDecoderState
-from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder, RNNDecoderState
+from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
 from utils.models.transformer import (
     TransformerDecoder,
     TransformerDecoderState,
@@ -137,16 +136,16 @@ if TYPE_CHECKING:
     assert_type(RNNLM(V).to("cpu").eval()(ids), tuple[torch.Tensor, RecurrentState])
     assert_type(LSTMEncoder(V)(source), RecurrentMemory)
     assert_type(TransformerEncoder(V)(source), Memory)
-    assert_type(translator(ids, translator.encode(source)), tuple[torch.Tensor, CNNDecoderState])
+    assert_type(translator(ids, translator.begin(source)), tuple[torch.Tensor, CNNDecoderState])
     assert_type(Classifier(RNNEncoder(V), input_size=4)(ids), torch.Tensor)
     assert_type(CTCRecognizer(V)(h, h), tuple[torch.Tensor, torch.Tensor])
 
     # searches
     greedy_search(GPT(V), ids, max_length=4)
     greedy_search(gpt, ids, None)
-    greedy_search(translator, ids, translator.encode(source))
+    greedy_search(translator, ids, translator.begin(source))
     sample(RNNLM(V), ids, LSTMState(h, h))
-    beam_search(lstm_translator, ids, lstm_translator.encode(source), BeamConfig(2))
+    beam_search(lstm_translator, ids, lstm_translator.begin(source), BeamConfig(2))
     best_sequences(GPT(V), ids, None)
     assert_type(decode_sources(translator, [[4]], greedy_search), list[list[int]])
 
@@ -207,7 +206,7 @@ if TYPE_CHECKING:
     # a search: the state of another model, no state where one is needed, another sort of model
     greedy_search(GPT(V), ids, LSTMState(h, h))  # type: ignore[misc]
     beam_search(RNNLM(V), ids, "a string")  # type: ignore[call-overload]
-    sample(translator, ids, lstm_translator.encode(source))  # type: ignore[misc]
+    sample(translator, ids, lstm_translator.begin(source))  # type: ignore[misc]
     best_sequences(translator, ids, None)  # type: ignore[misc]
     greedy_search(CNNDecoder(V), ids)  # type: ignore[call-overload]
     beam_search(translator, ids)  # type: ignore[call-overload]

@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.helpers.tensors import randn, same
-from utils.models.attention import attention, causal_mask, fused_attention, masked_softmax
+from utils.models.attention import attention, fused_attention, masked_softmax
+from utils.models.masks import causal_mask
 
 B, T, S, H = 3, 5, 7, 3
 
@@ -84,15 +85,3 @@ def test_dropout_sets_weights_to_zero():
     for options in ({}, {"mask": mask}):
         plain, dropped = (fused_attention(q, k, v, **options, dropout=p) for p in (0.0, 0.5))
         assert not same(plain, dropped, 1e-3)
-
-
-def test_masks_equal_their_definition():
-    sizes = [(4, 4, None), (2, 5, None), (1, 3, None), (5, 5, 2), (3, 6, 3), (2, 4, 1)]
-    for queries, keys, window in sizes:
-        mask = causal_mask(queries, keys, window=window)
-        for t in range(queries):
-            position = keys - queries + t
-            for s in range(keys):
-                in_window = window is None or position - s < window
-                assert mask[t, s] == (s <= position and in_window)
-    assert torch.equal(causal_mask(4), causal_mask(4, 4))

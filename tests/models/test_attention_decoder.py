@@ -5,7 +5,8 @@ import torch
 
 from tests.helpers.tensors import multiply_weights, randn, same
 from utils.data.vocabulary import BOS, EOS, PAD
-from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
 from utils.models.contract import Memory
@@ -28,11 +29,11 @@ def make_model(score: AttentionScore) -> EncoderDecoder[AttentionDecoderState]:
 @pytest.mark.parametrize("score", ATTENTION_SCORES)
 def test_alignments_are_distributions_over_tokens(score):
     model = make_model(score)
-    weights = model.decoder.weights(IDS, model.encode(SOURCE))  # (B, T, S)
+    weights = model.decoder.attention_weights(IDS, model.begin(SOURCE))  # (B, T, S)
     torch.testing.assert_close(weights.sum(-1), torch.ones(3, 3, dtype=torch.float64))
     assert (weights[SOURCE[:, None].expand(-1, 3, -1) == PAD] == 0).all()
-    _, state = model(IDS[:, :2], model.encode(SOURCE))
-    torch.testing.assert_close(model.decoder.weights(IDS[:, 2:], state), weights[:, 2:])
+    _, state = model(IDS[:, :2], model.begin(SOURCE))
+    torch.testing.assert_close(model.decoder.attention_weights(IDS[:, 2:], state), weights[:, 2:])
 
 
 @pytest.mark.parametrize("score", ATTENTION_SCORES)
@@ -45,7 +46,7 @@ def test_logits_equal_the_decoders_formula(score):
     queries, _ = run_batch_first(
         decoder.query_rnn, words, decoder.initial_query_state(memory.vector)
     )
-    contexts = decoder.weights(IDS, state) @ memory.states  # (B, T, D)
+    contexts = decoder.attention_weights(IDS, state) @ memory.states  # (B, T, D)
     inputs = torch.cat([queries, contexts], -1)
     x, _ = run_batch_first(decoder.output_rnn, inputs, decoder.initial_output_state(memory.vector))
     hidden = torch.cat([x, contexts], -1) @ decoder.output_projection.weight.T  # (B, T, E)
@@ -55,19 +56,19 @@ def test_logits_equal_the_decoders_formula(score):
 
 def test_weights_are_the_softmax_of_the_scores_of_tokens():
     model = make_model("scaled")
-    decoder, state = model.decoder, model.encode(SOURCE)
+    decoder, state = model.decoder, model.begin(SOURCE)
     queries, _ = run_batch_first(decoder.query_rnn, decoder.embedding(IDS), state.query_state)
     scores = decoder.attention_score(queries, decoder.attention_score.key_projection(state.states))
     for i, length in enumerate((4, 3, 2)):
-        weights = decoder.weights(IDS, state)[i]
+        weights = decoder.attention_weights(IDS, state)[i]
         assert same(weights[:, :length], scores[i, :, :length].softmax(-1))
 
 
 def test_location_weights_depend_on_those_of_the_step_before():
     """The weights by loops: at the first step after zeros, at the second after the first's."""
     model = make_model("location")
-    score, state = model.decoder.attention_score, model.encode(SOURCE)
-    weights = model.decoder.weights(IDS[:, :2], state)  # (B, 2, S)
+    score, state = model.decoder.attention_score, model.begin(SOURCE)
+    weights = model.decoder.attention_weights(IDS[:, :2], state)  # (B, 2, S)
     queries, _ = run_batch_first(
         model.decoder.query_rnn, model.decoder.embedding(IDS[:, :2]), state.query_state
     )
@@ -89,12 +90,12 @@ def test_location_weights_depend_on_those_of_the_step_before():
 
 def test_beam_search_continues_each_hypothesis_with_its_own_previous_weights():
     model = make_model("location")
-    results = beam_search(model, IDS[:, :1], model.encode(SOURCE), BeamConfig(3), max_length=4)
+    results = beam_search(model, IDS[:, :1], model.begin(SOURCE), BeamConfig(3), max_length=4)
     for i, hypotheses in enumerate(results):
         for hypothesis in hypotheses:
             # an answer of four tokens was cut off, a shorter one ended in EOS
             ids = torch.tensor([[BOS, *hypothesis.ids, EOS]])[:, :5]
-            logits, _ = model(ids[:, :-1], model.encode(SOURCE[i : i + 1]))
+            logits, _ = model(ids[:, :-1], model.begin(SOURCE[i : i + 1]))
             logits[..., [PAD, BOS]] = float("-inf")
             log_prob = logits.log_softmax(-1).gather(2, ids[:, 1:, None]).sum().item()
             assert log_prob == pytest.approx(hypothesis.log_prob, abs=1e-9)
@@ -103,13 +104,13 @@ def test_beam_search_continues_each_hypothesis_with_its_own_previous_weights():
 @pytest.mark.parametrize("score", ATTENTION_SCORES)
 def test_only_location_needs_previous_weights(score):
     model = make_model(score)
-    _, state = model(IDS, model.encode(SOURCE))
+    _, state = model(IDS, model.begin(SOURCE))
     needs_weights = score == "location"
     assert (state.previous_weights is not None) == needs_weights
     names = [name for name, _ in model.named_parameters()]
     assert any("convolution" in name or "location" in name for name in names) == needs_weights
     if needs_weights:
-        expected = model.decoder.weights(IDS, model.encode(SOURCE))[:, -1]
+        expected = model.decoder.attention_weights(IDS, model.begin(SOURCE))[:, -1]
         assert same(state.previous_weights, expected)
 
 
@@ -129,9 +130,9 @@ def test_dropout_acts_in_training_only_and_never_on_alignments():
     torch.manual_seed(0)
     decoder = AttentionDecoder(V, width=D, num_layers=2, dropout=0.5)
     model = EncoderDecoder(RNNEncoder(V, width=D), decoder)
-    state = model.encode(SOURCE)
+    state = model.begin(SOURCE)
     assert not torch.equal(decoder(IDS, state)[0], decoder(IDS, state)[0])
-    assert torch.equal(decoder.weights(IDS, state), decoder.weights(IDS, state))
+    assert torch.equal(decoder.attention_weights(IDS, state), decoder.attention_weights(IDS, state))
     model.eval()
     assert torch.equal(decoder(IDS, state)[0], decoder(IDS, state)[0])
 

@@ -18,7 +18,7 @@ from tests.helpers.tiny_models import (
     make,
     state_tensors,
 )
-from utils.decoding.state import map_tensors, select_rows
+from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call, check_memory
 from utils.models.contract import LSTMState, Memory
@@ -31,13 +31,13 @@ from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import TransformerDecoder
 
 every_model = pytest.mark.parametrize("name", MODELS)
-NO_STATE = "this is no state of this|the state of an NNLM"
+NO_STATE = "this is not a state of this|the state of an NNLM"
 
 
 @pytest.mark.parametrize(
     "ids, message",
     [
-        (IDS.double(), "whole numbers of type int64 or int32; got torch.float64"),
+        (IDS.double(), "integers of type int64 or int32; got torch.float64"),
         (IDS > 3, "got torch.bool"),
         (IDS[0], re.escape("a batch (B, T); got the shape (5,): ids[None] makes a batch")),
         (IDS[None], re.escape("got the shape (1, 4, 5)")),
@@ -50,7 +50,7 @@ def test_ids_that_are_no_batch_of_whole_numbers_are_refused(name, ids, message):
         model(ids, initial_state(model))
     if isinstance(model, EncoderDecoder):
         with pytest.raises(ValueError, match=message):
-            model.encode(ids)
+            model.begin(ids)
 
 
 @every_model
@@ -80,7 +80,7 @@ def test_a_state_of_another_precision_is_refused(name):
     state = model(IDS, initial_state(model))[1]
     for dtype in (torch.float32, torch.bfloat16):
         wrong = map_tensors(lambda x, d=dtype: x.to(d) if x.is_floating_point() else x, state)
-        with pytest.raises(ValueError, match=f"expected torch.float64.* got {dtype}; hand on"):
+        with pytest.raises(ValueError, match=f"expected torch.float64.* got {dtype}; pass"):
             model(IDS, wrong)
     wrong = map_tensors(lambda x: x.long(), state)
     with pytest.raises(ValueError, match=r"got torch\.int64"):
@@ -122,7 +122,7 @@ def test_a_state_of_another_model_is_refused(name):
             model(IDS, other_state)
     own_type = type(model(IDS, initial_state(model))[1])
     for other_name in ("start", "location", "cnn, attention", "transformer"):
-        other_state = make(f"gru → {other_name}").encode(SOURCE)
+        other_state = make(f"gru → {other_name}").begin(SOURCE)
         if type(other_state) is not own_type:
             with pytest.raises(ValueError, match=NO_STATE):
                 model(IDS, other_state)
@@ -133,7 +133,7 @@ def test_a_state_of_another_model_is_refused(name):
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_a_model_with_a_source_needs_a_state(name):
-    with pytest.raises(ValueError, match=r"got None; hand on .* of encode\(\) or begin\(\)"):
+    with pytest.raises(ValueError, match=r"got None; pass .* of begin\(\)"):
         make(name)(IDS, None)
 
 
@@ -151,12 +151,12 @@ def test_the_state_of_a_feed_forward_model_is_ids():
 
 def test_the_message_says_where_a_state_differs():
     model = make("gru → transformer")
-    state = model(IDS, model.encode(SOURCE))[1]
+    state = model(IDS, model.begin(SOURCE))[1]
     caches = (state.caches[0], state.caches[1]._replace(values=state.caches[1].values[:, :2]))
     message = (
         r"this TransformerDecoder .*: expected the shape \(4, 3, any, 2\) at caches\[1\].values"
     )
-    with pytest.raises(ValueError, match=message + r", got \(4, 2, 5, 2\); hand on"):
+    with pytest.raises(ValueError, match=message + r", got \(4, 2, 5, 2\); pass"):
         model(IDS, state._replace(caches=caches))
     with pytest.raises(ValueError, match=r"expected a tuple of 2 at caches, got a tuple of 1"):
         model(IDS, state._replace(caches=caches[:1]))
@@ -166,7 +166,7 @@ def test_the_message_says_where_a_state_differs():
 
 def test_an_lstm_takes_a_plain_pair_as_torchs_lstm_returns_it():
     model = make("lstm")
-    state = model.encode(SOURCE)
+    state = model.begin(SOURCE)
     assert type(state) is LSTMState
     logits, after = model(IDS, tuple(state))
     assert torch.equal(logits, model(IDS, state)[0]) and type(after) is LSTMState
@@ -199,14 +199,19 @@ def test_forms_may_leave_sizes_and_types_open():
     ids=lambda decoder: type(decoder).__name__,
 )
 def test_a_decoder_refuses_an_encoder_of_another_width(decoder):
-    message = "decoder reads vectors of length 6, and the encoder's (states|vector) have 8"
+    message = "decoder reads vectors of length 6, but the encoder's (states|vector) have length 8"
     with pytest.raises(ValueError, match=message):
-        EncoderDecoder(RNNEncoder(V, width=8), decoder).encode(SOURCE)
+        EncoderDecoder(RNNEncoder(V, width=8), decoder).begin(SOURCE)
 
 
 def test_a_memory_is_checked_as_far_as_it_is_read():
     memory = Memory(torch.zeros(2, 3, 6), torch.ones(2, 3, dtype=torch.bool), torch.zeros(2, 8))
     check_memory(memory, width=6, parts=("states",))
     check_memory(memory, width=8, parts=("vector",))
-    with pytest.raises(ValueError, match="the encoder's vector have 8: build both with one width"):
+    with pytest.raises(ValueError, match="vector have length 8: build both with the same width"):
         check_memory(memory, width=6)
+
+
+def test_a_decoder_refuses_a_source_in_place_of_a_memory():
+    with pytest.raises(ValueError, match="begins with the Memory of an encoder; got a Tensor"):
+        RNNDecoder(V, width=6).begin(SOURCE)

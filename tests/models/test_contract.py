@@ -1,4 +1,4 @@
-"""The contract of all models: model(ids, state) -> (logits, state), and model.encode(source).
+"""The contract of all models: model(ids, state) -> (logits, state), and model.begin(source).
 
 Most tests run on every model of tiny_models.py. What a model computes is tested in the file of its
 module; here the subject is that it can be called, trained and scored as any other. The types of
@@ -23,7 +23,7 @@ from tests.helpers.tiny_models import (
     make,
     state_tensors,
 )
-from utils.data.batches import IGNORE, Batch
+from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.vocabulary import BOS, PAD
 from utils.decoding.scoring import token_log_probs
 from utils.models.attention_decoder import AttentionDecoder
@@ -33,10 +33,9 @@ from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
-from utils.models.lstm_decoder import LSTMDecoder
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
-from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.training.config import TrainConfig
@@ -147,18 +146,18 @@ def test_the_source_matters(name):
     model = make(name)
     other = SOURCE.clone()
     other[:, 0] = 3
-    difference = model(IDS, model.encode(SOURCE))[0] - model(IDS, model.encode(other))[0]
+    difference = model(IDS, model.begin(SOURCE))[0] - model(IDS, model.begin(other))[0]
     assert difference.abs().amax((1, 2)).min() > 1e-6
 
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_further_padding_of_a_source_changes_nothing(name):
     model = make(name)
-    expected = model(IDS, model.encode(SOURCE))[0]
-    longer = model(IDS, model.encode(F.pad(SOURCE, (0, 3), value=PAD)))[0]
+    expected = model(IDS, model.begin(SOURCE))[0]
+    longer = model(IDS, model.begin(F.pad(SOURCE, (0, 3), value=PAD)))[0]
     assert same(longer, expected)
     for i, row in enumerate(SOURCE):
-        logits = model(IDS[[i]], model.encode(row[row != PAD][None]))[0]
+        logits = model(IDS[[i]], model.begin(row[row != PAD][None]))[0]
         assert same(logits[0], expected[i])
 
 
@@ -166,7 +165,7 @@ def test_further_padding_of_a_source_changes_nothing(name):
 def test_padding_of_targets_changes_neither_loss_nor_gradients(name):
     def loss_and_gradients(extra: int) -> list[torch.Tensor | None]:
         model = make(name)
-        inputs, targets = (F.pad(IDS, (0, extra), value=value) for value in (PAD, IGNORE))
+        inputs, targets = (F.pad(IDS, (0, extra), value=value) for value in (PAD, IGNORE_INDEX))
         source = SOURCE if isinstance(model, EncoderDecoder) else None
         loss = cross_entropy(model, Batch(inputs, targets, source))
         loss.backward()
@@ -265,9 +264,9 @@ def test_a_size_that_is_no_positive_whole_number_is_refused_by_its_name(build, s
     names = SIZES & inspect.signature(build).parameters.keys()
     assert "vocab_size" in names
     for name in names:
-        with pytest.raises(ValueError, match=f"^{name} must be a positive whole number, got"):
+        with pytest.raises(ValueError, match=f"^{name} must be a positive integer, got"):
             build(**{"vocab_size": V} | {name: size})
     encoder = RNNEncoder(V, width=4)
     for name in ("input_size", "num_classes"):
-        with pytest.raises(ValueError, match=f"^{name} must be a positive whole number, got"):
+        with pytest.raises(ValueError, match=f"^{name} must be a positive integer, got"):
             Classifier(encoder, **{"input_size": 4} | {name: size})

@@ -14,7 +14,7 @@ from utils.models.attention import attention
 from utils.models.contract import Memory
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.gated_convolution import GatedConvolution
-from utils.models.positions import sinusoids
+from utils.models.positions import sinusoidal_encoding
 
 V, B, S, D = 11, 3, 4, 6
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
@@ -49,7 +49,7 @@ def test_a_cnn_decoder_computes_its_blocks(use_attention, memory):
     decoder = CNNDecoder(V, width=D, num_layers=2, use_attention=use_attention).double()
     state = decoder.begin(memory)
     words = decoder.embedding.weight[IDS] * D**0.5
-    words = words + sinusoids(torch.arange(3), D, dtype=torch.float64)
+    words = words + sinusoidal_encoding(torch.arange(3), D, dtype=torch.float64)
     x = words
     for i, layer in enumerate(decoder.layers):
         inputs = torch.cat([torch.zeros(B, 2, D).double(), x], 1)  # (B, 2 + T, D)
@@ -88,7 +88,7 @@ def test_the_state_of_a_cnn_decoder_does_not_grow(use_attention, memory):
     "build, message",
     [
         (lambda: GatedConvolution(12, kernel_size=4), "kernel_size must be odd .*, got 4"),
-        (lambda: GatedConvolution(12, kernel_size=0), "kernel_size must be a positive whole numb"),
+        (lambda: GatedConvolution(12, kernel_size=0), "kernel_size must be a positive integer"),
         (
             lambda: GatedConvolution(12, causal=True)(torch.zeros(1, 2, 12)),
             "needs previous, the inputs before x",

@@ -159,7 +159,7 @@ def test_alignments_are_computed_without_dropout(monkeypatch):
     model = AttentionDecoder(V, **NARROW, dropout=0.5).train()
     memory = Memory(torch.randn(B, S, D), torch.ones(B, S, dtype=torch.bool), torch.randn(B, D))
     state = model.begin(memory)
-    assert dropout_sites(model, lambda: model.weights(IDS, state), monkeypatch) == []
+    assert dropout_sites(model, lambda: model.attention_weights(IDS, state), monkeypatch) == []
 
 
 def test_dropout_of_a_recognizer(monkeypatch):

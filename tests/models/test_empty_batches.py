@@ -25,7 +25,7 @@ every_model = pytest.mark.parametrize("name", MODELS)
 @every_model
 def test_a_batch_without_rows_gives_no_logits(name):
     model = make(name)
-    state = model.encode(SOURCE[:0]) if isinstance(model, EncoderDecoder) else None
+    state = model.begin(SOURCE[:0]) if isinstance(model, EncoderDecoder) else None
     for ids in (IDS[:0], IDS[:0, :1]):
         logits, state = model(ids, state)
         assert logits.shape == (*ids.shape, V) and logits.dtype == torch.float64
@@ -67,7 +67,7 @@ def test_an_encoder_refuses_a_source_without_tokens_and_takes_a_batch_without_so
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_an_encoder_decoder_refuses_a_source_without_tokens(name):
     with pytest.raises(ValueError, match="a source sentence has no tokens"):
-        make(name).encode(SOURCE[:, :0])
+        make(name).begin(SOURCE[:, :0])
 
 
 def test_a_classifier_of_no_texts_gives_no_logits():

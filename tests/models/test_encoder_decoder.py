@@ -8,10 +8,8 @@ from tests.helpers.tiny_models import IDS, SOURCE, V, make
 from utils.metrics.cost import count_parameters
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq, share_embeddings
-from utils.models.lstm_decoder import LSTMDecoder
-from utils.models.pooling import FixedVectorEncoder
-from utils.models.recurrent_decoders import RNNDecoder
-from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder
+from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
 
 D = 6
 
@@ -29,7 +27,7 @@ def test_shared_embeddings_are_one_matrix():
 
 def test_embeddings_of_different_shapes_are_not_shared():
     for encoder in (RNNEncoder(V + 1, width=D), RNNEncoder(V, width=D, embedding_size=4)):
-        with pytest.raises(ValueError, match="one vocabulary and width"):
+        with pytest.raises(ValueError, match="the same vocabulary and width"):
             share_embeddings(EncoderDecoder(encoder, RNNDecoder(V, width=D)))
 
 
@@ -42,7 +40,7 @@ def test_the_lstm_translator_decodes_from_the_encoders_final_state():
     model = make("lstm")
     assert type(model.encoder) is LSTMEncoder and type(model.decoder) is LSTMDecoder
     h, c = model.encoder(SOURCE).final_state
-    assert same(model(IDS, model.encode(SOURCE))[0], model.decoder(IDS, (h, c))[0])
+    assert same(model(IDS, model.begin(SOURCE))[0], model.decoder(IDS, (h, c))[0])
 
 
 def test_the_parameters_of_the_lstm_translator():
@@ -56,9 +54,9 @@ def test_the_parameters_of_the_lstm_translator():
 def test_dropout_acts_in_training_only_in_encoder_and_decoder():
     torch.manual_seed(0)
     model = lstm_seq2seq(V, width=D, num_layers=1, dropout=0.5)
-    assert not torch.equal(model.encode(SOURCE)[0], model.encode(SOURCE)[0])
+    assert not torch.equal(model.begin(SOURCE)[0], model.begin(SOURCE)[0])
     model.eval()
-    state = model.encode(SOURCE)
-    assert torch.equal(state[0], model.encode(SOURCE)[0])
+    state = model.begin(SOURCE)
+    assert torch.equal(state[0], model.begin(SOURCE)[0])
     model.train()
     assert not torch.equal(model(IDS, state)[0], model(IDS, state)[0])

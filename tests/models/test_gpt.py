@@ -14,14 +14,15 @@ from tests.helpers.tensors import same
 from tests.helpers.torch_layers import copy_weights
 from utils.data.batches import Batch
 from utils.data.vocabulary import BOS, EOS, PAD
-from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search
+from utils.decoding.greedy_search import greedy_search
+from utils.decoding.model_state import select_rows
 from utils.decoding.sampling import SamplingConfig, sample
-from utils.decoding.search import greedy_search
-from utils.decoding.state import select_rows
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT, GPTState
 from utils.models.kv_cache import KVCache
-from utils.models.positions import sinusoids
+from utils.models.positions import sinusoidal_encoding
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
@@ -248,7 +249,7 @@ def test_sinusoids_are_added_to_word_vectors_of_their_size(ids):
     """Word vectors times √D, so that they are not small beside sinusoids."""
     model = GPT(V, width=16, num_layers=2, num_heads=2, positional_encoding="sinusoidal").double()
     words = model.embedding.weight[ids] * 4
-    x = words + sinusoids(torch.arange(T), 16, dtype=torch.float64)
+    x = words + sinusoidal_encoding(torch.arange(T), 16, dtype=torch.float64)
     assert same(model(ids)[0], model.norm(x) @ model.embedding.weight.T)
 
 
@@ -307,7 +308,7 @@ def test_greedy_search_beam_search_and_sampling_run_on_it():
     model, _ = train_by_heart(muon)
     prompts, continuations = TEXTS[:, :2], TEXTS[:, 2:].tolist()
     assert greedy_search(model, prompts, max_length=9) == continuations
-    results = beam_search(model, prompts, config=BeamConfig(3), max_length=9)
+    results = beam_search(model, prompts, beam=BeamConfig(3), max_length=9)
     assert [hypotheses[0].ids for hypotheses in results] == continuations
     config = SamplingConfig(temperature=0.1)
     assert sample(model, prompts, config=config, max_length=9) == continuations
@@ -329,7 +330,7 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="3 heads do not divide a width of 16"):
         GPT(V, width=16, num_heads=3)
     for name in ("vocab_size", "width", "num_layers", "num_heads", "context_length"):
-        with pytest.raises(ValueError, match=f"^{name} must be a positive whole number"):
+        with pytest.raises(ValueError, match=f"^{name} must be a positive integer"):
             GPT(**({"vocab_size": V} | {name: 0}))
     with pytest.raises(ValueError, match=r"^ngram_tables\[1\] must be a positive .*, got 0"):
         GPT(V, ngram_tables=(V * V, 0))

@@ -68,6 +68,19 @@ WITH_RECURRENT_LAYERS = [  # each kind of them
     "fixed → start",
     "lstm",
 ]
+QUICK = (  # of each long list; the others are marked slow
+    "LM: gpt",
+    "transformer → transformer",
+    "gru → additive",
+    "lstm",
+)
+
+
+def each(names):
+    """The names as parameters, of which only some are tested every time."""
+    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+
+
 rows, length, source_length = (
     torch.export.Dim("rows", min=2, max=8),
     torch.export.Dim("length", min=4, max=7),
@@ -83,7 +96,7 @@ class WithSource(nn.Module):
         self.model = model
 
     def forward(self, source, ids):
-        return self.model(ids, self.model.encode(source))
+        return self.model(ids, self.model.begin(source))
 
 
 def export(model, *, source=FULL_SOURCE, free_lengths=False):
@@ -109,7 +122,7 @@ def saved_and_loaded(program):
 
 
 def run(model, source, ids):
-    return model(ids, model.encode(source)) if isinstance(model, EncoderDecoder) else model(ids)
+    return model(ids, model.begin(source)) if isinstance(model, EncoderDecoder) else model(ids)
 
 
 def assert_equal(result, expected):
@@ -119,7 +132,7 @@ def assert_equal(result, expected):
     assert all(same(a, b, 1e-10) for a, b in pairs)
 
 
-@pytest.mark.parametrize("name", WITH_RECURRENT_LAYERS)
+@pytest.mark.parametrize("name", each(WITH_RECURRENT_LAYERS))
 def test_a_recurrent_model_is_exported_and_saved_for_any_number_of_rows(name):
     with torch.no_grad():
         model = make(name)
@@ -128,7 +141,7 @@ def test_a_recurrent_model_is_exported_and_saved_for_any_number_of_rows(name):
             assert_equal(program(FULL_SOURCE[:B], IDS[:B]), run(model, FULL_SOURCE[:B], IDS[:B]))
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", each(STEPS))
 def test_a_step_with_a_state_can_be_exported(name):
     with torch.no_grad():
         model = make(name)
@@ -138,7 +151,7 @@ def test_a_step_with_a_state_can_be_exported(name):
         assert_equal(program(IDS[:, 3:4], other), model(IDS[:, 3:4], other))
 
 
-@pytest.mark.parametrize("name", ONE_GRAPH)
+@pytest.mark.parametrize("name", each(ONE_GRAPH))
 def test_a_model_without_recurrent_layers_is_exported_and_saved_for_any_lengths(name):
     with torch.no_grad():
         model = make(name)
@@ -148,7 +161,7 @@ def test_a_model_without_recurrent_layers_is_exported_and_saved_for_any_lengths(
             assert_equal(program(source, ids), run(model, source, ids))
 
 
-@pytest.mark.parametrize("name", ["cnn → transformer", "transformer → transformer"])
+@pytest.mark.parametrize("name", each(["cnn → transformer", "transformer → transformer"]))
 def test_an_exported_model_refuses_a_wrong_source(name):
     with torch.no_grad():
         program = export(make(name), free_lengths=True)
@@ -158,7 +171,7 @@ def test_an_exported_model_refuses_a_wrong_source(name):
             program(torch.tensor([[5, 6, 7, 2], [5, 0, 7, 2]]), IDS[:2])
 
 
-@pytest.mark.parametrize("name", ["gru → transformer", "lstm"])
+@pytest.mark.parametrize("name", each(["gru → transformer", "lstm"]))
 def test_an_exported_recurrent_encoder_refuses_padding(name):
     with torch.no_grad():
         program = export(make(name))
@@ -220,7 +233,7 @@ def compiled(model, *, fullgraph):
     return function if isinstance(model, EncoderDecoder) else lambda _, ids: function(ids)
 
 
-@pytest.mark.parametrize("name", ONE_GRAPH)
+@pytest.mark.parametrize("name", each(ONE_GRAPH))
 def test_a_model_without_recurrent_layers_compiles_to_one_graph(name):
     with torch.no_grad():
         model = make(name)
@@ -255,7 +268,7 @@ def test_shapes_are_known_on_the_meta_device_and_a_model_can_leave_it(name):
     with torch.device("meta"):
         model = MODELS[name](6)
         ids, source = IDS.to("meta"), SOURCE.to("meta")
-        state = model.encode(source) if isinstance(model, EncoderDecoder) else None
+        state = model.begin(source) if isinstance(model, EncoderDecoder) else None
         for _ in range(2):
             logits, state = model(ids[:, :4], state)
             assert logits.is_meta and logits.shape == (4, 4, V)

@@ -3,7 +3,7 @@
 import torch
 
 from tests.helpers.tensors import randn, same
-from utils.decoding.state import select_rows
+from utils.decoding.model_state import select_rows
 from utils.models.kv_cache import KVCache
 
 B, H = 3, 2

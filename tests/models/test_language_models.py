@@ -160,9 +160,9 @@ def test_the_smallest_vocabulary_is_one_token():
 def test_mistakes_are_named(ids):
     with pytest.raises(ValueError, match="cell is 'elman'; choose from rnn, gru, lstm"):
         RNNLM(V, cell="elman")
-    with pytest.raises(ValueError, match="order must be a whole number from 2, got 1"):
+    with pytest.raises(ValueError, match="order must be an integer of at least 2, got 1"):
         NNLM(V, order=1)
-    with pytest.raises(ValueError, match="hidden_size must be a positive whole number, got 0"):
+    with pytest.raises(ValueError, match="hidden_size must be a positive integer, got 0"):
         NNLM(V, hidden_size=0)
     with pytest.raises(ValueError, match="order 4 is the last 2 ids"):
         NNLM(V, order=4)(ids, ids)

@@ -11,7 +11,7 @@ from utils.models.layers import (
     ScaledEmbedding,
     TiedModule,
     make_norm,
-    make_projection,
+    projection_or_identity,
 )
 
 B, T, D, V = 3, 5, 12, 9
@@ -53,8 +53,8 @@ def test_an_output_layer_without_an_embedding_is_torchs_linear_layer():
 
 def test_a_projection_is_the_identity_where_the_sizes_are_equal():
     x = randn(B, T, D)
-    assert make_projection(D, D)(x) is x
-    projection = randomize_weights(make_projection(D, 4)).double()
+    assert projection_or_identity(D, D)(x) is x
+    projection = randomize_weights(projection_or_identity(D, 4)).double()
     assert [name for name, _ in projection.named_parameters()] == ["weight"]
     assert same(projection(x), x @ projection.weight.T)
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from tests.helpers.tensors import close, randn, randomize_weights, same
-from utils.models.attention import attention, causal_mask
+from utils.models.attention import attention
+from utils.models.masks import causal_mask
 from utils.models.multi_head import CrossAttention, SelfAttention
 
 B, T, S, D, H = 3, 5, 7, 12, 3

@@ -35,12 +35,12 @@ def test_counts_and_labels_may_be_of_any_type(matrix, container):
 @pytest.mark.parametrize(
     "labels, alpha, message",
     [
-        ((1, 1), 1, r"one for each of 3 texts; got shape \(2,\)"),
+        ((1, 1), 1, r"one label for each of 3 texts; got shape \(2,\)"),
         ([[1], [1], [0]], 1, r"got shape \(3, 1\)"),
         ((1, 1, 1), 1, r"both at least once; got \[1\]"),
         ((1, 2, 0), 1, r"labels must be 0 and 1"),
-        ((1, 1, 0), 0, "alpha must be positive, got 0"),
-        ((1, 1, 0), math.nan, "alpha must be positive, got nan"),
+        ((1, 1, 0), 0, "alpha must be a positive number, got 0"),
+        ((1, 1, 0), math.nan, "alpha must be a positive number, got nan"),
     ],
 )
 def test_labels_and_constants_without_a_ratio_are_refused(labels, alpha, message):
@@ -101,12 +101,12 @@ def test_a_fitted_model_can_be_pickled():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="labels must be 0 and 1, both at least once"):
         NBSVM().fit(["a", "b"], [1, 1])
-    with pytest.raises(ValueError, match="one for each of 2 texts"):
+    with pytest.raises(ValueError, match="one label for each of 2 texts"):
         NBSVM().fit(["a", "b"], [1])
-    with pytest.raises(ValueError, match="alpha must be positive"):
+    with pytest.raises(ValueError, match="alpha must be a positive number"):
         NBSVM(alpha=-1)
     for interpolation in (2, -0.1):
-        with pytest.raises(ValueError, match="interpolation must be from 0 to 1"):
+        with pytest.raises(ValueError, match="interpolation must be a number from 0 to 1"):
             NBSVM(interpolation=interpolation)
     with pytest.raises(ValueError, match="choose from squared hinge, logistic"):
         NBSVM(loss="hinge")

@@ -16,10 +16,11 @@ from utils.data.batches import text_eval_batches
 from utils.data.corpora import load_text
 from utils.data.tokenizers import WordTokenizer
 from utils.data.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
-from utils.decoding.beam_search import BeamConfig, beam_search
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search
+from utils.decoding.greedy_search import greedy_search
+from utils.decoding.model_state import select_rows
 from utils.decoding.sampling import sample
-from utils.decoding.search import greedy_search
-from utils.decoding.state import select_rows
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.models.ngram_estimates import (
@@ -82,7 +83,7 @@ def test_add_k_goes_from_relative_frequencies_to_uniform():
 def test_kneser_ney_equals_an_example_worked_by_hand():
     """a b a c (ids 4 5 4 6), order 2, D = 1/2; V = 7.
 
-    Distinct left neighbours: a has BOS and b, so 2; b and c have a, so 1 each; 4 in all, 3 words.
+    Distinct left neighbors: a has BOS and b, so 2; b and c have a, so 1 each; 4 in all, 3 words.
     p(a) = (2 − ½)/4 + ½·3/4 · 1/7, p(b) = p(c) = (1 − ½)/4 + ½·3/4 · 1/7, others ½·3/4 · 1/7.
     After a: b and c once each: p(b | a) = (1 − ½)/2 + ½·2/2 · p(b); p(a | a) = ½·2/2 · p(a).
     """
@@ -438,7 +439,7 @@ def test_a_wide_beam_finds_the_best_of_all_sentences():
     sequences = [[4, 5, EOS], [4, 6, 6, EOS], [5, 4, EOS], [6, 6, 5, EOS], [5, 4, 6, EOS]]
     model = NGramLM.kneser_ney(NGramCounts(sequences, order=3, vocab_size=7))
     bos = torch.tensor([[BOS]])
-    results = beam_search(model, bos, config=BeamConfig(300, alpha=0), max_length=4)
+    results = beam_search(model, bos, beam=BeamConfig(300, length_penalty=0), max_length=4)
     sentences = [
         [*words, EOS] for n in range(4) for words in itertools.product([UNK, 4, 5, 6], repeat=n)
     ]
@@ -476,14 +477,17 @@ def bigram_model() -> NGramLM:
         (lambda: NGramLM.add_k(count(TEXT, 2), -1), "k must be"),
         (lambda: NGramLM.add_k(count(TEXT, 2), math.nan), "k must be"),
         (lambda: NGramLM.add_k(count(TEXT, 2), math.inf), "k must be"),
-        (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=0), "discount=0"),
-        (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=1.5), "discount=1.5"),
-        (lambda: NGramLM.absolute_discounting(count(TEXT, 2), discount=0), "discount=0"),
+        (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=0), "discount must be .*, got 0"),
+        (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=1.5), "discount must be .*, got 1.5"),
+        (
+            lambda: NGramLM.absolute_discounting(count(TEXT, 2), discount=0),
+            "discount must be .*, got 0",
+        ),
         (lambda: NGramLM.absolute_discounting(count(TEXT, 2), order=3), "1 … 2 tokens"),
         (lambda: NGramLM.witten_bell(count(TEXT, 2), order=3), "1 … 2 tokens"),
         (
             lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=0.5, modified=True),
-            "excludes modified=True",
+            "discount=0.5 and modified=True",
         ),
         (lambda: bigram_model()(torch.tensor([4])), "shape \\(B, T\\)"),
         (lambda: bigram_model()(torch.tensor([[V]])), "lie outside"),

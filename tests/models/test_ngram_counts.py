@@ -37,7 +37,7 @@ def test_a_text_shorter_than_an_n_gram_contains_none(order):
     assert [row.shape for row in indices] == [(2, max(0, 2 - m)) for m in range(order + 1)]
 
 
-def test_continuation_counts_are_distinct_left_neighbours():
+def test_continuation_counts_are_distinct_left_neighbors():
     counts, padded = count(TEXT, 3), [BOS, BOS, *TEXT]
     for m in (1, 2):
         longer = {tuple(padded[i - m : i + 1]) for i in range(2, len(padded))}
@@ -153,11 +153,11 @@ def test_followers_are_the_n_grams_that_continue_a_context():
     [
         (
             lambda: NGramCounts(TEXT, order=0, vocab_size=V),
-            "order must be a positive whole number, got 0",
+            "order must be a positive integer, got 0",
         ),
         (
             lambda: NGramCounts(TEXT, order=2, vocab_size=0),
-            "vocab_size must be a positive whole number, got 0",
+            "vocab_size must be a positive integer, got 0",
         ),
         (lambda: count([4, V], 2), f"ids \\[{V}\\] lie outside"),
         (lambda: count([4, -1], 2), "ids \\[-1\\] lie outside"),

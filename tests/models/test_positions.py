@@ -8,9 +8,9 @@ import torch
 from tests.helpers.tensors import randn, same
 from utils.models.positions import (
     PositionalEncoding,
-    rotary_angles,
+    position_angles,
     rotate,
-    sinusoids,
+    sinusoidal_encoding,
     token_positions,
 )
 
@@ -23,7 +23,7 @@ def seed():
 
 
 def test_sinusoids_equal_the_papers_formula():
-    vectors = sinusoids(torch.tensor([[0, 1], [9, 300]]), 6, dtype=torch.float64)
+    vectors = sinusoidal_encoding(torch.tensor([[0, 1], [9, 300]]), 6, dtype=torch.float64)
     assert vectors.shape == (2, 2, 6)
     for position, vector in zip([0, 1, 9, 300], vectors.flatten(0, 1), strict=True):
         for i in range(3):
@@ -35,7 +35,7 @@ def test_sinusoids_equal_the_papers_formula():
 def test_rotated_scores_depend_on_the_distance_alone():
     def score(q, k, q_position, k_position):
         positions = torch.tensor([q_position, k_position])
-        angles = rotary_angles(positions, 8, dtype=torch.float64)
+        angles = position_angles(positions, 8, dtype=torch.float64)
         q, k = rotate(torch.stack([q, k]), angles.cos(), angles.sin())
         return q @ k
 
@@ -49,7 +49,7 @@ def test_rotated_scores_depend_on_the_distance_alone():
 
 
 def test_a_rotation_preserves_lengths_and_rotates_pairs_by_their_angle():
-    angles = rotary_angles(torch.arange(T), 6, dtype=torch.float64)
+    angles = position_angles(torch.arange(T), 6, dtype=torch.float64)
     x = randn(B, T, 6)
     rotated = rotate(x, angles.cos(), angles.sin())
     assert same(rotated.norm(dim=-1), x.norm(dim=-1))
@@ -65,11 +65,11 @@ def test_each_kind_encodes_the_given_positions():
         for encoding in ("learned", "rotary", "sinusoidal")
     }
     added, rotary = make["sinusoidal"](x, positions)
-    assert same(added, x + sinusoids(positions, 8, dtype=x.dtype)) and rotary is None
+    assert same(added, x + sinusoidal_encoding(positions, 8, dtype=x.dtype)) and rotary is None
     added, rotary = make["learned"](x, positions)
     assert same(added, x + make["learned"].table.weight[positions]) and rotary is None
     unchanged, rotary = make["rotary"](x, positions)
-    angles = rotary_angles(positions, 4, dtype=x.dtype)[:, None]  # (B, 1, T, D/2H)
+    angles = position_angles(positions, 4, dtype=x.dtype)[:, None]  # (B, 1, T, D/2H)
     assert torch.equal(unchanged, x)
     assert same(rotary.cos, angles.cos()) and same(rotary.sin, angles.sin())
 
@@ -89,7 +89,7 @@ def test_half_precision_distinguishes_distant_positions(encoding):
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="must be even, got 3"):
-        rotary_angles(torch.arange(2), 3)
+        position_angles(torch.arange(2), 3)
     with pytest.raises(ValueError, match="must be even, got 5"):
         PositionalEncoding("rotary", width=10, head_width=5, max_positions=8)
     with pytest.raises(ValueError, match="must be even, got 11"):

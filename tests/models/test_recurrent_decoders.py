@@ -1,4 +1,4 @@
-"""The recurrent decoder without attention: its first state, and where it uses the vector.
+"""The recurrent decoders without attention: their first state, and where one uses the vector.
 
 What all decoders have in common is tested in test_decoders.py.
 """
@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from tests.helpers.tensors import randn, same
-from utils.models.contract import LSTMState, Memory
+from utils.models.contract import LSTMState, Memory, RecurrentMemory
+from utils.models.encoder_decoder import EncoderDecoder
+from utils.models.language_models import RNNLM
 from utils.models.recurrent import CELLS
-from utils.models.recurrent_decoders import InitialState, RNNDecoder
+from utils.models.recurrent_decoders import InitialState, LSTMDecoder, RNNDecoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 
 V, B, S, D = 11, 3, 4, 6
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])
@@ -42,17 +45,17 @@ def test_a_first_state_is_the_tanh_of_a_linear_map_of_the_vector(cell):
     assert h.shape == c.shape == (B, 2, D) and not h.any() and not c.any()
 
 
-@pytest.mark.parametrize("context", ["start", "every", "both"])
-def test_an_rnn_decoder_uses_the_vector_at_the_start_in_every_step_or_both(context, memory):
-    decoder = RNNDecoder(V, width=D, num_layers=2, context=context).double().eval()
+@pytest.mark.parametrize("vector_input", ["start", "every", "both"])
+def test_an_rnn_decoder_uses_the_vector_at_the_start_in_every_step_or_both(vector_input, memory):
+    decoder = RNNDecoder(V, width=D, num_layers=2, vector_input=vector_input).double().eval()
     state = decoder.begin(memory)
     assert state.vector is memory.vector
-    assert state.rnn_state.shape == (B, 2, D) and state.rnn_state.any() == (context != "every")
+    assert state.rnn_state.shape == (B, 2, D) and state.rnn_state.any() == (vector_input != "every")
     words = decoder.embedding.weight[IDS] * D**0.5  # (B, T, D)
-    if context != "start":
+    if vector_input != "start":
         words = torch.cat([words, memory.vector[:, None].expand(-1, 3, -1)], -1)
     hidden = torch.zeros(B, 2, D).double()
-    if context != "every":
+    if vector_input != "every":
         hidden = decoder.initial_state.projection(memory.vector).tanh().view(B, 2, D)
     x, h = decoder.rnn(words, hidden.transpose(0, 1).contiguous())
     logits, state = decoder(IDS, state)
@@ -61,11 +64,44 @@ def test_an_rnn_decoder_uses_the_vector_at_the_start_in_every_step_or_both(conte
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="context is 'never'; choose from start, every, both"):
-        RNNDecoder(V, width=D, context="never")
+    with pytest.raises(ValueError, match="vector_input is 'never'; choose from start, every, both"):
+        RNNDecoder(V, width=D, vector_input="never")
     for build in (
         lambda: RNNDecoder(V, width=D, cell="elman"),
         lambda: InitialState(D, num_layers=1, cell="elman"),
     ):
         with pytest.raises(ValueError, match="choose from rnn, gru, lstm"):
             build()
+
+
+def test_an_lstm_decoder_begins_with_the_final_state_of_an_lstm_encoder():
+    encoder, decoder = LSTMEncoder(V, width=D), LSTMDecoder(V, width=D)
+    memory = encoder(IDS)
+    assert type(memory) is RecurrentMemory
+    assert decoder.begin(memory) is memory.final_state
+
+
+def test_an_lstm_decoder_refuses_the_memory_of_another_encoder(memory):
+    message = "starts from the final state of an LSTMEncoder; this encoder's Memory has none"
+    with pytest.raises(ValueError, match=message):
+        LSTMDecoder(V, width=D).begin(memory)
+    model = EncoderDecoder(RNNEncoder(V, width=D), LSTMDecoder(V, width=D))
+    with pytest.raises(ValueError, match=message):
+        model.begin(IDS)
+
+
+@pytest.mark.parametrize("options", [{}, {"embedding_size": 4, "num_layers": 1}])
+def test_an_lstm_decoder_is_a_tied_language_model_of_lstm_cells(options):
+    torch.manual_seed(1)
+    decoder = LSTMDecoder(V, width=D, **options)
+    torch.manual_seed(1)
+    model = RNNLM(V, width=D, cell="lstm", tied=True, **{"num_layers": 2} | options)
+    assert decoder.state_dict().keys() == model.state_dict().keys()
+    pairs = zip(decoder.parameters(), model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    num_layers = options.get("num_layers", 2)
+    state = LSTMState(torch.randn(B, num_layers, D), torch.randn(B, num_layers, D))
+    logits, after = decoder(IDS, state)
+    expected, expected_after = model(IDS, state)
+    assert torch.equal(logits, expected) and type(after) is LSTMState
+    assert all(torch.equal(a, b) for a, b in zip(after, expected_after, strict=True))

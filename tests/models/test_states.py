@@ -18,7 +18,7 @@ from tests.helpers.tiny_models import (
     state_tensors,
     state_types,
 )
-from utils.decoding.state import map_tensors, select_rows
+from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.contract import LSTMState, Memory, RecurrentMemory
 from utils.models.convolutional import CNNDecoder, CNNDecoderState
@@ -26,8 +26,7 @@ from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT, GPTState
 from utils.models.kv_cache import KVCache
 from utils.models.language_models import NNLM, RNNLM
-from utils.models.lstm_decoder import LSTMDecoder
-from utils.models.recurrent_decoders import RNNDecoder, RNNDecoderState
+from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder, RNNDecoderState
 from utils.models.recurrent_encoders import LSTMEncoder
 from utils.models.transformer import TransformerDecoder, TransformerDecoderState
 
@@ -123,8 +122,8 @@ def test_a_state_has_the_batch_first_and_can_be_reordered(name):
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
 def test_a_first_state_can_be_reordered(name):
     model, rows = make(name), torch.tensor([2, 0, 0])
-    state = select_rows(model.encode(SOURCE), rows)
-    assert same(model(IDS[rows], state)[0], model(IDS, model.encode(SOURCE))[0][rows])
+    state = select_rows(model.begin(SOURCE), rows)
+    assert same(model(IDS[rows], state)[0], model(IDS, model.begin(SOURCE))[0][rows])
 
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
@@ -138,6 +137,6 @@ def test_encode_begins_the_decoder_with_the_encoders_memory(name):
     assert memory.is_token.shape == (B, S) and memory.vector.shape == (B, 6) and B == len(SOURCE)
     state = model.decoder.begin(memory)
     assert all(len(tensor) == len(SOURCE) for tensor in state_tensors(state))
-    pairs = zip(state_tensors(state), state_tensors(model.encode(SOURCE)), strict=True)
+    pairs = zip(state_tensors(state), state_tensors(model.begin(SOURCE)), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
-    assert torch.equal(model.decoder(IDS, state)[0], model(IDS, model.encode(SOURCE))[0])
+    assert torch.equal(model.decoder(IDS, state)[0], model(IDS, model.begin(SOURCE))[0])

@@ -7,10 +7,9 @@ from torch import nn
 from tests.helpers.tensors import close, randomize_weights, same
 from tests.helpers.torch_layers import copy_weights
 from utils.data.vocabulary import PAD
-from utils.models.attention import causal_mask
 from utils.models.encoder_decoder import EncoderDecoder
-from utils.models.pooling import masked_mean
-from utils.models.positions import sinusoids
+from utils.models.masks import causal_mask, masked_mean
+from utils.models.positions import sinusoidal_encoding
 from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 
@@ -37,7 +36,9 @@ def torch_stacks(norm_first: bool) -> tuple[nn.TransformerEncoder, nn.Transforme
 def word_vectors(model: TransformerEncoder | TransformerDecoder, ids: torch.Tensor) -> torch.Tensor:
     """Embeddings times √D plus sinusoids, (B, T, D)."""
     positions = torch.arange(ids.shape[1])
-    return model.embedding.weight[ids] * D**0.5 + sinusoids(positions, D, dtype=torch.float64)
+    return model.embedding.weight[ids] * D**0.5 + sinusoidal_encoding(
+        positions, D, dtype=torch.float64
+    )
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
@@ -92,9 +93,9 @@ def test_a_text_beyond_learned_positions_is_refused():
     options = {"width": D, "num_layers": 1, "num_heads": H, "positional_encoding": "learned"}
     decoder = TransformerDecoder(V, **options, max_positions=2)
     model = EncoderDecoder(RNNEncoder(V, width=D), decoder)
-    _, state = model(IDS[:, :2], model.encode(SOURCE))
+    _, state = model(IDS[:, :2], model.begin(SOURCE))
     with pytest.raises(ValueError, match="4 tokens long"):
-        model(IDS, model.encode(SOURCE))
+        model(IDS, model.begin(SOURCE))
     with pytest.raises(ValueError, match="3 tokens long"):
         model(IDS[:, 2:3], state)
     with pytest.raises(ValueError, match="4 tokens long"):
@@ -108,8 +109,8 @@ def test_mistakes_are_named(stack):
         ({"positional_encoding": "circular"}, "choose from learned, rotary, sinusoidal"),
         ({"norm": "batch"}, "choose from layer, rms"),
         ({"activation": "swish"}, "choose from gelu"),
-        ({"feedforward_size": 0}, "^feedforward_size must be a positive whole number, got 0"),
-        ({"max_positions": 0}, "^max_positions must be a positive whole number"),
+        ({"feedforward_size": 0}, "^feedforward_size must be a positive integer, got 0"),
+        ({"max_positions": 0}, "^max_positions must be a positive integer"),
     ):
         with pytest.raises(ValueError, match=message):
             stack(V, **{"width": D, "num_heads": H} | options)

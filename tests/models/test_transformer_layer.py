@@ -11,8 +11,8 @@ from torch import nn
 
 from tests.helpers.tensors import close, randn, randomize_weights, same
 from tests.helpers.torch_layers import rename
-from utils.models.attention import causal_mask
 from utils.models.kv_cache import KVCache
+from utils.models.masks import causal_mask
 from utils.models.transformer_layer import ACTIVATIONS, TransformerLayer, make_final_norm
 
 B, T, S, D, H = 3, 5, 7, 12, 4
@@ -270,10 +270,10 @@ def test_dropout_acts_in_training_only():
             lambda: TransformerLayer(12, num_heads=3, causal=False, window=2),
             "window=2 needs causal=True",
         ),
-        (lambda: TransformerLayer(12, num_heads=3, window=0), "window must be a positive whole"),
+        (lambda: TransformerLayer(12, num_heads=3, window=0), "window must be a positive integer"),
         (
             lambda: TransformerLayer(12, num_heads=3, feedforward_size=0),
-            "feedforward_size must be a positive whole number",
+            "feedforward_size must be a positive integer",
         ),
         (lambda: TransformerLayer(12, num_heads=3, norm_epsilon=0.0), "positive number, got 0.0"),
         (

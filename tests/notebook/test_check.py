@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils.notebook import check, evidence
+from utils.notebook import cell_output, check
 
 ROOT = Path(__file__).resolve().parents[2]
 INF, NAN = float("inf"), float("nan")
@@ -48,7 +48,7 @@ def test_equal_computations_pass_and_say_so(capsys):  # in the old form, without
         (torch.tensor(1j), torch.tensor(2j)),
     ],
 )
-def test_anything_else_is_refused(left, right):
+def test_sides_that_differ_are_refused(left, right):
     with pytest.raises(AssertionError, match="eq-x"):
         check.equation("eq-x", left, right)
     with pytest.raises(AssertionError, match="eq-x"):
@@ -107,13 +107,19 @@ def test_a_side_that_is_zero_needs_the_size_of_what_cancels():
             {"loops": 1.0, "torch": 1.0, "tolerance": 0.0, "reason": " "},
             "tolerance 0 needs a reason",
         ),
-        ({"loops": 1.0, "torch": 1.0, "tolerance": -1, "reason": "x"}, "tolerance is -1"),
-        ({"loops": 1.0, "torch": 1.0, "tolerance": NAN, "reason": "x"}, "tolerance is nan"),
-        ({"loops": 1.0, "torch": 1.0, "floor": -1.0}, "floor is -1"),
-        ({"loops": 1.0, "torch": 1.0, "floor": INF}, "floor is inf"),
+        (
+            {"loops": 1.0, "torch": 1.0, "tolerance": -1, "reason": "x"},
+            "tolerance must be a non-negative number",
+        ),
+        (
+            {"loops": 1.0, "torch": 1.0, "tolerance": NAN, "reason": "x"},
+            "tolerance must be a non-negative number",
+        ),
+        ({"loops": 1.0, "torch": 1.0, "floor": -1.0}, "floor must be a non-negative"),
+        ({"loops": 1.0, "torch": 1.0, "floor": INF}, "floor must be a non-negative"),
     ],
 )
-def test_what_is_no_check_is_refused(sides, message):
+def test_wrong_arguments_are_refused(sides, message):
     with pytest.raises(ValueError, match=f"^eq-x: {message}"):
         check.equation("eq-x", **sides)
 
@@ -121,12 +127,12 @@ def test_what_is_no_check_is_refused(sides, message):
 def test_another_tolerance_has_its_reason_in_the_evidence(monkeypatch):
     displayed = []
     monkeypatch.setattr("IPython.display.display", lambda *a, **k: displayed.append((a, k)))
-    monkeypatch.setattr(evidence, "current_cell", lambda: evidence.CellRun("a", "1"))
+    monkeypatch.setattr(cell_output, "current_cell", lambda: cell_output.CellRun("a", "1"))
     options = {"tolerance": 1e-5, "reason": "float32"}
     check.equation("eq-x", keras=torch.ones(3), by_hand=np.ones(3))
     check.equation("eq-x", keras=torch.ones(2), by_hand=np.ones(2) + 1e-6, **options)
     (content,), metadata = displayed[1]
-    record = metadata["metadata"][evidence.EQUATION_KEY]
+    record = metadata["metadata"][cell_output.EQUATION_KEY]
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record.pop("error") == pytest.approx(1e-6, rel=1e-3)
     assert record == {"label": "eq-x", "sides": ["keras", "by_hand"], "values": 2, "floor": 0.0} | (
@@ -147,9 +153,9 @@ def test_tolerance_of_the_old_form_is_relative_to_the_largest_number():
     check.equation("eq-x", np.array([1e6 + 1e-5, 0.0]), np.array([1e6, 1e-5]))
 
 
-UNEQUAL = """
-import numpy as np, torch
-from utils.notebook import check, evidence
+WRONG = """
+import numpy as np
+from utils.notebook import check
 pairs = [
     (np.zeros((2, 1)), np.zeros(2)),
     ({"a": 1.0}, {"b": 1.0}),
@@ -167,10 +173,15 @@ for left, right in pairs:
         except AssertionError:
             continue
         print("accepted", left, right)
-print("done")
+arms = {"a": [2.0, 2.1, 2.2], "b": [1.0, 1.1, 1.0]}
+options = dict(unit="nats", shared="s", differs="d", seeds=range(3))
+try:
+    check.claim("claim-x", arms, expected="lower", **options)
+except AssertionError as error:
+    print("refused:", "does not hold" in str(error))
 """
 
 
-def test_what_differs_is_refused_when_python_ignores_assertions():
-    command = [sys.executable, "-O", "-c", UNEQUAL]
-    assert subprocess.check_output(command, cwd=ROOT, text=True) == "done\n"
+def test_equations_and_claims_are_refused_when_python_ignores_assertions():
+    command = [sys.executable, "-O", "-X", "utf8", "-c", WRONG]
+    assert subprocess.check_output(command, cwd=ROOT, text=True) == "refused: True\n"

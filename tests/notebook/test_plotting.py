@@ -41,7 +41,7 @@ def test_smoothing_is_the_mean_of_the_last_values():
     expected = [values[max(0, i - 6) : i + 1].mean() for i in range(40)]
     assert np.allclose(plotting.moving_average(values, 7), expected)
     assert len(plotting.moving_average([])) == 0
-    with pytest.raises(ValueError, match="window must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="window must be a positive integer, got 0"):
         plotting.moving_average(values, 0)
 
 
@@ -57,10 +57,10 @@ def test_one_large_value_does_not_spoil_the_averages_after_it():
         ([1.0, 2.0, float("inf")], 2, r"values\[2\] is inf"),
         ([-float("inf")], 25, r"values\[0\] is -inf"),
         ([[1.0, 2.0]], 2, r"expected values of shape \(N,\), got \(1, 2\)"),
-        ([1.0, 2.0], 1.5, "got 1.5; give a whole number"),
+        ([1.0, 2.0], 1.5, "window must be a positive integer, got 1.5"),
     ],
 )
-def test_what_has_no_moving_average_is_refused(values, window, message):
+def test_values_without_a_moving_average_are_refused(values, window, message):
     with pytest.raises(ValueError, match=message):
         plotting.moving_average(values, window)
 
@@ -110,7 +110,7 @@ def drawn(ax):
     return [text.get_text() for text in texts]
 
 
-def test_a_name_with_dollars_is_no_formula():
+def test_a_name_with_dollars_is_not_a_formula():
     tokens = ["$$", "$x_{$", "$\\frac$", r"\$", "$"]
     labels = drawn(plotting.heatmap(np.eye(5), columns=tokens, rows=tokens, xlabel="", ylabel=""))
     assert not any(cbook.is_math_text(label) for label in labels)

@@ -22,7 +22,7 @@ def displayed(monkeypatch):
     return calls
 
 
-def test_results_are_shown_and_stored_with_their_origin(displayed):
+def test_results_are_shown_and_stored_with_their_tolerances(displayed):
     values = report_results(
         ("tiny", "real"), seed=3, tolerances={"seconds": None}, loss=torch.tensor(1.5), seconds=2
     )
@@ -34,7 +34,7 @@ def test_results_are_shown_and_stored_with_their_origin(displayed):
     assert "loss" in content["text/html"] and "1.5" in content["text/plain"]
 
 
-def test_results_say_where_they_came_from(displayed):
+def test_results_are_stored_with_their_origin(displayed):
     corpus = SimpleNamespace(name="tiny", origin="stand-in")
     report_results(corpus, device=torch.device("cpu"), loss=1234567)
     stored = displayed[0][1]["metadata"][RESULTS_KEY]
@@ -46,7 +46,7 @@ def test_results_say_where_they_came_from(displayed):
 
 
 @pytest.mark.parametrize("wrong", [NAN, INF, "many", "1.5", None, [1, 2], torch.ones(2)])
-def test_a_result_that_is_no_finite_number_is_refused(displayed, wrong):
+def test_a_result_that_is_not_a_finite_number_is_refused(displayed, wrong):
     with pytest.raises(ValueError, match="loss"):
         report_results(("tiny", "real"), loss=wrong)
     assert not displayed
@@ -63,7 +63,7 @@ def test_tolerances_name_results(displayed):
     assert not displayed
 
 
-def test_what_benchmarks_stored_is_read_and_a_missing_name_gets_those_there_are(capsys):
+def test_stored_results_are_read_and_a_missing_name_raises_with_the_available_ones(capsys):
     part = load_results("characters")["duel"]
     show_provenance(part)
     printed = capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_what_benchmarks_stored_is_read_and_a_missing_name_gets_those_there_are(
         load_results("figures")
 
 
-def test_the_key_of_results_is_had_without_torch():
+def test_the_key_of_results_does_not_need_torch():
     """The build of the site reads it from here, and needs no model."""
     code = "import sys, tools.book_facts; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

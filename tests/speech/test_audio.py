@@ -7,14 +7,12 @@ import pytest
 import torch
 
 from tests.helpers.tones import make_tone
-from utils.data.corpus import SAMPLE_RATE
+from utils.data.examples import SAMPLE_RATE
 from utils.speech.audio import (
     LOUDNESS,
-    MIN_CLIP_LENGTH,
     add_noise,
     change_speed,
     check_clip,
-    check_clip_length,
     check_samples,
     concatenate_clips,
     normalize_loudness,
@@ -28,13 +26,6 @@ def test_silence_is_refused(silence):
     """A constant is silence too."""
     with pytest.raises(ValueError, match="silent"):
         normalize_loudness(silence)
-
-
-def test_a_clip_shorter_than_a_window_is_refused():
-    message = f"{MIN_CLIP_LENGTH - 1} samples is shorter than a window of {MIN_CLIP_LENGTH}"
-    with pytest.raises(ValueError, match=message):
-        check_clip_length(TONE[: MIN_CLIP_LENGTH - 1])
-    check_clip_length(TONE[:MIN_CLIP_LENGTH])
 
 
 def join(clip):
@@ -116,13 +107,13 @@ def test_a_ratio_that_is_no_number_of_decibels_is_refused(snr):
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
 def test_a_factor_of_speed_must_be_above_zero(factor):
-    with pytest.raises(ValueError, match="factor must be a number above 0, got"):
+    with pytest.raises(ValueError, match="factor must be a positive number, got"):
         change_speed(TONE, factor)
 
 
 @pytest.mark.parametrize("max_gap", [-0.1, math.nan, math.inf])
 def test_a_gap_is_no_less_than_nothing(max_gap):
-    with pytest.raises(ValueError, match="max_gap must be a number of seconds from 0, got"):
+    with pytest.raises(ValueError, match="max_gap must be a non-negative number, got"):
         concatenate_clips([TONE], rng=np.random.default_rng(0), max_gap=max_gap)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.helpers.tones import make_tone, random_strings
-from utils.data.batches import IGNORE
+from utils.data.batches import IGNORE_INDEX
 from utils.speech.audio_batches import AudioBatches, audio_batch
 from utils.speech.features import NUM_MEL_BANDS, log_mel
 
@@ -25,7 +25,7 @@ def test_a_batch_depends_on_seed_and_step_alone():
 def test_shorter_clips_and_texts_are_padded():
     batch = audio_batch([TONE, TONE[:900]], [[4], [5, 6, 4]])
     assert batch.lengths.tolist() == [97, 9] and batch.features.shape == (2, 97, NUM_MEL_BANDS)
-    assert batch.targets.tolist() == [[4, IGNORE, IGNORE], [5, 6, 4]]
+    assert batch.targets.tolist() == [[4, IGNORE_INDEX, IGNORE_INDEX], [5, 6, 4]]
     assert not batch.features[1, 9:].any()
     assert torch.equal(batch.features[1, :9], log_mel(TONE[:900]).float())
 
@@ -46,8 +46,11 @@ def test_each_clip_needs_a_transcript():
 
 
 def test_the_ids_of_a_transcript_are_whole_numbers():
-    assert audio_batch([TONE, TONE], [[4, 5], []]).targets.tolist() == [[4, 5], [IGNORE, IGNORE]]
-    with pytest.raises(ValueError, match=r"token ids are whole numbers; got 4\.5"):
+    assert audio_batch([TONE, TONE], [[4, 5], []]).targets.tolist() == [
+        [4, 5],
+        [IGNORE_INDEX, IGNORE_INDEX],
+    ]
+    with pytest.raises(ValueError, match=r"token ids must be integers; got 4\.5"):
         audio_batch([TONE], [[4.5]])
 
 

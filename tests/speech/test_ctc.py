@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tests.helpers.ctc_alignments import S, V, log_probs_of_all_texts, make_log_probs
 from tests.helpers.tensors import same
 from tests.helpers.tones import TONE_VOCAB_SIZE, make_tone
-from utils.data.batches import IGNORE
+from utils.data.batches import IGNORE_INDEX
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.speech.ctc import (
     backward_variables,
@@ -22,8 +22,8 @@ from utils.speech.ctc import (
     ctc_loss,
     forward_variables,
 )
+from utils.speech.ctc_beam_search import prefix_beam_search
 from utils.speech.ctc_recognizer import CTCRecognizer
-from utils.speech.ctc_search import prefix_beam_search
 from utils.speech.features import log_mel
 
 TEXTS = [[], [4], [5], [4, 4], [4, 5], [5, 4, 5], [4, 4, 5], [4, 5, 4, 5]]
@@ -107,7 +107,7 @@ def test_the_loss_of_a_batch_skips_padding():
         [[4, 4, 5], [], [5]],
     )
     log_probs = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=9.0)
-    targets = torch.tensor([[4, 4, 5], [IGNORE] * 3, [5, IGNORE, IGNORE]])
+    targets = torch.tensor([[4, 4, 5], [IGNORE_INDEX] * 3, [5, IGNORE_INDEX, IGNORE_INDEX]])
     losses = ctc_batch_loss(log_probs, torch.tensor([7, 5, 4]), targets)
     expected = [ctc_loss(row, text) for row, text in zip(rows, texts, strict=True)]
     assert same(losses, torch.stack(expected))
@@ -115,7 +115,7 @@ def test_the_loss_of_a_batch_skips_padding():
 
 def test_a_row_with_too_few_steps_is_named():
     log_probs = torch.stack([make_log_probs(seed, 7) for seed in range(3)])
-    targets = torch.tensor([[4, 5, 4], [4, 4, 5], [5, IGNORE, IGNORE]])
+    targets = torch.tensor([[4, 5, 4], [4, 4, 5], [5, IGNORE_INDEX, IGNORE_INDEX]])
     assert ctc_batch_loss(log_probs, torch.tensor([3, 4, 1]), targets).isfinite().all()
     with pytest.raises(ValueError, match="row 1 has 3 steps for 4 tokens and blanks"):
         ctc_batch_loss(log_probs, torch.tensor([7, 3, 0]), targets)
@@ -162,7 +162,7 @@ def test_the_loss_of_a_networks_output_is_known(text, golden):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ([4, V], "has 6 at position 1; the recogniser has the ids 0 to 5: encode"),
+        ([4, V], "has 6 at position 1; the recognizer has the ids 0 to 5: encode"),
         ([10**6], "has 1000000 at position 0"),
         ([4, -1, 5], "has -1 at position 1"),
         ([4, PAD, 5], "has id 0, the blank, at position 1; leave it out"),
@@ -171,35 +171,37 @@ def test_the_loss_of_a_networks_output_is_known(text, golden):
     ],
     ids=str,
 )
-def test_an_id_that_no_text_can_have_is_named_by_all_losses(text, message):
+def test_an_id_that_is_not_a_spoken_token_is_refused_by_all_losses(text, message):
     """Beyond the vocabulary, torch's own loss reads foreign memory; others give a wrong number."""
     log_probs = make_log_probs(0)
     for function in (ctc_loss, ctc_gradient, forward_variables, backward_variables):
         with pytest.raises(ValueError, match=f"^the text {message}"):
             function(log_probs, text)
-    targets = torch.tensor([[4, 5, IGNORE], [*text, *[IGNORE] * (3 - len(text))]])
+    targets = torch.tensor([[4, 5, IGNORE_INDEX], [*text, *[IGNORE_INDEX] * (3 - len(text))]])
     with pytest.raises(ValueError, match=f"^row 1 of targets {message}"):
         ctc_batch_loss(log_probs.repeat(2, 1, 1), torch.tensor([S, S]), targets)
 
 
-def test_ids_that_are_no_whole_numbers_are_refused():
-    with pytest.raises(ValueError, match=r"the ids of the text are whole numbers; got 4\.5"):
+def test_ids_that_are_not_integers_are_refused():
+    with pytest.raises(ValueError, match=r"the ids of the text must be integers; got 4\.5"):
         ctc_loss(make_log_probs(0), [4, 4.5])
-    with pytest.raises(ValueError, match=r"targets must be whole numbers, got torch\.float32"):
+    with pytest.raises(ValueError, match=r"targets must be integers, got torch\.float32"):
         ctc_batch_loss(make_log_probs(0)[None], torch.tensor([S]), torch.tensor([[4.0]]))
 
 
 def test_padding_before_a_token_is_refused():
-    targets = torch.tensor([[4, 5], [IGNORE, 5]])
-    with pytest.raises(ValueError, match="row 1 of targets has IGNORE before a token; pad at the"):
+    targets = torch.tensor([[4, 5], [IGNORE_INDEX, 5]])
+    with pytest.raises(
+        ValueError, match="row 1 of targets has IGNORE_INDEX before a token; pad at the"
+    ):
         ctc_batch_loss(make_log_probs(0).repeat(2, 1, 1), torch.tensor([S, S]), targets)
     with pytest.raises(ValueError, match="the text has -100 at position 0"):
-        ctc_loss(make_log_probs(0), [IGNORE, 5])
+        ctc_loss(make_log_probs(0), [IGNORE_INDEX, 5])
 
 
 @pytest.mark.parametrize("length", [S + 1, 0, -2])
 def test_a_length_beyond_the_steps_is_refused(length):
-    targets = torch.tensor([[4], [IGNORE]])
+    targets = torch.tensor([[4], [IGNORE_INDEX]])
     message = f"row 1 has a length of {length}; lengths must be from 1 to {S}"
     with pytest.raises(ValueError, match=message):
         ctc_batch_loss(make_log_probs(0).repeat(2, 1, 1), torch.tensor([S, length]), targets)
@@ -211,7 +213,7 @@ def test_a_length_beyond_the_steps_is_refused(length):
         ([S], [[4], [5]], r"lengths must be \(2,\) and targets \(2, L\)"),
         ([S, S], [[4]], r"got \(2,\) and \(1, 1\)"),
         ([S, S], [4, 5], r"got \(2,\) and \(2,\)"),
-        ([4.0, 4.0], [[4], [5]], "lengths must be whole numbers, got torch.float32"),
+        ([4.0, 4.0], [[4], [5]], "lengths must be integers, got torch.float32"),
     ],
     ids=["lengths", "targets", "flat targets", "float lengths"],
 )
@@ -231,9 +233,9 @@ def test_a_batch_without_rows_is_refused():
 
 @pytest.mark.parametrize(
     "number, message",
-    [(math.nan, "NaN at step 2: look for NaN in the clip"), (2.5, "2.5 at step 2; a log-prob")],
+    [(math.nan, "NaN at step 2: check the clip"), (2.5, "2.5 at step 2; a log-prob")],
 )
-def test_what_is_no_logarithm_of_a_probability_is_refused(number, message):
+def test_numbers_that_are_not_log_probabilities_are_refused(number, message):
     """NaN, and logits, which give a number that looks like a loss."""
     log_probs = make_log_probs(0)
     log_probs[2, 5] = number

@@ -1,4 +1,4 @@
-"""The recogniser for CTC: its steps, its sizes, and that clips of a batch are independent."""
+"""The recognizer for CTC: its steps, its sizes, and that clips of a batch are independent."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_a_size_below_one_is_named(options):
 
 
 @pytest.mark.parametrize("strides", [(), (2, 0), (1.5,)], ids=str)
-def test_strides_that_are_no_positive_whole_numbers_are_refused(strides):
+def test_strides_that_are_not_positive_integers_are_refused(strides):
     with pytest.raises(ValueError, match="stride"):
         CTCRecognizer(9, strides=strides)
 
@@ -81,9 +81,17 @@ def test_a_clip_is_reversed_without_its_padding():
     assert reversed_x[..., 0].tolist() == [[3, 2, 1, 0], [5, 4, 6, 7]]
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("strides", [(2, 2), (2, 3, 1), (1,)], ids=str)
-@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
+@pytest.mark.parametrize(
+    "cell, strides, training",
+    [
+        ("gru", (2, 2), False),
+        ("gru", (2, 2), True),
+        ("gru", (2, 3, 1), True),
+        ("gru", (1,), False),
+        ("lstm", (2, 2), True),
+        ("rnn", (2, 2), True),
+    ],
+)
 def test_a_clip_does_not_depend_on_those_of_its_batch(cell, strides, training):
     """Neither its log-probabilities nor its gradient; in training it was 0.17 once."""
     torch.manual_seed(0)
@@ -120,7 +128,7 @@ def test_states_are_zero_at_padding():
         ((2, 9, 40), [9, 10], "row 1 has a length of 10; lengths must be from 1 to 9"),
         ((2, 9, 40), [0, 9], "row 0 has a length of 0"),
         ((2, 9, 40), [9], r"lengths must be \(2,\), one for each clip; got \(1,\)"),
-        ((2, 9, 40), [9.0, 9.0], "lengths must be whole numbers"),
+        ((2, 9, 40), [9.0, 9.0], "lengths must be integers"),
         ((9, 40), [9], r"features must be \(B, F, 40\) with B from 1, as of log_mel_batch; got"),
         ((2, 40, 9), [9, 9], r"features must be \(B, F, 40\)"),
         ((0, 9, 40), [], r"features must be \(B, F, 40\) with B from 1"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.tones import make_tone
-from utils.data.corpus import SAMPLE_RATE, Clip
+from utils.data.examples import SAMPLE_RATE, Clip
 from utils.speech import digits
 from utils.speech.digits import (
     DIGIT_TOKENIZER,
@@ -71,13 +71,13 @@ def test_random_strings_begin_with_single_digits_and_fill_batches():
     [
         ({"max_length": 2}, "max_length must be from 3 to digits_per_batch, which is 48; got 2"),
         ({"max_length": 49}, "max_length must be from 3 to digits_per_batch"),
-        ({"steps": 0}, "steps must be a positive whole number"),
-        ({"digits_per_batch": 2.5}, "digits_per_batch must be a positive whole number"),
+        ({"steps": 0}, "steps must be a positive integer"),
+        ({"digits_per_batch": 2.5}, "digits_per_batch must be a positive integer"),
         ({"recordings": {}}, "recordings has no speaker"),
     ],
     ids=str,
 )
-def test_sizes_that_give_no_string_are_refused(options, message):
+def test_sizes_without_a_string_are_refused(options, message):
     """Before the training, not at the first step without a clip."""
     with pytest.raises(ValueError, match=message):
         RandomDigitStrings(**({"recordings": {"a": {}}, "steps": 9} | options))
@@ -91,26 +91,26 @@ def test_a_clip_of_another_sample_rate_is_refused():
 
 
 @pytest.mark.parametrize(
-    "digits_said, options, message",
+    "spoken, options, message",
     [
         ("", {}, "digits is empty"),
-        ("01x", {}, "there is no recording of 'x'; the speaker says 0, 1, 2"),
+        ("01x", {}, "there is no recording of 'x'; there are 0, 1, 2"),
         ("012", {}, "there is no recording of '2'"),
         ("01", {"snr": math.nan}, "snr must be"),
-        ("01", {"speeds": (0.0, 0.0)}, "factor must be a number above 0"),
+        ("01", {"speeds": (0.0, 0.0)}, "factor must be a positive number"),
     ],
 )
-def test_what_cannot_be_said_is_refused(digits_said, options, message):
+def test_a_string_without_a_recording_or_with_a_wrong_option_is_refused(spoken, options, message):
     recordings = {"0": [make_tone(400, 1000)], "1": [make_tone(500, 1000)], "2": []}
     with pytest.raises(ValueError, match=message):
         speak_digits(
-            digits_said, recordings, **({"rng": np.random.default_rng(0), "snr": 9.0} | options)
+            spoken, recordings, **({"rng": np.random.default_rng(0), "snr": 9.0} | options)
         )
 
 
 @pytest.mark.parametrize("length", [0, -1, 2.5])
-def test_a_string_of_no_length_is_refused(length):
-    with pytest.raises(ValueError, match="length must be a positive whole number"):
+def test_a_length_that_is_not_a_positive_integer_is_refused(length):
+    with pytest.raises(ValueError, match="length must be a positive integer"):
         digits.random_digits(np.random.default_rng(0), length)
 
 

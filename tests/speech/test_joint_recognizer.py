@@ -1,4 +1,4 @@
-"""The joint recogniser: its memory, and its state under the contract."""
+"""The joint recognizer: its memory, and its state under the contract."""
 
 import numpy as np
 import pytest
@@ -49,16 +49,16 @@ def test_a_clip_does_not_depend_on_those_of_its_batch(batch, score, training):
     model = JointRecognizer(TONE_VOCAB_SIZE, width=8, attention_score=score, dropout=0.0).double()
     model.train(training)
     ids, _ = teacher_forcing_pair(batch.targets)
-    logits, _ = model(ids, model.encode(batch.features, batch.lengths))
+    logits, _ = model(ids, model.begin(batch.features, batch.lengths))
     assert len(set(batch.lengths.tolist())) == 3
     for row, frames in enumerate(batch.lengths.tolist()):
-        state = model.encode(batch.features[row : row + 1, :frames], batch.lengths[row : row + 1])
+        state = model.begin(batch.features[row : row + 1, :frames], batch.lengths[row : row + 1])
         assert same(model(ids[row : row + 1], state)[0][0], logits[row], 1e-12)
 
 
 def test_step_by_step_is_teacher_forced(model, batch):
     ids, _ = teacher_forcing_pair(batch.targets)
-    state, steps = model.encode(batch.features, batch.lengths), []
+    state, steps = model.begin(batch.features, batch.lengths), []
     at_once, _ = model(ids, state)
     for t in range(ids.shape[1]):
         logits, state = model(ids[:, t : t + 1], state)

@@ -22,7 +22,7 @@ def make_vectors(n, size):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 8])
-def test_a_ring_adds_up_and_sends_what_the_formula_says(n):
+def test_a_ring_adds_up_and_sends_as_much_as_the_formula(n):
     values, total = make_vectors(n, 24), sum(make_vectors(n, 24))
     sums, sent = ring_all_reduce(values)
     assert len(sums) == n and all(torch.allclose(x, total, atol=1e-14) for x in sums)
@@ -37,7 +37,7 @@ def test_a_ring_adds_up_and_sends_what_the_formula_says(n):
 
 
 def test_a_ring_needs_equal_parts():
-    with pytest.raises(ValueError, match="25 numbers cannot be cut into 3"):
+    with pytest.raises(ValueError, match="25 numbers cannot be split into 3"):
         ring_all_reduce(make_vectors(3, 25))
 
 
@@ -62,7 +62,7 @@ def test_a_ring_needs_vectors_of_one_length(function, values):
 @pytest.mark.parametrize("sizes", [(0, 3), (3, 0), (2, -1), (1.5, 2)])
 def test_a_pipeline_needs_a_stage_and_a_micro_batch(sizes):
     num_stages, num_micro_batches = sizes
-    with pytest.raises(ValueError, match="must be a positive whole number"):
+    with pytest.raises(ValueError, match="must be a positive integer"):
         pipeline_schedule(num_stages=num_stages, num_micro_batches=num_micro_batches)
 
 
@@ -77,7 +77,7 @@ def split_feed_forward(x, expand, contract, n):
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
-def test_a_feed_forward_net_is_cut_without_an_exchange_in_between(n):
+def test_a_feed_forward_net_is_split_without_communication_in_between(n):
     torch.manual_seed(0)
     x, expand, contract = torch.randn(3, 5, 6), torch.randn(8, 6), torch.randn(6, 8)
     output = F.gelu(x @ expand.mT) @ contract.mT
@@ -88,7 +88,7 @@ def test_a_feed_forward_net_is_cut_without_an_exchange_in_between(n):
         assert not torch.allclose(parts[0], output, atol=1e-2)
 
 
-def test_heads_are_cut_without_an_exchange_in_between():
+def test_heads_are_split_without_communication_in_between():
     """The sum over processes of their heads' part of the projection is the layer's output."""
     torch.manual_seed(0)
     layer = SelfAttention(12, num_heads=4).double()
@@ -108,7 +108,7 @@ def test_heads_are_cut_without_an_exchange_in_between():
 
 
 @pytest.mark.parametrize("num_stages, num_micro_batches", [(1, 3), (2, 1), (4, 8), (3, 5)])
-def test_a_pipeline_waits_as_long_as_the_formula_says(num_stages, num_micro_batches):
+def test_a_pipeline_is_idle_as_long_as_in_the_formula(num_stages, num_micro_batches):
     schedule = pipeline_schedule(num_stages=num_stages, num_micro_batches=num_micro_batches)
     assert len(schedule) == num_stages
     for stage, row in enumerate(schedule):

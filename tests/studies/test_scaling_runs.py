@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from utils.data.corpus import Corpus
+from utils.data.corpora import Corpus
 from utils.metrics.cost import gpt_parameters
 from utils.studies.scaling_runs import (
     BATCH_SIZE,

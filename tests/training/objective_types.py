@@ -22,7 +22,7 @@ from utils.models.recurrent_encoders import RNNEncoder
 from utils.speech.audio_batches import AudioBatches
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
-from utils.speech.recognizer_training import ctc_objective, joint_objective, train_recognizer
+from utils.speech.training import ctc_objective, joint_objective, train_recognizer
 from utils.training.config import TrainConfig
 from utils.training.distributed import ProcessGroup
 from utils.training.evaluation import evaluate

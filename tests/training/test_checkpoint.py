@@ -1,206 +1,502 @@
-"""Checkpoint files: they bring back every value, and are complete or not there at all."""
+"""A run that is stopped and resumed is the uninterrupted one, to the bit."""
 
-import errno
 import os
-from collections import OrderedDict, namedtuple
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from torch import nn
 
-from utils.training import checkpoint
-from utils.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.helpers.small_runs import (
+    CONFIG,
+    OTHER_TEXT,
+    TEXT,
+    InterruptedStream,
+    V,
+    flat_weights,
+    make_model,
+    make_stream,
+)
+from utils import runtime
+from utils.models.gpt import GPT
+from utils.models.language_models import RNNLM
+from utils.training.checkpoint import resume_run, save_run
+from utils.training.config import TrainConfig
+from utils.training.distributed import ProcessGroup
+from utils.training.loop import fit, train_step
+from utils.training.objectives import cross_entropy
+from utils.training.optimizers import adamw, muon
+from utils.training.tensor_file import read_tensor_file, write_tensor_file
+from utils.training.training_run import start_run
 
-
-def test_a_checkpoint_brings_back_values_of_every_type(tmp_path):
-    tied = torch.randn(3, 2)
-    content = {
-        "tree": {"a": [tied, (tied, None)], 0: torch.arange(4)},
-        "step": 3,
-        "rate": 0.1,
-        "name": "Größe 语言",
-        "on": True,
-        "empty": torch.empty(0),
-        "betas": (0.9, 0.98),
-        "transposed": torch.arange(6).view(2, 3).T,
-        "bytes": torch.arange(3, dtype=torch.uint8),
-    }
-    path = tmp_path / "deep" / "run.safetensors"
-    save_checkpoint(path, content)
-    loaded = load_checkpoint(path)
-    assert loaded.keys() == content.keys()
-    first, (second, nothing) = loaded["tree"]["a"]
-    assert torch.equal(first, tied) and torch.equal(second, tied) and nothing is None
-    assert type(loaded["tree"]["a"]) is list and type(loaded["tree"]["a"][1]) is tuple
-    assert torch.equal(loaded["tree"][0], torch.arange(4))
-    for name in ("empty", "transposed", "bytes"):
-        assert (
-            torch.equal(loaded[name], content[name]) and loaded[name].dtype == content[name].dtype
-        )
-    for name in ("step", "rate", "name", "on", "betas"):
-        assert loaded[name] == content[name] and type(loaded[name]) is type(content[name])
-    assert [file.name for file in path.parent.iterdir()] == ["run.safetensors"], "no leftovers"
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_complete(tmp_path, monkeypatch):
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"step": 1, "w": torch.ones(2)})
-
-    def save_on_a_full_disk(tensors, file, metadata):
-        file.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(checkpoint, "save_file", save_on_a_full_disk)
-    with pytest.raises(OSError, match="No space left"):
-        save_checkpoint(path, {"step": 2})
-    assert load_checkpoint(path)["step"] == 1
-    assert list(tmp_path.iterdir()) == [path]
+def make_other_model():
+    """A model with other weights: all that makes it equal must come from the checkpoint."""
+    runtime.seed_everything(99)
+    return RNNLM(V, width=8, num_layers=2, cell="lstm", tied=True, dropout=0.3)
 
 
-def test_a_file_that_cannot_grow_is_an_error_of_the_system(tmp_path):
-    """As on a full disk: safetensors reports it by an error of its own."""
-    resource = pytest.importorskip("resource", reason="Windows limits no file sizes")
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"step": 1})
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
-    try:
-        with pytest.raises(OSError, match=r"File too large: .*run.safetensors") as error:
-            save_checkpoint(path, {"step": 2, "w": torch.ones(10_000)})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert error.value.errno == errno.EFBIG and "\n" not in str(error.value)
-    assert load_checkpoint(path)["step"] == 1
-    assert list(tmp_path.iterdir()) == [path]
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run.safetensors"
 
 
-def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_last_one(tmp_path, monkeypatch):
-    calls = []
+@pytest.mark.parametrize("step", [1, 5, 11, 12])  # in the last step: nothing is left to do
+def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(path, step):
+    config, valid = replace(CONFIG, evaluate_every=4), [make_stream()[1000]]
+    uninterrupted = make_model()
+    history = fit(uninterrupted, make_stream(), config, valid=valid, progress=False)
 
-    def record(name):
-        function = getattr(os, name)
-
-        def recorded(*arguments):
-            calls.append(name)
-            return function(*arguments)
-
-        monkeypatch.setattr(os, name, recorded)
-
-    record("fsync")
-    record("replace")
-    save_checkpoint(tmp_path / "run.safetensors", {"step": 1})
-    assert calls == ["fsync", "replace"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_a_checkpoint_has_the_permissions_of_any_other_file(tmp_path, monkeypatch):
-    """Even if safetensors, as some versions do, leaves a file to its owner only."""
-    path, other = tmp_path / "run.safetensors", tmp_path / "other"
-    save_file = checkpoint.save_file
-
-    def save_private_file(tensors, file, metadata):
-        save_file(tensors, file, metadata)
-        file.chmod(0o600)
-
-    monkeypatch.setattr(checkpoint, "save_file", save_private_file)
-    umask = os.umask(0o022)
-    try:
-        save_checkpoint(path, {"step": 1})
-        other.touch()
-    finally:
-        os.umask(umask)
-    assert path.stat().st_mode == other.stat().st_mode
-    assert path.stat().st_mode & 0o777 == 0o644
+    options = {"valid": valid, "checkpoint": path, "progress": False}
+    first = fit(make_model(), InterruptedStream(step), config, **options)
+    assert first.interrupted == (step < 11) and len(first.losses) == min(step + 1, 12)
+    resumed = make_other_model()
+    second = fit(resumed, make_stream(), config, **options)
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+    assert second.losses == history.losses and second.validations == history.validations
+    assert not second.interrupted and second.best_step == history.best_step
+    assert second.num_tokens == history.num_tokens
 
 
-def test_a_missing_checkpoint_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*none.safetensors"):
-        load_checkpoint(tmp_path / "none.safetensors")
+def test_the_best_weights_survive_a_restart(path):
+    """The best validation lies before the interruption; its weights must come from the file."""
+    valid = [make_stream(OTHER_TEXT, seed=0)[0]]
+    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
+    stream = make_stream(TEXT[:30], seed=0)
+    interrupted_stream = InterruptedStream(42, TEXT[:30], seed=0)
+    uninterrupted, stopped, resumed = (make_model(dropout=0.0) for _ in range(3))
+    expected = fit(uninterrupted, stream, config, valid=valid, progress=False)
+    options = {"valid": valid, "checkpoint": path, "progress": False}
+    history = fit(stopped, interrupted_stream, config, **options)
+    assert history.interrupted and history.best_step == expected.best_step < 40
+    fit(resumed, stream, config, **options)
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"w": torch.ones(200)})
-    complete = path.read_bytes()
-    for content in (complete[: len(complete) // 2], b"<!doctype html>", b""):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"run.safetensors is not a checkpoint"):
-            load_checkpoint(path)
+def test_a_run_that_is_resumed_without_validation_ends_with_its_last_weights(path):
+    config, valid = replace(CONFIG, steps=20, evaluate_every=5), [make_stream()[1000]]
+    options = {"checkpoint": path, "progress": False}
+    fit(make_model(), InterruptedStream(10), config, valid=valid, **options)
+    resumed = make_other_model()
+    history = fit(resumed, make_stream(), config, **options)
+    uninterrupted = make_model()
+    fit(uninterrupted, make_stream(), config, progress=False)
+    assert history.best_step == 20
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
 
 
-def test_no_bit_can_change_unseen(tmp_path):
-    """In the values, in the header, in its length: each of the bits of a file is flipped once."""
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"w": torch.tensor([1.0, 2.0]), "rate": 0.1, "step": torch.tensor(3)})
-    complete, messages = path.read_bytes(), set()
-    for i in range(8 * len(complete)):
-        content = bytearray(complete)
-        content[i // 8] ^= 1 << (i % 8)
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"run.safetensors is") as error:
-            load_checkpoint(path)
-        messages.add(str(error.value))
-    assert not any("\n" in message for message in messages)
-    assert any("is damaged: its content does not have the checksum" in x for x in messages)
+# Safetensors writes to a file of another name beside the one that it is given.
+STOPPED_RUN = """
+import sys, time
+from dataclasses import replace
+from pathlib import Path
+from tests.helpers.small_runs import CONFIG, make_model, make_stream
+from utils.training import tensor_file
+from utils.training.loop import fit
+
+save_file, paths = tensor_file.save_file, []
+
+def save_file_or_stop(tensors, path, metadata):
+    paths.append(path)
+    save_file(tensors, path, metadata)
+    if len(paths) == 3:
+        content = Path(path).read_bytes()
+        for name in (path, Path(path).with_name(".tmpABC")):
+            Path(name).write_bytes(content[: len(content) // 2])
+        print("half written", flush=True)
+        time.sleep(600)
+
+tensor_file.save_file = save_file_or_stop
+config = replace(CONFIG, checkpoint_every=2)
+fit(make_model(), make_stream(), config, checkpoint=sys.argv[1], progress=False)
+"""
 
 
-def test_a_file_of_safetensors_without_a_checksum_is_refused(tmp_path):
-    path = tmp_path / "run.safetensors"
-    for metadata in (None, {"content": '{"dict": []}'}):
-        save_file({"0": torch.ones(1)}, path, metadata=metadata)
-        with pytest.raises(ValueError, match="it has no checksum; it is damaged, or"):
-            load_checkpoint(path)
+@pytest.fixture(scope="module")
+def killed_run(tmp_path_factory):
+    """The file of a run that was killed in its third save, and the error of another run before."""
+    path = tmp_path_factory.mktemp("killed") / "run.safetensors"
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED_RUN, path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout.readline() == "half written\n"
+            model = make_model()
+            before = flat_weights(model)
+            with pytest.raises(ValueError, match="another run is writing to") as error:
+                fit(model, make_stream(), CONFIG, checkpoint=path, progress=False)
+            assert torch.equal(flat_weights(model), before)
+        finally:
+            process.kill()
+    return path, str(error.value)
 
 
-def test_what_was_loaded_does_not_depend_on_the_file_any_more(tmp_path):
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"w": torch.ones(1000)})
-    loaded = load_checkpoint(path)["w"]
-    with path.open("r+b") as file:
-        file.write(bytes(path.stat().st_size))
-    assert torch.equal(loaded, torch.ones(1000))
+def test_a_file_that_another_run_writes_is_refused(killed_run):
+    path, message = killed_run
+    assert message.startswith(f"another run is writing to {path}")
 
 
-def test_the_tilde_is_the_home_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    save_checkpoint("~/run.safetensors", {"step": 1})
-    assert (tmp_path / "run.safetensors").is_file() and load_checkpoint("~/run.safetensors")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_run_killed_while_it_writes_a_checkpoint_resumes_from_the_one_before(killed_run):
+    path, _ = killed_run
+    assert read_tensor_file(path)["step"] == 4, "the third save was cut off, the second is complete"
+    (half,) = path.parent.glob(".*.unfinished")
+    for file in (half, *half.iterdir()):
+        os.utime(file, (0, 0))  # as if the process had been killed long ago
+    config = replace(CONFIG, checkpoint_every=2)
+    uninterrupted = make_model()
+    fit(uninterrupted, make_stream(), config, progress=False)
+    resumed = make_other_model()
+    fit(resumed, make_stream(), config, checkpoint=path, progress=False)
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+    assert list(path.parent.iterdir()) == [path], (
+        "no lock is left, and a later save removed the half"
+    )
+
+
+def test_a_checkpoint_of_another_configuration_or_of_nothing_is_refused(path):
+    fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    other = replace(CONFIG, learning_rate=0.5)
+    with pytest.raises(ValueError, match=r"learning_rate=0.01, not 0.5"):
+        fit(make_model(), make_stream(), other, checkpoint=path, progress=False)
+    path.write_bytes(b"<!doctype html>")
+    with pytest.raises(ValueError, match="not a checkpoint"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert path.read_bytes() == b"<!doctype html>"
+
+
+OTHER_OPTIONS = {
+    "steps": 13,
+    "learning_rate": 0.5,
+    "schedule": "cosine",
+    "warmup_fraction": 0.5,
+    "final_learning_rate_fraction": 0.1,
+    "weight_decay": 0.1,
+    "betas": (0.9, 0.99),
+    "clip_norm": 2.0,
+    "accumulation_steps": 2,
+    "label_smoothing": 0.1,
+    "evaluate_every": 5,
+    "checkpoint_every": 5,
+    "mixed_precision": False,
+}
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """The checkpoint of a run with CONFIG, which no test changes."""
+    path = tmp_path_factory.mktemp("finished") / "run.safetensors"
+    fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    return path
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(TrainConfig)])
+def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothing_else(
+    finished_run, name
+):
+    other = replace(CONFIG, **{name: OTHER_OPTIONS[name]})
+    assert getattr(CONFIG, name) != OTHER_OPTIONS[name]
+    run = start_run(
+        make_model(),
+        other,
+        make_optimizer=adamw,
+        objective=cross_entropy,
+        processes=ProcessGroup(),
+    )
+    if name in ("evaluate_every", "checkpoint_every"):
+        assert resume_run(run, finished_run) and run.step == CONFIG.steps
+    else:
+        with pytest.raises(ValueError, match=f"was trained with {name}="):
+            resume_run(run, finished_run)
+
+
+# ---- wrapped models -----------------------------------------------------------------------------
+
+
+def make_gpt(num_layers=2):
+    runtime.seed_everything(1)
+    return GPT(V, width=8, num_layers=num_layers, num_heads=2, context_length=10, dropout=0.3)
+
+
+def compile_model(model):
+    return torch.compile(model, backend="eager")
+
+
+def compile_layers(model):
+    for i, layer in enumerate(model.layers):
+        model.layers[i] = torch.compile(layer, backend="eager")
+    return model
+
+
+@pytest.fixture
+def process_group_of_one():
+    """What DistributedDataParallel needs."""
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+WRAPPERS = {
+    "plain": lambda model: model,
+    "compiled": compile_model,
+    "compiled layers": compile_layers,
+    "distributed": nn.parallel.DistributedDataParallel,
+    "data parallel": nn.DataParallel,
+    "compiled and distributed": lambda x: nn.parallel.DistributedDataParallel(compile_model(x)),
+}
 
 
 @pytest.mark.parametrize(
-    "value",
-    [np.float32(1.0), np.int64(1), b"bytes", {1, 2}, Path("x"), {(1, 2): 3}, object()],
-    ids=lambda value: type(value).__name__,
+    "first, second",
+    [pair for name in WRAPPERS for pair in ((name, "plain"), ("plain", name)) if name != "plain"],
 )
-def test_a_value_that_a_file_cannot_hold_is_refused_when_it_is_written(tmp_path, value):
-    """And not when it is read, when it is too late."""
-    path = tmp_path / "run.safetensors"
-    save_checkpoint(path, {"step": 1})
-    with pytest.raises(ValueError, match="a checkpoint holds tensors, numbers and strings"):
-        save_checkpoint(path, {"state": [value]})
-    for x in (torch.eye(2).to_sparse(), torch.empty(2, device="meta")):
-        with pytest.raises(ValueError, match="dense tensors with values"):
-            save_checkpoint(path, {"state": [x]})
-    assert load_checkpoint(path) == {"step": 1} and list(tmp_path.iterdir()) == [path]
-    save_checkpoint(path, OrderedDict(step=np.float64(0.5)))
-    assert load_checkpoint(path) == {"step": 0.5}
+def test_a_model_shares_checkpoints_with_its_wrappers(first, second, path, process_group_of_one):
+    config, valid = replace(CONFIG, evaluate_every=4), [make_stream()[1000]]
+    options = {"valid": valid, "checkpoint": path, "progress": False}
+    uninterrupted = make_gpt()
+    expected = fit(uninterrupted, make_stream(), config, valid=valid, progress=False)
+    fit(WRAPPERS[first](make_gpt()), InterruptedStream(5), config, **options)
+    saved = read_tensor_file(path)
+    names = make_gpt().state_dict().keys()
+    assert saved["model"].keys() == saved["best_parameters"].keys() == names
+    model = make_gpt()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(9.0)
+    history = fit(WRAPPERS[second](model), make_stream(), config, **options)
+    assert torch.allclose(torch.tensor(history.losses), torch.tensor(expected.losses), atol=1e-6)
+    assert torch.allclose(flat_weights(model), flat_weights(uninterrupted), atol=1e-5)
+    assert history.best_step == expected.best_step
 
 
-def test_a_named_tuple_is_refused_when_it_is_written(tmp_path):
-    path = tmp_path / "run.safetensors"
-    point = namedtuple("Point", "x y")(torch.ones(1), 2)
-    with pytest.raises(ValueError, match="not Point: convert it"):
-        save_checkpoint(path, {"state": [point]})
-    assert not path.exists()
+def test_a_layer_that_is_called_module_keeps_its_name(path):
+    """Only a wrapper's part of this name is left out."""
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = make_model()
+
+        def forward(self, ids, state=None):
+            return self.module(ids, state)
+
+    fit(Outer(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert all(name.startswith("module.") for name in read_tensor_file(path)["model"])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here: CUDA was not tried")
-def test_a_checkpoint_is_loaded_onto_a_gpu(tmp_path):
-    path, ones = tmp_path / "run.safetensors", torch.ones(2, 2, device="cuda")
-    save_checkpoint(path, {"w": ones})
-    loaded = load_checkpoint(path, map_location="cuda")["w"]
-    assert loaded.is_cuda and torch.equal(loaded, ones)
-    assert not load_checkpoint(path)["w"].is_cuda
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+def other_model(*, num_layers=2, dtype=torch.float32, width=8, tied=True):
+    runtime.seed_everything(7)
+    return RNNLM(V, width=width, num_layers=num_layers, cell="lstm", tied=tied).to(dtype)
+
+
+def flip_bit(path):
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 4
+    path.write_bytes(content)
+
+
+def forget(path, key):
+    content = read_tensor_file(path)
+    del content[key]
+    write_tensor_file(path, content)
+
+
+def add_option(path):
+    content = read_tensor_file(path)
+    content["config"]["new_option"] = 1
+    write_tensor_file(path, content)
+
+
+def spoil_random_state(path):
+    content = read_tensor_file(path)
+    content["random_states"][0]["numpy"]["key"] = torch.zeros(3)
+    write_tensor_file(path, content)
+
+
+REFUSED = {  # a change of the file, a model, options of fit, and the message
+    "config": (None, other_model, {"config": replace(CONFIG, steps=13)}, "with steps=12, not 13"),
+    "width": (
+        None,
+        partial(other_model, width=9),
+        {},
+        r"another model: there .*, 8\), here .*, 9\)",
+    ),
+    "more layers": (None, partial(other_model, num_layers=3), {}, "there .* is missing, here"),
+    "fewer layers": (None, partial(other_model, num_layers=1), {}, "here missing"),
+    "dtype": (None, partial(other_model, dtype=torch.float64), {}, "float32 .*, here float64"),
+    "optimizer": (None, other_model, {"make_optimizer": muon}, "there AdamW with .*, here Muon"),
+    "flipped bit": (flip_bit, other_model, {}, "run.safetensors is damaged"),
+    "no optimizer": (partial(forget, key="scaler"), other_model, {}, "another version of the book"),
+    "new option": (add_option, other_model, {}, "another version of the book"),
+    "random state": (spoil_random_state, other_model, {}, "not a state of random generators"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_checkpoint_changes_nothing(finished_run, path, case):
+    """Neither model, nor random state, nor files."""
+    change_file, make, options, message = REFUSED[case]
+    path.write_bytes(finished_run.read_bytes())
+    if change_file:
+        change_file(path)
+    model, content = make(), path.read_bytes()
+    before = {name: x.clone() for name, x in model.state_dict().items()}
+    random_state = runtime.get_random_state()
+    options = {"config": CONFIG, "progress": False, "checkpoint": path} | options
+    with pytest.raises(ValueError, match=message) as error:
+        fit(model, make_stream(), **options)
+    assert "\n" not in str(error.value) and "None" not in str(error.value)
+    assert all(torch.equal(before[name], x) for name, x in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    later = runtime.get_random_state()
+    assert torch.equal(later["torch"], random_state["torch"])
+    assert later["python"] == random_state["python"]
+    assert torch.equal(later["numpy"]["key"], random_state["numpy"]["key"])
+    assert path.read_bytes() == content and list(path.parent.iterdir()) == [path]
+
+
+def test_an_optimizer_with_another_option_is_refused(path):
+    """The option would be that of the checkpoint, whatever was asked for."""
+    options = {"checkpoint": path, "progress": False}
+    fit(make_gpt(), make_stream(), CONFIG, make_optimizer=muon, **options)
+    with pytest.raises(ValueError, match=r"scale=2.0 of Muon, not 3.0"):
+        fit(make_gpt(), make_stream(), CONFIG, make_optimizer=partial(muon, ratio=3.0), **options)
+
+    def reversed_groups(model, config):
+        return torch.optim.AdamW(list(model.parameters())[::-1], lr=config.learning_rate)
+
+    other = path.with_name("other.safetensors")
+    fit(make_gpt(), make_stream(), CONFIG, checkpoint=other, progress=False)
+    with pytest.raises(ValueError, match="another optimizer: there AdamW with 2 groups"):
+        fit(
+            make_gpt(),
+            make_stream(),
+            CONFIG,
+            make_optimizer=reversed_groups,
+            checkpoint=other,
+            progress=False,
+        )
+
+
+def test_a_folder_is_no_file_for_checkpoints(tmp_path):
+    with pytest.raises(ValueError, match="is a folder: expected the name of a file"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=tmp_path, progress=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"expected a folder for .*, found a file"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=tmp_path / "file" / "x", progress=False)
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+# ---- two runs at a time -------------------------------------------------------------------------
+
+# ---- signals and random numbers -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_sigterm_saves_as_ctrl_c_does(path):
+    class TerminatedStream(InterruptedStream):
+        def __getitem__(self, step):
+            if step == self.interrupted_step:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return make_stream()[step]
+
+    handler = signal.getsignal(signal.SIGTERM)
+    uninterrupted = make_model()
+    fit(uninterrupted, make_stream(), CONFIG, progress=False)
+    history = fit(make_model(), TerminatedStream(5), CONFIG, checkpoint=path, progress=False)
+    assert history.interrupted and history.stop_signal == signal.SIGTERM
+    assert read_tensor_file(path)["step"] == len(history.losses) == 6
+    assert signal.getsignal(signal.SIGTERM) is handler
+    resumed = make_other_model()
+    history = fit(resumed, make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert not history.interrupted and history.stop_signal == 0
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+
+
+def test_a_run_that_is_interrupted_before_its_first_step_leaves_no_checkpoint(path, monkeypatch):
+    """It would hold nothing that a new run does not have, and an optimizer that has no state."""
+
+    class Impatient(runtime.Interrupt):
+        signal_number = signal.SIGINT
+
+        def is_set(self):
+            return True
+
+    monkeypatch.setattr(runtime, "Interrupt", Impatient)
+    history = fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    assert history.interrupted and history.losses == [] and history.tokens_per_second == 0
+    assert list(path.parent.iterdir()) == []
+
+
+def test_random_numbers_of_the_batches_go_on_where_they_stopped(path):
+    """A stream may draw from the generators of Python, NumPy and torch."""
+
+    class NoisyStream(InterruptedStream):
+        def __getitem__(self, step):
+            batch = super().__getitem__(step)
+            shift = random.randrange(8) + np.random.randint(8) + int(torch.randint(8, ()))
+            batch.inputs[:, 0] = 4 + (batch.inputs[:, 0] + shift) % (V - 4)
+            return batch
+
+    uninterrupted = make_model()
+    fit(uninterrupted, NoisyStream(-1), CONFIG, progress=False)
+    fit(make_model(), NoisyStream(6), CONFIG, checkpoint=path, progress=False)
+    resumed = make_other_model()
+    fit(resumed, NoisyStream(-1), CONFIG, checkpoint=path, progress=False)
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+
+
+def test_a_checkpoint_of_another_model_or_of_no_run_is_refused(path):
+    fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    other = RNNLM(V, width=9, num_layers=2, cell="lstm", tied=True)
+    with pytest.raises(ValueError, match=r"run.safetensors belongs to another model: there emb"):
+        fit(other, make_stream(), CONFIG, checkpoint=path, progress=False)
+    write_tensor_file(path, {"weights": torch.ones(2)})
+    with pytest.raises(ValueError, match=r"holds .'weights'., but no run"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+
+
+def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_too(path):
+    """Float16 on a GPU needs a scale; a checkpoint that a CPU wrote has none."""
+
+    def start_test_run(scale=None):
+        run = start_run(
+            make_model(),
+            CONFIG,
+            make_optimizer=adamw,
+            objective=cross_entropy,
+            processes=ProcessGroup(),
+        )
+        if scale is not None:
+            run.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+            train_step(run, [make_stream()[0]])
+        return run
+
+    for saved_scale, expected_scale in ((8.0, 8.0), (None, 4.0)):
+        save_run(start_test_run(saved_scale), path)
+        resumed = start_test_run(4.0)
+        assert resume_run(resumed, path)
+        assert resumed.scaler.get_scale() == expected_scale
+        assert len(resumed.history.losses) == resumed.step, "losses are read before they are saved"
+
+
+def test_a_resumed_run_may_be_validated_and_saved_more_often(path):
+    fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
+    config, valid = replace(CONFIG, evaluate_every=1, checkpoint_every=1), [make_stream()[50]]
+    history = fit(make_model(), make_stream(), config, valid=valid, checkpoint=path, progress=False)
+    assert len(history.losses) == 12 and [
+        validation.step for validation in history.validations
+    ] == [12]

@@ -9,7 +9,9 @@ import pytest
 
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
 
-CONFIG = TrainConfig(steps=100, learning_rate=1.0, warmup=0.1, final_ratio=0.2)
+CONFIG = TrainConfig(
+    steps=100, learning_rate=1.0, warmup_fraction=0.1, final_learning_rate_fraction=0.2
+)
 
 
 def test_the_learning_rate_rises_and_falls_as_written():
@@ -23,15 +25,15 @@ def test_the_learning_rate_rises_and_falls_as_written():
     assert learning_rate_at(cosine, 30) == pytest.approx(0.2 + 0.8 * cosine_after_20_of_90)
     constant = replace(config, schedule="constant")
     assert learning_rate_at(constant, 99) == 1.0
-    assert learning_rate_at(replace(config, warmup=0.0), 0) == 1.0
-    nearly_two_of_ten = replace(config, steps=10, warmup=0.19)
+    assert learning_rate_at(replace(config, warmup_fraction=0.0), 0) == 1.0
+    nearly_two_of_ten = replace(config, steps=10, warmup_fraction=0.19)
     assert learning_rate_at(nearly_two_of_ten, 0) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("warmup", [0.1, 1.0])
+@pytest.mark.parametrize("warmup_fraction", [0.1, 1.0])
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup):
-    config = replace(CONFIG, schedule=schedule, warmup=warmup)
+def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup_fraction):
+    config = replace(CONFIG, schedule=schedule, warmup_fraction=warmup_fraction)
     final_rate = 1.0 if schedule == "constant" else 0.2
     later = [learning_rate_at(config, step) for step in (101, 150, 190, 1000)]
     assert later == pytest.approx([final_rate] * 4)
@@ -54,8 +56,8 @@ def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup)
         {"learning_rate": 0},
         {"learning_rate": math.inf},
         {"learning_rate": math.nan},
-        {"warmup": 1.5},
-        {"final_ratio": 2},
+        {"warmup_fraction": 1.5},
+        {"final_learning_rate_fraction": 2},
         {"label_smoothing": 1.5},
         {"weight_decay": -0.1},
         {"clip_norm": -1},
@@ -70,8 +72,8 @@ def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup)
         {"learning_rate": "0.1"},
         {"learning_rate": None},
         {"learning_rate": True},
-        {"warmup": "half"},
-        {"warmup": math.nan},
+        {"warmup_fraction": "half"},
+        {"warmup_fraction": math.nan},
         {"label_smoothing": math.nan},
         {"mixed_precision": "no"},
         {"mixed_precision": 1},
@@ -97,20 +99,26 @@ def test_numbers_of_numpy_become_plain_ones():
         steps=np.int64(3),
         evaluate_every=np.int32(3),
         learning_rate=np.float32(0.5),
-        warmup=0,
+        warmup_fraction=0,
         betas=[np.float64(0.5), 0],
     )
     types = {name: type(value) for name, value in vars(config).items()}
     assert types["steps"] is types["evaluate_every"] is int
-    assert types["learning_rate"] is types["warmup"] is float
+    assert types["learning_rate"] is types["warmup_fraction"] is float
     assert config.betas == (0.5, 0.0) and [type(beta) for beta in config.betas] == [float, float]
     assert config == TrainConfig(
-        steps=3, evaluate_every=3, learning_rate=0.5, warmup=0.0, betas=(0.5, 0.0)
+        steps=3, evaluate_every=3, learning_rate=0.5, warmup_fraction=0.0, betas=(0.5, 0.0)
     )
 
 
 def test_the_limits_of_the_ranges_are_allowed():
-    config = TrainConfig(steps=1, warmup=1, final_ratio=1, label_smoothing=1, betas=(0.0, 0.0))
+    config = TrainConfig(
+        steps=1,
+        warmup_fraction=1,
+        final_learning_rate_fraction=1,
+        label_smoothing=1,
+        betas=(0.0, 0.0),
+    )
     assert config.betas == (0.0, 0.0)
 
 

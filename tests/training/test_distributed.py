@@ -1,25 +1,28 @@
 """Several processes train as one does: gradients, runs, checkpoints, and runs whose processes die.
 
-Two programs are run by torchrun, of two and of three processes (``tests/helpers/workers.py``); the
-tests read the results that they saved.
+The agent of torchrun starts two and then three processes (``tests/helpers/workers.py``); the tests
+read the results that they saved.
 """
 
+import multiprocessing
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
+import uuid
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from tests.helpers import workers
-from tests.helpers.workers import STRATEGIES, TASKS, make_gpt, make_state, make_translator
-from utils.data.batches import IGNORE, Batch, TextBatches, text_eval_batches
+from tests.helpers.workers import STRATEGIES, TASKS, make_gpt, make_translator, start_test_run
+from utils.data.batches import IGNORE_INDEX, Batch, TextBatches, text_eval_batches
 from utils.training import distributed
-from utils.training.checkpoint import load_checkpoint
+from utils.training.checkpoint import resume_run, save_run
 from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup, process_group
 from utils.training.evaluation import count_tokens
@@ -27,8 +30,8 @@ from utils.training.loop import fit
 from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw
-from utils.training.resuming import resume_run, save_run
 from utils.training.sharding import RUN_FILE, check_torch_for_sharding, newest_checkpoint
+from utils.training.tensor_file import read_tensor_file
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_shards = pytest.mark.skipif(
@@ -40,17 +43,38 @@ pytestmark = [
 ]
 
 
-def torchrun(processes, parts, folder, restarts=0):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--local-addr", "127.0.0.1", "--nproc_per_node", str(processes)]
-    command += ["--max-restarts", str(restarts)]
-    command += ["--module", "tests.helpers.workers", parts, str(folder)]
-    loopback = {"GLOO_SOCKET_IFNAME": "lo" if sys.platform == "linux" else "lo0"}
-    environment = {**os.environ, **loopback, "OMP_NUM_THREADS": "1"}
-    result = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, f"{result.stdout[-3000:]}\n{result.stderr[-6000:]}"
+@pytest.fixture(scope="module")
+def run_processes():
+    """A function that starts processes by the agent of torchrun and waits until they end.
+
+    They are forked from a server that has imported torch once, instead of once for each process.
+    """
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload([workers.__name__])
+    interface = "lo" if sys.platform == "linux" else "lo0"
+    environment = {"GLOO_SOCKET_IFNAME": interface, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    handlers = {number: signal.getsignal(number) for number in signals}
+
+    def run(count, *parts, folder, restarts=0):
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=count,
+            run_id=str(uuid.uuid4()),
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            max_restarts=restarts,
+            monitor_interval=0.1,
+            start_method="forkserver",
+            local_addr="127.0.0.1",
+        )
+        with mock.patch.dict(os.environ, environment):
+            elastic_launch(config, workers.main)(parts, str(folder))
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +83,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def two(folder):
+def two(run_processes, folder):
     """The results of two processes, by strategy and rank; in the command some of them died."""
-    torchrun(2, "compare,run_and_die", folder, restarts=len(STRATEGIES))
+    run_processes(2, "compare", "run_and_die", folder=folder, restarts=len(STRATEGIES))
     return {
         strategy: [torch.load(folder / f"{strategy}-{rank}.pt") for rank in (0, 1)]
         for strategy in STRATEGIES
@@ -69,12 +93,12 @@ def two(folder):
 
 
 @pytest.fixture(scope="module")
-def three(two, folder, tmp_path_factory):
+def three(run_processes, two, folder, tmp_path_factory):
     """The results of three processes that read a copy of what two have written."""
     copy = tmp_path_factory.mktemp("three")
     for task in TASKS:
         shutil.copytree(folder / f"shard-{task}", copy / f"shard-{task}")
-    torchrun(3, "read", copy)
+    run_processes(3, "read", folder=copy)
     return [torch.load(copy / f"read-{rank}.pt") for rank in range(3)]
 
 
@@ -135,7 +159,7 @@ def test_a_run_is_that_of_one_process(two, alone, strategy, task):
     expected, expected_weights, expected_state = alone[task]
     for rank in (0, 1):
         history, weights, optimizer_state = two[strategy][rank][task]
-        for name in ("losses", "valid_losses"):
+        for name in ("losses", "validations"):
             losses, expected_losses = torch.tensor(history[name]), torch.tensor(expected[name])
             assert torch.allclose(losses, expected_losses, rtol=1e-12, atol=0), name
         assert history["num_tokens"] == expected["num_tokens"]
@@ -171,7 +195,7 @@ def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
     assert local_rows(batch, 0, 1) is batch
     rows = [local_rows(batch, rank, 3) for rank in range(3)]
     assert [part.inputs.tolist() for part in rows] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2]]]
-    assert (rows[2].targets == IGNORE).all() and rows[2].source is None
+    assert (rows[2].targets == IGNORE_INDEX).all() and rows[2].source is None
     assert ProcessGroup().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
 
 
@@ -221,7 +245,7 @@ def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_
 ):
     assert [two["data"][rank]["saves", task] for rank in (0, 1)] == [2, 0]
     path = folder / f"data-{task}"
-    assert path.is_file() and len(load_checkpoint(path)["random_states"]) == 2
+    assert path.is_file() and len(read_tensor_file(path)["random_states"]) == 2
     step, weights, optimizer_state = workers.load(ProcessGroup(), task, path)
     _, expected_weights, expected_state = two["data"][0]["stopped", task]
     assert step == 4
@@ -297,44 +321,44 @@ def test_after_a_death_the_run_resumes_from_its_checkpoint_and_ends_the_same(two
     histories = []
     for run in (undisturbed, killed):
         if strategy == "data":
-            saved = load_checkpoint(run / "checkpoint.safetensors")
+            saved = read_tensor_file(run / "checkpoint.safetensors")
         else:
-            saved = load_checkpoint(newest_checkpoint(run / "checkpoint") / RUN_FILE)
+            saved = read_tensor_file(newest_checkpoint(run / "checkpoint") / RUN_FILE)
             assert not list((run / "checkpoint").glob(".step-*")), "the half that was left is gone"
-        names = ("losses", "valid_losses", "best_step")
+        names = ("losses", "validations", "best_step")
         histories.append({name: saved["history"][name] for name in names})
     assert histories[0] == histories[1]
 
 
 def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeypatch):
     """Here the other process always says 3: its checkpoint, say, is of step 3."""
-    state = make_state(ProcessGroup(), make_gpt())
-    state.processes = ProcessGroup(world_size=2)  # after the state is made: there is only one
-    before = [parameter.clone() for parameter in state.model.parameters()]
+    run = start_test_run(ProcessGroup(), make_gpt())
+    run.processes = ProcessGroup(world_size=2)  # after the run is made: there is only one
+    before = [parameter.clone() for parameter in run.model.parameters()]
     monkeypatch.setattr(ProcessGroup, "gather", lambda self, value: [value, 3])
     with pytest.raises(ValueError, match=r"not have the same step: by rank .40, 3."):
-        state.processes.check_same("step", 40)
+        run.processes.check_same("step", 40)
     for path, steps in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
         with pytest.raises(ValueError, match=f"a disk that all see.*by rank {steps}"):
-            resume_run(state, path)
-    after = state.model.parameters()
+            resume_run(run, path)
+    after = run.model.parameters()
     assert all(torch.equal(p, q) for p, q in zip(after, before, strict=True))
 
 
 @needs_shards
 def test_a_checkpoint_of_the_other_strategy_or_of_another_model_is_refused(two, folder, tmp_path):
     with pytest.raises(ValueError, match="written with strategy='shard', not 'data'"):
-        resume_run(make_state(ProcessGroup(), make_gpt()), folder / "shard-gpt")
+        resume_run(start_test_run(ProcessGroup(), make_gpt()), folder / "shard-gpt")
     with process_group("shard", "cpu") as processes:
         with pytest.raises(ValueError, match="written with strategy='data', not 'shard'"):
-            resume_run(make_state(processes, make_gpt()), folder / "data-gpt")
-        state = make_state(processes, make_translator())
+            resume_run(start_test_run(processes, make_gpt()), folder / "data-gpt")
+        run = start_test_run(processes, make_translator())
         with pytest.raises(ValueError, match="shard-gpt belongs to another model"):
-            resume_run(state, folder / "shard-gpt")
-        assert not resume_run(state, tmp_path)
-        state = make_state(processes, make_gpt(num_layers=1))  # the checkpoint has all it needs
+            resume_run(run, folder / "shard-gpt")
+        assert not resume_run(run, tmp_path)
+        run = start_test_run(processes, make_gpt(num_layers=1))  # the checkpoint has all it needs
         with pytest.raises(ValueError, match=r"another model: there layers.1.* here missing"):
-            resume_run(state, folder / "shard-gpt")
+            resume_run(run, folder / "shard-gpt")
 
 
 @needs_shards
@@ -343,8 +367,8 @@ def test_a_damaged_checkpoint_of_shards_is_refused_and_changes_nothing(two, fold
     names = [path.name for path in newest_checkpoint(folder / "shard-gpt").iterdir()]
     assert len(names) == 4, "two of shards, their table and the rest of the run"
     with process_group("shard", "cpu") as processes:
-        state = make_state(processes, make_gpt())
-        before = processes.full_state_dict(state.model.state_dict())
+        run = start_test_run(processes, make_gpt())
+        before = processes.full_state_dict(run.model.state_dict())
         for i, name in enumerate([*names, *names]):
             copy = tmp_path / str(i)
             shutil.copytree(folder / "shard-gpt", copy)
@@ -353,11 +377,11 @@ def test_a_damaged_checkpoint_of_shards_is_refused_and_changes_nothing(two, fold
             content[len(content) // 2] ^= 1
             file.write_bytes(content) if i < len(names) else file.unlink()
             with pytest.raises((ValueError, FileNotFoundError), match=name) as error:
-                resume_run(state, copy)
+                resume_run(run, copy)
             assert "\n" not in str(error.value)
-            assert_equal(processes.full_state_dict(state.model.state_dict()), before)
-            assert not state.optimizer.state and state.step == 0
-        assert resume_run(state, folder / "shard-gpt")
+            assert_equal(processes.full_state_dict(run.model.state_dict()), before)
+            assert not run.optimizer.state and run.step == 0
+        assert resume_run(run, folder / "shard-gpt")
 
 
 @needs_shards
@@ -365,18 +389,18 @@ def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_last_shards(tmp_pa
     resource = pytest.importorskip("resource", reason="Windows limits no file sizes")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with process_group("shard", "cpu") as processes:
-        state = make_state(processes, make_gpt())
-        save_run(state, tmp_path)
+        run = start_test_run(processes, make_gpt())
+        save_run(run, tmp_path)
         (checkpoint,) = tmp_path.iterdir()
         for limit in (5_000, 500):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
             try:
                 with pytest.raises(OSError, match=r"cannot be written \(is the disk full\?\)"):
-                    save_run(state, tmp_path)
+                    save_run(run, tmp_path)
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert list(tmp_path.iterdir()) == [checkpoint]
-        assert resume_run(make_state(processes, make_gpt()), tmp_path)
+        assert resume_run(start_test_run(processes, make_gpt()), tmp_path)
 
 
 @needs_shards

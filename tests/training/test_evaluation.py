@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.helpers.small_runs import PAIRS, SIZES, TEXT, V, make_model, make_stream
 from utils import runtime
-from utils.data.batches import IGNORE, Batch, TextBatches
+from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.pair_batches import pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.speech.audio_batches import AudioBatches
@@ -49,7 +49,7 @@ def test_evaluation_smooths_no_labels():
 
 
 def test_evaluation_without_a_token_to_predict_is_an_error():
-    empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
+    empty = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
     for batches in ([], [empty]):
         with pytest.raises(ValueError, match="no token"):
             evaluate(Uniform(), batches)

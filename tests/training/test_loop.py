@@ -24,26 +24,25 @@ from tests.helpers.small_runs import (
     make_stream,
 )
 from utils import runtime
-from utils.data.batches import IGNORE, Batch, TextBatches
+from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.language_models import RNNLM
-from utils.training import loop
-from utils.training import state as training_state
-from utils.training.checkpoint import load_checkpoint
+from utils.training import loop, training_run
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit, train_step
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw
-from utils.training.state import initial_state
+from utils.training.tensor_file import read_tensor_file
+from utils.training.training_run import Validation, start_run
 
-EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE]]))
+EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
 
 
-def make_state(model, config, objective=cross_entropy):
-    return initial_state(
+def start_test_run(model, config, objective=cross_entropy):
+    return start_run(
         model, config, make_optimizer=adamw, objective=objective, processes=ProcessGroup()
     )
 
@@ -58,12 +57,12 @@ def test_train_step_is_one_step_of_torch():
         make_model(dropout=0.0).double().eval(),
         make_model(dropout=0.0).double(),
     )
-    state, optimizer = make_state(model, config), adamw(expected_model, config)
+    run, optimizer = start_test_run(model, config), adamw(expected_model, config)
     stream = make_stream()
     stream_of_pairs = [(stream[2 * step], stream[2 * step + 1]) for step in range(3)]
     expected_losses = []
     for step, batches in enumerate(stream_of_pairs):
-        train_step(state, batches)
+        train_step(run, batches)
         loss = sum(cross_entropy(expected_model, batch, 0.1) for batch in batches) / 80
         optimizer.zero_grad()
         loss.backward()
@@ -74,30 +73,30 @@ def test_train_step_is_one_step_of_torch():
         optimizer.step()
         expected_losses.append(loss.item())
         assert torch.allclose(flat_weights(model), flat_weights(expected_model), atol=1e-12)
-    assert state.step == 3 and state.history.num_tokens == 240 and model.training
-    state.read_losses()
-    assert state.history.losses == pytest.approx(expected_losses)
+    assert run.step == 3 and run.history.num_tokens == 240 and model.training
+    run.read_losses()
+    assert run.history.losses == pytest.approx(expected_losses)
 
 
 def test_train_step_refuses_batches_without_a_token_to_predict():
-    state = make_state(make_model(), CONFIG)
-    train_step(state, [make_stream()[0], EMPTY])
-    before = flat_weights(state.model)
+    run = start_test_run(make_model(), CONFIG)
+    train_step(run, [make_stream()[0], EMPTY])
+    before = flat_weights(run.model)
     with pytest.raises(ValueError, match="the batches of step 1 hold no token"):
-        train_step(state, [EMPTY])
-    assert state.step == 1 and torch.equal(flat_weights(state.model), before)
+        train_step(run, [EMPTY])
+    assert run.step == 1 and torch.equal(flat_weights(run.model), before)
 
 
 def test_a_scaled_loss_gives_the_step_of_the_unscaled_one():
     """As float16 needs it on a GPU: gradients are unscaled before they are clipped."""
     config, weights = replace(CONFIG, clip_norm=0.1), []
     for scaler in (torch.amp.GradScaler("cpu", init_scale=2.0**10), None):
-        state = make_state(make_model(dropout=0.0).double(), config)
-        state.scaler = scaler or state.scaler
-        train_step(state, [make_stream()[0]])
-        weights.append(flat_weights(state.model))
-        state.read_losses()
-        assert state.history.losses[0] == pytest.approx(math.log(V), abs=1)
+        run = start_test_run(make_model(dropout=0.0).double(), config)
+        run.scaler = scaler or run.scaler
+        train_step(run, [make_stream()[0]])
+        weights.append(flat_weights(run.model))
+        run.read_losses()
+        assert run.history.losses[0] == pytest.approx(math.log(V), abs=1)
     assert torch.allclose(*weights, atol=1e-12)
 
 
@@ -105,33 +104,33 @@ def test_a_step_whose_scaled_gradient_overflows_is_skipped_and_the_scale_lowered
     def large_loss(model, batch, label_smoothing):
         return 1e4 * cross_entropy(model, batch, label_smoothing)
 
-    state = make_state(make_model(dropout=0.0), CONFIG, large_loss)
-    state.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
-    before = flat_weights(state.model)
-    train_step(state, [make_stream()[0]])
-    assert torch.equal(flat_weights(state.model), before) and state.step == 1
-    assert state.scaler.get_scale() == pytest.approx(0.5e38)
+    run = start_test_run(make_model(dropout=0.0), CONFIG, large_loss)
+    run.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
+    before = flat_weights(run.model)
+    train_step(run, [make_stream()[0]])
+    assert torch.equal(flat_weights(run.model), before) and run.step == 1
+    assert run.scaler.get_scale() == pytest.approx(0.5e38)
 
 
 def test_processes_exchange_gradients_after_the_last_batch_of_a_step_only(monkeypatch):
-    calls, state = [], make_state(make_model(), replace(CONFIG, accumulation_steps=3))
+    calls, run = [], start_test_run(make_model(), replace(CONFIG, accumulation_steps=3))
 
     def record(self, loss_module, *, enabled):
         calls.append(enabled)
         return contextlib.nullcontext()
 
     monkeypatch.setattr(ProcessGroup, "gradient_sync", record)
-    train_step(state, [make_stream()[i] for i in range(3)])
+    train_step(run, [make_stream()[i] for i in range(3)])
     assert calls == [False, False, True]
 
 
 def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
     """Their gradients cannot be scaled."""
-    monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(training_run, "device_of", lambda model: torch.device("cuda"))
     monkeypatch.setattr(runtime, "supports_bfloat16", lambda: False)
     for model in (nn.Linear(1, 1), make_model()):  # then a GPU with bfloat16, and recurrent layers
         with pytest.raises(ValueError, match=r"with bfloat16 and .*mixed_precision=False"):
-            initial_state(
+            start_run(
                 model,
                 CONFIG,
                 make_optimizer=adamw,
@@ -144,41 +143,41 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
 @pytest.mark.parametrize("model", [make_model(), nn.Linear(1, 1)], ids=["recurrent", "linear"])
 def test_the_loss_is_scaled_where_a_gpu_computes_in_float16(monkeypatch, model):
     """In float16 gradients vanish otherwise; recurrent layers are in float16 on every GPU."""
-    monkeypatch.setattr(training_state, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(training_run, "device_of", lambda model: torch.device("cuda"))
     monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: enabled)
     for supported in (True, False):
         monkeypatch.setattr(runtime, "supports_bfloat16", lambda x=supported: x)
         for mixed_precision in (True, False):
-            state = make_state(model, replace(CONFIG, mixed_precision=mixed_precision))
+            run = start_test_run(model, replace(CONFIG, mixed_precision=mixed_precision))
             needs_float16 = isinstance(model, RNNLM) or not supported
-            assert state.scaler == (mixed_precision and needs_float16)
+            assert run.scaler == (mixed_precision and needs_float16)
             dtype = torch.float16 if needs_float16 else torch.bfloat16
-            assert state.autocast_dtype == (dtype if mixed_precision else None)
+            assert run.autocast_dtype == (dtype if mixed_precision else None)
 
 
 def test_a_step_runs_in_the_precision_of_the_state(monkeypatch):
-    calls, state = [], make_state(make_model(), CONFIG)
-    state.autocast_dtype = torch.float16
+    calls, run = [], start_test_run(make_model(), CONFIG)
+    run.autocast_dtype = torch.float16
 
     def record(device, **options):
         calls.append(options)
         return contextlib.nullcontext()
 
     monkeypatch.setattr(loop, "autocast", record)
-    train_step(state, [make_stream()[0]])
+    train_step(run, [make_stream()[0]])
     assert calls == [{"enabled": True, "dtype": torch.float16}]
 
 
 def test_accumulated_batches_are_one_large_batch():
     """Also if the small batches hold different numbers of tokens."""
     large = Batch(torch.randint(4, V, (6, 5)), torch.randint(4, V, (6, 5)))
-    large.targets[0, 1:] = IGNORE
+    large.targets[0, 1:] = IGNORE_INDEX
     parts = [Batch(large.inputs[i : i + 2], large.targets[i : i + 2]) for i in (0, 2, 4)]
     results = []
     for batches, accumulation_steps in (([large], 1), (parts, 3)):
         model = make_model(dropout=0.0).double()
         config = TrainConfig(
-            steps=1, learning_rate=0.1, warmup=0, accumulation_steps=accumulation_steps
+            steps=1, learning_rate=0.1, warmup_fraction=0, accumulation_steps=accumulation_steps
         )
         history = fit(model, batches, config, progress=False)
         results.append((flat_weights(model), history.losses[0], history.num_tokens))
@@ -192,7 +191,7 @@ def test_the_gradient_is_clipped():
         model = make_model(dropout=0.0)
         before = flat_weights(model)
         config = TrainConfig(
-            steps=1, learning_rate=1.0, warmup=0, clip_norm=clip_norm, betas=(0.0, 0.0)
+            steps=1, learning_rate=1.0, warmup_fraction=0, clip_norm=clip_norm, betas=(0.0, 0.0)
         )
         fit(model, make_stream(), config, progress=False)
         distance[clip_norm] = (flat_weights(model) - before).norm()
@@ -214,8 +213,8 @@ def test_each_step_has_the_rate_of_its_schedule(schedule):
         steps=6,
         learning_rate=1e-3,
         schedule=schedule,
-        warmup=0.5,
-        final_ratio=0.1,
+        warmup_fraction=0.5,
+        final_learning_rate_fraction=0.1,
         clip_norm=0.0,
         betas=(0.0, 0.0),
     )
@@ -230,12 +229,12 @@ def test_clipping_is_that_of_torch():
     """For several limits, with a gradient above and below them, on every parameter."""
     batch, norms = make_stream()[0], []
     for clip_norm in (0.01, 0.1, 1.0, 100.0):
-        state = make_state(make_model(dropout=0.0), replace(CONFIG, clip_norm=clip_norm))
+        run = start_test_run(make_model(dropout=0.0), replace(CONFIG, clip_norm=clip_norm))
         gradients, expected_model = {}, make_model(dropout=0.0)
-        state.optimizer.step = lambda model=state.model, gradients=gradients: gradients.update(
+        run.optimizer.step = lambda model=run.model, gradients=gradients: gradients.update(
             {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
         )
-        train_step(state, [batch])
+        train_step(run, [batch])
         (cross_entropy(expected_model, batch) / 40).backward()
         norms.append(nn.utils.clip_grad_norm_(expected_model.parameters(), clip_norm).item())
         for name, parameter in expected_model.named_parameters():
@@ -269,7 +268,9 @@ def test_gradients_that_a_model_has_before_are_cleared():
 
 def test_frozen_parameters_stay_as_they_are_and_the_others_are_trained():
     """As by torch alone: neither decayed, nor counted where gradients are clipped."""
-    config = replace(CONFIG, clip_norm=0.1, weight_decay=0.5, schedule="constant", warmup=0.0)
+    config = replace(
+        CONFIG, clip_norm=0.1, weight_decay=0.5, schedule="constant", warmup_fraction=0.0
+    )
     model, expected = (freeze(make_model(dropout=0.0), "rnn").double() for _ in range(2))
     before = {name: x.clone() for name, x in model.named_parameters()}
     fit(model, make_stream(), config, progress=False)
@@ -292,7 +293,7 @@ def test_an_optimizer_of_a_part_of_the_model_clips_the_gradients_of_that_part():
     def output_only(model, config):
         return torch.optim.SGD(model.output.parameters(), lr=config.learning_rate)
 
-    config = replace(CONFIG, clip_norm=0.1, schedule="constant", warmup=0.0)
+    config = replace(CONFIG, clip_norm=0.1, schedule="constant", warmup_fraction=0.0)
     model, expected = make_model(dropout=0.0), freeze(make_model(dropout=0.0), "rnn")
     fit(model, make_stream(), config, make_optimizer=output_only, progress=False)
     fit(expected, make_stream(), config, make_optimizer=output_only, progress=False)
@@ -349,9 +350,9 @@ def test_the_weights_of_the_best_validation_remain():
     model, short_stream = make_model(dropout=0.0), make_stream(TEXT[:30], seed=0)
     config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
     history = fit(model, short_stream, config, valid=valid, progress=False)
-    best = min(loss for _, loss in history.valid_losses)
-    assert history.best_step < 60 and history.valid_losses[-1][1] > best
-    assert dict(history.valid_losses)[history.best_step] == best
+    best = history.best_loss
+    assert history.best_step < 60 and history.validations[-1].loss > best
+    assert Validation(history.best_step, best) in history.validations
     assert evaluate(model, valid).loss == best
     assert not model.training
 
@@ -361,13 +362,13 @@ def test_each_validation_is_reported():
     config = replace(CONFIG, evaluate_every=5)
 
     def report(history):
-        reports.append((len(history.losses), *history.valid_losses[-1]))
+        reports.append((len(history.losses), *history.validations[-1]))
 
     history = fit(
         make_model(), make_stream(), config, valid=valid, progress=False, on_validation=report
     )
-    assert [step for step, _ in history.valid_losses] == [5, 10, 12]
-    assert reports == [(step, step, loss) for step, loss in history.valid_losses]
+    assert [validation.step for validation in history.validations] == [5, 10, 12]
+    assert reports == [(step, step, loss) for step, loss in history.validations]
 
 
 @pytest.mark.parametrize(
@@ -403,7 +404,7 @@ def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_c
     model = BrokenInEvaluation(V, width=8, num_layers=2, cell="lstm", tied=True)
     with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
         fit(model, make_stream(), config, valid=valid, checkpoint=path, progress=False)
-    assert load_checkpoint(path)["step"] == 3
+    assert read_tensor_file(path)["step"] == 3
 
 
 # ---- the run ------------------------------------------------------------------------------------
@@ -421,7 +422,7 @@ def test_ctrl_c_at_any_moment_returns_what_was_learned(tmp_path):
     config = replace(CONFIG, steps=100_000)
     history = fit(make_model(), stream, config, checkpoint=path, progress=False)
     assert history.interrupted and 20 < len(history.losses) < 100_000
-    assert load_checkpoint(path)["step"] == len(history.losses)
+    assert read_tensor_file(path)["step"] == len(history.losses)
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -457,7 +458,7 @@ def test_a_loss_that_is_no_number_in_one_of_the_accumulated_batches_stops_the_ru
             checkpoint=path,
             progress=False,
         )
-    assert load_checkpoint(path)["step"] == 6
+    assert read_tensor_file(path)["step"] == 6
 
 
 def test_the_progress_bar_shows_loss_and_speed(capsys):

@@ -109,7 +109,7 @@ def test_the_momentum_is_nesterovs():
 
 def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
     """Without decay a step is proportional to the rate, and only Muon's groups have a ratio."""
-    config = TrainConfig(steps=1, learning_rate=1e-3, warmup=0, schedule="constant")
+    config = TrainConfig(steps=1, learning_rate=1e-3, warmup_fraction=0, schedule="constant")
 
     def changes(ratio: float) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)

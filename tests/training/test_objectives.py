@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from utils.data.batches import IGNORE, Batch
+from utils.data.batches import IGNORE_INDEX, Batch
 from utils.training.objectives import cross_entropy
 
 V = 12
-TARGETS = torch.tensor([[4, 5, IGNORE, 6, 7]])
+TARGETS = torch.tensor([[4, 5, IGNORE_INDEX, 6, 7]])
 BATCH = Batch(torch.zeros(1, 5, dtype=torch.long), TARGETS)
 
 
@@ -29,7 +29,7 @@ def test_label_smoothing_is_its_formula():
     expected = sum(
         -(1 - smoothing) * log_probs[t, target] - smoothing / V * log_probs[t].sum()
         for t, target in enumerate(TARGETS[0].tolist())
-        if target != IGNORE
+        if target != IGNORE_INDEX
     )
     assert torch.isclose(cross_entropy(Constant(logits), BATCH, smoothing), expected)
 
@@ -37,7 +37,7 @@ def test_label_smoothing_is_its_formula():
 class Conditional(Constant):
     """Predicts the same logits for every input and every source."""
 
-    def encode(self, source):
+    def begin(self, source):
         return source
 
 
@@ -45,9 +45,9 @@ def test_a_source_and_a_model_that_reads_one_belong_together():
     logits, inputs = torch.randn(1, 5, V), BATCH.inputs
     with_source = Batch(inputs, TARGETS, source=inputs)
     assert cross_entropy(Conditional(logits), with_source) == cross_entropy(Constant(logits), BATCH)
-    with pytest.raises(ValueError, match="has a source, and Constant is no encoder–decoder"):
+    with pytest.raises(ValueError, match="has a source, but Constant is not an encoder–decoder"):
         cross_entropy(Constant(logits), with_source)
-    with pytest.raises(ValueError, match=r"Conditional starts from state = model.encode\(source\)"):
+    with pytest.raises(ValueError, match=r"Conditional starts from model.begin\(source\)"):
         cross_entropy(Conditional(logits), BATCH)
 
 

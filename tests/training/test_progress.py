@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from utils.training.progress import show_loss
-from utils.training.state import History
+from utils.training.training_run import History
 
 
 @pytest.mark.parametrize(

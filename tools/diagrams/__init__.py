@@ -11,7 +11,7 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
     word = d.token(80, 300, "dog")                          # placed by their centres
     vector = d.box(80, 240, 50, "$x_t$", "embedding")       # a label with a formula; a meaning
     d.arrow(word.top, vector.bottom, label="(B, E)")        # a shape beside the arrow
-    with d.part("state"):                                   # emphasised in rnn-state.svg
+    with d.part("state"):                                   # emphasized in rnn-state.svg
         state = d.box(80, 170, 50, "$h_t$", "state")
         d.arrow(vector.top, state.bottom)
 

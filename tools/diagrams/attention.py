@@ -13,14 +13,14 @@ WEIGHTS = ((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.0, 0.2, 0.8), (0.1, 0.1, 0.8))  
 
 
 def attention() -> Diagram:
-    """Draw all steps of a decoder with attention, one of them emphasised."""
+    """Draw all steps of a decoder with attention, one of them emphasized."""
     d = Diagram(
         "attention",
         "A decoder with attention: each step has its own context vector",
         "Below, the encoder has one state for each source word: ein, Hund, rennt. Above, the "
         "decoder reads BOS, a, dog, runs and predicts a, dog, runs, EOS. At every step it takes a "
         "weighted sum of all encoder states, the context c of that step. Step 3, which reads dog "
-        "and predicts runs, is emphasised: its weights are 0.0, 0.2 and 0.8, so that it takes "
+        "and predicts runs, is emphasized: its weights are 0.0, 0.2 and 0.8, so that it takes "
         "mostly the state of rennt.",
         emphasis=("encoder", "step-3"),
         variants={
@@ -117,7 +117,7 @@ def _source_side(d: Diagram) -> list[Box]:
 
 
 def _weighted_sum(d: Diagram, softmax: Box, states: list[Box]) -> Box:
-    """Draw the weights and the context, and return the place of the context."""
+    """Draw the weights and the context, and return the position of the context."""
     for state, weight in zip(states, WEIGHTS[2], strict=True):
         with d.part("weights"):
             cell = d.box(state.x, 286, 44, f"{weight:.1f}", "attention", height=28)

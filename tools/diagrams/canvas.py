@@ -21,7 +21,7 @@ SHOWN_WIDTH = 480  # in pixels, where a page sets no width
 
 
 def each_part(*names: str) -> dict[str, tuple[str, ...]]:
-    """Return a variant for each part, in which it alone is emphasised."""
+    """Return a variant for each part, in which it alone is emphasized."""
     return {name: (name,) for name in names}
 
 
@@ -40,9 +40,9 @@ class Canvas:
     width
         Its width in units. Its height follows from what is drawn.
     emphasis
-        Names of parts that are emphasised in the diagram itself; none for all in full colour.
+        Names of parts that are emphasized in the diagram itself; none for all in full colour.
     variants
-        Diagrams with other emphasised parts: the ending of a name, and the names of the parts.
+        Diagrams with other emphasized parts: the ending of a name, and the names of the parts.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Canvas:
 
     @contextmanager
     def part(self, *names: str, when: bool = True) -> Iterator[None]:
-        """Give what is drawn within the block to parts, which a variant may emphasise.
+        """Give what is drawn within the block to parts, which a variant may emphasize.
 
         Parameters
         ----------
@@ -79,12 +79,12 @@ class Canvas:
         """Return the names of all parts."""
         return set().union(*(parts for _, parts in self.shapes))
 
-    def drawn(self, emphasised: Collection[str] = ()) -> list[Shape]:
+    def drawn(self, emphasized: Collection[str] = ()) -> list[Shape]:
         """Return the shapes from back to front.
 
         Parameters
         ----------
-        emphasised
+        emphasized
             Names of parts. If there are any, all other shapes are faded.
 
         Raises
@@ -92,13 +92,13 @@ class Canvas:
         ValueError
             If there is no part of a name.
         """
-        unknown = set(emphasised) - self.part_names()
+        unknown = set(emphasized) - self.part_names()
         if unknown:
             known = ", ".join(sorted(self.part_names()))
             raise ValueError(f"{self.name} has no part {', '.join(unknown)}; choose from {known}")
         layers: dict[tuple[bool, bool], list[Shape]] = {}
         for shape, parts in self.shapes:
-            clear = not emphasised or not parts.isdisjoint(emphasised)
+            clear = not emphasized or not parts.isdisjoint(emphasized)
             layer = layers.setdefault((not shape.background, clear), [])
             layer.append(shape if clear else shape.faded())
         return [shape for _, layer in sorted(layers.items()) for shape in layer]

@@ -105,7 +105,7 @@ def ctc_lattice() -> Diagram:
         "A lattice with a column for each of 8 frames and a row for each symbol of ∅ d ∅ o ∅ g ∅, "
         "from bottom to top. A path starts in one of the two lowest rows and ends in one of the "
         "two highest. From frame to frame it stays in its row, goes up one, or skips a blank "
-        "between two different letters. One of the paths is emphasised: ∅ d d ∅ o g g ∅. The "
+        "between two different letters. One of the paths is emphasized: ∅ d d ∅ o g g ∅. The "
         "forward recursion adds up the probabilities of all of them, node by node.",
         variants=each_part("path"),
     )

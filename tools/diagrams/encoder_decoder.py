@@ -37,7 +37,7 @@ def encoder_decoder() -> Diagram:
 
 
 def _encoder(d: Diagram) -> Box:
-    """Draw the encoder, and return the place of its vector."""
+    """Draw the encoder, and return the position of its vector."""
     before = Box(0, 0, 0, 0)
     with d.part("encoder"):
         d.text(65, 402, "encoder", anchor="start", bold=True)

@@ -97,7 +97,7 @@ def nnlm() -> Diagram:
 
 
 def _lookup(d: Diagram, xs: list[float]) -> Box:
-    """Draw tokens, table and word vectors; return the place of all vectors together."""
+    """Draw tokens, table and word vectors; return the position of all vectors together."""
     table = d.box(182, 462, 312, "table $C$: V rows of E numbers", "embedding")
     for x, word in zip(xs, ("BOS", "a", "dog"), strict=True):
         token = d.token(x, 532, word)

@@ -127,7 +127,7 @@ def mask_icon(d: Diagram, x: float, y: float, mask: Mask, *, size: int = 4) -> B
     Returns
     -------
     box : Box
-        Its place.
+        Its position.
     """
     return mask_grid(d, x, y, mask, rows=size, columns=size, cell=22 / size)
 
@@ -153,7 +153,7 @@ def mask_grid(
     Returns
     -------
     box : Box
-        Its place.
+        Its position.
     """
 
     def meaning(row: int, column: int) -> Meaning | None:

@@ -1,7 +1,7 @@
 """Colours of the diagrams: one for each meaning, in a light and in a dark version.
 
 A shape names its colours, such as ``"attention-tint"``. The file of a diagram holds their light
-versions; on the site `stylesheet` puts variables in their place that follow the theme. The hues are
+versions; on the site `stylesheet` replaces them by variables that follow the theme. The hues are
 those of Okabe and Ito; outlines have a contrast of at least 3 to the ground, text of at least 4.5.
 """
 
@@ -102,7 +102,7 @@ def paint(*, fill: str = "none", stroke: str = "none") -> str:
 
 
 def fade(name: str, *, of: Literal["fill", "stroke", "text"]) -> str:
-    """Return the colour that takes the place of another one in a part that is not emphasised.
+    """Return the colour that takes the place of another one in a part that is not emphasized.
 
     Parameters
     ----------

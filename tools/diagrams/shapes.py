@@ -64,7 +64,7 @@ class Rectangle:
         )
 
     def faded(self) -> Rectangle:
-        """Return the rectangle as a part that is not emphasised."""
+        """Return the rectangle as a part that is not emphasized."""
         return replace(self, fill=fade(self.fill, of="fill"), stroke=fade(self.stroke, of="stroke"))
 
     def svg(self) -> str:
@@ -111,7 +111,7 @@ class Circle:
         return Bounds(self.x - r, self.y - r, self.x + r, self.y + r)
 
     def faded(self) -> Circle:
-        """Return the circle as a part that is not emphasised."""
+        """Return the circle as a part that is not emphasized."""
         return replace(self, fill=fade(self.fill, of="fill"), stroke=fade(self.stroke, of="stroke"))
 
     def svg(self) -> str:
@@ -160,7 +160,7 @@ class Line:
         yield from pairwise(self.points)
 
     def faded(self) -> Line:
-        """Return the line as a part that is not emphasised."""
+        """Return the line as a part that is not emphasized."""
         return replace(self, stroke=fade(self.stroke, of="stroke"))
 
     def svg(self) -> str:
@@ -274,7 +274,7 @@ class Label:
         return Bounds(left, top - (0.15 * self.size if 1 in levels[0] else 0), left + wide, bottom)
 
     def faded(self) -> Label:
-        """Return the label as a part that is not emphasised."""
+        """Return the label as a part that is not emphasized."""
         return replace(self, colour=fade(self.colour, of="text"))
 
     def svg(self) -> str:

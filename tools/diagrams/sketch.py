@@ -72,7 +72,7 @@ class Sketch(Canvas):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         self.add(Circle(x, y, 2.8, fill=colour, stroke="none"))
         return Box(x, y, 0, 0)

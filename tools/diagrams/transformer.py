@@ -86,7 +86,7 @@ def predict(d: Diagram, x: float, y: float, words: str, *, steps: str = "T") -> 
     Returns
     -------
     box : Box
-        The place of the tokens.
+        The position of the tokens.
     """
     norm = d.box(x, y - 26, WIDTH, "norm", height=20, size=12.5)
     d.arrow((x, y), norm.bottom)

@@ -38,7 +38,7 @@ class Diagram(Sketch):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         width = max(30.0, round(labels.width(word, TEXT)) + 14)
         fill, stroke = (f"{meaning}-tint", meaning) if meaning else ("pane", "none")
@@ -73,7 +73,7 @@ class Diagram(Sketch):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         dashed = meaning == "absent"
         self.add(Rectangle(x, y, width, height, f"{meaning}-tint", meaning, dashed=dashed))
@@ -94,7 +94,7 @@ class Diagram(Sketch):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         self.add(Circle(x, y, OPERATION))
         arm = OPERATION - 5
@@ -133,7 +133,7 @@ class Diagram(Sketch):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         columns, rows = (1, cells) if upright else (cells, 1)
         return self.grid(x, y, rows=rows, columns=columns, cell=cell, meaning=lambda i, j: meaning)
@@ -168,7 +168,7 @@ class Diagram(Sketch):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         height = cell if cell_height is None else cell_height
         for row in range(rows):
@@ -253,7 +253,7 @@ class Diagram(Sketch):
         Returns
         -------
         box : Box
-            Its place.
+            Its position.
         """
         x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
         stroke = "none" if copies == 1 else "faint"

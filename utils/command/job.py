@@ -19,7 +19,7 @@ from utils.training.optimizers import OPTIMIZERS, OptimizerName
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Where a run takes place, what it starts from, and what it leaves behind.
+    """Where a run takes place, what it starts from, and what it writes.
 
     Parameters
     ----------

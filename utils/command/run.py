@@ -26,18 +26,18 @@ from utils.command.run_folder import (
     write_description,
 )
 from utils.data.batches import Batch
-from utils.data.corpus import DataError
+from utils.data.errors import DataError
 from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.runtime import seed_everything
-from utils.training.checkpoint import save_checkpoint
+from utils.training.checkpoint import claim
 from utils.training.distributed import ProcessGroup, process_group
 from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
 from utils.training.objectives import BatchStream
 from utils.training.optimizers import OPTIMIZERS
-from utils.training.resuming import claim
-from utils.training.state import History
+from utils.training.tensor_file import write_tensor_file
+from utils.training.training_run import History
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -151,7 +151,7 @@ def _train(job: Job, processes: ProcessGroup) -> History:
     if processes.rank == 0:
         description = read_description(job.folder)
         content = {"description": description, "parameters": weights}
-        save_checkpoint(job.folder / WEIGHTS_FILE, content)
+        write_tensor_file(job.folder / WEIGHTS_FILE, content)
     report(history, valid, num_characters=job.data.num_characters(corpus.valid, tokenizer))
     print(f"weights of step {history.best_step} in {job.folder / WEIGHTS_FILE}", flush=True)
     return history
@@ -170,9 +170,9 @@ def report(history: History, valid: Sequence[Batch], *, num_characters: int | No
         Number of characters in the tokens that they predict; None if the tokens do not tell the
         text, so that bits per character mean nothing.
     """
-    if history.valid_losses:
+    if history.validations:
         num_tokens = sum(map(count_tokens, valid))
-        nll = min(loss for _, loss in history.valid_losses) * num_tokens
+        nll = history.best_loss * num_tokens
         bits = (
             "no bits a character, as its tokens do not spell the text"
             if not num_characters
@@ -194,7 +194,7 @@ def _signal_code(signal_number: int) -> int:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error says that memory is used up, on the GPU or on the processor."""
+    """Return whether an error means that memory is exhausted, on the GPU or the CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return "can't allocate memory" in str(error)
@@ -237,5 +237,5 @@ def _fit(
 
 def _print_validation(history: History) -> None:
     """Print a line for each validation."""
-    step, loss = history.valid_losses[-1]
+    step, loss = history.validations[-1]
     print(f"step {step}: loss {history.losses[-1]:.4f}, validation {loss:.4f}", flush=True)

@@ -19,11 +19,11 @@ from utils.arguments import check_choice
 from utils.command.catalogue import MODELS, build_model
 from utils.command.job import Job
 from utils.command.training_data import TOKENIZERS
-from utils.data.corpus import Corpus
+from utils.data.corpora import Corpus
 from utils.data.tokenizers import Tokenizer
 from utils.files import as_path, write_text_atomically
-from utils.training.checkpoint import load_checkpoint
 from utils.training.distributed import Strategy
+from utils.training.tensor_file import read_tensor_file
 
 DESCRIPTION_FILE = "model.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -65,7 +65,7 @@ def load_run(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
     """
     folder = as_path(folder)
     description = read_description(folder)
-    saved = load_checkpoint(folder / WEIGHTS_FILE)
+    saved = read_tensor_file(folder / WEIGHTS_FILE)
     if saved.get("description") != description:
         raise ValueError(
             f"{folder / WEIGHTS_FILE} does not belong to {DESCRIPTION_FILE} beside it: end the run "
@@ -93,8 +93,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     tokenizer = TOKENIZERS[description["data"]["tokenizer"]].load(path)
     if len(tokenizer) != description["vocab_size"]:
         raise ValueError(
-            f"{path} has {len(tokenizer)} tokens, where {DESCRIPTION_FILE} beside it says "
-            f"{description['vocab_size']}: it is of another run"
+            f"{path} has {len(tokenizer)} tokens, where {DESCRIPTION_FILE} beside it has "
+            f"{description['vocab_size']}: it belongs to another run"
         )
     return tokenizer
 
@@ -182,7 +182,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     FileNotFoundError
         If there is none.
     ValueError
-        If the file is damaged, none of a run or of an earlier version of the book.
+        If the file is damaged, not that of a run, or of an earlier version of the book.
     """
     path = folder / DESCRIPTION_FILE
     try:

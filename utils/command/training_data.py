@@ -1,7 +1,7 @@
 """The data that the command line trains on: a running text, or sentence pairs.
 
-A class for each of them has the options as its fields, and says how the corpus is loaded, tokenized
-and batched. The command line gets its options from these classes.
+A class for each of them has the options as its fields, and defines how the corpus is loaded,
+tokenized and batched. The command line gets its options from these classes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,18 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from utils.arguments import check_choice, check_positive
 from utils.data.batches import Batch, TextBatches, text_eval_batches
-from utils.data.corpora import PairCorpusName, TextCorpusName, load_pairs, load_text, split_text
-from utils.data.corpus import Corpus, Language, SentencePair
+from utils.data.corpora import (
+    Corpus,
+    PairCorpusName,
+    TextCorpusName,
+    load_pairs,
+    load_text,
+    split_text,
+)
+from utils.data.examples import Language, SentencePair
 from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
-from utils.data.readers import read_own_text
 from utils.data.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
-from utils.files import as_path
+from utils.files import as_path, read_text_file
 from utils.training.objectives import BatchStream
 
 TokenizerName: TypeAlias = Literal["characters", "words", "bpe"]
@@ -62,7 +68,7 @@ class TrainingData(ABC, Generic[TextOrPairs]):
 
     def train_tokenizer(self, corpus: Corpus[TextOrPairs]) -> Tokenizer:
         """Build the tokenizer from the training split."""
-        sizes = {} if self.vocab_size is None else {"max_size": self.vocab_size}
+        sizes = {} if self.vocab_size is None else {"max_vocab_size": self.vocab_size}
         return TOKENIZERS[self.tokenizer].train(self.texts(corpus.train), **sizes)
 
     @abstractmethod
@@ -161,12 +167,12 @@ class TextData(TrainingData[str]):
         Raises
         ------
         ValueError
-            If there is no such corpus, or the file is no text.
+            If there is no such corpus, or the file is not text.
         """
         if self.file is None:
             return load_text(self.corpus)
         path = as_path(self.file)
-        return split_text(path.name, "real", read_own_text(path))
+        return split_text(path.name, "real", read_text_file(path))
 
     def texts(self, split: str) -> list[str]:
         """Return the text of a split, as a list of one."""
@@ -200,7 +206,7 @@ class TextData(TrainingData[str]):
         Raises
         ------
         ValueError
-            If a size is no positive whole number, or the text too short for it.
+            If a size is not a positive integer, or the text too short for it.
         """
         B, T = self.batch_size, self.context_length
         check_positive(batch_size=B, context_length=T)
@@ -254,20 +260,7 @@ class PairData(TrainingData[list[SentencePair]]):
         return [target for _, target in split]
 
     def num_characters(self, split: list[SentencePair], tokenizer: Tokenizer) -> int | None:
-        """Count the characters of the targets, and one for the end of each.
-
-        Parameters
-        ----------
-        split
-            The split.
-        tokenizer
-            The tokenizer.
-
-        Returns
-        -------
-        num_characters : int or None
-            Their number; None if the tokens do not spell the text.
-        """
+        """Count the characters of the targets, and one for each end; None as in the base class."""
         num_characters = super().num_characters(split, tokenizer)
         return None if num_characters is None else num_characters + len(split)
 

@@ -1,13 +1,13 @@
 """Batches of token ids: padding, and windows of one running text for training and evaluation.
 
-A training stream gives its batch as a function of the step alone, so that a resumed run reads the
-data that the uninterrupted one would have read. ``utils.data.pair_batches`` and
-``utils.data.labelled_batches`` have the streams of sentence pairs and of labelled texts.
+The batch of a training stream is a function of the step alone, so that a resumed run reads the same
+data as an uninterrupted one. The streams of sentence pairs and of labelled texts are in
+``utils.data.pair_batches`` and ``utils.data.labelled_batches``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NoReturn
@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from utils.arguments import as_integers, check_positive
+from utils.arguments import check_positive
+from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import PAD
 
-IGNORE = -100  # a target that no loss counts (torch's own default)
+IGNORE_INDEX = -100  # a target that does not count in a loss (torch's default)
 
 
 @dataclass
@@ -30,7 +31,7 @@ class Batch:
     inputs
         Token ids (B, T), padded with PAD at the end.
     targets
-        The ids to predict (B, T), IGNORE at padding.
+        The ids to predict (B, T), IGNORE_INDEX at padding.
     source
         Token ids of the source sentences (B, S), padded with PAD at the end; None without an
         encoder.
@@ -64,7 +65,7 @@ def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     Raises
     ------
     ValueError
-        If there are no sequences, or one holds anything but whole numbers.
+        If there are no sequences, or an id is not an integer.
     """
     if not len(sequences):
         raise ValueError("there are no sequences to pad; at least one is needed")
@@ -72,49 +73,15 @@ def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
 
 
-def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor:
-    """Convert token ids, or other whole numbers, to a tensor.
-
-    Parameters
-    ----------
-    ids
-        N whole numbers, as a list, an array or a tensor; a tensor may have any shape.
-    name
-        What the numbers are, for the message.
-
-    Returns
-    -------
-    tensor : torch.Tensor
-        The numbers as int64, (N,) or in the tensor's shape.
-
-    Raises
-    ------
-    ValueError
-        If they are no whole numbers, such as 2.0, NaN or True, or too large for int64.
-    """
-    if isinstance(ids, np.ndarray):
-        ids = torch.as_tensor(ids)
-    if not isinstance(ids, torch.Tensor):
-        integers = as_integers(ids, name=name)
-        try:
-            return torch.tensor(integers, dtype=torch.long)
-        except (ValueError, RuntimeError, OverflowError) as error:  # by the version of torch
-            raise ValueError(f"{name} are too large for int64: {error}") from error
-    is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
-    if not is_integer and ids.numel():  # an empty list becomes a tensor of float32
-        raise ValueError(f"{name} are whole numbers; got a tensor of {ids.dtype}")
-    return ids.to(torch.long)
-
-
 class EndlessBatches:
     """A stream of training batches without an end: ``stream[step]`` is the batch of a step.
 
-    It is the base class of such streams, and cannot be iterated over. Without it, Python would take
-    a class with ``stream[0]``, ``stream[1]``, … for a sequence, and a loop would never end.
+    The base class of streams that cannot be iterated over. Without it, Python would iterate over
+    ``stream[0]``, ``stream[1]``, … without an end.
     """
 
     def __iter__(self) -> NoReturn:
-        """Raise TypeError instead of a loop that never ends."""
+        """Raise TypeError."""
         raise TypeError(
             f"{type(self).__name__} is an endless stream of training batches: read the batch of "
             "one step, stream[step], or evaluate a list such as text_eval_batches returns"
@@ -149,8 +116,8 @@ class TextBatches(EndlessBatches):
     Raises
     ------
     ValueError
-        If `ids` are no whole numbers from 0 on, not 1-D or too few for a window, or a size is below
-        1.
+        If `ids` are not non-negative integers, not 1-D or too few for a window, or a size is not a
+        positive integer.
     """
 
     def __init__(
@@ -183,8 +150,8 @@ class TextBatches(EndlessBatches):
 
     def _starts(self, step: int) -> np.ndarray:
         """Draw the first indices of a step's windows, with replacement: (B,)."""
-        random = np.random.default_rng([self.seed, step])
-        return random.integers(len(self.ids) - self.context_length, size=self.batch_size)
+        rng = np.random.default_rng([self.seed, step])
+        return rng.integers(len(self.ids) - self.context_length, size=self.batch_size)
 
     def _starts_without_replacement(self, step: int) -> np.ndarray:
         """Draw the first indices of a step's windows, each once in an epoch: (B,)."""
@@ -200,9 +167,9 @@ class TextBatches(EndlessBatches):
     def _shuffled_starts(self, epoch: int) -> np.ndarray:
         """Return the first indices of all windows of an epoch, in its random order."""
         if epoch != self._epoch:
-            random = np.random.default_rng([self.seed, epoch])
-            first = random.integers(len(self.ids) - self.windows_per_epoch * self.context_length)
-            order = random.permutation(self.windows_per_epoch)
+            rng = np.random.default_rng([self.seed, epoch])
+            first = rng.integers(len(self.ids) - self.windows_per_epoch * self.context_length)
+            order = rng.permutation(self.windows_per_epoch)
             self._epoch, self._epoch_starts = epoch, first + self.context_length * order
         return self._epoch_starts
 
@@ -212,45 +179,47 @@ def text_eval_batches(
 ) -> list[Batch]:
     """Cut a text into windows in which every token after the first is a target exactly once.
 
-    The text is cut into `batch_size` strips of equal length, and batch k holds window k of each
-    strip: row b of a batch continues row b of the batch before. A model whose state is carried from
-    batch to batch lacks context at the beginnings of the strips alone, a model that starts afresh
-    at the beginning of every window. With ``batch_size=1`` and the state carried, every token is
-    scored in its full context.
+    The text is cut into `batch_size` contiguous segments of equal length, and batch k consists of
+    window k of each segment: row b of a batch continues row b of the previous batch. A model whose
+    state is carried from batch to batch lacks context only at the beginning of a segment, a model
+    that is reset lacks it at the beginning of every window. With ``batch_size=1`` and the state
+    carried, every token is scored in its full context.
 
     Parameters
     ----------
     ids
         The N token ids of the text, (N,).
     batch_size
-        B, the number of strips; at most N − 1 are made.
+        B, the number of segments, N − 1 at most.
     context_length
         The number of inputs in a window; the last window may be shorter.
 
     Returns
     -------
     batches : list of Batch
-        Inputs and targets (B, T). The last strip may be shorter than the others: PAD and IGNORE.
+        Inputs and targets (B, T). The last segment may be shorter than the others: it is padded
+        with PAD and IGNORE_INDEX.
 
     Raises
     ------
     ValueError
-        If `ids` are no whole numbers from 0 on, not 1-D or fewer than two, or a size is below 1.
+        If `ids` are not non-negative integers, not 1-D or fewer than two, or a size is not a
+        positive integer.
     """
     ids = _as_text_ids(ids, batch_size, context_length)
     if len(ids) < 2:
-        raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
+        raise ValueError(f"at least two tokens are needed to predict one; there are {len(ids)}")
     count = len(ids) - 1
-    length = -(-count // min(batch_size, count))  # of a strip, rounded up
+    length = -(-count // min(batch_size, count))  # of a segment, rounded up
     starts = range(0, count, length)
     inputs = pad([ids[i : min(i + length, count)] for i in starts])  # (B, length)
-    targets = pad([ids[i + 1 : i + length + 1] for i in starts], IGNORE)  # (B, length)
+    targets = pad([ids[i + 1 : i + length + 1] for i in starts], IGNORE_INDEX)  # (B, length)
     windows = [slice(i, i + context_length) for i in range(0, length, context_length)]
     return [Batch(inputs[:, window], targets[:, window]) for window in windows]  # (B, T)
 
 
 def check_step(step: int) -> None:
-    """Check that a step of a stream is a whole number that is not negative.
+    """Check that the step of a stream is a non-negative integer.
 
     Raises
     ------
@@ -262,7 +231,7 @@ def check_step(step: int) -> None:
 
 
 def _as_text_ids(ids: Any, batch_size: int, context_length: int) -> torch.Tensor:
-    """Return `ids` as int64 (N,); raise ValueError for other ids or shapes or a size below 1."""
+    """Return `ids` as int64 (N,); raise ValueError for other ids, shapes or sizes."""
     check_positive(batch_size=batch_size, context_length=context_length)
     if getattr(ids, "ndim", 1) != 1:
         raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")

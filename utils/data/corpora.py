@@ -1,8 +1,8 @@
-"""The corpora of the book by name, each in a training, validation and test split.
+"""`Corpus`, and loaders of the corpora of the book, in training, validation and test splits.
 
-A loader gives the real corpus if its files are on this machine or can be
-downloaded (``utils.data.download``). If no server answers, it gives a stand-in made on the spot
-(``utils.data.standins``) and prints one line about it; `Corpus.origin` says which of the two it is.
+A loader returns the real corpus if its files are on this machine or can be downloaded
+(``utils.data.download``). If no server answers, it generates a stand-in (``utils.data.standins``)
+and prints one line about it; `Corpus.origin` is "real" or "stand-in".
 
 The film reviews are those of Pang and Lee 2005.
 """
@@ -10,22 +10,16 @@ The film reviews are those of Pang and Lee 2005.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from utils.arguments import check_choice
 from utils.console import safe_print
-from utils.data import readers
-from utils.data.corpus import (
-    Clip,
-    Corpus,
-    CorpusOrigin,
-    ExampleSplits,
-    LabelledReview,
-    Language,
-    SentencePair,
-)
-from utils.data.download import NoNetwork, resolve
+from utils.data import corpus_formats
+from utils.data.download import resolve
+from utils.data.errors import NoNetwork
+from utils.data.examples import Clip, ExampleSplits, LabelledReview, Language, SentencePair
 from utils.data.standins.pairs import make_pairs
 from utils.data.standins.spoken_digits import make_digits
 from utils.data.standins.texts import make_reviews, make_text
@@ -44,16 +38,39 @@ CORPUS_LANGUAGES: dict[PairCorpusName, tuple[Language, ...]] = {
 Multi30kTest: TypeAlias = Literal["test_2016_flickr", "test_2017_flickr"]
 """The name of a test set of multi30k."""
 
+CorpusOrigin: TypeAlias = Literal["real", "stand-in"]
+Split = TypeVar("Split", str, list[SentencePair], list[LabelledReview], list[Clip])
 CorpusData = TypeVar("CorpusData")
 
 
-def corpus_files(name: str) -> dict[str, Path]:
-    """Find the files of a corpus, downloaded if needed, and check them.
+@dataclass(frozen=True)
+class Corpus(Generic[Split]):
+    """A corpus in three splits, each a text or a list of examples.
 
     Parameters
     ----------
     name
-        The name of the corpus in ``registry.json``.
+        The name of the corpus.
+    origin
+        "real", or "stand-in" if the real corpus was unavailable.
+    train, valid, test
+        The splits for training, for choosing between models, and for the final result.
+    """
+
+    name: str
+    origin: CorpusOrigin
+    train: Split
+    valid: Split
+    test: Split
+
+    @property
+    def all(self) -> Split:
+        """The three splits joined, in order: for cross-validation."""
+        return self.train + self.valid + self.test
+
+
+def corpus_files(name: str) -> dict[str, Path]:
+    """Find the files of a corpus, downloaded if needed, and check them.
 
     Returns
     -------
@@ -63,10 +80,10 @@ def corpus_files(name: str) -> dict[str, Path]:
     Raises
     ------
     ValueError
-        If there is no such corpus.
+        If ``registry.json`` has no such corpus.
     DataError
-        If a file cannot be had or is not the expected one (NoNetwork if no server answered: there
-        is no stand-in for a file).
+        If a file is unavailable or not the expected one (NoNetwork if no server answered: there is
+        no stand-in for a file).
     """
     return resolve(name)
 
@@ -77,7 +94,7 @@ def load_text(name: TextCorpusName = "tiny_shakespeare") -> Corpus[str]:
     Parameters
     ----------
     name
-        "tiny_shakespeare" is the only one.
+        Name of the corpus; "tiny_shakespeare" is the only one.
 
     Returns
     -------
@@ -93,28 +110,13 @@ def load_text(name: TextCorpusName = "tiny_shakespeare") -> Corpus[str]:
     """
     check_choice("text corpus", name, get_args(TextCorpusName))
     text, origin = _load_or_standin(
-        name, lambda: readers.read_text(resolve(name)["input.txt"]), make_text
+        name, lambda: corpus_formats.read_text(resolve(name)["input.txt"]), make_text
     )
     return split_text(name, origin, text)
 
 
 def split_text(name: str, origin: CorpusOrigin, text: str) -> Corpus[str]:
-    """Make a corpus of any running text, split as in `load_text`.
-
-    Parameters
-    ----------
-    name
-        Name of the corpus.
-    origin
-        "real" or "stand-in".
-    text
-        The text.
-
-    Returns
-    -------
-    corpus : Corpus
-        Its three splits.
-    """
+    """Make a corpus from any running text, split as in `load_text`."""
     first, second = len(text) * 90 // 100, len(text) * 95 // 100
     return Corpus(name, origin, text[:first], text[first:second], text[second:])
 
@@ -138,7 +140,7 @@ def load_pairs(
         The language to translate into, another one of these.
     test
         Which of multi30k's test sets to use: "test_2016_flickr" or "test_2017_flickr". Tatoeba has
-        one; no English sentence of it is in another split, even with other capitals or punctuation.
+        one; its English sentences are in no other split, even with other capitals or punctuation.
 
     Returns
     -------
@@ -165,7 +167,7 @@ def load_pairs(
     def load() -> ExampleSplits[SentencePair]:
         if name == "multi30k":
             return _load_multi30k(source_language, target_language, test)
-        return readers.read_tatoeba(resolve(name)["cmn.txt"], source_language)
+        return corpus_formats.read_tatoeba(resolve(name)["cmn.txt"], source_language)
 
     splits, origin = _load_or_standin(
         name, load, lambda: make_pairs(source_language, target_language)
@@ -174,14 +176,14 @@ def load_pairs(
 
 
 def load_reviews() -> Corpus[list[LabelledReview]]:
-    """Load sentences from film reviews, each with the opinion that it expresses.
+    """Load sentences from film reviews, each labelled with its sentiment.
 
     Returns
     -------
     corpus : Corpus
-        Each split is a list of (sentence, label), the label 1 for praise and 0 for blame. The
-        splits are 80 %, 10 % and 10 % of the sentences, always shuffled alike; a sentence that
-        occurs twice stays in one split.
+        Each split is a list of (sentence, label), with label 1 for positive and 0 for negative. The
+        splits are 80 %, 10 % and 10 % of the sentences, always shuffled in the same way; the
+        repeats of a sentence stay in one split.
 
     Raises
     ------
@@ -191,7 +193,7 @@ def load_reviews() -> Corpus[list[LabelledReview]]:
 
     def load() -> ExampleSplits[LabelledReview]:
         paths = resolve("movie_reviews")
-        return readers.read_reviews(paths["rt-polarity.pos"], paths["rt-polarity.neg"])
+        return corpus_formats.read_reviews(paths["rt-polarity.pos"], paths["rt-polarity.neg"])
 
     splits, origin = _load_or_standin("movie_reviews", load, make_reviews)
     return Corpus("movie_reviews", origin, *splits)
@@ -214,7 +216,7 @@ def load_digits() -> Corpus[list[Clip]]:
 
     def load() -> list[Clip]:
         (path,) = resolve("spoken_digits").values()
-        return readers.read_digits(path)
+        return corpus_formats.read_digits(path)
 
     clips, origin = _load_or_standin("spoken_digits", load, make_digits)
     tenth = (max(clip.take for clip in clips) + 1) // 10
@@ -227,13 +229,15 @@ def load_digits() -> Corpus[list[Clip]]:
 def _load_multi30k(
     source_language: Language, target_language: Language, test: Multi30kTest
 ) -> ExampleSplits[SentencePair]:
-    """Read those files of multi30k that two languages and a test set need."""
+    """Read the files of multi30k for two languages and a test set."""
     names = [
         (f"{part}.{source_language}.gz", f"{part}.{target_language}.gz")
         for part in ("train", "val", test)
     ]
     paths = resolve("multi30k", only=[name for pair in names for name in pair])
-    return readers.read_multi30k([(paths[source], paths[target]) for source, target in names])
+    return corpus_formats.read_multi30k(
+        [(paths[source], paths[target]) for source, target in names]
+    )
 
 
 def _load_or_standin(

@@ -1,10 +1,10 @@
-"""Files of the corpora: looked for on this machine, downloaded if missing, always checked.
+"""Files of the corpora: found on this machine or downloaded, and always checked.
 
-A file is looked for in the folder ``$LLM_BOOK_DATA``, then in the user's cache, then at its address
-in the registry (``utils.data.registry``). An attempt that breaks off is repeated; a file with other
-content than the registry says is refused, and nothing of it is kept. Only if the file is nowhere on
-this machine, not even damaged or unreadable, and no server answers (`NoNetwork`) may a stand-in
-replace the corpus (``utils.data.corpora``).
+A file is looked up in the folder ``$LLM_BOOK_DATA``, then in the user's cache, then at its URL in
+the registry (``utils.data.registry``). An interrupted download is repeated; a file whose content
+differs from the registry is rejected and not kept. A stand-in may replace the corpus
+(``utils.data.corpora``) only if the file is nowhere on this machine, not even damaged or
+unreadable, and no server answers (`NoNetwork`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import requests
 from tqdm.auto import tqdm
 
 from utils.arguments import check_choice
-from utils.data.corpus import DataError
+from utils.data.errors import DataError, NoNetwork, OfflineRequested
 from utils.data.registry import MISSING, FileEntry, file_problem, registry
 from utils.files import as_path, atomic_file
 
@@ -29,25 +29,13 @@ TIMEOUT_SECONDS = (10.0, 30.0)  # to connect, and between two chunks of the resp
 MAX_ATTEMPTS = 3  # requests for one file
 RETRY_DELAY_SECONDS = 0.5  # before the second attempt; doubled before each further one
 CHUNK_BYTES = 1 << 16  # written to the disk at once
-NOT_OFFLINE = ("", "0", "false", "no", "off")  # values of LLM_BOOK_OFFLINE, in small letters
+NOT_OFFLINE = ("", "0", "false", "no", "off")  # values of LLM_BOOK_OFFLINE, in lower case
 OFFLINE_HELP = "set LLM_BOOK_OFFLINE=1 to use the built-in stand-in"
 RETRY_HELP = f"Try another network or later, or {OFFLINE_HELP}."
 
 
-class NoNetwork(DataError):
-    """No server answered; a stand-in may take the corpus' place."""
-
-    remedy = "connect to the network, or let LLM_BOOK_DATA name a folder that holds it"
-
-
-class OfflineRequested(NoNetwork):
-    """The environment variable LLM_BOOK_OFFLINE asks for the stand-in."""
-
-    remedy = "unset LLM_BOOK_OFFLINE"
-
-
 class _TemporaryError(Exception):
-    """A response that broke off, or a server that is busy: another attempt may succeed."""
+    """An interrupted response, or a busy server: another attempt may succeed."""
 
 
 def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
@@ -74,7 +62,7 @@ def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
     NoNetwork
         If a file is missing and no server answers.
     DataError
-        If a file or a server's response is not what the registry says, or cannot be stored.
+        If a file or a server's response differs from the registry, or cannot be stored.
     """
     check_choice("corpus", name, registry())
     if os.environ.get("LLM_BOOK_OFFLINE", "").strip().lower() not in NOT_OFFLINE:
@@ -89,7 +77,7 @@ def cache_folder() -> Path:
     Raises
     ------
     DataError
-        If the setting begins with ``~USER``, and there is no such user.
+        If the setting begins with ``~USER`` and there is no such user.
     """
     return _folder_setting("LLM_BOOK_CACHE") or Path(pooch.os_cache("llm-foundations-book"))
 
@@ -122,7 +110,7 @@ def _resolve_file(entry: FileEntry) -> Path:
         no_network = isinstance(error, NoNetwork)
         advice = f". Connect to the network, or delete the file and {OFFLINE_HELP}."
         raise DataError(
-            f"{path} is damaged or unreadable ({problem}), and no other file can take its place: "
+            f"{path} is damaged or unreadable ({problem}), and cannot be replaced: "
             f"{error}{advice if no_network else ''}"
         ) from error
     return path
@@ -149,7 +137,7 @@ def _mirror_path(entry: FileEntry) -> Path | None:
     if problem:
         raise DataError(
             f"{path} (found through LLM_BOOK_DATA) is not the expected file: {problem}. "
-            f"Replace it by {entry['url']}, or delete it."
+            f"Replace it with {entry['url']}, or delete it."
         )
     return path
 
@@ -164,11 +152,11 @@ def _download(entry: FileEntry, path: Path) -> None:
 
 
 def _storage_error_message(error: OSError, entry: FileEntry) -> str:
-    """Explain why a download could not be stored, and what to do."""
+    """Explain why a download could not be stored, and how to solve that."""
     if error.errno == errno.ENOSPC:
         reason = f"the disk is full ({entry['bytes'] / 1e6:.1f} MB needed)"
     else:
-        reason = f"the folder cannot be written ({error})"
+        reason = f"the folder is not writable ({error})"
     return (
         f"{entry['path']} cannot be stored in {cache_folder()}: {reason}. "
         f"Solve that, or set LLM_BOOK_CACHE to another folder, or {OFFLINE_HELP}."
@@ -186,7 +174,7 @@ def _request_with_retries(entry: FileEntry, output: Path) -> None:
             return
         except _TemporaryError as error:
             last_error = DataError(
-                f"{url} did not give the file in {MAX_ATTEMPTS} tries: {error}. "
+                f"{url} did not deliver the file in {MAX_ATTEMPTS} attempts: {error}. "
                 f"Try later, or {OFFLINE_HELP}."
             )
         except NoNetwork as error:
@@ -210,28 +198,28 @@ def _request(entry: FileEntry, url: str, output: Path) -> None:
         try:
             _write_body(response, entry, output)
         except requests.RequestException as error:
-            raise _TemporaryError(f"the answer broke off ({_root_cause(error)})") from error
+            raise _TemporaryError(f"the response was interrupted ({_root_cause(error)})") from error
     problem = file_problem(output, entry)
     if problem and "sha256" in entry and output.stat().st_size < entry["bytes"]:
-        raise _TemporaryError(f"the answer broke off ({problem})")
+        raise _TemporaryError(f"the response was interrupted ({problem})")
     if problem:
         raise _wrong_content(response, f"{problem}. Nothing was kept")
 
 
 def _check_response(response: requests.Response) -> None:
-    """Accept only status 200 with anything but a web page."""
+    """Raise unless the status is 200 and the response is not a web page."""
     status = f"{response.status_code} {response.reason}"
     if response.status_code >= 500 or response.status_code == 429:
-        raise _TemporaryError(f"the server answered {status}")
+        raise _TemporaryError(f"the server returned {status}")
     if response.status_code != 200:
-        raise DataError(f"{response.url} answered {status}: the file may have moved. {RETRY_HELP}")
+        raise DataError(f"{response.url} returned {status}: the file may have moved. {RETRY_HELP}")
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        raise _wrong_content(response, "a web page came instead, perhaps this network's login page")
+        raise _wrong_content(response, "it is a web page, perhaps the login page of this network")
 
 
 def _write_body(response: requests.Response, entry: FileEntry, output: Path) -> None:
-    """Write the body of a response to `output`, but no endless one."""
-    # An archive that is packed anew may be somewhat larger than the registry says.
+    """Write the body of a response to `output`, up to a limit."""
+    # A repacked archive may be somewhat larger than in the registry.
     limit = entry["bytes"] * (2 if "content_sha256" in entry else 1)
     name = Path(entry["path"]).name
     written = 0
@@ -242,19 +230,19 @@ def _write_body(response: requests.Response, entry: FileEntry, output: Path) -> 
         for chunk in response.iter_content(CHUNK_BYTES):
             written += len(chunk)
             if written > limit:
-                reason = f"expected {entry['bytes']} bytes, and more came. Nothing was kept"
+                reason = f"expected {entry['bytes']} bytes, received more. Nothing was kept"
                 raise _wrong_content(response, reason)
             file.write(chunk)
             progress.update(len(chunk))
 
 
 def _wrong_content(response: requests.Response, reason: str) -> DataError:
-    """Return the error for a response with other content than the registry says."""
-    return DataError(f"{response.url} did not give the expected file: {reason}. {RETRY_HELP}")
+    """Return the error for a response whose content differs from the registry."""
+    return DataError(f"{response.url} did not deliver the expected file: {reason}. {RETRY_HELP}")
 
 
 def _root_cause(error: BaseException) -> str:
-    """Describe the innermost of a chain of network errors in a few words."""
+    """Describe the innermost of a chain of network errors."""
     while cause := error.__cause__ or error.__context__:
         error = cause
     return f"{type(error).__name__}: {error}"[:200]

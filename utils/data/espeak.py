@@ -1,8 +1,8 @@
-"""The speech synthesiser eSpeak NG, through its C library.
+"""The speech synthesizer eSpeak NG, through its C library.
 
-It speaks the digits that stand in for a corpus of recordings
-(``utils.data.standins.spoken_digits``) and the announcements of section 6.3. The package
-``espeakng_loader`` brings the library and its voices.
+It synthesizes the stand-in for a corpus of spoken digits (``utils.data.standins.spoken_digits``)
+and the announcements of section 6.3. The package ``espeakng_loader`` contains the library and its
+voices.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import espeakng_loader
 import numpy as np
 from scipy.signal import resample_poly
 
-from utils.data.corpus import SAMPLE_RATE
+from utils.data.examples import SAMPLE_RATE
 
 MAX_PATH_BYTES = 120  # of the data folder: eSpeak NG has 160 bytes for the whole path of a file
 ENGLISH_DATA = (
@@ -34,7 +34,7 @@ ENGLISH_DATA = (
 )
 
 # constants of eSpeak NG's header speak_lib.h
-_AUDIO_OUTPUT_SYNCHRONOUS = 2  # hand the samples to the callback, play nothing
+_AUDIO_OUTPUT_SYNCHRONOUS = 2  # pass the samples to the callback, play nothing
 _INITIALIZE_DONT_EXIT = 0x8000  # report an error instead of ending the process
 _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
 _POSITION_IN_CHARACTERS = 1
@@ -67,7 +67,7 @@ class Utterance(NamedTuple):
 
 
 def synthesize(utterances: Iterable[Utterance]) -> list[np.ndarray]:
-    """Speak several utterances.
+    """Synthesize several utterances.
 
     Returns
     -------
@@ -85,15 +85,15 @@ def synthesize(utterances: Iterable[Utterance]) -> list[np.ndarray]:
 
 @contextmanager
 def open_synthesizer() -> Iterator[Synthesizer]:
-    """Run the synthesiser while the block lasts, for a caller that needs each sound in turn.
+    """Run the synthesizer within the block, for a caller that needs one sound at a time.
 
-    Two processes that speak the same utterances in the same order get the same samples. Within one
-    process a sound depends a little on those before it, even on those of an earlier block.
+    Two processes that synthesize the same utterances in the same order get the same samples. Within
+    one process a sound depends slightly on all those before it, even in an earlier block.
 
     Yields
     ------
     synthesizer : Synthesizer
-        The running synthesiser.
+        The running synthesizer.
 
     Raises
     ------
@@ -116,14 +116,14 @@ def open_synthesizer() -> Iterator[Synthesizer]:
 
 
 class Synthesizer:
-    """The running synthesiser, which `open_synthesizer` starts and ends.
+    """A running synthesizer, started and ended by `open_synthesizer`.
 
     Parameters
     ----------
     library
         The C library of eSpeak NG, initialized.
     native_rate
-        The samples per second that it gives.
+        The samples per second that it returns.
     """
 
     def __init__(self, library: ctypes.CDLL, native_rate: int) -> None:
@@ -141,7 +141,7 @@ class Synthesizer:
         Raises
         ------
         RuntimeError
-            If eSpeak NG reports an error or gives no sound.
+            If eSpeak NG reports an error or returns no sound.
         """
         text, voice, pitch, words_per_minute = utterance
         self._chunks.clear()
@@ -152,13 +152,13 @@ class Synthesizer:
         )
         _check(code, f"speaking {text!r}")
         if not self._chunks:
-            raise RuntimeError(f"eSpeak NG gave no sound for {text!r}")
+            raise RuntimeError(f"eSpeak NG returned no sound for {text!r}")
         samples = np.concatenate(self._chunks)
         length = len(samples) * SAMPLE_RATE // self._native_rate
         return resample_poly(samples, SAMPLE_RATE, self._native_rate)[:length]
 
     def _set_voice(self, voice: str, pitch: int, words_per_minute: int) -> None:
-        """Set everything anew, because settings remain from one utterance to the next."""
+        """Set all parameters again, because they persist from one utterance to the next."""
         library = self._library
         _check(library.espeak_SetVoiceByName(voice.encode()), f"finding the voice {voice}")
         code = library.espeak_SetParameter(_PARAMETER_RATE, words_per_minute, 0)
@@ -167,21 +167,21 @@ class Synthesizer:
         _check(code, f"setting the pitch {pitch}")
 
     def _collect(self, samples: Any, count: int, _events: Any) -> int:
-        """Keep a copy of the samples that the library hands over; 0 asks for more."""
+        """Keep a copy of the samples that the library passes; 0 asks for more."""
         if samples and count > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)) / _FULL_SCALE)
         return 0
 
 
 def _check(code: int, action: str) -> None:
-    """Raise RuntimeError if a return code of the library says that an action failed."""
+    """Raise RuntimeError if a return code of the library reports a failure."""
     if code != 0:
         raise RuntimeError(f"eSpeak NG failed at {action} (code {code})")
 
 
 @contextmanager
 def _short_path(folder: Path) -> Iterator[Path]:
-    """Yield `folder`, or if its path is too long, a temporary copy of what English needs of it."""
+    """Yield `folder`, or if its path is too long, a temporary copy of its English data."""
     if len(os.fsencode(folder)) <= MAX_PATH_BYTES:
         yield folder
         return

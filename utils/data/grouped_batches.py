@@ -1,33 +1,111 @@
-"""The base class of streams of batches that hold examples of equal length.
+"""Groups of sequences of equal or similar length, and streams of batches made of such groups.
 
-``utils.data.pair_batches`` and ``utils.data.labelled_batches`` have the streams themselves.
+Batches of equal length need no padding. ``utils.data.pair_batches`` and
+``utils.data.labelled_batches`` derive their streams from `GroupedBatches`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
 
+from utils.arguments import check_positive
 from utils.data.batches import check_step
-from utils.data.grouping import group_by_length
 
 BatchT = TypeVar("BatchT")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class GroupedBatches(ABC, Generic[BatchT]):
-    """An endless stream of batches of equally long examples; a base class.
-
-    ``stream[step]`` is the batch of a step; it depends on the seed and the step alone. Each epoch
-    of ``len(stream)`` steps contains every example once, in batches composed anew and in random
-    order. A length with few examples gives a smaller batch.
+def group_by_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int]]:
+    """Group the indices of sequences into batches of equal length.
 
     Parameters
     ----------
     lengths
-        The length of each example: of what an encoder reads.
+        The length of each sequence.
+    batch_size
+        The largest number of indices in a batch, a positive integer.
+
+    Returns
+    -------
+    groups : list of list of int
+        The batches, short sequences first; sequences of equal length stay in their order.
+    """
+    check_positive(batch_size=batch_size)
+    same_length: dict[int, list[int]] = defaultdict(list)
+    for index, length in enumerate(lengths):
+        same_length[length].append(index)
+    return [
+        same_length[length][start : start + batch_size]
+        for length in sorted(same_length)
+        for start in range(0, len(same_length[length]), batch_size)
+    ]
+
+
+def group_by_similar_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int]]:
+    """Group the indices of sequences into batches of similar length, all but the last full.
+
+    Parameters
+    ----------
+    lengths
+        The length of each sequence.
+    batch_size
+        The number of indices in a batch, a positive integer.
+
+    Returns
+    -------
+    groups : list of list of int
+        The batches, short sequences first; sequences of equal length stay in their order.
+    """
+    check_positive(batch_size=batch_size)
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def map_groups(
+    function: Callable[[list[Item]], Sequence[Result]],
+    items: Sequence[Item],
+    groups: Sequence[list[int]],
+) -> list[Result]:
+    """Apply a function of several items to each group of them.
+
+    Parameters
+    ----------
+    function
+        Takes the items of one group and returns a result for each.
+    items
+        N items.
+    groups
+        Indices of the items, each index in exactly one group.
+
+    Returns
+    -------
+    results : list
+        The N results, in the order of `items`.
+    """
+    results: dict[int, Result] = {}
+    for indices in groups:
+        group_results = function([items[i] for i in indices])
+        results.update(zip(indices, group_results, strict=True))
+    return [results[i] for i in range(len(items))]
+
+
+class GroupedBatches(ABC, Generic[BatchT]):
+    """The base class of endless streams of batches of examples of equal length.
+
+    ``stream[step]`` is the batch of a step; it depends on the seed and the step alone. Each epoch
+    of ``len(stream)`` steps contains every example once, in newly composed batches and in random
+    order. A length with few examples leads to a smaller batch.
+
+    Parameters
+    ----------
+    lengths
+        The length of the input of each example.
     batch_size
         The largest number of examples in a batch.
     seed
@@ -38,7 +116,7 @@ class GroupedBatches(ABC, Generic[BatchT]):
     Raises
     ------
     ValueError
-        If `batch_size` is below 1.
+        If `batch_size` is not a positive integer.
     """
 
     def __init__(
@@ -77,24 +155,24 @@ class GroupedBatches(ABC, Generic[BatchT]):
 
     def _shuffled_groups(self, epoch: int) -> list[list[int]]:
         """Return the indices of the examples of each batch of an epoch."""
-        random = np.random.default_rng([self.seed, epoch])
-        order = random.permutation(len(self.lengths)).tolist()
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self.lengths)).tolist()
         if self.target_lengths is not None:
             # Sorting brings targets of similar lengths into one batch: less padding.
             order.sort(key=self.target_lengths.__getitem__)
         groups = group_by_length([self.lengths[i] for i in order], batch_size=self.batch_size)
-        return [[order[i] for i in groups[j]] for j in random.permutation(len(groups))]
+        return [[order[i] for i in groups[j]] for j in rng.permutation(len(groups))]
 
 
 def check_lengths(lengths: Sequence[int], example: str, part: str) -> None:
-    """Check that there is an example and that none is empty.
+    """Check that there are examples and that none is empty.
 
     Parameters
     ----------
     lengths
         The length of each example.
     example, part
-        What an example is called, and its part of these lengths, for the message.
+        The name of an example and of its part with these lengths, for the message.
 
     Raises
     ------

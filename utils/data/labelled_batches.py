@@ -1,4 +1,4 @@
-"""Batches of texts with labels, equally long within a batch, so that none is padded."""
+"""Batches of labelled texts, of equal length within a batch, so that none is padded."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import torch
 
 from utils.arguments import as_integers
 from utils.data.batches import pad
-from utils.data.grouped_batches import GroupedBatches, check_lengths
-from utils.data.grouping import group_by_length
-from utils.data.vocabulary import as_ids
+from utils.data.checks import as_ids
+from utils.data.grouped_batches import GroupedBatches, check_lengths, group_by_length
 
 LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
 
 
 @dataclass
 class LabelledBatch:
-    """Texts and their labels, which a classifier predicts in one step.
+    """Texts and their labels, for one step of a classifier.
 
     Parameters
     ----------
@@ -38,11 +37,11 @@ class LabelledBatch:
 
 
 class LabelledBatches(GroupedBatches[LabelledBatch]):
-    """An endless stream of batches of texts with labels: ``stream[step]`` is the batch of a step.
+    """An endless stream of batches of labelled texts: ``stream[step]`` is the batch of a step.
 
     A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
     and their labels as targets (B,). Each epoch of ``len(stream)`` steps contains every text once,
-    in batches composed anew and in random order. A length with few texts gives a smaller batch.
+    in newly composed batches and in random order. A length with few texts leads to a smaller batch.
 
     Parameters
     ----------
@@ -56,8 +55,8 @@ class LabelledBatches(GroupedBatches[LabelledBatch]):
     Raises
     ------
     ValueError
-        If there are no texts, a text is empty, an id is no whole number from 0 on, a label is no
-        whole number, or `batch_size` is below 1.
+        If there are no texts, a text is empty, an id is not a non-negative integer, a label is not
+        an integer, or `batch_size` is not a positive integer.
     """
 
     def __init__(
@@ -93,8 +92,8 @@ def labelled_eval_batches(
     Raises
     ------
     ValueError
-        If there are no texts, a text is empty, an id is no whole number from 0 on, a label is no
-        whole number, or `batch_size` is below 1.
+        If there are no texts, a text is empty, an id is not a non-negative integer, a label is not
+        an integer, or `batch_size` is not a positive integer.
     """
     examples = _as_id_examples(examples)
     lengths = [len(ids) for ids, _ in examples]
@@ -104,7 +103,7 @@ def labelled_eval_batches(
 
 
 def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
-    """Make one batch of texts with labels.
+    """Make one batch of labelled texts.
 
     Parameters
     ----------
@@ -119,7 +118,7 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
     Raises
     ------
     ValueError
-        If there are no texts, an id is no whole number from 0 on, or a label no whole number.
+        If there are no texts, an id is not a non-negative integer, or a label not an integer.
     """
     examples = _as_id_examples(examples)
     inputs = pad([ids for ids, _ in examples])  # (B, T)

@@ -1,7 +1,7 @@
 """Batches of sentence pairs.
 
-The sources of a batch of `PairBatches` or `pair_eval_batches` are equally long, so that an encoder
-reads no padding.
+The sources of a batch of `PairBatches` or `pair_eval_batches` have equal lengths, so that an
+encoder reads no padding.
 """
 
 from __future__ import annotations
@@ -12,32 +12,19 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch.nn import functional as F
 
-from utils.data.batches import IGNORE, Batch, pad
-from utils.data.grouped_batches import GroupedBatches, check_lengths
-from utils.data.grouping import group_by_length
-from utils.data.vocabulary import BOS, EOS, PAD, as_ids
+from utils.data.batches import IGNORE_INDEX, Batch, pad
+from utils.data.checks import as_ids
+from utils.data.grouped_batches import GroupedBatches, check_lengths, group_by_length
+from utils.data.vocabulary import BOS, EOS, PAD
 
-if TYPE_CHECKING:  # batches need no tokenizer library
+if TYPE_CHECKING:  # batches do not need the tokenizer library
     from utils.data.tokenizers import Tokenizer
 
 IdPair: TypeAlias = tuple[list[int], list[int]]  # ids of a source and of its target
 
 
 def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list[IdPair]:
-    """Encode the source and the target of each of `pairs` with one tokenizer.
-
-    Parameters
-    ----------
-    pairs
-        Source and target sentences.
-    tokenizer
-        The tokenizer of both.
-
-    Returns
-    -------
-    id_pairs : list of tuple of list of int and list of int
-        The source ids and target ids of each pair.
-    """
+    """Encode the source and the target sentence of each pair with one tokenizer."""
     return [(tokenizer.encode(source), tokenizer.encode(target)) for source, target in pairs]
 
 
@@ -46,9 +33,9 @@ class PairBatches(GroupedBatches[Batch]):
 
     A batch depends on the seed and the step alone. It holds sources of one length (B, S) and
     targets of similar lengths. The inputs (B, T) are BOS and the target, padded with PAD; the
-    targets (B, T) are the target and EOS, padded with IGNORE. Each epoch of ``len(stream)`` steps
-    contains every pair once, in batches composed anew and in random order. A length with few
-    sources gives a smaller batch.
+    targets (B, T) are the target and EOS, padded with IGNORE_INDEX. Each epoch of ``len(stream)``
+    steps contains every pair once, in newly composed batches and in random order. A length with few
+    sources leads to a smaller batch.
 
     Parameters
     ----------
@@ -62,8 +49,8 @@ class PairBatches(GroupedBatches[Batch]):
     Raises
     ------
     ValueError
-        If there are no pairs, a source is empty, an id is no whole number from 0 on, or
-        `batch_size` is below 1.
+        If there are no pairs, a source is empty, an id is not a non-negative integer, or
+        `batch_size` is not a positive integer.
     """
 
     def __init__(self, pairs: Sequence[IdPair], *, batch_size: int, seed: int = 0) -> None:
@@ -100,8 +87,8 @@ def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch
     Raises
     ------
     ValueError
-        If there are no pairs, a source is empty, an id is no whole number from 0 on, or
-        `batch_size` is below 1.
+        If there are no pairs, a source is empty, an id is not a non-negative integer, or
+        `batch_size` is not a positive integer.
     """
     pairs = _as_id_pairs(pairs)
     lengths = [len(source) for source, _ in pairs]
@@ -122,37 +109,41 @@ def pair_batch(pairs: Sequence[IdPair]) -> Batch:
     -------
     batch : Batch
         Sources (B, S) padded with PAD; inputs (B, T) with BOS in front, padded with PAD; targets
-        (B, T) with EOS at the end, padded with IGNORE.
+        (B, T) with EOS at the end, padded with IGNORE_INDEX.
 
     Raises
     ------
     ValueError
-        If there are no pairs, or an id is no whole number from 0 on.
+        If there are no pairs, or an id is not a non-negative integer.
     """
     pairs = _as_id_pairs(pairs)
     source = pad([source for source, _ in pairs])  # (B, S)
-    inputs, targets = teacher_forcing_pair(pad([target for _, target in pairs], IGNORE))  # (B, T)
+    inputs, targets = teacher_forcing_pair(
+        pad([target for _, target in pairs], IGNORE_INDEX)
+    )  # (B, T)
     return Batch(inputs, targets, source)
 
 
 def teacher_forcing_pair(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Make what a decoder reads and what it has to predict.
+    """Make the inputs and the targets of a decoder under teacher forcing.
 
     Parameters
     ----------
     targets
-        Ids without BOS and EOS, (B, L), padded with IGNORE at the end.
+        Ids without BOS and EOS, (B, L), padded with IGNORE_INDEX at the end.
 
     Returns
     -------
     inputs : torch.Tensor
         BOS and the ids, padded with PAD, (B, L + 1).
     targets : torch.Tensor
-        The ids and EOS, padded with IGNORE, (B, L + 1).
+        The ids and EOS, padded with IGNORE_INDEX, (B, L + 1).
     """
-    inputs = F.pad(targets.masked_fill(targets == IGNORE, PAD), (1, 0), value=BOS)  # (B, L + 1)
-    lengths = (targets != IGNORE).sum(1, keepdim=True)  # (B, 1)
-    targets = F.pad(targets, (0, 1), value=IGNORE).scatter(1, lengths, EOS)  # (B, L + 1)
+    inputs = F.pad(
+        targets.masked_fill(targets == IGNORE_INDEX, PAD), (1, 0), value=BOS
+    )  # (B, L + 1)
+    lengths = (targets != IGNORE_INDEX).sum(1, keepdim=True)  # (B, 1)
+    targets = F.pad(targets, (0, 1), value=IGNORE_INDEX).scatter(1, lengths, EOS)  # (B, L + 1)
     return inputs, targets
 
 

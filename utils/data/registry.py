@@ -1,8 +1,8 @@
 """The registry of the corpora's files, and the check of a file against it.
 
-``registry.json``, beside this module, lists each corpus with its homepage, its licence and its
-files: for each file a path, an address, a size in bytes and a SHA-256 hash. Every file is checked
-each time before it is used.
+``registry.json``, next to this module, lists each corpus with its homepage, its licence and its
+files: for each file a path, a URL, a size in bytes and a SHA-256 hash. A file is checked each time
+before it is used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TypedDict
 
 import pooch
 
-from utils.data.corpus import DataError
-from utils.data.readers import read_wav_archive
+from utils.data.corpus_formats import read_wav_archive
+from utils.data.errors import DataError
 
 MISSING = "it is missing"
 
@@ -31,10 +31,10 @@ class _FileLocation(TypedDict):
 
 
 class FileEntry(_FileLocation, total=False):
-    """One file of a corpus: its path, address and size, and one of the two hashes."""
+    """One file of a corpus: its path, URL and size, and one of the two hashes."""
 
     sha256: str
-    content_sha256: str  # of an archive that the server packs anew: only its content is stable
+    content_sha256: str  # of an archive that the server repacks: only its content is stable
 
 
 class CorpusEntry(TypedDict):
@@ -64,13 +64,13 @@ def file_problem(path: Path, entry: FileEntry) -> str | None:
     Returns
     -------
     problem : str or None
-        The difference between expectation and file, or why it cannot be read; MISSING if there is
-        nothing at `path`; None if the file is right.
+        How the file differs from its entry, or why it cannot be read; MISSING if there is nothing
+        at `path`; None if the file is correct.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            return "it is no file"
-        with path.open("rb"):  # allowed?
+            return "it is not a file"
+        with path.open("rb"):  # is reading allowed?
             return _content_problem(path, entry)
     except FileNotFoundError:
         return _broken_link(path) or MISSING
@@ -79,10 +79,10 @@ def file_problem(path: Path, entry: FileEntry) -> str | None:
 
 
 def _broken_link(path: Path) -> str | None:
-    """Say which link on the way to a file leads nowhere; None if there is none."""
+    """Name the broken link in the path of a file; None if there is none."""
     for part in (path, *path.parents):
         if part.is_symlink() and not part.exists():
-            return f"{part} is a link that leads nowhere"
+            return f"{part} is a broken link"
     return None
 
 

@@ -1,6 +1,6 @@
-"""What tokenizers share: encoding of whole and of long texts, vocabularies, and files.
+"""Base classes of tokenizers: encoding of short and of long texts, vocabularies, and files.
 
-``utils.data.tokenizers`` has the tokenizers themselves.
+The tokenizers themselves are in ``utils.data.tokenizers``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from utils.arguments import as_integers
-from utils.data.splitting import cut_into_parts, split_special_tokens
-from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary, check_text
+from utils.data.checks import check_text
+from utils.data.pretokenization import cut_into_parts, split_special_tokens
+from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary
 from utils.files import write_text_atomically
 
 LoadedTokenizer = TypeVar("LoadedTokenizer")
@@ -30,16 +31,16 @@ class TextEncoder(ABC):
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Return the ids of `text`, without BOS and EOS around it.
 
-        Characters or words that are not in the vocabulary become UNK; byte-pair encoding has none.
+        Characters or words outside the vocabulary become UNK, except with byte-pair encoding.
 
         Parameters
         ----------
         text
             The text.
         allow_special
-            Whether ``<eos>`` and the other special tokens, where they are written in the text,
-            become their ids, and what stands between them a text of its own; by default they are
-            letters like any others.
+            Whether the strings of special tokens, such as ``<eos>``, become the ids of these
+            tokens, and what is between them is encoded as a separate text; by default they are
+            plain text.
 
         Returns
         -------
@@ -49,7 +50,7 @@ class TextEncoder(ABC):
         Raises
         ------
         ValueError
-            If `text` is no valid text.
+            If `text` is not a valid text.
         """
         check_text(text)
         return list(self._encode_parts([text], allow_special))
@@ -59,7 +60,7 @@ class TextEncoder(ABC):
     ) -> Iterator[int]:
         """Yield the ids of a text that is larger than memory, the same as those of `encode`.
 
-        ``numpy.fromiter(tokenizer.encode_iterable(file), numpy.uint16)`` keeps two bytes a token.
+        ``numpy.fromiter(tokenizer.encode_iterable(file), numpy.uint16)`` takes two bytes per token.
 
         Parameters
         ----------
@@ -76,12 +77,12 @@ class TextEncoder(ABC):
         Raises
         ------
         ValueError
-            If a chunk is no valid text.
+            If a chunk is not a valid text.
         """
         yield from self._encode_parts(cut_into_parts(chunks), allow_special)
 
     def _encode_parts(self, parts: Iterable[str], allow_special: bool) -> Iterator[int]:
-        """Yield the ids of a text that is given in parts, where no token crosses a cut."""
+        """Yield the ids of a text in parts whose boundaries no token crosses."""
         is_start = True
         for part in parts:
             for piece in split_special_tokens(part) if allow_special else [part]:
@@ -99,7 +100,7 @@ class VocabularyTokenizer(TextEncoder):
     Parameters
     ----------
     vocab
-        The vocabulary of the tokens that `split` gives.
+        The vocabulary of the tokens that `split` returns.
     """
 
     file_type: str  # the name of the tokenizer in its saved file
@@ -122,37 +123,39 @@ class VocabularyTokenizer(TextEncoder):
         cls: type[_Self],
         texts: str | Iterable[str],
         *,
-        max_size: int | None = None,
+        max_vocab_size: int | None = None,
         min_count: int = 1,
         allow_special: bool = False,
     ) -> _Self:
-        """Build a tokenizer whose vocabulary is that of the training text.
+        """Build a tokenizer with the vocabulary of the training text.
 
         Parameters
         ----------
         texts
             A text or several texts, from the training split alone.
-        max_size
+        max_vocab_size
             The largest size of the vocabulary, special tokens included; None for no limit.
         min_count
             Minimum count of a token; rarer ones become UNK.
         allow_special
-            Whether special tokens that are written in a text are no part of it, as in `encode`.
+            Whether the strings of special tokens are left out of the training text, as in `encode`.
 
         Returns
         -------
         tokenizer : VocabularyTokenizer
-            The tokenizer, of the class that the method is called on.
+            The tokenizer, of this class.
 
         Raises
         ------
         ValueError
-            If `max_size` leaves no room for the special tokens, it or `min_count` is no positive
-            whole number, or one of `texts` is no valid text.
+            If a size or count is not a positive integer, `max_vocab_size` is less than the number
+            of special tokens, or one of `texts` is not a valid text.
         """
         parts = training_texts(texts, allow_special=allow_special)
         tokens = (token for part in parts for token in cls.split(part))
-        return cls(Vocabulary.from_tokens(tokens, max_size=max_size, min_count=min_count))
+        return cls(
+            Vocabulary.from_tokens(tokens, max_vocab_size=max_vocab_size, min_count=min_count)
+        )
 
     def __len__(self) -> int:
         """V, the size of the vocabulary, special tokens included."""
@@ -163,12 +166,12 @@ class VocabularyTokenizer(TextEncoder):
         return self.vocab.to_ids(self.split(text))
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of `ids`, without PAD, BOS and EOS; UNK is shown as ``<unk>``.
+        """Return the text of `ids`, without PAD, BOS and EOS; UNK becomes ``<unk>``.
 
         Raises
         ------
         ValueError
-            If an id is no whole number or lies outside the vocabulary.
+            If an id is not an integer or lies outside the vocabulary.
         """
         ids = as_integers(ids)
         return self.join(self.vocab.to_tokens(i for i in ids if i not in (PAD, BOS, EOS)))
@@ -184,7 +187,7 @@ class VocabularyTokenizer(TextEncoder):
         Raises
         ------
         ValueError
-            If the file is another one.
+            If the file is not a tokenizer of this class.
         """
         return read_tokenizer(
             path, cls.file_type, lambda content: cls(Vocabulary(content["tokens"]))
@@ -192,24 +195,12 @@ class VocabularyTokenizer(TextEncoder):
 
 
 def training_texts(texts: str | Iterable[str], *, allow_special: bool) -> Iterator[str]:
-    """Yield the texts that a tokenizer is trained on.
-
-    Parameters
-    ----------
-    texts
-        A text or several texts.
-    allow_special
-        Whether special tokens that are written in a text are no part of it.
-
-    Yields
-    ------
-    text : str
-        A text; with `allow_special`, what stands between its special tokens.
+    """Yield the training texts of a tokenizer; with `allow_special` split at special tokens.
 
     Raises
     ------
     ValueError
-        If one of `texts` is no valid text.
+        If one of `texts` is not a valid text.
     """
     for text in [texts] if isinstance(texts, str) else texts:
         check_text(text)
@@ -228,7 +219,7 @@ def write_tokenizer(path: str | Path, file_type: str, **content: Any) -> None:
     file_type
         The name of the tokenizer's class in its file.
     **content
-        What it consists of, as JSON values.
+        The content of the tokenizer, as JSON values.
     """
     text = json.dumps({"kind": file_type, **content}, ensure_ascii=False)
     write_text_atomically(Path(path), text)
@@ -246,7 +237,7 @@ def read_tokenizer(
     file_type
         The name of the tokenizer's class in its file.
     build
-        Makes the tokenizer from the file's content.
+        Builds the tokenizer from the file's content.
 
     Returns
     -------
@@ -256,7 +247,7 @@ def read_tokenizer(
     Raises
     ------
     ValueError
-        If the file is another one or damaged.
+        If the file is not such a tokenizer, or is damaged.
     """
     try:
         content = json.loads(Path(path).read_bytes())
@@ -264,7 +255,7 @@ def read_tokenizer(
         raise ValueError(f"{path} is not a tokenizer that this book saved ({error})") from error
     if not isinstance(content, dict) or content.get("kind") != file_type:
         actual = content.get("kind") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} holds {actual!r}, where a {file_type!r} tokenizer was expected")
+        raise ValueError(f"{path} contains {actual!r}; expected a {file_type!r} tokenizer")
     try:
         return build(content)
     except Exception as error:

@@ -1,7 +1,7 @@
 """Tokenizers: text to token ids and back, by characters, words or byte-pair encoding.
 
-Byte-pair encoding comes from Sennrich, Haddow and Birch 2016; its implementation is the
-``tokenizers`` library's. A tokenizer is always trained on the training split alone.
+Byte-pair encoding is that of Sennrich, Haddow and Birch 2016, as implemented in the ``tokenizers``
+library. A tokenizer is always trained on the training split alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from utils.arguments import as_integers, check_positive
-from utils.data.splitting import split_words
+from utils.data.checks import check_ids, check_text
+from utils.data.pretokenization import split_words
 from utils.data.tokenizer_base import (
     TextEncoder,
     VocabularyTokenizer,
@@ -24,7 +25,7 @@ from utils.data.tokenizer_base import (
     training_texts,
     write_tokenizer,
 )
-from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, check_ids, check_text
+from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
 SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:!?)\]’'])")
 
@@ -62,10 +63,10 @@ class CharTokenizer(VocabularyTokenizer):
 
 
 class WordTokenizer(VocabularyTokenizer):
-    """One token for each word and each punctuation mark, with its combining marks.
+    """One token for each word and each punctuation mark, with combining marks.
 
-    The spacing of a text is lost: `decode` gives a readable text, which may differ from the
-    original in its spaces.
+    Spacing is not preserved: `decode` returns a readable text, which may differ from the original
+    in its spaces.
     """
 
     file_type = "words"
@@ -77,20 +78,20 @@ class WordTokenizer(VocabularyTokenizer):
 
     @staticmethod
     def join(tokens: list[str]) -> str:
-        """Return `tokens` with a space before each, save before closing punctuation marks."""
+        """Return `tokens` joined by spaces, with none before closing punctuation marks."""
         return SPACE_BEFORE_MARK.sub(r"\1", " ".join(tokens))
 
 
 class BPETokenizer(TextEncoder):
     """Byte-level byte-pair encoding: every Unicode text is decoded exactly, and nothing is unknown.
 
-    A space is put in front of each text, so that its first word has the same tokens as inside a
-    text; `decode` removes it.
+    A space is added in front of each text, so that its first word is tokenized as inside a text;
+    `decode` removes it.
 
     Parameters
     ----------
     backend
-        The trained tokenizer of the ``tokenizers`` library; `BPETokenizer.train` makes it.
+        The trained tokenizer of the ``tokenizers`` library, as built by `BPETokenizer.train`.
     """
 
     file_type = "bpe"
@@ -103,7 +104,7 @@ class BPETokenizer(TextEncoder):
         cls,
         texts: str | Iterable[str],
         *,
-        max_size: int = 4000,
+        max_vocab_size: int = 4000,
         min_count: int = 2,
         allow_special: bool = False,
     ) -> BPETokenizer:
@@ -113,12 +114,12 @@ class BPETokenizer(TextEncoder):
         ----------
         texts
             A text or several texts, from the training split alone.
-        max_size
-            The size of the vocabulary, special tokens and the 256 bytes included.
+        max_vocab_size
+            The largest size of the vocabulary, special tokens and the 256 bytes included.
         min_count
             Minimum count of a pair to be merged.
         allow_special
-            Whether special tokens that are written in a text are no part of it, as in `encode`.
+            Whether the strings of special tokens are left out of the training text, as in `encode`.
 
         Returns
         -------
@@ -128,19 +129,21 @@ class BPETokenizer(TextEncoder):
         Raises
         ------
         ValueError
-            If `max_size` is less than the 260 special tokens and bytes, it or `min_count` is no
-            positive whole number, or one of `texts` is no valid text.
+            If a size or count is not a positive integer, `max_vocab_size` is less than the 260
+            special tokens and bytes, or one of `texts` is not a valid text.
         """
-        check_positive(max_size=max_size, min_count=min_count)
+        check_positive(max_vocab_size=max_vocab_size, min_count=min_count)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
         needed = len(SPECIAL_TOKENS) + len(alphabet)
-        if max_size < needed:
-            raise ValueError(f"max_size={max_size}: byte-level BPE needs at least {needed} tokens")
+        if max_vocab_size < needed:
+            raise ValueError(
+                f"max_vocab_size={max_vocab_size}: byte-level BPE needs at least {needed} tokens"
+            )
         backend = tokenizers.Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
-            vocab_size=max_size,
+            vocab_size=max_vocab_size,
             min_frequency=min_count,
             special_tokens=list(SPECIAL_TOKENS),
             initial_alphabet=alphabet,
@@ -164,7 +167,7 @@ class BPETokenizer(TextEncoder):
         Raises
         ------
         ValueError
-            If one of `texts` is no valid text.
+            If one of `texts` is not a valid text.
         """
         for text in texts:
             check_text(text)
@@ -179,7 +182,7 @@ class BPETokenizer(TextEncoder):
         Raises
         ------
         ValueError
-            If an id is no whole number or lies outside the vocabulary.
+            If an id is not an integer or lies outside the vocabulary.
         """
         ids = [i for i in as_integers(ids) if i not in (PAD, BOS, EOS, UNK)]
         check_ids(ids, len(self))
@@ -200,7 +203,7 @@ class BPETokenizer(TextEncoder):
         Raises
         ------
         ValueError
-            If the file is another one.
+            If the file is not a tokenizer of this class.
         """
         return read_tokenizer(
             path, cls.file_type, lambda content: cls(_as_backend(content["tokenizer"]))
@@ -208,14 +211,14 @@ class BPETokenizer(TextEncoder):
 
 
 def _without_special_tokens_in_text(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
-    """Return a copy that reads "<eos>" typed in a text as letters, not as the special token."""
+    """Return a copy that encodes the string "<eos>" as plain text, not as the special token."""
     content = json.loads(backend.to_str())
     content["added_tokens"] = []
     return tokenizers.Tokenizer.from_str(json.dumps(content))
 
 
 def _as_backend(content: Any) -> tokenizers.Tokenizer:
-    """Return the tokenizer that JSON values describe; raise ValueError without special tokens."""
+    """Return the tokenizer from JSON values; raise ValueError without special tokens."""
     backend = tokenizers.Tokenizer.from_str(json.dumps(content))
     if tuple(map(backend.id_to_token, range(len(SPECIAL_TOKENS)))) != SPECIAL_TOKENS:
         raise ValueError(f"its first tokens are not {', '.join(SPECIAL_TOKENS)}")

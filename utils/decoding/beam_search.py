@@ -1,150 +1,26 @@
-"""Beam search for the most probable sequences.
+"""Beam search for the most probable sequences, derived in section 3.2.
 
-Derived in section 3.2; the length penalty in section 5.2. Beam search for sequence models:
-Sutskever et al. 2014. Length normalization: Wu et al. 2016. Bonus per token: Murray and Chiang
-2018. Patience: Kasai et al. 2024.
+`best_sequences` is one call for greedy or beam search. Beam search for sequence models: Sutskever
+et al. 2014.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
-from numbers import Integral
+from dataclasses import replace
 from typing import Any, overload
 
 import torch
 
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_hypotheses import BeamHypotheses, Continuation, Hypothesis
 from utils.decoding.generation import check_arguments, evaluating, prompt_lengths
-from utils.decoding.prompt_search import Continuation, Hypothesis, PromptSearch
-from utils.decoding.rules import TokenRules, allowed_logits
-from utils.decoding.state import select_rows
+from utils.decoding.greedy_search import greedy_search
+from utils.decoding.model_state import select_rows
+from utils.decoding.token_rules import TokenRules, allowed_logits
 from utils.models.contract import LanguageModel, NextTokenModel, StateT
 
-
-@dataclass(frozen=True)
-class BeamConfig:
-    """The size of a beam search, its ranking of hypotheses, and when it ends.
-
-    A hypothesis of n tokens, including EOS if it has ended, has the score
-    ``log_prob / ((5 + n) / 6) ** alpha + token_bonus * n``.
-
-    By default a search ends safely: when it has all hypotheses that it is to return, and no partial
-    one can still overtake one of them. No continuation has a higher log-probability than the
-    partial hypothesis itself, so that its score at the most favourable length up to the maximum is
-    a bound. With ``alpha > 0`` the maximum counts: a small `max_length` gives an early end. A beam
-    of 1 is greedy search, which ends with its first EOS.
-
-    Source: ``eq-length-penalty`` (section 5.2); Wu et al. 2016. ``eq-token-bonus`` (section 3.2);
-    Murray and Chiang 2018. Patience: Kasai et al. 2024.
-
-    Parameters
-    ----------
-    beam_size
-        Beam size K: how many partial hypotheses each step keeps.
-    alpha
-        The exponent of the length penalty; 0 ranks by the log-probability itself.
-    token_bonus
-        Added to the score for each token.
-    patience
-        None for the safe end. A number ends a prompt's search as soon as it has at least ``patience
-        * beam_size`` finished hypotheses, however good the partial ones are; 1 is the rule of many
-        toolkits, which is faster and may miss longer hypotheses of higher score.
-    num_hypotheses
-        How many hypotheses are returned at most, from 1 to K; None for K. The safe end comes sooner
-        with fewer.
-
-    Raises
-    ------
-    ValueError
-        If the beam size is not a whole number from 1, the number of hypotheses not one from 1 to
-        that, the patience not positive, or `alpha` or `token_bonus` not a finite number.
-    """
-
-    beam_size: int = 5
-    _: KW_ONLY
-    alpha: float = 1.0
-    token_bonus: float = 0.0
-    patience: float | None = None
-    num_hypotheses: int | None = None
-
-    def __post_init__(self) -> None:
-        size, count = self.beam_size, self.num_returned
-        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
-            raise ValueError(f"beam_size must be a whole number from 1, got {size}")
-        if isinstance(count, bool) or not isinstance(count, Integral) or not 1 <= count <= size:
-            raise ValueError(
-                f"num_hypotheses must be a whole number from 1 to beam_size, {size}, got {count}"
-            )
-        for name in ("alpha", "token_bonus"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} must be a finite number, got {getattr(self, name)}")
-        if self.patience is not None and not self.patience > 0:
-            raise ValueError(
-                f"patience must be positive, got {self.patience}; 1 ends with beam_size hypotheses"
-            )
-
-    @property
-    def num_returned(self) -> int:
-        """The number of hypotheses that are returned at most."""
-        return self.beam_size if self.num_hypotheses is None else self.num_hypotheses
-
-    def score(self, log_prob: float, length: int) -> float:
-        """Compute the score by which hypotheses are ranked.
-
-        Parameters
-        ----------
-        log_prob
-            The log-probability of the hypothesis.
-        length
-            Its number n of tokens, including EOS if it has ended.
-
-        Returns
-        -------
-        score : float
-            The score; higher is better.
-        """
-        return log_prob / length_penalty(length, self.alpha) + self.token_bonus * length
-
-    def highest_score(self, log_prob: float, shortest: int, longest: int) -> float:
-        """Compute a bound of the scores of all hypotheses that continue a partial one.
-
-        Parameters
-        ----------
-        log_prob
-            The log-probability of the partial hypothesis, which no continuation exceeds.
-        shortest, longest
-            Bounds of the number of tokens of its continuations.
-
-        Returns
-        -------
-        score : float
-            No continuation has a higher score. Penalty and bonus are monotonic in the length, so
-            that the ends of its range bound each of them.
-        """
-        lengths = (shortest, longest)
-        quotient = max(log_prob / length_penalty(length, self.alpha) for length in lengths)
-        return quotient + max(self.token_bonus * length for length in lengths)
-
-
-def length_penalty(length: int, alpha: float) -> float:
-    """Return the length penalty ((5 + length) / 6) ** alpha, which divides a log-probability.
-
-    Source: ``eq-length-penalty`` (section 5.2); Wu et al. 2016, eq. 14.
-
-    Parameters
-    ----------
-    length
-        The number of tokens, EOS included.
-    alpha
-        The exponent.
-
-    Returns
-    -------
-    penalty : float
-        The divisor.
-    """
-    return ((5 + length) / 6) ** alpha
+_DEFAULT_BEAM = BeamConfig()
 
 
 @overload
@@ -152,7 +28,7 @@ def beam_search(
     model: LanguageModel[StateT],
     prompt: torch.Tensor,
     state: StateT | None = None,
-    config: BeamConfig = ...,
+    beam: BeamConfig = ...,
     *,
     max_length: int = ...,
     min_length: int = ...,
@@ -165,7 +41,7 @@ def beam_search(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
     state: StateT,
-    config: BeamConfig = ...,
+    beam: BeamConfig = ...,
     *,
     max_length: int = ...,
     min_length: int = ...,
@@ -178,7 +54,7 @@ def beam_search(
     model: NextTokenModel[Any],
     prompt: torch.Tensor,
     state: Any = None,
-    config: BeamConfig = BeamConfig(),
+    beam: BeamConfig = _DEFAULT_BEAM,
     *,
     max_length: int = 100,
     min_length: int = 0,
@@ -186,11 +62,11 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Search for the hypotheses of highest score, keeping the best K after each token.
 
-    Each step continues every partial hypothesis of a prompt by every token. Of the continuations,
+    Each step extends every partial hypothesis of a prompt by every token. Of these continuations,
     the K most probable that do not end in EOS are the next partial hypotheses; those that end in
     EOS and are among the K most probable are finished. A prompt's search ends when no partial
-    hypothesis can overtake those that are returned (see `BeamConfig`, which has other rules too),
-    or at `max_length` tokens, where the partial ones count as finished. All prompts are searched
+    hypothesis can overtake those that are returned (`BeamConfig` has other rules too), or at
+    `max_length` tokens, where the partial ones count as finished. All prompts are searched
     together.
 
     Source: ``eq-beam`` (section 3.2); Sutskever et al. 2014.
@@ -203,17 +79,17 @@ def beam_search(
         Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
         end; each is continued from its own end.
     state
-        The model's state before the prompt: of a language model None for no tokens, of an
-        encoder–decoder that of ``model.encode(source)``.
-    config
+        The model's state before the prompt: None for a language model that has read no tokens,
+        ``model.begin(source)`` for an encoder–decoder.
+    beam
         The beam size K, the ranking and the end of the search.
     max_length
-        The largest number of new tokens.
+        The maximum number of new tokens.
     min_length
-        The least number of new tokens, before which EOS is ruled out.
+        The minimum number of new tokens, before which EOS is ruled out.
     no_repeat_ngram_size
-        A size n: no n-gram of a text, prompt included, is completed for the second time; None for
-        no such rule.
+        The size n of n-grams that may not occur twice in a text, prompt included; None for no such
+        rule.
 
     Returns
     -------
@@ -223,17 +99,17 @@ def beam_search(
     Raises
     ------
     ValueError
-        For a prompt that is not whole numbers (B, T ≥ 1) padded at the end, a state of another
-        batch, a length that is negative or a minimum above the maximum, a vocabulary without EOS,
-        logits that are no distribution (NaN, +∞, or −∞ for every token), or rules that leave a
-        prompt no hypothesis.
+        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
+        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, the
+        logits define no distribution (NaN, +∞, or −∞ for every token), or the rules leave a prompt
+        without a hypothesis.
     """
     rules = TokenRules(min_length, no_repeat_ngram_size)
     check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     lengths = prompt_lengths(prompt)
-    T = min(lengths, default=0)  # the first call reads what all prompts have
+    T = min(lengths, default=0)  # the first call reads as many tokens as all prompts have
     searches = [
-        PromptSearch(config, forced_tokens=row[T:length], max_length=max_length)
+        BeamHypotheses(beam, forced_tokens=row[T:length], max_length=max_length)
         for row, length in zip(prompt.tolist(), lengths, strict=True)
     ]
     ids = all_ids = prompt[:, :T].long()
@@ -249,19 +125,89 @@ def beam_search(
     return [_hypotheses(search, rules) for search in searches]
 
 
+@overload
+def best_sequences(
+    model: LanguageModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT | None = None,
+    beam: BeamConfig | None = ...,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[int]]: ...
+
+
+@overload
+def best_sequences(
+    model: NextTokenModel[StateT],
+    prompt: torch.Tensor,
+    state: StateT,
+    beam: BeamConfig | None = ...,
+    *,
+    max_length: int = ...,
+    min_length: int = ...,
+    no_repeat_ngram_size: int | None = ...,
+) -> list[list[int]]: ...
+
+
+def best_sequences(
+    model: NextTokenModel[Any],
+    prompt: torch.Tensor,
+    state: Any = None,
+    beam: BeamConfig | None = None,
+    *,
+    max_length: int = 100,
+    min_length: int = 0,
+    no_repeat_ngram_size: int | None = None,
+) -> list[list[int]]:
+    """Search for the best sequence after each prompt, greedily or with a beam.
+
+    Parameters
+    ----------
+    model, prompt, state
+        As for `beam_search`.
+    beam
+        The options of beam search, whose best hypothesis is returned; None for greedy search.
+    max_length, min_length, no_repeat_ngram_size
+        As for `beam_search`.
+
+    Returns
+    -------
+    sequences : list of list of int
+        The new ids of each of the B prompts, without EOS.
+
+    Raises
+    ------
+    ValueError
+        As `beam_search`.
+    """
+    lengths = {"max_length": max_length, "min_length": min_length}
+    if beam is None:
+        return greedy_search(
+            model, prompt, state, **lengths, no_repeat_ngram_size=no_repeat_ngram_size
+        )
+    # the search may end sooner if only the best hypothesis is returned
+    best = replace(beam, num_hypotheses=1)
+    hypotheses = beam_search(
+        model, prompt, state, best, **lengths, no_repeat_ngram_size=no_repeat_ngram_size
+    )
+    return [ranked[0].ids for ranked in hypotheses]
+
+
 def _best_continuations(
     logits: torch.Tensor,
     all_ids: torch.Tensor,
-    searches: Sequence[PromptSearch],
+    searches: Sequence[BeamHypotheses],
     rules: TokenRules,
 ) -> list[list[Continuation]]:
-    """Return the best 2 · `beam_size` continuations of each of R prompts, best first.
+    """Return the 2 · `beam_size` best continuations for each of R prompts, best first.
 
     `logits` (R·K, V) follow `all_ids` (R·K, N). Twice the beam size is enough: at most K of the
-    continuations end in EOS, one for each hypothesis. What the rules forbid has probability 0; the
-    other tokens keep the probabilities of the model.
+    continuations end in EOS, one for each hypothesis. Tokens that the rules forbid have probability
+    0; the others keep the model's probabilities.
     """
-    # mps has no float64
+    # MPS has no float64
     dtype = torch.float32 if logits.device.type == "mps" else torch.float64
     R, K, V = len(searches), len(searches[0].beam), logits.shape[-1]
     token_log_probs = allowed_logits(logits).to(dtype).log_softmax(-1)  # (R·K, V)
@@ -270,7 +216,7 @@ def _best_continuations(
     log_probs = [search.log_probs() for search in searches]
     partial_log_probs = torch.tensor(log_probs, dtype=dtype, device=logits.device)  # (R, K)
     totals = (partial_log_probs[:, :, None] + token_log_probs).view(R, K * V)
-    count = min(2 * searches[0].options.beam_size, K * V)
+    count = min(2 * searches[0].config.beam_size, K * V)
     best, indices = totals.topk(count, -1)  # (R, count)
     return [
         [Continuation(log_prob, *divmod(i, V)) for log_prob, i in zip(*row, strict=True)]
@@ -279,17 +225,17 @@ def _best_continuations(
 
 
 def _advance(
-    searches: Sequence[PromptSearch], ranked: Sequence[Sequence[Continuation]]
+    searches: Sequence[BeamHypotheses], ranked: Sequence[Sequence[Continuation]]
 ) -> torch.Tensor:
-    """Advance all searches, and return the batch row of each new hypothesis's parent, (R·K,)."""
-    K = len(searches[0].beam)  # rows of each search in the batch that was read
+    """Advance all searches; return the batch row of the parent of each new hypothesis, (R·K,)."""
+    K = len(searches[0].beam)  # rows of each search in the batch just read
     for search, continuations in zip(searches, ranked, strict=True):
         search.advance(continuations)
     rows = [i * K + partial.parent for i, search in enumerate(searches) for partial in search.beam]
     return torch.tensor(rows, dtype=torch.int64)
 
 
-def _hypotheses(search: PromptSearch, rules: TokenRules) -> list[Hypothesis]:
+def _hypotheses(search: BeamHypotheses, rules: TokenRules) -> list[Hypothesis]:
     """Return the hypotheses of a search that has ended, best first."""
     if not search.finished:
         raise rules.no_token_error()

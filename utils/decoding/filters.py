@@ -1,4 +1,4 @@
-"""Filters of a distribution over the next token, by which `sample` shapes what it draws from.
+"""Filters of the distribution over the next token, with which `sample` shapes what it draws from.
 
 Derived in section 6.2. Top-k: Fan et al. 2018. Top-p (nucleus sampling): Holtzman et al. 2020.
 Min-p: Nguyen et al. 2024. Repetition penalty: Keskar et al. 2019.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 
 import torch
+
+from utils.arguments import check_number, check_positive
 
 
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
@@ -31,10 +33,10 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `top_k` is not a whole number from 1.
+        If `top_k` is not a positive integer.
     """
-    check_top_k(top_k)
-    indices = logits.topk(min(int(top_k), logits.shape[-1]), -1).indices  # (…, k)
+    check_positive(top_k=top_k)
+    indices = logits.topk(min(top_k, logits.shape[-1]), -1).indices  # (…, k)
     is_best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, indices, True)  # (…, V)
     return _keep_only(logits, is_best)
 
@@ -43,7 +45,7 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     """Filter by top-p: set all logits (…, V) to −∞ except those of the nucleus.
 
     The nucleus is the smallest set of most probable tokens whose total probability is at least
-    `top_p`: a token belongs to it if the more probable ones have less than `top_p` together.
+    `top_p`: a token belongs to it if the total of all more probable ones is below `top_p`.
 
     Source: ``eq-top-p`` (section 6.2); Holtzman et al. 2020.
 
@@ -64,18 +66,18 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     ValueError
         If `top_p` is not above 0 and at most 1.
     """
-    check_top_p(top_p)
+    check_number(above=0, maximum=1, top_p=top_p)
     if top_p == 1:
         return logits
     p, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # (…, V)
-    is_in_nucleus = p.cumsum(-1) - p < top_p  # (…, V), in the order of probability
+    is_in_nucleus = p.cumsum(-1) - p < top_p  # (…, V), by decreasing probability
     return _keep_only(logits, torch.zeros_like(is_in_nucleus).scatter(-1, order, is_in_nucleus))
 
 
 def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
-    """Filter by min-p: set all logits (…, V) to −∞ except those of probable tokens.
+    """Filter by min-p: keep the tokens at least `min_p` times as probable as the best one.
 
-    These are the tokens at least `min_p` times as probable as the best one.
+    The logits (…, V) of all others become −∞.
 
     Source: ``eq-min-p`` (section 6.2); Nguyen et al. 2024.
 
@@ -84,7 +86,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     logits
         Logits, (…, V).
     min_p
-        The least probability, as a fraction of the highest; 0 keeps all tokens.
+        The minimum probability, as a fraction of the highest; 0 keeps all tokens.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     ValueError
         If `min_p` is not from 0 to 1.
     """
-    check_min_p(min_p)
+    check_number(minimum=0, maximum=1, min_p=min_p)
     if min_p == 0:
         return logits
     highest = logits.max(-1, keepdim=True).values  # (…, 1)
@@ -108,8 +110,8 @@ def penalize_repetition(
 ) -> torch.Tensor:
     """Lower the logits of tokens that have occurred.
 
-    A positive logit is divided by the penalty and a negative one multiplied by it, once for a
-    token, however often it occurred.
+    A positive logit is divided by the penalty and a negative one multiplied by it, once per token,
+    however often it occurred.
 
     Source: ``eq-repetition-penalty`` (section 6.2); Keskar et al. 2019, with the usual correction
     for negative logits.
@@ -133,7 +135,7 @@ def penalize_repetition(
     ValueError
         If the penalty is not positive and finite.
     """
-    check_repetition_penalty(repetition_penalty)
+    check_number(above=0, repetition_penalty=repetition_penalty)
     previous = logits.gather(-1, previous_ids)  # (B, N)
     lowered = torch.where(
         previous > 0, previous / repetition_penalty, previous * repetition_penalty
@@ -144,52 +146,3 @@ def penalize_repetition(
 def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:
     """Set the logits at which `is_kept` is False to −∞."""
     return logits.masked_fill(~is_kept, -math.inf)
-
-
-def check_top_k(top_k: int) -> None:
-    """Check that `top_k` is a whole number from 1.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
-    if not (1 <= top_k < math.inf and top_k == int(top_k)):
-        raise ValueError(f"top_k must be a whole number from 1, got {top_k}")
-
-
-def check_top_p(top_p: float) -> None:
-    """Check that `top_p` is above 0 and at most 1.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, got {top_p}")
-
-
-def check_min_p(min_p: float) -> None:
-    """Check that `min_p` is from 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    if not 0 <= min_p <= 1:
-        raise ValueError(f"min_p must be from 0 to 1, got {min_p}")
-
-
-def check_repetition_penalty(repetition_penalty: float) -> None:
-    """Check that the penalty is positive and finite.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    if not 0 < repetition_penalty < math.inf:
-        message = "repetition_penalty must be positive, above 1 to penalize"
-        raise ValueError(f"{message}, got {repetition_penalty}")

@@ -1,9 +1,9 @@
 """Generation token by token: the loop, and what greedy search, sampling and beam search share.
 
 Greedy search and sampling differ only in how they choose the next token of a row; `generate` is
-the loop around that choice. Prompts of several lengths are decoded together: one call reads what
-all prompts have, and from there each row is given the rest of its prompt token by token (forced
-decoding), while the rows of shorter prompts are continued already.
+the loop around that choice. Prompts of different lengths are decoded together: the first call reads
+as many tokens as all prompts have; then each longer prompt is read token by token (forced
+decoding), while the shorter ones are already being continued.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TypeAlias
 
 import torch
 
+from utils.arguments import check_integer
 from utils.data.vocabulary import EOS, PAD
-from utils.decoding.rules import TokenRules, allowed_logits, check_count
-from utils.decoding.state import check_batch_size, select_rows
+from utils.decoding.model_state import check_batch_size, select_rows
+from utils.decoding.token_rules import TokenRules, allowed_logits
 from utils.models.contract import NextTokenModel, State, StateT
 from utils.runtime import evaluation_mode
 
@@ -35,8 +36,8 @@ def generate(
 ) -> list[list[int]]:
     """Extend each prompt by one chosen token at a time, until EOS or `max_length` new tokens.
 
-    After the first call the model reads one token a call and keeps its state. Rows that have ended
-    leave the batch.
+    After the first call the model reads one token per call and keeps its state. Rows that have
+    ended leave the batch.
 
     Parameters
     ----------
@@ -47,11 +48,11 @@ def generate(
     state
         The model's state before the prompt, or None.
     choose_tokens
-        The rule for the next token of each row.
+        Chooses the next token of each row.
     max_length
-        The largest number of new tokens.
+        The maximum number of new tokens.
     rules
-        What rules out tokens before the choice.
+        The rules that exclude tokens from the choice.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def generate(
     Raises
     ------
     ValueError
-        As in `check_arguments` and `allowed_logits`, or if the rules leave a row no token.
+        As in `check_arguments` and `allowed_logits`, or if the rules leave a row without a token.
     """
     check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     texts = _Texts(prompt, max_length=max_length, rules=rules)
@@ -79,7 +80,7 @@ def generate(
 
 
 class _Texts:
-    """The texts that `generate` writes, and the rows of the batch in which they are continued."""
+    """The texts that `generate` writes, and their rows in the batch."""
 
     def __init__(self, prompt: torch.Tensor, *, max_length: int, rules: TokenRules) -> None:
         self.max_length, self.rules = max_length, rules
@@ -90,7 +91,7 @@ class _Texts:
         self.all_ids = self.prompt[:, : min(self.prompt_lengths, default=0)]  # (B, N)
 
     def next_tokens(self, logits: torch.Tensor, choose_tokens: TokenChooser) -> torch.Tensor:
-        """Return the next token of each row, (B,): of its prompt, else chosen by `logits`."""
+        """Return the next token of each row, (B,): from its prompt, then chosen by `logits`."""
         N = self.all_ids.shape[1]
         new_lengths = [N - length for length in self.prompt_lengths]
         new_rows = [i for i, length in enumerate(new_lengths) if length >= 0]
@@ -106,11 +107,11 @@ class _Texts:
         return tokens
 
     def append(self, tokens: torch.Tensor) -> list[int]:
-        """Append `tokens` (B,) to the texts, and return the positions of the rows that go on."""
+        """Append `tokens` (B,) to the texts; return the indices of the rows that continue."""
         N = self.all_ids.shape[1]
         active = []
         for i, token in enumerate(tokens.tolist()):
-            if self.prompt_lengths[i] <= N:  # else the token belongs to the prompt
+            if self.prompt_lengths[i] <= N:  # otherwise the token belongs to the prompt
                 if token == EOS:
                     continue
                 self.sequences[self.rows[i]].append(token)
@@ -125,7 +126,7 @@ class _Texts:
 
 
 def evaluating(model: object) -> AbstractContextManager[None]:
-    """Return a context in which a model is in evaluation mode, if it is a torch module at all."""
+    """Return a context in which a model is in evaluation mode, if it is a torch module."""
     return evaluation_mode(model) if isinstance(model, torch.nn.Module) else nullcontext()
 
 
@@ -142,43 +143,43 @@ def check_arguments(
     Parameters
     ----------
     model
-        The model, which may need a state.
+        The model; an encoder–decoder or a decoder alone needs a state.
     prompt
         The ids to continue.
     state
         The model's state before them.
     max_length
-        The largest number of new tokens.
+        The maximum number of new tokens.
     rules
         Their minimum length must not be above `max_length`.
 
     Raises
     ------
     ValueError
-        Unless the prompt is whole numbers of the shape (B, T) with T ≥ 1, each row a token or
-        several and behind them PAD only, the state has B rows, and the lengths are whole numbers,
-        not negative, and the maximum not below the minimum; and if an encoder–decoder or a decoder
-        is to start without a state.
+        Unless the prompt is integers (B, T) with T ≥ 1, each row one or more tokens followed only
+        by PAD; the state is given if needed, and has B rows; and the lengths are non-negative
+        integers, the minimum not above the maximum.
     """
-    for method, argument in (("encode", "source"), ("begin", "memory")):
-        if state is None and hasattr(model, method):
-            name = type(model).__name__
-            raise ValueError(f"a search of {name} starts from state = model.{method}({argument})")
-    check_count(max_length=max_length)
+    if state is None and hasattr(model, "begin"):
+        raise ValueError(
+            f"a search of {type(model).__name__} starts from state = model.begin(source); of a "
+            "decoder alone, from model.begin(memory)"
+        )
+    check_integer(0, max_length=max_length)
     if rules.min_length > max_length:
         raise ValueError(f"min_length is {rules.min_length}, above max_length, {max_length}")
     if not isinstance(prompt, torch.Tensor) or prompt.dim() != 2 or prompt.shape[1] == 0:
         shape = tuple(prompt.shape) if isinstance(prompt, torch.Tensor) else type(prompt).__name__
         raise ValueError(
             f"a prompt is a tensor of ids of shape (B, T) with T ≥ 1, got {shape}; "
-            "start from a column of BOS, and give a single text a batch: ids[None]"
+            "start from a column of BOS, and make a single text a batch: ids[None]"
         )
     if prompt.dtype == torch.bool or prompt.is_floating_point() or prompt.is_complex():
-        raise ValueError(f"a prompt is ids, whole numbers such as int64; got {prompt.dtype}")
+        raise ValueError(f"a prompt is ids, integers such as int64; got {prompt.dtype}")
     is_token = prompt != PAD  # (B, T)
     if not is_token[:, 0].all() or (is_token[:, 1:] > is_token[:, :-1]).any():
         raise ValueError(
-            "a prompt begins with PAD, or has PAD between its tokens: pad a shorter prompt at the "
-            "end only, and start an empty one from BOS"
+            "a prompt begins with PAD or has PAD between its tokens: pad a shorter prompt only at "
+            "the end, and start an empty one from BOS"
         )
     check_batch_size(state, len(prompt))

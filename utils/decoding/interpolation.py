@@ -1,7 +1,7 @@
 """Linear interpolation of the probabilities of two language models.
 
 Derived in section 4.1.1, for a neural model and an n-gram model (Bengio et al. 2003). The fusion of
-two models inside a search, for speech, is in ``utils.speech.shallow_fusion``.
+two models during a search, for speech, is in ``utils.speech.shallow_fusion``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 
 import torch
+
+from utils.arguments import check_number
 
 MIXTURE_WEIGHTS = tuple(i / 100 for i in range(1, 100))
 """The weights that `best_mixture_weight` tries by default: 0.01, 0.02, … 0.99."""
@@ -25,7 +27,7 @@ def mix_log_probs(
     Parameters
     ----------
     log_probs_a, log_probs_b
-        Log-probabilities of one shape (…).
+        Log-probabilities of the same shape (…).
     weight
         The weight of a, above 0 and below 1.
 
@@ -39,11 +41,10 @@ def mix_log_probs(
     ValueError
         If the weight is not between 0 and 1, or the log-probabilities differ in shape.
     """
-    if not 0 < weight < 1:
-        raise ValueError(f"weight must be above 0 and below 1, got {weight}")
+    check_number(above=0, below=1, weight=weight)
     if log_probs_a.shape != log_probs_b.shape:
         raise ValueError(
-            "a mixture needs two log-probabilities of each token; got shapes "
+            "a mixture needs two log-probabilities for each token; got shapes "
             f"{tuple(log_probs_a.shape)} and {tuple(log_probs_b.shape)}"
         )
     return torch.logaddexp(log_probs_a + math.log(weight), log_probs_b + math.log(1 - weight))
@@ -73,8 +74,8 @@ def best_mixture_weight(
     Raises
     ------
     ValueError
-        If there are no weights, or one of them is not between 0 and 1, if the log-probabilities
-        differ in shape, and if the mean is not finite: without tokens, with NaN, or where both
+        If there are no weights or one of them is not between 0 and 1, if the log-probabilities
+        differ in shape, or if the mean is not finite: there are no tokens, there is NaN, or both
         models give a token probability 0.
     """
     if not weights:
@@ -82,7 +83,7 @@ def best_mixture_weight(
     means = [float(mix_log_probs(log_probs_a, log_probs_b, weight).mean()) for weight in weights]
     if not all(map(math.isfinite, means)):
         raise ValueError(
-            f"no weight is best where the mean log-probability of the mixture is {means[0]}: there "
-            "must be a token, no NaN, and a probability above 0 by one of the models"
+            f"no weight is best: the mean log-probability of the mixture is {means[0]}; there must "
+            "be a token, no NaN, and for each token a probability above 0 by one of the models"
         )
     return weights[means.index(max(means))]

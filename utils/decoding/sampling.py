@@ -1,50 +1,48 @@
-"""Sampling from a language model.
+"""Sampling from a language model, built in section 6.2.
 
-Built in section 6.2. ``utils.decoding.filters`` has the filters that shape the distribution.
+``utils.decoding.filters`` has the filters that shape the distribution.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, overload
 
 import torch
 
+from utils.arguments import check_number, check_positive, if_given
 from utils.decoding.filters import (
-    check_min_p,
-    check_repetition_penalty,
-    check_top_k,
-    check_top_p,
     filter_min_p,
     filter_top_k,
     filter_top_p,
     penalize_repetition,
 )
 from utils.decoding.generation import generate
-from utils.decoding.rules import TokenRules
+from utils.decoding.token_rules import TokenRules
 from utils.models.contract import LanguageModel, NextTokenModel, StateT
 
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """The distribution that `sample` draws from; by default it is the model's.
+    """The distribution that `sample` draws from, by default that of the model.
 
     The options are applied in the order: repetition penalty, temperature, top-k, top-p, min-p.
 
     Parameters
     ----------
     temperature
-        Divides the logits; below 1 the distribution is sharper, above 1 flatter.
+        Divides the logits; below 1 the distribution is sharper, above 1 flatter. It is positive:
+        the limit 0 is `greedy_search`.
     top_k
-        The number of tokens to draw from, the most probable ones; None for all.
+        Draw from this many most probable tokens; None for all.
     top_p
-        Draw from the fewest most probable tokens that have this probability together; 1 for all.
+        Draw from the smallest set of most probable tokens with at least this total probability; 1
+        for all.
     min_p
-        Draw from tokens at least this many times as probable as the best one; 0 for all.
+        Draw from tokens at least this many times as probable as the most probable one; 0 for all.
     repetition_penalty
         Lowers the logits of tokens that the row contains, prompt included; 1 changes nothing, and
-        a value below 1 favours repetition.
+        a value below 1 favors repetition.
 
     Raises
     ------
@@ -59,15 +57,12 @@ class SamplingConfig:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(
-                f"temperature must be positive, got {self.temperature}; for 0 use greedy_search()"
-            )
-        if self.top_k is not None:
-            check_top_k(self.top_k)
-        check_top_p(self.top_p)
-        check_min_p(self.min_p)
-        check_repetition_penalty(self.repetition_penalty)
+        check_number(
+            above=0, temperature=self.temperature, repetition_penalty=self.repetition_penalty
+        )
+        check_positive(**if_given(top_k=self.top_k))
+        check_number(above=0, maximum=1, top_p=self.top_p)
+        check_number(minimum=0, maximum=1, min_p=self.min_p)
 
     def probabilities(self, logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
         """Compute the distribution to draw from.
@@ -142,20 +137,20 @@ def sample(
         Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
         end; each is continued from its own end.
     state
-        The model's state before the prompt: of a language model None for no tokens, of an
-        encoder–decoder that of ``model.encode(source)``.
+        The model's state before the prompt: None for a language model that has read no tokens,
+        ``model.begin(source)`` for an encoder–decoder.
     config
         The distribution to draw from; None for that of the model.
     max_length
-        The largest number of new tokens.
+        The maximum number of new tokens.
     min_length
-        The least number of new tokens, before which EOS is ruled out.
+        The minimum number of new tokens, before which EOS is ruled out.
     no_repeat_ngram_size
-        A size n: no n-gram of a text, prompt included, is completed for the second time; None for
-        no such rule.
+        The size n of n-grams that may not occur twice in a text, prompt included; None for no such
+        rule.
     generator
-        A generator on the CPU, where all drawing is done: with the same seed the tokens are the
-        same on every device. By default torch's global generator.
+        A generator on the CPU, where all tokens are drawn: the same seed gives the same tokens on
+        every device. By default torch's global generator.
 
     Returns
     -------
@@ -165,9 +160,9 @@ def sample(
     Raises
     ------
     ValueError
-        For a prompt that is not whole numbers (B, T ≥ 1) padded at the end, a state of another
-        batch, a length that is negative or a minimum above the maximum, a vocabulary without EOS,
-        or logits that are no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
+        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, or
+        the logits define no distribution (NaN, +∞, or −∞ for every token).
     """
     distribution = config or SamplingConfig()
 

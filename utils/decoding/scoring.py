@@ -1,7 +1,4 @@
-"""The log-probability that a model gives to each token of a text.
-
-Section 4.1.1 writes this out.
-"""
+"""The log-probability that a model assigns to each token of a text, as in section 4.1.1."""
 
 from __future__ import annotations
 
@@ -21,8 +18,8 @@ def token_log_probs(
 ) -> torch.Tensor:
     """Compute log p of each token of a text, given all tokens before it.
 
-    A model that is a `TextScorer` scores the whole text at once. Any other reads it in chunks and
-    keeps its state from one to the next, so that the chunk length does not change the result.
+    A `TextScorer` scores the whole text at once. Any other model reads it in chunks and keeps its
+    state from one to the next, so the chunk length does not change the result.
 
     Parameters
     ----------
@@ -31,24 +28,24 @@ def token_log_probs(
     ids
         The tokens of the text, (N,) with N ≥ 2.
     chunk_length
-        The number of tokens in one call, which bounds the memory for logits.
+        The maximum number of tokens per call, which bounds the memory for logits.
 
     Returns
     -------
     log_probs : torch.Tensor
-        The log-probabilities of all tokens but the first, (N − 1,) float64 on the CPU.
+        The log-probabilities of all tokens except the first, (N − 1,) float64 on the CPU.
 
     Raises
     ------
     ValueError
-        If the text is no row of whole numbers or has fewer than two tokens, if `chunk_length` is no
-        positive whole number, or if the model gives NaN.
+        If the text is not integers (N,) or has fewer than two tokens, `chunk_length` is not a
+        positive integer, or the model returns NaN.
     """
     check_positive(chunk_length=chunk_length)
     if ids.dim() != 1 or ids.is_floating_point():
         raise ValueError(f"a text is ids of shape (N,); got {ids.dtype} {tuple(ids.shape)}")
     if len(ids) < 2:
-        raise ValueError(f"two tokens are the least to predict one from; there are {len(ids)}")
+        raise ValueError(f"scoring needs a text of at least two tokens, got {len(ids)}")
     with evaluating(model):
         if isinstance(model, TextScorer):
             log_probs = model.score(ids)[1:]
@@ -57,7 +54,7 @@ def token_log_probs(
     if log_probs.isnan().any():
         first = int(log_probs.isnan().nonzero()[0, 0]) + 1
         raise ValueError(
-            f"the model gives NaN as log p of token {first}; check its weights and its state"
+            f"the model returns NaN as log p of token {first}; check its weights and its state"
         )
     return log_probs
 
@@ -65,13 +62,15 @@ def token_log_probs(
 def _log_probs_by_chunks(
     model: LanguageModel[StateT], ids: torch.Tensor, chunk_length: int
 ) -> torch.Tensor:
-    """Compute the result of `token_log_probs` from logits, of so many tokens at a time."""
+    """Compute the result of `token_log_probs` from logits, `chunk_length` tokens at a time."""
     device = device_of(cast(torch.nn.Module, model))
     chunks: list[torch.Tensor] = []
     state: StateT | None = None
     for start in range(0, len(ids) - 1, chunk_length):
         chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
         logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)
-        log_probs = logits[0].cpu().double().log_softmax(-1)  # (chunk_length, V); no mps: float64
+        log_probs = (
+            logits[0].cpu().double().log_softmax(-1)
+        )  # (chunk_length, V); MPS has no float64
         chunks.append(log_probs.gather(-1, chunk[1:, None])[:, 0])  # (chunk_length,)
     return torch.cat(chunks)

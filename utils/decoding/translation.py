@@ -1,7 +1,4 @@
-"""Decoding of many sources by an encoder–decoder, and translation of texts.
-
-Introduced in section 5.2.
-"""
+"""Translation of texts by an encoder–decoder, and decoding of many sources; section 5.2."""
 
 from __future__ import annotations
 
@@ -11,11 +8,11 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import torch
 
-from utils.data.grouping import group_by_length, map_groups
+from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS
-from utils.decoding.beam_search import BeamConfig
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import best_sequences
 from utils.decoding.generation import evaluating
-from utils.decoding.search import best_sequences
 from utils.models.contract import ConditionalLanguageModel, StateT
 from utils.runtime import device_of
 
@@ -39,7 +36,7 @@ def decode_sources(
 ) -> list[Output]:
     """Search for the output of each source, in batches of sources of equal length.
 
-    No source is padded, so an output does not depend on the other sources.
+    No source is padded, so no output depends on other sources.
 
     Parameters
     ----------
@@ -51,7 +48,7 @@ def decode_sources(
         `greedy_search`, `beam_search` or `best_sequences`, with its options fixed by
         ``functools.partial``.
     batch_size
-        The largest number of sources that are encoded and searched together.
+        The maximum number of sources that are decoded together.
 
     Returns
     -------
@@ -61,7 +58,7 @@ def decode_sources(
     Raises
     ------
     ValueError
-        If a source has no tokens, or `batch_size` is no positive whole number.
+        If a source has no tokens, or `batch_size` is not a positive integer.
     """
     lengths = [len(source) for source in sources]
     if 0 in lengths:
@@ -71,7 +68,7 @@ def decode_sources(
     def decode(group: list[Sequence[int]]) -> Sequence[Output]:
         source = torch.tensor([list(ids) for ids in group], device=device)  # (B, S)
         prompt = torch.full_like(source[:, :1], BOS)  # (B, 1)
-        return search(model, prompt, model.encode(source))
+        return search(model, prompt, model.begin(source))
 
     with evaluating(model):
         return map_groups(decode, sources, group_by_length(lengths, batch_size=batch_size))
@@ -99,15 +96,13 @@ def translate(
     tokenizer
         Encodes the texts and decodes the translations.
     beam
-        Options of beam search, whose hypothesis of highest score is taken; None for greedy search.
-    max_length
-        The largest number of tokens of a translation.
-    min_length
-        The least number of them, before which EOS is ruled out.
+        The options of beam search, whose best hypothesis is returned; None for greedy search.
+    max_length, min_length
+        The maximum and the minimum number of tokens of a translation.
     no_repeat_ngram_size
-        A size n: no translation contains an n-gram twice; None for no such rule.
+        The size n of n-grams that may not occur twice in a translation; None for no such rule.
     batch_size
-        The largest number of texts that are translated together.
+        The maximum number of texts that are translated together.
 
     Returns
     -------
@@ -117,7 +112,7 @@ def translate(
     Raises
     ------
     ValueError
-        If a text has no tokens, `batch_size` is no positive whole number, a length is negative, or
+        If a text has no tokens, `batch_size` is not a positive integer, a length is negative, or
         `min_length` is above `max_length`.
     """
     sources = [tokenizer.encode(text) for text in texts]

@@ -1,7 +1,6 @@
 """Calibration: whether a classifier is right as often as it is confident (section 8.3).
 
-The expected calibration error measures it; dividing the logits by a fitted temperature improves it
-(Guo et al. 2017).
+The expected calibration error measures it; temperature scaling improves it (Guo et al. 2017).
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+
+from utils.arguments import check_positive
 
 MIN_TEMPERATURE = 0.01
 MAX_TEMPERATURE = 100.0
@@ -45,18 +46,18 @@ def expected_calibration_error(
 ) -> Calibration:
     """Compute the expected calibration error over bins of equal width.
 
-    It is the mean distance between confidence and accuracy, weighted by the size of the bins.
-    Bin m holds the probabilities above (m − 1) / num_bins and up to m / num_bins.
+    It is the mean absolute difference between confidence and accuracy, weighted by the counts of
+    the bins. Bin m holds the probabilities above (m − 1) / num_bins and up to m / num_bins.
 
     Source: ``eq-ece`` (section 8.3); Guo et al. 2017.
 
     Parameters
     ----------
     probabilities
-        The probability of the class that the model chose, (N,). The bins' bounds are rounded to its
-        precision, so that 0.07 belongs to bin 7 of 100 in float32 as well.
+        The probability of the class that the model chose, (N,). The bounds of the bins are rounded
+        to its precision, so that 0.07 belongs to bin 7 of 100 in float32 as well.
     is_correct
-        Whether it was the right class, (N,) bool.
+        Whether the prediction was correct, (N,) bool.
     num_bins
         The number of bins.
 
@@ -68,15 +69,17 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If the two arrays differ in shape, are empty or hold other values, or there is no bin.
+        If the arrays differ in shape, are empty or hold invalid values, or `num_bins` is not a
+        positive integer.
     """
     p, hits = np.asarray(probabilities), np.asarray(is_correct)
-    _check_predictions(p, hits, num_bins)
+    _check_predictions(p, hits)
+    check_positive(num_bins=num_bins)
     # p * num_bins could be rounded to a number above its bin: 0.07 * 100 is 7.000000000000001
-    bounds = np.arange(1, int(num_bins)) / num_bins  # (num_bins − 1,), the upper ones but 1
+    bounds = np.arange(1, num_bins) / num_bins  # (num_bins − 1,), the upper bounds without 1
     is_float = p.dtype.kind == "f"
     bin_indices = np.searchsorted(bounds.astype(p.dtype) if is_float else bounds, p)  # (N,)
-    p, hits, num_bins = p.astype(float), hits.astype(float), int(num_bins)
+    p, hits = p.astype(float), hits.astype(float)
     count = np.bincount(bin_indices, minlength=num_bins)  # (num_bins,)
     confidence = _bin_means(p, bin_indices, count)
     accuracy = _bin_means(hits, bin_indices, count)
@@ -84,22 +87,21 @@ def expected_calibration_error(
     return Calibration(float(error), confidence, accuracy, count)
 
 
-def _check_predictions(p: np.ndarray, hits: np.ndarray, num_bins: int) -> None:
-    """Raise ValueError for arguments from which no calibration error can be computed."""
+def _check_predictions(p: np.ndarray, hits: np.ndarray) -> None:
+    """Raise ValueError unless a calibration error can be computed from the arguments."""
     if p.ndim != 1 or p.shape != hits.shape or not p.size:
         raise ValueError(
-            "calibration needs a probability and a True or False for each prediction, as two "
-            f"arrays (N,); got shapes {p.shape} and {hits.shape}"
+            "calibration needs a probability and True or False for each prediction, as two arrays "
+            f"(N,); got shapes {p.shape} and {hits.shape}"
         )
-    is_outside = ~((p >= 0) & (p <= 1))  # NaN is
+    is_outside = ~((p >= 0) & (p <= 1))  # True for NaN
     if is_outside.any():
         raise ValueError(
-            f"probabilities lie between 0 and 1; got {p[is_outside][0]}, one of {is_outside.sum()}"
+            f"probabilities must be between 0 and 1; {is_outside.sum()} are not, the first of them "
+            f"is {p[is_outside][0]}"
         )
     if not np.all((hits == 0) | (hits == 1)):
-        raise ValueError("is_correct must be true or false for each prediction, not a class")
-    if num_bins < 1 or num_bins != int(num_bins):
-        raise ValueError(f"num_bins must be a whole number from 1, got {num_bins}")
+        raise ValueError("is_correct must be True or False for each prediction, not a class")
 
 
 def _bin_means(values: np.ndarray, bin_indices: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -109,10 +111,10 @@ def _bin_means(values: np.ndarray, bin_indices: np.ndarray, count: np.ndarray) -
 
 
 def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
-    """Fit the temperature of temperature scaling: that of the least mean cross-entropy.
+    """Fit the temperature of temperature scaling, which minimizes the mean cross-entropy.
 
-    The loss is convex in 1/T, so Newton's method, kept within the bounds that remain possible,
-    finds its minimum. Logits and targets must come from data on which the model was not trained.
+    The loss is convex in 1/T, so Newton's method with a shrinking bracket finds its minimum. Logits
+    and targets must come from data on which the model was not trained.
 
     Source: ``eq-temperature-slope`` (section 8.3); Guo et al. 2017.
 
@@ -121,7 +123,7 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     logits
         The model's logits, (N, num_classes).
     targets
-        The right classes, (N,) int.
+        The correct classes, (N,) int.
 
     Returns
     -------
@@ -131,12 +133,12 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     Raises
     ------
     ValueError
-        If the shapes do not fit, a target is not a class, a logit is NaN or +∞, or the logit of a
-        target is −∞: its loss is infinite at every temperature.
+        If the shapes do not match, a target is not a class, a logit is NaN or +∞, or the logit of a
+        target is −∞, where the loss is infinite at every temperature.
     """
     _check_classification(logits, targets)
     logits, targets = logits.detach().cpu().double(), targets.cpu()
-    # shifted so that the largest of each row is 0, and finite: −∞ times zero would be NaN
+    # shift each row's maximum to 0 and make all finite: −∞ times zero would be NaN
     logits = (logits - logits.amax(1, keepdim=True)).clamp_min(-1e30)
     beta, low, high = 1.0, 1 / MAX_TEMPERATURE, 1 / MIN_TEMPERATURE  # beta = 1/T
     for _ in range(_MAX_STEPS):
@@ -153,22 +155,22 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
 
 
 def _check_classification(logits: torch.Tensor, targets: torch.Tensor) -> None:
-    """Raise ValueError unless there is one class for each row of logits."""
+    """Raise ValueError unless there is one class with a finite logit for each row."""
     if logits.ndim != 2 or targets.shape != logits.shape[:1] or not len(logits):
         raise ValueError(
             "temperature needs logits (N, num_classes) and targets (N,); got "
             f"{tuple(logits.shape)} and {tuple(targets.shape)}"
         )
     if targets.is_floating_point() or targets.min() < 0 or targets.max() >= logits.shape[1]:
-        raise ValueError(f"targets must be classes, whole numbers from 0 to {logits.shape[1] - 1}")
+        raise ValueError(f"targets must be classes, integers from 0 to {logits.shape[1] - 1}")
     target_logits = logits.gather(1, targets[:, None].to(logits.device).long())[:, 0]  # (N,)
     is_broken = logits.isnan() | (logits == math.inf)  # (N, num_classes)
     rows = is_broken.any(1) | ~target_logits.isfinite()  # (N,)
     if rows.any():
         row = int(rows.nonzero()[0, 0])
         raise ValueError(
-            f"logits must be finite, or −∞ for classes that are ruled out, but not for the target; "
-            f"row {row}, of target {int(targets[row])}, is {logits[row].tolist()}"
+            f"logits must be finite, or −∞ for classes other than the target; row {row}, with "
+            f"target {int(targets[row])}, is {logits[row].tolist()}"
         )
 
 

@@ -15,9 +15,9 @@ class ErrorCounts:
     Parameters
     ----------
     substitutions, deletions, insertions
-        The number of edits of each sort. A deletion is a unit that the hypothesis lacks.
+        The number of edits of each kind. A deletion is a unit missing from the hypothesis.
     reference_length
-        The number of units, words or characters, in the references.
+        The number of words or characters in the references.
     """
 
     substitutions: int
@@ -34,8 +34,8 @@ class ErrorCounts:
 def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
     """Count word errors: the fewest edits that turn the hypotheses into the references.
 
-    Words are separated by spaces. The rate is that of the whole corpus: the edits of all texts
-    divided by the words of all references.
+    Words are separated by spaces. The rate is that of the corpus: the edits of all texts divided by
+    the words of all references.
 
     Source: ``eq-wer`` (section 6.3).
 
@@ -52,29 +52,14 @@ def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCo
     Raises
     ------
     ValueError
-        If the two lists differ in length, are empty or no lists, or a reference has no words.
+        If the lists differ in length or are empty, a text is given instead of a list of texts, or a
+        reference has no words.
     """
     return _count_errors(jiwer.process_words, hypotheses, references)
 
 
 def character_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
-    """Count errors as `word_errors` does, in characters (spaces included) instead of words.
-
-    Parameters
-    ----------
-    hypotheses, references
-        The transcripts, in the same order.
-
-    Returns
-    -------
-    errors : ErrorCounts
-        The numbers of edits, and the character error rate (CER) as `rate`.
-
-    Raises
-    ------
-    ValueError
-        If the two lists differ in length, are empty or no lists, or a reference has no words.
-    """
+    """Count character errors, spaces included; arguments, result and errors as `word_errors`."""
     return _count_errors(jiwer.process_characters, hypotheses, references)
 
 
@@ -85,10 +70,10 @@ def _count_errors(
 ) -> ErrorCounts:
     """Count the errors in the alignment that `process`, a function of jiwer, computes."""
     if isinstance(hypotheses, str) or isinstance(references, str):
-        raise ValueError("errors are counted text by text: give lists of texts, not a text")
+        raise ValueError("errors are counted text by text: give lists of texts, not one text")
     if len(hypotheses) != len(references) or not all(text.strip() for text in references):
         raise ValueError(
-            f"each of {len(references)} references needs a word in it, and one hypothesis each; "
+            f"each of the {len(references)} references needs at least one word and one hypothesis; "
             f"got {len(hypotheses)} hypotheses"
         )
     if not len(references):

@@ -1,4 +1,4 @@
-"""Measures of a language model from the negative log-likelihood it gives a text.
+"""Measures of a language model from the negative log-likelihood that it assigns to a text.
 
 Perplexity is derived in section 2.1 (Jelinek et al. 1977). Bits per character make models with
 different tokenizers comparable.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 _LARGEST_EXPONENT = 709  # exp(710) overflows a float64
-_TOLERANCE = 1e-3  # nats per token, by which rounding may make a log-probability positive
+_TOLERANCE = 1e-3  # nats per token by which rounding may make a log-probability positive
 
 
 def perplexity(nll: float, num_tokens: int) -> float:
@@ -23,7 +23,7 @@ def perplexity(nll: float, num_tokens: int) -> float:
         The negative log-likelihood of the whole text, in nats; infinite where a token has
         probability 0.
     num_tokens
-        The number of tokens that were predicted.
+        The number of predicted tokens.
 
     Returns
     -------
@@ -33,18 +33,18 @@ def perplexity(nll: float, num_tokens: int) -> float:
     Raises
     ------
     ValueError
-        If there are no tokens: their mean is not defined; if the number of tokens is not finite,
-        or the negative log-likelihood is negative or NaN.
+        If the number of tokens is not positive and finite, or the negative log-likelihood is
+        negative or NaN.
     """
     mean_nll = _mean(nll, num_tokens, of="perplexity", unit="token")
     return math.inf if mean_nll > _LARGEST_EXPONENT else math.exp(mean_nll)
 
 
 def bits_per_character(nll: float, num_characters: int) -> float:
-    """Compute the negative log-likelihood in bits per character, whatever the tokens were.
+    """Compute the negative log-likelihood in bits per character, for any tokenization.
 
-    It compares models with different tokens only if these write the whole text: with a closed
-    vocabulary, the letters of unknown tokens cost nothing, and the number means nothing.
+    It compares models with different tokenizers only if these can represent the whole text: with a
+    closed vocabulary, the characters of unknown tokens cost nothing.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def bits_per_character(nll: float, num_characters: int) -> float:
         The negative log-likelihood of the whole text, in nats; infinite where a token has
         probability 0.
     num_characters
-        The number of characters in the tokens that were predicted: without those of a first token
-        that was given, and with one for each end of a text that was predicted.
+        The number of characters of the predicted tokens: without those of a first token that is
+        given, and with one for each predicted end of a text.
 
     Returns
     -------
@@ -63,14 +63,14 @@ def bits_per_character(nll: float, num_characters: int) -> float:
     Raises
     ------
     ValueError
-        If there are no characters or their number is not finite, or if the negative
-        log-likelihood is negative or NaN.
+        If the number of characters is not positive and finite, or the negative log-likelihood is
+        negative or NaN.
     """
     return _mean(nll, num_characters, of="bits per character", unit="character") / math.log(2)
 
 
 def _mean(nll: float, count: int, *, of: str, unit: str) -> float:
-    """Return nll / count, both checked; `of` and `unit` are for the messages."""
+    """Return nll / count after checking both; `of` and `unit` are for the messages."""
     if count <= 0:
         raise ValueError(f"{of} needs at least one {unit}, got {count}")
     if not math.isfinite(count):

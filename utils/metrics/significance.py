@@ -14,8 +14,8 @@ from sacrebleu.metrics import BLEU
 from utils.arguments import check_positive
 from utils.metrics.text import References, as_reference_lists
 
-_SEED = 12345  # of the coins; that of sacrebleu
-_TOLERANCE = 1e-9  # of BLEU, up to which two differences are equal
+_SEED = 12345  # of the coin flips, as in sacrebleu
+_TOLERANCE = 1e-9  # BLEU; differences this close are equal
 _TRIALS_AT_ONCE = 1000
 
 
@@ -28,12 +28,12 @@ def paired_bleu_p_value(
 ) -> float:
     """Compute the p-value of the difference in corpus BLEU (13a) between two systems.
 
-    It is the probability of a difference at least as large as the real one, if for each sentence a
-    coin decides which hypothesis is whose. Only the d sentences whose hypotheses differ in their
-    n-gram counts matter. If they can be exchanged in no more than `num_trials` ways, all 2^d ways
-    are tried, and the p-value is exact; it is 1 for hypotheses that do not differ. Otherwise
-    `num_trials` random ways are tried, and it is (c + 1) / (`num_trials` + 1), where the difference
-    was at least as large in c of them. The coins are seeded.
+    It is the probability of a difference at least as large as the observed one if a coin flip for
+    each sentence decides whether the systems exchange their hypotheses. Only the d sentences whose
+    hypotheses differ in their n-gram counts matter. If all 2^d exchanges are at most `num_trials`,
+    each is evaluated and the p-value is exact; it is 1 for equal hypotheses. Otherwise `num_trials`
+    random exchanges are evaluated, and the p-value is (c + 1) / (`num_trials` + 1), where c of them
+    gave a difference at least as large. The coin flips are seeded.
 
     Source: ``eq-randomization`` (section 6.1); Riezler and Maxwell 2005.
 
@@ -44,7 +44,7 @@ def paired_bleu_p_value(
     references
         One reference for each sentence, or several lists of references, as for `bleu`.
     num_trials
-        The largest number of trials.
+        The maximum number of exchanges.
 
     Returns
     -------
@@ -55,33 +55,33 @@ def paired_bleu_p_value(
     ------
     ValueError
         If the lists differ in length or are empty, a sentence has no reference, or `num_trials` is
-        no positive whole number.
+        not a positive integer.
     """
     check_positive(num_trials=num_trials)
     first, second = (
         _sentence_counts(hypotheses, references)  # (N, 10)
         for hypotheses in (first_hypotheses, second_hypotheses)
     )
-    exchanged = (second - first)[(first != second).any(1)]  # (d, 10), what an exchange changes
+    exchanged = (second - first)[(first != second).any(1)]  # (d, 10), the effect of each exchange
     totals = np.stack([first.sum(0), second.sum(0)])  # (2, 10)
     difference = _differences(totals, np.zeros((1, 10), dtype=np.int64))[0]
     is_exact = 2 ** len(exchanged) <= num_trials
     trials = 2 ** len(exchanged) if is_exact else num_trials
-    generator = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(_SEED)
     num_as_large = 0
     for start in range(0, trials, _TRIALS_AT_ONCE):
         numbers = np.arange(start, min(start + _TRIALS_AT_ONCE, trials))  # (R,)
-        if is_exact:  # the binary digits of each number say which sentences are exchanged
+        if is_exact:  # the binary digits of each number are the coin flips
             coins = numbers[:, None] >> np.arange(len(exchanged)) & 1  # (R, d)
         else:
-            coins = generator.integers(2, size=(len(numbers), len(exchanged)))  # (R, d)
+            coins = rng.integers(2, size=(len(numbers), len(exchanged)))  # (R, d)
         differences = _differences(totals, coins @ exchanged)  # (R,)
         num_as_large += int((differences >= difference - _TOLERANCE).sum())
     return num_as_large / trials if is_exact else (num_as_large + 1) / (trials + 1)
 
 
 def _sentence_counts(hypotheses: Sequence[str], references: References) -> np.ndarray:
-    """Return what BLEU counts of each sentence: matches, n-grams, and two lengths, (N, 10)."""
+    """Return the counts of BLEU for each sentence, (N, 10): matches, n-grams, and two lengths."""
     reference_lists = as_reference_lists(hypotheses, references)
     metric = BLEU(effective_order=True)  # the counts are the same, without a warning
     rows = []

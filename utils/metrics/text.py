@@ -15,9 +15,11 @@ from typing import Any, TypeAlias
 
 from sacrebleu.metrics import BLEU, CHRF
 
+from utils.arguments import check_positive
+
 References: TypeAlias = Sequence[str] | Sequence[Sequence[str | None]]
-"""One reference for each hypothesis; or several lists of references, as of sacrebleu, each with one
-for each hypothesis, or None where it has none."""
+"""One reference for each hypothesis; or several lists of references, as in sacrebleu, each with one
+reference or None for each hypothesis."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,14 @@ def bleu(
     tokenize: str = "13a",
     lowercase: bool = False,
 ) -> float:
-    """Compute the corpus BLEU, with one reference for each hypothesis or several.
+    """Compute the corpus BLEU, with one or several references for each hypothesis.
 
     Source: ``eq-bleu`` (section 5.2); Papineni et al. 2002; Post 2018.
 
     Parameters
     ----------
     hypotheses
-        The sentences as plain text, not tokenized.
+        The sentences as plain, untokenized text.
     references
         Their references, in the same order; or several lists of references, each in this order,
         with None where a hypothesis has fewer than others.
@@ -93,7 +95,7 @@ def bleu_interval(
     """Compute the corpus BLEU with its 95 % bootstrap confidence interval.
 
     The interval is the mean of the resampled scores plus and minus half the width of their middle
-    95 %, widened to contain the score itself, and no more than 0 to 100. The resampling is seeded.
+    95 %, widened to contain the score itself and clipped to 0–100. The resampling is seeded.
 
     Source: Koehn 2004 (section 5.2).
 
@@ -121,9 +123,9 @@ def bleu_interval(
         list(hypotheses), reference_lists, n_bootstrap=max(2, num_resamples)
     )
     signature = str(metric.get_signature())
-    # The result has no attributes for the interval: sacrebleu writes it into its JSON alone, as
-    # "confidence_mean" and "confidence_var" (half the width of the interval, not a variance), and
-    # leaves both out if BLEU is 0. `width` is the number of decimals that the JSON keeps.
+    # sacrebleu reports the interval only in its JSON, as "confidence_mean" and "confidence_var"
+    # (half the width of the interval, not a variance), and omits both if BLEU is 0. `width` is the
+    # number of decimals in the JSON.
     fields = json.loads(result.format(width=4, is_json=True, signature=signature))
     mean, half_width = fields.get("confidence_mean", 0.0), fields.get("confidence_var", 0.0)
     score = as_percentage(result.score)
@@ -135,7 +137,7 @@ def bleu_interval(
 def chrf(hypotheses: Sequence[str], references: References) -> float:
     """Compute the corpus chrF: an F-score (β = 2) of character 1- to 6-grams.
 
-    Spaces are left out. No words are needed, so that Chinese and rare word forms are judged too.
+    Spaces are ignored. It needs no words, so it suits Chinese and rewards partly correct words.
 
     Source: ``eq-chrf`` (section 6.1); Popović 2015.
 
@@ -159,7 +161,7 @@ def chrf(hypotheses: Sequence[str], references: References) -> float:
 
 
 def as_reference_lists(hypotheses: Sequence[str], references: References) -> list[list[Any]]:
-    """Convert references to the form that sacrebleu takes, and check them.
+    """Check references and convert them to the form that sacrebleu expects.
 
     Parameters
     ----------
@@ -171,19 +173,21 @@ def as_reference_lists(hypotheses: Sequence[str], references: References) -> lis
     Returns
     -------
     reference_lists : list of list
-        The lists of references, each with one for each hypothesis, or None, which sacrebleu takes
-        though its annotations do not say so.
+        The lists of references, each with one reference or None for each hypothesis; sacrebleu
+        accepts None, although its annotations do not include it.
 
     Raises
     ------
     ValueError
-        If a text is given in place of a list of texts, if a list has not one reference for each
-        hypothesis, or there are none, and if all that a hypothesis has are None.
+        If a text is given instead of a list of texts, a list does not have one reference for each
+        hypothesis, there are no hypotheses, or all references of a hypothesis are None.
     """
     is_single = all(reference is None or isinstance(reference, str) for reference in references)
     lists: Sequence[Any] = [references] if is_single else references
     if any(isinstance(texts, str) for texts in (hypotheses, *lists)):
-        raise ValueError("texts are compared sentence by sentence: give lists of texts, not a text")
+        raise ValueError(
+            "texts are compared sentence by sentence: give lists of texts, not one text"
+        )
     reference_lists = [list(texts) for texts in lists]
     for texts in reference_lists:
         if len(hypotheses) != len(texts) or not texts:
@@ -198,12 +202,12 @@ def as_reference_lists(hypotheses: Sequence[str], references: References) -> lis
 
 
 def as_percentage(score: float) -> float:
-    """Return a score of at most 100, which rounding may have passed."""
+    """Return the score, or 100 if rounding has exceeded it."""
     return min(score, 100.0)
 
 
 def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
-    """Return sacrebleu's metric, after checking the name of its tokenizer."""
+    """Return the metric of sacrebleu after checking the name of its tokenizer."""
     if tokenize not in BLEU.TOKENIZERS:
         raise ValueError(
             f"unknown tokenizer {tokenize!r}; choose from {', '.join(BLEU.TOKENIZERS)}"
@@ -212,16 +216,16 @@ def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
 
 
 def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
-    """Compute distinct-n: the number of different n-grams divided by the number of all n-grams.
+    """Compute distinct-n: the number of distinct n-grams divided by the number of all n-grams.
 
-    The value falls as texts become longer, so only texts of one length can be compared.
+    It falls as texts become longer, so only texts of the same length can be compared.
 
     Source: ``eq-distinct`` (section 6.2); Li et al. 2016.
 
     Parameters
     ----------
     sequences
-        The tokens of each text; an n-gram never reaches from one text into the next.
+        The tokens of each text; no n-gram spans two texts.
     n
         The length of the n-grams.
 
@@ -233,10 +237,9 @@ def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
     Raises
     ------
     ValueError
-        If `n` is not a whole number from 1, or no sequence has `n` tokens.
+        If `n` is not a positive integer, or no sequence has `n` tokens.
     """
-    if n < 1 or n != int(n):
-        raise ValueError(f"n must be a whole number from 1, got {n}")
+    check_positive(n=n)
     ngrams = [tuple(tokens[i : i + n]) for tokens in sequences for i in range(len(tokens) - n + 1)]
     if not ngrams:
         raise ValueError(f"no n-grams of {n} tokens in {len(sequences)} texts: give longer texts")
@@ -244,18 +247,18 @@ def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
 
 
 def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -> float:
-    """Compute self-BLEU: the mean BLEU of each text with all the others as its references.
+    """Compute self-BLEU: the mean BLEU of each text with all others as its references.
 
-    A high value means that the texts are alike.
+    A high value means that the texts are similar.
 
     Source: ``eq-self-bleu`` (section 6.2); Zhu et al. 2018.
 
     Parameters
     ----------
     sequences
-        The words of each text, which are compared as they are.
+        The words of each text, which are compared without further tokenization.
     max_ngram_order
-        The length of the longest n-grams that count.
+        The length of the longest n-grams.
 
     Returns
     -------
@@ -269,7 +272,7 @@ def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -
     """
     if len(sequences) < 2 or not all(sequences):
         raise ValueError(
-            f"self-BLEU needs two texts that are not empty, got {len(sequences)} texts"
+            f"self-BLEU needs at least two texts, none of them empty; got {len(sequences)} texts"
         )
     metric = BLEU(tokenize="none", max_ngram_order=max_ngram_order, effective_order=True)
     lines = [" ".join(words) for words in sequences]

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_positive
+from utils.arguments import check_choice, check_positive, if_given
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
 from utils.models.checks import BATCH, TensorForm, check_call, check_memory
 from utils.models.contract import Memory, register_state
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_projection
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, projection_or_identity
 from utils.models.recurrent import Cell, RecurrentState, make_rnn, run_batch_first, state_form
 from utils.models.recurrent_decoders import InitialState
 
@@ -39,8 +39,8 @@ class AttentionDecoderState(NamedTuple):
     output_state
         State of the layers above attention, (B, layers, D); of an LSTM an `LSTMState`.
     previous_weights
-        Attention weights of the last step, (B, S), zero before the first token; only with the
-        location score, which needs them, else None.
+        Attention weights of the last step, (B, S), zero before the first token; None unless the
+        score is the location score, which needs them.
     """
 
     states: torch.Tensor
@@ -55,9 +55,9 @@ class AttentionDecoder(TiedModule):
     """Recurrent decoder: its first layer computes the queries of attention, the others read both.
 
     The query depends on the tokens so far but not on earlier attention, so that all steps of a
-    known target are computed at once. In this the model follows Luong et al. 2015; in place of
-    their attentional vector, which is fed back, it has `num_layers` above attention. The output
-    matrix is the embedding's.
+    known target are computed at once, as in Luong et al. 2015. Instead of their attentional vector,
+    which is fed back, the model has `num_layers` layers above attention. The output matrix is tied
+    to the embedding.
 
     Source: ``eq-attention-step`` and ``eq-attention-weights`` (section 4.2).
 
@@ -77,7 +77,7 @@ class AttentionDecoder(TiedModule):
         (additive and dependent on the weights of the last step, Chorowski et al. 2015, so that
         steps are computed one by one).
     embedding_size
-        Length E of a word vector; D where not given.
+        Length E of a word vector; D by default.
     dropout
         Probability of dropout on word vectors, on the input of the layers above, between these
         layers and before the output.
@@ -85,7 +85,7 @@ class AttentionDecoder(TiedModule):
     Raises
     ------
     ValueError
-        If the attention score or the cell is unknown, or a size is not a positive whole number.
+        If the attention score or the cell is unknown, or a size is not a positive integer.
     """
 
     def __init__(
@@ -102,7 +102,10 @@ class AttentionDecoder(TiedModule):
         super().__init__()
         check_choice("attention_score", attention_score, ATTENTION_SCORES)
         check_positive(
-            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            **if_given(embedding_size=embedding_size),
         )
         embedding_size = embedding_size or width
         self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
@@ -113,7 +116,7 @@ class AttentionDecoder(TiedModule):
         self.output_rnn = make_rnn(
             cell, input_size=2 * width, width=width, num_layers=num_layers, dropout=dropout
         )
-        self.output_projection = make_projection(2 * width, embedding_size)
+        self.output_projection = projection_or_identity(2 * width, embedding_size)
         self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
         nn.init.zeros_(self.output.bias)
         self.dropout = nn.Dropout(dropout)
@@ -124,7 +127,7 @@ class AttentionDecoder(TiedModule):
         Raises
         ------
         ValueError
-            If the encoder's states have another length than the decoder's.
+            If the encoder's states are not as long as the decoder's.
         """
         check_memory(memory, width=self.query_rnn.hidden_size)
         needs_weights = isinstance(self.attention_score, LocationScore)
@@ -159,12 +162,12 @@ class AttentionDecoder(TiedModule):
         Raises
         ------
         ValueError
-            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
+            If `ids` are not integers (B, T), or `state` is of another model, batch or type.
         """
         check_call(self, ids, state, self._state_form())
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         queries, query_state = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
-        weights = self._attention_weights(queries, state)  # (B, T, S)
+        weights = self._weigh(queries, state)  # (B, T, S)
         contexts = weights @ state.states  # (B, T, D)
         x = self.dropout(torch.cat([queries, contexts], -1))  # (B, T, 2·D)
         x, output_state = run_batch_first(self.output_rnn, x, state.output_state)  # (B, T, D)
@@ -176,20 +179,10 @@ class AttentionDecoder(TiedModule):
             previous_weights=self._last_weights(weights, state),
         )
 
-    def weights(self, ids: torch.Tensor, state: AttentionDecoderState) -> torch.Tensor:
-        """Compute the attention weights of a known target, without dropout.
+    def attention_weights(self, ids: torch.Tensor, state: AttentionDecoderState) -> torch.Tensor:
+        """Compute the attention weights (B, T, S) of `ids` (B, T), without dropout.
 
-        Parameters
-        ----------
-        ids
-            Tokens, (B, T) int64: BOS and the target, or a part of it.
-        state
-            The state before `ids`.
-
-        Returns
-        -------
-        torch.Tensor
-            For each step the weights of the encoder's states, which sum to 1, (B, T, S).
+        Those of each step sum to 1 over the S states of the encoder.
 
         Raises
         ------
@@ -199,7 +192,7 @@ class AttentionDecoder(TiedModule):
         check_call(self, ids, state, self._state_form())
         x = self.embedding(ids)  # (B, T, E)
         queries, _ = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
-        return self._attention_weights(queries, state)
+        return self._weigh(queries, state)
 
     def _state_form(self) -> AttentionDecoderState:
         """Return the form of a state, for `check_call`."""
@@ -218,9 +211,7 @@ class AttentionDecoder(TiedModule):
             return state.previous_weights
         return weights[:, -1]
 
-    def _attention_weights(
-        self, queries: torch.Tensor, state: AttentionDecoderState
-    ) -> torch.Tensor:
+    def _weigh(self, queries: torch.Tensor, state: AttentionDecoderState) -> torch.Tensor:
         """Return the attention weights (B, T, S) of `queries` (B, T, D)."""
         mask = state.is_token[:, None]  # (B, 1, S)
         score = self.attention_score

@@ -35,46 +35,20 @@ class MultiplicativeScore(TypedModule):
         self.key_projection = nn.Linear(width, width, bias=False)
 
     def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Compute the score of each query and key.
-
-        Parameters
-        ----------
-        query
-            States of the decoder, (B, T, D).
-        keys
-            The encoder's states after the linear map `key_projection`, (B, S, D).
-
-        Returns
-        -------
-        torch.Tensor
-            Scores, (B, T, S).
-        """
+        """Return the scores (B, T, S) of `query` (B, T, D) and `keys` (B, S, D)."""
         return query @ keys.mT
 
 
 class ScaledScore(MultiplicativeScore):
     """Multiplicative score divided by √D.
 
-    Scores no longer grow with the width, so that the softmax starts soft and passes a gradient on.
+    Scores do not grow with the width, so that the softmax starts soft and passes gradients on.
 
     Source: ``eq-score-scaled`` (section 6.1); Vaswani et al. 2017, section 3.2.1.
     """
 
     def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Compute the score of each query and key.
-
-        Parameters
-        ----------
-        query
-            States of the decoder, (B, T, D).
-        keys
-            The encoder's states after the linear map `key_projection`, (B, S, D).
-
-        Returns
-        -------
-        torch.Tensor
-            Scores, (B, T, S).
-        """
+        """Return the scores (B, T, S) of `query` (B, T, D) and `keys` (B, S, D)."""
         return super().forward(query, keys) / math.sqrt(query.shape[-1])
 
 
@@ -96,29 +70,16 @@ class AdditiveScore(TypedModule):
         self.score_projection = nn.Linear(width, 1, bias=False)
 
     def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-        """Compute the score of each query and key.
-
-        Parameters
-        ----------
-        query
-            States of the decoder, (B, T, D).
-        keys
-            The encoder's states after the linear map `key_projection`, (B, S, D).
-
-        Returns
-        -------
-        torch.Tensor
-            Scores, (B, T, S).
-        """
+        """Return the scores (B, T, S) of `query` (B, T, D) and `keys` (B, S, D)."""
         hidden = (self.query_projection(query)[:, :, None] + keys[:, None]).tanh()  # (B, T, S, D)
         return self.score_projection(hidden)[..., 0]  # (B, T, S)
 
 
 class LocationScore(AdditiveScore):
-    """Additive score that depends on the attention weights of the step before as well.
+    """Additive score that also depends on the attention weights of the previous step.
 
     The score is ωᵀ tanh(W q + U k + Q f + b), where f is the convolution of those weights. Each
-    step needs the weights of the one before, so no two steps can be computed at once.
+    step needs the weights of the previous one, so steps cannot be computed in parallel.
 
     Source: ``eq-score-location`` (section 6.3); Chorowski et al. 2015, section 2.2.
 
@@ -129,7 +90,7 @@ class LocationScore(AdditiveScore):
     num_filters
         Number of filters of the convolution.
     radius
-        Number of source positions that a filter covers on either side.
+        Number of source positions that a filter covers on each side.
     """
 
     def __init__(self, width: int, *, num_filters: int = 8, radius: int = 7) -> None:
@@ -152,14 +113,14 @@ class LocationScore(AdditiveScore):
         keys
             The encoder's states after the linear map `key_projection`, (B, S, D).
         previous_weights
-            Attention weights of the step before, (B, S); None for zeros, at the first step.
+            Attention weights of the previous step, (B, S); None for zeros, at the first step.
 
         Returns
         -------
         torch.Tensor
             Scores, (B, 1, S).
         """
-        assert query.shape[1] == 1, "a step's scores need the weights of the step before"
+        assert query.shape[1] == 1, "scores need the weights of the previous step"
         if previous_weights is None:
             previous_weights = torch.zeros_like(keys[..., 0])  # (B, S)
         features = self.convolution(previous_weights[:, None]).mT  # (B, S, num_filters)

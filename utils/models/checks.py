@@ -1,8 +1,8 @@
-"""Checks of what a model is given: token ids, a state, an encoder's memory, values in tensors.
+"""Checks of a model's inputs: token ids, a state, an encoder's memory, values in tensors.
 
-A model that is compiled or exported becomes a graph, in which no Python code can look at a value.
-There, a check of values becomes a part of the graph: a wrong value is a RuntimeError with the same
-message when the graph runs. Tensors on the meta device have no values, and are not checked.
+A model that is compiled or exported becomes a graph, in which Python code cannot read values.
+There, a check of values becomes part of the graph: a wrong value raises a RuntimeError with the
+same message when the graph runs. Tensors on the meta device have no values, and are not checked.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class OptionalForm(NamedTuple):
     Parameters
     ----------
     form
-        Its form where it is not.
+        Its form if it is not None.
     """
 
     form: Any
@@ -51,24 +51,17 @@ def has_values(tensor: torch.Tensor) -> bool:
 
 
 def is_all_true(mask: torch.Tensor) -> bool:
-    """Return whether every element of a mask is known to be True; False in a compiled graph."""
+    """Return whether all elements of a mask are known to be True; False in a compiled graph."""
     return has_values(mask) and bool(mask.all())
 
 
 def check_values(is_right: torch.Tensor, message: str) -> None:
-    """Check a condition on the values of tensors.
-
-    Parameters
-    ----------
-    is_right
-        The condition, one bool.
-    message
-        What is wrong where it is False.
+    """Check a condition on the values of tensors, one bool.
 
     Raises
     ------
     ValueError
-        If it is False.
+        With `message`, if the condition is False.
     """
     if has_values(is_right):
         if not is_right:
@@ -78,24 +71,19 @@ def check_values(is_right: torch.Tensor, message: str) -> None:
 
 
 def check_token_ids(ids: torch.Tensor) -> None:
-    """Check that a batch of token ids has the type and the number of axes that models read.
-
-    Parameters
-    ----------
-    ids
-        Tokens, (B, T) int64 or int32.
+    """Check that token ids are (B, T) int64 or int32.
 
     Raises
     ------
     ValueError
-        If they are of another type, or have not two axes.
+        If they are not.
     """
     if ids.dtype not in (torch.int64, torch.int32):
-        raise ValueError(f"ids are whole numbers of type int64 or int32; got {ids.dtype}")
+        raise ValueError(f"ids must be integers of type int64 or int32; got {ids.dtype}")
     if ids.dim() != 2:
         raise ValueError(
-            f"ids are a batch (B, T); got the shape {tuple(ids.shape)}: ids[None] makes a batch of "
-            "one text"
+            f"ids must be a batch (B, T); got the shape {tuple(ids.shape)}: ids[None] makes a "
+            "batch of one text"
         )
 
 
@@ -105,7 +93,7 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
     Parameters
     ----------
     model
-        The model; its `embedding` has the type of its state's numbers, outside autocast.
+        The model; outside autocast, its state has the dtype of its `embedding`.
     ids
         Tokens, (B, T) int64 or int32.
     state
@@ -117,7 +105,7 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
     Raises
     ------
     ValueError
-        If the ids are no such numbers, or naming the first part of the state that is different.
+        If the ids are not such integers, or naming the first part of the state that differs.
     """
     check_token_ids(ids)
     weight = model.embedding.weight
@@ -127,9 +115,9 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
     difference = _Comparison(ids.shape[0], dtype).difference(state, form)
     if difference:
         raise ValueError(
-            f"this is no state of this {type(model).__name__} and this batch: {difference}; hand "
-            "on the state that the model returned, at first that of encode() or begin() if it has "
-            "one, for the same rows and in the model's type"
+            f"this is not a state of this {type(model).__name__} and this batch: {difference}; "
+            "pass the state that the model returned, at first that of begin() if it has one, for "
+            "the same rows and in the model's dtype"
         )
 
 
@@ -150,22 +138,26 @@ def check_memory(
     Raises
     ------
     ValueError
-        If its vectors have another length.
+        If it is not a `Memory`, or its vectors have another length.
     """
+    if not isinstance(memory, Memory):
+        raise ValueError(
+            f"a decoder begins with the Memory of an encoder; got a {type(memory).__name__}"
+        )
     for name in parts:
         size = getattr(memory, name).shape[-1]
         if size != width:
             raise ValueError(
-                f"the decoder reads vectors of length {width}, and the encoder's {name} have "
-                f"{size}: build both with one width"
+                f"the decoder reads vectors of length {width}, but the encoder's {name} have "
+                f"length {size}: build both with the same width"
             )
 
 
 class _Comparison(NamedTuple):
-    """What a state is compared with: the batch size B, and the type of the model's numbers."""
+    """What a state is compared with: the batch size B, and the dtype of the model."""
 
     batch_size: int
-    dtype: torch.dtype | None  # None where any floating-point type is right
+    dtype: torch.dtype | None  # None if any floating-point type is right
 
     def difference(self, state: Any, form: Any, path: str = "") -> str:
         """Return how a part of a state, at `path`, differs from its form; "" if it does not."""
@@ -199,7 +191,7 @@ class _Comparison(NamedTuple):
 
 
 def _at(path: str) -> str:
-    """Return where a difference is, for a message."""
+    """Return the location of a difference, for a message."""
     return f" at {path}" if path else ""
 
 

@@ -16,19 +16,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.data.grouping import group_by_length, map_groups
+from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import PAD
 from utils.models.contract import Encoder, Memory, TypedModule
 from utils.models.layers import OutputLayer
-from utils.models.pooling import masked_mean, source_mask
+from utils.models.masks import masked_mean, source_mask
 from utils.runtime import device_of, evaluation_mode
 
 
 class WordCNNEncoder(TypedModule):
-    """An encoder of convolutions over word vectors, with the maximum over positions of each filter.
+    """An encoder of convolutions over word vectors, with max pooling over time.
 
-    The vector is ReLU of these maxima. A text is read between zero vectors: each filter is applied
-    to every window that contains at least one of its words.
+    The vector is the ReLU of each filter's maximum over positions. A text is padded with zero
+    vectors on both sides: each filter is applied to every window that contains at least one word.
 
     Source: ``eq-max-over-time`` (section 9.1); Kim 2014.
 
@@ -48,7 +48,7 @@ class WordCNNEncoder(TypedModule):
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, or `kernel_sizes` is empty.
+        If a size is not a positive integer, or `kernel_sizes` is empty.
     """
 
     def __init__(
@@ -106,13 +106,13 @@ class WordCNNEncoder(TypedModule):
 class LanguageModelEncoder(TypedModule):
     """An encoder made of a language model; its vector is the mean of the last hidden states.
 
-    The model reads from left to right and padding stands at the end, so that no token's state
-    depends on padding.
+    The model reads from left to right and padding is at the end, so that no token's state depends
+    on padding.
 
     Parameters
     ----------
     model
-        A language model whose last layer is its `output`, as of GPT and RNNLM. It is copied, so
+        A language model whose last layer is its `output`, such as GPT or RNNLM. It is copied, so
         that training the encoder leaves it unchanged.
 
     Attributes
@@ -176,7 +176,7 @@ class Classifier(TypedModule):
     Raises
     ------
     ValueError
-        If a size is not a positive whole number.
+        If a size is not a positive integer.
     """
 
     def __init__(
@@ -220,13 +220,13 @@ def predict_logits(
     Raises
     ------
     ValueError
-        If there are no sequences, one has no tokens, or `batch_size` is no positive whole number.
+        If there are no sequences, one has no tokens, or `batch_size` is not a positive integer.
     """
     if not sequences:
-        raise ValueError("there are no sequences to classify; at least one is needed")
+        raise ValueError("sequences is empty: there is nothing to classify")
     lengths = [len(ids) for ids in sequences]
     if 0 in lengths:
-        raise ValueError(f"sequence {lengths.index(0)} has no tokens; leave it out")
+        raise ValueError(f"sequence {lengths.index(0)} has no tokens; omit it")
     device = device_of(model)
 
     def classify(group: list[list[int]]) -> Sequence[torch.Tensor]:

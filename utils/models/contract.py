@@ -2,21 +2,21 @@
 
 A language model is called as ``model(ids, state=None) -> (logits, state)``: ``ids`` (B, T) int64,
 ``logits`` (B, T, V). One call with T > 1 (teacher forcing) gives the same numbers as T calls with
-one token each that hand the state on (decoding). A decoder is called in the same way, but needs a
+one token each that pass the state on (decoding). A decoder is called in the same way, but needs a
 state: at first that of ``decoder.begin(memory)``. An encoder–decoder needs one too, at first that
-of ``model.encode(source)``. All three are a `NextTokenModel`. Decoding and scoring know models by
+of ``model.begin(source)``. All three are a `NextTokenModel`. Decoding and scoring know models by
 these types only.
 
 A `State` differs from model to model, and so does an encoder's `Memory`. The type variables
-`StateT` and `MemoryT` link a model to its own, so that a type checker refuses a search with the
+`StateT` and `MemoryT` link a model to its own, so that a type checker rejects a search with the
 state of another model, and a decoder that needs the memory of another encoder.
 
-torch declares that any call of any module is right. The models of the library are `TypedModule`,
-whose calls have the types of their ``forward``; for other modules, the protocols name ``forward``
-beside ``__call__``.
+torch declares modules to accept any call. The models of the library are `TypedModule`, whose calls
+have the types of their ``forward``; for other modules, the protocols name ``forward`` as well as
+``__call__``.
 
 Two kinds of models have other calls, each with its own objective: a classifier returns one row of
-logits for each text (``utils.models.classifiers``), and a CTC recogniser log-probabilities for each
+logits for each text (``utils.models.classifiers``), and a CTC recognizer log-probabilities for each
 step of a clip (`SpeechRecognizer`).
 
 The last layer of a model is an `OutputLayer` of ``utils.models.layers``, by which optimizers such
@@ -44,10 +44,10 @@ from torch.utils import _pytree as pytree
 
 State: TypeAlias = "torch.Tensor | tuple[State, ...] | list[Any] | Mapping[Any, Any] | None"
 """The state of a model between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
-the batch first, or None. ``utils.decoding.state`` reorders it without knowing the model."""
+the batch first, or None. ``utils.decoding.model_state`` reorders it without knowing the model."""
 
 StateT = TypeVar("StateT", bound=State)
-"""The state of one model: a function that takes both refuses the state of another."""
+"""The state of one model: a function that takes both rejects the state of another."""
 
 NodeT = TypeVar("NodeT")
 CallP = ParamSpec("CallP")
@@ -65,9 +65,8 @@ class _HasForward(Protocol[CallP, ResultT_co]):
 class TypedModule(nn.Module):
     """A torch module whose call has the types of its `forward`; the base of all models here.
 
-    torch declares a call of a module as one that takes anything and returns ``Any``. Here a type
-    checker reads off `forward` what a call takes and returns. At run time nothing differs from
-    `torch.nn.Module`.
+    torch declares a call of a module to take anything and return ``Any``. Here, a type checker
+    takes the types of a call from `forward`. At run time, nothing differs from `torch.nn.Module`.
     """
 
     if TYPE_CHECKING:
@@ -83,16 +82,6 @@ def register_state(state_type: type[NodeT]) -> type[NodeT]:
     """Register a named tuple or a dataclass as a node of torch's trees, under its full name.
 
     An exported model can then take and return it, and can be saved. Use it as a decorator.
-
-    Parameters
-    ----------
-    state_type
-        The type of a state, or of a part of one.
-
-    Returns
-    -------
-    state_type : type
-        The same type.
     """
     name = f"{state_type.__module__}.{state_type.__qualname__}"
     if issubclass(state_type, tuple):
@@ -143,8 +132,8 @@ class Memory:
 class RecurrentMemory(Memory):
     """The output of an LSTM encoder: a `Memory`, and the state in which the LSTM ends.
 
-    A decoder that starts from exactly that state needs it (section 5.2); all others take it as
-    they take any `Memory`.
+    A decoder that starts from exactly that state needs it (section 5.2); all others treat it like
+    any `Memory`.
 
     Parameters
     ----------
@@ -195,7 +184,7 @@ class NextTokenModel(Protocol[StateT]):
 
 
 class LanguageModel(NextTokenModel[StateT | None], Protocol[StateT]):
-    """p(next token | tokens so far), where no state stands for no tokens."""
+    """p(next token | tokens so far), where None is the state before the first token."""
 
     def forward(
         self, ids: torch.Tensor, /, state: StateT | None = None
@@ -207,7 +196,7 @@ class LanguageModel(NextTokenModel[StateT | None], Protocol[StateT]):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`; None for no tokens.
+            The state before `ids`; None if no tokens precede them.
 
         Returns
         -------
@@ -227,7 +216,7 @@ class LanguageModel(NextTokenModel[StateT | None], Protocol[StateT]):
 
 @runtime_checkable
 class TextScorer(Protocol):
-    """A language model that scores a text faster than by computing all its logits."""
+    """A language model that can score a text without computing all logits."""
 
     def score(self, ids: torch.Tensor, /) -> torch.Tensor:
         """Return log p of each token of one text, `ids` (N,), given those before it: (N,)."""
@@ -257,7 +246,7 @@ class Decoder(NextTokenModel[StateT], Protocol[MemoryT_contra, StateT]):
 class ConditionalLanguageModel(NextTokenModel[StateT], Protocol[StateT]):
     """p(next token | tokens so far, source): an encoder and a decoder in one model."""
 
-    def encode(self, source: torch.Tensor, /) -> StateT:
+    def begin(self, source: torch.Tensor, /) -> StateT:
         """Return the state from which to decode `source` (B, S)."""
         ...
 

@@ -6,7 +6,7 @@ Derived in section 3.2. Gehring et al. 2017. The convolution itself is in ``gate
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import nn
@@ -18,8 +18,13 @@ from utils.models.checks import BATCH, TensorForm, check_call, check_memory
 from utils.models.contract import Memory, TypedModule, register_state
 from utils.models.gated_convolution import GatedConvolution
 from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule
-from utils.models.pooling import POOLINGS, Pooling, masked_mean, source_mask
-from utils.models.positions import sinusoids, token_positions
+from utils.models.masks import masked_mean, source_mask
+from utils.models.positions import sinusoidal_encoding, token_positions
+
+Pooling: TypeAlias = Literal["mean", "max"]
+"""How one vector is computed from several: their mean, or the maximum of each dimension."""
+
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 SQRT_HALF = 0.5**0.5
 """Factor of the sum of two terms of equal variance, which then has the variance of each."""
@@ -51,7 +56,7 @@ class CNNEncoder(TypedModule):
     Raises
     ------
     ValueError
-        If the pooling is unknown, a size is not a positive whole number, or `kernel_size` is even.
+        If the pooling is unknown, a size is not a positive integer, or `kernel_size` is even.
     """
 
     def __init__(
@@ -90,12 +95,14 @@ class CNNEncoder(TypedModule):
         Raises
         ------
         ValueError
-            For a source of no tokens, or with padding before a token.
+            For a source without tokens, or with padding before a token.
         """
         is_token = source_mask(source)  # (B, S)
         mask = is_token[:, :, None]  # (B, S, 1)
         x = self.embedding(source)  # (B, S, D)
-        x = self.dropout(x + sinusoids(token_positions(source), x.shape[2], dtype=x.dtype))
+        x = self.dropout(
+            x + sinusoidal_encoding(token_positions(source), x.shape[2], dtype=x.dtype)
+        )
         for layer in self.layers:
             x = x * mask  # convolutions read zeros at padding
             x = (x + layer(self.dropout(x))) * SQRT_HALF
@@ -114,7 +121,7 @@ class CNNDecoderState(NamedTuple):
     ----------
     states
         What the blocks receive from the encoder, (B, S, D): with attention its states, without
-        attention the source's vector only, so that S = 1.
+        attention only its vector, so that S = 1.
     is_token
         True where `states` belongs to a token, False for padding, (B, S) bool.
     tokens_read
@@ -149,15 +156,15 @@ class CNNDecoder(TiedModule):
     kernel_size
         Number of tokens that a convolution covers.
     use_attention
-        Whether a block's context comes from attention to the encoder's states; else it is the
-        source's vector.
+        Whether a block's context is computed by attention to the encoder's states; otherwise it is
+        the source's vector.
     dropout
         Probability of dropout on word vectors, on the input of each block and before the output.
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number.
+        If a size is not a positive integer.
     """
 
     def __init__(
@@ -193,7 +200,7 @@ class CNNDecoder(TiedModule):
         Raises
         ------
         ValueError
-            If the encoder's states have another length than the decoder's.
+            If the encoder's vectors are not as long as the decoder's.
         """
         part = "states" if self.use_attention else "vector"
         check_memory(memory, width=self.width, parts=(part,))
@@ -226,13 +233,13 @@ class CNNDecoder(TiedModule):
         Raises
         ------
         ValueError
-            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
+            If `ids` are not integers (B, T), or `state` is of another model, batch or type.
         """
         check_call(self, ids, state, self._state_form())
         T = ids.shape[1]
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
         words = self.embedding(ids)  # (B, T, D)
-        words = self.dropout(words + sinusoids(positions, self.width, dtype=words.dtype))
+        words = self.dropout(words + sinusoidal_encoding(positions, self.width, dtype=words.dtype))
         x, previous = words, []
         for i, layer in enumerate(self.layers):
             inputs = self.dropout(x)

@@ -19,9 +19,8 @@ from utils.models.contract import (
     StateT,
 )
 from utils.models.layers import TiedModule
-from utils.models.lstm_decoder import LSTMDecoder
-from utils.models.pooling import FixedVectorEncoder
-from utils.models.recurrent_encoders import LSTMEncoder
+from utils.models.recurrent_decoders import LSTMDecoder
+from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder
 
 
 class EncoderDecoder(TiedModule, Generic[StateT]):
@@ -34,8 +33,8 @@ class EncoderDecoder(TiedModule, Generic[StateT]):
     encoder
         Turns the source into a `Memory`.
     decoder
-        A language model that computes its first state from that memory. An `LSTMDecoder` needs the
-        `RecurrentMemory` of an `LSTMEncoder`.
+        A language model that computes its first state from that memory. An `LSTMDecoder` requires
+        the `RecurrentMemory` of an `LSTMEncoder`.
     """
 
     def __init__(self, encoder: Encoder[MemoryT], decoder: Decoder[MemoryT, StateT]) -> None:
@@ -43,42 +42,17 @@ class EncoderDecoder(TiedModule, Generic[StateT]):
         self.encoder: Encoder[Memory] = encoder
         self.decoder: Decoder[Any, StateT] = decoder  # it takes the memory of this encoder
 
-    def encode(self, source: torch.Tensor) -> StateT:
+    def begin(self, source: torch.Tensor) -> StateT:
         """Return the decoder's first state for `source` (B, S), padded with PAD at the end."""
         return self.decoder.begin(self.encoder(source))
 
     def forward(self, ids: torch.Tensor, state: StateT) -> tuple[torch.Tensor, StateT]:
-        """Compute the logits of the target's token after each of `ids`.
-
-        Parameters
-        ----------
-        ids
-            Tokens of the target, (B, T) int64.
-        state
-            The state before `ids`: that of `encode` or of an earlier call.
-
-        Returns
-        -------
-        logits : torch.Tensor
-            (B, T, V).
-        state
-            The decoder's state after `ids`.
-        """
+        """Compute the logits (B, T, V) after each of the target's `ids` (B, T), and the state."""
         return self.decoder(ids, state)
 
 
 def share_embeddings(model: EncoderDecoder[StateT]) -> EncoderDecoder[StateT]:
-    """Let the encoder use the decoder's embedding, which is often its output matrix too.
-
-    Parameters
-    ----------
-    model
-        Its encoder and decoder each have an `embedding` of the same vocabulary. It is changed.
-
-    Returns
-    -------
-    EncoderDecoder
-        The same model.
+    """Let the encoder of `model` use the embedding of its decoder, in place; return the model.
 
     Raises
     ------
@@ -90,7 +64,9 @@ def share_embeddings(model: EncoderDecoder[StateT]) -> EncoderDecoder[StateT]:
     if isinstance(encoder, FixedVectorEncoder):
         encoder = encoder.encoder
     if encoder.embedding.weight.shape != decoder.embedding.weight.shape:
-        raise ValueError("encoder and decoder can share words of one vocabulary and width only")
+        raise ValueError(
+            "encoder and decoder can share an embedding only of the same vocabulary and width"
+        )
     encoder.embedding = decoder.embedding
     return model
 
@@ -119,9 +95,9 @@ def lstm_seq2seq(
     dropout
         Probability of dropout on word vectors, between layers and before the output.
     share_embedding
-        Whether one matrix embeds source and target tokens; it is the output matrix in any case.
+        Whether source and target share one embedding; the output is tied to the decoder's anyway.
     embedding_size
-        Length E of a word vector; D where not given.
+        Length E of a word vector; D by default.
 
     Returns
     -------
@@ -131,7 +107,7 @@ def lstm_seq2seq(
     Raises
     ------
     ValueError
-        If a size is not a positive whole number.
+        If a size is not a positive integer.
     """
     sizes: dict[str, Any] = {
         "width": width,

@@ -25,12 +25,12 @@ class GatedConvolution(TypedModule):
     kernel_size
         Number of positions that an output depends on.
     causal
-        An output depends on its own position and those before it; else on as many on either side.
+        Whether an output depends on its own and preceding positions only, not on both sides.
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, or if `kernel_size` is even but not `causal`.
+        If a size is not a positive integer, or if `kernel_size` is even but not `causal`.
     """
 
     def __init__(self, width: int, *, kernel_size: int = 3, causal: bool = False) -> None:
@@ -38,7 +38,7 @@ class GatedConvolution(TypedModule):
         check_positive(width=width, kernel_size=kernel_size)
         if not causal and kernel_size % 2 == 0:
             raise ValueError(
-                f"kernel_size must be odd to reach as far back as ahead, got {kernel_size}"
+                f"kernel_size must be odd unless the convolution is causal, got {kernel_size}"
             )
         self.causal = causal
         self.kernel_size = kernel_size

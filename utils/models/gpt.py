@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from utils.arguments import check_positive
-from utils.data.vocabulary import PAD
+from utils.arguments import check_positive, if_given
 from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call
 from utils.models.contract import register_state
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import Norm, OutputLayer, TiedModule, make_norm
 from utils.models.multi_head import check_heads
-from utils.models.ngram_vectors import sum_ngram_vectors
+from utils.models.ngram_embedding import NGramEmbedding
 from utils.models.positions import EncodingName, PositionalEncoding, token_positions
 from utils.models.transformer_layer import Activation, TransformerLayer
 
@@ -50,11 +49,11 @@ class GPT(TiedModule):
     """Transformer language model: causal pre-norm layers, output matrix tied to the embedding.
 
     The defaults train fast. The architecture of GPT-2 is ``positional_encoding="learned",
-    norm="layer", activation="gelu", qk_norm=False, zero_init=False, bias=True``, but for one
-    detail: GPT-2 approximates GELU by a tanh, while "gelu" is the exact function.
+    norm="layer", activation="gelu", qk_norm=False, zero_init=False, bias=True``, except that
+    GPT-2 approximates GELU by a tanh, while "gelu" is exact.
 
-    A text may be longer than `context_length`: the window of each layer slides, in one call as
-    token by token. Padding belongs at the end of a row, where no token attends to it.
+    A text may be longer than `context_length`: the window of each layer slides, in one call as well
+    as token by token. Padding belongs at the end of a row, where no token attends to it.
 
     Source: section 6.2; Radford et al. 2019, section 2.3.
 
@@ -69,15 +68,11 @@ class GPT(TiedModule):
     num_heads
         Number H of attention heads, each of width D/H.
     context_length
-        Number of tokens that a layer attends to, the present one included.
+        Number of tokens that a layer attends to, the current one included.
     positional_encoding
         "learned", "rotary" or "sinusoidal"; learned positions end at `context_length`.
-    norm
-        "layer" or "rms".
-    activation
-        "gelu", "relu", "silu", "squared_relu" or "swiglu" (see `TransformerLayer`).
-    qk_norm
-        Normalize queries and keys (see `SelfAttention`).
+    norm, activation, qk_norm
+        As in `TransformerLayer`.
     zero_init
         Initialize the last matrix of each part of a layer with zeros, so that each layer starts
         as the identity.
@@ -85,20 +80,17 @@ class GPT(TiedModule):
         Give the layers' linear maps and all LayerNorms a bias; the output has none.
     dropout
         Probability of dropout, on word vectors and in the layers.
-    feedforward_size
-        Number of hidden units of each feed-forward network, 4·D where not given.
-    norm_epsilon
-        Epsilon of all norms; None for the default of each (see `make_norm`).
+    feedforward_size, norm_epsilon
+        As in `TransformerLayer`.
     ngram_tables
-        Numbers of rows of the tables of n-gram vectors: first for pairs, then for triples, and so
-        on. Each token's vector is then the sum of its own and of those of the pair, triple … that
-        it completes. With Vⁿ rows each n-gram has one of its own; with fewer, some share one (see
-        `ngram_row`).
+        Number of rows of each table of n-gram vectors: for pairs, triples and so on. To each
+        token's vector, those of the pair, triple and so on that it completes are added. With Vⁿ
+        rows, each n-gram has its own; with fewer, some share one (see `NGramEmbedding`).
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, `num_heads` does not divide `width`, or a name is
+        If a size is not a positive integer, `num_heads` does not divide `width`, or a name is
         unknown.
     """
 
@@ -128,7 +120,7 @@ class GPT(TiedModule):
             num_layers=num_layers,
             num_heads=num_heads,
             context_length=context_length,
-            feedforward_size=feedforward_size,
+            **if_given(feedforward_size=feedforward_size),
         )
         check_heads(width, num_heads)
         check_positive(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
@@ -141,7 +133,7 @@ class GPT(TiedModule):
             head_width=width // num_heads,
             max_positions=context_length,
         )
-        # sinusoids are of size 1, and word vectors must not be small beside them
+        # sinusoids are of size 1, and word vectors must not be small compared to them
         self.embedding_scale = width**0.5 if positional_encoding == "sinusoidal" else 1.0
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(
@@ -161,7 +153,7 @@ class GPT(TiedModule):
         )
         self.norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
         self.output = OutputLayer(width, vocab_size, bias=False, embedding=self.embedding)
-        self.ngram_tables = nn.ModuleList(nn.Embedding(rows, width) for rows in ngram_tables)
+        self.ngram_tables = NGramEmbedding(vocab_size, width, table_sizes=ngram_tables)
         init_gpt_weights(
             self, residual_std=0.0 if zero_init else WEIGHT_STD / (2 * num_layers) ** 0.5
         )
@@ -176,7 +168,7 @@ class GPT(TiedModule):
         ids
             Tokens, (B, T) int64.
         state
-            The state after the tokens before `ids`; None where there are none.
+            The state after the tokens before `ids`; None if there are none.
 
         Returns
         -------
@@ -188,20 +180,18 @@ class GPT(TiedModule):
         Raises
         ------
         ValueError
-            If positions are learned and the text is longer than `context_length`, if `ids` are no
-            whole numbers (B, T), or if `state` is of another model, batch or type.
+            If positions are learned and the text is longer than `context_length`, if `ids` are not
+            integers (B, T), or if `state` is of another model, batch or type.
         """
         check_call(self, ids, state, OptionalForm(self._state_form()))
         B, T = ids.shape
         tokens_read = ids.new_zeros(1).long() if state is None else state.tokens_read
         positions = tokens_read[:, None] + token_positions(ids)  # (B or 1, T)
         x = self.embedding(ids) * self.embedding_scale  # (B, T, D)
-        ngram_context = None
+        ngram_context = None if state is None else state.ngram_context
         if self.ngram_tables:
-            tokens = self._with_context(ids.long(), state)  # (B, n − 1 + T)
-            vocab_size = self.embedding.num_embeddings
-            x = x + sum_ngram_vectors(tokens, self.ngram_tables, T=T, vocab_size=vocab_size)
-            ngram_context = tokens[:, T:]  # (B, n − 1)
+            vectors, ngram_context = self.ngram_tables(ids, ngram_context)
+            x = x + vectors
         x, rotary = self.positional_encoding(x, positions)
         x = self.dropout(x)
         previous = [None] * len(self.layers) if state is None else state.caches
@@ -221,13 +211,6 @@ class GPT(TiedModule):
         context: Any = TensorForm((BATCH, order), torch.int64) if order else None
         return GPTState(tokens_read, (cache,) * len(self.layers), context)
 
-    def _with_context(self, ids: torch.Tensor, state: GPTState | None) -> torch.Tensor:
-        """Return `ids` (B, T) behind the n − 1 tokens before them, PAD where there are none."""
-        context = None if state is None else state.ngram_context
-        if context is None:
-            context = ids.new_full((ids.shape[0], len(self.ngram_tables)), PAD)
-        return torch.cat([context, ids], 1)  # (B, n − 1 + T)
-
 
 def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
     """Draw the initial weights as GPT-2 does, and set biases to zero.
@@ -237,11 +220,10 @@ def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
     Parameters
     ----------
     model
-        Its weights are replaced: matrices and word vectors get a standard deviation of 0.02,
-        n-gram vectors 0.1.
+        Its matrices and word vectors get a standard deviation of 0.02, its n-gram vectors 0.1.
     residual_std
-        Standard deviation of the matrices whose result is added to the residual: the last of each
-        attention and of each feed-forward network.
+        Standard deviation of the matrices whose result is added to the residual stream: the last
+        of each attention and of each feed-forward network.
     """
     std_of = dict.fromkeys(model.ngram_tables, NGRAM_STD)
     for module in model.modules():

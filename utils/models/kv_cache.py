@@ -1,4 +1,4 @@
-"""Keys and values of the tokens that an attention layer has read, so that none is computed twice.
+"""Keys and values of the tokens that an attention layer has read, so that each is computed once.
 
 Built in section 7.3; its memory and its speed are measured in sections 6.2 and 8.1.
 """
@@ -29,40 +29,16 @@ class KVCache(NamedTuple):
     values: torch.Tensor
 
     def extended(self, keys: torch.Tensor, values: torch.Tensor) -> KVCache:
-        """Append the keys and values of T more tokens.
-
-        Parameters
-        ----------
-        keys, values
-            Those of the T tokens, each (B, H, T, D/H).
-
-        Returns
-        -------
-        KVCache
-            The cache of all S + T tokens.
-        """
+        """Return the cache of S + T tokens, given keys and values (B, H, T, D/H) of T more."""
         return KVCache(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
 
     def last(self, count: int) -> KVCache:
-        """Return a cache of the last `count` tokens only, or of all where there are fewer."""
+        """Return the cache of the last `count` tokens, or of all if there are fewer."""
         start = max(0, self.keys.shape[2] - count)
         return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
 
 
 def cache_form(*, num_heads: int, width: int) -> Any:
-    """Return the form of a cache of any number of tokens, for `checks.check_call`.
-
-    Parameters
-    ----------
-    num_heads
-        The number H of heads.
-    width
-        The model width D.
-
-    Returns
-    -------
-    KVCache
-        The form of keys and of values.
-    """
+    """Return the form of a cache of any number of tokens, for `checks.check_call`."""
     form: Any = TensorForm((BATCH, num_heads, None, width // num_heads))
     return KVCache(form, form)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_positive
+from utils.arguments import check_choice, check_integer, check_positive, if_given
 from utils.data.vocabulary import BOS, PAD
 from utils.models.checks import OptionalForm, check_call, check_token_ids
 from utils.models.contract import TypedModule
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_projection
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, projection_or_identity
 from utils.models.recurrent import (
     CELLS,
     Cell,
@@ -48,7 +48,7 @@ class NNLM(TypedModule):
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, or `order` is below 2.
+        If a size is not a positive integer, or `order` is not one of at least 2.
     """
 
     def __init__(
@@ -65,8 +65,7 @@ class NNLM(TypedModule):
         check_positive(
             vocab_size=vocab_size, embedding_size=embedding_size, hidden_size=hidden_size
         )
-        if order < 2 or order != int(order):
-            raise ValueError(f"order must be a whole number from 2, got {order}")
+        check_integer(2, order=order)
         window_size = (order - 1) * embedding_size
         self.order = order
         self.embedding = nn.Embedding(vocab_size, embedding_size)
@@ -88,7 +87,7 @@ class NNLM(TypedModule):
         ids
             Tokens, (B, T) int64.
         state
-            The n − 2 tokens before `ids`, (B, n − 2); None for BOS in their place.
+            The n − 2 tokens before `ids`, (B, n − 2); BOS if None.
 
         Returns
         -------
@@ -100,7 +99,7 @@ class NNLM(TypedModule):
         Raises
         ------
         ValueError
-            If `ids` are no whole numbers (B, T), or `state` has another shape or no ids.
+            If `ids` are not integers (B, T), or `state` is not ids (B, n − 2).
         """
         check_token_ids(ids)
         if state is None:
@@ -139,7 +138,7 @@ class RNNLM(TiedModule):
 
     Word vectors start with a length of about 1, except the untied ones of an LSTM, which start with
     standard normal numbers, as torch draws them. The decoder of section 5.2 is such a model that
-    starts from the last states of an encoder (``lstm_decoder.LSTMDecoder``).
+    starts from the last states of an encoder (``recurrent_decoders.LSTMDecoder``).
 
     Source: ``eq-rnnlm-step`` (section 4.1.2); Mikolov et al. 2010.
 
@@ -154,17 +153,17 @@ class RNNLM(TiedModule):
     cell
         "rnn" (with tanh), "gru" or "lstm".
     tied
-        Tie the output matrix to the embedding. Where E differs from D, a linear map without bias
-        leads from D to E before it.
+        Tie the output matrix to the embedding. If E differs from D, a linear map without bias from
+        D to E precedes it.
     embedding_size
-        Length E of a word vector, `width` where not given.
+        Length E of a word vector, `width` by default.
     dropout
         Probability of dropout, on word vectors, between layers and before the output.
 
     Raises
     ------
     ValueError
-        If the cell is unknown, or a size is not a positive whole number.
+        If the cell is unknown, or a size is not a positive integer.
     """
 
     def __init__(
@@ -181,7 +180,10 @@ class RNNLM(TiedModule):
         super().__init__()
         check_choice("cell", cell, CELLS)
         check_positive(
-            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            **if_given(embedding_size=embedding_size),
         )
         embedding_size = embedding_size or width
         output_size = embedding_size if tied else width
@@ -195,7 +197,7 @@ class RNNLM(TiedModule):
             cell, input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
         self.dropout = nn.Dropout(dropout)
-        self.output_projection = make_projection(width, output_size)
+        self.output_projection = projection_or_identity(width, output_size)
         self.output = OutputLayer(
             output_size, vocab_size, embedding=self.embedding if tied else None
         )
@@ -225,7 +227,7 @@ class RNNLM(TiedModule):
         Raises
         ------
         ValueError
-            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
+            If `ids` are not integers (B, T), or `state` is of another model, batch or type.
         """
         check_call(self, ids, state, OptionalForm(state_form(self.rnn)))
         x = self.dropout(self.embedding(ids))  # (B, T, E)

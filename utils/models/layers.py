@@ -6,7 +6,6 @@ LayerNorm: Ba et al. 2016; RMSNorm: Zhang and Sennrich 2019.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import nn
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_number, if_given
 from utils.models.contract import TypedModule
 
 Norm: TypeAlias = Literal["layer", "rms"]
@@ -24,18 +23,18 @@ Norm: TypeAlias = Literal["layer", "rms"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
 RMS_EPSILON = 1e-6
-"""Epsilon of RMSNorm where none is given: added to the mean square before its root is taken."""
+"""Epsilon of RMSNorm if none is given: added to the mean square before its root is taken."""
 
 LAYER_EPSILON = 1e-5
-"""Epsilon of LayerNorm where none is given: added to the variance before its root is taken."""
+"""Epsilon of LayerNorm if none is given: added to the variance before its root is taken."""
 
 
 class TiedModule(TypedModule):
-    """A module whose parts go on sharing parameters when these are replaced.
+    """A module whose parts still share parameters after these are replaced.
 
-    torch replaces each parameter for itself when a module leaves the meta device (``to_empty``) and
-    when it is given the tensors of a file (``load_state_dict`` with ``assign``). A matrix that is
-    that of an embedding and of the output would become two, which training would move apart.
+    torch replaces each parameter separately when a module leaves the meta device (``to_empty``) and
+    when it takes over the tensors of a file (``load_state_dict`` with ``assign``). A matrix shared
+    by an embedding and the output would become two, which training would move apart.
     """
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
@@ -46,22 +45,7 @@ class TiedModule(TypedModule):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """Load parameters as `torch.nn.Module.load_state_dict` does.
-
-        Parameters
-        ----------
-        state_dict
-            The tensors by name.
-        strict
-            Whether the names must be exactly those of the module.
-        assign
-            Whether the module takes the tensors themselves, not copies.
-
-        Returns
-        -------
-        incompatible_keys : NamedTuple
-            The names that are missing and those that are unexpected.
-        """
+        """Load parameters as `torch.nn.Module.load_state_dict` does."""
         with _keep_shared_parameters(self):
             return super().load_state_dict(state_dict, strict, assign)
 
@@ -75,7 +59,7 @@ def _keep_shared_parameters(module: nn.Module) -> Iterator[None]:
             owners[parameter].append((part, name))
     try:
         yield
-    finally:  # after a file that does not fit as well
+    finally:  # also after a file that does not fit
         for (first, first_name), *others in owners.values():
             for part, name in others:
                 setattr(part, name, getattr(first, first_name))
@@ -140,21 +124,8 @@ class OutputLayer(nn.Linear):
         return [self.weight]
 
 
-def make_projection(input_size: int, output_size: int) -> nn.Module:
-    """Build a linear map without bias, or the identity where the sizes are equal.
-
-    Parameters
-    ----------
-    input_size
-        Length of an input vector.
-    output_size
-        Length of an output vector.
-
-    Returns
-    -------
-    torch.nn.Module
-        A layer from (…, input size) to (…, output size).
-    """
+def projection_or_identity(input_size: int, output_size: int) -> nn.Module:
+    """Build a linear map (…, input size) → (…, output size) without bias, or the identity."""
     if input_size == output_size:
         return nn.Identity()
     return nn.Linear(input_size, output_size, bias=False)
@@ -176,8 +147,8 @@ def make_norm(
     bias
         Give a LayerNorm a bias; RMSNorm has none.
     epsilon
-        Added to the mean square or the variance before its root is taken, so that a vector of zeros
-        gives no division by zero; None for `RMS_EPSILON` or `LAYER_EPSILON`.
+        Added to the mean square or the variance before its root is taken, which
+        avoids division by zero; None for `RMS_EPSILON` or `LAYER_EPSILON`.
 
     Returns
     -------
@@ -187,23 +158,10 @@ def make_norm(
     Raises
     ------
     ValueError
-        If the name is unknown, or epsilon no positive number.
+        If the name is unknown, or epsilon is not a positive number.
     """
     check_choice("norm", norm, NORMS)
-    if epsilon is not None:
-        check_epsilon(epsilon)
+    check_number(above=0, **if_given(epsilon=epsilon))
     if norm == "rms":
         return nn.RMSNorm(width, eps=RMS_EPSILON if epsilon is None else epsilon)
     return nn.LayerNorm(width, eps=LAYER_EPSILON if epsilon is None else epsilon, bias=bias)
-
-
-def check_epsilon(epsilon: float) -> None:
-    """Check that the epsilon of a norm is a positive number.
-
-    Raises
-    ------
-    ValueError
-        If it is zero, negative, infinite or NaN.
-    """
-    if not 0 < epsilon < math.inf:
-        raise ValueError(f"epsilon of a norm must be a positive number, got {epsilon}")

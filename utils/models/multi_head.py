@@ -1,9 +1,9 @@
-"""Attention with several heads, to a text's own tokens and to an encoder's states.
+"""Multi-head attention, to a text's own tokens and to an encoder's states.
 
-Derived in section 7.3. Several heads: Vaswani et al. 2017; normalized queries and keys: Henry et
-al. 2020; sliding window: Beltagy et al. 2020.
+Derived in section 7.3. Multi-head attention: Vaswani et al. 2017; normalized queries and keys:
+Henry et al. 2020; sliding window: Beltagy et al. 2020.
 
-Letters: B batch, T queries, S keys, D model width, H heads; a head has width D/H.
+Letters: B batch size, T queries, S keys, D model width, H heads; a head has width D/H.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_positive
-from utils.models.attention import causal_mask, fused_attention
+from utils.arguments import check_number, check_positive, if_given
+from utils.models.attention import fused_attention
 from utils.models.contract import TypedModule
 from utils.models.kv_cache import KVCache
-from utils.models.layers import RMS_EPSILON, check_epsilon
-from utils.models.positions import Rotary, rotate
+from utils.models.layers import RMS_EPSILON
+from utils.models.masks import causal_mask
+from utils.models.positions import RotaryAngles, rotate
 
 QUERY_SCALE = 2.0
 """Factor of normalized queries. Scores then lie within ±2√d, enough for a sharp softmax."""
@@ -28,24 +29,17 @@ QUERY_SCALE = 2.0
 class _Mask(NamedTuple):
     """Which keys a query may attend to: a mask, or the causal one of the fused kernel."""
 
-    mask: torch.Tensor | None  # broadcast to (B, H, T, S); None where none is needed
+    mask: torch.Tensor | None  # broadcast to (B, H, T, S); None if none is needed
     is_causal: bool  # whether the kernel applies its own causal mask
 
 
 def check_heads(width: int, num_heads: int) -> None:
-    """Check that a vector can be divided among attention heads.
-
-    Parameters
-    ----------
-    width
-        Length D of a vector.
-    num_heads
-        Number H of heads.
+    """Check that a vector of length `width` can be divided among attention heads.
 
     Raises
     ------
     ValueError
-        If `num_heads` is below 1 or does not divide `width`.
+        If `num_heads` is not positive or does not divide `width`.
     """
     if num_heads < 1 or width % num_heads:
         raise ValueError(f"{num_heads} heads do not divide a width of {width} evenly")
@@ -63,10 +57,10 @@ class SelfAttention(TypedModule):
     num_heads
         Number H of heads, each of width D/H.
     causal
-        Causal attention: a token attends to itself and to those before it only.
+        Causal attention: a token attends to itself and to preceding tokens only.
     window
-        Sliding window: a token attends to the last `window` tokens only, itself included; None for
-        all. Only causal attention has a window.
+        Sliding window: a token attends to the last `window` tokens only, including itself; None for
+        all. It requires causal attention.
     qk_norm
         Normalize queries and keys to mean square 1, then multiply queries by `QUERY_SCALE`.
     norm_epsilon
@@ -79,8 +73,8 @@ class SelfAttention(TypedModule):
     Raises
     ------
     ValueError
-        If `num_heads` does not divide `width`, the window is no positive whole number or attention
-        is not causal, or epsilon is no positive number.
+        If `num_heads` does not divide `width`, the window is not a positive integer or attention
+        is not causal, or epsilon is not a positive number.
     """
 
     def __init__(
@@ -97,8 +91,8 @@ class SelfAttention(TypedModule):
     ) -> None:
         super().__init__()
         check_heads(width, num_heads)
-        check_positive(window=window)
-        check_epsilon(norm_epsilon)
+        check_positive(**if_given(window=window))
+        check_number(above=0, norm_epsilon=norm_epsilon)
         if window is not None and not causal:
             raise ValueError(
                 f"window={window} needs causal=True: attention in both directions has no window"
@@ -117,7 +111,7 @@ class SelfAttention(TypedModule):
         x: torch.Tensor,
         *,
         cache: KVCache | None = None,
-        rotary: Rotary | None = None,
+        rotary: RotaryAngles | None = None,
         is_token: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, KVCache | None]:
         """Let each of T tokens attend to these tokens and to those in the cache.
@@ -127,12 +121,12 @@ class SelfAttention(TypedModule):
         x
             Vectors of T tokens, (B, T, D).
         cache
-            Keys and values of the tokens before these T; None where there are none.
+            Keys and values of the tokens before these T; None if there are none.
         rotary
             Rotation of queries and keys by the positions of the T tokens.
         is_token
             True where there is a token, False for padding, for the S tokens of cache and `x`
-            together, (B, S) bool; None where there is no padding.
+            together, (B, S) bool; None if there is no padding.
 
         Returns
         -------
@@ -154,7 +148,7 @@ class SelfAttention(TypedModule):
         return out, full if self.window is None else full.last(self.window - 1)
 
     def _project_heads(
-        self, x: torch.Tensor, rotary: Rotary | None
+        self, x: torch.Tensor, rotary: RotaryAngles | None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return queries, keys and values of `x` (B, T, D), each (B, H, T, D/H)."""
         qkv = self.qkv_projection(x).unflatten(-1, (3, self.num_heads, -1))  # (B, T, 3, H, D/H)
@@ -221,7 +215,7 @@ class CrossAttention(TypedModule):
     def project_memory(self, states: torch.Tensor) -> KVCache:
         """Compute the keys and values of a source.
 
-        They are the same for every token that the decoder writes: compute them once for a source.
+        They are the same for every token of the target: compute them once for each source.
 
         Parameters
         ----------
@@ -253,7 +247,7 @@ class CrossAttention(TypedModule):
         memory_cache
             Keys and values of the source, from the method `project_memory`.
         is_token
-            True where the source has a token, (B, S) bool; None where it has no padding.
+            True where the source has a token, (B, S) bool; None if it has no padding.
 
         Returns
         -------

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_number
 
 Loss: TypeAlias = Literal["squared hinge", "logistic"]
 """The name of a loss of the linear classifier."""
@@ -53,7 +53,7 @@ class NBSVM:
     classifier : LinearSVC or LogisticRegression
         The linear classifier of scikit-learn.
     log_ratio : numpy.ndarray
-        Log-count ratios (F,) of the F features, once `fit` was called; as the following two.
+        Log-count ratios (F,) of the F features; like the following two, set by `fit`.
     coefficients : numpy.ndarray
         Interpolated coefficients, (F,).
     intercept : float
@@ -74,9 +74,8 @@ class NBSVM:
         interpolation: float = 0.25,
         loss: Loss = "squared hinge",
     ) -> None:
-        if not 0 <= interpolation <= 1:
-            raise ValueError(f"interpolation must be from 0 to 1, got {interpolation}")
-        _check_alpha(alpha)
+        check_number(minimum=0, maximum=1, interpolation=interpolation)
+        check_number(above=0, alpha=alpha)
         self.vectorizer = CountVectorizer(
             token_pattern=r"\S+", ngram_range=(1, order), binary=True, lowercase=False
         )
@@ -149,17 +148,11 @@ def log_count_ratio(
         Unless there is one label for each text, the labels are 0 and 1 and both occur, and alpha is
         positive.
     """
-    _check_alpha(alpha)
+    check_number(above=0, alpha=alpha)  # log 0 is not finite
     rows = sparse.csr_array(counts)  # (N, F)
     label_array = _as_labels(labels, rows.shape[0])  # (N,)
     positive, negative = (rows[label_array == label].sum(0) + alpha for label in (1, 0))  # (F,)
     return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
-
-
-def _check_alpha(alpha: float) -> None:
-    """Raise ValueError unless the smoothing constant is positive: log 0 is not finite."""
-    if not 0 < alpha < np.inf:
-        raise ValueError(f"alpha must be positive, got {alpha}")
 
 
 def _as_labels(labels: Sequence[int] | np.ndarray, num_texts: int) -> np.ndarray:
@@ -167,7 +160,7 @@ def _as_labels(labels: Sequence[int] | np.ndarray, num_texts: int) -> np.ndarray
     label_array = np.asarray(labels)
     if label_array.shape != (num_texts,):
         raise ValueError(
-            f"labels must be one for each of {num_texts} texts; got shape {label_array.shape}"
+            f"expected one label for each of {num_texts} texts; got shape {label_array.shape}"
         )
     if set(label_array.tolist()) != {0, 1}:
         values = sorted(set(label_array.tolist()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from utils.arguments import check_number
 from utils.data.vocabulary import BOS
 from utils.models.contract import TypedModule
 from utils.models.ngram_counts import NGramCounts
@@ -26,10 +27,11 @@ from utils.models.ngram_texts import Ids, as_id_array
 class NGramLM(TypedModule):
     """An n-gram language model: p(w | the last n − 1 tokens), estimated from counts.
 
-    Build one with `mle`, `add_k`, `witten_bell`, `absolute_discounting` or `kneser_ney`. All
-    estimates are interpolated, from the shortest context h to the longest: p(w | h) =
-    ``ngram_probs``(h w) + ``lower_order_weights``(h) · p(w | h without its first token), starting
-    from the uniform distribution over the tokens that are predicted.
+    Build one with `mle`, `add_k`, `witten_bell`, `absolute_discounting` or `kneser_ney`, from the
+    counts of a training text; `order` is the largest counted by default. All estimates are
+    interpolated, from the shortest context h to the longest: p(w | h) = ``ngram_probs``(h w) +
+    ``lower_order_weights``(h) · p(w | h without its first token), starting from the uniform
+    distribution over the tokens that are predicted.
 
     Parameters
     ----------
@@ -50,18 +52,6 @@ class NGramLM(TypedModule):
 
         Source: ``eq-mle`` (section 2.1).
 
-        Parameters
-        ----------
-        counts
-            The counts of the training text.
-        order
-            n; as large as counted where not given.
-
-        Returns
-        -------
-        model : NGramLM
-            The model of relative frequencies.
-
         Raises
         ------
         ValueError
@@ -75,27 +65,12 @@ class NGramLM(TypedModule):
 
         Source: ``eq-add-k`` (section 2.1).
 
-        Parameters
-        ----------
-        counts
-            The counts of the training text.
-        k
-            Smoothing constant, added to each count; 0 gives `mle`.
-        order
-            n; as large as counted where not given.
-
-        Returns
-        -------
-        model : NGramLM
-            The smoothed model.
-
         Raises
         ------
         ValueError
             For a negative or infinite k, or an order that was not counted.
         """
-        if not 0 <= k < np.inf:
-            raise ValueError(f"k must be a number ≥ 0, got {k}")
+        check_number(minimum=0, k=k)
         return cls(counts, add_k_estimates(counts, k, order=counts.as_order(order)))
 
     @classmethod
@@ -103,18 +78,6 @@ class NGramLM(TypedModule):
         """Estimate a model by interpolated Witten–Bell smoothing.
 
         Source: Witten and Bell 1991; Chen and Goodman 1999.
-
-        Parameters
-        ----------
-        counts
-            The counts of the training text.
-        order
-            n; as large as counted where not given.
-
-        Returns
-        -------
-        model : NGramLM
-            The smoothed model.
 
         Raises
         ------
@@ -129,23 +92,9 @@ class NGramLM(TypedModule):
     ) -> NGramLM:
         """Estimate a model by interpolated absolute discounting.
 
-        It is `kneser_ney` with the occurrences of n-grams of every length.
+        It is `kneser_ney` with occurrences in place of continuation counts.
 
         Source: ``eq-absolute-discounting`` (section 2.1); Ney, Essen and Kneser 1994.
-
-        Parameters
-        ----------
-        counts
-            The counts of the training text.
-        order
-            n; as large as counted where not given.
-        discount
-            As for `kneser_ney`.
-
-        Returns
-        -------
-        model : NGramLM
-            The smoothed model.
 
         Raises
         ------
@@ -175,10 +124,10 @@ class NGramLM(TypedModule):
         counts
             The counts of the training text.
         order
-            n; as large as counted where not given.
+            n; the largest counted by default.
         discount
-            One discount D in (0, 1] for n-grams of every length; estimated for each length by
-            ``ngram_estimates.estimate_discounts`` where not given.
+            One discount D in (0, 1] for n-grams of every length; by default estimated for each
+            length by ``ngram_estimates.estimate_discounts``.
         modified
             Whether to estimate three discounts for each length, for n-grams counted once, twice
             and more often (Chen and Goodman 1999).
@@ -209,7 +158,7 @@ class NGramLM(TypedModule):
         ids
             Tokens, (B, T).
         state
-            The n − 1 ids before `ids`, (B, n − 1); BOS where not given.
+            The n − 1 ids before `ids`, (B, n − 1); BOS by default.
 
         Returns
         -------
@@ -245,14 +194,14 @@ class NGramLM(TypedModule):
     def score(self, ids: Ids, state: torch.Tensor | None = None) -> torch.Tensor:
         """Compute log p of each token of one text, given the tokens before it.
 
-        The same numbers as `forward` gives, without the rest of the distribution.
+        They equal those of `forward`, without the rest of the distribution.
 
         Parameters
         ----------
         ids
             The tokens of the text, (N,).
         state
-            The n − 1 ids before it, (1, n − 1); BOS where not given.
+            The n − 1 ids before it, (1, n − 1); BOS by default.
 
         Returns
         -------
@@ -279,7 +228,7 @@ class NGramLM(TypedModule):
     def _as_history(self, ids: torch.Tensor, state: torch.Tensor | None) -> np.ndarray:
         """Return the state and `ids` (B, T) in one array, (B, n − 1 + T), both checked."""
         if ids.dim() != 2:
-            raise ValueError(f"ids have the shape (B, T); got {tuple(ids.shape)}")
+            raise ValueError(f"ids must have the shape (B, T); got {tuple(ids.shape)}")
         if state is None:
             state = torch.full((len(ids), self.order - 1), BOS)
         if state.shape != (len(ids), self.order - 1):

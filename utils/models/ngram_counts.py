@@ -4,7 +4,7 @@ Derived in section 2.1. Continuation counts: Kneser and Ney 1995.
 
 Each n-gram of m tokens has an index, its position in the sorted array ``keys[m]``. Its key is
 (index of its first m − 1 tokens) · base + (id of its last token), so that the n-grams that continue
-one context are neighbours in the array.
+a context are neighbors in the array.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class NGramCounts:
     base : int
         The factor of the context's index in a key.
     are_sentences : bool
-        Whether sentences were counted, and not a running text.
+        Whether sentences were counted, not a running text.
     uniform_probs : numpy.ndarray
         The uniform distribution over the tokens that are predicted, (V,).
 
     Raises
     ------
     ValueError
-        If a size is no positive whole number, for ids outside the vocabulary, for a sentence with
+        If a size is not a positive integer, for ids outside the vocabulary, for a sentence with
         BOS after its first token, and if a token that is never predicted occurs, or none is left.
     """
 
@@ -98,11 +98,11 @@ class NGramCounts:
             weights = is_token[ends]  # an n-gram that ends with BOS does not count
             raw = np.bincount(indices, weights=weights, minlength=len(keys)).astype(np.int64)
             if length > 1:
-                # each n-gram that occurs adds one left neighbour to its last length − 1 tokens
+                # each n-gram that occurs adds one left neighbor to its last length − 1 tokens
                 suffixes = prefixes[starts[first_rows[raw > 0]] + 1]
-                neighbours = np.bincount(suffixes, minlength=len(self.raw[-1]))
+                neighbors = np.bincount(suffixes, minlength=len(self.raw[-1]))
                 is_start = self.starts_with_bos(length - 1)
-                self.continuation.append(np.where(is_start, self.raw[-1], neighbours))
+                self.continuation.append(np.where(is_start, self.raw[-1], neighbors))
             self.keys.append(np.append(keys, SENTINEL_KEY))
             self.raw.append(np.append(raw, 0))
             prefixes[starts] = indices
@@ -194,7 +194,7 @@ class NGramCounts:
         return np.bincount(contexts, weights=values[:-1], minlength=len(self.keys[length - 1]))
 
     def as_order(self, order: int | None) -> int:
-        """Return the order of a model on these counts: the largest counted where it is None.
+        """Return the order of a model on these counts: the largest counted if it is None.
 
         Raises
         ------
@@ -223,7 +223,7 @@ class NGramCounts:
         Raises
         ------
         ValueError
-            For an n-gram of no tokens, or of more tokens than were counted, and for ids outside the
+            For an empty n-gram, an n-gram of more tokens than were counted, and for ids outside the
             vocabulary.
         """
         counts = self.continuation if continuation else self.raw

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from utils.arguments import check_number, if_given
 from utils.models.ngram_counts import NGramCounts
 
 
@@ -39,8 +40,8 @@ class Estimates(NamedTuple):
 def add_k_estimates(counts: NGramCounts, k: float, *, order: int) -> Estimates:
     """Estimate by add-k smoothing: (count + k) / (count of the context + k V).
 
-    The longest n-grams alone contribute, and the uniform distribution; of sentences also the
-    shorter ones that start with BOS, where no more tokens precede.
+    Only the longest n-grams and the uniform distribution contribute; for sentences, also shorter
+    n-grams that start with BOS, where no more tokens precede.
 
     Source: ``eq-add-k`` (section 2.1).
 
@@ -88,8 +89,8 @@ def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndar
     Returns
     -------
     discounts : numpy.ndarray
-        (4,): what to subtract from a count of 0, 1, 2, and 3 or more. Where there are too few
-        n-grams for an estimate between 0 and the count, it is 0.5.
+        (4,): what to subtract from a count of 0, 1, 2, and 3 or more; 0.5 where too few n-grams
+        give no estimate between 0 and the count.
     """
     # num_ngrams[c]: how many n-grams have the count c, for c up to 4
     num_ngrams = np.bincount(np.minimum(counts, 5), minlength=6)
@@ -129,8 +130,9 @@ def choose_discounts(
     """
     if discount is None:
         return [estimate_discounts(counts, modified=modified) for counts in values]
-    if modified or not 0 < discount <= 1:
-        raise ValueError(f"discount={discount}: it lies in (0, 1] and excludes modified=True")
+    if modified:
+        raise ValueError(f"discount={discount} and modified=True, which estimates the discounts")
+    check_number(above=0, maximum=1, **if_given(discount=discount))
     return [np.full(4, discount)] * len(values)
 
 
@@ -169,8 +171,8 @@ def discounted_estimates(
 def witten_bell_estimates(counts: NGramCounts, *, order: int) -> Estimates:
     """Estimate by Witten–Bell smoothing.
 
-    A context that was followed by c tokens, of which N are distinct, gives the weight N / (c + N)
-    to the shorter context: a new token is expected as often as the training text had new ones.
+    A context followed by c tokens, of which N are distinct, gives the weight N / (c + N) to the
+    shorter context: new tokens are expected as often as they occurred in the training text.
 
     Source: Witten and Bell 1991; Chen and Goodman 1999.
 

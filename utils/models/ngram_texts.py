@@ -1,9 +1,8 @@
 """The texts from which n-grams are counted: a running text, or sentences.
 
-Used by ``utils.models.ngram_counts`` (section 2.1). A running text begins once, so that n-grams of
-several BOS at its start cost nothing. Every sentence has a beginning, and KenLM (Heafield et al.
-2013) puts one BOS before each, so that an n-gram at the start of a sentence is counted at one
-length only.
+Used by ``utils.models.ngram_counts`` (section 2.1). A running text has one start, so that n-grams
+of several BOS cost nothing. Every sentence has one, and KenLM (Heafield et al. 2013) puts one BOS
+before each, so that an n-gram at the start of a sentence is counted at one length only.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ class JoinedTexts(NamedTuple):
     is_token
         True for the tokens of a text, False for the BOS before it, (N,) bool.
     text_numbers
-        The number of the text that each belongs to, (N,).
+        The number of the text of each token, (N,).
     are_sentences
-        Whether the texts are sentences, and not one running text.
+        Whether the texts are sentences, not one running text.
     """
 
     tokens: np.ndarray
@@ -42,7 +41,7 @@ class JoinedTexts(NamedTuple):
 
 
 def join_texts(sequences: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> JoinedTexts:
-    """Join a running text or sentences to one array, with BOS before each.
+    """Join a running text or sentences into one array, with BOS before each.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def as_id_array(ids: Ids, vocab_size: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        For anything but one row of whole numbers, and for ids outside 0 … `vocab_size` − 1.
+        For anything but one row of integers, and for ids outside 0 … `vocab_size` − 1.
     """
     array = ids.cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
     array = array.astype(np.int64) if array.size == 0 else array

@@ -1,7 +1,7 @@
 """Positional encodings: how a Transformer represents the order of its tokens.
 
-Derived in section 7.3. Learned positions: Gehring et al. 2017; sinusoids: Vaswani et
-al. 2017; rotary positions: Su et al. 2021.
+Derived in section 7.3. Learned positions: Gehring et al. 2017; sinusoids: Vaswani et al.
+2017; rotary positions: Su et al. 2021.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ POSITIONAL_ENCODINGS: tuple[EncodingName, ...] = get_args(EncodingName)
 
 
 @register_state
-class Rotary(NamedTuple):
-    """Cosine and sine of the rotary angles, in the shape that self-attention multiplies with.
+class RotaryAngles(NamedTuple):
+    """Cosine and sine of the rotary angles, in the shape by which self-attention multiplies.
 
     Parameters
     ----------
@@ -41,20 +41,20 @@ class PositionalEncoding(TypedModule):
     Parameters
     ----------
     encoding
-        "learned": a vector for each position, a parameter, is added to the word vectors.
-        "sinusoidal": the vector of `sinusoids` is added; there is no longest text.
-        "rotary": word vectors stay as they are, and each layer rotates its queries and keys.
+        "learned": adds a vector for each position, a parameter, to the word vectors.
+        "sinusoidal": adds `sinusoidal_encoding`, for texts of any length.
+        "rotary": leaves word vectors unchanged; each layer rotates its queries and keys.
     width
         Length D of a word vector.
     head_width
-        Length D/H of a query or key; only rotary positions need it, and need it even.
+        Length D/H of a query or key; it must be even for rotary positions.
     max_positions
-        Number of positions that can be learned; the other encodings do not use it.
+        Number of learned positions; the other encodings do not use it.
 
     Raises
     ------
     ValueError
-        If `encoding` is none of the three, if it is rotary and `head_width` is odd, or if it is
+        If `encoding` is unknown, if it is rotary and `head_width` is odd, or if it is
         sinusoidal and `width` is odd.
     """
 
@@ -72,7 +72,7 @@ class PositionalEncoding(TypedModule):
 
     def forward(
         self, x: torch.Tensor, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, Rotary | None]:
+    ) -> tuple[torch.Tensor, RotaryAngles | None]:
         """Add positions to word vectors, or compute the rotation that represents them.
 
         Parameters
@@ -86,20 +86,20 @@ class PositionalEncoding(TypedModule):
         -------
         x : torch.Tensor
             The vectors that the first layer reads, (B, T, D).
-        rotary : Rotary or None
+        rotary : RotaryAngles or None
             The rotation that every layer needs; None unless the encoding is rotary.
 
         Raises
         ------
         ValueError
-            If the positions are learned and one lies beyond the last of them.
+            If the positions are learned and one lies beyond the last.
         """
         if self.encoding == "sinusoidal":
-            return x + sinusoids(positions, x.shape[2], dtype=x.dtype), None
+            return x + sinusoidal_encoding(positions, x.shape[2], dtype=x.dtype), None
         if self.table is None:
-            angles = rotary_angles(positions, self.head_width, dtype=x.dtype)
+            angles = position_angles(positions, self.head_width, dtype=x.dtype)
             angles = angles[:, None]  # (B or 1, 1, T, D/(2H))
-            return x, Rotary(angles.cos().to(x.dtype), angles.sin().to(x.dtype))
+            return x, RotaryAngles(angles.cos().to(x.dtype), angles.sin().to(x.dtype))
         self._check_range(positions)
         return x + self.table(positions), None
 
@@ -120,7 +120,7 @@ def token_positions(ids: torch.Tensor) -> torch.Tensor:
     return torch.arange(ids.shape[1], device=ids.device)[None]
 
 
-def rotary_angles(
+def position_angles(
     positions: torch.Tensor, width: int, *, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """Compute the angle of each position at each frequency: position · 10000^(−2i/width).
@@ -132,10 +132,10 @@ def rotary_angles(
     positions
         Any integers, (…).
     width
-        Length of the vectors that are rotated or made of these angles, two numbers to an angle.
+        Length of the vectors, two numbers to an angle.
     dtype
-        Precision of the result, but float32 at least: half precision cannot distinguish
-        neighbouring positions beyond some hundreds.
+        Precision of the result, but at least float32: half precision cannot distinguish
+        neighboring positions beyond a few hundred.
 
     Returns
     -------
@@ -156,13 +156,13 @@ def rotary_angles(
 def _check_even(width: int) -> None:
     """Raise ValueError unless vectors of this width consist of pairs of numbers."""
     if width % 2:
-        raise ValueError(f"angles rotate pairs of numbers: the width must be even, got {width}")
+        raise ValueError(f"angles belong to pairs of numbers: the width must be even, got {width}")
 
 
-def sinusoids(
+def sinusoidal_encoding(
     positions: torch.Tensor, width: int, *, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Compute sine and cosine of each angle of `rotary_angles`, in alternation.
+    """Compute sine and cosine of each angle of `position_angles`, in alternation.
 
     Source: ``eq-sinusoids`` (section 7.3); Vaswani et al. 2017, section 3.5.
 
@@ -185,12 +185,12 @@ def sinusoids(
     ValueError
         If `width` is odd.
     """
-    angles = rotary_angles(positions, width, dtype=dtype)
+    angles = position_angles(positions, width, dtype=dtype)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2).to(dtype)  # (…, width)
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
-    """Apply rotary positions: rotate numbers i and i + d/2 of each vector, as a pair, by angle i.
+    """Rotate numbers i and i + d/2 of each vector, as a pair, by angle i.
 
     The product of two rotated vectors depends on the difference of their positions alone.
 

@@ -1,4 +1,4 @@
-"""torch's recurrent networks with the batch first, in their state too.
+"""torch's recurrent networks with the batch first, also in their state.
 
 The recurrent language models, encoders and decoders are built from these. LSTM: Hochreiter and
 Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
@@ -16,7 +16,7 @@ from utils.models.checks import BATCH, TensorForm, check_values, is_all_true
 from utils.models.contract import LSTMState
 
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
-"""The name of a recurrent cell: of tanh, gated recurrent units, or long short-term memory."""
+"""The name of a recurrent cell: tanh, gated recurrent units, or long short-term memory."""
 
 CELLS: dict[Cell, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
     "rnn": nn.RNN,
@@ -38,7 +38,7 @@ def make_rnn(
     dropout: float = 0.0,
     bidirectional: bool = False,
 ) -> nn.RNN | nn.GRU | nn.LSTM:
-    """Build one of torch's recurrent networks, batch first, the forget gates of an LSTM open.
+    """Build one of torch's recurrent networks, batch first; the forget gates of an LSTM start open.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def make_rnn(
         width,
         num_layers,
         batch_first=True,
-        dropout=dropout if num_layers > 1 else 0.0,  # torch warns of dropout behind a single layer
+        dropout=dropout if num_layers > 1 else 0.0,  # torch warns of dropout after a single layer
         bidirectional=bidirectional,
     )
     if isinstance(rnn, nn.LSTM):
@@ -110,7 +110,7 @@ def run_batch_first(
     final_state : RecurrentState
         The state of all layers after the last step.
     """
-    if x.shape[1] == 0:  # torch refuses to run no step
+    if x.shape[1] == 0:  # torch rejects an empty sequence
         return x.new_zeros(x.shape[0], 0, rnn.hidden_size), _zero_state(
             rnn, x
         ) if state is None else state
@@ -134,7 +134,7 @@ def _zero_state(rnn: nn.RNNBase, x: torch.Tensor) -> RecurrentState:
 def run_packed(
     rnn: nn.RNNBase, x: torch.Tensor, is_token: torch.Tensor
 ) -> tuple[torch.Tensor, RecurrentState]:
-    """Run one of torch's recurrent networks over sources of several lengths, padding left out.
+    """Run one of torch's recurrent networks over sources of several lengths, without their padding.
 
     Parameters
     ----------
@@ -182,8 +182,8 @@ def run_packed(
 def swap_batch_and_layers(state: RecurrentState) -> RecurrentState:
     """Return a state (layers, B, D) as (B, layers, D), or the other way round.
 
-    torch's recurrent networks put layers first, the states of the book's models the batch. Of an
-    LSTM's state both parts are swapped. The result is contiguous in memory.
+    torch's recurrent networks put the layers first, the book's models the batch. Both parts of an
+    LSTM's state are swapped. The result is contiguous in memory.
     """
     if isinstance(state, torch.Tensor):
         return state.transpose(0, 1).contiguous()

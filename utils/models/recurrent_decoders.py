@@ -1,8 +1,7 @@
-"""Recurrent decoder without attention, and the first state of a recurrent decoder.
+"""Recurrent decoders without attention, and the first state of a recurrent decoder.
 
-Derived in sections 3.2 and 4.2. Sutskever et al. 2014, Cho et al. 2014. The recurrent decoder with
-attention is in ``utils.models.attention_decoder``, the one of section 5.2 in
-``utils.models.lstm_decoder``.
+Derived in sections 3.2, 4.2 and 5.2 (`LSTMDecoder`). Sutskever et al. 2014, Cho et al. 2014. The
+recurrent decoder with attention is in ``attention_decoder``.
 
 A decoder computes its first state from an encoder's `Memory` by ``begin(memory)``; after that it is
 called as any language model, ``decoder(ids, state) -> (logits, state)``.
@@ -15,11 +14,17 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_positive
+from utils.arguments import check_choice, check_positive, if_given
 from utils.data.vocabulary import PAD
 from utils.models.checks import BATCH, TensorForm, check_call, check_memory
-from utils.models.contract import LSTMState, Memory, TypedModule, register_state
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_projection
+from utils.models.contract import (
+    LSTMState,
+    Memory,
+    RecurrentMemory,
+    TypedModule,
+    register_state,
+)
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, projection_or_identity
 from utils.models.recurrent import (
     CELLS,
     Cell,
@@ -29,16 +34,16 @@ from utils.models.recurrent import (
     state_form,
 )
 
-Context: TypeAlias = Literal["start", "every", "both"]
-"""When an `RNNDecoder` uses the source's vector."""
+VectorInput: TypeAlias = Literal["start", "every", "both"]
+"""How an `RNNDecoder` uses the source's vector."""
 
-CONTEXTS: tuple[Context, ...] = get_args(Context)
+VECTOR_INPUTS: tuple[VectorInput, ...] = get_args(VectorInput)
 
 
 class InitialState(TypedModule):
     """First state of a recurrent decoder: in each layer h = tanh(W c + b) of the source's vector c.
 
-    For an LSTM W c + b is the cell state, of which h is the tanh.
+    For an LSTM, W c + b is the cell state, and h its tanh.
 
     Source: ``eq-repair-start`` (section 4.2); Cho et al. 2014.
 
@@ -51,7 +56,7 @@ class InitialState(TypedModule):
     cell
         "rnn", "gru" or "lstm".
     from_vector
-        Whether the state depends on the vector; else it is zero.
+        Whether the state depends on the vector; it is zero otherwise.
 
     Raises
     ------
@@ -68,18 +73,7 @@ class InitialState(TypedModule):
         self.projection = nn.Linear(width, num_layers * width) if from_vector else None
 
     def forward(self, vector: torch.Tensor) -> RecurrentState:
-        """Compute the first state.
-
-        Parameters
-        ----------
-        vector
-            The source's vector, (B, D).
-
-        Returns
-        -------
-        RecurrentState
-            The hidden state of each layer (B, layers, D), or an `LSTMState` of such tensors.
-        """
+        """Return the first state (B, layers, D) of each layer, given the source's vector (B, D)."""
         total = vector.new_zeros(vector.shape[0], self.num_layers, self.width)
         if self.projection is not None:
             total = self.projection(vector).view_as(total)  # (B, layers, D)
@@ -120,19 +114,19 @@ class RNNDecoder(TiedModule):
         Number of layers.
     cell
         "rnn" (with tanh), "gru" or "lstm".
-    context
+    vector_input
         How the source's vector is used: "start" computes the first hidden state from it (Sutskever
         et al. 2014), "every" appends it to the word vector in each step, "both" does both (Cho et
         al. 2014).
     embedding_size
-        Length E of a word vector; D where not given.
+        Length E of a word vector; D by default.
     dropout
         Probability of dropout on word vectors, between layers and before the output.
 
     Raises
     ------
     ValueError
-        If the cell or the context is unknown, or a size is not a positive whole number.
+        If the cell or `vector_input` is unknown, or a size is not a positive integer.
     """
 
     def __init__(
@@ -142,26 +136,29 @@ class RNNDecoder(TiedModule):
         width: int = 256,
         num_layers: int = 1,
         cell: Cell = "gru",
-        context: Context = "start",
+        vector_input: VectorInput = "start",
         embedding_size: int | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_choice("context", context, CONTEXTS)
+        check_choice("vector_input", vector_input, VECTOR_INPUTS)
         check_positive(
-            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            **if_given(embedding_size=embedding_size),
         )
         embedding_size = embedding_size or width
-        self.context = context
+        self.vector_input = vector_input
         self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
         self.initial_state = InitialState(
-            width, num_layers=num_layers, cell=cell, from_vector=context != "every"
+            width, num_layers=num_layers, cell=cell, from_vector=vector_input != "every"
         )
-        input_size = embedding_size if context == "start" else embedding_size + width
+        input_size = embedding_size if vector_input == "start" else embedding_size + width
         self.rnn = make_rnn(
             cell, input_size=input_size, width=width, num_layers=num_layers, dropout=dropout
         )
-        self.output_projection = make_projection(width, embedding_size)
+        self.output_projection = projection_or_identity(width, embedding_size)
         self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
         nn.init.zeros_(self.output.bias)
         self.dropout = nn.Dropout(dropout)
@@ -172,7 +169,7 @@ class RNNDecoder(TiedModule):
         Raises
         ------
         ValueError
-            If the source's vector has another length than the decoder's states.
+            If the source's vector is not as long as the decoder's states.
         """
         check_memory(memory, width=self.rnn.hidden_size, parts=("vector",))
         return RNNDecoderState(memory.vector, self.initial_state(memory.vector))
@@ -180,33 +177,102 @@ class RNNDecoder(TiedModule):
     def forward(
         self, ids: torch.Tensor, state: RNNDecoderState
     ) -> tuple[torch.Tensor, RNNDecoderState]:
-        """Compute the logits of the token after each of `ids`.
-
-        Parameters
-        ----------
-        ids
-            Tokens, (B, T) int64.
-        state
-            The state before `ids`: that of `begin` or of an earlier call.
-
-        Returns
-        -------
-        logits : torch.Tensor
-            (B, T, V).
-        state : RNNDecoderState
-            The state after `ids`.
+        """Compute the logits (B, T, V) after each of `ids` (B, T), and the state after all of them.
 
         Raises
         ------
         ValueError
-            If `ids` are no whole numbers (B, T), or `state` is of another model, batch or type.
+            If `ids` are not integers (B, T), or `state` is of another model, batch or type.
         """
         vector: Any = TensorForm((BATCH, self.rnn.hidden_size))
         check_call(self, ids, state, RNNDecoderState(vector, state_form(self.rnn)))
         x = self.dropout(self.embedding(ids))  # (B, T, E)
-        if self.context != "start":
+        if self.vector_input != "start":
             vectors = state.vector[:, None].expand(-1, ids.shape[1], -1)  # (B, T, D)
             x = torch.cat([x, vectors], -1)  # (B, T, E + D)
         x, rnn_state = run_batch_first(self.rnn, x, state.rnn_state)  # (B, T, D)
         logits = self.output(self.output_projection(self.dropout(x)))  # (B, T, V)
         return logits, RNNDecoderState(state.vector, rnn_state)
+
+
+class LSTMDecoder(TiedModule):
+    """LSTM that starts from the state in which an `LSTMEncoder` ends.
+
+    After that it computes what an `RNNLM` of LSTM cells with tied embeddings computes. It has no
+    parameters of its own for the first state, so encoder and decoder have the same width and number
+    of layers.
+
+    Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
+
+    Parameters
+    ----------
+    vocab_size
+        Size V of the target vocabulary.
+    width
+        Length D of the hidden state.
+    num_layers
+        Number of layers.
+    dropout
+        Probability of dropout on word vectors, between layers and before the output.
+    embedding_size
+        Length E of a word vector; D by default.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        *,
+        width: int = 256,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        embedding_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        check_positive(
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            **if_given(embedding_size=embedding_size),
+        )
+        embedding_size = embedding_size or width
+        self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
+        self.rnn = make_rnn(
+            "lstm", input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output_projection = projection_or_identity(width, embedding_size)
+        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
+
+    def begin(self, memory: RecurrentMemory) -> LSTMState:
+        """Return the state in which the encoder ended, its parts (B, layers, D).
+
+        Raises
+        ------
+        ValueError
+            If `memory` is not a `RecurrentMemory`.
+        """
+        if not isinstance(memory, RecurrentMemory):
+            raise ValueError(
+                "an LSTMDecoder starts from the final state of an LSTMEncoder; this encoder's "
+                f"{type(memory).__name__} has none: use an LSTMEncoder, or an RNNDecoder"
+            )
+        return memory.final_state
+
+    def forward(self, ids: torch.Tensor, state: LSTMState) -> tuple[torch.Tensor, LSTMState]:
+        """Compute the logits (B, T, V) after each of `ids` (B, T), and the state after all of them.
+
+        Raises
+        ------
+        ValueError
+            If `ids` are not integers (B, T), or `state` is of another model, batch or type.
+        """
+        check_call(self, ids, state, state_form(self.rnn))
+        x = self.dropout(self.embedding(ids))  # (B, T, E)
+        x, new_state = run_batch_first(self.rnn, x, LSTMState(*state))  # (B, T, D)
+        assert isinstance(new_state, LSTMState)
+        return self.output(self.output_projection(self.dropout(x))), new_state  # (B, T, V)

@@ -1,7 +1,7 @@
-"""Recurrent encoders: an LSTM that hands its state over, and a network in one or two directions.
+"""Recurrent encoders: an LSTM that hands over its state, and a network in one or two directions.
 
 Derived in sections 3.2 and 5.2 (the LSTM). Sutskever et al. 2014, Cho et al. 2014; bidirectional:
-Bahdanau et al. 2015.
+Bahdanau et al. 2015. `FixedVectorEncoder` reduces an encoder of any kind to its vector.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.arguments import check_positive
+from utils.arguments import check_positive, if_given
 from utils.data.vocabulary import PAD
-from utils.models.contract import LSTMState, Memory, RecurrentMemory, TypedModule
+from utils.models.contract import Encoder, LSTMState, Memory, RecurrentMemory, TypedModule
 from utils.models.layers import ScaledEmbedding
-from utils.models.pooling import source_mask
+from utils.models.masks import source_mask
 from utils.models.recurrent import Cell, make_rnn, run_packed
 
 
@@ -33,12 +33,12 @@ class LSTMEncoder(TypedModule):
     dropout
         Probability of dropout on word vectors and between layers.
     embedding_size
-        Length E of a word vector; D where not given.
+        Length E of a word vector; D by default.
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number.
+        If a size is not a positive integer.
     """
 
     def __init__(
@@ -52,7 +52,10 @@ class LSTMEncoder(TypedModule):
     ) -> None:
         super().__init__()
         check_positive(
-            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            **if_given(embedding_size=embedding_size),
         )
         embedding_size = embedding_size or width
         self.embedding = nn.Embedding(vocab_size, embedding_size, padding_idx=PAD)
@@ -62,22 +65,14 @@ class LSTMEncoder(TypedModule):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> RecurrentMemory:
-        """Encode a source; the memory's vector is the last hidden state of the top layer.
+        """Encode a source, (B, S), padded with PAD at the end.
 
-        Parameters
-        ----------
-        source
-            Ids, (B, S), padded with PAD at the end.
-
-        Returns
-        -------
-        RecurrentMemory
-            Its final state is that of the LSTM.
+        The memory's vector is the last hidden state of the top layer.
 
         Raises
         ------
         ValueError
-            For a source of no tokens, or with padding before a token.
+            For a source without tokens, or with padding before a token.
         """
         is_token = source_mask(source)  # (B, S)
         x = self.dropout(self.embedding(source))  # (B, S, E)
@@ -108,14 +103,14 @@ class RNNEncoder(TypedModule):
     bidirectional
         Whether a second network reads from the end to the beginning.
     embedding_size
-        Length E of a word vector; D where not given.
+        Length E of a word vector; D by default.
     dropout
         Probability of dropout on word vectors, between layers, on states and on the vector.
 
     Raises
     ------
     ValueError
-        If the cell is unknown, a size is not a positive whole number, or the width is odd with
+        If the cell is unknown, a size is not a positive integer, or the width is odd with
         two directions.
     """
 
@@ -132,12 +127,17 @@ class RNNEncoder(TypedModule):
     ) -> None:
         super().__init__()
         check_positive(
-            vocab_size=vocab_size, width=width, num_layers=num_layers, embedding_size=embedding_size
+            vocab_size=vocab_size,
+            width=width,
+            num_layers=num_layers,
+            **if_given(embedding_size=embedding_size),
         )
         embedding_size = embedding_size or width
         self.num_directions = 2 if bidirectional else 1
         if width % self.num_directions:
-            raise ValueError(f"each direction has half of the width: it must be even, got {width}")
+            raise ValueError(
+                f"each direction has half of the width, which must be even, got {width}"
+            )
         self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
         self.rnn = make_rnn(
             cell,
@@ -150,22 +150,12 @@ class RNNEncoder(TypedModule):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> Memory:
-        """Encode a source.
-
-        Parameters
-        ----------
-        source
-            Ids, (B, S), padded with PAD at the end.
-
-        Returns
-        -------
-        Memory
-            Its states are zero at padding.
+        """Encode a source, (B, S), padded with PAD at the end; states are zero at padding.
 
         Raises
         ------
         ValueError
-            For a source of no tokens, or with padding before a token.
+            For a source without tokens, or with padding before a token.
         """
         is_token = source_mask(source)  # (B, S)
         x = self.dropout(self.embedding(source))  # (B, S, E)
@@ -174,3 +164,32 @@ class RNNEncoder(TypedModule):
         last_layer = hidden[:, -self.num_directions :]  # (B, directions, D/directions)
         vector = last_layer.flatten(1)  # (B, D)
         return Memory(self.dropout(states), is_token, self.dropout(vector))
+
+
+class FixedVectorEncoder(TypedModule):
+    """An encoder reduced to its vector: the memory has that vector as its only state.
+
+    Source: ``eq-one-vector`` (section 2.3).
+
+    Parameters
+    ----------
+    encoder
+        The encoder whose vector is used, with an `embedding`.
+    """
+
+    def __init__(self, encoder: Encoder[Memory]) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The embedding of the encoder."""
+        embedding = self.get_submodule("encoder.embedding")
+        assert isinstance(embedding, nn.Embedding)
+        return embedding
+
+    def forward(self, source: torch.Tensor) -> Memory:
+        """Encode `source` (B, S), padded with PAD at the end, to a memory with one state, S = 1."""
+        vector = self.encoder(source).vector  # (B, D)
+        is_token = torch.ones(vector.shape[0], 1, dtype=torch.bool, device=vector.device)  # (B, 1)
+        return Memory(vector[:, None], is_token, vector)

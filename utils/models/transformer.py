@@ -1,4 +1,4 @@
-"""Encoder and decoder of a Transformer, stacks of the layers of ``transformer_layer``.
+"""Encoder and decoder of a Transformer: stacks of the layers of ``transformer_layer``.
 
 Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and Bengio 2010.
 """
@@ -21,9 +21,9 @@ from utils.models.checks import (
 from utils.models.contract import Memory, register_state
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import OutputLayer
-from utils.models.multi_head import CrossAttention
-from utils.models.pooling import masked_mean, source_mask
+from utils.models.masks import masked_mean, source_mask
 from utils.models.positions import token_positions
+from utils.models.transformer_layer import TransformerLayer
 from utils.models.transformer_stack import TransformerStack
 
 
@@ -59,8 +59,8 @@ class TransformerEncoder(TransformerStack):
         Raises
         ------
         ValueError
-            If positions are learned and the source is longer than `max_positions`, or if it is no
-            whole numbers (B, S), has a row of no tokens, or padding before a token.
+            If positions are learned and the source is longer than `max_positions`, or if it is not
+            integers (B, S), has a row without tokens, or padding before a token.
         """
         is_token = source_mask(source)  # (B, S)
         x, rotary = self.embed(source, token_positions(source))  # (B, S, D)
@@ -118,14 +118,17 @@ class TransformerDecoder(TransformerStack):
         Raises
         ------
         ValueError
-            If the encoder's states have another length than the decoder's.
+            If the encoder's states are not as long as the decoder's.
         """
         check_memory(memory, width=self.embedding.embedding_dim, parts=("states",))
         B, device = memory.is_token.shape[0], memory.is_token.device
-        attentions = [module for module in self.modules() if isinstance(module, CrossAttention)]
+        memory_caches = []
+        for layer in self.layers:
+            assert isinstance(layer, TransformerLayer) and layer.cross_attention is not None
+            memory_caches.append(layer.cross_attention.project_memory(memory.states))
         return TransformerDecoderState(
             memory.is_token,
-            tuple(attention.project_memory(memory.states) for attention in attentions),
+            tuple(memory_caches),
             tokens_read=torch.zeros(B, dtype=torch.int64, device=device),
             caches=(None,) * len(self.layers),
         )
@@ -152,8 +155,8 @@ class TransformerDecoder(TransformerStack):
         Raises
         ------
         ValueError
-            If positions are learned and the text is longer than `max_positions`, if `ids` are no
-            whole numbers (B, T), or if `state` is of another model, batch or type.
+            If positions are learned and the text is longer than `max_positions`, if `ids` are not
+            integers (B, T), or if `state` is of another model, batch or type.
         """
         check_call(self, ids, state, self._state_form())
         positions = token_positions(ids) + state.tokens_read[:, None]  # (B, T)
@@ -184,14 +187,9 @@ class TransformerDecoder(TransformerStack):
 
 
 def init_xavier(layers: nn.Module) -> None:
-    """Draw the weights of all linear maps by Xavier initialization, and set biases to zero.
+    """Initialize all linear maps of a module: weights by Xavier initialization, biases with zeros.
 
     Source: Glorot and Bengio 2010, eq. 16.
-
-    Parameters
-    ----------
-    layers
-        A module; the weights of all linear maps in it are replaced.
     """
     for module in layers.modules():
         if isinstance(module, nn.Linear):

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_choice, check_positive
+from utils.arguments import check_choice, check_positive, if_given
 from utils.models.contract import TypedModule
 from utils.models.kv_cache import KVCache
 from utils.models.layers import RMS_EPSILON, Norm, make_norm
 from utils.models.multi_head import CrossAttention, SelfAttention
-from utils.models.positions import Rotary
+from utils.models.positions import RotaryAngles
 
 
 def squared_relu(x: torch.Tensor) -> torch.Tensor:
@@ -47,7 +47,7 @@ class TransformerLayer(TypedModule):
 
     Each part f has a residual connection: x + f(norm(x)) with `norm_first`, else norm(x + f(x)).
     The feed-forward network computes W₂ a(W₁ x) for an activation a, and with "swiglu"
-    W₂ (silu(W₃ x) ⊙ W₁ x), half as many parameters again with the same number of hidden units.
+    W₂ (silu(W₃ x) ⊙ W₁ x), with 1.5 times as many parameters.
 
     Source: ``eq-pre-norm``, ``eq-post-norm`` and ``eq-feed-forward`` (section 7.3); Vaswani et al.
     2017, section 3.1; Xiong et al. 2020; Shazeer 2020, eq. 6.
@@ -59,7 +59,7 @@ class TransformerLayer(TypedModule):
     num_heads
         Number H of attention heads, each of width D/H.
     norm
-        A name for `make_norm`.
+        "layer" or "rms" (see `make_norm`).
     activation
         Activation of the feed-forward network: "gelu", "relu", "silu", "squared_relu" or "swiglu".
     bias
@@ -72,18 +72,18 @@ class TransformerLayer(TypedModule):
     use_cross_attention
         Add attention to the states of an encoder.
     feedforward_size
-        Number of hidden units of the feed-forward network, 4·D where not given.
+        Number of hidden units of the feed-forward network, 4·D by default.
     causal, window, qk_norm
         As in `SelfAttention`.
     norm_epsilon
-        Epsilon of all norms, that of queries and keys included; None for the default of each (see
+        Epsilon of all norms, including that of queries and keys; None for the default of each (see
         `make_norm`).
 
     Raises
     ------
     ValueError
-        If the activation or the norm is unknown, `num_heads` does not divide `width`, a size is no
-        positive whole number, or as in `SelfAttention`.
+        If the activation or the norm is unknown, `num_heads` does not divide `width`, a size is not
+        a positive integer, or as in `SelfAttention`.
     """
 
     def __init__(
@@ -105,7 +105,9 @@ class TransformerLayer(TypedModule):
     ) -> None:
         super().__init__()
         check_choice("activation", activation, ACTIVATIONS)
-        check_positive(width=width, num_heads=num_heads, feedforward_size=feedforward_size)
+        check_positive(
+            width=width, num_heads=num_heads, **if_given(feedforward_size=feedforward_size)
+        )
         feedforward_size = 4 * width if feedforward_size is None else feedforward_size
         self.activation = ACTIVATIONS[activation]
         self.norm_first = norm_first
@@ -140,7 +142,7 @@ class TransformerLayer(TypedModule):
         x: torch.Tensor,
         *,
         cache: KVCache | None = None,
-        rotary: Rotary | None = None,
+        rotary: RotaryAngles | None = None,
         is_token: torch.Tensor | None = None,
         memory_cache: KVCache | None = None,
         memory_is_token: torch.Tensor | None = None,
@@ -154,10 +156,10 @@ class TransformerLayer(TypedModule):
         cache, rotary, is_token
             As in `SelfAttention.forward`.
         memory_cache
-            Keys and values of the encoder's states, from `CrossAttention.project_memory`; a layer
-            with cross-attention needs them.
+            Keys and values of the encoder's states, from `CrossAttention.project_memory`; required
+            by a layer with cross-attention.
         memory_is_token
-            True where the source has a token, (B, S) bool; None where it has no padding.
+            True where the source has a token, (B, S) bool; None if it has no padding.
 
         Returns
         -------
@@ -181,7 +183,7 @@ class TransformerLayer(TypedModule):
     def _attend_to_source(
         self, x: torch.Tensor, memory_cache: KVCache | None, memory_is_token: torch.Tensor | None
     ) -> torch.Tensor:
-        """Apply the part of the layer with cross-attention to `x`, in a layer that has one."""
+        """Apply cross-attention to `x`, in a layer that has it."""
         if self.cross_attention is None or self.cross_attention_norm is None:
             return x
         if memory_cache is None:
@@ -226,24 +228,14 @@ def make_final_norm(
     width
         Length D of the vectors.
     norm_first
-        Whether the layers are pre-norm. Then their sum is not normalized, and one more norm is
-        needed; post-norm layers need none.
-    norm
-        "layer" or "rms".
-    bias
-        Give a LayerNorm a bias.
-    epsilon
-        As in `make_norm`.
+        Whether the layers are pre-norm, so that their sum still has to be normalized.
+    norm, bias, epsilon
+        As in `make_norm`, which also raises for them.
 
     Returns
     -------
     torch.nn.Module
         A norm, or the identity.
-
-    Raises
-    ------
-    ValueError
-        If the name of the norm is unknown, or epsilon no positive number.
     """
     final_norm = make_norm(norm, width, bias=bias, epsilon=epsilon)
     return final_norm if norm_first else nn.Identity()

@@ -1,4 +1,4 @@
-"""What encoder and decoder of a Transformer have in common: embedding, positions and layers.
+"""What the encoder and decoder of a Transformer have in common: embedding, positions and layers.
 
 Built in section 7.3. Vaswani et al. 2017.
 """
@@ -10,16 +10,16 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from utils.arguments import check_positive
+from utils.arguments import check_positive, if_given
 from utils.data.vocabulary import PAD
 from utils.models.layers import Norm, ScaledEmbedding, TiedModule
 from utils.models.multi_head import check_heads
-from utils.models.positions import EncodingName, PositionalEncoding, Rotary
+from utils.models.positions import EncodingName, PositionalEncoding, RotaryAngles
 from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
 
 
 class TransformerStack(TiedModule):
-    """Embedding, positional encoding and layers, which encoder and decoder have in common.
+    """Embedding, positional encoding and layers of an encoder or decoder.
 
     Source: section 7.3; Vaswani et al. 2017, section 3.
 
@@ -38,34 +38,21 @@ class TransformerStack(TiedModule):
     dropout
         Probability of dropout on word vectors, in each layer and before a decoder's output.
     max_positions
-        Largest number of tokens of a text, with learned positions; others are not limited by it.
-    norm
-        "layer" or "rms".
-    activation
-        Activation of the feed-forward networks: "gelu", "relu", "silu", "squared_relu" or "swiglu"
-        (see `TransformerLayer`).
-    feedforward_size
-        Number of hidden units of each feed-forward network, 4·D where not given.
-    bias
-        Give linear maps and LayerNorms a bias.
-    norm_first
-        Normalize before each part of a layer (pre-norm), not after it (post-norm).
-    qk_norm
-        Normalize queries and keys (see `SelfAttention`).
-    norm_epsilon
-        Epsilon of all norms; None for the default of each (see `make_norm`).
+        Largest number of tokens of a text; it limits learned positions only.
+    norm, activation, feedforward_size, bias, norm_first, qk_norm, norm_epsilon
+        As in `TransformerLayer`.
 
     Attributes
     ----------
     causal
-        Whether a token attends only to itself and to those before it; set by a subclass.
+        Whether a token attends only to itself and preceding tokens; set by a subclass.
     use_cross_attention
         Whether each layer attends to the states of an encoder; set by a subclass.
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, `num_heads` does not divide `width`, or a name is
+        If a size is not a positive integer, `num_heads` does not divide `width`, or a name is
         unknown.
     """
 
@@ -97,7 +84,7 @@ class TransformerStack(TiedModule):
             num_layers=num_layers,
             num_heads=num_heads,
             max_positions=max_positions,
-            feedforward_size=feedforward_size,
+            **if_given(feedforward_size=feedforward_size),
         )
         check_heads(width, num_heads)
         self.num_heads = num_heads
@@ -137,7 +124,7 @@ class TransformerStack(TiedModule):
 
     def embed(
         self, ids: torch.Tensor, positions: torch.Tensor
-    ) -> tuple[torch.Tensor, Rotary | None]:
+    ) -> tuple[torch.Tensor, RotaryAngles | None]:
         """Compute what the first layer reads.
 
         Parameters
@@ -151,7 +138,7 @@ class TransformerStack(TiedModule):
         -------
         x : torch.Tensor
             Word vectors with positions, (B, T, D).
-        rotary : Rotary or None
+        rotary : RotaryAngles or None
             The rotation that every layer needs; None unless positions are rotary.
         """
         x, rotary = self.positional_encoding(self.embedding(ids), positions)

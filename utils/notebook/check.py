@@ -1,10 +1,9 @@
 """Check equations by computing them twice, and claims about models by their seeds or items.
 
 Used in every notebook as ``from utils.notebook import check``: `check.equation` compares two
-computations of a labelled equation that come from different places, and `check.claim` tests a
-comparison of models. Both raise AssertionError, also under ``python -O``, when what they check does
-not hold; otherwise they show one line and store the evidence in the output's metadata
-(``utils.notebook.evidence``).
+independent computations of a labelled equation, and `check.claim` tests a comparison of models.
+Both raise AssertionError, also under ``python -O``, if it does not hold; otherwise they show one
+line and store the evidence in the output's metadata (``utils.notebook.cell_output``).
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from utils.console import safe_print
-from utils.notebook.agreement import Array, compare, relative_scale, require
-from utils.notebook.claims import TESTS, Question, decide
-from utils.notebook.evidence import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
+from utils.notebook.cell_output import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
+from utils.notebook.claims.decision import TESTS, Question, decide
+from utils.notebook.relative_error import Array, compare, relative_scale, require
 
 DEFAULT_TOLERANCE = 1e-9  # of a relative error; requires float64
 SIDES = {
@@ -50,7 +49,7 @@ def equation(
 ) -> None:
     """Show that two computations of an equation agree, or raise AssertionError.
 
-    The sides are keyword arguments whose names say where they come from, as in
+    The sides are keyword arguments, named after their origin, as in
     ``check.equation("eq-softmax", loops=p, torch=logits.softmax(-1))``:
 
     - ``by_hand``: the formula written out step by step in this section;
@@ -81,10 +80,10 @@ def equation(
     reason
         Why another tolerance than the default is needed, such as "float32".
     floor
-        The size that an error is relative to where both sides are smaller: where a side is zero and
-        the other one zero up to rounding, give the size of the terms that cancel.
+        The size that an error is relative to where both sides are smaller: if one side is zero and
+        the other zero up to rounding, give the size of the terms that cancel.
     **sides
-        The two sides by where they come from: numbers, arrays or tensors of one shape, or lists,
+        The two sides by their origin: numbers, arrays or tensors of one shape, or lists,
         tuples or dicts of them.
 
     Raises
@@ -94,7 +93,7 @@ def equation(
         is nothing to compare, or a value is complex.
     ValueError
         If there are not two sides with names of the list, both are the same object, another
-        tolerance has no reason, or tolerance or floor is no number from 0 on.
+        tolerance has no reason, or tolerance or floor is not a non-negative number.
     """
     if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_equation_sides.py
         _equation_with_unnamed_sides(label, *unnamed_sides, tolerance=tolerance, **sides)
@@ -105,7 +104,7 @@ def equation(
     result = compare(label, left, right, partial(relative_scale, floor=floor))
     message = f"{label}: {left_name} and {right_name} differ by {result.error:.2g} of their size"
     if result.has_zero_side and not floor:
-        message += "; where one side is zero, say by floor= how large the terms are that cancel"
+        message += "; where one side is zero, pass the size of the terms that cancel as floor="
     require(result.error <= tolerance, f"{message}, over {tolerance:.0g}")  # false for NaN as well
     line = _agreement_line(label, result.num_values, result.error, f"{left_name} = {right_name}, ")
     record = {"label": label, "sides": [left_name, right_name], "values": result.num_values}
@@ -130,7 +129,7 @@ def claim(
 ) -> None:
     """Show that a claim about models holds beyond the spread, or raise AssertionError.
 
-    What a claim may expect:
+    What a claim can expect:
 
     - "lower", "higher": the first arm, than each other arm;
     - "no difference": the first arm lies within ±`margin` of each other arm;
@@ -206,17 +205,17 @@ def _check_sides(label: str, sides: Mapping[str, Any]) -> None:
     if unknown := [name for name in sides if name not in SIDES]:
         raise ValueError(f"{label}: no side is called {', '.join(unknown)}; {choices}")
     if len(sides) != 2:
-        raise ValueError(f"{label}: {len(sides)} named sides; {choices} that come from there")
+        raise ValueError(f"{label}: {len(sides)} named sides; {choices}")
     left, right = sides.values()
     if left is right and not np.isscalar(left):
         raise ValueError(f"{label}: both sides are the same object; compute each by itself")
 
 
 def _check_tolerance(label: str, tolerance: float, reason: str, floor: float) -> None:
-    """Raise ValueError if a tolerance other than the default has no reason, or is no number."""
+    """Raise ValueError if a tolerance or floor is negative, or a tolerance lacks its reason."""
     for name, value in (("tolerance", tolerance), ("floor", floor)):
         if not 0 <= value < math.inf:
-            raise ValueError(f"{label}: {name} is {value}; expected a number from 0 on")
+            raise ValueError(f"{label}: {name} must be a non-negative number, got {value}")
     if tolerance != DEFAULT_TOLERANCE and not reason.strip():
         raise ValueError(f"{label}: tolerance {tolerance:g} needs a reason, as in reason='float32'")
 
@@ -227,7 +226,7 @@ def _description(label: str, name: str, value: str | Mapping[str, object]) -> st
     if isinstance(value, Mapping):
         text = ", ".join(f"{key} {entry}" for key, entry in value.items())
     if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"{label}: {name} is {value!r}; say in words what the arms have of it")
+        raise ValueError(f"{label}: {name} is {value!r}; describe it in words")
     return text
 
 

@@ -24,6 +24,8 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from utils.arguments import check_positive
+
 Curve: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
 """The x values of a curve, and as many y values."""
 
@@ -173,7 +175,7 @@ def curves(
 
 
 def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.float64]:
-    """Replace each value by the mean of itself and the values before it, to smooth a loss curve.
+    """Replace each value with the mean of itself and the values before it, to smooth a loss curve.
 
     Parameters
     ----------
@@ -191,10 +193,9 @@ def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.fl
     Raises
     ------
     ValueError
-        If `window` is no whole number from 1, or the values are not N finite numbers.
+        If `window` is not a positive integer, or the values are not N finite numbers.
     """
-    if window < 1 or window != int(window):
-        raise ValueError(f"window must be at least 1, got {window}; give a whole number of values")
+    check_positive(window=window)
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"expected values of shape (N,), got {numbers.shape}")

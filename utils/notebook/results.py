@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from utils.console import safe_print
 
 if TYPE_CHECKING:
-    import torch  # which the site, that needs the key alone, does not load
+    import torch  # not loaded by the site, which needs only the key
 
 RESULTS_KEY = "llm_book_results"  # of an output's metadata, for the record of `report_results`
-ROWS = "rows"  # of a benchmark's file, for what ``stored_seeds`` reads: one row an arm and seed
+ROWS = "rows"  # of a benchmark's file: one for each arm and seed, read by ``seed_results``
 DEFAULT_TOLERANCE = 0.05  # fraction of the stored number
 
 
@@ -196,19 +196,19 @@ def _as_finite_number(name: str, value: Any) -> float:
             raise TypeError("a string")
         number = float(value)
     except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of several
-        raise ValueError(f"result {name!r} is {value!r}; a number was expected") from error
+        raise ValueError(f"result {name!r} is {value!r}; expected a number") from error
     if not math.isfinite(number):
-        raise ValueError(f"result {name!r} is {number}; a finite number was expected")
+        raise ValueError(f"result {name!r} is {number}; expected a finite number")
     return number
 
 
 def _format(value: float) -> str:
-    """Format whole numbers without decimals and others with four significant digits."""
+    """Format integers without decimals and other numbers with four significant digits."""
     return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.4g}"
 
 
 def _html_table(record: Mapping[str, Any]) -> str:
-    """Format the results with one row each; the caption says what they were measured on."""
+    """Format the results with one row each; the caption names the data, device and seed."""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{name.replace("_", " ")}</th>'
         f"<td>{_format(value)}</td></tr>"

@@ -1,8 +1,8 @@
 """Curves over seeds: means with bands, and baselines as labelled lines.
 
 `seed_curves` draws them. Each name has one colour and marker in all figures of the book: those of
-LOOKS, or of `set_look`, or else the first that no other name has. All names are drawn as they are,
-whatever dollars or Chinese characters they contain.
+LOOKS, or of `set_look`, or else the first that no other name has. Names are drawn literally, even
+with dollars or Chinese characters.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _own_looks: dict[str, Look] = {}  # of other names, while this process runs
 
 
 def look_of(name: str, *, avoid: Iterable[Look] = ()) -> Look:
-    """Return the look of a name, which is the same whenever it is asked for.
+    """Return the look of a name, the same at every call.
 
     Parameters
     ----------

@@ -4,13 +4,13 @@
 - ``features``: log-mel features of a clip.
 - ``audio_batches``: batches of clips with their transcripts.
 - ``ctc``: connectionist temporal classification: likelihood, gradient, best path.
-- ``ctc_arguments``: checks of log-probabilities, lengths and texts.
-- ``ctc_search``: prefix beam search, with a language model if there is one.
+- ``ctc_inputs``: validation of log-probabilities, lengths and texts.
+- ``ctc_beam_search``: prefix beam search, with a language model if there is one.
 - ``shallow_fusion``: the language model's part of that search.
-- ``ctc_recognizer``: a recogniser with one output, for CTC.
-- ``joint_recognizer``: a recogniser with two outputs on one encoder, for CTC and attention.
-- ``recognizer_training``: the objectives of both, and their training.
-- ``recognition``: log-probabilities and texts that trained recognisers give for clips.
+- ``ctc_recognizer``: a recognizer with one output, for CTC.
+- ``joint_recognizer``: a recognizer with two outputs on one encoder, for CTC and attention.
+- ``training``: the objectives of both, and their training.
+- ``transcription``: log-probabilities and texts that trained recognizers return for clips.
 - ``digits``: strings of spoken digits, made from recordings of single ones.
 - ``announcements``: synthetic announcements of a railway station.
 """

@@ -1,6 +1,6 @@
 """Announcements of a railway station: the second task of section 6.3.
 
-The sentences come from a small grammar, the voices from the speech synthesiser eSpeak NG. A voice
+The sentences come from a small grammar, the voices from the speech synthesizer eSpeak NG. A voice
 is an accent of English in one of several variants, so that some accents and variants can be held
 out.
 """
@@ -81,7 +81,7 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
     Raises
     ------
     ValueError
-        If `num_sentences` is no positive whole number, or the grammar has fewer sentences besides
+        If `num_sentences` is not a positive integer, or the grammar has fewer sentences besides
         those excluded.
     """
     check_positive(num_sentences=num_sentences)

@@ -12,26 +12,21 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from utils.data.corpus import SAMPLE_RATE
+from utils.arguments import check_number
+from utils.data.examples import SAMPLE_RATE
 
 LOUDNESS = 0.1  # root mean square of the samples of a normalized clip
-MIN_CLIP_LENGTH = 256  # samples in a clip: one window of ``utils.speech.features``
 SAMPLE_TYPES = ("float32", "float64")
-MAX_DECIBELS = 300.0  # of a signal-to-noise ratio, above or below 0: more is a mistake
+MAX_DECIBELS = 300.0  # the largest signal-to-noise ratio, above or below 0
 
 
 def check_samples(samples: np.ndarray | torch.Tensor) -> None:
-    """Check that samples are finite floating-point numbers, at least one.
-
-    Parameters
-    ----------
-    samples
-        Samples of one or more clips, (…, N).
+    """Check that samples (…, N) of one or more clips are finite floating-point numbers.
 
     Raises
     ------
     ValueError
-        If they are no array or tensor of float32 or float64, there is none, or one is NaN or
+        If they are not an array or a tensor of float32 or float64, N is 0, or a sample is NaN or
         infinite.
     """
     if not isinstance(samples, np.ndarray | torch.Tensor):
@@ -49,43 +44,18 @@ def check_samples(samples: np.ndarray | torch.Tensor) -> None:
 
 
 def check_clip(samples: np.ndarray | torch.Tensor) -> None:
-    """Check that samples are those of one clip with one channel.
-
-    Parameters
-    ----------
-    samples
-        Samples, to be (N,).
+    """Check that samples are those of a single-channel clip, (N,).
 
     Raises
     ------
     ValueError
-        If the shape is another, such as that of a stereo recording, and as `check_samples` does.
+        If they have another shape, such as that of a stereo recording, and as `check_samples` does.
     """
     check_samples(samples)
     if samples.ndim != 1:
         raise ValueError(
             f"a clip needs one channel, (N,); got {tuple(samples.shape)}: take one channel of a "
             "stereo recording, or the mean of both"
-        )
-
-
-def check_clip_length(samples: np.ndarray | torch.Tensor) -> None:
-    """Check that a clip has at least MIN_CLIP_LENGTH samples.
-
-    Parameters
-    ----------
-    samples
-        Samples of one or more clips, (…, N).
-
-    Raises
-    ------
-    ValueError
-        If N is below MIN_CLIP_LENGTH.
-    """
-    length = samples.shape[-1]
-    if length < MIN_CLIP_LENGTH:
-        raise ValueError(
-            f"a clip of {length} samples is shorter than a window of {MIN_CLIP_LENGTH}"
         )
 
 
@@ -105,14 +75,13 @@ def normalize_loudness(samples: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the clip is silent, that is, if its samples are all about equal, or is no clip of one
-        channel of finite floating-point numbers.
+        If the clip is silent, that is, if its samples are nearly constant, or as `check_clip` does.
     """
     check_clip(samples)
     centred = samples - samples.mean()
     root_mean_square = np.sqrt((centred**2).mean())
     if root_mean_square < 1e-6:
-        raise ValueError("the clip is silent: there is nothing to recognise")
+        raise ValueError("the clip is silent: there is nothing to recognize")
     return centred * (LOUDNESS / root_mean_square)
 
 
@@ -138,8 +107,8 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
     Raises
     ------
     ValueError
-        If the clip is silent, so that the ratio is undefined, or is no clip of one channel of
-        finite floating-point numbers, or if `snr` is no number of at most 300 decibels.
+        If the clip is silent, so that the ratio is undefined, if `snr` is neither ∞ nor from −300
+        to 300 decibels, or as `check_clip` does.
     """
     check_clip(samples)
     if not abs(snr) <= MAX_DECIBELS and snr != math.inf:
@@ -148,7 +117,7 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
             f"noise; got {snr}"
         )
     if not samples.any():
-        raise ValueError("the clip is silent: noise has no ratio to it")
+        raise ValueError("the clip is silent: its signal-to-noise ratio is undefined")
     noise = rng.standard_normal(len(samples))
     scale = np.sqrt((samples**2).mean() / 10 ** (snr / 10))
     return (samples + scale * noise).astype(np.float32)
@@ -174,12 +143,11 @@ def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `factor` is not a finite number above 0, or the clip has fewer than two samples or is no
-        clip of one channel of finite floating-point numbers.
+        If `factor` is not a positive number, the clip has fewer than two samples, or as
+        `check_clip` does.
     """
     check_clip(samples)
-    if not 0 < factor < math.inf:
-        raise ValueError(f"factor must be a number above 0, got {factor}")
+    check_number(above=0, factor=factor)
     if len(samples) < 2:
         raise ValueError("a clip of one sample cannot be played at another speed")
     positions = np.arange(0, len(samples) - 1, factor)
@@ -208,13 +176,12 @@ def concatenate_clips(
     Raises
     ------
     ValueError
-        If there is no clip, one is silent or no clip of one channel of finite floating-point
-        numbers, or `max_gap` is not a finite number from 0.
+        If there is no clip, `normalize_loudness` rejects one, or `max_gap` is not a non-negative
+        number.
     """
     if not len(clips):
         raise ValueError("there are no clips to join; at least one is needed")
-    if not 0 <= max_gap < math.inf:
-        raise ValueError(f"max_gap must be a number of seconds from 0, got {max_gap}")
+    check_number(minimum=0, max_gap=max_gap)
     parts = [np.zeros(int(rng.uniform(0, max_gap) * SAMPLE_RATE)) for _ in range(len(clips) + 1)]
     for i, clip in enumerate(clips):
         parts[i] = np.concatenate([parts[i], normalize_loudness(clip)])

@@ -14,14 +14,14 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from utils.data.batches import IGNORE, EndlessBatches, check_step, pad
+from utils.data.batches import IGNORE_INDEX, EndlessBatches, check_step, pad
 from utils.speech.features import log_mel
 
 ExampleSampler: TypeAlias = Callable[
     [np.random.Generator, int], tuple[list[np.ndarray], list[list[int]]]
 ]
 """A function of a generator and a step that makes training examples: clips, samples (N,) each, and
-the ids of what each of them says. The generator makes all random choices."""
+the ids of their transcripts. The generator makes all random choices."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class AudioBatch:
     lengths
         The number of valid frames of each clip, (B,).
     targets
-        The ids of each transcript, (B, L), padded with IGNORE.
+        The ids of each transcript, (B, L), padded with IGNORE_INDEX.
     """
 
     features: torch.Tensor
@@ -88,8 +88,7 @@ def log_mel_batch(clips: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tens
     Raises
     ------
     ValueError
-        If there is no clip, or one is shorter than a window or no clip of one channel of finite
-        floating-point numbers.
+        If there is no clip, or `log_mel` rejects one.
     """
     if len(clips) == 0:
         raise ValueError("a batch needs at least one clip; got none")
@@ -106,7 +105,7 @@ def audio_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     clips
         The samples (N,) of each clip.
     targets
-        The ids of what each clip says.
+        The ids of each clip's transcript.
 
     Returns
     -------
@@ -116,10 +115,10 @@ def audio_batch(clips: Sequence[np.ndarray], targets: Sequence[Sequence[int]]) -
     Raises
     ------
     ValueError
-        If there is no clip, or another number of transcripts, or a clip is shorter than a window or
-        no clip of one channel of finite floating-point numbers, or ids are no whole numbers.
+        If there is no clip, the number of transcripts differs, `log_mel` rejects a clip, or ids are
+        not integers.
     """
     if len(clips) != len(targets):
         raise ValueError(f"each clip needs a transcript; got {len(clips)} and {len(targets)}")
     features, lengths = log_mel_batch(clips)
-    return AudioBatch(features, lengths, pad(targets, IGNORE))
+    return AudioBatch(features, lengths, pad(targets, IGNORE_INDEX))

@@ -2,8 +2,8 @@
 
 An encoder gives a distribution over tokens and a blank at each of its S steps. CTC sums the
 probability of a text over all alignments of its tokens with the steps. Section 6.3 derives the
-functions; the method is that of Graves et al. 2006. ``utils.speech.ctc_search`` has the search with
-a language model.
+functions; the method is that of Graves et al. 2006. ``utils.speech.ctc_beam_search`` has the search
+with a language model.
 
 The blank has the id of PAD, so that tokens have the same ids here and in a language model.
 """
@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-from utils.data.batches import IGNORE
+from utils.data.batches import IGNORE_INDEX
 from utils.data.vocabulary import PAD
-from utils.speech.ctc_arguments import (
+from utils.speech.ctc_inputs import (
     as_batch_texts,
     as_text,
     check_log_probs,
@@ -29,19 +29,11 @@ BLANK = PAD
 
 
 def collapse_path(path: Sequence[int]) -> list[int]:
-    """Return the text of an alignment: repeats become one token, then blanks are removed.
+    """Return the text of an alignment, a token or blank at each step.
+
+    Repeats become one token, then blanks are removed.
 
     Source: ``eq-ctc-collapse`` (section 6.3); Graves et al. 2006.
-
-    Parameters
-    ----------
-    path
-        The token or blank at each of S steps.
-
-    Returns
-    -------
-    ids : list of int
-        The tokens of the text, at most S.
     """
     return [
         token
@@ -76,8 +68,7 @@ def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tens
     Raises
     ------
     ValueError
-        If the text has an id that is none of a spoken token, or `log_probs` is no (S, V) of
-        log-probabilities.
+        If `as_text` rejects the text, or `check_log_probs` the log-probabilities.
     """
     check_log_probs(log_probs)
     labels = insert_blanks(as_text(ids, log_probs.shape[1]))
@@ -206,7 +197,7 @@ def ctc_batch_loss(
     lengths
         The number of valid steps of each row, (B,).
     targets
-        The tokens of each text, (B, L), padded with IGNORE.
+        The tokens of each text, (B, L), padded with IGNORE_INDEX.
 
     Returns
     -------
@@ -216,40 +207,28 @@ def ctc_batch_loss(
     Raises
     ------
     ValueError
-        If a row has fewer steps than its tokens and the blanks between equal ones need, a length is
-        not from 1 to S, a text has an id that is none of a spoken token, or IGNORE before one, or a
-        valid step has NaN or a number above 0.
+        As `as_batch_texts` does, for example if a row has too few steps for its text.
     """
     texts = as_batch_texts(log_probs, lengths, targets)
     device = log_probs.device
     if device.type == "mps":  # torch computes this loss on a CPU and on CUDA only
         log_probs, lengths, targets = log_probs.cpu(), lengths.cpu(), targets.cpu()
     target_lengths = torch.tensor([len(text) for text in texts], device=log_probs.device)  # (B,)
-    targets = targets.masked_fill(targets == IGNORE, BLANK)
+    targets = targets.masked_fill(targets == IGNORE_INDEX, BLANK)
     time_first = log_probs.transpose(0, 1)  # (S, B, V)
     losses = F.ctc_loss(time_first, targets, lengths, target_lengths, BLANK, "none")  # (B,)
     return losses.to(device)
 
 
 def best_path(log_probs: torch.Tensor) -> list[int]:
-    """Return the text of the most probable alignment, which is greedy decoding.
+    """Return the text of the most probable alignment of log-probabilities (S, V), greedily.
 
     It need not be the most probable text, which has many alignments.
-
-    Parameters
-    ----------
-    log_probs
-        Log-probabilities of tokens and blank at each step, (S, V).
-
-    Returns
-    -------
-    ids : list of int
-        The tokens of the text.
 
     Raises
     ------
     ValueError
-        If `log_probs` is no (S, V) of log-probabilities.
+        If `check_log_probs` rejects the log-probabilities.
     """
     check_log_probs(log_probs)
     return collapse_path(log_probs.argmax(-1).tolist())

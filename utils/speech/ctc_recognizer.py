@@ -1,7 +1,7 @@
-"""A speech recogniser for CTC: convolutions, a bidirectional GRU and a linear layer.
+"""A speech recognizer for CTC: convolutions, a bidirectional GRU and a linear layer.
 
-Section 6.3 trains it to recognise digits and announcements, with
-``utils.speech.recognizer_training``. Convolutions before recurrent layers, trained with CTC: Amodei
+Section 6.3 trains it to recognize digits and announcements, with
+``utils.speech.training``. Convolutions before recurrent layers, trained with CTC: Amodei
 et al. 2016; GRU: Cho et al. 2014; CTC: ``utils.speech.ctc``.
 """
 
@@ -18,7 +18,7 @@ from utils.arguments import check_positive
 from utils.models.contract import TypedModule
 from utils.models.layers import OutputLayer
 from utils.models.recurrent import Cell, make_rnn
-from utils.speech.ctc_arguments import check_lengths
+from utils.speech.ctc_inputs import check_lengths
 from utils.speech.features import NUM_MEL_BANDS
 
 
@@ -136,7 +136,7 @@ class CTCRecognizer(TypedModule):
     Raises
     ------
     ValueError
-        If a size or a stride is no positive whole number, there is no stride, or the cell is
+        If a size or a stride is not a positive integer, there is no stride, or the cell is
         unknown.
     """
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from utils.arguments import check_positive
-from utils.data.corpus import SAMPLE_RATE
+from utils.data.examples import SAMPLE_RATE
 from utils.data.tokenizers import CharTokenizer
 from utils.speech.audio import add_noise, change_speed, concatenate_clips
 
 if TYPE_CHECKING:
-    from utils.data.corpus import Clip
+    from utils.data.examples import Clip
 
 DIGITS = "0123456789"
 DIGIT_TOKENIZER = CharTokenizer.train(DIGITS)
@@ -70,7 +70,7 @@ def speak_digits(
     snr: float,
     speeds: tuple[float, float] = (0.85, 1.2),
 ) -> np.ndarray:
-    """Make a clip in which one speaker says a string of digits.
+    """Make a clip in which one speaker speaks a string of digits.
 
     A recording of each digit is drawn. The recordings are joined with gaps and played at a random
     speed, and noise is added.
@@ -96,15 +96,15 @@ def speak_digits(
     Raises
     ------
     ValueError
-        If the string is empty, the speaker has no recording of a digit, a recording is refused by
-        `concatenate_clips`, or `snr` or a factor of speed by `add_noise` or `change_speed`.
+        If the string is empty, the speaker has no recording of a digit, `concatenate_clips` rejects
+        a recording, `add_noise` the ratio, or `change_speed` a factor.
     """
     if not digits:
-        raise ValueError("digits is empty; there is nothing to say")
+        raise ValueError("digits is empty; give at least one digit")
     for digit in digits:
         if not recordings.get(digit):
             raise ValueError(
-                f"there is no recording of {digit!r}; the speaker says {', '.join(recordings)}"
+                f"there is no recording of {digit!r}; there are {', '.join(recordings)}"
             )
     clips = [recordings[digit][rng.integers(len(recordings[digit]))] for digit in digits]
     joined = concatenate_clips(clips, rng=rng)
@@ -112,24 +112,12 @@ def speak_digits(
 
 
 def random_digits(rng: np.random.Generator, length: int) -> str:
-    """Draw a string of digits, each with the same probability.
-
-    Parameters
-    ----------
-    rng
-        Draws the digits.
-    length
-        The number of digits.
-
-    Returns
-    -------
-    digits : str
-        The string.
+    """Draw a string of `length` digits, each with the same probability.
 
     Raises
     ------
     ValueError
-        If `length` is no positive whole number.
+        If `length` is not a positive integer.
     """
     check_positive(length=length)
     return "".join(rng.choice(list(DIGITS), length))
@@ -157,7 +145,7 @@ class RandomDigitStrings:
     Raises
     ------
     ValueError
-        If there is no speaker, a size is no positive whole number, `max_length` is below 3, or
+        If there is no speaker, a size is not a positive integer, `max_length` is below 3, or
         `digits_per_batch` below `max_length`.
     """
 

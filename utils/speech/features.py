@@ -1,4 +1,4 @@
-"""Log-mel features of a clip: the input of the recognisers.
+"""Log-mel features of a clip: the input of the recognizers.
 
 Section 6.3 derives them. Mel scale: Stevens, Volkmann and Newman 1937; mel filters: Davis and
 Mermelstein 1980.
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from utils.arguments import check_positive
-from utils.data.corpus import SAMPLE_RATE
-from utils.speech.audio import MIN_CLIP_LENGTH, check_clip, check_clip_length, check_samples
+from utils.data.examples import SAMPLE_RATE
+from utils.speech.audio import check_clip, check_samples
 
-WINDOW_LENGTH = MIN_CLIP_LENGTH  # samples in a frame (32 ms)
+WINDOW_LENGTH = 256  # samples in a frame (32 ms), which a clip has at least
 HOP_LENGTH = 80  # samples from the start of one frame to that of the next (10 ms)
 NUM_MEL_BANDS = 40
 ENERGY_FLOOR = 1e-6  # added to all energies, so that silence has a finite logarithm
@@ -25,33 +25,12 @@ def hertz_to_mel(frequency: float | np.ndarray) -> np.ndarray:
     """Convert frequencies in hertz to mel, a scale on which equal steps sound equally large.
 
     Source: ``eq-mel`` (section 6.3).
-
-    Parameters
-    ----------
-    frequency
-        A number or an array, in hertz.
-
-    Returns
-    -------
-    mel : numpy.ndarray
-        The same frequencies in mel, of the same shape.
     """
     return 2595 * np.log10(1 + np.asarray(frequency, dtype=float) / 700)
 
 
 def mel_to_hertz(mel: float | np.ndarray) -> np.ndarray:
-    """Convert frequencies in mel to hertz, the inverse of `hertz_to_mel`.
-
-    Parameters
-    ----------
-    mel
-        A number or an array, in mel.
-
-    Returns
-    -------
-    frequency : numpy.ndarray
-        The same frequencies in hertz, of the same shape.
-    """
+    """Convert frequencies in mel to hertz, the inverse of `hertz_to_mel`."""
     return 700 * (10 ** (np.asarray(mel, dtype=float) / 2595) - 1)
 
 
@@ -77,7 +56,7 @@ def mel_filters(num_mel_bands: int = NUM_MEL_BANDS, lowest_frequency: float = 60
     Raises
     ------
     ValueError
-        If `num_mel_bands` is no positive whole number or more than the spectrum has frequencies
+        If `num_mel_bands` is not a positive integer or more than the spectrum has frequencies
         from `lowest_frequency` on, or if that is not from 0 to below half the sample rate.
     """
     check_positive(num_mel_bands=num_mel_bands)
@@ -102,6 +81,19 @@ def mel_filters(num_mel_bands: int = NUM_MEL_BANDS, lowest_frequency: float = 60
     rising = (frequencies - left) / (centre - left)  # (WINDOW_LENGTH / 2 + 1, M)
     falling = (right - frequencies) / (right - centre)
     return torch.tensor(np.clip(np.minimum(rising, falling), 0, None))
+
+
+def check_clip_length(samples: np.ndarray | torch.Tensor) -> None:
+    """Check that clips (…, N) have at least WINDOW_LENGTH samples.
+
+    Raises
+    ------
+    ValueError
+        If N is smaller.
+    """
+    length = samples.shape[-1]
+    if length < WINDOW_LENGTH:
+        raise ValueError(f"a clip of {length} samples is shorter than a window of {WINDOW_LENGTH}")
 
 
 def power_spectrogram(samples: torch.Tensor) -> torch.Tensor:
@@ -153,8 +145,8 @@ def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the clip is shorter than a window, or is no clip of one channel of finite floating-point
-        numbers.
+        If the clip is shorter than a window or has several channels, or its samples are not finite
+        floating-point numbers.
     """
     check_clip(samples)
     if isinstance(samples, np.ndarray):

@@ -1,6 +1,6 @@
-"""A speech recogniser with two outputs on one encoder: CTC, and a decoder with attention.
+"""A speech recognizer with two outputs on one encoder: CTC, and a decoder with attention.
 
-Section 6.3 introduces it, and ``utils.speech.recognizer_training`` trains it. Attention with
+Section 6.3 introduces it, and ``utils.speech.training`` trains it. Attention with
 location features: Chorowski et al. 2015; one encoder for CTC and attention: Watanabe et al. 2017.
 """
 
@@ -14,17 +14,17 @@ from torch import nn
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import AttentionScore
 from utils.models.contract import Memory, TypedModule
-from utils.models.pooling import masked_mean
+from utils.models.masks import masked_mean
 from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
 
 
 class JointRecognizer(TypedModule):
-    """An encoder–decoder for speech whose encoder is a CTC recogniser.
+    """An encoder–decoder for speech whose encoder is a CTC recognizer.
 
     It is a `NextTokenModel` of ``utils.models.contract``, ``model(ids, state)``, with a
-    state of `encode`, so that greedy and beam search decode it. It is no
-    `ConditionalLanguageModel`, because `encode` takes features and their lengths instead of a
-    source of tokens; ``utils.speech.recognition.transcribe`` takes the place of
+    state of `begin`, so that greedy and beam search decode it. It is no
+    `ConditionalLanguageModel`, because `begin` takes features and their lengths instead of a
+    source of tokens; ``utils.speech.transcription.transcribe`` replaces
     ``utils.decoding.translation``.
 
     Parameters
@@ -44,7 +44,7 @@ class JointRecognizer(TypedModule):
     Raises
     ------
     ValueError
-        If a size is no positive whole number or the attention score is unknown.
+        If a size is not a positive integer or the attention score is unknown.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class JointRecognizer(TypedModule):
             vocab_size, width=width, attention_score=attention_score, dropout=dropout
         )
 
-    def encode(self, features: torch.Tensor, lengths: torch.Tensor) -> AttentionDecoderState:
+    def begin(self, features: torch.Tensor, lengths: torch.Tensor) -> AttentionDecoderState:
         """Return the state from which the decoder transcribes B clips.
 
         Parameters
@@ -111,7 +111,7 @@ class JointRecognizer(TypedModule):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`: that of `encode` or of an earlier call.
+            The state before `ids`: that of `begin` or of an earlier call.
 
         Returns
         -------

@@ -1,6 +1,6 @@
-"""Shallow fusion: a language model that scores the prefixes of ``utils.speech.ctc_search``.
+"""Shallow fusion: a language model that scores the prefixes of ``utils.speech.ctc_beam_search``.
 
-Shallow fusion adds the weighted log-probability of a language model to that of the recogniser
+Shallow fusion adds the weighted log-probability of a language model to that of the recognizer
 (Gulcehre et al. 2015). Section 6.3 derives it.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 
 from utils.data.vocabulary import BOS, EOS
-from utils.decoding.state import map_tensors, select_rows
+from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.contract import LanguageModel, StateT
 from utils.runtime import device_of
 
@@ -33,7 +33,7 @@ class ShallowFusion:
     beam_size
         The number K of prefixes of each clip.
     vocab_size
-        The size V of the recogniser's vocabulary.
+        The size V of the recognizer's vocabulary.
 
     Attributes
     ----------
@@ -64,8 +64,8 @@ class ShallowFusion:
         logits, state = model(torch.full((batch_size * beam_size, 1), BOS), None)
         if logits.shape[-1] != vocab_size:
             raise ValueError(
-                f"the language model has {logits.shape[-1]} tokens, the recogniser {vocab_size}: "
-                "both need one vocabulary"
+                f"the language model has {logits.shape[-1]} tokens, the recognizer {vocab_size}: "
+                "both need the same vocabulary"
             )
         _check_constant_size(model)
         self.model = model
@@ -82,7 +82,7 @@ class ShallowFusion:
         is_extended: torch.Tensor,
         is_alive: torch.Tensor,
     ) -> None:
-        """Replace the prefixes by the best ones after one more step of the search.
+        """Replace the prefixes with the best ones after one more step of the search.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
     """Return log p of the token after the last, (R, V) float64, from logits (R, T, V)."""
     log_probs = logits[:, -1].double().log_softmax(-1)  # (R, V)
     if log_probs.isnan().any():
-        raise ValueError("the language model gives NaN as log-probabilities; look at its weights")
+        raise ValueError("the language model gives NaN as log-probabilities; check its weights")
     return log_probs
 
 
@@ -131,7 +131,7 @@ def _check_constant_size(model: LanguageModel[StateT]) -> None:
         if after_one.shape != after_two.shape:
             raise ValueError(
                 "the language model's state grows with the text, and prefixes differ in length: "
-                "take a model with a state of one shape, such as an n-gram or a recurrent one"
+                "use a model with a state of constant size, such as an n-gram or a recurrent one"
             )
         return after_two
 

@@ -36,13 +36,13 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     Raises
     ------
     ValueError
-        If there is no process, the vectors differ in length or are no vectors, or N is not a
-        multiple of n.
+        If there is no process, `values` are not vectors of the same length, or N is not a multiple
+        of n.
     """
     _check_vectors(values)
     world_size = len(values)
     if len(values[0]) % world_size:
-        raise ValueError(f"{len(values[0])} numbers cannot be cut into {world_size} equal parts")
+        raise ValueError(f"{len(values[0])} numbers cannot be split into {world_size} equal parts")
     chunks = [list(value.chunk(world_size)) for value in values]  # chunks[rank][i] is (N / n,)
     num_sent = 0
     for step in range(world_size - 1):
@@ -75,7 +75,7 @@ def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     Raises
     ------
     ValueError
-        If there is no process, or the chunks differ in length or are no vectors.
+        If there is no process, or the chunks are not vectors of the same length.
     """
     _check_vectors(chunks)
     world_size = len(chunks)
@@ -110,8 +110,7 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     Raises
     ------
     ValueError
-        If there is no process, the vectors differ in length or are no vectors, or N is not a
-        multiple of n.
+        As `ring_reduce_scatter` does.
     """
     chunks, num_sent_to_scatter = ring_reduce_scatter(values)
     sums, num_sent_to_gather = ring_all_gather(chunks)
@@ -141,7 +140,7 @@ def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[i
     Raises
     ------
     ValueError
-        If a number is no positive whole number.
+        If a number is not a positive integer.
     """
     check_positive(num_stages=num_stages, num_micro_batches=num_micro_batches)
     num_ticks = num_stages + num_micro_batches - 1
@@ -155,7 +154,7 @@ def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[i
 
 
 def _check_vectors(values: list[torch.Tensor]) -> None:
-    """Raise ValueError if there is no vector, or they are no vectors of one length above 0."""
+    """Raise ValueError unless there is a vector and all have the same positive length."""
     shapes = [tuple(value.shape) for value in values]
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
         raise ValueError(f"expected one vector of the same length for each process, got {shapes}")

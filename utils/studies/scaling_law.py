@@ -41,7 +41,7 @@ class ScalingLaw:
     Raises
     ------
     ValueError
-        If a constant is not a finite number above 0; E may be 0.
+        If a constant is not a positive number; E may be 0.
     """
 
     E: float
@@ -53,7 +53,7 @@ class ScalingLaw:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not 0 <= value < np.inf or (value == 0 and name != "E"):
-                raise ValueError(f"{name} of a scaling law must be a number above 0, got {value}")
+                raise ValueError(f"{name} of a scaling law must be a positive number, got {value}")
 
     def loss(self, num_parameters: npt.ArrayLike, num_tokens: npt.ArrayLike) -> Array:
         """Compute the loss of models by the law.
@@ -92,7 +92,7 @@ class ScalingLaw:
         Returns
         -------
         num_parameters, num_tokens : numpy.ndarray
-            N and D, shaped like `compute`, with 6·N·D = C; not rounded to whole numbers.
+            N and D, shaped like `compute`, with 6·N·D = C; not rounded to integers.
 
         Raises
         ------
@@ -171,7 +171,7 @@ def _as_positive_array(values: npt.ArrayLike, name: str) -> Array:
     is_positive = (array > 0) & (array < np.inf)
     if not is_positive.all():
         wrong = array[~is_positive].flat[0]
-        raise ValueError(f"{name} must be finite numbers above 0, but there is {wrong}")
+        raise ValueError(f"{name} must be positive numbers, got {wrong}")
     return array
 
 

@@ -15,7 +15,7 @@ import torch
 
 from utils.arguments import check_positive
 from utils.data.batches import TextBatches, text_eval_batches
-from utils.data.corpus import Corpus
+from utils.data.corpora import Corpus
 from utils.data.tokenizers import CharTokenizer
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT
@@ -115,7 +115,7 @@ class CharacterScaling:
         """Train a new model with Muon and measure its validation loss.
 
         The learning rate falls linearly to zero at the last step, because a run that is stopped
-        early would look worse than one planned for that length.
+        early would look worse than one that was planned for its length.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class CharacterScaling:
         seed
             Seed of the weights and of the order of the data.
         learning_rate_factor
-            Multiplies the learning rate that `learning_rate_for` gives.
+            Multiplies the learning rate of `learning_rate_for`.
         device
             Device to train on.
 
@@ -138,8 +138,8 @@ class CharacterScaling:
         Raises
         ------
         ValueError
-            If the width is no positive multiple of 4, or the configuration of the training is
-            refused by `TrainConfig`.
+            If the width is not a positive multiple of 4, or `TrainConfig` rejects the
+            configuration of the training.
         """
         check_positive(width=width)
         if width % WIDTH_MULTIPLE:
@@ -155,7 +155,7 @@ class CharacterScaling:
         config = TrainConfig(
             steps=steps,
             learning_rate=learning_rate_factor * learning_rate_for(width),
-            warmup=0.05,
+            warmup_fraction=0.05,
             weight_decay=0.1,
         )
         batches = TextBatches(

@@ -1,17 +1,16 @@
 """Training: one loop for every neural model of the book, by one process or by many.
 
-Modules, in the order in which a reader meets them:
+Modules, in reading order:
 
 - ``config``: the configuration of a run and its learning-rate schedule.
 - ``objectives``: the losses that are minimized, and the form of the batches.
 - ``optimizers``: AdamW and Muon.
 - ``loop``: `fit`, and the single step `train_step`.
-- ``evaluation``: loss and perplexity on given batches.
-- ``state``: everything that changes during a run, and the history that `fit` returns.
-- ``validation``: the validation loss during a run, and the best parameters.
+- ``training_run``: everything that changes during a run, and the history that `fit` returns.
+- ``evaluation``: loss and perplexity on given batches, and validation during a run.
 - ``progress``: the progress bar.
-- ``checkpoint``: the file format of checkpoints.
-- ``resuming``: checkpoints of a run, from which it resumes.
+- ``checkpoint``: checkpoints of a run, from which it resumes.
+- ``tensor_file``: the file format of checkpoints and of trained models.
 - ``distributed``: several processes that train one model, each with a copy or a part of it.
 - ``loss_module``: the loss of the rows of a batch that one process reads.
 - ``sharding``: what the processes do if each has a part of the model.

@@ -1,182 +1,276 @@
-"""Checkpoint files: one safetensors file with JSON in its header, without pickle.
+"""Checkpoints of a training run, from which `fit` resumes as if it had not been interrupted.
 
-A checkpoint is written beside its final path and renamed only when it is complete, so that a run
-that is killed at any moment leaves a complete checkpoint behind. A checksum of the whole content is
-stored with it and compared when it is read: a damaged file is an error, and never other numbers.
-Section 7.2 explains what a checkpoint of a training run must hold, which ``resuming`` writes.
+A checkpoint is one file, which the first process writes, or with the strategy "shard" a folder to
+which every process writes its part. It holds the state of the run, its configuration and the random
+states of all processes. The data need no state: a batch is a function of the step. Source:
+``eq-torch-checkpoint`` (section 7.2).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from utils.files import as_path, atomic_file
-
-Tree: TypeAlias = (
-    "dict[Any, Any] | list[Any] | tuple[Any, ...] | torch.Tensor | int | float | str | None"
+from utils.files import exclusive
+from utils.runtime import get_random_state, set_random_state
+from utils.training.config import TrainConfig
+from utils.training.distributed import ProcessGroup, Strategy
+from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
+from utils.training.tensor_file import read_tensor_file, write_tensor_file
+from utils.training.training_run import (
+    History,
+    TrainingRun,
+    Validation,
+    describe_tensors,
+    plain_name,
 )
-_BLOCK_BYTES = 2**20  # read at a time
+
+# What may change when a run is resumed: it makes no difference to the steps.
+_CHANGEABLE_OPTIONS = ("evaluate_every", "checkpoint_every")
+_CHANGEABLE_GROUP_OPTIONS = {"params", "lr", "fused", "foreach", "capturable", "differentiable"}
+_RUN_KEYS = {"config", "history", "layout", "step", "scaler", "random_states"}
 
 
-def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """Write `content` to the file `path`, completely or not at all.
+@contextmanager
+def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
+    """Keep other runs from writing to `path` within the block; all processes call it.
 
-    The file is complete and on the disk before it is renamed to `path`; until then an earlier
-    checkpoint remains there (``utils.files``).
+    The first process holds a lock, which a run that was killed does not leave behind.
 
     Parameters
     ----------
     path
-        The file; missing folders are created, and ``~`` is the home folder.
-    content
-        A tree of dicts, lists and tuples, with tensors, numbers, strings, booleans and None as
-        leaves. Tensors are stored as safetensors, the rest as JSON.
+        The file or folder that the run writes; None if it writes no checkpoints.
+    processes
+        The processes of the run.
 
     Raises
     ------
     ValueError
-        If the tree has a value of another type, which a file cannot hold, such as a named tuple.
+        In every process, if another run is writing there, or a file is where a folder must be.
     OSError
-        If the file cannot be written, on a full disk for instance.
+        In every process, if nothing can be written there.
     """
-    path = as_path(path)
-    tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(_to_json(content, tensors))
-    # one entry, because safetensors writes several in any order: equal content gives equal files
-    header = {"content": f"{_content_checksum(text, tensors)} {text}"}
-    with atomic_file(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=header)
-        except SafetensorError as error:
-            raise _as_os_error(error, path) from error
+    if path is None:
+        yield
+        return
+    with ExitStack() as stack:
+        error: Exception | None = None
+        if processes.rank == 0:
+            try:
+                stack.enter_context(exclusive(path, wait=False))
+            except BlockingIOError:
+                error = ValueError(
+                    f"another run is writing to {path}: wait until it ends, or choose another name"
+                )
+            except (FileExistsError, NotADirectoryError) as reason:
+                error = ValueError(f"expected a folder for {path}, found a file: {reason}")
+            except OSError as reason:
+                error = reason
+        error = processes.gather(error)[0]
+        if error is not None:
+            raise error
+        yield
 
 
-def load_checkpoint(
-    path: str | Path, *, map_location: str | torch.device = "cpu"
-) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote.
+def save_run(run: TrainingRun, path: Path) -> None:
+    """Write a checkpoint of the run to `path`, completely or not at all; all processes call it.
 
     Parameters
     ----------
+    run
+        The run.
     path
-        The file; ``~`` is the home folder.
-    map_location
-        The device of the tensors.
+        The file, or with the strategy "shard" the folder of all checkpoints of the run.
+
+    Raises
+    ------
+    FloatingPointError
+        If the last loss is not finite.
+    ValueError
+        If the processes have not taken the same number of steps.
+    OSError
+        If the checkpoint cannot be written, on a full disk for instance.
+    """
+    run.read_losses()
+    processes = run.processes
+    processes.check_same("step", run.step)
+    run_values = {
+        "config": asdict(run.config),
+        "history": {**vars(run.history), "validations": list(map(tuple, run.history.validations))},
+        "layout": _layout(run),
+        "step": run.step,
+        "scaler": run.scaler.state_dict(),
+        "random_states": processes.gather(get_random_state()),
+    }
+    if processes.strategy == "shard":
+        save_shards(
+            path,
+            run_values,
+            model=run.model,
+            optimizer=run.optimizer,
+            best_parameters=run.best_parameters,
+        )
+    elif processes.rank == 0:
+        tensors = {
+            "model": run.model_tensors(),
+            "optimizer": run.optimizer.state_dict(),
+            "best_parameters": run.best_parameters,
+        }
+        write_tensor_file(path, {**run_values, **tensors})
+
+
+def resume_run(run: TrainingRun, path: Path) -> bool:
+    """Load the checkpoint at `path` into the run, if there is one; all processes call it.
+
+    A rejected checkpoint changes nothing.
+
+    Parameters
+    ----------
+    run
+        A run before its first step.
+    path
+        The file, or with the strategy "shard" the folder of all checkpoints of the run.
 
     Returns
     -------
-    content : dict
-        The content that was saved.
+    has_resumed : bool
+        Whether there was a checkpoint.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
     ValueError
-        If the file is not a checkpoint or is damaged, be it by a single bit.
-    OSError
-        If the file cannot be read.
+        If the checkpoint belongs to another configuration, model, optimizer or strategy, if it is
+        damaged or not that of a training run, or if not all processes see the same one.
     """
-    path = as_path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint at {path}")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = (file.metadata() or {}).get("content", "")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (OSError, MemoryError):
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path} is not a checkpoint of this book: {reason}") from error
-    checksum, _, text = header.partition(" ")
-    if not re.fullmatch("[0-9a-f]{64}", checksum):
-        raise ValueError(
-            f"{path} is not a checkpoint of this book: it has no checksum; it is damaged, or was "
-            "written by another version or program"
-        )
-    if checksum != _content_checksum(text, tensors):
-        raise ValueError(
-            f"{path} is damaged: its content does not have the checksum that is stored in it; "
-            "delete it, or use a copy of it"
-        )
-    # copies: tensors of safetensors are views of the file, which a later save may replace
-    tensors = {key: x.to(map_location, copy=True) for key, x in tensors.items()}
-    return _from_json(json.loads(text), tensors)
+    processes = run.processes
+    checkpoint = _find_checkpoint(path, processes.strategy)
+    saved: dict[str, Any] = {}
+    if checkpoint is not None:
+        is_folder = processes.strategy == "shard"
+        saved = read_tensor_file(checkpoint / RUN_FILE if is_folder else checkpoint)
+    description = f"checkpoint at {path} (is it on a disk that all see?)"
+    processes.check_same(description, saved.get("step"))
+    if checkpoint is None:
+        return False
+    _check_config(saved, run.config, path)
+    _check_layout(saved["layout"], _layout(run), path)
+    if processes.rank < len(saved["random_states"]):  # additional processes keep their own
+        set_random_state(saved["random_states"][processes.rank])
+    _load_tensors(run, checkpoint, saved)
+    if saved["scaler"]:  # empty if the device that wrote it needed none
+        run.scaler.load_state_dict(saved["scaler"])
+    run.step = saved["step"]
+    run.history = History(**saved["history"])
+    run.history.validations = [Validation(*pair) for pair in saved["history"]["validations"]]
+    return True
 
 
-def file_checksum(path: Path) -> str:
-    """Return the SHA-256 checksum of a file as hexadecimal digits."""
-    checksum = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            checksum.update(block)
-    return checksum.hexdigest()
+def _layout(run: TrainingRun) -> dict[str, Any]:
+    """Return what a model and an optimizer must have in common with those of a checkpoint.
+
+    That is the type and the shape of each tensor of the model by name, the optimizer's class, and
+    of each of its groups the names of the parameters and the options that make a difference.
+    """
+    names = {id(x): plain_name(run.model, name) for name, x in run.model.named_parameters()}
+    groups = [
+        {
+            "parameters": [names.get(id(x), "no parameter of the model") for x in group["params"]],
+            "options": {
+                name: value
+                for name, value in group.items()
+                if name not in _CHANGEABLE_GROUP_OPTIONS and not isinstance(value, torch.Tensor)
+            },
+        }
+        for group in run.optimizer.param_groups
+    ]
+    return {
+        "model": describe_tensors(run.model_tensors()),
+        "optimizer": type(run.optimizer).__name__,
+        "groups": groups,
+    }
 
 
-def _content_checksum(text: str, tensors: dict[str, torch.Tensor]) -> str:
-    """Return the SHA-256 checksum of a text and of the names, types and values of tensors."""
-    checksum = hashlib.sha256(text.encode())
-    for key in sorted(tensors):
-        x = tensors[key]
-        checksum.update(f"\n{key} {x.dtype} {tuple(x.shape)}\n".encode())
-        checksum.update(x.contiguous().flatten().view(torch.uint8).numpy().data)
-    return checksum.hexdigest()
+def _find_checkpoint(path: Path, strategy: Strategy) -> Path | None:
+    """Return the checkpoint at `path` or None; raise ValueError for the other strategy's."""
+    if strategy == "shard":
+        checkpoint, other = newest_checkpoint(path), path if path.is_file() else None
+    else:
+        checkpoint, other = path if path.exists() else None, newest_checkpoint(path)
+    if other is not None:
+        other_strategy = "data" if strategy == "shard" else "shard"
+        raise ValueError(f"{path} was written with strategy={other_strategy!r}, not {strategy!r}")
+    if checkpoint is path and path.is_dir():
+        raise ValueError(f"{path} is a folder: expected the name of a file for checkpoints")
+    return checkpoint
 
 
-def _as_os_error(error: SafetensorError, path: Path) -> Exception:
-    """Return the error of safetensors as the OSError that it was, if it was one."""
-    code = re.search(r"\(os error (\d+)\)", str(error))
-    if code is None:
-        return ValueError(f"{path} cannot be written: {error}")
-    if os.name == "nt":  # a code of Windows, which is no errno
-        return OSError(f"{path} cannot be written: {error}")
-    return OSError(int(code[1]), os.strerror(int(code[1])), str(path))
-
-
-def _to_json(tree: Tree, tensors: dict[str, torch.Tensor]) -> Any:
-    """Return the tree as JSON values; each tensor moves to `tensors`, and its key replaces it."""
-    if isinstance(tree, torch.Tensor):
-        if tree.layout != torch.strided or tree.is_meta or tree.is_quantized:
-            raise ValueError("a checkpoint holds dense tensors with values: convert the others")
-        key = str(len(tensors))
-        # a copy, because safetensors refuses shared memory: tied parameters are stored twice
-        tensors[key] = tree.detach().to("cpu", copy=True).contiguous()
-        return {"tensor": key}
-    if isinstance(tree, dict):
-        # pairs, because JSON would turn the optimizer's integer keys into strings
-        return {"dict": [[_to_key(key), _to_json(x, tensors)] for key, x in tree.items()]}
-    if isinstance(tree, (list, tuple)) and type(tree) in (list, tuple):
-        return {type(tree).__name__: [_to_json(value, tensors) for value in tree]}
-    return _to_key(tree)
-
-
-def _to_key(value: Any) -> Any:
-    """Return a value that JSON can hold as it is; raise ValueError for any other one."""
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    raise ValueError(
-        "a checkpoint holds tensors, numbers and strings in plain dicts, lists and tuples, not "
-        f"{type(value).__name__}: convert it"
+def _check_config(saved: dict[str, Any], config: TrainConfig, path: Path) -> None:
+    """Raise ValueError unless a run with `config` may resume from the checkpoint."""
+    if "config" not in saved:
+        raise ValueError(f"{path} holds {list(saved)}, but no run of fit to resume")
+    names = [field.name for field in fields(config)]
+    is_same_version = (
+        saved.keys() >= _RUN_KEYS
+        and set(saved["config"]) == set(names)
+        and set(saved["history"]) == {field.name for field in fields(History)}
     )
+    if not is_same_version:
+        raise ValueError(
+            f"{path} was written by another version of the book: train anew with another file"
+        )
+    for name in names:
+        if name not in _CHANGEABLE_OPTIONS and saved["config"][name] != getattr(config, name):
+            raise ValueError(
+                f"{path} was trained with {name}={saved['config'][name]!r}, not "
+                f"{getattr(config, name)!r}: use the same configuration or another file"
+            )
 
 
-def _from_json(tree: Any, tensors: dict[str, torch.Tensor]) -> Any:
-    """Return the tree that `_to_json` was given."""
-    if not isinstance(tree, dict):
-        return tree
-    ((node_type, value),) = tree.items()
-    if node_type == "tensor":
-        return tensors[value]
-    if node_type == "dict":
-        return {key: _from_json(item, tensors) for key, item in value}
-    return {"list": list, "tuple": tuple}[node_type](_from_json(item, tensors) for item in value)
+def _check_layout(saved: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
+    """Raise ValueError unless the model and the optimizer are like those of the checkpoint."""
+    for name in sorted(saved["model"].keys() | expected["model"].keys()):
+        theirs, ours = saved["model"].get(name), expected["model"].get(name)
+        if theirs != ours:
+            raise ValueError(
+                f"{path} belongs to another model: there {name} is {theirs or 'missing'}, here "
+                f"{ours or 'missing'}"
+            )
+    theirs, ours = ([layout["optimizer"], *_group_names(layout)] for layout in (saved, expected))
+    if theirs != ours:
+        raise ValueError(
+            f"{path} was written with another optimizer: there {theirs[0]} with "
+            f"{len(theirs) - 1} groups of parameters, here {ours[0]} with {len(ours) - 1}"
+        )
+    for saved_group, group in zip(saved["groups"], expected["groups"], strict=True):
+        for name in saved_group["options"].keys() & group["options"].keys():
+            if saved_group["options"][name] != group["options"][name]:
+                raise ValueError(
+                    f"{path} was written with {name}={saved_group['options'][name]!r} of "
+                    f"{theirs[0]}, not {group['options'][name]!r}: use the same optimizer"
+                )
+
+
+def _group_names(layout: dict[str, Any]) -> list[list[str]]:
+    """Return the names of the parameters of each group of an optimizer."""
+    return [group["parameters"] for group in layout["groups"]]
+
+
+def _load_tensors(run: TrainingRun, checkpoint: Path, saved: dict[str, Any]) -> None:
+    """Load the parameters, the optimizer's state and the best parameters."""
+    if run.processes.strategy == "shard":
+        run.best_parameters = load_shards(
+            checkpoint,
+            model=run.model,
+            optimizer=run.optimizer,
+            run_values=saved,
+        )
+    else:
+        run.load_model_tensors(saved["model"])
+        run.optimizer.load_state_dict(saved["optimizer"])
+        run.best_parameters = saved["best_parameters"]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from numbers import Real
+from typing import Literal, TypeAlias
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_integer, check_number
 
 
 def _cosine(progress: float) -> float:
@@ -44,7 +45,7 @@ SCHEDULES: dict[Schedule, Callable[[float], float]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """How a model is trained.
+    """The configuration of a training run.
 
     Parameters
     ----------
@@ -54,9 +55,9 @@ class TrainConfig:
         The highest learning rate, reached at the end of the warm-up.
     schedule
         How the learning rate falls after the warm-up: cosine, linear or constant.
-    warmup
+    warmup_fraction
         Fraction of `steps` in which the learning rate rises linearly from 0 to `learning_rate`.
-    final_ratio
+    final_learning_rate_fraction
         The learning rate that the schedule ends with, as a fraction of `learning_rate`.
     weight_decay
         Weight decay of the optimizer; only matrices are decayed.
@@ -65,7 +66,7 @@ class TrainConfig:
         below 1.
     clip_norm
         Gradient clipping: the largest norm of the gradient, to which a longer one is scaled down;
-        0 for none.
+        0 for no clipping.
     accumulation_steps
         Gradient accumulation: number of batches whose gradients are added up for one step.
     label_smoothing
@@ -81,14 +82,14 @@ class TrainConfig:
     Raises
     ------
     ValueError
-        If a value is outside its range; the message names it.
+        If a value is outside its range.
     """
 
     steps: int = 1000
     learning_rate: float = 2e-3
     schedule: Schedule = "linear"
-    warmup: float = 0.04
-    final_ratio: float = 0.0
+    warmup_fraction: float = 0.04
+    final_learning_rate_fraction: float = 0.0
     weight_decay: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float = 1.0
@@ -101,50 +102,38 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_choice("schedule", self.schedule, SCHEDULES)
         for name in ("steps", "accumulation_steps"):
-            self._check_count(name, minimum=1)
+            self._convert(name, int, partial(check_integer, 1))
         for name in ("evaluate_every", "checkpoint_every"):
-            self._check_count(name, minimum=0)
+            self._convert(name, int, partial(check_integer, 0))
             if getattr(self, name) > self.steps:
                 raise ValueError(
                     f"{name} must be at most steps={self.steps}, or 0 for once at the end, got "
                     f"{getattr(self, name)}"
                 )
-        for name in ("warmup", "final_ratio", "label_smoothing"):
-            self._check_number(name, maximum=1)
+        for name in ("warmup_fraction", "final_learning_rate_fraction", "label_smoothing"):
+            self._convert(name, float, partial(check_number, minimum=0, maximum=1))
         for name in ("weight_decay", "clip_norm"):
-            self._check_number(name, maximum=math.inf)
-        self._check_rates()
+            self._convert(name, float, partial(check_number, minimum=0, maximum=math.inf))
+        self._convert("learning_rate", float, partial(check_number, above=0))
+        is_pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
+        if not is_pair or not all(map(_is_decay_rate, self.betas)):
+            raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas!r}")
+        object.__setattr__(self, "betas", tuple(map(float, self.betas)))
         if not isinstance(self.mixed_precision, bool):
             raise ValueError(f"mixed_precision must be True or False, got {self.mixed_precision!r}")
 
-    def _check_count(self, name: str, *, minimum: int) -> None:
-        """Raise ValueError unless a value is a whole number from `minimum`."""
+    def _convert(self, name: str, number_type: type, check: Callable[..., None]) -> None:
+        """Check a number and make it one of Python's own, as a checkpoint stores those only."""
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-            raise ValueError(f"{name} must be a whole number from {minimum}, got {value!r}")
-        object.__setattr__(self, name, int(value))  # of NumPy, say: a checkpoint holds plain ones
-
-    def _check_number(self, name: str, *, maximum: float) -> None:
-        """Raise ValueError unless a value is from 0 to `maximum`."""
-        value = getattr(self, name)
-        if not _is_number(value) or not 0 <= value <= maximum:
-            raise ValueError(f"{name} must be a number from 0 to {maximum}, got {value!r}")
-        object.__setattr__(self, name, float(value))
-
-    def _check_rates(self) -> None:
-        """Raise ValueError unless the learning rate and the decay rates are in their ranges."""
-        if not _is_number(self.learning_rate) or not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
-        object.__setattr__(self, "learning_rate", float(self.learning_rate))
-        is_pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
-        if not is_pair or not all(_is_number(beta) and 0 <= beta < 1 for beta in self.betas):
-            raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas!r}")
-        object.__setattr__(self, "betas", tuple(map(float, self.betas)))
+        if value is None:
+            raise ValueError(f"{name} must be a number, got None")
+        check(**{name: value})
+        object.__setattr__(self, name, number_type(value))
 
 
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a real number; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _is_decay_rate(value: object) -> bool:
+    """Return whether a value is a number from 0 to below 1."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < 1
 
 
 def learning_rate_at(config: TrainConfig, step: int) -> float:
@@ -167,9 +156,11 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     learning_rate : float
         The learning rate of the step.
     """
-    warmup_steps = round(config.warmup * config.steps)
+    warmup_steps = round(config.warmup_fraction * config.steps)
     if step < warmup_steps:
         return config.learning_rate * (step + 1) / warmup_steps
     progress = min(1.0, (step - warmup_steps) / max(1, config.steps - warmup_steps))
     decay = SCHEDULES[config.schedule](progress)
-    return config.learning_rate * (config.final_ratio + (1 - config.final_ratio) * decay)
+    return config.learning_rate * (
+        config.final_learning_rate_fraction + (1 - config.final_learning_rate_fraction) * decay
+    )

@@ -20,9 +20,10 @@ from torch import nn
 from utils.data.batches import Batch
 from utils.files import as_path
 from utils.runtime import Interrupt, autocast, interrupt_flag
+from utils.training.checkpoint import claim, resume_run, save_run
 from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import ProcessGroup
-from utils.training.evaluation import count_tokens
+from utils.training.evaluation import check_validation_batches, count_tokens, validate
 from utils.training.objectives import (
     BatchStream,
     BatchT,
@@ -34,14 +35,12 @@ from utils.training.objectives import (
 )
 from utils.training.optimizers import OptimizerFactory, adamw
 from utils.training.progress import progress_bar, show_loss
-from utils.training.resuming import claim, resume_run, save_run
-from utils.training.state import History, TrainingState, initial_state
-from utils.training.validation import check_validation_batches, validate
+from utils.training.training_run import History, TrainingRun, start_run
 
 LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
 
 
-def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
+def train_step(run: TrainingRun, batches: Sequence[TrainingBatch]) -> None:
     """Take one optimizer step on the mean loss per token of `batches`.
 
     Source: ``eq-training-clip`` and ``eq-training-schedule`` (section 3.1), ``eq-torch-loss-scale``
@@ -49,7 +48,7 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
 
     Parameters
     ----------
-    state
+    run
         The run, which the step changes.
     batches
         The batches of the step, whose gradients are accumulated.
@@ -59,31 +58,31 @@ def train_step(state: TrainingState, batches: Sequence[TrainingBatch]) -> None:
     ValueError
         If the batches hold no token to predict.
     """
-    config, processes = state.config, state.processes
-    optimizer, scaler = state.optimizer, state.scaler
+    config, processes = run.config, run.processes
+    optimizer, scaler = run.optimizer, run.scaler
     num_tokens = sum(map(count_tokens, batches))  # on the CPU: does not wait for a GPU
     if num_tokens == 0:
-        raise ValueError(f"the batches of step {state.step} hold no token to predict")
+        raise ValueError(f"the batches of step {run.step} hold no token to predict")
 
-    state.loss_module.train()
+    run.loss_module.train()
     optimizer.zero_grad()
-    total = torch.zeros((), dtype=torch.float32, device=state.device)
+    total = torch.zeros((), dtype=torch.float32, device=run.device)
     for i, batch in enumerate(batches, start=1):
-        with processes.gradient_sync(state.loss_module, enabled=i == len(batches)):
-            with autocast(state.device, enabled=config.mixed_precision, dtype=state.autocast_dtype):
-                loss = state.loss_module(batch.to(state.device), config.label_smoothing)
+        with processes.gradient_sync(run.loss_module, enabled=i == len(batches)):
+            with autocast(run.device, enabled=config.mixed_precision, dtype=run.autocast_dtype):
+                loss = run.loss_module(batch.to(run.device), config.label_smoothing)
             # Gradients are averaged over the processes; times their number, that is the sum.
             scaler.scale(processes.world_size * loss / num_tokens).backward()
         total = total + loss.detach()
 
     scaler.unscale_(optimizer)
     if config.clip_norm:
-        nn.utils.clip_grad_norm_(state.trained_parameters, config.clip_norm)
+        nn.utils.clip_grad_norm_(run.trained_parameters, config.clip_norm)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(config, state.step) * group.get("scale", 1.0)
+        group["lr"] = learning_rate_at(config, run.step) * group.get("scale", 1.0)
     scaler.step(optimizer)
     scaler.update()
-    state.record_step(total / num_tokens, num_tokens)
+    run.record_step(total / num_tokens, num_tokens)
 
 
 @overload
@@ -188,7 +187,7 @@ def fit(
     path = None if checkpoint is None else as_path(checkpoint)
     processes = processes or ProcessGroup()
     with claim(path, processes):
-        state = initial_state(
+        run = start_run(
             model,
             config,
             make_optimizer=make_optimizer,
@@ -196,9 +195,9 @@ def fit(
             processes=processes,
         )
         if path is not None:
-            resume_run(state, path)
-        _take_steps(state, batches, valid, path, on_validation, progress=progress)
-    return state.history
+            resume_run(run, path)
+        _take_steps(run, batches, valid, path, on_validation, progress=progress)
+    return run.history
 
 
 def _check_batches(batches: BatchStream[BatchT], config: TrainConfig) -> None:
@@ -217,7 +216,7 @@ def _check_batches(batches: BatchStream[BatchT], config: TrainConfig) -> None:
 
 
 def _take_steps(
-    state: TrainingState,
+    run: TrainingRun,
     batches: BatchStream[BatchT],
     valid: Iterable[BatchT] | None,
     path: Path | None,
@@ -226,68 +225,68 @@ def _take_steps(
     progress: bool,
 ) -> None:
     """Train from the present step to the last one, or until the run is interrupted."""
-    config = state.config
-    with interrupt_flag() as interrupt, progress_bar(state, visible=progress) as bar:
-        while state.step < config.steps and not _must_stop(state, interrupt):
-            _timed_step(state, batches)
-            if valid is not None and _is_due(state, config.evaluate_every):
-                validate(state, valid, on_validation)
-            if path is not None and _is_due(state, config.checkpoint_every):
-                save_run(state, path)
+    config = run.config
+    with interrupt_flag() as interrupt, progress_bar(run, visible=progress) as bar:
+        while run.step < config.steps and not _must_stop(run, interrupt):
+            _timed_step(run, batches)
+            if valid is not None and _is_due(run, config.evaluate_every):
+                validate(run, valid, on_validation)
+            if path is not None and _is_due(run, config.checkpoint_every):
+                save_run(run, path)
             bar.update()
-            if _is_due(state, LOSS_EVERY, config.steps):
-                show_loss(bar, state)
-        if state.step < config.steps:
-            numbers = state.processes.gather(interrupt.signal_number)
-            state.history.stop_signal = max(numbers)
+            if _is_due(run, LOSS_EVERY, config.steps):
+                show_loss(bar, run)
+        if run.step < config.steps:
+            numbers = run.processes.gather(interrupt.signal_number)
+            run.history.stop_signal = max(numbers)
         else:
-            state.history.stop_signal = 0
-        _finish(state, valid, path, on_validation)
+            run.history.stop_signal = 0
+        _finish(run, valid, path, on_validation)
 
 
-def _timed_step(state: TrainingState, batches: BatchStream[BatchT]) -> None:
+def _timed_step(run: TrainingRun, batches: BatchStream[BatchT]) -> None:
     """Take one step, and read the losses if that is due after it."""
     start = time.perf_counter()
-    config = state.config
-    first = state.step * config.accumulation_steps
-    train_step(state, [batches[first + i] for i in range(config.accumulation_steps)])
-    if _is_due(state, LOSS_EVERY, config.evaluate_every, config.checkpoint_every, config.steps):
-        state.read_losses()
-    state.history.seconds += time.perf_counter() - start
+    config = run.config
+    first = run.step * config.accumulation_steps
+    train_step(run, [batches[first + i] for i in range(config.accumulation_steps)])
+    if _is_due(run, LOSS_EVERY, config.evaluate_every, config.checkpoint_every, config.steps):
+        run.read_losses()
+    run.history.seconds += time.perf_counter() - start
 
 
-def _is_due(state: TrainingState, *intervals: int) -> bool:
+def _is_due(run: TrainingRun, *intervals: int) -> bool:
     """Return whether the number of steps taken is a multiple of an interval; 0 means never."""
-    return any(interval and state.step % interval == 0 for interval in intervals)
+    return any(interval and run.step % interval == 0 for interval in intervals)
 
 
-def _must_stop(state: TrainingState, interrupt: Interrupt) -> bool:
+def _must_stop(run: TrainingRun, interrupt: Interrupt) -> bool:
     """Return whether a signal has come; several processes exchange this when they read losses."""
-    processes = state.processes
-    if not processes.is_alone and not _is_due(state, LOSS_EVERY):
+    processes = run.processes
+    if not processes.is_alone and not _is_due(run, LOSS_EVERY):
         return False
     return processes.any(interrupt.is_set())
 
 
 def _finish(
-    state: TrainingState,
+    run: TrainingRun,
     valid: Iterable[TrainingBatch] | None,
     path: Path | None,
     on_validation: Callable[[History], None] | None,
 ) -> None:
     """Validate and save for the last time, and put the best parameters into the model."""
-    history = state.history
-    state.read_losses()
-    state.loss_module.zero_grad()  # also of parameters that the optimizer does not change
-    state.optimizer.zero_grad()
-    if path is not None and history.interrupted and state.step:
-        save_run(state, path)  # before a validation that the uninterrupted run does not make
-    if valid is not None and state.step:
-        validate(state, valid, on_validation)
+    history = run.history
+    run.read_losses()
+    run.loss_module.zero_grad()  # also of parameters that the optimizer does not change
+    run.optimizer.zero_grad()
+    if path is not None and history.interrupted and run.step:
+        save_run(run, path)  # before a validation that the uninterrupted run does not make
+    if valid is not None and run.step:
+        validate(run, valid, on_validation)
     if path is not None and not history.interrupted:
-        save_run(state, path)
-    if valid is None or state.best_parameters is None:
-        history.best_step = state.step
+        save_run(run, path)
+    if valid is None or run.best_parameters is None:
+        history.best_step = run.step
     else:
-        state.load_model_tensors(state.best_parameters)
-    state.model.eval()
+        run.load_model_tensors(run.best_parameters)
+    run.model.eval()

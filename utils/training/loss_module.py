@@ -12,7 +12,7 @@ from typing import Generic
 import torch
 from torch import nn
 
-from utils.data.batches import IGNORE
+from utils.data.batches import IGNORE_INDEX
 from utils.training.objectives import BatchT, ModelT, Objective
 
 
@@ -66,7 +66,7 @@ def local_rows(batch: BatchT, rank: int, world_size: int) -> BatchT:
     """Select the rows of a batch that one process reads: rank, rank + world_size, ….
 
     A process for which no row is left must still take part in every exchange. It gets the first row
-    with all targets IGNORE, whose loss and gradients are zero.
+    with all targets IGNORE_INDEX, whose loss and gradients are zero.
 
     Parameters
     ----------
@@ -90,5 +90,5 @@ def local_rows(batch: BatchT, rank: int, world_size: int) -> BatchT:
     rows = slice(0, 1) if is_empty else slice(rank, None, world_size)
     local = {name: None if x is None else x[rows] for name, x in tensors.items()}
     if is_empty:
-        local["targets"] = torch.full_like(tensors["targets"][rows], IGNORE)
+        local["targets"] = torch.full_like(tensors["targets"][rows], IGNORE_INDEX)
     return replace(batch, **local)

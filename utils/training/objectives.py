@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.data.batches import IGNORE, Batch
+from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.labelled_batches import LabelledBatch
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
@@ -34,7 +34,7 @@ class TrainingBatch(Protocol):
 
     @property
     def targets(self) -> torch.Tensor:
-        """The tokens or labels to predict, with the batch first; IGNORE at padding."""
+        """The tokens or labels to predict, with the batch first; IGNORE_INDEX at padding."""
         ...
 
     def to(self: BatchT, device: torch.device) -> BatchT:
@@ -53,7 +53,7 @@ class BatchStream(Protocol[BatchT_co]):
 class TokenPredictor(Protocol):
     """A model that `cross_entropy` trains: a language model, or an encoder–decoder.
 
-    ``utils.models.contract`` has the types of both. An encoder–decoder also has a method `encode`,
+    ``utils.models.contract`` has the types of both. An encoder–decoder also has a method `begin`,
     whose result for a source is its first state.
     """
 
@@ -65,7 +65,7 @@ class TokenPredictor(Protocol):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`: that of `encode`, or None where there is no source.
+            The state before `ids`: that of `begin`, or None where there is no source.
 
         Returns
         -------
@@ -124,7 +124,7 @@ def cross_entropy(
     """Compute the loss of a language model or an encoder–decoder on a batch.
 
     The model is teacher-forced: it predicts all T targets of a row in one call. If the batch has a
-    source, the call starts from the state that `model.encode` returns for it.
+    source, the call starts from the state that `model.begin` returns for it.
 
     Source: ``eq-cross-entropy`` (section 5.2); ``eq-label-smoothing`` (section 6.1).
 
@@ -146,7 +146,7 @@ def cross_entropy(
     Raises
     ------
     ValueError
-        If the batch has a source and the model is no encoder–decoder, or the other way round.
+        If the batch has a source and the model is not an encoder–decoder, or vice versa.
     """
     logits, _ = model(batch.inputs, _first_state(model, batch.source))  # (B, T, V)
     return summed_cross_entropy(logits, batch.targets, label_smoothing)
@@ -157,13 +157,15 @@ def _first_state(model: TokenPredictor, source: torch.Tensor | None) -> Any:
 
     Raise ValueError if one of the two has no use for the other.
     """
-    encode = getattr(model, "encode", None)
+    begin = getattr(model, "begin", None)
     name = type(model).__name__
-    if source is not None and encode is None:
-        raise ValueError(f"the batch has a source, and {name} is no encoder–decoder: no encode()")
-    if source is None and encode is not None:
-        raise ValueError(f"{name} starts from state = model.encode(source): the batch has none")
-    return None if encode is None else encode(source)
+    if source is not None and begin is None:
+        raise ValueError(
+            f"the batch has a source, but {name} is not an encoder–decoder: it has no begin()"
+        )
+    if source is None and begin is not None:
+        raise ValueError(f"{name} starts from model.begin(source), but the batch has no source")
+    return None if begin is None else begin(source)
 
 
 def label_cross_entropy(
@@ -200,7 +202,7 @@ def summed_cross_entropy(
     logits
         Logits (…, V) of each target.
     targets
-        The correct tokens or labels (…), IGNORE at padding.
+        The correct tokens or labels (…), IGNORE_INDEX at padding.
     label_smoothing
         Probability mass that label smoothing takes from each target and spreads over all V.
 
@@ -213,7 +215,7 @@ def summed_cross_entropy(
     return F.cross_entropy(
         logits if logits.dtype == torch.float64 else logits.float(),
         targets.flatten(),
-        ignore_index=IGNORE,
+        ignore_index=IGNORE_INDEX,
         reduction="sum",
         label_smoothing=label_smoothing,
     )
@@ -224,7 +226,7 @@ def adversarial_objective(
 ) -> Objective[TextClassifier, LabelledBatch]:
     """Make the objective of adversarial training, which perturbs the word vectors of a classifier.
 
-    It is the mean of two values of `label_cross_entropy`: that of the batch as it is, and that of
+    It is the mean of two values of `label_cross_entropy`: that of the batch itself, and that of
     the batch with each text's word vectors moved in the direction in which its loss grows fastest.
     In evaluation mode nothing is moved.
 

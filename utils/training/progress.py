@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from tqdm import tqdm
 
-from utils.training.state import TrainingState
+from utils.training.training_run import TrainingRun
 
 AVERAGED_STEPS = 50  # steps whose mean loss the bar shows
 
 
-def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
+def progress_bar(run: TrainingRun, *, visible: bool) -> tqdm:
     """Return a bar from the run's present step to its last one; a context manager.
 
     Parameters
     ----------
-    state
+    run
         The run.
     visible
         Whether to show the bar.
@@ -25,8 +25,8 @@ def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
         The bar.
     """
     return tqdm(
-        total=state.config.steps,
-        initial=state.step,
+        total=run.config.steps,
+        initial=run.step,
         unit="step",
         disable=not visible,
         mininterval=0.5,
@@ -35,16 +35,16 @@ def progress_bar(state: TrainingState, *, visible: bool) -> tqdm:
     )
 
 
-def show_loss(bar: tqdm, state: TrainingState) -> None:
+def show_loss(bar: tqdm, run: TrainingRun) -> None:
     """Show the mean loss of the last steps that have been read from the device, and the speed.
 
     Parameters
     ----------
     bar
         A bar of `progress_bar`.
-    state
+    run
         The run.
     """
-    recent = state.history.losses[-AVERAGED_STEPS:]
-    speed = state.history.tokens_per_second
+    recent = run.history.losses[-AVERAGED_STEPS:]
+    speed = run.history.tokens_per_second
     bar.set_postfix_str(f"loss {sum(recent) / len(recent):.3f}, {speed:,.0f} tokens/s")

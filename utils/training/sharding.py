@@ -20,13 +20,13 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from utils.training.checkpoint import file_checksum, save_checkpoint
+from utils.training.tensor_file import file_checksum, write_tensor_file
 
 # The file in a checkpoint folder that holds all but the shards: step, configuration, history and
 # random states.
 RUN_FILE = "run.safetensors"
 # The oldest torch whose shards are right: 2.8 doubles their gradients, and 2.9 fails four tests.
-# The installed library does not require it, as Colab's torch must stay as it is.
+# The installed library does not require it, as Colab's torch must not change.
 OLDEST_TORCH = (2, 10)
 
 
@@ -146,7 +146,7 @@ def save_shards(
                 "has_best_parameters": best_parameters is not None,
                 "checksums": checksums | _checksums(temporary, ".metadata"),
             }
-            save_checkpoint(temporary / RUN_FILE, {**run_values, **description})
+            write_tensor_file(temporary / RUN_FILE, {**run_values, **description})
             _replace_checkpoints(temporary, path / name)
 
 
@@ -178,7 +178,7 @@ def load_shards(
     Raises
     ------
     ValueError
-        If a file of the checkpoint is damaged, or it is one of another model.
+        If a file of the checkpoint is damaged, or the checkpoint belongs to another model.
     """
     from torch.distributed import checkpoint as distributed_checkpoint
     from torch.distributed.checkpoint import state_dict
@@ -228,7 +228,7 @@ def _removed_after_an_error(folder: Path) -> Iterator[None]:
     except BaseException as error:
         if dist.get_rank() == 0:
             shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, CheckpointException):  # it is no Exception
+        if isinstance(error, CheckpointException):  # not a subclass of Exception
             reason = " ".join(str(_first_failure(error)).split())
             raise OSError(f"{folder} cannot be written (is the disk full?): {reason}") from error
         raise
@@ -247,7 +247,7 @@ def _checksums(folder: Path, pattern: str) -> dict[str, str]:
 
 
 def _check_files(folder: Path, checksums: dict[str, str]) -> None:
-    """Raise ValueError in every process if a file is not as it was written; each reads some."""
+    """Raise ValueError in every process if a file has changed; each process reads some."""
     errors = {}
     for name in sorted(checksums)[dist.get_rank() :: dist.get_world_size()]:
         path = folder / name

@@ -1,4 +1,4 @@
-"""The stand-ins: the same everywhere, without repeats, and worth learning from."""
+"""The stand-ins: the same everywhere, without repeats, and with something to learn."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from utils.data.corpora import load_digits, load_pairs, load_reviews, load_text
 from utils.data.standins.grammar import lexicon
 from utils.data.standins.pairs import REALIZERS, make_pairs
 from utils.data.standins.spoken_digits import SPEAKERS, make_digits
-from utils.data.standins.texts import BLAME, PRAISE, make_reviews, make_text
+from utils.data.standins.texts import NEGATIVE_WORDS, POSITIVE_WORDS, make_reviews, make_text
 
-ADJECTIVES = {*PRAISE, *BLAME}
+ADJECTIVES = {*POSITIVE_WORDS, *NEGATIVE_WORDS}
 
 
 def test_text_is_long_and_repeats_no_paragraph(offline):
@@ -70,12 +70,12 @@ def test_reviews_are_balanced_distinct_and_hold_words_out(offline):
 
 
 def verdict(sentence):
-    """Whether a review praises, read from its last clause, or from the one beside "although"."""
+    """Whether a review is positive, by its last clause, or by the one next to "although"."""
     clause = sentence.split(" , ")[-1] if ", although" in sentence else sentence
     clause = clause.split(" , ")[-1] if "although" in sentence else clause.split("but ")[-1]
     words = clause.split()
-    praises = [word in PRAISE for word in words if word in ADJECTIVES]
-    return praises[0] != ("not" in words[:4] or "nothing" in words[:3])
+    is_positive = [word in POSITIVE_WORDS for word in words if word in ADJECTIVES]
+    return is_positive[0] != ("not" in words[:4] or "nothing" in words[:3])
 
 
 def test_labels_follow_the_last_word_but_for_the_noise():
@@ -94,16 +94,16 @@ def test_labels_follow_the_last_word_but_for_the_noise():
     assert [sentence for sentence, label in without_noise if verdict(sentence) != label] == []
 
 
-def test_but_joins_praise_and_blame():
+def test_but_joins_opposite_sentiments():
     for sentence, _ in make_reviews(noise=0.0)[0]:
         words = sentence.split()
         if " , but " in sentence and not {"not", "nothing"} & set(words):
-            praises = [word in PRAISE for word in words if word in ADJECTIVES]
-            assert sorted(praises) == [False, True], sentence
+            is_positive = [word in POSITIVE_WORDS for word in words if word in ADJECTIVES]
+            assert sorted(is_positive) == [False, True], sentence
 
 
 def test_bags_of_words_are_not_enough():
-    """Some pairs of reviews hold the same words and disagree; order alone tells them apart."""
+    """Some pairs of reviews have the same words but different labels; only the order differs."""
     labels = {}
     for sentence, label in make_reviews(noise=0.0)[0]:
         labels.setdefault(" ".join(sorted(sentence.split())), set()).add(label)
@@ -135,7 +135,7 @@ def spectrum(samples):
     return np.log(np.stack(bands) + 1e-3).ravel()
 
 
-def test_a_speaker_not_heard_before_is_understood():
+def test_digits_of_an_unseen_speaker_are_recognized():
     clips = make_digits(6)
     means = np.stack(
         [
@@ -153,10 +153,10 @@ def test_a_speaker_not_heard_before_is_understood():
     assert np.mean(hits) > 0.7, "chance is 0.1"
 
 
-def test_asking_twice_gives_the_same_digits_and_takes_are_a_part_of_them():
+def test_a_second_call_returns_the_same_digits_and_fewer_takes_are_a_subset():
     few, many = make_digits(1), make_digits(3)
     assert len(few) == 60 and len(many) == 180
-    few[0].samples[:] = 0  # what a caller does to its samples stays with the caller
+    few[0].samples[:] = 0  # a caller's changes to its samples stay with the caller
     first_takes = [clip for clip in make_digits(3) if clip.take == 0]
     assert np.abs(first_takes[0].samples).max() > 0.2
     for clip, again in zip(few[1:], first_takes[1:], strict=True):

@@ -128,22 +128,7 @@ class French(Realizer):
         return self.ARTICLES[phrase.determiner][column]
 
     def adjective(self, entry: Entry, phrase: Phrase, next_word: str) -> str:
-        """Return an adjective in the gender and number of a phrase, fit for the word after it.
-
-        Parameters
-        ----------
-        entry
-            The adjective.
-        phrase
-            The noun phrase that it describes.
-        next_word
-            The word after it, which may begin with a vowel.
-
-        Returns
-        -------
-        form : str
-            The form of the adjective.
-        """
+        """Return an adjective in the gender and number of a phrase, and for the next word."""
         masculine, feminine, _, *before_vowel = entry.fr
         if phrase.noun.fr[1] == "f":
             return feminine + "s" * phrase.plural
@@ -154,25 +139,12 @@ class French(Realizer):
         return before_vowel[0] if use_vowel_form else masculine
 
     def agree(self, word: str, *, feminine: bool = False, plural: bool = False) -> str:
-        """Add the endings e and s to a masculine singular.
-
-        Parameters
-        ----------
-        word
-            An adjective or a participle in the masculine singular.
-        feminine, plural
-            The endings to add.
-
-        Returns
-        -------
-        inflected : str
-            The word with its endings.
-        """
+        """Add the endings e and s to a word in the masculine singular."""
         word += "e" if feminine else ""
         return word + "s" if plural and word[-1] not in "sx" else word
 
     def location(self, location: Entry | None) -> list[str]:
-        """Return a location or a destination, which look alike in French; nothing for None."""
+        """Return a location or a destination, which have the same form; nothing for None."""
         if location is None:
             return []
         preposition, noun, gender = location.fr

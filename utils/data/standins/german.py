@@ -53,20 +53,7 @@ class German(Realizer):
         return punctuate([*self.clause(sentence.main), ",", *subordinate])
 
     def conjunction(self, conjunction: str, subordinate: Clause) -> str:
-        """Translate a conjunction; "when" depends on the tense of the subordinate clause.
-
-        Parameters
-        ----------
-        conjunction
-            One of CONJUNCTIONS.
-        subordinate
-            The clause that it introduces.
-
-        Returns
-        -------
-        german_conjunction : str
-            The German conjunction.
-        """
+        """Translate a conjunction; "when" depends on the tense of the subordinate clause."""
         when = "als" if subordinate.tense == "past" else "wenn"
         return {"because": "weil", "although": "obwohl", "when": when}[conjunction]
 
@@ -192,20 +179,7 @@ class German(Realizer):
         return self.QUANTIFIERS[phrase.determiner]
 
     def adjective_ending(self, phrase: Phrase, case: str) -> str:
-        """Return the ending: weak after der and dieser, mixed after ein, strong after a number.
-
-        Parameters
-        ----------
-        phrase
-            The noun phrase.
-        case
-            Its grammatical case: "nom", "acc" or "dat".
-
-        Returns
-        -------
-        ending : str
-            The ending.
-        """
+        """Return the ending: weak after der and dieser, mixed after ein, strong after a number."""
         gender = self.gender(phrase)
         is_weak = phrase.determiner in ("the", "this", "these")
         if case == "dat" or (is_weak and gender == 3) or (case, gender) == ("acc", 0):
@@ -213,40 +187,14 @@ class German(Realizer):
         return "e" if is_weak else self.STRONG_ENDINGS[case][gender]
 
     def noun(self, phrase: Phrase, case: str) -> str:
-        """Return the noun in number and case; some have an oblique form in the singular.
-
-        Parameters
-        ----------
-        phrase
-            The noun phrase.
-        case
-            Its grammatical case: "nom", "acc" or "dat".
-
-        Returns
-        -------
-        noun : str
-            The noun.
-        """
+        """Return the noun in number and case; some have an oblique form in the singular."""
         singular, _, plural, *oblique = phrase.noun.de
         if not phrase.plural:
             return oblique[0] if oblique and case != "nom" else singular
         return plural + "n" if case == "dat" and plural[-1] not in "ns" else plural
 
     def location(self, location: Entry | None, case: str) -> list[str]:
-        """Return a location (in the dative) or a destination (accusative); nothing for None.
-
-        Parameters
-        ----------
-        location
-            The entry of the lexicon.
-        case
-            "dat" for a location, "acc" for a destination.
-
-        Returns
-        -------
-        words : list of str
-            The words in order.
-        """
+        """Return a location (in the dative) or a destination (accusative); nothing for None."""
         if location is None:
             return []
         preposition, noun, gender = location.de

@@ -1,7 +1,7 @@
-"""What the parts of a synchronous grammar share: the meanings of sentences and the lexicon.
+"""Core of a synchronous grammar: the meanings of sentences, the lexicon, and the base of languages.
 
 ``utils.data.standins.sampler`` draws meanings, which are independent of any language. A `Realizer`
-expresses them in one: there is one each for English, German, French and Chinese. The vocabulary is
+expresses them in one language: English, German, French or Chinese. The vocabulary is
 in ``lexicon.json``.
 """
 
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     ----------
     en, de, fr, zh
         The word's forms in each language, with gender, auxiliary or classifier where it has one;
-        which form stands at which index depends on the category of word.
+        the order of the forms depends on the category of the word.
     tags
         The classes of meaning to which the word belongs, or with which it can be combined.
     """
@@ -52,7 +52,7 @@ class Phrase(NamedTuple):
     adjectives
         The adjectives in English order.
     relative
-        A relative clause, which contains the phrase without this clause.
+        A relative clause that contains the phrase itself, without this clause.
     is_subject
         Whether the noun is the subject of its relative clause; else it is the direct object.
     """
@@ -66,22 +66,22 @@ class Phrase(NamedTuple):
 
 
 class Clause(NamedTuple):
-    """A subject, its verb, and what the verb is about.
+    """A subject, its verb, and the complements of the verb.
 
     Parameters
     ----------
     subject, verb
-        Who acts, and how.
+        The subject and its verb.
     tense
-        "present", "past", or a modal verb, whose infinitive `verb` then is.
+        "present", "past", or a modal verb that governs `verb`.
     direct_object, recipient
-        What the action concerns, and the person to whom it is directed.
+        The direct object, and the person to whom the action is directed.
     destination, location
-        To where the subject moves, and where the action happens.
+        Where the subject goes, and where the action happens.
     time
         When it happens.
     time_first
-        Whether the time opens the clause.
+        Whether the clause begins with the time.
     """
 
     subject: Phrase
@@ -95,18 +95,17 @@ class Clause(NamedTuple):
     time_first: bool = False
 
     def arguments(self, gap: Phrase | None = None) -> tuple[Phrase | None, Phrase | None]:
-        """Return what the clause has to express of its subject and its direct object.
+        """Return the subject and the direct object that the clause has to express.
 
         Parameters
         ----------
         gap
-            In a relative clause, the phrase to which it is relative and which it therefore does not
-            repeat.
+            The phrase that a relative clause modifies and does not repeat.
 
         Returns
         -------
         subject, direct_object : Phrase or None
-            None for the gap and for what the clause does not have.
+            None for the gap and for a missing direct object.
         """
         subject = None if gap and gap.is_subject else self.subject
         direct_object = None if gap and not gap.is_subject else self.direct_object
@@ -159,20 +158,7 @@ def _parse_entry(line: str) -> Entry:
 
 @cache
 def matching_entries(category: str, tags: frozenset[str]) -> tuple[Entry, ...]:
-    """Return the entries of a category that have at least one of the tags.
-
-    Parameters
-    ----------
-    category
-        A key of `lexicon`.
-    tags
-        The tags, such as "person" and "animal".
-
-    Returns
-    -------
-    entries : tuple of Entry
-        The entries, in the order of the lexicon.
-    """
+    """Return the entries of a category that have at least one of the tags."""
     return tuple(entry for entry in lexicon()[category] if entry.tags & tags)
 
 

@@ -1,15 +1,14 @@
 """Stand-in for a parallel corpus: sentence pairs of a synchronous grammar.
 
 A random meaning (``utils.data.standins.sampler``) is expressed in two languages. The four languages
-differ as they do outside this book, so that translating between them has something to teach: German
-gender, case and adjective endings, the verb in second or last position, separable verbs; French
-agreement and elision; Chinese classifiers, relative clauses before the noun, times and locations
-before the verb.
+differ as natural languages do, so that translation between them is not trivial: German gender, case
+and adjective endings, the verb in second or last position, separable verbs; French agreement and
+elision; Chinese classifiers, relative clauses before the noun, times and locations before the verb.
 """
 
 from __future__ import annotations
 
-from utils.data.corpus import ExampleSplits, Language, SentencePair
+from utils.data.examples import ExampleSplits, Language, SentencePair
 from utils.data.standins.chinese import Chinese
 from utils.data.standins.english import English
 from utils.data.standins.french import French
@@ -32,7 +31,7 @@ def make_pairs(
     sizes: tuple[int, int, int] = (18000, 1000, 1000),
     seed: int = 0,
 ) -> ExampleSplits[SentencePair]:
-    """Make sentence pairs in which no source and no target sentence occurs twice.
+    """Generate sentence pairs without duplicate source or target sentences.
 
     Parameters
     ----------
@@ -64,18 +63,5 @@ def make_pairs(
 
 
 def realize(sentence: Sentence, language: Language) -> str:
-    """Return the text of a sentence in a language.
-
-    Parameters
-    ----------
-    sentence
-        The meaning.
-    language
-        "de", "en", "fr" or "zh".
-
-    Returns
-    -------
-    text : str
-        The sentence, with a capital letter and a full stop where the language has them.
-    """
+    """Return the text of a sentence in one of the languages."""
     return REALIZERS[language].sentence(sentence)

@@ -71,7 +71,7 @@ class MeaningSampler:
         Parameters
         ----------
         tags
-            The noun has one of these.
+            The tags of which the noun has at least one.
         allow_relative
             Whether the phrase may have a relative clause.
 
@@ -87,7 +87,7 @@ class MeaningSampler:
         return self.with_relative(phrase) if allow_relative and self.chance(0.2) else phrase
 
     def adjectives(self, noun: Entry) -> tuple[Entry, ...]:
-        """Draw up to two adjectives for a noun, in their order, never two of one class."""
+        """Draw up to two adjectives for a noun, in their order and of different classes."""
         candidates = matching_entries("adjectives", noun.tags)
         if not candidates:
             return ()
@@ -120,16 +120,16 @@ class MeaningSampler:
         verb: Entry | None = None,
         direct_object: Phrase | None = None,
     ) -> Clause:
-        """Draw what a subject does.
+        """Draw a clause with this subject.
 
         Parameters
         ----------
         subject, tense
-            The clause's subject, and its tense or modal verb.
+            The subject of the clause, and its tense or modal verb.
         is_main
-            False for a relative clause, which holds no other and does not begin with the time.
+            False for a relative clause, which contains no other and does not begin with the time.
         verb, direct_object
-            Drawn, if they are not given.
+            The verb and its direct object; drawn if None.
 
         Returns
         -------
@@ -156,7 +156,7 @@ class MeaningSampler:
         return self.rng.random() < probability
 
     def pick(self, choices: Sequence[Choice]) -> Choice:
-        """Draw one of the choices; unlike Random.choice, alike in every version of Python."""
+        """Draw one of the choices; unlike Random.choice, the same in every version of Python."""
         return choices[int(self.rng.random() * len(choices))]
 
 

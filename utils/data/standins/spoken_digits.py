@@ -1,4 +1,4 @@
-"""Stand-in for the recordings of spoken digits: six voices of the synthesiser eSpeak NG."""
+"""Stand-in for the recordings of spoken digits: six voices of the synthesizer eSpeak NG."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from utils.data.corpus import SAMPLE_RATE, Clip
+from utils.arguments import check_integer
 from utils.data.espeak import Utterance, open_synthesizer
+from utils.data.examples import SAMPLE_RATE, Clip
 
 DIGIT_WORDS = "zero one two three four five six seven eight nine".split()
 TAKES = 50  # of each digit by each speaker
@@ -37,12 +38,11 @@ def make_digits(takes: int = TAKES) -> list[Clip]:
     Raises
     ------
     ValueError
-        For another number of takes.
+        If `takes` is not an integer in this range.
     RuntimeError
         If eSpeak NG reports an error.
     """
-    if not 1 <= takes <= TAKES:
-        raise ValueError(f"takes must be from 1 to {TAKES}; got {takes}")
+    check_integer(1, TAKES, takes=takes)
     return [
         clip._replace(samples=clip.samples.copy()) for clip in _all_digits() if clip.take < takes
     ]
@@ -50,7 +50,7 @@ def make_digits(takes: int = TAKES) -> list[Clip]:
 
 @cache
 def _all_digits() -> list[Clip]:
-    """Return all takes, always made together: a sound depends a little on those made before it."""
+    """Return all takes, always synthesized together: a sound depends on those before it."""
     rng = np.random.default_rng(0)
     clips = []
     with open_synthesizer() as synthesizer:
@@ -66,7 +66,7 @@ def _all_digits() -> list[Clip]:
 
 
 def _record(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Simulate a microphone: vary the loudness of (N,) samples and add the noise of a room."""
+    """Simulate a microphone: vary the loudness of (N,) samples and add background noise."""
     loudness = rng.uniform(0.3, 0.9) / max(np.abs(sound).max(), 1e-9)
     noise = rng.normal(0, rng.uniform(0.001, 0.005), len(sound))
     return np.clip(loudness * sound + noise, -1, 1).astype(np.float32)

@@ -6,21 +6,21 @@ import random
 from collections.abc import Sequence
 from pydoc_data import topics
 
-from utils.data.corpus import ExampleSplits, LabelledReview
+from utils.data.examples import ExampleSplits, LabelledReview
 
 ASPECTS = "acting plot music dialogue ending story cast direction humour romance".split()
-PRAISE = """
+POSITIVE_WORDS = """
 charming clever moving funny lively beautiful gripping tender honest warm wonderful witty elegant
 thrilling subtle superb original touching vivid radiant graceful delightful absorbing inventive
 masterful dazzling poignant sincere captivating joyous magical uplifting ingenious flawless
 """.split()
-BLAME = """
+NEGATIVE_WORDS = """
 boring silly clumsy shallow dull tedious messy stale predictable awful lifeless tired bland
 pointless hollow dreary confusing pretentious sloppy contrived tasteless plodding incoherent feeble
 murky insipid laboured grating wooden lazy soulless incompetent obnoxious dismal
 """.split()
-HELD_OUT = 6  # the last words of PRAISE and of BLAME never occur in the training set
-HELD_OUT_RATE = 0.05  # of the adjectives in the other sets, the proportion that is held out
+HELD_OUT = 6  # number of words at the end of both lists that never occur in the training set
+HELD_OUT_RATE = 0.05  # proportion of held-out adjectives in the other sets
 OPENINGS = ["", "", "in the end , ", "for a comedy , ", "on the whole , ", "to my surprise , "]
 DEGREES = ["", "", "very ", "quite ", "rather ", "truly "]
 NEGATED_DEGREES = ["", "", "very ", "truly "]
@@ -36,11 +36,11 @@ def make_text() -> str:
 def make_reviews(
     sizes: tuple[int, int, int] = (4800, 600, 600), *, seed: int = 0, noise: float = 0.05
 ) -> ExampleSplits[LabelledReview]:
-    """Make short film reviews, none of them twice.
+    """Generate short film reviews without duplicates.
 
-    If two clauses disagree, the label is that of the clause that carries the verdict, after "but"
-    or outside "although". One adjective in twenty in the validation and test sets never occurs in
-    the training set.
+    If two clauses disagree, the label is that of the main clause, after "but" or outside
+    "although". One adjective in twenty in the validation and test sets never occurs in the training
+    set.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def make_reviews(
     Returns
     -------
     train, valid, test : list of tuple of str and int
-        The pairs of a review and its label, 1 for praise and 0 for blame.
+        The pairs of a review and its label, 1 for positive and 0 for negative.
     """
     rng = random.Random(seed)
     distinct: set[str] = set()
@@ -71,14 +71,14 @@ def make_reviews(
 
 
 def _review(rng: random.Random, label: int, held_out_rate: float) -> str:
-    """Draw a review that praises (label 1) or blames (0), of one clause or two."""
+    """Draw a positive (label 1) or negative (0) review of one or two clauses."""
     opening, form = _pick(rng, OPENINGS), rng.random()
     aspect, second_aspect = _pick(rng, ASPECTS), _pick(rng, ASPECTS)
-    main = _judgement(rng, aspect, label, held_out_rate)
+    main = _clause(rng, aspect, label, held_out_rate)
     if form < 0.3 or aspect == second_aspect:
         return f"{opening}{main} ."
     second_label = label if form < 0.5 else 1 - label
-    second = _judgement(rng, second_aspect, second_label, held_out_rate)
+    second = _clause(rng, second_aspect, second_label, held_out_rate)
     if form < 0.5:
         return f"{opening}{main} and {second} ."
     if form < 0.75:
@@ -86,8 +86,8 @@ def _review(rng: random.Random, label: int, held_out_rate: float) -> str:
     return f"{opening}although {second} , {main} ."
 
 
-def _judgement(rng: random.Random, aspect: str, label: int, held_out_rate: float) -> str:
-    """Draw a clause; three in ten negate the opposite judgement."""
+def _clause(rng: random.Random, aspect: str, label: int, held_out_rate: float) -> str:
+    """Draw a clause; three in ten negate the opposite sentiment."""
     form = rng.random()
     adjective = _adjective(rng, label, held_out_rate)
     opposite = _adjective(rng, 1 - label, held_out_rate)
@@ -102,12 +102,12 @@ def _judgement(rng: random.Random, aspect: str, label: int, held_out_rate: float
 
 def _adjective(rng: random.Random, label: int, held_out_rate: float) -> str:
     """Draw a held-out word, or else the r-th word with a probability nearly proportional to 1/r."""
-    words = PRAISE if label else BLAME
+    words = POSITIVE_WORDS if label else NEGATIVE_WORDS
     if rng.random() < held_out_rate:
         return _pick(rng, words[-HELD_OUT:])
     return words[int((len(words) - HELD_OUT + 1) ** rng.random()) - 1]
 
 
 def _pick(rng: random.Random, choices: Sequence[str]) -> str:
-    """Draw one of the choices; unlike Random.choice, alike in every version of Python."""
+    """Draw one of the choices; unlike Random.choice, the same in every version of Python."""
     return choices[int(rng.random() * len(choices))]

@@ -1,0 +1,216 @@
+"""The evidence of the notebooks: named sides of equations, sentences of claims, linked summaries.
+
+UNCONVERTED may only shrink: a notebook that is converted leaves it with the same commit. When it is
+empty, it goes, and so does the old form of ``check.equation`` in ``utils/notebook/check.py``.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools.book_claims import ClaimEntry, claim_lines, read_claims, read_sentences
+from utils.notebook.cell_output import CLAIM_KEY
+from utils.notebook.check import SIDES
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+UNCONVERTED = set(
+    """
+    02-1-language-models
+    02-2-large-language-models
+    02-3-encoder-decoder
+    03-1-training-a-language-model
+    03-2-encoder-and-decoder-steps
+    04-1-1-nnlm
+    04-1-2-rnnlm
+    04-2-encoder-decoder-mathematics
+    05-1-a-language-model
+    05-2-a-seq2seq-model
+    06-1-machine-translation
+    06-2-text-generation
+    06-3-speech-recognition
+    07-1-tensorflow
+    07-2-pytorch
+    07-3-transformer
+    08-1-compute-and-memory
+    08-2-interpretability
+    08-3-robustness
+    09-1-text-classification
+    """.split()
+)
+
+
+def calls(code, function):
+    """The calls of a function, such as check.equation, in a cell."""
+    lines = [line for line in code.splitlines() if line[:1] not in "%!"]
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function:
+            yield node
+
+
+def calls_in(notebook, function):
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return [call for cell in cells for call in calls(cell.source, function)]
+
+
+def prose(notebook):
+    cells = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+    return "\n\n".join(cell.source for cell in cells)
+
+
+def summary_points(text):
+    """The points of the list in the section "Summary"."""
+    section = re.split(r"^## ", text.partition("\n## Summary\n")[2], flags=re.MULTILINE)[0]
+    return re.findall(r"^- ((?:.+\n?)(?:^  .+\n?)*)", section, re.MULTILINE)
+
+
+def claim_links(text):
+    """The labels of the claims that a text links."""
+    return set(re.findall(r"\]\(#(claim-[\w-]+)\)", text))
+
+
+def has_names(call):
+    return len(call.args) == 1 and len({key.arg for key in call.keywords} & SIDES.keys()) == 2
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+@pytest.fixture
+def notebook(path):
+    return nbformat.read(path, as_version=4)
+
+
+def test_a_notebook_names_the_sides_of_its_equations_or_is_listed(path, notebook):
+    nameless = [
+        ast.unparse(call.args[0])
+        for call in calls_in(notebook, "check.equation")
+        if not has_names(call)
+    ]
+    if path.stem in UNCONVERTED:
+        assert nameless, f"{path.stem} is converted: take it off the list"
+    else:
+        assert not nameless, f"{path.stem}: these need two sides with names of {list(SIDES)}"
+
+
+def test_each_claim_has_its_sentence_and_its_place_in_the_summary(path, notebook):
+    labels = {ast.literal_eval(call.args[0]) for call in calls_in(notebook, "check.claim")}
+    text = prose(notebook)
+    sentences = read_sentences(text)
+    assert sentences.keys() == labels
+    for label, sentence in sentences.items():
+        assert "](" not in sentence, f"{label}: the page of claims quotes it, without links"
+    links = claim_links(text)
+    assert links <= labels, "links to claims that the page does not make"
+    summary = claim_links(" ".join(summary_points(text)))
+    assert summary == labels, "each claim is linked from a point of the summary"
+
+
+def test_each_point_of_a_summary_leads_to_an_equation_or_a_claim(path, notebook):
+    if path.stem in UNCONVERTED:
+        pytest.skip("not converted yet")
+    points = summary_points(prose(notebook))
+    assert points
+    for point in points:
+        assert "{eq}`" in point or claim_links(point), f"neither equation nor claim: {point}"
+
+
+def test_labels_of_claims_are_unique_in_the_book():
+    labels = [
+        ast.literal_eval(call.args[0])
+        for path in NOTEBOOKS
+        for call in calls_in(nbformat.read(path, as_version=4), "check.claim")
+    ]
+    assert len(set(labels)) == len(labels)
+
+
+def test_the_list_has_no_other_names():
+    assert {path.stem for path in NOTEBOOKS} >= UNCONVERTED
+
+
+def test_calls_with_and_without_names_are_told_apart():
+    code = """
+check.equation("eq-a", left, right)
+check.equation("eq-a", loops=left, torch=right, tolerance=1e-5, reason="float32")
+check.equation("eq-a", *both)
+check.equation("eq-a", loops=left, right=right)
+"""
+    assert [has_names(call) for call in calls(code, "check.equation")] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+RECORD = {
+    "label": "claim-a",
+    "line": "✓ claim-a: A − B = -0.1 nats, p = 0.01 (paired t test, 3 seeds): holds",
+    "differs": "the *cell*",
+    "shared": "data, steps",
+    "sources": {"A": {"file": "ladder.json"}, "B": "computed here"},
+}
+CLAIM_PROSE = """# 1 A
+
+Before.
+
+(claim-a)=
+A has a lower loss
+than B.
+
+## Summary
+
+- A equation ({eq}`eq-a`).
+- A is better than B
+  on text ([evidence](#claim-a)).
+
+## Exercises
+
+- Try [this](#claim-b).
+"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book of one notebook with one claim."""
+    v4 = nbformat.v4
+    output = v4.new_output("display_data", {"text/plain": ""}, metadata={CLAIM_KEY: RECORD})
+    cells = [v4.new_markdown_cell(CLAIM_PROSE), v4.new_code_cell("…", outputs=[output])]
+    nbformat.write(v4.new_notebook(cells=cells), tmp_path / "a.ipynb")
+    return tmp_path
+
+
+def test_a_claim_is_read_with_its_sentence_and_its_evidence(book):
+    (claim,) = read_claims("a", book)
+    assert claim == ClaimEntry("claim-a", "a", "A has a lower loss than B.", RECORD)
+    assert claim.evidence == "A − B = -0.1 nats, p = 0.01 (paired t test, 3 seeds)"
+    assert claim.benchmarks == ["ladder.json"]
+    lines = "\n".join(claim_lines(claim))
+    assert "{ref}`where it is made <claim-a>`" in lines and "from ladder.json" in lines
+    assert r"the \*cell\*" in lines
+
+
+@pytest.mark.parametrize(
+    "old, new", [("(claim-a)=", "(claim-b)="), ("(claim-a)=\nA has a lower loss\nthan B.\n", "")]
+)
+def test_a_sentence_without_evidence_and_evidence_without_a_sentence_are_refused(book, old, new):
+    path = book / "a.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = notebook.cells[0].source.replace(old, new)
+    nbformat.write(notebook, book / "b.ipynb")
+    with pytest.raises(ValueError, match="claim-a"):
+        read_claims("b", book)
+
+
+def test_points_of_a_summary_and_their_links_are_found():
+    points = summary_points(CLAIM_PROSE)
+    assert (
+        len(points) == 2
+        and claim_links(points[0]) == set()
+        and claim_links(points[1]) == {"claim-a"}
+    )

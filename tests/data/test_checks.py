@@ -1,0 +1,44 @@
+"""Checks and conversions of token ids and of texts."""
+
+import numpy as np
+import pytest
+import torch
+
+from utils.data.checks import as_id_tensor, as_ids, check_ids, check_text
+
+
+def test_ids_count_from_0():
+    assert as_ids([0, 5]) == [0, 5] and as_ids([]) == []
+    with pytest.raises(ValueError, match="labels count from 0; got -100"):
+        as_ids([3, -100, -1], name="labels")
+
+
+def test_ids_become_a_tensor_of_int64():
+    for ids in ([4, 5], (4, 5), torch.tensor([4, 5]).byte(), np.array([4, 5], dtype=np.int16)):
+        tensor = as_id_tensor(ids)
+        assert tensor.dtype == torch.long and tensor.tolist() == [4, 5]
+    for empty in ([], torch.tensor([]), np.array([])):
+        assert as_id_tensor(empty).dtype == torch.long and as_id_tensor(empty).tolist() == []
+    assert as_id_tensor(torch.ones(2, 3, dtype=torch.long)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("ids", [torch.tensor([2.0]), np.array([2.5]), torch.tensor([True]), [2.0]])
+def test_a_tensor_of_ids_holds_integers_alone(ids):
+    with pytest.raises(ValueError, match="labels must be integers; got"):
+        as_id_tensor(ids, name="labels")
+    with pytest.raises(ValueError, match="labels are too large for int64"):
+        as_id_tensor([2**70], name="labels")
+
+
+def test_ids_lie_in_the_vocabulary():
+    check_ids([0, 4], 5)
+    for wrong in (-1, 5):
+        with pytest.raises(ValueError, match=rf"ids \[{wrong}\] lie outside this vocabulary of 5"):
+            check_ids([0, wrong], 5)
+
+
+def test_a_lone_surrogate_is_named_with_its_position():
+    check_text("a \U0001f642")
+    with pytest.raises(ValueError, match=r"surrogate '\\udc00' at position 2") as caught:
+        check_text("ab\udc00")
+    str(caught.value).encode()  # the message itself can be printed anywhere

@@ -1,0 +1,30 @@
+"""The mask of a source, the mean over its tokens, and causal masks."""
+
+import torch
+
+from utils.models.masks import causal_mask, masked_mean, source_mask
+
+
+def test_the_mask_of_a_source_is_true_at_tokens():
+    assert source_mask(torch.tensor([[5, 6, 0], [3, 0, 0]])).tolist() == [
+        [True, True, False],
+        [True, False, False],
+    ]
+
+
+def test_the_mean_is_taken_over_tokens():
+    x = torch.arange(12.0).view(2, 3, 2)
+    is_token = torch.tensor([[True, True, False], [True, True, True]])
+    assert masked_mean(x, is_token).tolist() == [[1.0, 2.0], [8.0, 9.0]]
+
+
+def test_causal_masks_equal_their_definition():
+    sizes = [(4, 4, None), (2, 5, None), (1, 3, None), (5, 5, 2), (3, 6, 3), (2, 4, 1)]
+    for queries, keys, window in sizes:
+        mask = causal_mask(queries, keys, window=window)
+        for t in range(queries):
+            position = keys - queries + t
+            for s in range(keys):
+                in_window = window is None or position - s < window
+                assert mask[t, s] == (s <= position and in_window)
+    assert torch.equal(causal_mask(4), causal_mask(4, 4))

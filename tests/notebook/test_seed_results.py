@@ -1,0 +1,124 @@
+"""Values of stored rows: what is read, and errors where something is missing."""
+
+import json
+
+import pytest
+
+from utils.notebook import check, results
+from utils.notebook.seed_results import SeedValues, StoredRow, load_seeds
+
+SETTINGS = {"optimizer": "AdamW", "learning_rate": 0.01, "grid": [0.003, 0.01, 0.03], "steps": 9}
+COSTS = {"parameters": 100, "tokens": 900, "processor_seconds": 1.5}
+
+
+def row(arm="LSTM", seed=0, part="words", code="abc", **figures):
+    provenance = {"command": "python -m benchmarks.x", "commit": f"c{seed}", "origin": "real"}
+    figures = {"loss": 4.0 + seed / 10} | figures
+    return StoredRow(part, arm, seed, figures, SETTINGS, COSTS, code, provenance)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A function that stores rows as book/results/x.json."""
+    folder = tmp_path / "book" / "results"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(results, "__file__", str(tmp_path / "utils" / "notebook" / "results.py"))
+
+    def store(*rows, **others):
+        content = {**others, "rows": [row.stored() for row in rows]} if rows else others
+        (folder / "x.json").write_text(json.dumps(content), encoding="utf-8")
+
+    return store
+
+
+def test_one_value_for_each_seed_is_read_with_its_source(store):
+    store(row(seed=2), row(seed=0), row(seed=1), row(arm="RNN", seed=0), old={"loss": 1})
+    assert results.load_results("x") == {"old": {"loss": 1}}, "the rows are not a part"
+    values = load_seeds("x", "LSTM", "loss")
+    assert values == {0: 4.0, 1: 4.1, 2: 4.2} and list(values) == [0, 1, 2]
+    assert isinstance(values, SeedValues)
+    assert values.source == {
+        "file": "x.json",
+        "part": "words",
+        "arm": "LSTM",
+        "quantity": "loss",
+        "commits": ["c0", "c1", "c2"],
+        "code": "abc",
+        "origin": ["real"],
+        "settings": SETTINGS,
+        "costs": [COSTS] * 3,
+    }
+
+
+def test_a_part_is_named_where_several_have_the_arm(store):
+    store(row(), row(part="characters", loss=1.0))
+    with pytest.raises(ValueError, match=r"has 'LSTM' in characters, words; choose one by part="):
+        load_seeds("x", "LSTM", "loss")
+    expected = {0: 1.0}
+    assert load_seeds("x", "LSTM", "loss", part="characters") == expected
+    assert load_seeds("x", "characters/LSTM", "loss") == expected
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("GRU", "loss"), "x.json has no arm 'GRU'; there are words/LSTM, words/RNN"),
+        (("letters/LSTM", "loss"), "no arm 'letters/LSTM'; there are words/LSTM"),
+        (("LSTM", "bleu"), "words/LSTM, seed 0 of x.json has no 'bleu'; there are loss, curve"),
+        (("LSTM", "curve"), r"'curve' of .* is \[1, 2\]; expected a finite number"),
+        (("LSTM", "bad"), "is nan; expected a finite number"),
+        (("LSTM", "flag"), "is True; expected a finite number"),
+    ],
+)
+def test_a_missing_name_raises_with_the_available_ones(store, arguments, message):
+    store(row(curve=[1, 2], bad=float("nan"), flag=True), row(arm="RNN"))
+    with pytest.raises(ValueError, match=message):
+        load_seeds("x", *arguments)
+
+
+def test_a_missing_part_file_or_format_is_named(store):
+    store(row())
+    with pytest.raises(ValueError, match="no arm 'letters/LSTM'; there are words/LSTM"):
+        load_seeds("x", "LSTM", "loss", part="letters")
+    with pytest.raises(FileNotFoundError, match="no stored results 'y'; there are x"):
+        load_seeds("y", "LSTM", "loss")
+    store(one={}, two={})
+    with pytest.raises(ValueError, match=r"x.json has no rows of seeds, only the parts one, two"):
+        load_seeds("x", "LSTM", "loss")
+
+
+def test_rows_of_several_versions_of_the_code_are_not_mixed(store):
+    store(row(), row(seed=1), row(seed=2, code="def"))
+    with pytest.raises(
+        ValueError, match=r"'abc': \[0, 1\], 'def': \[2\].*benchmarks.x` to the end"
+    ):
+        load_seeds("x", "LSTM", "loss")
+
+
+def test_a_row_survives_storing_and_reading():
+    stored = json.loads(json.dumps(row().stored()))
+    assert StoredRow.from_stored(stored) == row()
+    del stored["code"]
+    with pytest.raises(ValueError, match="not a row with arm, code, costs"):
+        StoredRow.from_stored(stored)
+
+
+@pytest.mark.parametrize("name, entries", [("settings", SETTINGS), ("costs", COSTS)])
+def test_a_row_has_its_settings_and_costs(name, entries):
+    for key in entries:
+        stored = row().stored() | {name: {k: v for k, v in entries.items() if k != key}}
+        with pytest.raises(ValueError, match=f"{name} of words/LSTM lack {key}; give None"):
+            StoredRow.from_stored(stored)
+
+
+def test_stored_seeds_are_arms_of_a_claim(store, capsys):
+    store(
+        *(
+            row(arm, seed, loss=loss + seed / 7 + (seed % 2) / 9)
+            for arm, loss in (("LSTM", 4.0), ("RNN", 5.0))
+            for seed in range(3)
+        )
+    )
+    arms = {name: load_seeds("x", name, "loss") for name in ("LSTM", "RNN")}
+    check.claim("claim-x", arms, expected="lower", unit="nats", shared="data", differs="cell")
+    assert "LSTM − RNN = -1 nats" in capsys.readouterr().out

@@ -1,0 +1,150 @@
+"""The page of claims: each comparison of models in one sentence, with the evidence for it.
+
+A claim has its sentence in the prose of a notebook, in a paragraph below the line ``(claim-…)=``,
+and its evidence in the output of the cell that calls ``check.claim`` with the same label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+from tools.book_facts import (
+    ROOT,
+    page_names,
+    read_outputs,
+    read_page,
+    read_text,
+    source_file,
+)
+from tools.directives import GeneratedDirective
+from utils.notebook.cell_output import CLAIM_KEY
+
+# a paragraph below its target
+SENTENCE = re.compile(r"^\((claim-[\w-]+)\)=\n+((?:.+\n?)+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class ClaimEntry:
+    """A claim of the book.
+
+    Parameters
+    ----------
+    label
+        Its label, ``claim-…``.
+    page
+        The name of the page that makes it.
+    sentence
+        The claim in words, as the page has it.
+    record
+        What ``check.claim`` stored about it.
+    """
+
+    label: str
+    page: str
+    sentence: str
+    record: Mapping[str, Any]
+
+    @property
+    def evidence(self) -> str:
+        """The effect with its spread, the test, and the number of seeds or items."""
+        line = self.record["line"].removeprefix(f"✓ {self.label}: ")
+        return line.removesuffix(": holds")
+
+    @property
+    def benchmarks(self) -> list[str]:
+        """The files of stored results that the figures come from, none if computed on the page."""
+        sources = self.record["sources"].values()
+        return sorted({source["file"] for source in sources if isinstance(source, Mapping)})
+
+
+def read_claims(name: str, root: Path = ROOT) -> list[ClaimEntry]:
+    """Read the claims of a page.
+
+    Parameters
+    ----------
+    name
+        The name of the page, as in ``_toc.yml``.
+    root
+        The folder of the book.
+
+    Returns
+    -------
+    claims : list of ClaimEntry
+        In the order of their sentences.
+
+    Raises
+    ------
+    ValueError
+        If a sentence has no evidence, or evidence no sentence.
+    """
+    path = source_file(name, root)
+    metadata = [output.get("metadata", {}) for output in read_outputs(path)]
+    records = {data[CLAIM_KEY]["label"]: data[CLAIM_KEY] for data in metadata if CLAIM_KEY in data}
+    sentences = read_sentences(read_text(path, "markdown"))
+    if without := sorted(records.keys() ^ sentences.keys()):
+        raise ValueError(
+            f"{path.name}: {', '.join(without)} needs both a paragraph below (claim-…)= and an "
+            "executed check.claim of the same label"
+        )
+    return [
+        ClaimEntry(label, name, sentence, records[label]) for label, sentence in sentences.items()
+    ]
+
+
+def read_sentences(text: str) -> dict[str, str]:
+    """Return the paragraphs below the targets ``(claim-…)=``, each on one line, by label."""
+    return {label: " ".join(paragraph.split()) for label, paragraph in SENTENCE.findall(text)}
+
+
+class ClaimList(GeneratedDirective):
+    """Every claim, with a link to it and its evidence."""
+
+    def markdown(self) -> Iterator[str]:
+        """Yield a heading for each page with claims, and each claim with its evidence."""
+        for name in page_names():
+            claims = read_claims(name)
+            if claims:
+                yield from (f"### {read_page(name).title}", "")
+            for claim in claims:
+                yield from claim_lines(claim)
+
+
+def claim_lines(claim: ClaimEntry) -> Iterator[str]:
+    """Yield what the page of claims shows of a claim.
+
+    Parameters
+    ----------
+    claim
+        The claim.
+
+    Yields
+    ------
+    line : str
+        Markdown.
+    """
+    record = claim.record
+    yield from (claim.sentence, "")
+    yield "```{div} claim-evidence"
+    yield f"{{ref}}`where it is made <{claim.label}>` · {_plain(claim.evidence)} · "
+    yield f"differs: {_plain(record['differs'])} · shared: {_plain(record['shared'])}"
+    if claim.benchmarks:
+        yield f" · from {', '.join(claim.benchmarks)}"
+    yield from ("```", "")
+
+
+def _plain(text: str) -> str:
+    """Return a text in which Markdown finds no markup."""
+    return re.sub(r"([\\`*_{}\[\]<>$~#|])", r"\\\1", text)
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register the directive; Sphinx calls this."""
+    app.add_directive("claim-list", ClaimList)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

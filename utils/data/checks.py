@@ -1,0 +1,91 @@
+"""Checks and conversions of token ids and of texts, used wherever data enters this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.arguments import as_integers
+
+
+def as_ids(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
+    """Convert token ids of any kind to a list; `name` stands for them in messages.
+
+    Raises
+    ------
+    ValueError
+        If one of them is not an integer, or is negative.
+    """
+    integers = as_integers(ids, name=name)
+    if min(integers, default=0) < 0:
+        raise ValueError(f"{name} count from 0; got {min(integers)}")
+    return integers
+
+
+def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor:
+    """Convert token ids, or other integers, to a tensor.
+
+    Parameters
+    ----------
+    ids
+        N integers, as a list, an array or a tensor; a tensor may have any shape.
+    name
+        What the numbers are, for the message.
+
+    Returns
+    -------
+    tensor : torch.Tensor
+        The numbers as int64, (N,) or in the tensor's shape.
+
+    Raises
+    ------
+    ValueError
+        If they are not integers (2.0, NaN and True are not), or too large for int64.
+    """
+    if isinstance(ids, np.ndarray):
+        ids = torch.as_tensor(ids)
+    if not isinstance(ids, torch.Tensor):
+        integers = as_integers(ids, name=name)
+        try:
+            return torch.tensor(integers, dtype=torch.long)
+        except (ValueError, RuntimeError, OverflowError) as error:  # depends on torch's version
+            raise ValueError(f"{name} are too large for int64: {error}") from error
+    is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
+    if not is_integer and ids.numel():  # an empty list becomes a tensor of float32
+        raise ValueError(f"{name} must be integers; got a tensor of {ids.dtype}")
+    return ids.to(torch.long)
+
+
+def check_ids(ids: Iterable[int], vocab_size: int) -> None:
+    """Check that ids lie in 0 … V − 1, where V is the size of the vocabulary.
+
+    Raises
+    ------
+    ValueError
+        If one of them does not.
+    """
+    invalid = [i for i in ids if not 0 <= i < vocab_size]
+    if invalid:
+        raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")
+
+
+def check_text(text: object) -> None:
+    """Check that `text` is a str that can be written to a file.
+
+    Raises
+    ------
+    ValueError
+        If it is not a str, or has a lone surrogate, which does not encode any character.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"expected a text, a str; got {type(text).__name__}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"a text has the lone surrogate {text[error.start]!r} at position {error.start}, which "
+            "does not encode any character: decode the text with the encoding of its file"
+        ) from None

@@ -1,0 +1,84 @@
+"""Masks: where a source has tokens, what a query may attend to, and means over tokens only.
+
+All masks are boolean, True where something counts. Masked means are derived in section 3.2, sliding
+windows in section 6.2 (Beltagy et al. 2020).
+"""
+
+from __future__ import annotations
+
+import torch
+
+from utils.data.vocabulary import PAD
+from utils.models.checks import check_token_ids, check_values
+
+
+def source_mask(source: torch.Tensor) -> torch.Tensor:
+    """Return the mask of a source's tokens.
+
+    Parameters
+    ----------
+    source
+        Ids, (B, S), padded with PAD at the end.
+
+    Returns
+    -------
+    torch.Tensor
+        True where there is a token, False for padding, (B, S) bool.
+
+    Raises
+    ------
+    ValueError
+        For a row without tokens, for padding before a token, and for ids that are not integers
+        (B, S).
+    """
+    check_token_ids(source)
+    is_token = source != PAD  # (B, S)
+    check_values(
+        is_token.any(1).all(),
+        "a source sentence has no tokens; give each at least one, such as EOS",
+    )
+    check_values(
+        (is_token[:, 1:] <= is_token[:, :-1]).all(),
+        "a source sentence is padded before a token; pad at the end only",
+    )
+    return is_token
+
+
+def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
+    """Return the mean (B, D) of `x` (B, S, D) over the positions where `is_token` (B, S) is True.
+
+    Source: ``eq-pooling`` (section 3.2).
+    """
+    return (x * is_token[:, :, None]).sum(1) / is_token.sum(1, keepdim=True)
+
+
+def causal_mask(
+    T: int,
+    S: int | None = None,
+    *,
+    window: int | None = None,
+    device: torch.device | None = None,
+) -> torch.Tensor:
+    """Build the mask of queries that may attend to themselves and to preceding keys.
+
+    Parameters
+    ----------
+    T
+        Number of queries.
+    S
+        Number of keys, T by default. The queries are at the last T of these S positions.
+    window
+        Number of positions that a query may attend to, its own included; None for all.
+    device
+        Device of the mask, torch's default if None.
+
+    Returns
+    -------
+    torch.Tensor
+        True where a query may attend, (T, S) bool.
+    """
+    S = T if S is None else S
+    query_positions = torch.arange(S - T, S, device=device)[:, None]  # (T, 1)
+    distance = query_positions - torch.arange(S, device=device)  # (T, S)
+    mask = distance >= 0
+    return mask if window is None else mask & (distance < window)

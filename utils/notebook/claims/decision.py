@@ -1,0 +1,250 @@
+"""Claims about models: what an author can claim, and which test decides it.
+
+A `Question` is what an author claims. `decide` tests it by `seed_tests` or `item_tests` and returns
+a `Claim` with the evidence.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from utils.arguments import check_choice
+from utils.notebook.claims import item_tests, seed_tests
+from utils.notebook.claims.arms import (
+    Arms,
+    ItemArms,
+    SeedArms,
+    rates_on_edges,
+    read_item_arms,
+    read_seed_arms,
+    sources,
+)
+from utils.notebook.claims.item_tests import Statistic
+from utils.notebook.claims.seed_tests import Comparison
+from utils.notebook.claims.verdict import BOUNDS, KINDS, TRENDS, Claim, Finding
+
+LABEL = re.compile(r"claim-[a-z0-9]+(-[a-z0-9]+)*")
+UPWARD = ("higher", "grows", "at least")
+TESTS = {"seeds": ("t", "ranks"), "items": ("resampling",)}
+MIN_TREND_ARMS = 3
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an author claims, before it is tested.
+
+    Parameters
+    ----------
+    label
+        The claim's label, ``claim-…``.
+    expected
+        One of KINDS.
+    threshold
+        The margin or the bound; None for other kinds.
+    over
+        "seeds" or "items".
+    test
+        One of the TESTS of `over`.
+    statistic
+        Computes a score from the sum of the items' statistics; None for their mean.
+
+    Raises
+    ------
+    ValueError
+        If one of them is wrong, or does not fit the others.
+    """
+
+    label: str
+    expected: str
+    threshold: float | None = None
+    over: str = "seeds"
+    test: str = "t"
+    statistic: Statistic | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.label, str) or not LABEL.fullmatch(self.label):
+            raise ValueError(f"the label is {self.label!r}; expected claim-… with a-z, 0-9 and -")
+        check_choice(f"{self.label}: expected", self.expected, KINDS)
+        check_choice(f"{self.label}: over", self.over, TESTS)
+        check_choice(f"{self.label}: test", self.test, TESTS[self.over])
+        if self.statistic is not None and self.over == "seeds":
+            raise ValueError(f"{self.label}: a statistic needs over='items'")
+        if self.expected in TRENDS and self.over == "items":
+            raise ValueError(f"{self.label}: a trend is tested over seeds, not over items")
+        self._check_threshold()
+
+    def _check_threshold(self) -> None:
+        """Raise ValueError if the margin or the bound is missing, wrong or not needed."""
+        needs = {"no difference": "margin", "at least": "bound", "at most": "bound"}
+        name, threshold = needs.get(self.expected), self.threshold
+        if name is None:
+            if threshold is not None:
+                raise ValueError(f"{self.label}: {self.expected!r} has no margin and no bound")
+        elif not isinstance(threshold, Real) or not math.isfinite(threshold):
+            raise ValueError(f"{self.label}: {self.expected!r} needs a number {name}=…")
+        elif name == "margin" and threshold <= 0:
+            raise ValueError(
+                f"{self.label}: margin is {threshold}; give the largest difference that "
+                "counts as none, a positive number in the unit of the values"
+            )
+
+
+def decide(
+    question: Question,
+    arms: Arms,
+    *,
+    seeds: Iterable[Hashable] | None,
+    unit: str,
+    context: Mapping[str, Any],
+) -> Claim:
+    """Test a claim.
+
+    Parameters
+    ----------
+    question
+        What is claimed.
+    arms
+        The arms, as `read_seed_arms` or `read_item_arms` takes them.
+    seeds
+        The seeds of arms that are sequences.
+    unit
+        The unit of the values.
+    context
+        What is stored with the claim beside the sources of its figures.
+
+    Returns
+    -------
+    claim : Claim
+        The claim with its evidence, whether it holds or not.
+
+    Raises
+    ------
+    ValueError
+        If the arms are too few, or not what the claim needs.
+    """
+    label = question.label
+    _check_names(question, arms)
+    checked: SeedArms | ItemArms
+    if question.over == "items":
+        if seeds is not None:
+            raise ValueError(f"{label}: items of a test set have no seeds; leave out seeds=")
+        checked = read_item_arms(label, arms)
+        findings = _findings_on_items(question, checked)
+    else:
+        checked = read_seed_arms(label, arms, seeds)
+        _check_seeds(question, checked)
+        findings = _findings_on_seeds(question, checked)
+    context = {**context, "sources": sources(arms), "rates_on_edges": rates_on_edges(arms)}
+    expected, threshold = question.expected, question.threshold
+    return Claim(label, expected, unit, list(findings), checked, threshold, context)
+
+
+def _check_names(question: Question, arms: Arms) -> None:
+    """Raise ValueError unless there are as many arms as the claim needs, with names that fit."""
+    label, expected = question.label, question.expected
+    if not isinstance(arms, Mapping):
+        raise ValueError(f"{label}: arms are a dict of name and values, got {type(arms).__name__}")
+    least = {**dict.fromkeys(BOUNDS, 1), **dict.fromkeys(TRENDS, MIN_TREND_ARMS)}.get(expected, 2)
+    if len(arms) < least:
+        raise ValueError(f"{label}: {expected!r} needs {least} arms or more, got {list(arms)}")
+    if len({str(name) for name in arms}) < len(arms):
+        raise ValueError(f"{label}: two arms have one name in {list(arms)}")
+    for name in arms if expected in TRENDS else ():
+        if not isinstance(name, Real) or isinstance(name, bool) or not math.isfinite(name):
+            raise ValueError(f"{label}: {expected!r} needs numbers as names of arms, got {name!r}")
+
+
+def _check_seeds(question: Question, arms: SeedArms) -> None:
+    """Raise ValueError if the seeds changed nothing, or are too few for a test by ranks."""
+    if (arms.values == arms.values[:, :1]).all():
+        raise ValueError(
+            f"{question.label}: each arm has the same value with every seed; the seeds changed "
+            "nothing, so compare paired items by over='items', or give the seed to the run"
+        )
+    if question.test == "ranks" and question.expected not in TRENDS:
+        least = 5 if question.expected == "no difference" else 6  # else p cannot fall below 5 %
+        if len(arms.seeds) < least:
+            raise ValueError(
+                f"{question.label}: signed ranks need {least} seeds, got {len(arms.seeds)}"
+            )
+
+
+def _findings_on_seeds(question: Question, arms: SeedArms) -> Iterator[Finding]:
+    """Yield the comparisons of arms by their values for each seed."""
+    expected, by_ranks, threshold = question.expected, question.test == "ranks", question.threshold
+    names, values = [str(name) for name in arms.names], arms.values
+    if expected in TRENDS:
+        numbers = [float(name) for name in arms.names]
+        rising = expected == "grows"
+        if by_ranks:
+            result = seed_tests.page_test(numbers, values, rising=rising)
+        else:
+            result = seed_tests.slope_test(numbers, values)
+        yield _finding(question, ", ".join(names), "", result)
+    elif expected in BOUNDS:
+        for name, row in zip(names, values, strict=True):
+            centre = float(threshold or 0.0)
+            if by_ranks:
+                yield _finding(question, name, "", seed_tests.wilcoxon_test(row, centre))
+            else:
+                yield _finding(question, name, "", seed_tests.t_test(row, centre, name="t test"))
+    else:
+        test, equivalence = (
+            (seed_tests.wilcoxon_test, seed_tests.wilcoxon_equivalence)
+            if by_ranks
+            else (seed_tests.t_test, seed_tests.t_equivalence)
+        )
+        for name, row in zip(names[1:], values[1:], strict=True):
+            differences = values[0] - row
+            result = test(differences) if threshold is None else equivalence(differences, threshold)
+            yield _finding(question, names[0], name, result)
+
+
+def _findings_on_items(question: Question, arms: ItemArms) -> Iterator[Finding]:
+    """Yield the comparisons of arms by the statistics of their items."""
+    names, tables = [str(name) for name in arms.names], arms.tables
+    num_items = tables.shape[1]
+    statistic = question.statistic
+    if statistic is None:
+        if tables.shape[2] > 1:
+            raise ValueError(
+                f"{question.label}: {tables.shape[2]} statistics an item; give statistic=, which "
+                "computes the score from their sum over the items"
+            )
+        statistic = _mean_of(num_items)
+    if question.expected in BOUNDS:
+        for name, table in zip(names, tables, strict=True):
+            result = item_tests.bootstrap(table, None, statistic, level=seed_tests.LEVEL)
+            yield _finding(question, name, "", result)
+        return
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        if question.expected == "no difference":
+            level = seed_tests.EQUIVALENCE_LEVEL
+            result = item_tests.bootstrap(tables[0], table, statistic, level=level)
+        else:
+            result = item_tests.randomization_test(tables[0], table, statistic)
+        yield _finding(question, names[0], name, result)
+
+
+def _mean_of(num_items: int) -> Statistic:
+    """Return the function that makes a mean of the sum over the items."""
+    return lambda total: float(total[0]) / num_items
+
+
+def _finding(question: Question, subject: str, other: str, result: Comparison) -> Finding:
+    """Return a comparison with its verdict: direction, p-value and interval must all agree."""
+    low, high = result.interval or (result.effect, result.effect)
+    threshold = question.threshold or 0.0
+    if question.expected == "no difference":
+        holds = -threshold < low and high < threshold
+    elif question.expected in UPWARD:
+        holds = threshold < min(low, result.effect)
+    else:
+        holds = max(high, result.effect) < threshold
+    is_clear = result.p is None or result.p < seed_tests.SIGNIFICANCE
+    return Finding(subject, other, result, bool(holds and is_clear))

@@ -1,0 +1,111 @@
+"""Tests of claims on the items of a test set, by scipy: approximate randomization and bootstrap.
+
+The score of a system may be any function of the sum of its items' statistics: a mean, or a measure
+of the whole corpus such as BLEU. `utils.notebook.claims.decision` calls the tests.
+
+Source: Riezler and Maxwell 2005 (approximate randomization); Koehn 2004 (bootstrap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from utils.notebook.claims.seed_tests import LEVEL, Array, Comparison
+
+Statistic: TypeAlias = Callable[[Array], float]
+
+NUM_RESAMPLES = 9999  # the smallest p-value is about 2 / (NUM_RESAMPLES + 1)
+BATCH_SIZE = 200  # resamples that are computed at once
+RESAMPLING_SEED = 0  # the same items give the same p-value
+
+
+def randomization_test(left: Array, right: Array, statistic: Statistic) -> Comparison:
+    """Test by approximate randomization whether two systems differ on the items of a test set.
+
+    Each trial exchanges the two systems' results on a random half of the items.
+
+    Parameters
+    ----------
+    left, right
+        The statistics of each item, of shape (number of items, number of statistics).
+    statistic
+        Computes the score from the sum of the items' statistics, (number of statistics,).
+
+    Returns
+    -------
+    comparison : Comparison
+        The difference of the scores, its 95 % bootstrap interval and the two-sided p-value.
+    """
+    table, indices = np.concatenate([left, right]), _indices(left, right)
+
+    def difference(i: Array, j: Array, axis: int = -1) -> Array:
+        return _scores(table, i, statistic, axis) - _scores(table, j, statistic, axis)
+
+    result = stats.permutation_test(
+        indices,
+        difference,
+        permutation_type="samples",
+        vectorized=True,
+        batch=BATCH_SIZE,
+        n_resamples=NUM_RESAMPLES,
+        random_state=np.random.default_rng(RESAMPLING_SEED),
+    )
+    comparison = bootstrap(left, right, statistic, level=LEVEL)
+    return comparison._replace(p=float(result.pvalue), test="approximate randomization test")
+
+
+def bootstrap(
+    left: Array, right: Array | None, statistic: Statistic, *, level: float
+) -> Comparison:
+    """Bootstrap the score of one system, or the difference of two, on the items of a test set.
+
+    Parameters
+    ----------
+    left
+        The statistics of each item, of shape (number of items, number of statistics).
+    right
+        Those of the system that it is compared with; None to bootstrap one score.
+    statistic
+        Computes the score from the sum of the items' statistics, (number of statistics,).
+    level
+        The level of the interval.
+
+    Returns
+    -------
+    comparison : Comparison
+        The score or the difference, and its percentile interval, without a p-value.
+    """
+
+    def score(i: Array, axis: int = -1) -> Array:
+        others = 0.0 if right is None else _scores(right, i, statistic, axis)
+        return _scores(left, i, statistic, axis) - others
+
+    result = stats.bootstrap(
+        (np.arange(len(left)),),
+        score,
+        vectorized=True,
+        batch=BATCH_SIZE,
+        confidence_level=level,
+        n_resamples=NUM_RESAMPLES,
+        method="percentile",
+        random_state=np.random.default_rng(RESAMPLING_SEED),
+    )
+    interval = (float(result.confidence_interval.low), float(result.confidence_interval.high))
+    effect = float(score(np.arange(len(left), dtype=np.float64)))
+    return Comparison(effect, interval, level, None, None, "bootstrap of the items")
+
+
+def _indices(left: Array, right: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return numbers for the items of both systems, which the test exchanges."""
+    return np.arange(len(left)), np.arange(len(left), len(left) + len(right))
+
+
+def _scores(table: Array, indices: Array, statistic: Statistic, axis: int) -> Array:
+    """Return the scores of several choices of items, whose numbers lie along the last axis, −1."""
+    totals = table[np.asarray(indices, dtype=np.int64)].sum(axis - 1)  # (…, statistics)
+    return np.apply_along_axis(statistic, -1, totals)

@@ -1,0 +1,149 @@
+"""The verdict on a claim: whether it holds, its line for the reader, its record for the pages.
+
+`utils.notebook.claims.decision.decide` makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from utils.notebook.claims.arms import ItemArms, SeedArms
+from utils.notebook.claims.seed_tests import Comparison
+
+TRENDS = ("grows", "falls")  # with the number of the arm
+BOUNDS = ("at least", "at most")  # each arm, against the bound
+KINDS = ("lower", "higher", "no difference", *TRENDS, *BOUNDS)
+"""What a claim can expect; the first three compare the first arm with each other arm."""
+
+
+class Finding(NamedTuple):
+    """One comparison of a claim.
+
+    Parameters
+    ----------
+    subject
+        What the claim is about: the first arm; each arm against a bound; all arms of a trend.
+    other
+        What it is compared with; "" for a bound or a trend.
+    comparison
+        The result of the test.
+    holds
+        Whether the effect has the direction of the claim and exceeds the spread.
+    """
+
+    subject: str
+    other: str
+    comparison: Comparison
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim with its evidence.
+
+    Parameters
+    ----------
+    label
+        Its label, ``claim-…``.
+    expected
+        One of KINDS.
+    unit
+        The unit of the values.
+    findings
+        Its comparisons; the claim holds if all of them do.
+    arms
+        The arms.
+    threshold
+        The bound or the margin; None for other kinds.
+    context
+        What else is stored: "shared", "differs", "sources" and "rates_on_edges".
+    """
+
+    label: str
+    expected: str
+    unit: str
+    findings: list[Finding]
+    arms: SeedArms | ItemArms
+    threshold: float | None
+    context: Mapping[str, Any]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the claim holds beyond the spread."""
+        return all(finding.holds for finding in self.findings)
+
+    def line(self) -> str:
+        """Return the claim's line: effects with intervals, p-values, the test and its seeds."""
+        parts = "; ".join(map(self._text, self.findings))
+        test = self.findings[0].comparison.test
+        mark, verdict = ("✓", "holds") if self.holds else ("✗", "does not hold")
+        return f"{mark} {self.label}: {parts} ({test}, {self._sample()}): {verdict}"
+
+    def remarks(self) -> str:
+        """Return the line below: what differs, what is shared, rates on the edge of their grid."""
+        text = f"differs: {self.context['differs']}; shared: {self.context['shared']}"
+        edges = ", ".join(self.context["rates_on_edges"])
+        return f"{text}; learning rate on the edge of its grid: {edges}" if edges else text
+
+    def record(self) -> dict[str, Any]:
+        """Return what is stored in the metadata of the output."""
+        return {
+            "label": self.label,
+            "kind": self.expected,
+            "holds": self.holds,
+            "unit": self.unit,
+            "threshold": self.threshold,
+            "comparisons": [_stored(finding) for finding in self.findings],
+            **self._stored_arms(),
+            **self.context,
+            "line": self.line(),
+        }
+
+    def _text(self, finding: Finding) -> str:
+        """Return the words for one comparison."""
+        result, subject = finding.comparison, finding.subject
+        if self.expected in TRENDS:
+            name = "slope" if result.test.startswith("t ") else "mean rank correlation"
+            words = f"{name} {result.effect:+.4g} {self.unit if name == 'slope' else ''}".rstrip()
+        elif self.expected in BOUNDS:
+            words = f"{subject} {result.effect:.4g} {self.unit}, {self.expected} {self.threshold:g}"
+        else:
+            words = f"{subject} − {finding.other} = {result.effect:+.4g} {self.unit}"
+        if self.expected == "no difference":
+            words += f", margin ±{self.threshold:g}"
+        if result.interval is not None:
+            low, high = (f"{end:.4g}" for end in result.interval)
+            words += f", {100 * result.level:.0f} % interval [{low}, {high}]"
+        elif result.spread is not None:
+            words += f", standard deviation {result.spread:.2g}"
+        return words if result.p is None else f"{words}, p {_p_text(result.p)}"
+
+    def _sample(self) -> str:
+        """Return how many seeds or items there are."""
+        if isinstance(self.arms, SeedArms):
+            return f"{len(self.arms.seeds)} seeds"
+        return f"{self.arms.tables.shape[1]:,} items"
+
+    def _stored_arms(self) -> dict[str, Any]:
+        """Return the arms as they are stored; of items, which may be thousands, only how many."""
+        names = [str(name) for name in self.arms.names]
+        if isinstance(self.arms, ItemArms):
+            return {"over": "items", "items": self.arms.tables.shape[1], "arms": names}
+        values = dict(zip(names, self.arms.values.tolist(), strict=True))
+        seeds = [s if isinstance(s, int | str) else str(s) for s in self.arms.seeds]
+        return {"over": "seeds", "seeds": seeds, "arms": values}
+
+
+def _stored(finding: Finding) -> dict[str, Any]:
+    """Return a comparison as it is stored."""
+    result = finding.comparison
+    interval = None if result.interval is None else list(result.interval)
+    names = {"subject": finding.subject, "other": finding.other, "holds": finding.holds}
+    return {**names, **result._asdict(), "interval": interval}
+
+
+def _p_text(p: float) -> str:
+    """Return a p-value for a sentence."""
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"

@@ -1,0 +1,287 @@
+"""A training run: everything that a checkpoint must hold, and the history that it reports.
+
+Section 7.2 shows what happens when a checkpoint leaves a part of it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from utils.runtime import device_of, half_precision
+from utils.training.config import TrainConfig
+from utils.training.distributed import ProcessGroup
+from utils.training.objectives import BatchT, ModelT, Objective
+from utils.training.optimizers import OptimizerFactory
+
+
+class Validation(NamedTuple):
+    """One validation during a run.
+
+    Parameters
+    ----------
+    step
+        Number of steps taken before it.
+    loss
+        The validation loss in nats per token.
+    """
+
+    step: int
+    loss: float
+
+
+@dataclass
+class History:
+    """The results of a training run: losses, speed and the best step.
+
+    Parameters
+    ----------
+    losses
+        The training loss of each step, in nats per token.
+    validations
+        The validations in their order.
+    num_tokens
+        Number of predicted tokens in all steps.
+    seconds
+        Time of all steps, without validations and checkpoints.
+    best_step
+        The step after which the model had the parameters that it now has.
+    stop_signal
+        The number of the signal that ended the run before its last step: 2 for Ctrl-C, 15 for
+        SIGTERM; 0 if none did.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validations: list[Validation] = field(default_factory=list)
+    num_tokens: int = 0
+    seconds: float = 0.0
+    best_step: int = 0
+    stop_signal: int = 0
+
+    @property
+    def best_loss(self) -> float:
+        """The lowest validation loss in nats per token."""
+        return min(validation.loss for validation in self.validations)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM ended the run before its last step."""
+        return self.stop_signal != 0
+
+    @property
+    def tokens_per_second(self) -> float:
+        """The speed of the steps, in predicted tokens per second."""
+        return self.num_tokens / max(self.seconds, 1e-9)
+
+
+@dataclass(kw_only=True)
+class TrainingRun:
+    """One call of `fit`: what it trains and how far it has come.
+
+    Parameters
+    ----------
+    model
+        The model as the caller of `fit` has it.
+    loss_module
+        Model and objective as one module, distributed over the processes: ``loss_module(batch,
+        label_smoothing)`` is the summed loss of this process's rows.
+    optimizer, scaler
+        The optimizer, and the loss scaler that float16 needs.
+    config
+        The configuration of the run.
+    processes
+        The processes that train together.
+    step
+        Number of steps taken.
+    history
+        The history that `fit` will return.
+    autocast_dtype
+        The data type of mixed precision on a GPU, as of ``utils.runtime.half_precision``.
+    best_parameters
+        The model's tensors at the lowest validation loss so far, by `plain_name`; None before the
+        first validation.
+    """
+
+    model: nn.Module
+    loss_module: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    config: TrainConfig
+    processes: ProcessGroup
+    step: int = 0
+    history: History = field(default_factory=History)
+    autocast_dtype: torch.dtype | None = None
+    best_parameters: dict[str, torch.Tensor] | None = None
+    _device_losses: list[torch.Tensor] = field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return device_of(self.model)
+
+    def model_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the model's parameters and buffers by `plain_name`."""
+        tensors = self.model.state_dict()
+        return {plain_name(self.model, name): x for name, x in tensors.items()}
+
+    def load_model_tensors(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Copy tensors, by `plain_name`, into the model's parameters and buffers."""
+        names = self.model.state_dict()
+        self.model.load_state_dict({name: tensors[plain_name(self.model, name)] for name in names})
+
+    @cached_property
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the optimizer changes: those of the model in its order, then others.
+
+        Their gradients alone are clipped.
+        """
+        parameters = [x for group in self.optimizer.param_groups for x in group["params"]]
+        positions = {id(x): i for i, x in enumerate(self.model.parameters())}
+        return sorted(parameters, key=lambda x: positions.get(id(x), len(positions)))
+
+    def record_step(self, loss: torch.Tensor, num_tokens: int) -> None:
+        """Count a step, with this process's part of its mean loss and the tokens of all."""
+        self.step += 1
+        self.history.num_tokens += num_tokens
+        self._device_losses.append(loss)
+
+    def read_losses(self) -> None:
+        """Copy the losses of the last steps from the device, which waits for it, to the history.
+
+        Raises
+        ------
+        FloatingPointError
+            If the last loss is not finite.
+        """
+        if self._device_losses:
+            losses = self.processes.sum(torch.stack(self._device_losses))
+            self.history.losses += losses.tolist()
+            self._device_losses.clear()
+        if self.history.losses:
+            self.check_finite(self.history.losses[-1])
+
+    def check_finite(self, loss: float) -> None:
+        """Raise FloatingPointError if a loss is infinite or NaN."""
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss is {loss} by step {self.step}: try a lower learning_rate "
+                f"(now {self.config.learning_rate:g}), a larger warmup_fraction or a clip_norm"
+            )
+
+
+def start_run(
+    model: ModelT,
+    config: TrainConfig,
+    *,
+    make_optimizer: OptimizerFactory,
+    objective: Objective[ModelT, BatchT],
+    processes: ProcessGroup,
+) -> TrainingRun:
+    """Return a run before its first step; with the strategy "shard" the model is sharded.
+
+    Gradients that the model has are cleared.
+
+    Parameters
+    ----------
+    model, config, make_optimizer, objective
+        As for `utils.training.loop.fit`.
+    processes
+        The processes that train together.
+
+    Returns
+    -------
+    run : TrainingRun
+        The run, with a new optimizer.
+
+    Raises
+    ------
+    ValueError
+        If the model has nothing to train, the processes do not have the same model and
+        configuration, the optimizer needs a closure, or the model would need float16, whose loss
+        scaling does not work with shards.
+    """
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("the model has no parameter to train: expected one with requires_grad")
+    processes.check_same("configuration", asdict(config))
+    processes.check_same("model", _fingerprint(model))
+    uses_half_precision = device_of(model).type == "cuda" and config.mixed_precision
+    dtype = half_precision(model) if uses_half_precision else None
+    needs_scaling = dtype is torch.float16
+    if needs_scaling and processes.strategy == "shard":
+        raise ValueError(
+            "shards cannot train in float16: they need a GPU with bfloat16 and a model without "
+            "recurrent layers, or mixed_precision=False"
+        )
+    model.zero_grad()
+    loss_module = processes.wrap(model, objective)
+    optimizer = make_optimizer(model, config)  # after `wrap`, which makes shards
+    _check_optimizer(optimizer)
+    return TrainingRun(
+        model=model,
+        loss_module=loss_module,
+        optimizer=optimizer,
+        scaler=torch.amp.GradScaler("cuda", enabled=needs_scaling),
+        config=config,
+        processes=processes,
+        autocast_dtype=dtype,
+    )
+
+
+def plain_name(model: nn.Module, name: str) -> str:
+    """Return the name of a tensor of a model without the prefixes of torch's wrappers.
+
+    ``torch.compile`` adds ``_orig_mod.`` and ``DistributedDataParallel`` adds ``module.``, which a
+    checkpoint leaves out.
+
+    Parameters
+    ----------
+    model
+        The model, which may be wrapped or have parts that are.
+    name
+        The name in its ``state_dict``, such as "_orig_mod.output.weight".
+
+    Returns
+    -------
+    plain_name : str
+        The name without wrappers, such as "output.weight".
+    """
+    parts: list[str] = []
+    module: Any = model
+    for part in name.split("."):
+        is_wrapped = isinstance(module, (DataParallel, DistributedDataParallel))
+        if part != "_orig_mod" and not (is_wrapped and part == "module"):
+            parts.append(part)
+        module = getattr(module, part, None)
+    return ".".join(parts)
+
+
+def describe_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """Return the type and the shape of each tensor by its name, such as "float32 (12, 8)"."""
+    return {
+        name: f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+        for name, x in tensors.items()
+    }
+
+
+def _fingerprint(model: nn.Module) -> str:
+    """Return a short text that differs between models with different (trained) tensors."""
+    trained = [name for name, x in model.named_parameters() if x.requires_grad]
+    described = repr((describe_tensors(model.state_dict()), trained))
+    return f"{len(trained)} trained tensors, {hashlib.sha256(described.encode()).hexdigest()[:8]}"
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Raise ValueError if the steps of the optimizer need a closure, which `fit` does not pass."""
+    closure = inspect.signature(optimizer.step).parameters.get("closure")
+    if closure is not None and closure.default is inspect.Parameter.empty:
+        name = type(optimizer).__name__
+        raise ValueError(f"{name} needs a closure: expected an optimizer that steps without one")
