@@ -305,3 +305,18 @@ def test_a_batch_size_must_be_divisible_by_the_processes():
     job = Job.from_options(*parse("lstmlm --file text --batch-size 10".split()))
     with pytest.raises(ValueError, match="batch_size must be divisible by 4 processes, got 10"):
         train(job, ProcessGroup(world_size=4))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="torchrun and gloo are tried on Linux and macOS")
+def test_torchrun_trains_with_two_processes(tmp_path):
+    (tmp_path / "plays.txt").write_text(TEXT * 20, encoding="utf-8")
+    line = command_line("gpt", 3).replace("--file text", f"--file {tmp_path / 'plays.txt'}")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "utils.training", *line.split(), "--out", str(tmp_path / "run")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "2 x cpu, data" in result.stdout
+    assert result.stdout.count("step 3: loss") == 1, "only the first process reports"
+    model, _ = load_run(tmp_path / "run")
+    assert all(weight.isfinite().all() for weight in model.parameters())
