@@ -13,6 +13,8 @@ PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
 	$$p $(CHECK_VERSION) 2>/dev/null && { echo $$p; break; }; done)
 PIP_ARGS ?=
 ONLY ?=
+# two commands with different notebooks may run at once
+EXECUTED := executed$(addprefix /,$(ONLY))
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -81,12 +83,12 @@ check: lint unit  ## the daily check: lint, unit tests but the slow ones, book c
 	$(PYTEST) -q tests/book/test_book.py
 
 notebooks: $(READY)  ## run copies of the notebooks, in executed/
-	rm -rf executed && mkdir executed && cp notebooks/$(ONLY)*.ipynb executed
+	rm -rf $(EXECUTED) && mkdir -p $(EXECUTED) && cp notebooks/$(ONLY)*.ipynb $(EXECUTED)
 	$(ONE_THREAD) $(PYTEST) --nbmake --overwrite --nbmake-timeout=600 --timeout=1800 -n 2 \
-		--durations=0 -q executed
+		--durations=0 -q $(EXECUTED)
 
 execute: notebooks  ## run the notebooks and keep their outputs in place
-	$(BIN)/python -m tools.notebooks keep executed notebooks
+	$(BIN)/python -m tools.notebooks keep $(EXECUTED) notebooks
 
 test: lint unit notebooks book  ## everything: lint, all unit tests, notebooks, book, site, launching
 	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
