@@ -108,5 +108,5 @@ address: $(READY)  ## move the book to another repository: make address URL=http
 	$(BIN)/python -m tools.repository "$(URL)"
 
 clean:  ## remove what was built (not .venv)
-	rm -rf _build build *.egg-info executed
+	rm -rf _build build dist *.egg-info executed
 	rm -rf .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .coverage .coverage.*

@@ -54,7 +54,7 @@ def train_bare(model: nn.Module, batches: TextBatches, config: TrainConfig) -> N
     Parameters
     ----------
     model
-        The model.
+        The language model to train.
     batches
         The training batches.
     config
@@ -77,7 +77,7 @@ def train_with_fit(model: nn.Module, batches: TextBatches, config: TrainConfig) 
     Parameters
     ----------
     model
-        The model.
+        The language model to train.
     batches
         The training batches.
     config

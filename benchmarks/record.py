@@ -91,7 +91,7 @@ class Run:
         Returns
         -------
         run : Run
-            The run.
+            A run with the present commit and time as its start.
         """
         return cls(name, tuple(arguments), _current_commit(), time.perf_counter())
 
@@ -190,6 +190,28 @@ class SeedRows:
             self._run = self._run.restarted()
             yield seed
 
+    def figures(self, arm: str, seed: int) -> Mapping[str, Any]:
+        """Return what is stored of one run, after `missing` has found it there.
+
+        Parameters
+        ----------
+        arm
+            The name of the arm.
+        seed
+            The seed of the run.
+
+        Returns
+        -------
+        figures : mapping
+            What was measured.
+
+        Raises
+        ------
+        KeyError
+            If the file has no such row.
+        """
+        return self._rows()[self._part, arm, seed].figures
+
     def write(
         self,
         arm: str,
@@ -206,7 +228,7 @@ class SeedRows:
         arm
             The name of the arm.
         seed
-            The seed.
+            The seed of the run.
         figures, settings, costs
             As in `StoredRow`.
 

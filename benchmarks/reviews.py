@@ -86,7 +86,7 @@ class NBSVMMethod:
         Parameters
         ----------
         fold
-            The fold.
+            The reviews to train on and those to test on.
         seed
             Not used.
 
@@ -140,7 +140,7 @@ class CNNMethod:
         Parameters
         ----------
         fold
-            The fold.
+            The reviews to train on and those to test on.
         seed
             Seed of the parameters and of the order of the data.
 

@@ -70,7 +70,7 @@ def try_learning_rates(
     study
         Trains a model of a width.
     widths
-        The widths.
+        Sizes D of the models.
     steps
         Training steps of each trial.
 
@@ -103,7 +103,7 @@ def train_all(
     study
         Trains a model of a width.
     widths
-        The widths.
+        Sizes D of the models.
     step_budgets
         The numbers of training steps.
     num_seeds

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.file_server import FileServer, file_entry
+from tests.helpers.file_server import FileServer, file_entry, limit_waiting
 from utils.data import download
 from utils.data.registry import registry
 
@@ -14,22 +14,22 @@ def offline(monkeypatch):
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
     """A server on this machine, still without responses."""
     server = FileServer()
+    limit_waiting(server, monkeypatch)
     yield server
     server.close()
 
 
 @pytest.fixture
 def download_cache(tmp_path, monkeypatch):
-    """An empty folder for downloads; no mirror; short waits."""
+    """An empty folder for downloads; no mirror; no wait before another attempt."""
     for name in ("LLM_BOOK_DATA", "LLM_BOOK_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LLM_BOOK_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "TIMEOUT_SECONDS", (0.4, 0.4))
-    monkeypatch.setattr(download, "RETRY_DELAY_SECONDS", 0.01)
+    monkeypatch.setattr(download, "RETRY_DELAY_SECONDS", 0)
     return tmp_path / "cache"
 
 

@@ -7,6 +7,7 @@ public class, function and method of the library, the tools and the benchmarks:
   section Returns or Yields; a function with one parameter, or with few of them and few lines, needs
   its summary only, but what it documents is complete;
 - a documented parameter exists;
+- a result has a name and a type;
 - the section Raises names each exception that the body itself raises.
 
 A class documents what its constructor takes and raises. Private functions need no sections, and a
@@ -198,6 +199,8 @@ def faults(definition: Definition) -> list[str]:
         wrong.append(f"the order of the parameters is {', '.join(parameters)}")
     if definition.result and needs_sections and not sections[definition.result]:
         wrong.append(f"section {definition.result} is missing")
+    results = [*sections["Returns"], *sections["Yields"]]
+    wrong += [f"the result {item.type} has no name" for item in results if not item.name]
     named = {item.type for item in sections["Raises"]}
     wrong += [f"section Raises lacks {name}" for name in sorted(definition.raises - named)]
     return [f"{definition.name}: {fault}" for fault in wrong]
@@ -320,6 +323,7 @@ def test_what_a_small_function_documents_and_raises_is_right():
         ("low: float\n    high: float = 1.0", "high: float\n    low: float", "Range: the order"),
         ("x: float, *bounds: float", "bounds: float, x: float", "Range.clip: the order"),
         ("        Returns\n        -------\n", "", "Range.clip: section Returns is missing"),
+        ("clipped : float", "float", "Range.clip: the result float has no name"),
         ('ValueError("empty")', 'TypeError("empty")', "Range: section Raises lacks TypeError"),
         ("raise ValueError(x)", "raise KeyError", "Range.clip: section Raises lacks KeyError"),
     ],

@@ -1,6 +1,7 @@
 """Files that are written completely or not at all, and texts in any encoding."""
 
 import codecs
+import errno
 import os
 import stat
 import time
@@ -10,7 +11,14 @@ import pytest
 import torch
 
 from utils.data.tokenizers import CharTokenizer
-from utils.files import STALE_SECONDS, as_path, atomic_file, read_text_file, write_text_atomically
+from utils.files import (
+    STALE_SECONDS,
+    as_path,
+    atomic_file,
+    exclusive,
+    read_text_file,
+    write_text_atomically,
+)
 from utils.training.tensor_file import write_tensor_file
 
 
@@ -61,6 +69,20 @@ def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path):
         os.utime(stale, (long_ago, long_ago))
     write_text_atomically(path, "text")
     assert sorted(tmp_path.iterdir()) == sorted([recent, path])
+
+
+def test_the_only_writer_of_a_file_removes_what_killed_processes_left_at_once(tmp_path):
+    path = tmp_path / "a[1].txt"
+    for name in ("first", "second"):
+        folder = tmp_path / f".{path.name}.{name}.unfinished"
+        folder.mkdir()
+        (folder / path.name).write_text("half")
+    other = tmp_path / f".{path.name}.gz.first.unfinished"  # of a[1].txt.gz
+    other.mkdir()
+    with exclusive(path, wait=False):
+        assert {x.name for x in tmp_path.iterdir()} == {f".{path.name}.lock", other.name}
+        write_text_atomically(path, "text")
+    assert sorted(tmp_path.iterdir()) == sorted([other, path])
 
 
 @pytest.fixture(params=[0o022, 0o002, 0o027, 0o077], ids=oct)
@@ -142,6 +164,8 @@ TEXT = "Être,\nou 不 être 🙂\n"
     [
         TEXT.encode(),
         TEXT.encode("utf-8-sig"),
+        codecs.BOM_UTF8 * 2 + TEXT.encode(),
+        codecs.BOM_UTF16_LE * 3 + TEXT.encode("utf-16-le"),
         TEXT.encode("utf-16"),
         codecs.BOM_UTF16_BE + TEXT.encode("utf-16-be"),
         TEXT.encode("utf-32"),
@@ -150,7 +174,7 @@ TEXT = "Être,\nou 不 être 🙂\n"
         TEXT.replace("\n", "\r").encode(),
         TEXT.replace("\n", "\r\n").encode("utf-16"),
     ],
-    ids="utf-8 utf-8-bom utf-16 utf-16-be utf-32 utf-32-be crlf cr utf-16-crlf".split(),
+    ids="utf-8 utf-8-bom boms2 boms3 utf-16 utf-16-be utf-32 utf-32-be crlf cr utf-16-crlf".split(),
 )
 def test_a_text_of_any_system_is_read(content, tmp_path):
     path = tmp_path / "a.txt"
@@ -170,6 +194,7 @@ def test_a_text_of_any_system_is_read(content, tmp_path):
         (b"\xed\xa0\x80", "is not text in UTF-8"),  # the same
         (b"", "is empty"),
         (codecs.BOM_UTF8, "is empty"),
+        (codecs.BOM_UTF8 * 2, "is empty"),
         (b" \r\n\t", "is empty"),
     ],
 )
@@ -181,19 +206,36 @@ def test_a_file_that_is_not_text_is_named_in_one_line(content, problem, tmp_path
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_what_is_not_a_file_is_named(tmp_path):
     with pytest.raises(ValueError, match=f"found a folder at {tmp_path}"):
         read_text_file(tmp_path)
-    with pytest.raises(ValueError, match=r"found nothing at .*nothing"):
-        read_text_file(tmp_path / "nothing")
+    path = tmp_path / "a.txt"
+    for missing in (path, path / "b.txt"):
+        with pytest.raises(ValueError, match=f"found nothing at {missing}"):
+            read_text_file(missing)
+        path.touch()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_a_device_and_a_named_pipe_are_not_regular_files_and_are_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path(os.devnull)):
+        with pytest.raises(ValueError, match=f"expected a text, but {path} is not a regular file"):
+            read_text_file(path)
+
+
+@pytest.mark.parametrize("function", ["stat", "read_bytes"])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_file_that_cannot_be_read_is_named(function, code, tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_bytes(b"text")
 
-    def refuse(_):
-        raise PermissionError(13, "Permission denied")
+    def refuse(*_, **__):
+        raise OSError(code, os.strerror(code))
 
-    for name in ("read_bytes", "is_file"):
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, name, refuse)
-            with pytest.raises(ValueError, match=r"a.txt cannot be read \(Permission denied\)"):
-                read_text_file(path)
+    monkeypatch.setattr(Path, function, refuse)
+    with pytest.raises(OSError, match=r"a\.txt") as caught:
+        read_text_file(path)
+    monkeypatch.undo()
+    assert str(caught.value) == f"[Errno {code}] {os.strerror(code)}: {str(path)!r}"

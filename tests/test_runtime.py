@@ -37,6 +37,17 @@ def test_an_unknown_device_raises_with_the_available_ones():
             runtime.select_device(name)
 
 
+def test_the_number_of_a_gpu_is_below_their_count_and_a_cpu_has_number_0(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    for name in ("cpu:0", "cuda:0", "cuda:1"):
+        assert runtime.select_device(name) == torch.device(name)
+    for name in ("cpu:1", "cuda:2", "cuda:-1"):
+        with pytest.raises(ValueError, match=f"no device '{name}'"):
+            runtime.select_device(name)
+
+
 def test_a_model_is_where_its_parameters_are():
     assert runtime.device_of(torch.nn.Linear(1, 1, device="meta")).type == "meta"
     assert runtime.device_of(torch.nn.Dropout()).type == "cpu"
@@ -71,6 +82,27 @@ def test_a_wrong_random_state_changes_nothing():
         with pytest.raises(ValueError, match="not a state of random generators"):
             runtime.set_random_state(spoiled)
         assert draw() == first
+
+
+@pytest.mark.parametrize("library, name", [(torch.cuda, "cuda"), (torch.backends.mps, "mps")])
+def test_random_states_of_gpus_are_restored_where_both_machines_have_them(
+    monkeypatch, library, name
+):
+    """A checkpoint moves between machines with other devices."""
+    restored = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["before"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restored.append)
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda: "before")
+    monkeypatch.setattr(torch.mps, "set_rng_state", restored.append)
+    state = {x: runtime.get_random_state()[x] for x in ("torch", "python", "numpy")}
+    saved = {"cuda": ["first", "second"], "mps": "only"}
+    for is_available in (False, True):
+        monkeypatch.setattr(library, "is_available", lambda x=is_available: x)
+        runtime.set_random_state(state)
+        assert restored == []
+        runtime.set_random_state(state | {name: saved[name]})
+        assert restored == ([{"cuda": ["first"], "mps": "only"}[name]] if is_available else [])
 
 
 @pytest.fixture

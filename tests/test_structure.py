@@ -11,6 +11,7 @@ from collections import Counter
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -52,16 +53,11 @@ TEST_FILES = {
     "data/test_download": ("utils.data.errors",),
     "data/test_tokenizers": ("utils.data.tokenizer_base",),
     "data/test_pair_batches": ("utils.data.labelled_batches",),
-    "decoding/test_generation": ("utils.decoding.generation",),
     "decoding/test_beam_search": ("utils.decoding.beam_config",),
-    "decoding/test_sampling": ("utils.decoding.filters",),
-    "models/test_transformer": ("utils.models.transformer_stack",),
-    "models/test_ngram": ("utils.models.ngram_estimates",),
-    "models/test_ngram_counts": ("utils.models.ngram_texts",),
     "notebook/test_check": ("utils.notebook.relative_error",),
-    "notebook/claims/test_decision": (
+    "notebook/claims/test_hypothesis": (
         "utils.notebook.claims.arms",
-        "utils.notebook.claims.verdict",
+        "utils.notebook.claims.claim",
     ),
     "speech/test_ctc_beam_search": ("utils.speech.shallow_fusion",),
     "training/test_distributed": (
@@ -82,7 +78,7 @@ FORBIDDEN_IMPORTS = [
     ("utils.training.config", "utils.command.run", "Only python -m utils.training"),
     ("utils.training.config", "sacrebleu", "Training loads no package"),
     ("utils.data.batches", "utils.data.corpora", "Training loads no package"),  # indirectly
-    ("utils.decoding.greedy_search", "utils.models.gpt", "Decoding knows models"),
+    ("utils.decoding.greedy_search", "utils.models.gpt", "Decoding knows no"),
     ("utils.decoding.model_state", "utils.training.loop", "Layers"),
     ("utils.speech.ctc", "utils.studies.scaling_runs", "Layers"),
     ("utils.studies.scaling_law", "utils.notebook.check", "Layers"),
@@ -182,9 +178,13 @@ def wheel(tmp_path_factory):
 
 
 def test_the_built_library_has_every_file(wheel):
-    data = [*UTILS.rglob("*.json"), *(ROOT / "book" / "results").glob("*.json"), UTILS / "py.typed"]
-    expected = {path.relative_to(ROOT).as_posix() for path in [*MODULES, *data]}
-    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
+    files = [*MODULES, *UTILS.rglob("*.json"), UTILS / "py.typed"]
+    expected = {path.relative_to(ROOT).as_posix() for path in files}
+    results = (ROOT / "book" / "results").glob("*.json")
+    expected |= {f"utils/notebook/stored_results/{path.name}" for path in results}
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert names == expected
+    assert {name.partition("/")[0] for name in names} == {"utils"}, "another name at the top level"
 
 
 INSTALLED = """
@@ -450,6 +450,35 @@ def test_code_runs_as_a_package():
     for path in SOURCES:
         is_exempt = path.is_relative_to(ROOT / "tests") or path.name == "setup_cell.py"
         assert is_exempt or "sys.path.insert" not in path.read_text(encoding="utf-8"), path
+
+
+def read_test_workflow() -> dict[Any, Any]:
+    text = (ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)
+
+
+def test_a_commit_is_tested_once_and_a_newer_one_stops_the_run():
+    """Pushes to a branch with a pull request are not tested twice; YAML reads `on` as True."""
+    workflow = read_test_workflow()
+    assert workflow[True] == {"push": {"branches": ["main"]}, "pull_request": None}
+    assert workflow["concurrency"]["cancel-in-progress"] is True
+    assert "github.ref" in workflow["concurrency"]["group"]
+
+
+def test_one_version_of_python_executes_the_notebooks_and_the_others_do_the_rest():
+    job = read_test_workflow()["jobs"]["test"]
+    versions, command = job["strategy"]["matrix"]["python"], job["steps"][-1]["run"]
+    choice = r"make \$\{\{ matrix\.python == '(.+)' && 'test' \|\| '(.+)' \}\} PYTHON=python"
+    chosen, others = re.fullmatch(choice, command).groups()
+    assert versions.count(chosen) == 1
+    assert others == "lint unit book SELECTION=", "the slow tests too"
+
+
+def test_the_distributions_are_built_and_checked_by_pinned_packages():
+    commands = [step.get("run", "") for step in read_test_workflow()["jobs"]["package"]["steps"]]
+    (installation,) = (command for command in commands if "pip install build" in command)
+    assert re.fullmatch(r"python -m pip install build==[\d.]+ twine==[\d.]+", installation)
+    assert {"python -m build", "python -m twine check --strict dist/*"} <= set(commands)
 
 
 def test_a_workflow_names_its_actions_by_commit():

@@ -122,7 +122,7 @@ def claim_lines(claim: ClaimEntry) -> Iterator[str]:
     Parameters
     ----------
     claim
-        The claim.
+        The claim's sentence with the evidence that its notebook stored.
 
     Yields
     ------

@@ -21,8 +21,16 @@ if root is None:  # the notebook alone: fetch the library; torch and numpy stay 
     subprocess.run([*pip, *needed], check=True)
 other = sys.modules.get("utils") or find_spec("utils")  # perhaps a package of the same name
 file = getattr(other, "__file__", getattr(other, "origin", None))
+own_file = str(root / "utils" / "__init__.py")
 sys.path.insert(0, str(root))
-if other and file != str(root / "utils" / "__init__.py"):
+if file != own_file:
     for module in [name for name in sys.modules if name.split(".")[0] == "utils"]:
         del sys.modules[module]
-    print(f"From here on, utils is the book's library in {root}, not {file or other}.")
+    found = getattr(find_spec("utils"), "origin", None)
+    if found != own_file:
+        raise ImportError(
+            f"utils is {found}, not the book's library in {root}: restart the kernel and run this "
+            "cell first; if that does not help, uninstall the other package"
+        )
+    if other:
+        print(f"From here on, utils is the book's library in {root}, not {file or other}.")

@@ -1,15 +1,16 @@
 """The shared library of the book: packages around one contract.
 
 Every language model, decoder and encoder–decoder is called as ``model(ids, state) -> (logits,
-state)``, with ``ids`` (B, T) and ``logits`` (B, T, V); ``utils.models.contract`` states it as
-types. Classifiers and CTC recognizers, which predict no next token, have calls of their own.
-Packages, each importing only those named before it (``decoding`` and ``training`` do not import
-each other, nor do ``speech`` and ``studies``, ``metrics`` and ``runtime``):
+state)``, with ``ids`` (B, T) and ``logits`` (B, T, V); ``utils.contract`` states it as types.
+Classifiers and CTC recognizers, which predict no next token, have calls of their own. Each module
+or package imports only those named before it; ``contract``, ``metrics`` and ``runtime`` are
+independent of each other, and so are ``decoding`` and ``training``, ``speech`` and ``studies``:
 
 ``arguments`` checks of integers, of numbers and of names of choices
 ``console``   printing on any console
 ``files``     files written completely or not at all, and texts in any encoding
 ``runtime``   device, seeds, mixed precision, Ctrl-C
+``contract``  the types of all models, of their states and of an encoder's memory
 ``metrics``   likelihood, text, significance, calibration, cost
 ``data``      corpora, tokenizers, batches, offline stand-ins
 ``models``    attention, layers, language models, n-grams, encoders, decoders, classifiers
@@ -18,5 +19,5 @@ each other, nor do ``speech`` and ``studies``, ``metrics`` and ``runtime``):
 ``speech``    features, CTC, recognizers, spoken digits and announcements
 ``studies``   scaling laws and collectives: what one section measures and another reads
 ``command``   ``python -m utils.training``
-``notebook``  checks, results and figures of the notebooks; imports no other package
+``notebook``  checks, results and figures of the notebooks; uses ``arguments`` and ``console`` alone
 """

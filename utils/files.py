@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import glob
 import os
+import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+BYTE_ORDER_MARK = "\ufeff"
 
 
 @contextmanager
@@ -31,7 +33,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     The temporary file has a unique name next to `path`, so that several processes may write at
     once, and is flushed to the disk before it is renamed. If the block fails, an earlier file stays
-    unchanged. What a killed process left behind is removed by a later call, after a day.
+    unchanged. What a killed process left behind is removed by a later call, after a day, or at once
+    by `exclusive`.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         If the file cannot be written or renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(path)
+    remove_unfinished(path, min_age=STALE_SECONDS)
     # a folder, because safetensors also writes to a second file next to its target
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent))
     try:
@@ -77,25 +80,38 @@ def read_text_file(path: Path) -> str:
     Returns
     -------
     text : str
-        The text without its byte order mark; every line ends with a single newline character.
+        The text without byte order marks before it; every line ends with a single newline
+        character.
 
     Raises
     ------
     ValueError
-        If `path` is not a file, cannot be read, is empty, or is not text in the encoding of its
-        byte order mark, UTF-8 by default.
+        If `path` is not a regular file, is empty, or is not text in the encoding of its byte order
+        mark, UTF-8 by default.
+    OSError
+        If the file cannot be read.
     """
     try:
-        if not path.is_file():
-            found = "a folder" if path.is_dir() else "nothing"
-            raise ValueError(f"file: expected a text, found {found} at {path}")
+        _check_regular_file(path)
         content = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"file: {path} cannot be read ({error.strerror})") from error
-    text = _decode_own_text(path, content)
+    except OSError as error:  # with the path, which an error while reading lacks
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    text = _decode_own_text(path, content).lstrip(BYTE_ORDER_MARK)
     if not text.strip():
         raise ValueError(f"file: expected a text, but {path} is empty")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _check_regular_file(path: Path) -> None:
+    """Raise ValueError unless `path` is a regular file: a named pipe, for instance, may block."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(f"file: expected a text, found nothing at {path}") from error
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"file: expected a text, found a folder at {path}")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"file: expected a text, but {path} is not a regular file")
 
 
 def _decode_own_text(path: Path, content: bytes) -> str:
@@ -123,7 +139,7 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     """Exclude other callers of this function from writing to `path` within the block.
 
     The lock is on a hidden file next to `path`. The operating system releases it when the process
-    ends, even if it is killed.
+    ends, even if it is killed. Unfinished files of earlier writers of `path` are removed.
 
     Parameters
     ----------
@@ -148,6 +164,7 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     except Timeout as error:
         raise BlockingIOError(f"another process is writing to {path}") from error
     try:
+        remove_unfinished(path)
         yield
     finally:
         with suppress(OSError):  # Windows deletes no open file; filelock does it afterwards
@@ -174,12 +191,24 @@ def as_path(name: str | Path) -> Path:
         raise ValueError(f"{name} names a home folder that does not exist") from error
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove unfinished files next to `path` of processes killed more than a day ago."""
-    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"):
+def remove_unfinished(path: Path, *, min_age: float = 0.0) -> None:
+    """Remove what writers of `path` that were killed have left next to it.
+
+    Parameters
+    ----------
+    path
+        The file that they wrote with `atomic_file`.
+    min_age
+        Seconds since an unfinished file was last changed; a younger one stays. 0 removes them all:
+        the caller must be the only writer of `path`.
+    """
+    name = re.compile(rf"\.{re.escape(path.name)}\.[^.]+\.unfinished")
+    for folder in path.parent.glob(".*.unfinished"):
+        if not name.fullmatch(folder.name):
+            continue
         try:
             newest = max(file.stat().st_mtime for file in (folder, *folder.iterdir()))
         except OSError:  # another process has just finished, or it belongs to another user
             continue
-        if time.time() - newest > STALE_SECONDS:
+        if not min_age or time.time() - newest > min_age:
             shutil.rmtree(folder, ignore_errors=True)

@@ -40,7 +40,7 @@ def select_device(name: str | None = None) -> torch.device:
     Returns
     -------
     device : torch.device
-        The device.
+        The device by that name, ready for models and batches.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def autocast(
     Returns
     -------
     context : context manager
-        The context.
+        Autocast on a GPU; otherwise a context without effect.
     """
     if device.type != "cuda" or not enabled:
         return nullcontext()

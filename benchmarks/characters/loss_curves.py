@@ -17,7 +17,7 @@ class TimedBatches:
     Parameters
     ----------
     batches
-        The batches.
+        The validation batches to yield.
     meanwhile
         Another run, which advances by one item before the batches are read.
 
@@ -90,7 +90,7 @@ class LossCurve:
         Returns
         -------
         curve : LossCurve
-            The curve.
+            The losses by step and by training time.
         """
         return cls(
             steps=[step for step, _ in validations],

@@ -101,7 +101,7 @@ NANOGPT_RECIPE = CharacterRecipe(
     options=GPT2_OPTIONS, config=nanogpt.CONFIG, make_optimizer=adamw, without_replacement=False
 )
 BOOK_RECIPE = CharacterRecipe(
-    options={"ngram_tables": NGRAM_TABLES},
+    options={"ngram_table_sizes": NGRAM_TABLES},
     config=BOOK_CONFIG,
     make_optimizer=muon,
     without_replacement=True,
@@ -116,9 +116,9 @@ INGREDIENTS = (
     Ingredient(name="zeros at the start", options={"zero_init": True}),
     Ingredient(name="linear decay, rate 3e-3", config=replace(BOOK_CONFIG, learning_rate=3e-3)),
     Ingredient(name="Muon, rate 1e-2", config=BOOK_CONFIG, make_optimizer=muon),
-    Ingredient(name="vectors of pairs", options={"ngram_tables": NGRAM_TABLES[:1]}),
-    Ingredient(name="vectors of triples", options={"ngram_tables": NGRAM_TABLES[:2]}),
-    Ingredient(name="vectors of fours", options={"ngram_tables": NGRAM_TABLES}),
+    Ingredient(name="vectors of pairs", options={"ngram_table_sizes": NGRAM_TABLES[:1]}),
+    Ingredient(name="vectors of triples", options={"ngram_table_sizes": NGRAM_TABLES[:2]}),
+    Ingredient(name="vectors of fours", options={"ngram_table_sizes": NGRAM_TABLES}),
     Ingredient(name="windows without replacement", without_replacement=True),
 )
 

@@ -69,7 +69,7 @@ def build_gpt_with_pairs(vocab_size: int, *, context_length: int) -> GPT:
         num_layers=4,
         num_heads=4,
         context_length=context_length,
-        ngram_tables=(vocab_size**2,),
+        ngram_table_sizes=(vocab_size**2,),
     )
 
 

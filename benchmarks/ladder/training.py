@@ -59,7 +59,7 @@ class TokenizedText:
         Parameters
         ----------
         corpus
-            The corpus.
+            The training and validation texts.
         unit
             What its tokens are.
 
@@ -158,7 +158,7 @@ def train_ngram(text: TokenizedText, order: int) -> tuple[torch.Tensor, float]:
     Parameters
     ----------
     text
-        The text.
+        The encoded training and validation texts.
     order
         The order n of the model.
 
@@ -186,7 +186,7 @@ def train_neural(
     recipe
         The model and how it is trained.
     text
-        The text.
+        The encoded training and validation texts.
     ngram_log_probs
         Log-probabilities of the validation text by the n-gram model, (N − 1,).
     seed
@@ -224,7 +224,7 @@ def fit_recipe(
     recipe
         The model and how it is trained.
     text
-        The text.
+        The encoded training and validation texts.
     seed
         Seed of the parameters and of the order of the data.
 

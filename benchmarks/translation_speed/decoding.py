@@ -14,10 +14,10 @@ from benchmarks.timing import measure_in_turn, stored_speeds
 from benchmarks.translation.task import BEAM_SIZE, MAX_LENGTH, TranslationTask
 from benchmarks.translation_speed.training import build_attention_gru, build_deep_transformer
 from benchmarks.translation_speed.tutorial_transformer import UncachedModel
+from utils.contract import ConditionalLanguageModel
 from utils.data.pair_batches import PairBatches
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.translation import translate
-from utils.models.contract import ConditionalLanguageModel
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig

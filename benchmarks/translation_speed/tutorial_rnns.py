@@ -11,8 +11,8 @@ from typing import Generic, NamedTuple
 import torch
 from torch import nn
 
+from utils.contract import StateT, TypedModule
 from utils.data.vocabulary import PAD
-from utils.models.contract import StateT, TypedModule
 
 MASKED_SCORE = -1e10  # an attention score without effect
 DROPOUT = 0.5
@@ -40,7 +40,7 @@ class StepwiseDecoder(TypedModule, Generic[StateT]):
         -------
         logits : torch.Tensor
             Logits (B, V).
-        state
+        new_state : StateT
             The state after the tokens.
         """
         raise NotImplementedError

@@ -18,7 +18,7 @@ PAIR_SIZES = (120, 10, 12)
 REVIEW_SIZES = (160, 20, 20)
 TAKES = 10  # of each spoken digit: one tests, one validates
 ALL_DIGITS = spoken_digits._all_digits.__wrapped__  # without its cache
-PACKAGES = ("characters", "ladder", "speech", "translation", "translation_speed")
+PACKAGES = ("characters", "ladder", "optimization", "speech", "translation", "translation_speed")
 
 
 @cache

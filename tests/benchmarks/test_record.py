@@ -174,6 +174,16 @@ def test_rows_of_other_code_settings_or_data_are_run_again(tmp_path, rows, setti
     assert {row.code for row in read_rows(path)} == {code_version("benchmarks.loop")}
 
 
+def test_figures_of_a_run_are_read_again(tmp_path):
+    path = tmp_path / "results.json"
+    run_seeds(seed_rows(path), [2])
+    assert seed_rows(path).figures("LSTM", 2) == {"loss": 3.0, "curve": [3, 2]}
+    with pytest.raises(KeyError):
+        seed_rows(path).figures("LSTM", 3)
+    with pytest.raises(KeyError):
+        seed_rows(path, part="characters").figures("LSTM", 2)
+
+
 def test_rows_of_other_arms_parts_and_forms_stay(tmp_path):
     path = tmp_path / "results.json"
     write_results(path, {"old": {"loss": 1}})

@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 UNCONVERTED = set(
     """
-    02-1-language-models
     02-2-large-language-models
     02-3-encoder-decoder
     03-1-training-a-language-model

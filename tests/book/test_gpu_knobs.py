@@ -15,9 +15,9 @@ import torch
 
 from tests.helpers.pretended_device import pretended_device
 from utils import runtime
+from utils.contract import Memory
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.classifiers import Classifier, WordCNNEncoder
-from utils.models.contract import Memory
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT

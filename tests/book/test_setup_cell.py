@@ -28,7 +28,17 @@ OTHERS = {
     "a module that was imported": "import sys; sys.path[:0] = ['foreign']; import utils.notebook",
     "another version of the book": "import sys; sys.path[:0] = ['old']; import utils.notebook",
     "a module made by hand": "import sys, types; sys.modules['utils'] = types.ModuleType('utils')",
+    "an import that is blocked": "import sys; sys.modules['utils'] = None",
 }
+# A finder that stands before the one of sys.path, and knows the name `utils`.
+FINDER = """
+import sys
+from importlib.machinery import PathFinder
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        return PathFinder.find_spec(name, ['foreign']) if name == 'utils' else None
+sys.meta_path.insert(0, Finder())
+"""
 
 
 def put_package(folder):
@@ -71,28 +81,43 @@ def assert_found(result, root, other):
     folder = root / "utils"
     files = [str(folder / "__init__.py"), str(folder / "notebook" / "__init__.py")]
     assert report.split("|")[1:] == files
-    assert len(messages) == (other != "none"), messages
+    assert len(messages) == (other not in ("none", "an import that is blocked")), messages
     assert all(str(root) in line and "utils" in line for line in messages)
 
 
-@pytest.mark.parametrize("other", OTHERS)
-def test_in_a_checkout_its_own_library_is_found(tmp_path, other):
-    root = tmp_path.resolve() / "book"
+def run_in_a_checkout(root, other, preparation):
+    """The finished process of the setup cell in a checkout, after code that prepares it."""
     folder = root / "notebooks"
     folder.mkdir(parents=True)
     put_library(root)
     put_others(other, folder)
-    code = f"{OTHERS[other]}\n{setup_code()}\n{REPORT}"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    result = subprocess.run(
-        [sys.executable, "-c", code],
+    return subprocess.run(
+        [sys.executable, "-c", f"{preparation}\n{setup_code()}\n{REPORT}"],
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert_found(result, root, other)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_in_a_checkout_its_own_library_is_found(tmp_path, other):
+    root = tmp_path.resolve() / "book"
+    assert_found(run_in_a_checkout(root, other, OTHERS[other]), root, other)
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_a_finder_that_stands_first_is_an_error_with_advice(tmp_path, is_imported):
+    root = tmp_path.resolve() / "book"
+    preparation = f"{FINDER}\nimport utils" if is_imported else FINDER
+    result = run_in_a_checkout(root, "none", preparation)
+    assert result.returncode == 1 and result.stdout == ""
+    *_, line = result.stderr.splitlines()
+    found = Path("foreign", "utils", "__init__.py")
+    assert line.startswith("ImportError: utils is ") and str(found) in line
+    assert f"not the book's library in {root}: restart the kernel" in line
 
 
 @pytest.mark.parametrize("other", OTHERS)

@@ -10,7 +10,7 @@ from tests.helpers.command_lines import SMALL_MODELS, command_line, run
 from utils.command.catalogue import MODELS, build_model
 from utils.command.job import Job
 from utils.command.parser import parse
-from utils.command.run_folder import load_run
+from utils.command.run_folder import load_trained_model
 
 
 def test_every_model_of_the_catalogue_is_tested():
@@ -29,7 +29,7 @@ def test_every_model_trains_and_is_loaded_again(name, capsys):
     for option, value in zip(words[::2], words[1::2], strict=True):
         stored = description["model_options"][option.removeprefix("--").replace("-", "_")]
         assert value == json.dumps(stored, separators=(",", ":")).strip('"')
-    model, tokenizer = load_run(f"runs/{name}")
+    model, tokenizer = load_trained_model(f"runs/{name}")
     ids = torch.tensor([tokenizer.encode("to be")])
     state = model.begin(ids) if hasattr(model, "begin") else None
     logits, _ = model(ids, state)

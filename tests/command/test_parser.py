@@ -14,7 +14,7 @@ def test_help_names_every_option_of_a_model(capsys):
         with pytest.raises(SystemExit) as stop:
             run(line)
         assert stop.value.code == 0
-    stdout = capsys.readouterr().out
+    stdout = " ".join(capsys.readouterr().out.split())  # without the line ends of the help
     _, options = parse(["gpt"])
     for name in (*SMALL_MODELS, *(f"--{option.replace('_', '-')}" for option in options)):
         assert re.search(rf"(?<![\w-]){name}(?![\w-])", stdout), name
@@ -22,6 +22,9 @@ def test_help_names_every_option_of_a_model(capsys):
         "default: 0.002",
         "--mixed-precision {true,false}",
         "Fraction of `steps`",
+        "1 it failed, as the loss",
+        "a file or folder cannot be read or written",
+        "2 the command is wrong, as --file is not a text or --out not a folder",
         "130 Ctrl-C ended the run",
     ):
         assert text in stdout
@@ -44,6 +47,9 @@ def test_help_names_every_option_of_a_model(capsys):
         ),
         ("gpt --file text --batch-size 0", "batch_size must be a positive integer, got 0"),
         ("gpt --file nowhere", "expected a text, found nothing at nowhere"),
+        ("gpt --file .", "expected a text, found a folder at ."),
+        ("gpt --file=", "file is empty: expected the name of a text file"),
+        ("gpt --file text --out=", "out is empty: expected the name of a folder"),
         ("gpt --file text --context-length 99999", "context_length=99999 needs 100000 tokens"),
         ("gpt --corpus wiki", "choose from tiny_shakespeare"),
         ("gpt --tokenizer letters", "choose from characters, words, bpe"),

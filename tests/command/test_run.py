@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.helpers.command_lines import ROOT, TEXT, command_line, run
+from tests.helpers.command_lines import ROOT, TEXT, command_line, error_line, run
 from utils import runtime
 from utils.command import run as command
 from utils.command import training_data
@@ -19,12 +19,12 @@ from utils.command.catalogue import MODELS
 from utils.command.job import Job
 from utils.command.parser import parse
 from utils.command.run import print_error, report, train
-from utils.command.run_folder import load_run
+from utils.command.run_folder import load_trained_model
 from utils.command.training_data import TextData
 from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.errors import DataError
 from utils.training.config import TrainConfig
-from utils.training.distributed import ProcessGroup
+from utils.training.distributed import DistributedContext
 from utils.training.loop import fit
 from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
@@ -81,7 +81,7 @@ def test_a_second_ctrl_c_ends_the_run_at_once(monkeypatch, capsys, python_handle
 
 # The command as it is started, with Ctrl-C when a module is imported, or in the given function.
 INTERRUPTED_COMMAND = """
-import os, runpy, signal, sys
+import atexit, os, runpy, signal, sys
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -93,28 +93,75 @@ class Finder:
         if name == moment:
             interrupt()
 
+def interrupt_twice(*arguments, **options):
+    try:
+        interrupt()
+    finally:
+        interrupt()
+
+def train_and_interrupt_the_exit(*arguments, **options):
+    atexit.register(interrupt)
+    return History()
+
 sys.meta_path.insert(0, Finder())
 moment = sys.argv.pop(1)
-if moment == "train":
+if moment != "torch":
     import utils.command.run
-    utils.command.run.train = interrupt
+    from utils.training.training_run import History
+    functions = {"train": interrupt, "twice": interrupt_twice, "exit": train_and_interrupt_the_exit}
+    utils.command.run.train = functions[moment]
 runpy.run_module("utils.training", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("moment", ["torch", "train"])
-def test_ctrl_c_during_imports_or_training_gives_one_line(moment):
-    result = subprocess.run(
+def run_interrupted_command(moment):
+    """The finished process of a command that is interrupted at a moment."""
+    return subprocess.run(
         [sys.executable, "-c", INTERRUPTED_COMMAND, moment, *command_line("lstmlm").split()],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("moment", ["torch", "train"])
+def test_ctrl_c_during_imports_or_training_gives_one_line(moment):
+    result = run_interrupted_command(moment)
     assert result.returncode == 130 and result.stdout == ""
     model = " lstmlm" if moment == "train" else ""
     assert result.stderr == f"python -m utils.training{model}: interrupted\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("moment", ["twice", "exit"])
+def test_ctrl_c_while_the_command_ends_kills_it_without_a_traceback(moment):
+    """The operating system does it: Python's code for the signal no longer runs."""
+    result = run_interrupted_command(moment)
+    assert (result.returncode, result.stdout, result.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+@pytest.mark.parametrize("option", ["file", "out"])
+def test_a_path_that_cannot_be_used_ends_with_code_1(option, code, monkeypatch, capsys):
+    name = "read_bytes" if option == "file" else "mkdir"
+    function, path = getattr(Path, name), {"file": Path("text"), "out": Path("new")}[option]
+
+    def refuse(self, *arguments, **options):
+        if self == path:
+            raise OSError(code, os.strerror(code), str(path))
+        return function(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, name, refuse)
+    line = error_line(f"{command_line('lstmlm')} --out new", capsys, expected_code=1)
+    assert line.endswith(f"error: [Errno {code}] {os.strerror(code)}: '{path}'")
+    assert not Path("new").exists()
+
+
+@pytest.mark.parametrize("wrong", ["--out text", "--out text/new", "--file text/new", "--file ."])
+def test_a_path_of_another_kind_ends_with_code_2(wrong, capsys):
+    assert "expected a" in error_line(f"lstmlm --file text --device cpu {wrong}", capsys)
 
 
 def test_a_full_disk_is_reported_in_one_line(capsys):
@@ -200,7 +247,7 @@ def test_the_command_trains_as_fit_does(capsys):
         history = fit(model, batches, config, **options)
         losses[make_optimizer] = history.validations[-1].loss
     assert losses[adamw] != losses[muon]
-    loaded, _ = load_run("runs/gpt")
+    loaded, _ = load_trained_model("runs/gpt")
     for name, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("step 3")]
@@ -270,7 +317,9 @@ def test_bits_are_counted_for_each_character_that_is_predicted(capsys, monkeypat
 def test_shards_in_one_process_are_the_whole_model():
     for strategy in ("data", "shard"):
         run(f"{command_line('gpt', 3)} --strategy {strategy} --out {strategy}")
-    copies, shards = (load_run(strategy)[0].state_dict() for strategy in ("data", "shard"))
+    copies, shards = (
+        load_trained_model(strategy)[0].state_dict() for strategy in ("data", "shard")
+    )
     assert copies.keys() == shards.keys()
     for name in copies:
         assert torch.allclose(copies[name], shards[name], atol=1e-6)
@@ -304,7 +353,7 @@ def test_each_process_names_its_own_errors(monkeypatch, capsys):
 def test_a_batch_size_must_be_divisible_by_the_processes():
     job = Job.from_options(*parse("lstmlm --file text --batch-size 10".split()))
     with pytest.raises(ValueError, match="batch_size must be divisible by 4 processes, got 10"):
-        train(job, ProcessGroup(world_size=4))
+        train(job, DistributedContext(world_size=4))
 
 
 @pytest.mark.slow
@@ -318,5 +367,5 @@ def test_torchrun_trains_with_two_processes(tmp_path):
     assert result.returncode == 0, result.stderr
     assert "2 x cpu, data" in result.stdout
     assert result.stdout.count("step 3: loss") == 1, "only the first process reports"
-    model, _ = load_run(tmp_path / "run")
+    model, _ = load_trained_model(tmp_path / "run")
     assert all(weight.isfinite().all() for weight in model.parameters())

@@ -11,7 +11,7 @@ import torch
 
 from tests.helpers.command_lines import TEXT, command_line, error_line, run
 from utils.command import training_data
-from utils.command.run_folder import load_run
+from utils.command.run_folder import load_trained_model
 from utils.files import exclusive
 from utils.training.distributed import STRATEGIES
 from utils.training.sharding import supports_sharding
@@ -49,6 +49,7 @@ def finished_run(working_folder, trained_folder):
         (lambda x: x | {"data": {}}, "is damaged: tokenizer is None; choose from characters"),
         (lambda x: x | {"seed": True}, "is damaged: seed is True"),
         (lambda x: x | {"other": 1}, "written by another version of the book"),
+        (lambda x: x | {"tokenizer_checksum": None}, "is damaged: tokenizer_checksum is None"),
     ],
 )
 def test_a_damaged_description_is_refused(finished_run, change, message, capsys):
@@ -56,7 +57,7 @@ def test_a_damaged_description_is_refused(finished_run, change, message, capsys)
     path.write_text(json.dumps(change(json.loads(path.read_text(encoding="utf-8")))))
     assert re.search(f"run/model.json .*{message}", error_line(finished_run, capsys))
     with pytest.raises(ValueError, match=message):
-        load_run("run")
+        load_trained_model("run")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"<!doctype html>"])
@@ -74,19 +75,84 @@ def test_weights_of_another_run_or_damaged_ones_are_refused(finished_run):
     description["model_options"]["dropout"] = 0.1
     files["model.json"].write_text(json.dumps(description))
     with pytest.raises(ValueError, match=r"weights.safetensors does not belong to"):
-        load_run("run")
+        load_trained_model("run")
     files["model.json"].write_bytes(content["model.json"])
     other = training_data.CharTokenizer.train(["ab"])
     other.save(files["tokenizer.json"])
-    with pytest.raises(ValueError, match=r"tokenizer.json has \d+ tokens, where model.json"):
-        load_run("run")
+    with pytest.raises(ValueError, match=r"tokenizer.json is damaged or belongs to another run"):
+        load_trained_model("run")
     files["tokenizer.json"].write_bytes(content["tokenizer.json"])
-    load_run("run")
+    load_trained_model("run")
     weights = bytearray(Path("run/weights.safetensors").read_bytes())
     weights[-1] ^= 1
     Path("run/weights.safetensors").write_bytes(weights)
     with pytest.raises(ValueError, match=r"weights.safetensors is damaged"):
-        load_run("run")
+        load_trained_model("run")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace('"a"', '"c"', 1),  # one bit
+        lambda text: text.replace('"a"', '"*"').replace('"b"', '"a"').replace('"*"', '"b"'),
+        lambda text: f"{text} ",
+        lambda text: "{",
+    ],
+    ids=["one bit", "two tokens swapped", "one more byte", "half"],
+)
+def test_a_damaged_tokenizer_is_refused(finished_run, damage, capsys):
+    path = Path("run/tokenizer.json")
+    content = path.read_bytes()
+    path.write_text(damage(content.decode()), encoding="utf-8")
+    assert path.read_bytes() != content
+    message = "run/tokenizer.json is damaged or belongs to another run"
+    assert message in error_line(finished_run, capsys)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_trained_model("run")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_vocabulary_of_another_size_than_the_tokenizers_is_refused(finished_run, capsys):
+    path = Path("run/model.json")
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["vocab_size"] += 1
+    path.write_text(json.dumps(description), encoding="utf-8")
+    assert "model.json is damaged: vocab_size is" in error_line(finished_run, capsys)
+
+
+def test_a_run_without_its_tokenizer_is_not_resumed(finished_run, capsys):
+    Path("run/tokenizer.json").unlink()
+    assert "run/tokenizer.json" in error_line(finished_run, capsys, expected_code=1)
+
+
+def test_a_text_of_another_name_is_the_same_if_its_content_is(finished_run, capsys):
+    """And the description stays, so that a call that is refused later changes nothing."""
+    before = Path("run/model.json").read_bytes()
+    shutil.copy("text", "copy")
+    for name in ("./text", Path("text").resolve(), "copy"):
+        assert run(finished_run.replace("--file text", f"--file {name}")) == 0
+        assert "resumes from run" in capsys.readouterr().out
+    assert Path("run/model.json").read_bytes() == before
+    load_trained_model("run")
+    Path("copy").write_text(TEXT.upper(), encoding="utf-8")
+    line = error_line(finished_run.replace("--file text", "--file copy"), capsys)
+    assert "run has a checkpoint of other data than copy (real) is now" in line
+    line = error_line(finished_run.replace("--file text", ""), capsys)
+    assert "checkpoint with file='text', not None" in line
+
+
+def test_a_run_removes_what_killed_runs_left_in_its_folder(finished_run):
+    def leave(name):
+        folder = Path("run", f".{name}.12345678.unfinished")
+        folder.mkdir()
+        (folder / name).write_bytes(b"half")
+
+    files = {path.name for path in Path("run").iterdir()}
+    assert files >= {"model.json", "tokenizer.json", "checkpoint.safetensors"}
+    for name in (*files, "own.txt"):
+        leave(name)
+    assert run(finished_run) == 0
+    assert {x.name for x in Path("run").iterdir()} == {*files, ".own.txt.12345678.unfinished"}
 
 
 def test_a_run_is_not_resumed_with_other_data(finished_run, capsys):
@@ -160,4 +226,4 @@ def test_a_folder_of_another_version_of_the_book_is_refused(finished_run, capsys
         finished_run, capsys
     )
     with pytest.raises(ValueError, match="train the model anew"):
-        load_run("run")
+        load_trained_model("run")

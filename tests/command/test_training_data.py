@@ -1,5 +1,6 @@
 """Training data: their seed, the characters that are predicted, and texts from any system."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,15 +93,24 @@ def test_a_file_without_text_to_train_on_is_refused_in_one_line(content, options
     assert not any(path.is_file() for path in Path("runs").rglob("*"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_a_device_or_a_named_pipe_is_refused_in_one_line(capsys):
+    os.mkfifo("pipe")
+    for path in ("pipe", os.devnull):
+        line = error_line(f"gpt --file {path} --device cpu", capsys)
+        assert f"expected a text, but {path} is not a regular file" in line
+
+
 @pytest.mark.parametrize(
     "encode",
     [
         lambda text: text.encode("utf-8-sig"),
+        lambda text: ("\ufeff" + text).encode("utf-8-sig"),
         lambda text: text.encode("utf-16"),
         lambda text: text.replace("\n", "\r\n").encode(),
         lambda text: text.replace("\n", "\r").encode(),
     ],
-    ids=["utf-8-bom", "utf-16", "crlf", "cr"],
+    ids=["utf-8-bom", "two-boms", "utf-16", "crlf", "cr"],
 )
 def test_a_text_from_another_system_trains_the_same_model(encode):
     text = TEXT.replace(", ", ",\n")

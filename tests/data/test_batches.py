@@ -114,7 +114,10 @@ def test_evaluation_rows_go_on_where_the_batch_before_ended():
         (torch.zeros(2, 9), (1, 2), r"got shape \(2, 9\)"),
         (torch.tensor([1, -100, 2]), (1, 2), "token ids count from 0; got -100"),
         (torch.tensor([1.5, 2.7, 3.2]), (1, 2), "must be integers; got a tensor of torch.float32"),
-        (np.array([1.0, math.nan, 3.0]), (1, 2), "must be integers; got a tensor of torch.float64"),
+        (np.array([1.0, math.nan, 3.0]), (1, 2), "must be integers; got an array of float64"),
+        (np.array([1, None, 3], dtype=object), (1, 2), "must be integers; got None"),
+        (np.array(["1", "2", "3"]), (1, 2), "must be integers; got '1'"),
+        (np.array([1, 2, 2**63 + 5], dtype=np.uint64), (1, 2), "too large for int64"),
         (torch.tensor([True, False, True]), (1, 2), "must be integers; got a tensor of torch.bool"),
         ([1, 2, True], (1, 2), "must be integers; got True"),
         ([1, 2, 3.0], (1, 2), "must be integers; got 3.0"),
@@ -202,13 +205,29 @@ def test_padding():
         ("ab", "'ab'"),
         (["a"], "'a'"),
         (torch.tensor([2.0]), "torch.float32"),
-        (np.array([2.5]), "torch.float64"),
+        (np.array([2.5]), "float64"),
         (torch.tensor([True]), "torch.bool"),
     ],
 )
 def test_only_integers_are_padded(sequence, got):
     with pytest.raises(ValueError, match=f"integers; got .*{got}"):
         pad([[1, 2], sequence])
+
+
+@pytest.mark.parametrize(
+    "make_ids",
+    [
+        lambda ids: ids.astype(object),
+        lambda ids: ids.astype(np.uint64),
+        lambda ids: ids.astype(">i4"),
+        lambda ids: ids[::-1].copy()[::-1],
+    ],
+    ids=["objects", "uint64", "big-endian", "reversed view"],
+)
+def test_an_array_of_integers_of_any_kind_is_a_text(make_ids):
+    ids = np.arange(30)
+    stream = TextBatches(make_ids(ids), batch_size=2, context_length=5)
+    assert torch.equal(stream[3].inputs, TextBatches(ids, batch_size=2, context_length=5)[3].inputs)
 
 
 def test_a_batch_of_text_moves_without_a_source():

@@ -42,3 +42,24 @@ def test_a_lone_surrogate_is_named_with_its_position():
     with pytest.raises(ValueError, match=r"surrogate '\\udc00' at position 2") as caught:
         check_text("ab\udc00")
     str(caught.value).encode()  # the message itself can be printed anywhere
+
+
+def test_unsigned_ids_beyond_int64_are_refused_and_others_kept():
+    for make in (
+        lambda numbers: np.array(numbers, dtype=np.uint64),
+        lambda numbers: torch.tensor(numbers, dtype=torch.uint64),
+    ):
+        assert as_id_tensor(make([4, 2**63 - 1])).tolist() == [4, 2**63 - 1]
+        with pytest.raises(ValueError, match=f"labels are too large for int64: .* {2**63 + 5}$"):
+            as_id_tensor(make([4, 2**63 + 5]), name="labels")
+
+
+def test_arrays_of_objects_hold_integers_or_are_refused():
+    assert as_id_tensor(np.array([4, 5], dtype=object)).tolist() == [4, 5]
+    assert as_id_tensor(np.array(5)).shape == ()
+    for wrong in ([4, None], [4, 2.5], [4, "5"]):
+        with pytest.raises(ValueError, match="labels must be integers; got"):
+            as_id_tensor(np.array(wrong, dtype=object), name="labels")
+    for complex_ids in (np.array([1j]), torch.tensor([1j])):
+        with pytest.raises(ValueError, match=r"must be integers; got a.* (torch\.)?complex"):
+            as_id_tensor(complex_ids)

@@ -223,3 +223,8 @@ def test_a_decoder_reads_bos_and_the_text_and_predicts_the_text_and_eos():
     )
     assert inputs.tolist() == [[BOS, 4, 5, 6], [BOS, 6, PAD, PAD]]
     assert targets.tolist() == [[4, 5, 6, EOS], [6, EOS, IGNORE_INDEX, IGNORE_INDEX]]
+
+
+def test_a_label_beyond_int64_is_refused():
+    with pytest.raises(ValueError, match="labels are too large for int64"):
+        labelled_batch([([4, 5], 2**63 + 5)])

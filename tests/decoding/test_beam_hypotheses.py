@@ -63,6 +63,16 @@ def test_a_search_goes_on_until_it_has_all_hypotheses_that_it_returns():
     assert not search_after(continuations, single).beam
 
 
+def test_a_search_goes_on_while_the_last_of_its_hypotheses_can_be_overtaken():
+    config = BeamConfig(2, length_penalty=0.0)
+    search = search_after([(-0.1, 0, EOS), (-1.0, 0, 4)], config)
+    search.advance([Continuation(-2.0, 0, 4), Continuation(-3.0, 0, EOS)])
+    assert search.beam, "-2.0 may overtake -3.0, though not -0.1"
+    search.advance([Continuation(-2.5, 0, EOS), Continuation(-2.6, 0, 4)])
+    assert not search.beam
+    assert [h.log_prob for h in search.finished] == [-0.1, -2.5]
+
+
 def test_patience_ends_a_search_even_if_partial_hypotheses_are_better():
     continuations = [(-0.1, 0, 4), (-2.0, 0, EOS), (-3.0, 0, 5)]
     assert not search_after(continuations, BeamConfig(2, patience=0.5)).beam

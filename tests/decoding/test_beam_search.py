@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import pytest
 import torch
@@ -41,8 +42,8 @@ def test_each_row_of_a_batch_is_searched_as_if_alone():
     source = torch.randint(4, 9, (6, 5))
     row_states = [model.begin(source[i : i + 1]) for i in range(6)]
     config = BeamConfig(3)
-    together = beam_search(model, bos(6), model.begin(source), config, max_length=8)
-    alone = [beam_search(model, bos(), row, config, max_length=8)[0] for row in row_states]
+    together = beam_search(model, bos(6), model.begin(source), beam=config, max_length=8)
+    alone = [beam_search(model, bos(), row, beam=config, max_length=8)[0] for row in row_states]
     assert ids_of(together) == ids_of(alone)
     scores = [
         torch.tensor([[hypothesis.score for hypothesis in row] for row in results])
@@ -57,7 +58,7 @@ def test_a_prompt_of_many_tokens_is_read_in_one_call():
         state = model(prompt[:, :-1])[1]
     config = BeamConfig(3)
     results = beam_search(model, prompt, beam=config, max_length=6)
-    assert results == beam_search(model, prompt[:, -1:], state, config, max_length=6)
+    assert results == beam_search(model, prompt[:, -1:], state, beam=config, max_length=6)
 
 
 # ---- beam search against definitions ------------------------------------------------------------
@@ -100,7 +101,7 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(seed, length_penalty, to
     expected = exhaustive_search(model, max_length, length_penalty, token_bonus)
     beam_size = len(expected) + 9  # more than there are hypotheses
     config = BeamConfig(beam_size, length_penalty=length_penalty, token_bonus=token_bonus)
-    (row,) = beam_search(model, bos(), None, config, max_length=max_length)
+    (row,) = beam_search(model, bos(), None, beam=config, max_length=max_length)
     assert [hypothesis.ids for hypothesis in row] == [ids for _, ids in expected]
     scores = torch.tensor([hypothesis.score for hypothesis in row])
     assert torch.allclose(scores, torch.tensor([best for best, _ in expected]), atol=1e-6)
@@ -179,7 +180,7 @@ def assert_equal_to_plain(row, expected):
 @pytest.mark.parametrize("seed", range(6))
 def test_beam_search_equals_its_plain_version(seed, beam_size, options):
     model, config = make_lstm(seed, 9), BeamConfig(beam_size, **options)
-    (row,) = beam_search(model, bos(), None, config, max_length=6)
+    (row,) = beam_search(model, bos(), None, beam=config, max_length=6)
     assert_equal_to_plain(row, plain_beam_search(model, config, 6))
 
 
@@ -217,6 +218,24 @@ def test_the_safe_end_comes_before_the_last_step_and_changes_nothing(length_pena
     assert one == four[:1]
     assert search(math.inf, 4) == (four, 30)
     assert search(math.inf, 1) == (one, 30)
+
+
+@pytest.mark.parametrize("options", [{"length_penalty": 1.0}, {"token_bonus": 0.3}])
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_the_safe_end_changes_none_of_the_hypotheses_that_are_returned(count, options):
+    for seed in range(12):
+        model, prompt = make_lstm(seed, V), torch.tensor([[BOS, 4], [BOS, 5]])
+        safe, unstopped = (
+            beam_search(
+                model,
+                prompt,
+                beam=BeamConfig(4, num_hypotheses=count, patience=patience, **options),
+                max_length=12,
+            )
+            for patience in (None, math.inf)
+        )
+        assert safe == unstopped, seed
+        assert [len(row) for row in safe] == [count] * 2
 
 
 def test_scores_are_those_of_a_teacher_forced_call():
@@ -284,7 +303,7 @@ def test_a_search_finds_a_long_text_far_better_than_its_first_finished_ones(
     (row,) = beam_search(LongText(), bos(), beam=config, max_length=30)
     assert row[0].ids == expected
     assert row[0].log_prob > -0.34
-    (best,) = best_sequences(LongText(), bos(), None, config, max_length=30)
+    (best,) = best_sequences(LongText(), bos(), None, beam=config, max_length=30)
     assert best == expected
     if beam_size == 5 and length_penalty == 1.0:  # the old rule
         config = BeamConfig(5, patience=1)
@@ -334,9 +353,9 @@ def test_the_best_sequences_are_those_of_greedy_search_or_the_best_hypotheses(be
     if beam is None:
         expected = greedy_search(model, prompt, state, max_length=6)
     else:
-        hypotheses = beam_search(model, prompt, state, beam, max_length=6)
+        hypotheses = beam_search(model, prompt, state, beam=beam, max_length=6)
         expected = [ranked[0].ids for ranked in hypotheses]
-    assert best_sequences(model, prompt, state, beam, max_length=6) == expected
+    assert best_sequences(model, prompt, state, beam=beam, max_length=6) == expected
     assert len(set(map(tuple, expected))) > 2
 
 
@@ -349,11 +368,21 @@ def test_a_beam_size_that_is_not_a_positive_integer_is_refused(beam_size):
         BeamConfig(beam_size)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("option", ["length_penalty", "token_bonus"])
-def test_a_term_of_the_score_that_is_not_finite_is_refused(option, value):
-    with pytest.raises(ValueError, match=f"{option} must be a finite number, got {value}"):
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, 1e308, -1e9])
+@pytest.mark.parametrize("option, limit", [("length_penalty", 10.0), ("token_bonus", 1e6)])
+def test_a_term_of_the_score_that_may_overflow_is_refused(option, limit, value):
+    message = f"{option} must be a number from -{limit} to {limit}, got {value}"
+    with pytest.raises(ValueError, match=re.escape(message)):
         BeamConfig(**{option: value})
+
+
+@pytest.mark.parametrize("limit", [-1, 1])
+def test_scores_are_finite_for_the_largest_terms_of_a_score(limit):
+    config = BeamConfig(3, length_penalty=10.0 * limit, token_bonus=1e6 * limit)
+    (row,) = beam_search(make_lstm(0, 9), bos(), beam=config, max_length=10)
+    assert len(row) == 3
+    assert all(math.isfinite(hypothesis.score) for hypothesis in row)
+    assert math.isfinite(config.highest_score(-1e9, 1, 10**12))
 
 
 @pytest.mark.parametrize("patience", [0, -1, math.nan])

@@ -11,11 +11,13 @@ from torch.nn import functional as F
 from tests.helpers.decoding_models import FixedLogits, bos, make_lstm, make_translator
 from tests.helpers.tensors import multiply_weights
 from utils.data.batches import pad
-from utils.data.vocabulary import BOS, PAD
+from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
-from utils.decoding.beam_search import beam_search
+from utils.decoding.beam_search import beam_search, best_sequences
+from utils.decoding.generation import check_arguments, evaluating, generate, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig, sample
+from utils.decoding.token_rules import TokenRules
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
@@ -133,6 +135,59 @@ def test_a_state_of_another_batch_is_refused(decode):
             decode(model, bos(rows), state, max_length=3)
 
 
+# ---- the loop itself ----------------------------------------------------------------------------
+
+
+def test_generate_appends_what_is_chosen_until_eos_or_the_maximum():
+    """The choice gets logits (B, V) and all ids (B, N); the row that ends leaves the batch."""
+    seen = []
+
+    def choose(logits, all_ids):
+        seen.append((tuple(logits.shape), all_ids.tolist()))
+        return torch.where(all_ids[:, -1] == 5, EOS, all_ids[:, -1] + 1)
+
+    prompt = torch.tensor([[BOS, 4], [BOS, 6]])
+    options = {"max_length": 3, "rules": TokenRules()}
+    model = make_lstm(0, vocab_size=10)
+    sequences = generate(model, prompt, None, choose_tokens=choose, **options)
+    assert sequences == [[5], [7, 8, 9]]
+    assert seen == [
+        ((2, 10), [[BOS, 4], [BOS, 6]]),
+        ((2, 10), [[BOS, 4, 5], [BOS, 6, 7]]),
+        ((1, 10), [[BOS, 6, 7, 8]]),
+    ]
+
+
+def test_the_length_of_a_prompt_is_that_without_padding():
+    prompt = torch.tensor([[BOS, 4, 5], [BOS, PAD, PAD], [4, 5, PAD]])
+    assert prompt_lengths(prompt) == [3, 1, 2]
+    assert prompt_lengths(torch.empty(0, 3, dtype=torch.int64)) == []
+
+
+def test_arguments_are_checked_without_a_call_of_the_model():
+    model = lstm_seq2seq(6, width=4)
+    state = model.begin(torch.tensor([[4, 5], [5, 4]]))
+    rules = TokenRules(min_length=2)
+    check_arguments(model, bos(2), state, max_length=2, rules=rules)
+    check_arguments(object(), bos(2), None, max_length=2, rules=rules)
+    for arguments, max_length, message in (
+        ((model, bos(2), None), 2, "starts from state = model.begin"),
+        ((model, bos(3), state), 2, "and the prompt 3 rows"),
+        ((model, bos(2), state), 1, "min_length is 2, above max_length, 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_arguments(*arguments, max_length=max_length, rules=rules)
+
+
+def test_only_a_module_changes_its_mode_for_a_search():
+    model = nn.Dropout(0.5)
+    with evaluating(model):
+        assert not model.training
+    assert model.training
+    with evaluating(lambda ids, state=None: None):
+        pass
+
+
 # ---- logits that define no distribution ---------------------------------------------------------
 
 WRONG_LOGITS = {
@@ -140,6 +195,16 @@ WRONG_LOGITS = {
     "one is \\+∞": [0.0, 0.0, 0.0, 0.0, math.inf, 1.0],
     "all but those of PAD and BOS are −∞": [0.0, 0.0, *[-math.inf] * 4],
 }
+
+
+@pytest.mark.parametrize("token", [PAD, BOS])
+@pytest.mark.parametrize("value, reason", [(math.nan, "one is NaN"), (math.inf, r"one is \+∞")])
+@pytest.mark.parametrize("decode", [*DECODERS, best_sequences])
+def test_tokens_that_are_never_generated_need_a_probability_too(decode, value, reason, token):
+    logits = [0.0] * 6
+    logits[token] = value
+    with pytest.raises(ValueError, match=f"row 0 .* define no distribution: {reason}"):
+        decode(FixedLogits(logits), bos(2), max_length=3)
 
 
 class SecondRowIsWrong(nn.Module):
@@ -203,8 +268,10 @@ def test_prompts_of_different_lengths_are_decoded_as_each_alone(
         assert greedy_search(model, F.pad(PADDED, (0, 3), value=PAD), **options) == expected
     else:
         config = BeamConfig(beam_size)
-        rows = [beam_search(model, torch.tensor([p]), None, config, **options)[0] for p in PROMPTS]
-        results = beam_search(model, PADDED, None, config, **options)
+        rows = [
+            beam_search(model, torch.tensor([p]), None, beam=config, **options)[0] for p in PROMPTS
+        ]
+        results = beam_search(model, PADDED, None, beam=config, **options)
         assert [[h.ids for h in row] for row in results] == [[h.ids for h in row] for row in rows]
         for row, alone in zip(results, rows, strict=True):
             expected = pytest.approx([h.score for h in alone], abs=1e-5)
@@ -270,3 +337,8 @@ def test_the_smallest_vocabulary_that_can_end_gives_empty_texts():
     (only,) = beam_search(model, bos(), beam=BeamConfig(4))[0]
     assert only.ids == []
     assert only.log_prob == 0.0
+
+
+def test_a_prompt_whose_type_int64_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match=r"integers such as int64; got torch\.uint64"):
+        greedy_search(make_lstm(0, 9), torch.tensor([[2**63 + 5]], dtype=torch.uint64))

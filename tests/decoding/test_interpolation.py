@@ -66,3 +66,10 @@ def test_an_empty_list_of_weights_is_refused():
 def test_a_token_that_one_model_rules_out_does_not_prevent_a_best_weight():
     a, b = torch.tensor([-1.0, -2.0]), torch.tensor([-1.0, -math.inf])
     assert best_mixture_weight(a, b) == 0.99
+
+
+def test_complex_log_probabilities_are_refused():
+    real = torch.tensor([-1.0])
+    for pair in ((real, real.to(torch.complex64)), (real.to(torch.complex64), real)):
+        with pytest.raises(ValueError, match="must be real numbers"):
+            mix_log_probs(*pair, 0.5)

@@ -1,4 +1,4 @@
-"""Sampling from the distribution, and the filters that shape it."""
+"""Sampling from the distribution, and the options that shape it."""
 
 import math
 from dataclasses import replace
@@ -9,90 +9,12 @@ from torch import nn
 
 from tests.helpers.decoding_models import FixedLogits, bos, make_lstm
 from utils.data.vocabulary import BOS, PAD
-from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, penalize_repetition
+from utils.decoding.filters import penalize_repetition
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig, sample
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
-
-
-def possible_tokens(logits):
-    """The tokens of each row whose logit is not −∞."""
-    return [{i for i, x in enumerate(row) if x > -math.inf} for row in logits.tolist()]
-
-
-# ---- filters ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("k, first", [(1, {1}), (2, {1, 4}), (3, {1, 3, 4}), (5, set(range(5)))])
-def test_top_k_keeps_the_k_best(k, first):
-    logits = filter_top_k(LOGITS, k)
-    assert possible_tokens(logits)[0] == first
-    assert len(possible_tokens(logits)[1]) == k, "among equals exactly k as well"
-    assert torch.equal(logits[logits > -math.inf], LOGITS[logits > -math.inf])
-    assert torch.equal(filter_top_k(LOGITS, 99), LOGITS)
-
-
-@pytest.mark.parametrize(
-    "p, first, second",
-    [
-        (0.01, {1}, 1),
-        (0.39, {1}, 2),
-        (0.41, {1, 4}, 3),
-        (0.69, {1, 4}, 4),
-        (0.71, {1, 3, 4}, 4),
-        (0.9, {1, 2, 3, 4}, 5),
-        (1.0, set(range(5)), 5),
-    ],
-)
-def test_top_p_keeps_the_fewest_tokens_that_reach_p(p, first, second):
-    rows = possible_tokens(filter_top_p(LOGITS, p))
-    assert rows[0] == first
-    assert len(rows[1]) == second
-    for tokens, probabilities in zip(rows, P, strict=True):
-        total = sum(probabilities[i].item() for i in tokens)
-        assert total >= p - 1e-9, "together they reach p,"
-        assert total - min(probabilities[i].item() for i in tokens) < p, "and one fewer does not"
-
-
-@pytest.mark.parametrize("p, tokens", [(0.25, 1), (0.5, 2), (0.75, 3), (0.76, 4)])
-def test_top_p_ends_where_p_is_reached_exactly(p, tokens):
-    """Four equal tokens have probabilities and sums without rounding."""
-    assert [len(row) for row in possible_tokens(filter_top_p(torch.zeros(2, 4), p))] == [tokens] * 2
-
-
-@pytest.mark.parametrize(
-    "p, first",
-    [(0.0, set(range(5))), (0.2, {1, 2, 3, 4}), (0.3, {1, 3, 4}), (0.8, {1}), (1.0, {1})],
-)
-def test_min_p_keeps_tokens_not_far_below_the_best(p, first):
-    rows = possible_tokens(filter_min_p(LOGITS, p))
-    assert rows == [first, set(range(5))], "a flat distribution stays as it is"
-
-
-@pytest.mark.parametrize(
-    "filter_logits, weak, strong",
-    [(filter_top_k, 5, 2), (filter_top_p, 1.0, 0.5), (filter_min_p, 0.01, 0.5)],
-)
-def test_a_filter_keeps_ruled_out_tokens_ruled_out_and_copies_the_logits(
-    filter_logits, weak, strong
-):
-    logits = LOGITS.clone()
-    logits[:, 1] = -math.inf
-    before = logits.clone()
-    for value in (weak, strong):
-        assert all(1 not in tokens for tokens in possible_tokens(filter_logits(logits, value)))
-        assert torch.equal(before, logits)
-
-
-def test_the_penalty_lowers_only_tokens_that_have_occurred():
-    logits = torch.tensor([[2.0, -2.0, 1.0, 0.0], [2.0, -2.0, 1.0, -math.inf]])
-    previous_ids = torch.tensor([[0, 1, 0], [3, 3, 2]])
-    penalized = penalize_repetition(logits, previous_ids, 2.0)
-    expected = torch.tensor([[1.0, -4.0, 1.0, 0.0], [2.0, -2.0, 0.5, -math.inf]])
-    assert torch.equal(penalized, expected), "once, however often a token occurred"
-    assert torch.equal(penalize_repetition(logits, previous_ids, 1.0), logits)
 
 
 # ---- options ------------------------------------------------------------------------------------
@@ -198,23 +120,6 @@ def test_an_option_out_of_its_range_is_refused(option, value):
         SamplingConfig(**{option: value})
 
 
-@pytest.mark.parametrize(
-    "name, call",
-    [
-        ("top_k", lambda: filter_top_k(LOGITS, 0)),
-        ("top_p", lambda: filter_top_p(LOGITS, 0.0)),
-        ("top_p", lambda: filter_top_p(LOGITS, math.nan)),
-        ("min_p", lambda: filter_min_p(LOGITS, -0.1)),
-        ("min_p", lambda: filter_min_p(LOGITS, 1.5)),
-        ("repetition_penalty", lambda: penalize_repetition(LOGITS, torch.zeros(2, 1).long(), 0.0)),
-        ("repetition_penalty", lambda: penalize_repetition(LOGITS, LOGITS.long(), math.inf)),
-    ],
-)
-def test_a_filter_refuses_a_value_out_of_its_range(name, call):
-    with pytest.raises(ValueError, match=f"{name} must be"):
-        call()
-
-
 # ---- sampling -----------------------------------------------------------------------------------
 
 
@@ -269,3 +174,29 @@ def test_the_default_distribution_is_that_of_the_model():
     assert torch.allclose(p, P)
     changed = replace(SamplingConfig(), repetition_penalty=2.0)
     assert not torch.allclose(changed.probabilities(LOGITS, torch.tensor([[1, 4], [0, 0]])), P)
+
+
+@pytest.mark.parametrize("penalty", [1e-320, 0.0, -1.0, 1e7, math.inf, math.nan, True])
+def test_a_repetition_penalty_that_may_overflow_is_refused(penalty):
+    message = f"repetition_penalty must be a number from 1e-06 to 1000000.0, got {penalty}"
+    with pytest.raises(ValueError, match=message):
+        SamplingConfig(repetition_penalty=penalty)
+    with pytest.raises(ValueError, match=message):
+        penalize_repetition(LOGITS, torch.tensor([[1], [0]]), penalty)
+
+
+@pytest.mark.parametrize("penalty", [1e-6, 1e6])
+def test_the_extreme_penalties_leave_a_distribution(penalty):
+    config = SamplingConfig(repetition_penalty=penalty)
+    p = config.probabilities(LOGITS, torch.tensor([[1, 4], [0, 0]]))
+    assert torch.allclose(p.sum(-1), torch.ones(2, dtype=p.dtype))
+
+
+@pytest.mark.parametrize("temperature", [1e-320, 1e-40, 1e40, 1e308])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_any_temperature_gives_a_distribution_in_any_precision(dtype, temperature):
+    logits = torch.tensor([[1.0, 3.0, -math.inf, 2.0]], dtype=dtype)
+    p = SamplingConfig(temperature=temperature).probabilities(logits, torch.tensor([[0]]))
+    third = 1 / 3
+    expected = [0.0, 1.0, 0.0, 0.0] if temperature < 1 else [third, third, 0.0, third]
+    assert p[0].tolist() == pytest.approx(expected, abs=2e-3)

@@ -24,7 +24,7 @@ MODELS = {
         num_heads=2,
         context_length=5,
         zero_init=False,
-        ngram_tables=(V * V,),
+        ngram_table_sizes=(V * V,),
     ),
 }
 
@@ -115,6 +115,8 @@ def test_a_model_that_returns_nan_is_refused():
     [
         (TEXT[None], {}, r"ids of shape \(N,\); got torch.int64 \(1, 60\)"),
         (TEXT / 2, {}, "ids of shape .* got torch.float32"),
+        (TEXT > 2, {}, "ids of shape .* got torch.bool"),
+        (TEXT.to(torch.complex64), {}, "ids of shape .* got torch.complex64"),
         (TEXT, {"chunk_length": 0}, "chunk_length must be a positive integer"),
         (TEXT, {"chunk_length": -1}, "chunk_length must be a positive integer"),
     ],
@@ -123,3 +125,27 @@ def test_a_text_of_the_wrong_shape_or_type_is_refused(ids, options, message):
     for model in (make_network("window"), NGramLM.mle(NGramCounts(TEXT, order=1, vocab_size=V))):
         with pytest.raises(ValueError, match=message):
             token_log_probs(model, ids, **options)
+
+
+@pytest.mark.parametrize("chunk_length", [7, 500])
+@pytest.mark.parametrize("position", [0, 20, 59])
+@pytest.mark.parametrize("token", [V, -1])
+@pytest.mark.parametrize("name", MODELS)
+def test_an_id_outside_the_vocabulary_is_refused(name, token, position, chunk_length):
+    ids = TEXT.clone()
+    ids[position] = token
+    with pytest.raises(ValueError, match=rf"ids \[{token}\] lie outside this vocabulary of {V}"):
+        token_log_probs(make_network(name), ids, chunk_length=chunk_length)
+
+
+def test_a_model_with_complex_logits_is_refused():
+    class Complex(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(V))
+
+        def forward(self, ids, state=None):
+            return torch.zeros(*ids.shape, V, dtype=torch.complex64), state
+
+    with pytest.raises(ValueError, match=r"logits must be real .* got torch\.complex64"):
+        token_log_probs(Complex(), TEXT)

@@ -38,8 +38,14 @@ def test_the_logits_of_the_model_are_not_changed_in_place():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_large_logits_of_any_precision_define_a_distribution(dtype):
-    logits = torch.tensor([[0.0, math.inf, -6e4, 6e4, -math.inf]], dtype=dtype)
-    assert allowed_logits(logits)[0, 3] == logits[0, 3], "+∞ does not matter where it is ruled out"
+    logits = torch.tensor([[0.0, -math.inf, -6e4, 6e4, -math.inf]], dtype=dtype)
+    assert allowed_logits(logits)[0, 3] == logits[0, 3]
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
+def test_logits_that_are_not_real_floating_point_numbers_are_refused(dtype):
+    with pytest.raises(ValueError, match=f"must be real floating-point numbers; got {dtype}"):
+        allowed_logits(torch.zeros(1, 6, dtype=dtype))
 
 
 # ---- n-grams ------------------------------------------------------------------------------------
@@ -139,11 +145,11 @@ def test_best_sequences_and_a_beam_of_one_have_the_same_rules(options):
         model, prompt = make_lstm(seed, V), torch.tensor([[BOS, 4], [BOS, 5]])
         expected = greedy_search(model, prompt, **options)
         assert best_sequences(model, prompt, **options) == expected
-        assert best_sequences(model, prompt, None, BeamConfig(1), **options) == expected
+        assert best_sequences(model, prompt, None, beam=BeamConfig(1), **options) == expected
         config = SamplingConfig(temperature=1e-9)
-        assert sample(model, prompt, None, config, **options) == expected
-        wide = beam_search(model, prompt, None, BeamConfig(3), **options)
-        best = best_sequences(model, prompt, None, BeamConfig(3), **options)
+        assert sample(model, prompt, None, config=config, **options) == expected
+        wide = beam_search(model, prompt, None, beam=BeamConfig(3), **options)
+        best = best_sequences(model, prompt, None, beam=BeamConfig(3), **options)
         assert best == [row[0].ids for row in wide]
 
 

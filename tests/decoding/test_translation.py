@@ -72,7 +72,7 @@ def test_translations_are_the_best_sequences_as_text(beam):
         if beam is None:
             (ids,) = greedy_search(model, bos(), state, max_length=5)
         else:
-            ids = beam_search(model, bos(), state, beam, max_length=5)[0][0].ids
+            ids = beam_search(model, bos(), state, beam=beam, max_length=5)[0][0].ids
         expected.append(tokenizer.decode(ids))
     assert translations == expected
     assert len(set(translations)) > 4

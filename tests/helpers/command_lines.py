@@ -33,14 +33,18 @@ def command_line(name, steps=2):
     return f"{name} {SMALL_MODELS[name]} {data} --steps {steps} --device cpu"
 
 
-def error_line(line, capsys):
-    """The one line on stderr that a wrong command line gives."""
+def error_line(line, capsys, expected_code=2):
+    """The one line on stderr of a command that fails, by default as its line is wrong."""
     capsys.readouterr()
     try:
         code = run(line)
     except SystemExit as stop:
         code = stop.code
     stderr = capsys.readouterr().err
-    assert code == 2 and stderr.startswith("python -m utils.training") and ": error: " in stderr
+    assert (
+        code == expected_code
+        and stderr.startswith("python -m utils.training")
+        and ": error: " in stderr
+    )
     assert stderr.count("\n") == 1, "one line"
     return stderr.strip()

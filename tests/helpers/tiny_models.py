@@ -75,8 +75,8 @@ LANGUAGE_MODELS = {
         V, width=D, num_layers=2, cell="lstm", embedding_size=D - 2
     ),
     "gpt": gpt,
-    "gpt, pairs": lambda D: gpt(D, ngram_tables=(V * V,)),
-    "gpt, triples in few rows": lambda D: gpt(D, ngram_tables=(V * V, 7)),
+    "gpt, pairs": lambda D: gpt(D, ngram_table_sizes=(V * V,)),
+    "gpt, triples in few rows": lambda D: gpt(D, ngram_table_sizes=(V * V, 7)),
     "gpt-2": gpt2,
     "gpt, gated": lambda D: gpt(D, activation="swiglu", feedforward_size=D + 2, norm_epsilon=1e-5),
 }

@@ -141,8 +141,8 @@ def train(processes, task, path=None, end=None, config=CONFIG):
     model, optimizers, history = make_model(), [], None
 
     def make_optimizer(*arguments):
-        optimizers.append(adamw(*arguments))
-        return optimizers[0]
+        optimizers.append(adamw(*arguments))  # of several processes the second is the run's
+        return optimizers[-1]
 
     options = {"make_optimizer": make_optimizer, "processes": processes, "progress": False}
     try:
@@ -152,7 +152,7 @@ def train(processes, task, path=None, end=None, config=CONFIG):
     except ProgramEnd:
         pass
     weights = processes.full_state_dict(model.state_dict())
-    return history, weights, optimizer_state(processes, optimizers[0])
+    return history, weights, optimizer_state(processes, optimizers[-1])
 
 
 def start_test_run(processes, model):
@@ -165,7 +165,7 @@ def start_test_run(processes, model):
 def load(processes, task, path):
     """Return the step, the weights and the optimizer's state of a checkpoint."""
     run = start_test_run(processes, TASKS[task][0]())
-    assert checkpoint.resume_run(run, path)
+    assert checkpoint.resume_from_checkpoint(run, path)
     weights = processes.full_state_dict(run.model.state_dict())
     return run.step, weights, optimizer_state(processes, run.optimizer)
 

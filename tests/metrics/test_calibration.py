@@ -53,6 +53,19 @@ def test_a_bound_belongs_to_the_bin_below_it(dtype):
     assert count.tolist() == [2, *[1] * 98, 0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_tensor_of_any_precision_and_with_a_gradient_has_a_calibration_error(dtype):
+    p = torch.tensor([0.5, 0.75, 0.25, 1.0], dtype=dtype, requires_grad=True)
+    is_correct = torch.tensor([1.0, 0.0, 1.0, 1.0], dtype=dtype, requires_grad=True)
+    expected = expected_calibration_error([0.5, 0.75, 0.25, 1.0], [1, 0, 1, 1], num_bins=4)
+    result = expected_calibration_error(p, is_correct, num_bins=4)
+    assert result.count.tolist() == expected.count.tolist() == [1, 1, 1, 1]
+    assert result.error == expected.error
+    bounds = (torch.arange(1, 21, dtype=torch.float64) / 20).to(dtype)
+    count = expected_calibration_error(bounds, torch.ones(20), num_bins=20).count
+    assert count.tolist() == [1] * 20, "the bounds have the precision of the tensor"
+
+
 @pytest.mark.parametrize(
     "p, correct, bins, message",
     [
@@ -66,6 +79,11 @@ def test_a_bound_belongs_to_the_bin_below_it(dtype):
         ([0.5], [2], 5, "True or False"),
         ([0.5], [1], 0, "num_bins must be a positive integer, got 0"),
         ([0.5], [1], 2.5, "num_bins must be a positive integer, got 2.5"),
+        ([0.5], [1], math.inf, "num_bins must be a positive integer, got inf"),
+        ([0.5 + 0.5j], [1], 5, "probabilities must be real numbers; got an array of complex128"),
+        ([0.5], [1 + 0j], 5, "is_correct must be real numbers; got an array of complex128"),
+        (torch.tensor([0.5j]), [1], 5, "probabilities must be real numbers"),
+        (["0.5"], [1], 5, "probabilities must be real numbers"),
     ],
 )
 def test_predictions_without_a_calibration_error_are_refused(p, correct, bins, message):
@@ -133,6 +151,13 @@ def test_a_class_that_is_ruled_out_does_not_change_the_temperature():
         (torch.eye(3)[:0], torch.arange(0), "temperature needs"),
         (torch.eye(3), torch.arange(1, 4), "targets must be classes, integers from 0 to 2"),
         (torch.eye(3), torch.tensor([0.0, 0.5, 1.0]), "targets must be classes"),
+        (torch.eye(3), torch.tensor([0j, 1, 2]), "targets must be classes"),
+        (
+            torch.eye(3),
+            torch.tensor([0, 1, 2**63 + 1], dtype=torch.uint64),
+            "targets must be classes",
+        ),
+        (torch.eye(3) * 1j, torch.arange(3), "logits must be real numbers, got torch.complex64"),
     ],
 )
 def test_a_temperature_needs_one_class_for_each_row_of_logits(logits, targets, message):

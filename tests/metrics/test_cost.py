@@ -93,3 +93,10 @@ def test_a_call_ends_when_the_gpu_has_finished(monkeypatch, backend):
 def test_a_median_of_no_calls_is_refused():
     with pytest.raises(ValueError, match="num_repeats must be a positive integer, got 0"):
         median_milliseconds(lambda: None, num_repeats=0)
+
+
+@pytest.mark.parametrize("count", [-1, 1.5])
+def test_a_negative_number_of_warmup_calls_is_refused(count):
+    message = f"num_warmup_calls must be a non-negative integer, got {count}"
+    with pytest.raises(ValueError, match=message):
+        median_milliseconds(lambda: None, num_warmup_calls=count)

@@ -73,6 +73,19 @@ def test_only_sentences_that_differ_are_exchanged():
     assert p * 16 == int(p * 16), "four of six sentences differ"
 
 
+def test_the_exchanges_of_few_differing_sentences_among_many_are_all_evaluated():
+    """Four of forty sentences differ: sixteen exchanges, where forty would have 2⁴⁰."""
+    texts = numbered_texts(40)
+    first, second = list(texts), list(texts)
+    first[3] = first[3].replace("orange hat", "cap")
+    second[7] = second[7].replace("looks at", "is near")
+    first[20] = first[20].replace("picture", "a painting of")
+    second[30] = "A man"
+    assert paired_bleu_p_value(first, second, texts) == 10 / 16
+    assert paired_bleu_p_value(first, second, texts, num_trials=16) == 10 / 16
+    assert paired_bleu_p_value(first, second, texts, num_trials=15) * 16 % 1 == 0, "(c + 1) / 16"
+
+
 def test_a_second_list_of_references_changes_the_p_value():
     p = paired_bleu_p_value(FIRST, SECOND, SIX_REFERENCES)
     assert paired_bleu_p_value(FIRST, SECOND, [SIX_REFERENCES, FIRST]) != p

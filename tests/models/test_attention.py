@@ -85,3 +85,11 @@ def test_dropout_sets_weights_to_zero():
     for options in ({}, {"mask": mask}):
         plain, dropped = (fused_attention(q, k, v, **options, dropout=p) for p in (0.0, 0.5))
         assert not same(plain, dropped, 1e-3)
+
+
+def test_the_kernels_own_causal_mask_takes_no_other_mask_and_as_many_queries_as_keys():
+    q, k, v = (torch.randn(2, 5, 4) for _ in range(3))
+    with pytest.raises(ValueError, match="is_causal needs as many queries as keys and no mask"):
+        fused_attention(q, k, v, causal_mask(5), is_causal=True)
+    with pytest.raises(ValueError, match=r"is_causal needs"):
+        fused_attention(q[:, :2], k, v, is_causal=True)

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from tests.helpers.tensors import multiply_weights, randn, same
+from utils.contract import Memory
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
-from utils.models.contract import Memory
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.recurrent import run_batch_first
 from utils.models.recurrent_encoders import RNNEncoder
@@ -90,7 +90,7 @@ def test_location_weights_depend_on_those_of_the_step_before():
 
 def test_beam_search_continues_each_hypothesis_with_its_own_previous_weights():
     model = make_model("location")
-    results = beam_search(model, IDS[:, :1], model.begin(SOURCE), BeamConfig(3), max_length=4)
+    results = beam_search(model, IDS[:, :1], model.begin(SOURCE), beam=BeamConfig(3), max_length=4)
     for i, hypotheses in enumerate(results):
         for hypothesis in hypotheses:
             # an answer of four tokens was cut off, a shorter one ended in EOS

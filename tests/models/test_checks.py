@@ -18,10 +18,10 @@ from tests.helpers.tiny_models import (
     make,
     state_tensors,
 )
+from utils.contract import LSTMState, Memory
 from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call, check_memory
-from utils.models.contract import LSTMState, Memory
 from utils.models.convolutional import CNNDecoder
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT
@@ -109,7 +109,9 @@ OTHERS = {
     "gpt of other heads": lambda: GPT(
         V, width=6, num_heads=2, num_layers=2, qk_norm=False, positional_encoding="learned"
     ),
-    "gpt with triples": lambda: GPT(V, width=6, num_heads=1, num_layers=2, ngram_tables=(9, 9, 9)),
+    "gpt with triples": lambda: GPT(
+        V, width=6, num_heads=1, num_layers=2, ngram_table_sizes=(9, 9, 9)
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils import runtime
+from utils.contract import Memory
 from utils.data.batches import pad
 from utils.data.labelled_batches import LabelledBatch, LabelledBatches, labelled_eval_batches
 from utils.models.classifiers import (
@@ -15,7 +16,6 @@ from utils.models.classifiers import (
     WordCNNEncoder,
     predict_logits,
 )
-from utils.models.contract import Memory
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM

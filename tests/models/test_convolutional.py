@@ -1,7 +1,7 @@
 """The encoder and the decoder that are stacked from gated convolutions.
 
-What all encoders and all decoders have in common is tested in test_encoders.py and
-test_decoders.py.
+What all encoders and all decoders have in common is tested in test_all_encoders.py and
+test_all_decoders.py.
 """
 
 import pytest
@@ -9,9 +9,9 @@ import torch
 
 from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import SOURCE
+from utils.contract import Memory
 from utils.data.vocabulary import PAD
 from utils.models.attention import attention
-from utils.models.contract import Memory
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.gated_convolution import GatedConvolution
 from utils.models.positions import sinusoidal_encoding

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.helpers.tiny_models import IDS, SOURCE, V
+from utils.contract import Memory
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.classifiers import Classifier, WordCNNEncoder
-from utils.models.contract import Memory
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM

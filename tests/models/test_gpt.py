@@ -43,8 +43,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "gpt2": GPT2 | {"context_length": 20},
     "window": {"context_length": 3},
     "window of one": {"context_length": 1, "positional_encoding": "sinusoidal"},
-    "pairs": {"ngram_tables": (V * V,), "context_length": 2},
-    "n-grams": {"ngram_tables": (V * V, V**3, 50)},
+    "pairs": {"ngram_table_sizes": (V * V,), "context_length": 2},
+    "n-grams": {"ngram_table_sizes": (V * V, V**3, 50)},
 }
 PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
 
@@ -125,8 +125,8 @@ def test_rows_are_independent_and_states_can_be_reordered(name, ids):
 def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
     """With layers that are the identity, the sum of vectors remains: by plain loops."""
     torch.manual_seed(0)
-    model = GPT(V, width=16, num_layers=2, num_heads=2, ngram_tables=(V * V, 50)).double()
-    words, pairs, triples = (t.weight for t in (model.embedding, *model.ngram_tables))
+    model = GPT(V, width=16, num_layers=2, num_heads=2, ngram_table_sizes=(V * V, 50)).double()
+    words, pairs, triples = (t.weight for t in (model.embedding, *model.ngram_embedding))
     expected = torch.empty(B, T, 16, dtype=torch.float64)
     for b, row in enumerate(ids.tolist()):
         for t, (u, v, w) in enumerate(zip([PAD, PAD, *row], [PAD, *row], row, strict=False)):
@@ -141,8 +141,8 @@ def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
 
 def test_n_gram_vectors_start_larger_than_word_vectors():
     torch.manual_seed(0)
-    model = GPT(2000, width=64, num_layers=1, num_heads=2, ngram_tables=(500, 500))
-    assert all(abs(table.weight.std() - 0.1) < 0.005 for table in model.ngram_tables)
+    model = GPT(2000, width=64, num_layers=1, num_heads=2, ngram_table_sizes=(500, 500))
+    assert all(abs(table.weight.std() - 0.1) < 0.005 for table in model.ngram_embedding)
     assert abs(model.embedding.weight.std() - 0.02) < 0.001
 
 
@@ -332,8 +332,8 @@ def test_mistakes_are_named():
     for name in ("vocab_size", "width", "num_layers", "num_heads", "context_length"):
         with pytest.raises(ValueError, match=f"^{name} must be a positive integer"):
             GPT(**({"vocab_size": V} | {name: 0}))
-    with pytest.raises(ValueError, match=r"^ngram_tables\[1\] must be a positive .*, got 0"):
-        GPT(V, ngram_tables=(V * V, 0))
+    with pytest.raises(ValueError, match=r"^ngram_table_sizes\[1\] must be a positive .*, got 0"):
+        GPT(V, ngram_table_sizes=(V * V, 0))
 
 
 def test_it_compiles_to_one_graph_for_all_lengths_and_is_exported_with_a_free_one():

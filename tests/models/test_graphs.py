@@ -25,8 +25,8 @@ from tests.helpers.tiny_models import (
     state_tensors,
     state_types,
 )
+from utils.contract import Memory
 from utils.models.checks import check_values, has_values, is_all_true
-from utils.models.contract import Memory
 from utils.models.encoder_decoder import EncoderDecoder
 
 ROOT = Path(__file__).resolve().parents[2]

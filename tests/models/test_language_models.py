@@ -10,9 +10,9 @@ import torch
 
 from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import state_tensors
+from utils.contract import LSTMState
 from utils.data.vocabulary import BOS
 from utils.metrics.cost import count_parameters
-from utils.models.contract import LSTMState
 from utils.models.language_models import NNLM, RNNLM
 from utils.models.recurrent import CELLS, swap_batch_and_layers
 

@@ -1,18 +1,25 @@
 """Layers of many models: scaled embedding, output layer, projection and norms."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from tests.helpers.tensors import randn, randomize_weights, same
 from utils.data.vocabulary import PAD
+from utils.models.gpt import GPT
+from utils.models.language_models import RNNLM
 from utils.models.layers import (
+    MIN_EPSILON,
     OutputLayer,
     ScaledEmbedding,
     TiedModule,
     make_norm,
     projection_or_identity,
 )
+from utils.models.multi_head import SelfAttention
+from utils.models.recurrent import make_rnn
 
 B, T, D, V = 3, 5, 12, 9
 
@@ -84,6 +91,15 @@ def test_the_epsilon_of_a_norm_is_an_option(norm):
     for wrong in (0.0, -1e-6, float("nan")):
         with pytest.raises(ValueError, match=f"epsilon .* a positive number, got {wrong}"):
             make_norm(norm, D, epsilon=wrong)
+    with pytest.raises(ValueError, match=r"epsilon must be a number at least 1\.17.*, got 1e-300"):
+        make_norm(norm, D, epsilon=1e-300)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("norm", ["rms", "layer"])
+def test_the_smallest_epsilon_of_a_norm_keeps_zeros_finite(norm, dtype):
+    layer = make_norm(norm, D, epsilon=MIN_EPSILON).to(dtype)
+    assert layer(torch.zeros(2, D, dtype=dtype)).isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -139,3 +155,19 @@ def test_parameters_that_were_parted_stay_apart():
 def test_an_unknown_norm_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
         make_norm("batch", D)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.5, math.nan, True, None])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda dropout: GPT(9, width=8, num_heads=2, dropout=dropout),
+        lambda dropout: RNNLM(9, width=8, dropout=dropout),
+        lambda dropout: SelfAttention(8, num_heads=2, dropout=dropout),
+        lambda dropout: make_rnn("gru", input_size=8, width=8, num_layers=2, dropout=dropout),
+    ],
+    ids=["GPT", "RNNLM", "SelfAttention", "make_rnn"],
+)
+def test_a_dropout_that_is_not_a_probability_is_refused(build, dropout):
+    with pytest.raises(ValueError, match="dropout must be a number from 0 to 1"):
+        build(dropout)

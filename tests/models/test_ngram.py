@@ -334,17 +334,6 @@ def test_logits_for_mps_are_float32(monkeypatch):
     assert logits.dtype == torch.float32 and state.dtype == torch.int64
 
 
-def test_discounts_from_counts_of_counts():
-    counts = np.array([1] * 10 + [2] * 4 + [3] * 2 + [4] * 1 + [9] * 5 + [0])
-    y = 10 / (10 + 2 * 4)
-    np.testing.assert_allclose(estimate_discounts(counts), [0, y, y, y])
-    modified = [0, 1 - 2 * y * 4 / 10, 2 - 3 * y * 2 / 4, 3 - 4 * y * 1 / 2]
-    np.testing.assert_allclose(estimate_discounts(counts, modified=True), modified)
-    for few in ([], [7, 8], [1], [2, 2]):  # too few to estimate: half a count
-        assert estimate_discounts(np.array(few, dtype=int)).tolist() == [0, 0.5, 0.5, 0.5]
-        assert estimate_discounts(np.array(few, dtype=int), modified=True)[1:].min() > 0
-
-
 def test_modified_takes_one_of_three_discounts():
     text = [4] + 2 * [5] + 3 * [6] + 4 * [7]
     counts = count(text, 1)

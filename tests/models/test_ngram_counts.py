@@ -9,7 +9,6 @@ import torch
 
 from utils.data.vocabulary import BOS
 from utils.models.ngram_counts import NGramCounts
-from utils.models.ngram_texts import as_id_array
 
 V = 9
 TEXT = [4, 5, 4, 6, 5, 4, 7, 4, 5, 6, 6, 4, 5, 4, 7]  # 8 never occurs
@@ -180,7 +179,6 @@ def test_followers_are_the_n_grams_that_continue_a_context():
             lambda: NGramCounts([], order=2, vocab_size=2, never_predicted=[0, 1]),
             "never_predicted leaves none of 2 tokens",
         ),
-        (lambda: as_id_array(torch.zeros(2, 2, dtype=torch.long), V), "expected ids of shape"),
     ],
 )
 def test_mistakes_are_named(call, message):

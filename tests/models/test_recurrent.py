@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from tests.helpers.tensors import randn, same
+from utils.contract import LSTMState
 from utils.data.vocabulary import PAD
-from utils.models.contract import LSTMState
 from utils.models.recurrent import (
     CELLS,
     make_rnn,

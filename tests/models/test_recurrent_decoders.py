@@ -1,13 +1,13 @@
 """The recurrent decoders without attention: their first state, and where one uses the vector.
 
-What all decoders have in common is tested in test_decoders.py.
+What all decoders have in common is tested in test_all_decoders.py.
 """
 
 import pytest
 import torch
 
 from tests.helpers.tensors import randn, same
-from utils.models.contract import LSTMState, Memory, RecurrentMemory
+from utils.contract import LSTMState, Memory, RecurrentMemory
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.language_models import RNNLM
 from utils.models.recurrent import CELLS

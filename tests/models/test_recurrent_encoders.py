@@ -1,6 +1,6 @@
 """Recurrent encoders: the state that is handed over, where each direction ends, and a vector alone.
 
-What all encoders have in common is tested in test_encoders.py.
+What all encoders have in common is tested in test_all_encoders.py.
 """
 
 import pytest

@@ -18,9 +18,9 @@ from tests.helpers.tiny_models import (
     state_tensors,
     state_types,
 )
+from utils.contract import LSTMState, Memory, RecurrentMemory
 from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
-from utils.models.contract import LSTMState, Memory, RecurrentMemory
 from utils.models.convolutional import CNNDecoder, CNNDecoderState
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT, GPTState

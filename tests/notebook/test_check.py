@@ -115,6 +115,11 @@ def test_a_side_that_is_zero_needs_the_size_of_what_cancels():
             {"loops": 1.0, "torch": 1.0, "tolerance": NAN, "reason": "x"},
             "tolerance must be a non-negative number",
         ),
+        (
+            {"loops": 1.0, "torch": 1.9, "tolerance": True, "reason": "x"},
+            "tolerance must be a non-negative number, got True",
+        ),
+        ({"loops": 1.0, "torch": 1.0, "floor": True}, "floor must be a non-negative"),
         ({"loops": 1.0, "torch": 1.0, "floor": -1.0}, "floor must be a non-negative"),
         ({"loops": 1.0, "torch": 1.0, "floor": INF}, "floor must be a non-negative"),
     ],
@@ -151,6 +156,9 @@ def test_tolerance_of_the_old_form_is_relative_to_the_largest_number():
         check.equation("eq-x", 1.0 + 1e-6, 1.0)
     check.equation("eq-x", 1.0 + 1e-6, 1.0, tolerance=1e-5)
     check.equation("eq-x", np.array([1e6 + 1e-5, 0.0]), np.array([1e6, 1e-5]))
+    for tolerance in (True, None, NAN, -1.0):
+        with pytest.raises(ValueError, match="eq-x: tolerance must be a non-negative number"):
+            check.equation("eq-x", 1.0, 1.9, tolerance=tolerance)
 
 
 WRONG = """

@@ -50,6 +50,12 @@ def test_one_large_value_does_not_spoil_the_averages_after_it():
     assert plotting.moving_average([1, 2, 3], 100).tolist() == [1, 1.5, 2]
 
 
+def test_the_average_of_numbers_whose_sum_overflows_is_finite():
+    averages = plotting.moving_average([1e308, 1e308, 1e308, 1e308, 1.0], 3)
+    assert averages.tolist() == pytest.approx([1e308, 1e308, 1e308, 1e308, 2 / 3 * 1e308])
+    assert plotting.moving_average([-1.5e308, -1.5e308], 2)[1] == pytest.approx(-1.5e308)
+
+
 @pytest.mark.parametrize(
     "values, window, message",
     [
@@ -58,6 +64,7 @@ def test_one_large_value_does_not_spoil_the_averages_after_it():
         ([-float("inf")], 25, r"values\[0\] is -inf"),
         ([[1.0, 2.0]], 2, r"expected values of shape \(N,\), got \(1, 2\)"),
         ([1.0, 2.0], 1.5, "window must be a positive integer, got 1.5"),
+        ([1.0, 2.0], float("inf"), "window must be a positive integer, got inf"),
     ],
 )
 def test_values_without_a_moving_average_are_refused(values, window, message):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from utils.notebook import check, results
-from utils.notebook.seed_results import SeedValues, StoredRow, load_seeds
+from utils.notebook.seed_results import SeedValues, StoredRow, load_curves, load_seeds
 
 SETTINGS = {"optimizer": "AdamW", "learning_rate": 0.01, "grid": [0.003, 0.01, 0.03], "steps": 9}
 COSTS = {"parameters": 100, "tokens": 900, "processor_seconds": 1.5}
@@ -48,6 +48,16 @@ def test_one_value_for_each_seed_is_read_with_its_source(store):
         "settings": SETTINGS,
         "costs": [COSTS] * 3,
     }
+
+
+def test_curves_are_read_by_seed(store):
+    store(row(seed=1, curve=[3, 2]), row(seed=0, curve=[4, 1]), row(part="characters"))
+    assert load_curves("x", "words/LSTM", "curve") == {0: [4, 1], 1: [3, 2]}
+    assert list(load_curves("x", "words/LSTM", "curve")) == [0, 1]
+    with pytest.raises(ValueError, match="has no 'curve'; there are loss"):
+        load_curves("x", "characters/LSTM", "curve")
+    with pytest.raises(ValueError, match="choose one by part="):
+        load_curves("x", "LSTM", "curve")
 
 
 def test_a_part_is_named_where_several_have_the_arm(store):

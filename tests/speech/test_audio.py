@@ -10,6 +10,7 @@ from tests.helpers.tones import make_tone
 from utils.data.examples import SAMPLE_RATE
 from utils.speech.audio import (
     LOUDNESS,
+    MAX_SAMPLE,
     add_noise,
     change_speed,
     check_clip,
@@ -46,6 +47,10 @@ FUNCTIONS = {
     [
         (np.append(TONE, np.nan), "a clip has samples that are NaN or infinite; look at how"),
         (np.append(TONE, -np.inf), "NaN or infinite"),
+        (
+            np.append(TONE, -1e30).astype(np.float32),
+            r"a sample of magnitude 1e\+30, above 1e\+10; scale it to samples from -1 to 1",
+        ),
         ((30_000 * TONE).astype(np.int16), "samples are int16; convert .* 32768"),
         (TONE > 0, "samples are bool"),
         (TONE.astype(np.float16), "samples are float16"),
@@ -54,7 +59,7 @@ FUNCTIONS = {
         (np.array(0.5), r"a clip has no samples: its shape is \(\)"),
         (TONE.tolist(), "expected samples as an array or a tensor, got list"),
     ],
-    ids=["nan", "inf", "int16", "bool", "float16", "stereo", "empty", "scalar", "list"],
+    ids=["nan", "inf", "loud", "int16", "bool", "float16", "stereo", "empty", "scalar", "list"],
 )
 def test_what_is_no_clip_is_refused_by_all(function, clip, message):
     """Squares of 16 bits overflow without a word, and NaN goes through everything."""
@@ -103,6 +108,20 @@ def test_an_infinite_ratio_means_no_noise():
 def test_a_ratio_that_is_no_number_of_decibels_is_refused(snr):
     with pytest.raises(ValueError, match="snr must be from -300 to 300 decibels, or inf"):
         add_noise(TONE, snr=snr, rng=np.random.default_rng(0))
+
+
+def test_noise_beyond_float32_is_refused():
+    loud = (1e9 * TONE).astype(np.float32)
+    assert np.isfinite(add_noise(loud, snr=-200.0, rng=np.random.default_rng(0))).all()
+    with pytest.raises(ValueError, match=r"noise at -300 decibels .* overflows float32; scale"):
+        add_noise(loud, snr=-300.0, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loudest_clips_have_a_finite_loudness(dtype):
+    clip = (1e10 * make_tone(440)).clip(-MAX_SAMPLE, MAX_SAMPLE).astype(dtype)
+    normalized = normalize_loudness(clip)
+    assert np.sqrt((normalized**2).mean()) == pytest.approx(LOUDNESS, rel=1e-4)
 
 
 @pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])

@@ -156,6 +156,17 @@ def test_the_loss_of_a_networks_output_is_known(text, golden):
     assert loss.tolist() == pytest.approx([golden], abs=1e-8)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_loss_of_half_precision_is_computed_in_float32(dtype):
+    log_probs = torch.stack([make_log_probs(0), make_log_probs(1)]).to(dtype).requires_grad_()
+    lengths, targets = torch.tensor([S, S]), torch.tensor([[4, 5], [4, IGNORE_INDEX]])
+    losses = ctc_batch_loss(log_probs, lengths, targets)
+    assert losses.dtype == torch.float32
+    assert torch.equal(losses, ctc_batch_loss(log_probs.float(), lengths, targets))
+    losses.sum().backward()
+    assert log_probs.grad.dtype == dtype
+
+
 # ---- what is refused -----------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Prefix beam search, with and without a language model, against a search of all texts."""
 
 import math
+import re
 from collections import defaultdict
 
 import pytest
@@ -155,10 +156,69 @@ def test_a_language_model_that_gives_nan_is_named():
 
 
 @pytest.mark.parametrize("option", ["lm_weight", "token_bonus"])
-@pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_weight_and_bonus_must_be_finite(option, number):
-    with pytest.raises(ValueError, match=f"{option} must be a finite number, got {number}"):
+@pytest.mark.parametrize("number", [math.nan, math.inf, True, "1", 1e308, -2e6])
+def test_weight_and_bonus_must_not_overflow(option, number):
+    message = f"{option} must be a number from -1000000.0 to 1000000.0, got {number!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
         CTCBeamConfig(**{option: number})
+
+
+@pytest.mark.parametrize("number", [1e6, -1e6])
+def test_scores_are_finite_for_the_largest_weight_and_bonus(number):
+    beam = CTCBeamConfig(3, lm_weight=number, token_bonus=-number)
+    (row,) = prefix_beam_search([make_log_probs(0)], beam, language_model=make_ngram_model())
+    assert all(math.isfinite(hypothesis.score) for hypothesis in row)
+
+
+def test_a_language_model_with_complex_logits_is_refused():
+    class Complex(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(V))
+
+        def forward(self, ids, state=None):
+            return torch.zeros(*ids.shape, V, dtype=torch.complex64), state
+
+    with pytest.raises(ValueError, match=r"logits must be real .* got torch\.complex64"):
+        prefix_beam_search([make_log_probs(0)], WEIGHTED, language_model=Complex())
+
+
+def make_model_without_end():
+    """A model of running text, which never predicts EOS."""
+    return NGramLM.mle(NGramCounts([4, 5, 4, 4, 5, 5, 4], order=2, vocab_size=V))
+
+
+@pytest.mark.parametrize("beam_size", [1, 3, 200])
+def test_a_language_model_that_never_predicts_the_end_is_named(beam_size):
+    clips, beam = [make_log_probs(0), make_log_probs(1)], CTCBeamConfig(beam_size, lm_weight=0.5)
+    with pytest.raises(ValueError, match=r"language model gives probability 0 to all .* clip 0"):
+        prefix_beam_search(clips, beam, language_model=make_model_without_end())
+
+
+@pytest.mark.parametrize("beam_size", [1, 3, 200])
+def test_a_negative_weight_of_texts_of_probability_zero_is_named(beam_size):
+    beam = CTCBeamConfig(beam_size, lm_weight=-0.5)
+    with pytest.raises(ValueError, match=r"with lm_weight=-0\.5 a text of probability 0 by the"):
+        prefix_beam_search([make_log_probs(0)], beam, language_model=make_model_without_end())
+
+
+def test_a_negative_weight_reverses_the_ranking_of_the_language_model():
+    model, beam = make_ngram_model(), CTCBeamConfig(200, lm_weight=-0.5)
+    (row,) = prefix_beam_search([make_log_probs(0)], beam, language_model=model)
+    assert len(row) == len(log_probs_of_all_texts(make_log_probs(0)))
+    for hypothesis in row:
+        expected = hypothesis.ctc_log_prob - 0.5 * hypothesis.lm_log_prob
+        assert hypothesis.score == pytest.approx(expected)
+
+
+def test_texts_of_probability_zero_by_the_language_model_are_left_out():
+    """It knows the texts 4, 4 5 and 4 4 5 …, but none that begins with 5."""
+    model = NGramLM.mle(NGramCounts([[4, 5, EOS], [4, 4, 5, EOS]], order=2, vocab_size=V))
+    (row,) = prefix_beam_search(
+        [make_log_probs(0)], CTCBeamConfig(200, lm_weight=0.5), language_model=model
+    )
+    assert row and all(math.isfinite(hypothesis.score) for hypothesis in row)
+    assert all(hypothesis.ids[0] == 4 and hypothesis.ids[-1] == 5 for hypothesis in row)
 
 
 def test_clips_of_two_vocabularies_are_refused():

@@ -7,6 +7,7 @@ import torch
 from tests.helpers.tensors import same
 from tests.helpers.tones import make_tone
 from utils.data.examples import SAMPLE_RATE
+from utils.speech.audio import MAX_SAMPLE
 from utils.speech.features import (
     HOP_LENGTH,
     NUM_MEL_BANDS,
@@ -141,6 +142,17 @@ def test_features_depend_neither_on_loudness_nor_on_the_microphone():
     assert same(features.mean(0), torch.zeros(NUM_MEL_BANDS, dtype=features.dtype), 1e-6)
     deviation = features.std(0, correction=0)
     assert same(deviation, torch.ones(NUM_MEL_BANDS, dtype=features.dtype), 5e-3)
+
+
+@pytest.mark.parametrize("scale", [1e11, 1e18, 1e30])
+def test_a_clip_too_loud_for_float32_is_refused_and_the_loudest_is_not(scale):
+    noise = make_noise(SAMPLE_RATE).astype(np.float32)
+    noise /= np.abs(noise).max()
+    loudest = np.clip(MAX_SAMPLE * noise, -MAX_SAMPLE, MAX_SAMPLE)
+    assert torch.allclose(log_mel(loudest), log_mel(1e5 * noise), atol=1e-2)
+    for function in (log_mel, lambda clip: power_spectrogram(torch.from_numpy(clip))):
+        with pytest.raises(ValueError, match=r"a sample of magnitude .*, above 1e\+10"):
+            function(scale * noise)
 
 
 def test_silence_has_finite_features():

@@ -76,7 +76,7 @@ def test_texts_of_a_beam_are_ranked_by_log_p_alone_and_cut_off_at_max_length(mod
         state = model.begin(*log_mel_batch([clip]))
         for alpha, results in texts.items():
             config = BeamConfig(4, length_penalty=alpha)
-            (row,) = beam_search(model, torch.tensor([[BOS]]), state, config, max_length=5)
+            (row,) = beam_search(model, torch.tensor([[BOS]]), state, beam=config, max_length=5)
             results.append(row[0].ids)
     assert texts[0.0] != texts[1.0] and 5 in map(len, texts[0.0])
     assert [transcribe(model, [clip], max_length=5)[0] for clip in clips] == texts[0.0]
@@ -117,6 +117,7 @@ CLIPS = {
         (1e4 * make_tone(440)).astype(np.int16),
         "samples are int16; convert them to float32",
     ),
+    "too loud": (np.float32(1e30) * make_tone(440).astype(np.float32), "above 1e\\+10; scale it"),
     "a list": ([0.0] * 999, "expected samples as an array or a tensor, got list"),
 }
 
@@ -133,6 +134,20 @@ def test_only_clips_of_one_channel_are_accepted(model, name):
     for function in functions:
         with pytest.raises(ValueError, match=message):
             function()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_clips_are_transcribed_in_the_precision_of_the_model(model, dtype):
+    clips = [make_tone(440)[:length] for length in (2000, 3000)]
+    expected = clip_log_probs(model.encoder, clips)
+    alignment = attention_alignment(model, clips[0], [4, 5])
+    model.to(dtype)
+    tolerance = 1e-5 if dtype == torch.float64 else 0.1
+    for row, row_of_float32 in zip(clip_log_probs(model.encoder, clips), expected, strict=True):
+        assert row.dtype == torch.float64
+        assert same(row, row_of_float32, tolerance)
+    assert same(attention_alignment(model, clips[0], [4, 5]).double(), alignment.double(), 0.05)
+    assert len(transcribe(model, clips, max_length=5)) == 2
 
 
 def test_silence_has_finite_log_probabilities(model):

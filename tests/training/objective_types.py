@@ -1,17 +1,18 @@
 """Types of training, which `make lint` checks: no test runs this file, mypy reads it.
 
 Model, batches and objective of a run must belong together. Calls that are right come first. The
-rest are mistakes, as in tests/models/contract_types.py: mypy must find an error where
+rest are mistakes, as in tests/contract_types.py: mypy must find an error where
 `type: ignore` expects one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from utils.contract import NextTokenModel, TextClassifier
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
 from utils.data.pair_batches import PairBatches
@@ -24,13 +25,11 @@ from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.speech.training import ctc_objective, joint_objective, train_recognizer
 from utils.training.config import TrainConfig
-from utils.training.distributed import ProcessGroup
+from utils.training.distributed import DistributedContext
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 from utils.training.objectives import (
     Objective,
-    TextClassifier,
-    TokenPredictor,
     adversarial_objective,
     cross_entropy,
     label_cross_entropy,
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
 
     clips = AudioBatches(sample_examples)
     one_class: TextClassifier = classifier
-    predictors: list[TokenPredictor] = [GPT(V), lstm_seq2seq(V)]
+    predictors: list[NextTokenModel[Any]] = [GPT(V), lstm_seq2seq(V)]
     ctc: Objective[CTCRecognizer, object] = ctc_objective  # type: ignore[assignment]
 
     fit(GPT(V), texts, config, valid=eval_texts)
@@ -97,4 +96,4 @@ if TYPE_CHECKING:
     fit(GPT(V), texts, config, objective=predict_logits)  # type: ignore[arg-type]
     predict_logits(GPT(V), [[4]])  # type: ignore[arg-type]
     TrainConfig(schedule="triangular")  # type: ignore[arg-type]
-    ProcessGroup(strategy="pipeline")  # type: ignore[arg-type]
+    DistributedContext(strategy="pipeline")  # type: ignore[arg-type]

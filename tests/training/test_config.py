@@ -39,6 +39,13 @@ def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup_
     assert later == pytest.approx([final_rate] * 4)
 
 
+@pytest.mark.parametrize("step", [-1, -5, 0.5, True, None])
+@pytest.mark.parametrize("warmup_fraction", [0.0, 0.1])
+def test_a_step_that_no_run_has_is_refused(step, warmup_fraction):
+    with pytest.raises(ValueError, match=rf"step must be a non-negative integer, got {step}"):
+        learning_rate_at(replace(CONFIG, warmup_fraction=warmup_fraction), step)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -60,6 +67,8 @@ def test_past_the_end_the_learning_rate_stays_at_the_final_one(schedule, warmup_
         {"final_learning_rate_fraction": 2},
         {"label_smoothing": 1.5},
         {"weight_decay": -0.1},
+        {"weight_decay": math.inf},
+        {"clip_norm": math.inf},
         {"clip_norm": -1},
         {"clip_norm": math.nan},
         {"steps": True},

@@ -22,16 +22,16 @@ from tests.helpers import workers
 from tests.helpers.workers import STRATEGIES, TASKS, make_gpt, make_translator, start_test_run
 from utils.data.batches import IGNORE_INDEX, Batch, TextBatches, text_eval_batches
 from utils.training import distributed
-from utils.training.checkpoint import resume_run, save_run
+from utils.training.checkpoint import resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig, learning_rate_at
-from utils.training.distributed import ProcessGroup, process_group
+from utils.training.distributed import DistributedContext, process_group
 from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
 from utils.training.loss_module import local_rows
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw
 from utils.training.sharding import RUN_FILE, check_torch_for_sharding, newest_checkpoint
-from utils.training.tensor_file import read_tensor_file
+from utils.training.tensor_file import read_tensor_file, write_tensor_file
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_shards = pytest.mark.skipif(
@@ -105,7 +105,7 @@ def three(run_processes, two, folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone():
     """The runs in one process, without a process group."""
-    return {task: workers.train(ProcessGroup(), task) for task in TASKS}
+    return {task: workers.train(DistributedContext(), task) for task in TASKS}
 
 
 def assert_close(tensors, expected, tolerance):
@@ -135,7 +135,9 @@ def test_losses_and_gradients_are_those_of_one_process(two, strategy, task, dtyp
     if task == "translator":
         assert 1 in sizes or 3 in sizes, "one process gets more rows than the other, or all"
     for i in (0, 1):
-        loss, gradients = workers.compute_gradients(ProcessGroup(), make_model, batches[i], dtype)
+        loss, gradients = workers.compute_gradients(
+            DistributedContext(), make_model, batches[i], dtype
+        )
         assert min(gradient.abs().max() for gradient in gradients.values()) > 1e-5
         for rank in (0, 1):
             joint_loss, joint_gradients = two[strategy][rank][task, dtype][i]
@@ -143,12 +145,33 @@ def test_losses_and_gradients_are_those_of_one_process(two, strategy, task, dtyp
             assert_close(joint_gradients, gradients, tolerance)
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_frozen_parameters_stay_as_they_are_and_have_no_state(two, alone, strategy):
+    """To the bit, and in every process; `test_a_run_is_that_of_one_process` compares the rest."""
+    before = workers.make_frozen_gpt()
+    frozen = {name: x for name, x in before.state_dict().items() if name.startswith("layers.0.")}
+    frozen["embedding.weight"] = before.embedding.weight
+    num_trained = sum(x.requires_grad for x in before.parameters())
+    assert num_trained < len(list(before.parameters()))
+    for rank in (0, 1):
+        _, weights, optimizer_state = two[strategy][rank]["frozen gpt"]
+        assert_equal({name: weights[name] for name in frozen}, frozen)
+        assert_close(weights, alone["frozen gpt"][1], 1e-10)
+        assert not torch.equal(
+            weights["layers.1.attention.qkv_projection.weight"],
+            before.state_dict()["layers.1.attention.qkv_projection.weight"],
+        )
+        assert sum(name.endswith(".exp_avg") for name in optimizer_state) == num_trained
+
+
 def test_gradients_that_are_not_averaged_would_be_seen():
     """Half of the batch has another gradient than all of it, so the test above can fail."""
     make_model, batches, _ = TASKS["gpt"]
     half = local_rows(batches[0], 0, 2)
-    _, of_all = workers.compute_gradients(ProcessGroup(), make_model, batches[0], torch.float64)
-    _, of_half = workers.compute_gradients(ProcessGroup(), make_model, half, torch.float64)
+    _, of_all = workers.compute_gradients(
+        DistributedContext(), make_model, batches[0], torch.float64
+    )
+    _, of_half = workers.compute_gradients(DistributedContext(), make_model, half, torch.float64)
     assert max((of_all[name] - of_half[name]).abs().max() for name in of_all) > 1e-3
 
 
@@ -196,7 +219,7 @@ def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
     rows = [local_rows(batch, rank, 3) for rank in range(3)]
     assert [part.inputs.tolist() for part in rows] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2]]]
     assert (rows[2].targets == IGNORE_INDEX).all() and rows[2].source is None
-    assert ProcessGroup().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
+    assert DistributedContext().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -229,7 +252,7 @@ def test_ten_steps_with_tied_weights_are_those_of_one_process(two, strategy):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(config, step)
         optimizer.step()
-    expected_state = workers.optimizer_state(ProcessGroup(), optimizer)
+    expected_state = workers.optimizer_state(DistributedContext(), optimizer)
     for rank in (0, 1):
         _, weights, optimizer_state = two[strategy][rank]["ten steps"]
         assert_close(weights, dict(expected.state_dict()), 1e-9)
@@ -246,7 +269,7 @@ def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_
     assert [two["data"][rank]["saves", task] for rank in (0, 1)] == [2, 0]
     path = folder / f"data-{task}"
     assert path.is_file() and len(read_tensor_file(path)["random_states"]) == 2
-    step, weights, optimizer_state = workers.load(ProcessGroup(), task, path)
+    step, weights, optimizer_state = workers.load(DistributedContext(), task, path)
     _, expected_weights, expected_state = two["data"][0]["stopped", task]
     assert step == 4
     assert_equal(weights, expected_weights)
@@ -332,15 +355,15 @@ def test_after_a_death_the_run_resumes_from_its_checkpoint_and_ends_the_same(two
 
 def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeypatch):
     """Here the other process always says 3: its checkpoint, say, is of step 3."""
-    run = start_test_run(ProcessGroup(), make_gpt())
-    run.processes = ProcessGroup(world_size=2)  # after the run is made: there is only one
+    run = start_test_run(DistributedContext(), make_gpt())
+    run.processes = DistributedContext(world_size=2)  # after the run is made: there is only one
     before = [parameter.clone() for parameter in run.model.parameters()]
-    monkeypatch.setattr(ProcessGroup, "gather", lambda self, value: [value, 3])
+    monkeypatch.setattr(DistributedContext, "gather", lambda self, value: [value, 3])
     with pytest.raises(ValueError, match=r"not have the same step: by rank .40, 3."):
         run.processes.check_same("step", 40)
     for path, steps in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
         with pytest.raises(ValueError, match=f"a disk that all see.*by rank {steps}"):
-            resume_run(run, path)
+            resume_from_checkpoint(run, path)
     after = run.model.parameters()
     assert all(torch.equal(p, q) for p, q in zip(after, before, strict=True))
 
@@ -348,17 +371,88 @@ def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeyp
 @needs_shards
 def test_a_checkpoint_of_the_other_strategy_or_of_another_model_is_refused(two, folder, tmp_path):
     with pytest.raises(ValueError, match="written with strategy='shard', not 'data'"):
-        resume_run(start_test_run(ProcessGroup(), make_gpt()), folder / "shard-gpt")
+        resume_from_checkpoint(
+            start_test_run(DistributedContext(), make_gpt()), folder / "shard-gpt"
+        )
     with process_group("shard", "cpu") as processes:
         with pytest.raises(ValueError, match="written with strategy='data', not 'shard'"):
-            resume_run(start_test_run(processes, make_gpt()), folder / "data-gpt")
+            resume_from_checkpoint(start_test_run(processes, make_gpt()), folder / "data-gpt")
         run = start_test_run(processes, make_translator())
         with pytest.raises(ValueError, match="shard-gpt belongs to another model"):
-            resume_run(run, folder / "shard-gpt")
-        assert not resume_run(run, tmp_path)
+            resume_from_checkpoint(run, folder / "shard-gpt")
+        assert not resume_from_checkpoint(run, tmp_path)
         run = start_test_run(processes, make_gpt(num_layers=1))  # the checkpoint has all it needs
         with pytest.raises(ValueError, match=r"another model: there layers.1.* here missing"):
-            resume_run(run, folder / "shard-gpt")
+            resume_from_checkpoint(run, folder / "shard-gpt")
+
+
+@needs_shards
+def test_one_checkpoint_of_the_folder_of_shards_is_refused(two, folder):
+    """Neither its file of the run, by a process with a copy, nor its own folder, for shards."""
+    checkpoint = newest_checkpoint(folder / "shard-gpt")
+    before = sorted(checkpoint.iterdir())
+    run = start_test_run(DistributedContext(), make_gpt())
+    weights = {name: x.clone() for name, x in run.model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"run.safetensors was written with strategy='shard'"):
+        resume_from_checkpoint(run, checkpoint / RUN_FILE)
+    assert_equal(dict(run.model.state_dict()), weights)
+    with process_group("shard", "cpu") as processes:
+        options = {"checkpoint": checkpoint, "processes": processes, "progress": False}
+        with pytest.raises(ValueError, match="step-000000004 is one checkpoint of a run: expected"):
+            fit(make_gpt(), TASKS["gpt"][1], workers.CONFIG, **options)
+    assert sorted(checkpoint.iterdir()) == before
+
+
+def remove(key):
+    return lambda content: content.pop(key)
+
+
+@needs_shards
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (remove("checksums"), "another version of the book"),
+        (remove("has_best_parameters"), "another version of the book"),
+        (lambda content: content.update(has_best_parameters=False), "best parameters if it has"),
+        (lambda content: content.update(has_best_parameters=1), "best parameters if it has"),
+        (lambda content: content.update(checksums={}), "no checksums of its shards"),
+        (lambda content: content.update(step=99), "step must be an integer from 0 to 6, got 99"),
+    ],
+)
+def test_a_file_of_the_run_with_wrong_values_is_refused_and_changes_nothing(
+    two, folder, tmp_path, change, message
+):
+    shutil.copytree(folder / "shard-gpt", tmp_path / "shards")
+    path = newest_checkpoint(tmp_path / "shards") / RUN_FILE
+    content = read_tensor_file(path)
+    change(content)
+    write_tensor_file(path, content)
+    with process_group("shard", "cpu") as processes:
+        run = start_test_run(processes, make_gpt())
+        before = processes.full_state_dict(run.model.state_dict())
+        random_state = torch.get_rng_state()
+        with pytest.raises(ValueError, match=message):
+            resume_from_checkpoint(run, tmp_path / "shards")
+        assert_equal(processes.full_state_dict(run.model.state_dict()), before)
+        assert torch.equal(torch.get_rng_state(), random_state)
+        assert not run.optimizer.state and run.step == 0
+
+
+@needs_shards
+def test_shards_that_lack_a_tensor_are_refused_and_change_nothing(two, folder, tmp_path):
+    """Shards of a model with a layer less, in a file of the run that names two."""
+    with process_group("shard", "cpu") as processes:
+        save_checkpoint(start_test_run(processes, make_gpt(num_layers=1)), tmp_path)
+        run = start_test_run(processes, make_gpt())
+        path = newest_checkpoint(tmp_path) / RUN_FILE
+        layout = read_tensor_file(newest_checkpoint(folder / "shard-gpt") / RUN_FILE)["layout"]
+        write_tensor_file(path, {**read_tensor_file(path), "layout": layout})
+        before = processes.full_state_dict(run.model.state_dict())
+        random_state = torch.get_rng_state()
+        with pytest.raises(ValueError, match=r"cannot be loaded: .*Missing key"):
+            resume_from_checkpoint(run, tmp_path)
+        assert_equal(processes.full_state_dict(run.model.state_dict()), before)
+        assert torch.equal(torch.get_rng_state(), random_state) and run.step == 0
 
 
 @needs_shards
@@ -377,11 +471,11 @@ def test_a_damaged_checkpoint_of_shards_is_refused_and_changes_nothing(two, fold
             content[len(content) // 2] ^= 1
             file.write_bytes(content) if i < len(names) else file.unlink()
             with pytest.raises((ValueError, FileNotFoundError), match=name) as error:
-                resume_run(run, copy)
+                resume_from_checkpoint(run, copy)
             assert "\n" not in str(error.value)
             assert_equal(processes.full_state_dict(run.model.state_dict()), before)
             assert not run.optimizer.state and run.step == 0
-        assert resume_run(run, folder / "shard-gpt")
+        assert resume_from_checkpoint(run, folder / "shard-gpt")
 
 
 @needs_shards
@@ -390,17 +484,17 @@ def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_last_shards(tmp_pa
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with process_group("shard", "cpu") as processes:
         run = start_test_run(processes, make_gpt())
-        save_run(run, tmp_path)
+        save_checkpoint(run, tmp_path)
         (checkpoint,) = tmp_path.iterdir()
         for limit in (5_000, 500):
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
             try:
                 with pytest.raises(OSError, match=r"cannot be written \(is the disk full\?\)"):
-                    save_run(run, tmp_path)
+                    save_checkpoint(run, tmp_path)
             finally:
                 resource.setrlimit(resource.RLIMIT_FSIZE, before)
         assert list(tmp_path.iterdir()) == [checkpoint]
-        assert resume_run(start_test_run(processes, make_gpt()), tmp_path)
+        assert resume_from_checkpoint(start_test_run(processes, make_gpt()), tmp_path)
 
 
 @needs_shards

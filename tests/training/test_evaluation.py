@@ -65,6 +65,19 @@ def test_a_stream_of_training_batches_has_no_end_and_is_refused(stream):
         evaluate(Uniform(), stream)
 
 
+def test_a_stream_of_another_program_is_refused_too():
+    """Python would iterate over an object with `__getitem__`, here without an end."""
+
+    class Stream:
+        def __getitem__(self, step):
+            if step > 100:
+                raise AssertionError("the stream is read on and on")
+            return make_stream()[step]
+
+    with pytest.raises(ValueError, match="Stream is an endless stream"):
+        evaluate(Uniform(), Stream())
+
+
 def test_an_evaluation_that_is_interrupted_leaves_the_mode_as_it_was():
     def interrupted(model, batch, label_smoothing):
         assert not model.training

@@ -5,8 +5,8 @@ import itertools
 import math
 import os
 import signal
-import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -30,11 +30,11 @@ from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.language_models import RNNLM
 from utils.training import loop, training_run
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
-from utils.training.distributed import ProcessGroup
+from utils.training.distributed import DistributedContext
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit, train_step
 from utils.training.objectives import cross_entropy
-from utils.training.optimizers import adamw
+from utils.training.optimizers import adamw, muon
 from utils.training.tensor_file import read_tensor_file
 from utils.training.training_run import Validation, start_run
 
@@ -43,7 +43,7 @@ EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
 
 def start_test_run(model, config, objective=cross_entropy):
     return start_run(
-        model, config, make_optimizer=adamw, objective=objective, processes=ProcessGroup()
+        model, config, make_optimizer=adamw, objective=objective, processes=DistributedContext()
     )
 
 
@@ -119,7 +119,7 @@ def test_processes_exchange_gradients_after_the_last_batch_of_a_step_only(monkey
         calls.append(enabled)
         return contextlib.nullcontext()
 
-    monkeypatch.setattr(ProcessGroup, "gradient_sync", record)
+    monkeypatch.setattr(DistributedContext, "gradient_sync", record)
     train_step(run, [make_stream()[i] for i in range(3)])
     assert calls == [False, False, True]
 
@@ -135,7 +135,7 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
                 CONFIG,
                 make_optimizer=adamw,
                 objective=cross_entropy,
-                processes=ProcessGroup(strategy="shard"),
+                processes=DistributedContext(strategy="shard"),
             )
         monkeypatch.setattr(runtime, "supports_bfloat16", lambda: True)
 
@@ -307,12 +307,61 @@ def test_a_model_with_nothing_to_train_is_refused():
             fit(model, make_stream(), CONFIG, progress=False)
 
 
-def test_an_optimizer_that_needs_a_closure_is_refused():
-    def lbfgs(model, config):
-        return torch.optim.LBFGS(model.parameters(), lr=config.learning_rate)
+def lbfgs(model, config):
+    return torch.optim.LBFGS(model.parameters(), lr=config.learning_rate)
 
-    with pytest.raises(ValueError, match="LBFGS needs a closure"):
-        fit(make_model(), make_stream(), CONFIG, make_optimizer=lbfgs, progress=False)
+
+@pytest.mark.parametrize(
+    "make_optimizer, strategy, message",
+    [
+        (lbfgs, "data", "LBFGS needs a closure"),
+        (lbfgs, "shard", "LBFGS needs a closure"),
+        (muon, "shard", "Muon needs whole matrices: expected adamw with strategy 'shard'"),
+        (partial(muon, ratio=3.0), "shard", "Muon needs whole matrices"),
+    ],
+)
+def test_an_optimizer_that_needs_what_it_does_not_get_is_refused_before_anything_changes(
+    make_optimizer, strategy, message
+):
+    """Before the model is sharded: no group of processes is needed to see that."""
+    model = make_model()
+    leave_gradients(model)
+    before, processes = flat_weights(model), DistributedContext(strategy=strategy)
+    options = {"make_optimizer": make_optimizer, "processes": processes, "progress": False}
+    with pytest.raises(ValueError, match=message):
+        fit(model, make_stream(), CONFIG, **options)
+    assert torch.equal(flat_weights(model), before)
+    assert all((parameter.grad == 1e3).all() for parameter in model.parameters())
+
+
+class SizedBatches:
+    """Has a length, but is not a sequence; its batches draw random numbers."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, step):
+        torch.rand(3)
+        if step >= self.size:
+            raise IndexError(step)
+        return make_stream()[step]
+
+
+class EpochOfBatches(SizedBatches):
+    """An endless stream whose length is that of an epoch."""
+
+    def __getitem__(self, step):
+        return super().__getitem__(step % self.size)
+
+
+class BatchesOfLengthOne(SizedBatches):
+    """Has more batches than its length tells."""
+
+    def __len__(self):
+        return 1
 
 
 @pytest.mark.parametrize(
@@ -324,8 +373,12 @@ def test_an_optimizer_that_needs_a_closure_is_refused():
         (iter([make_stream()[0]] * 24), "got list_iterator"),
         (torch.utils.data.DataLoader([1]), "got DataLoader"),  # type: ignore[arg-type]
         (None, "got NoneType"),
+        (SizedBatches(23), "need 24 batches, got 23"),
+        (SizedBatches(0), "need 24 batches, got 0"),
+        (dict(enumerate([make_stream()[0]] * 23)), "need 24 batches, got 23"),
+        (BatchesOfLengthOne(23), "need 24 batches, got 1"),
     ],
-    ids=["too few", "none", "generator", "iterator", "loader", "None"],
+    ids="too few,none,generator,iterator,loader,None,sized,empty,dict,length one".split(","),
 )
 def test_batches_that_do_not_suffice_are_refused_before_the_first_step(batches, message):
     model = make_model()
@@ -335,10 +388,26 @@ def test_batches_that_do_not_suffice_are_refused_before_the_first_step(batches, 
     assert torch.equal(flat_weights(model), before)
 
 
-def test_a_list_of_just_enough_batches_is_trained_on():
+def test_just_enough_batches_are_trained_on():
     config = replace(CONFIG, accumulation_steps=2)
-    history = fit(make_model(), [make_stream()[i] for i in range(24)], config, progress=False)
-    assert len(history.losses) == 12
+    batches_of_a_list = [make_stream()[i] for i in range(24)]
+    for batches in (
+        batches_of_a_list,
+        SizedBatches(24),
+        BatchesOfLengthOne(24),
+        EpochOfBatches(5),
+    ):
+        history = fit(make_model(), batches, config, progress=False)
+        assert len(history.losses) == 12
+
+
+def test_the_look_at_the_last_batch_of_a_stream_leaves_the_random_numbers(monkeypatch):
+    losses = []
+    for size in (12, 5):  # a look is needed at the second only
+        monkeypatch.setattr(EpochOfBatches, "__len__", lambda self, size=size: size)
+        history = fit(make_model(), EpochOfBatches(5), CONFIG, progress=False)
+        losses.append(history.losses)
+    assert losses[0] == losses[1], "dropout and the stream itself draw the same numbers"
 
 
 # ---- validation ---------------------------------------------------------------------------------
@@ -410,19 +479,45 @@ def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_c
 # ---- the run ------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_at_any_moment_returns_what_was_learned(tmp_path):
-    class StreamWithDelayedInterrupt(TextBatches):
+@pytest.mark.parametrize("moment", ["batch", "forward", "backward", "update"])
+def test_ctrl_c_at_any_moment_returns_what_was_learned(tmp_path, moment):
+    """While a batch is read, in the forward or backward pass, or in the update of the weights."""
+    model, calls = make_model(dropout=0.0), []
+
+    def press_in_the_sixth_call(*_):
+        calls.append(moment)
+        if len(calls) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    class WatchedStream(TextBatches):
         def __getitem__(self, step):
-            if step == 20:
-                threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+            if moment == "batch":
+                press_in_the_sixth_call()
             return super().__getitem__(step)
 
+    def make_optimizer(model, config):
+        optimizer = adamw(model, config)
+        if moment == "update":
+            optimizer.register_step_pre_hook(press_in_the_sixth_call)
+        return optimizer
+
+    if moment == "forward":
+        model.register_forward_pre_hook(press_in_the_sixth_call)
+    elif moment == "backward":
+        next(model.parameters()).register_post_accumulate_grad_hook(press_in_the_sixth_call)
     handler = signal.getsignal(signal.SIGINT)
-    path, stream = tmp_path / "run.safetensors", StreamWithDelayedInterrupt(TEXT, **SIZES)
-    config = replace(CONFIG, steps=100_000)
-    history = fit(make_model(), stream, config, checkpoint=path, progress=False)
-    assert history.interrupted and 20 < len(history.losses) < 100_000
-    assert read_tensor_file(path)["step"] == len(history.losses)
+    path, stream = tmp_path / "run.safetensors", WatchedStream(TEXT, **SIZES)
+    config = replace(CONFIG, steps=100)
+    history = fit(
+        model,
+        stream,
+        config,
+        make_optimizer=make_optimizer,
+        checkpoint=path,
+        progress=False,
+    )
+    assert history.interrupted and len(history.losses) == 6, "the step is finished first"
+    assert read_tensor_file(path)["step"] == 6
     assert signal.getsignal(signal.SIGINT) is handler
 
 

@@ -1,11 +1,13 @@
 """Cross-entropy: its formula with label smoothing, its precision, and the models it is for."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from utils.data.batches import IGNORE_INDEX, Batch
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import adversarial_objective, cross_entropy
 
 V = 12
 TARGETS = torch.tensor([[4, 5, IGNORE_INDEX, 6, 7]])
@@ -49,6 +51,12 @@ def test_a_source_and_a_model_that_reads_one_belong_together():
         cross_entropy(Constant(logits), with_source)
     with pytest.raises(ValueError, match=r"Conditional starts from model.begin\(source\)"):
         cross_entropy(Conditional(logits), BATCH)
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, math.inf, math.nan, True, None])
+def test_a_norm_of_a_perturbation_that_is_not_a_number_from_0_on_is_refused(epsilon):
+    with pytest.raises(ValueError, match=f"epsilon must be a non-negative number, got {epsilon}"):
+        adversarial_objective(torch.nn.Embedding(2, 2), epsilon=epsilon)
 
 
 def test_label_smoothing_of_large_logits_is_finite():

@@ -1,14 +1,26 @@
-"""The groups of parameters of AdamW and Muon, and a step of Muon with a closure."""
+"""AdamW and Muon: their groups of parameters, Muon's steps and its momentum, and resuming."""
 
+import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from tests.helpers.small_runs import CONFIG, make_model
+from tests.helpers.tensors import same
+from tests.helpers.tiny_models import MODELS, V
+from utils.data.batches import Batch
 from utils.models.gpt import GPT
-from utils.training.optimizers import OPTIMIZERS, adamw, muon
+from utils.training.config import TrainConfig
+from utils.training.loop import fit
+from utils.training.optimizers import OPTIMIZERS, POLYNOMIALS, adamw, muon, orthogonalize
+
+IDS = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 9, 4, 4], [1, 3, 10, 4, 5], [1, 4, 5, 6, 7]])
+
+
+# ---- both optimizers ----------------------------------------------------------------------------
 
 
 def test_weight_decay_applies_to_matrices_only():
@@ -28,6 +40,19 @@ def test_frozen_parameters_are_left_out(make_optimizer):
     optimized = [id(p) for group in groups for p in group["params"]]
     trainable = [id(p) for p in model.parameters() if p.requires_grad]
     assert sorted(optimized) == sorted(trainable)
+
+
+def test_on_a_cpu_the_steps_of_muon_are_fused():
+    """Elsewhere torch chooses."""
+    for device, fused in (("cpu", True), ("meta", None)):
+        optimizer = muon(nn.Linear(2, 2, device=device), CONFIG)
+        assert {group["fused"] for group in optimizer.param_groups} == {fused}
+
+
+@pytest.mark.parametrize("ratio", [0, -1.0, math.inf, math.nan, True, None])
+def test_a_ratio_of_rates_that_is_not_positive_is_refused(ratio):
+    with pytest.raises(ValueError, match=f"ratio must be a positive number, got {ratio}"):
+        muon(make_model(), CONFIG, ratio=ratio)
 
 
 def test_a_step_with_a_closure_is_the_step_after_a_backward_pass():
@@ -54,3 +79,166 @@ def test_a_step_with_a_closure_is_the_step_after_a_backward_pass():
             before, models[1].parameters(), models[0].parameters(), strict=True
         ):
             assert torch.equal(new, expected) and not torch.equal(new, old)
+
+
+# ---- Muon ---------------------------------------------------------------------------------------
+
+
+def small_gpt(**options) -> GPT:
+    return GPT(V, **{"width": 16, "num_layers": 1, "num_heads": 2} | options)
+
+
+def muon_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that Muon steps, by name."""
+    groups = muon(model, TrainConfig()).param_groups
+    chosen = {id(p) for group in groups if "momentum" in group for p in group["params"]}
+    return {name: p for name, p in model.named_parameters() if id(p) in chosen}
+
+
+def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
+    model = small_gpt(
+        num_layers=2, positional_encoding="learned", bias=True, ngram_table_sizes=(V * V, 20)
+    )
+    config = TrainConfig(weight_decay=0.1, learning_rate=1e-3)
+    groups = muon(model, config, ratio=7.0).param_groups
+    names = {id(p): name for name, p in model.named_parameters()}
+    inner = {names[id(p)] for group in groups if "momentum" in group for p in group["params"]}
+    parts = (
+        "attention.qkv_projection",
+        "attention.output_projection",
+        "up_projection",
+        "down_projection",
+    )
+    assert inner == {f"layers.{i}.{part}.weight" for i in range(2) for part in parts}
+    others = [names[id(p)] for group in groups if "momentum" not in group for p in group["params"]]
+    assert sorted([*others, *inner]) == sorted(names.values()), "each parameter exactly once"
+    decays = {names[id(p)]: group["weight_decay"] for group in groups for p in group["params"]}
+    assert all(decays[name] == (0.1 if p.dim() == 2 else 0) for name, p in model.named_parameters())
+    assert {group["scale"] for group in groups if "momentum" in group} == {7.0}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_embeddings_and_output_matrices_are_left_to_adamw(name):
+    """They are the matrices with a row for each token; those of every width inside are Muon's."""
+    model = MODELS[name](6)
+    inner = muon_parameters(model)
+    linear_maps = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    assert not any(len(p) == V for p in inner.values())
+    expected = {n for n, p in model.named_parameters() if id(p) in linear_maps and len(p) != V}
+    assert inner.keys() == expected
+
+
+def test_an_output_matrix_that_is_not_tied_is_declared_by_the_model():
+    class Untied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.last = nn.Linear(4, 4), nn.Linear(4, V)
+
+        def output_parameters(self):
+            return [self.last.weight]
+
+    assert muon_parameters(Untied()).keys() == {"inner.weight"}
+    undeclared = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, V))
+    assert muon_parameters(undeclared).keys() == {"0.weight", "1.weight"}
+
+
+def test_the_singular_values_of_a_step_are_near_one():
+    torch.manual_seed(0)
+    linear = nn.Linear(6, 12).double()
+    before, gradient = linear.weight.detach().clone(), torch.randn(12, 6, dtype=torch.float64)
+    optimizer = muon(linear, TrainConfig(learning_rate=1e-3, weight_decay=0.1))
+    for group in optimizer.param_groups:
+        group["lr"] = 0.01
+    linear.weight.grad, linear.bias.grad = gradient.clone(), torch.ones(12, dtype=torch.float64)
+    bias = linear.bias.detach().clone()
+    optimizer.step()
+    # a matrix with twice as many rows as columns takes a step √2 times as large
+    step = (before * (1 - 0.01 * 0.1) - linear.weight.detach()) / (0.01 * 2**0.5)
+    u, s, vh = torch.linalg.svd(gradient, full_matrices=False)
+    sizes = u.T @ step @ vh.T  # in the singular directions of the gradient
+    assert (sizes.diag() > 0.65).all() and (sizes.diag() < 1.25).all() and s.max() / s.min() > 1.5
+    assert (sizes - sizes.diag().diag()).abs().max() < 1e-6
+    assert same(linear.bias.detach(), bias - 0.01, 1e-6), "AdamW's first step is of size lr"
+
+
+def test_the_momentum_is_nesterovs():
+    torch.manual_seed(0)
+    linear, gradients = nn.Linear(6, 6, bias=False).double(), torch.randn(3, 6, 6).double()
+    optimizer = muon(linear, TrainConfig(learning_rate=0.01))
+    mean = torch.zeros(6, 6).double()
+    for gradient in gradients:
+        before, linear.weight.grad = linear.weight.detach().clone(), gradient.clone()
+        optimizer.step()
+        mean = 0.95 * mean + 0.05 * gradient
+        direction = orthogonalize(0.95 * mean + 0.05 * gradient)
+        assert same(before - linear.weight.detach(), 0.01 * direction, 1e-9)
+
+
+def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
+    """Without decay a step is proportional to the rate, and only Muon's groups have a ratio."""
+    config = TrainConfig(steps=1, learning_rate=1e-3, warmup_fraction=0, schedule="constant")
+
+    def changes(ratio: float) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        model = small_gpt()
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        optimizer = partial(muon, ratio=ratio)
+        fit(model, [Batch(IDS, IDS.roll(-1, 1))], config, progress=False, make_optimizer=optimizer)
+        return {name: p.detach() - before[name] for name, p in model.named_parameters()}
+
+    one, four, inner = changes(1.0), changes(4.0), muon_parameters(small_gpt())
+    assert any(one[name].abs().max() > 1e-5 for name in inner)
+    for name, change in one.items():
+        assert same(four[name], change * (4 if name in inner else 1), 1e-7), name
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (2, 4, 6)])
+def test_orthogonalizing_moves_all_singular_values_near_one(shape):
+    torch.manual_seed(0)
+    x = torch.randn(shape, dtype=torch.float64)
+    u, s, vh = torch.linalg.svd(x, full_matrices=False)
+    s = torch.logspace(-1.9, 0, s.shape[-1], dtype=torch.float64).expand_as(s)
+    result = orthogonalize(u @ s.diag_embed() @ vh)
+    sizes = u.mT @ result @ vh.mT  # in the singular directions of x, (…, n, n)
+    diagonal = sizes.diagonal(0, -2, -1)
+    assert result.shape == x.shape and same(sizes, diagonal.diag_embed(), 1e-9)
+    assert 0.72 < diagonal.min() and diagonal.max() < 1.28
+    assert orthogonalize(torch.zeros(2, 3)).abs().max() == 0, "no NaN without a gradient"
+
+
+def test_the_polynomials_map_singular_values_into_the_stated_range():
+    sigma = torch.logspace(-2, 0, 10_000, dtype=torch.float64)
+    for a, b, c in POLYNOMIALS:
+        sigma = a * sigma + b * sigma**3 + c * sigma**5
+    assert 0.72 < sigma.min() < 0.74 and 1.26 < sigma.max() < 1.27
+
+
+class InterruptedBatches(list[Batch]):
+    """Batches that raise KeyboardInterrupt at one step, once."""
+
+    interrupted_step: int | None = None
+
+    def __getitem__(self, step):
+        if step == self.interrupted_step:
+            self.interrupted_step = None
+            raise KeyboardInterrupt
+        return super().__getitem__(step)
+
+
+def test_a_run_with_muon_resumes_exactly(tmp_path):
+    batches = InterruptedBatches([Batch(IDS, IDS.roll(-step, 1)) for step in range(1, 13)])
+    config = TrainConfig(steps=12, learning_rate=1e-2, checkpoint_every=6)
+
+    def run(checkpoint=None) -> GPT:
+        torch.manual_seed(0)
+        model = small_gpt()
+        options = {"checkpoint": checkpoint, "progress": False, "make_optimizer": muon}
+        fit(model, batches, config, **options)
+        return model
+
+    uninterrupted, path = run(), tmp_path / "run.safetensors"
+    batches.interrupted_step = 8
+    with pytest.raises(KeyboardInterrupt):
+        run(path)
+    pairs = zip(uninterrupted.parameters(), run(path).parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)

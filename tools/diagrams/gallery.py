@@ -16,6 +16,7 @@ from tools.diagrams import (
     parallel,
     recurrent,
     self_attention,
+    training,
     transformer,
 )
 from tools.diagrams.vocabulary import Diagram
@@ -38,6 +39,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     gpt.kv_cache,
     ctc.ctc,
     ctc.ctc_lattice,
+    training.training_step,
     parallel.data_parallel,
     parallel.tensor_parallel,
     parallel.pipeline_parallel,

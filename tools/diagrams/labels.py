@@ -83,7 +83,7 @@ def width(label: str, size: float, *, bold: bool = False) -> float:
     Parameters
     ----------
     label
-        The label.
+        The text to measure.
     size
         The size of its letters.
     bold

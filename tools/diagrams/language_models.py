@@ -6,8 +6,8 @@ from tools.diagrams.boxes import Box, spread
 from tools.diagrams.canvas import each_part
 from tools.diagrams.vocabulary import Diagram
 
-COUNTS = {"a cat": (1, 0, 2), "the dog": (2, 1, 0), "a dog": (3, 2, 1)}
-NEXT_WORDS = ("runs", "barks", "sleeps")
+COUNTS = {"drank": (0, 0, 1), "red": (0, 2, 0), "the": (2, 0, 1)}  # the toy corpus of section 2.1
+NEXT_WORDS = ("red", "sea", "tea")
 
 
 def ngram() -> Diagram:
@@ -15,10 +15,10 @@ def ngram() -> Diagram:
     d = Diagram(
         "ngram",
         "An n-gram model is a table of counts",
-        "From bottom to top: of the text BOS, a, dog, the last two words are the history. They "
-        "select the row “a dog” of a table that counts which word followed: runs 3 times, barks "
-        "twice, sleeps once, 6 in all. Each count divided by the sum is a probability of the next "
-        "word, drawn as a bar above its column: 3/6, 2/6 and 1/6.",
+        "From bottom to top: of the text we, saw, the, a bigram model uses the last word only. It "
+        "selects the row “the” of a table that counts which word followed: red twice, sea never, "
+        "tea once, 3 in all. Each count divided by the sum is a probability of the next word, "
+        "drawn as a bar above its column: 2/3, 0 and 1/3.",
         variants=each_part("history", "counts", "probabilities"),
     )
     columns = spread(190, 322, 3)
@@ -27,13 +27,13 @@ def ngram() -> Diagram:
     with d.part("probabilities"):
         _probabilities(d, columns, baseline=126)
     with d.part("history"):
-        d.token(36, 362, "BOS")
-        d.frame(64, 343, 164, 381)
-        d.token(88, 362, "a", meaning="state")
-        d.token(134, 362, "dog", meaning="state")
+        d.token(36, 362, "we")
+        d.token(84, 362, "saw")
+        d.frame(110, 343, 158, 381)
+        d.token(134, 362, "the", meaning="state")
         d.token(190, 362, "?", meaning="absent")
-        d.arrow((86, 343), row.bottom_at(86))
-        d.note(96, 318, "history: last $n - 1$ words", anchor="start")
+        d.arrow((134, 343), row.bottom_at(134))
+        d.note(146, 318, "history: last $n - 1$ words", anchor="start")
         d.note(214, 362, "next word", anchor="start")
     return d
 
@@ -58,13 +58,13 @@ def _table(d: Diagram, columns: list[float], *, top: float) -> Box:
 
 def _probabilities(d: Diagram, columns: list[float], *, baseline: float) -> None:
     """Draw the distribution of the next word above the table."""
-    counts = COUNTS["a dog"]
+    counts = COUNTS["the"]
     values = [count / sum(counts) for count in counts]
     d.bars(columns, baseline, values, full=150, width=34)
     for x, count, value in zip(columns, counts, values, strict=True):
         d.text(x, baseline - 150 * value - 14, f"{count} / {sum(counts)}")
     d.arrow((154, baseline), (358, baseline), head=False)
-    d.text(86, 72, "$p(w$ | a dog$)$")
+    d.text(86, 72, "$p(w$ | the$)$")
     d.note(86, 96, "count / sum")
 
 

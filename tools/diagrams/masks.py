@@ -120,7 +120,7 @@ def mask_icon(d: Diagram, x: float, y: float, mask: Mask, *, size: int = 4) -> B
     x, y
         The centre.
     mask
-        The mask.
+        Whether each query, a row, may attend to each key, a column.
     size
         The numbers of its rows and of its columns.
 
@@ -144,7 +144,7 @@ def mask_grid(
     x, y
         The centre.
     mask
-        The mask.
+        Whether each query, a row, may attend to each key, a column.
     rows, columns
         The numbers of queries and of keys.
     cell

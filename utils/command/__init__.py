@@ -5,5 +5,5 @@
 - ``job``: everything that one command line asks for.
 - ``parser``: the options, read off the signatures and docstrings of all these.
 - ``run``: trains what the command line asks for.
-- ``run_folder``: what a run leaves; `load_run` loads the trained model.
+- ``run_folder``: what a run leaves; `load_trained_model` loads the trained model.
 """

@@ -40,7 +40,8 @@ class RunConfig:
     Raises
     ------
     ValueError
-        If the optimizer or the strategy is unknown, or the optimizer cannot work on shards.
+        If the folder has no name, the optimizer or the strategy is unknown, or the optimizer cannot
+        work on shards.
     """
 
     out: str | None = None
@@ -51,6 +52,8 @@ class RunConfig:
     progress: bool = True
 
     def __post_init__(self) -> None:
+        if self.out == "":
+            raise ValueError("out is empty: expected the name of a folder")
         check_choice("optimizer", self.optimizer, OPTIMIZERS)
         check_choice("strategy", self.strategy, STRATEGIES)
         if self.strategy == "shard" and self.optimizer == "muon":
@@ -95,7 +98,7 @@ class Job:
         Returns
         -------
         job : Job
-            The job.
+            The checked options, each group as its own configuration.
 
         Raises
         ------
@@ -114,7 +117,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """The folder of the run."""
-        return as_path(self.run.out or f"runs/{self.model}")
+        return as_path(f"runs/{self.model}" if self.run.out is None else self.run.out)
 
     def description(self) -> dict[str, Any]:
         """Return what must be equal when a run is resumed, besides `training`, as JSON values."""

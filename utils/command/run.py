@@ -23,6 +23,7 @@ from utils.command.run_folder import (
     check_corpus,
     load_tokenizer,
     read_description,
+    remove_leftovers,
     write_description,
 )
 from utils.data.batches import Batch
@@ -31,7 +32,7 @@ from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.runtime import seed_everything
 from utils.training.checkpoint import claim
-from utils.training.distributed import ProcessGroup, process_group
+from utils.training.distributed import DistributedContext, process_group
 from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
 from utils.training.objectives import BatchStream
@@ -94,7 +95,7 @@ def print_error(model: str, error: Exception) -> None:
     print(f"{PROGRAM} {process}: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
-def train(job: Job, processes: ProcessGroup) -> History:
+def train(job: Job, processes: DistributedContext) -> History:
     """Read the data, build the model, train it, and leave its best parameters in the run's folder.
 
     Parameters
@@ -121,10 +122,12 @@ def train(job: Job, processes: ProcessGroup) -> History:
     """
     _check_batch_size(job, processes)
     with claim(job.folder / "run", processes):
+        if processes.rank == 0:
+            remove_leftovers(job.folder)
         return _train(job, processes)
 
 
-def _train(job: Job, processes: ProcessGroup) -> History:
+def _train(job: Job, processes: DistributedContext) -> History:
     """Do the work of `train` in a folder to which no other run writes."""
     resumes = can_resume(job)
     corpus = job.data.load_corpus()
@@ -137,9 +140,9 @@ def _train(job: Job, processes: ProcessGroup) -> History:
     model = model.to(processes.device)
     fingerprint = [resumes, len(tokenizer), len(valid), int(batches[0].targets.sum())]
     processes.check_same("data", fingerprint)
-    if processes.rank == 0:
+    if processes.rank == 0 and not resumes:
         write_description(job, corpus, tokenizer)
-    else:
+    if processes.rank:
         seed_everything(job.run.seed + processes.rank)  # each process has its own dropout
     data = f"{len(tokenizer):,} {job.data.tokenizer} of {corpus.name} ({corpus.origin})"
     devices = f"{processes.world_size} x {processes.device.type}, {processes.strategy}"
@@ -200,7 +203,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return "can't allocate memory" in str(error)
 
 
-def _check_batch_size(job: Job, processes: ProcessGroup) -> None:
+def _check_batch_size(job: Job, processes: DistributedContext) -> None:
     """Raise ValueError if the processes cannot share a batch equally."""
     if job.data.batch_size % processes.world_size:
         raise ValueError(
@@ -209,7 +212,7 @@ def _check_batch_size(job: Job, processes: ProcessGroup) -> None:
         )
 
 
-def _output_of_first_process(processes: ProcessGroup) -> AbstractContextManager[Any]:
+def _output_of_first_process(processes: DistributedContext) -> AbstractContextManager[Any]:
     """Return a context in which only the first process prints to stdout."""
     return nullcontext() if processes.rank == 0 else redirect_stdout(io.StringIO())
 
@@ -219,7 +222,7 @@ def _fit(
     model: nn.Module,
     batches: BatchStream[Batch],
     valid: Sequence[Batch],
-    processes: ProcessGroup,
+    processes: DistributedContext,
 ) -> History:
     """Train the model as the job asks for it."""
     return fit(

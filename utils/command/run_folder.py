@@ -1,9 +1,9 @@
 """The folder of a run: what `utils.command.run` leaves there, and how it is read again.
 
 A run writes a description of what it trains, its tokenizer, its checkpoint and, at its end, the
-weights of the best validation. `load_run` gives the trained model back:
+weights of the best validation. `load_trained_model` gives the trained model back:
 
-    model, tokenizer = load_run("runs/gpt")
+    model, tokenizer = load_trained_model("runs/gpt")
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from utils.command.job import Job
 from utils.command.training_data import TOKENIZERS
 from utils.data.corpora import Corpus
 from utils.data.tokenizers import Tokenizer
-from utils.files import as_path, write_text_atomically
+from utils.files import as_path, remove_unfinished, write_text_atomically
 from utils.training.distributed import Strategy
-from utils.training.tensor_file import read_tensor_file
+from utils.training.tensor_file import file_checksum, read_tensor_file
 
 DESCRIPTION_FILE = "model.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -38,10 +38,11 @@ DESCRIPTION_TYPES = {
     "seed": int,
     "vocab_size": int,
     "corpus_checksum": str,
+    "tokenizer_checksum": str,
 }
 
 
-def load_run(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
+def load_trained_model(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
     """Load the model and the tokenizer that a run has left in a folder.
 
     Parameters
@@ -54,7 +55,7 @@ def load_run(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
     model : torch.nn.Module
         The model with the parameters of the best validation, in evaluation mode on the CPU.
     tokenizer : Tokenizer
-        Its tokenizer.
+        The tokenizer that made the model's vocabulary.
 
     Raises
     ------
@@ -90,17 +91,24 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     description = read_description(folder)
     path = folder / TOKENIZER_FILE
+    if path.is_file() and file_checksum(path) != description["tokenizer_checksum"]:
+        raise ValueError(
+            f"{path} is damaged or belongs to another run: it does not have the checksum in "
+            f"{DESCRIPTION_FILE} beside it; use a copy of it, or train anew in another folder"
+        )
     tokenizer = TOKENIZERS[description["data"]["tokenizer"]].load(path)
     if len(tokenizer) != description["vocab_size"]:
         raise ValueError(
-            f"{path} has {len(tokenizer)} tokens, where {DESCRIPTION_FILE} beside it has "
-            f"{description['vocab_size']}: it belongs to another run"
+            f"{folder / DESCRIPTION_FILE} is damaged: vocab_size is {description['vocab_size']}, "
+            f"where {TOKENIZER_FILE} beside it has {len(tokenizer)} tokens"
         )
     return tokenizer
 
 
 def can_resume(job: Job) -> bool:
     """Return True if the run's folder has a checkpoint of this job, False if it has none.
+
+    The names of files of the user's own may differ: `check_corpus` compares their texts.
 
     Raises
     ------
@@ -113,6 +121,8 @@ def can_resume(job: Job) -> bool:
     saved = _options({**read_description(job.folder), "strategy": strategies[0]})
     expected = _options({**job.description(), "strategy": job.run.strategy})
     for name, value in saved.items():
+        if name == "file" and None not in (value, expected.get(name)):
+            continue
         if expected.get(name) != value:
             raise ValueError(
                 f"{job.folder} has a checkpoint with {name}={value!r}, not "
@@ -144,7 +154,7 @@ def check_corpus(job: Job, corpus: Corpus[Any]) -> None:
 
 
 def write_description(job: Job, corpus: Corpus[Any], tokenizer: Tokenizer) -> None:
-    """Write what a later run or `load_run` needs to know, and the tokenizer.
+    """Write the tokenizer, and what a later run or `load_trained_model` needs to know.
 
     Parameters
     ----------
@@ -155,13 +165,20 @@ def write_description(job: Job, corpus: Corpus[Any], tokenizer: Tokenizer) -> No
     tokenizer
         The tokenizer of its data.
     """
+    tokenizer.save(job.folder / TOKENIZER_FILE)
     description = {
         **job.description(),
         "vocab_size": len(tokenizer),
         "corpus_checksum": _corpus_checksum(job, corpus),
+        "tokenizer_checksum": file_checksum(job.folder / TOKENIZER_FILE),
     }
     write_text_atomically(job.folder / DESCRIPTION_FILE, json.dumps(description, indent=1))
-    tokenizer.save(job.folder / TOKENIZER_FILE)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of earlier runs in `folder`, of which no other run writes one."""
+    for name in (DESCRIPTION_FILE, TOKENIZER_FILE, WEIGHTS_FILE, *CHECKPOINTS.values()):
+        remove_unfinished(folder / name)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -170,12 +187,13 @@ def read_description(folder: Path) -> dict[str, Any]:
     Parameters
     ----------
     folder
-        The folder.
+        The folder that a run has written, such as "runs/gpt".
 
     Returns
     -------
     description : dict
-        That of `Job.description`, and the size of the vocabulary.
+        That of `Job.description`, the size of the vocabulary, and checksums of the corpus and of
+        the tokenizer's file.
 
     Raises
     ------

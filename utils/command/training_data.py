@@ -89,9 +89,9 @@ class TrainingData(ABC, Generic[TextOrPairs]):
         Parameters
         ----------
         split
-            The split.
+            The text or the pairs of one split of the corpus.
         tokenizer
-            The tokenizer.
+            The tokenizer by which the model reads the split.
 
         Returns
         -------
@@ -118,9 +118,9 @@ class TrainingData(ABC, Generic[TextOrPairs]):
         Parameters
         ----------
         corpus
-            The corpus.
+            The training and validation splits, not yet encoded.
         tokenizer
-            Its tokenizer.
+            A tokenizer trained on the training split.
         seed
             Seed of the order in which the training split is read.
 
@@ -161,6 +161,11 @@ class TextData(TrainingData[str]):
     batch_size: int = 32
     context_length: int = 64
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.file == "":
+            raise ValueError("file is empty: expected the name of a text file")
+
     def load_corpus(self) -> Corpus[str]:
         """Load the corpus, or split the file like a corpus.
 
@@ -168,6 +173,8 @@ class TextData(TrainingData[str]):
         ------
         ValueError
             If there is no such corpus, or the file is not text.
+        OSError
+            If the file cannot be read.
         """
         if self.file is None:
             return load_text(self.corpus)
@@ -190,9 +197,9 @@ class TextData(TrainingData[str]):
         Parameters
         ----------
         corpus
-            The corpus.
+            The training and validation splits, not yet encoded.
         tokenizer
-            Its tokenizer.
+            A tokenizer trained on the training split.
         seed
             Seed of the draw of the training windows.
 
@@ -272,9 +279,9 @@ class PairData(TrainingData[list[SentencePair]]):
         Parameters
         ----------
         corpus
-            The corpus.
+            The training and validation splits, not yet encoded.
         tokenizer
-            Its tokenizer.
+            A tokenizer trained on the training split.
         seed
             Seed of the order of the training pairs.
 

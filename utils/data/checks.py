@@ -46,7 +46,12 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
         If they are not integers (2.0, NaN and True are not), or too large for int64.
     """
     if isinstance(ids, np.ndarray):
-        ids = torch.as_tensor(ids)
+        if ids.size and ids.dtype.kind in "bfc":
+            raise ValueError(f"{name} must be integers; got an array of {ids.dtype}")
+        if ids.dtype.kind in "iu":  # others hold objects or texts
+            # torch reads neither negative strides nor another byte order than the machine's
+            native = ids.astype(ids.dtype.newbyteorder("="), order="C", copy=False)
+            ids = torch.as_tensor(native)
     if not isinstance(ids, torch.Tensor):
         integers = as_integers(ids, name=name)
         try:
@@ -56,7 +61,11 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
     is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
     if not is_integer and ids.numel():  # an empty list becomes a tensor of float32
         raise ValueError(f"{name} must be integers; got a tensor of {ids.dtype}")
-    return ids.to(torch.long)
+    tensor = ids.to(torch.long)
+    if ids.dtype == torch.uint64 and (tensor < 0).any():  # from 2⁶³ on they become negative
+        largest = max(ids.flatten().tolist())
+        raise ValueError(f"{name} are too large for int64: the largest is {largest}")
+    return tensor
 
 
 def check_ids(ids: Iterable[int], vocab_size: int) -> None:

@@ -96,7 +96,7 @@ def map_groups(
 
 
 class GroupedBatches(ABC, Generic[BatchT]):
-    """The base class of endless streams of batches of examples of equal length.
+    """The base class of streams of batches of equally long examples, shuffled in each epoch.
 
     ``stream[step]`` is the batch of a step; it depends on the seed and the step alone. Each epoch
     of ``len(stream)`` steps contains every example once, in newly composed batches and in random

@@ -10,7 +10,7 @@ import torch
 
 from utils.arguments import as_integers
 from utils.data.batches import pad
-from utils.data.checks import as_ids
+from utils.data.checks import as_id_tensor, as_ids
 from utils.data.grouped_batches import GroupedBatches, check_lengths, group_by_length
 
 LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
@@ -37,7 +37,7 @@ class LabelledBatch:
 
 
 class LabelledBatches(GroupedBatches[LabelledBatch]):
-    """An endless stream of batches of labelled texts: ``stream[step]`` is the batch of a step.
+    """Batches of labelled texts, shuffled anew in each epoch: ``stream[step]`` is that of a step.
 
     A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
     and their labels as targets (B,). Each epoch of ``len(stream)`` steps contains every text once,
@@ -122,7 +122,7 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
     """
     examples = _as_id_examples(examples)
     inputs = pad([ids for ids, _ in examples])  # (B, T)
-    labels = torch.tensor([label for _, label in examples])  # (B,)
+    labels = as_id_tensor([label for _, label in examples], name="labels")  # (B,)
     return LabelledBatch(inputs, labels)
 
 

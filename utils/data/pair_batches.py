@@ -29,7 +29,7 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
 
 
 class PairBatches(GroupedBatches[Batch]):
-    """An endless stream of batches of sentence pairs: ``stream[step]`` is the batch of a step.
+    """Batches of sentence pairs, shuffled anew in each epoch: ``stream[step]`` is that of a step.
 
     A batch depends on the seed and the step alone. It holds sources of one length (B, S) and
     targets of similar lengths. The inputs (B, T) are BOS and the target, padded with PAD; the

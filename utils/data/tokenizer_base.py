@@ -36,7 +36,7 @@ class TextEncoder(ABC):
         Parameters
         ----------
         text
-            The text.
+            What to encode.
         allow_special
             Whether the strings of special tokens, such as ``<eos>``, become the ids of these
             tokens, and what is between them is encoded as a separate text; by default they are
@@ -45,7 +45,7 @@ class TextEncoder(ABC):
         Returns
         -------
         ids : list of int
-            The ids.
+            One id of the vocabulary for each token.
 
         Raises
         ------

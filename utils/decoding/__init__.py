@@ -1,6 +1,6 @@
 """From a model's distributions to text: search, sampling, translation and scoring.
 
-The package knows a model only by its contract (``utils.models.contract``), so every function serves
+The package knows a model only by its contract (``utils.contract``), so every function serves
 n-gram models, recurrent networks and Transformers, with or without a source.
 
 - ``greedy_search``: the most probable token at each step.

@@ -11,6 +11,12 @@ from dataclasses import KW_ONLY, dataclass
 
 from utils.arguments import check_integer, check_number, check_positive, if_given
 
+MAX_LENGTH_PENALTY = 10.0
+"""The largest magnitude of a length penalty; the normalizer of any length stays finite."""
+
+MAX_TOKEN_BONUS = 1e6
+"""The largest magnitude of a bonus per token."""
+
 
 @dataclass(frozen=True)
 class BeamConfig:
@@ -33,9 +39,10 @@ class BeamConfig:
     beam_size
         The number K of partial hypotheses that each step keeps.
     length_penalty
-        The exponent α of the length normalization; 0 ranks by the log-probability itself.
+        The exponent α of the length normalization, from −10 to 10; 0 ranks by the log-probability
+        itself.
     token_bonus
-        Added to the score for each token.
+        Added to the score for each token, from −10⁶ to 10⁶.
     patience
         None for the safe end. A number ends a prompt's search as soon as it has at least ``patience
         * beam_size`` finished hypotheses, whatever the partial ones are worth; 1 is the rule of
@@ -60,7 +67,11 @@ class BeamConfig:
     def __post_init__(self) -> None:
         check_positive(beam_size=self.beam_size)
         check_integer(1, self.beam_size, **if_given(num_hypotheses=self.num_hypotheses))
-        check_number(length_penalty=self.length_penalty, token_bonus=self.token_bonus)
+        for limit, option in (
+            (MAX_LENGTH_PENALTY, {"length_penalty": self.length_penalty}),
+            (MAX_TOKEN_BONUS, {"token_bonus": self.token_bonus}),
+        ):
+            check_number(minimum=-limit, maximum=limit, **option)
         check_number(above=0, maximum=math.inf, **if_given(patience=self.patience))
 
     @property

@@ -12,13 +12,13 @@ from typing import Any, overload
 
 import torch
 
+from utils.contract import LanguageModel, NextTokenModel, StateT
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_hypotheses import BeamHypotheses, Continuation, Hypothesis
 from utils.decoding.generation import check_arguments, evaluating, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.model_state import select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
-from utils.models.contract import LanguageModel, NextTokenModel, StateT
 
 _DEFAULT_BEAM = BeamConfig()
 
@@ -28,8 +28,8 @@ def beam_search(
     model: LanguageModel[StateT],
     prompt: torch.Tensor,
     state: StateT | None = None,
-    beam: BeamConfig = ...,
     *,
+    beam: BeamConfig = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -41,8 +41,8 @@ def beam_search(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
     state: StateT,
-    beam: BeamConfig = ...,
     *,
+    beam: BeamConfig = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -54,8 +54,8 @@ def beam_search(
     model: NextTokenModel[Any],
     prompt: torch.Tensor,
     state: Any = None,
-    beam: BeamConfig = _DEFAULT_BEAM,
     *,
+    beam: BeamConfig = _DEFAULT_BEAM,
     max_length: int = 100,
     min_length: int = 0,
     no_repeat_ngram_size: int | None = None,
@@ -130,8 +130,8 @@ def best_sequences(
     model: LanguageModel[StateT],
     prompt: torch.Tensor,
     state: StateT | None = None,
-    beam: BeamConfig | None = ...,
     *,
+    beam: BeamConfig | None = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -143,8 +143,8 @@ def best_sequences(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
     state: StateT,
-    beam: BeamConfig | None = ...,
     *,
+    beam: BeamConfig | None = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -155,8 +155,8 @@ def best_sequences(
     model: NextTokenModel[Any],
     prompt: torch.Tensor,
     state: Any = None,
-    beam: BeamConfig | None = None,
     *,
+    beam: BeamConfig | None = None,
     max_length: int = 100,
     min_length: int = 0,
     no_repeat_ngram_size: int | None = None,
@@ -190,7 +190,7 @@ def best_sequences(
     # the search may end sooner if only the best hypothesis is returned
     best = replace(beam, num_hypotheses=1)
     hypotheses = beam_search(
-        model, prompt, state, best, **lengths, no_repeat_ngram_size=no_repeat_ngram_size
+        model, prompt, state, beam=best, **lengths, no_repeat_ngram_size=no_repeat_ngram_size
     )
     return [ranked[0].ids for ranked in hypotheses]
 

@@ -12,6 +12,9 @@ import torch
 
 from utils.arguments import check_number, check_positive
 
+MAX_REPETITION_PENALTY = 1e6
+"""The largest repetition penalty; the smallest is its reciprocal."""
+
 
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     """Filter by top-k: set all logits (…, V) to −∞ except the `top_k` highest.
@@ -105,6 +108,21 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     return _keep_only(logits, logits >= highest + math.log(min_p))
 
 
+def check_repetition_penalty(repetition_penalty: float) -> None:
+    """Check that a repetition penalty is from 10⁻⁶ to 10⁶, so that no penalized logit overflows.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    check_number(
+        minimum=1 / MAX_REPETITION_PENALTY,
+        maximum=MAX_REPETITION_PENALTY,
+        repetition_penalty=repetition_penalty,
+    )
+
+
 def penalize_repetition(
     logits: torch.Tensor, previous_ids: torch.Tensor, repetition_penalty: float
 ) -> torch.Tensor:
@@ -123,7 +141,7 @@ def penalize_repetition(
     previous_ids
         The tokens that have occurred in each row, (B, N).
     repetition_penalty
-        A positive number; 1 changes nothing.
+        From 10⁻⁶ to 10⁶; 1 changes nothing.
 
     Returns
     -------
@@ -133,9 +151,9 @@ def penalize_repetition(
     Raises
     ------
     ValueError
-        If the penalty is not positive and finite.
+        If the penalty is outside this range.
     """
-    check_number(above=0, repetition_penalty=repetition_penalty)
+    check_repetition_penalty(repetition_penalty)
     previous = logits.gather(-1, previous_ids)  # (B, N)
     lowered = torch.where(
         previous > 0, previous / repetition_penalty, previous * repetition_penalty

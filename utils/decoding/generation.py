@@ -15,10 +15,10 @@ from typing import TypeAlias
 import torch
 
 from utils.arguments import check_integer
+from utils.contract import NextTokenModel, State, StateT
 from utils.data.vocabulary import EOS, PAD
 from utils.decoding.model_state import check_batch_size, select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
-from utils.models.contract import NextTokenModel, State, StateT
 from utils.runtime import evaluation_mode
 
 TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -96,13 +96,13 @@ class _Texts:
         new_lengths = [N - length for length in self.prompt_lengths]
         new_rows = [i for i, length in enumerate(new_lengths) if length >= 0]
         if len(new_rows) == len(new_lengths):
-            logits = self.rules.apply_to_each(logits, self.all_ids, new_lengths)
+            logits = self.rules.apply_or_raise(logits, self.all_ids, new_lengths)
             return choose_tokens(logits, self.all_ids)
         tokens = self.prompt[:, N].clone()  # (B,)
         if new_rows:
             all_ids = self.all_ids[new_rows]
             new_lengths = [new_lengths[i] for i in new_rows]
-            logits = self.rules.apply_to_each(logits[new_rows], all_ids, new_lengths)
+            logits = self.rules.apply_or_raise(logits[new_rows], all_ids, new_lengths)
             tokens[new_rows] = choose_tokens(logits, all_ids)
         return tokens
 
@@ -174,7 +174,8 @@ def check_arguments(
             f"a prompt is a tensor of ids of shape (B, T) with T ≥ 1, got {shape}; "
             "start from a column of BOS, and make a single text a batch: ids[None]"
         )
-    if prompt.dtype == torch.bool or prompt.is_floating_point() or prompt.is_complex():
+    is_integer = not (prompt.is_floating_point() or prompt.is_complex())
+    if not is_integer or prompt.dtype in (torch.bool, torch.uint64):  # large ones become negative
         raise ValueError(f"a prompt is ids, integers such as int64; got {prompt.dtype}")
     is_token = prompt != PAD  # (B, T)
     if not is_token[:, 0].all() or (is_token[:, 1:] > is_token[:, :-1]).any():

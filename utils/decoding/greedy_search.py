@@ -6,9 +6,9 @@ from typing import Any, overload
 
 import torch
 
+from utils.contract import LanguageModel, NextTokenModel, StateT
 from utils.decoding.generation import generate
 from utils.decoding.token_rules import TokenRules
-from utils.models.contract import LanguageModel, NextTokenModel, StateT
 
 
 @overload

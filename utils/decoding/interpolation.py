@@ -39,9 +39,12 @@ def mix_log_probs(
     Raises
     ------
     ValueError
-        If the weight is not between 0 and 1, or the log-probabilities differ in shape.
+        If the weight is not between 0 and 1, or the log-probabilities differ in shape or are
+        complex.
     """
     check_number(above=0, below=1, weight=weight)
+    if log_probs_a.is_complex() or log_probs_b.is_complex():
+        raise ValueError("log-probabilities must be real numbers, not complex ones")
     if log_probs_a.shape != log_probs_b.shape:
         raise ValueError(
             "a mixture needs two log-probabilities for each token; got shapes "

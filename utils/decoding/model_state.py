@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from utils.models.contract import State, StateT
+from utils.contract import State, StateT
 
 
 def map_tensors(
@@ -32,7 +32,7 @@ def map_tensors(
 
     Returns
     -------
-    new_state
+    new_state : State
         A tree of the same structure and types; None stays None.
 
     Raises
@@ -58,7 +58,7 @@ def select_rows(state: StateT, rows: torch.Tensor) -> StateT:
 
     Returns
     -------
-    new_state
+    new_state : StateT
         A state with R rows, of the same type.
 
     Raises

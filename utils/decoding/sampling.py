@@ -1,6 +1,6 @@
 """Sampling from a language model, built in section 6.2.
 
-``utils.decoding.filters`` has the filters that shape the distribution.
+``utils.decoding.filters`` has the filters that shape the config.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import Any, overload
 import torch
 
 from utils.arguments import check_number, check_positive, if_given
+from utils.contract import LanguageModel, NextTokenModel, StateT
 from utils.decoding.filters import (
+    check_repetition_penalty,
     filter_min_p,
     filter_top_k,
     filter_top_p,
@@ -19,7 +21,6 @@ from utils.decoding.filters import (
 )
 from utils.decoding.generation import generate
 from utils.decoding.token_rules import TokenRules
-from utils.models.contract import LanguageModel, NextTokenModel, StateT
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class SamplingConfig:
         Draw from tokens at least this many times as probable as the most probable one; 0 for all.
     repetition_penalty
         Lowers the logits of tokens that the row contains, prompt included; 1 changes nothing, and
-        a value below 1 favors repetition.
+        a value below 1 favors repetition. It is from 10⁻⁶ to 10⁶.
 
     Raises
     ------
@@ -57,9 +58,8 @@ class SamplingConfig:
     repetition_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number(
-            above=0, temperature=self.temperature, repetition_penalty=self.repetition_penalty
-        )
+        check_number(above=0, temperature=self.temperature)
+        check_repetition_penalty(self.repetition_penalty)
         check_positive(**if_given(top_k=self.top_k))
         check_number(above=0, maximum=1, top_p=self.top_p)
         check_number(minimum=0, maximum=1, min_p=self.min_p)
@@ -81,10 +81,15 @@ class SamplingConfig:
         """
         logits = penalize_repetition(logits, previous_ids, self.repetition_penalty)  # (B, V)
         logits = logits - logits.max(-1, keepdim=True).values  # no overflow at low temperatures
-        logits = logits / self.temperature
+        # torch divides half precision in float32, where a tiny temperature is 0 and a huge one ∞
+        limits = torch.finfo(torch.promote_types(logits.dtype, torch.float32))
+        logits = logits / min(max(self.temperature, limits.tiny), limits.max)
         if self.top_k is not None:
             logits = filter_top_k(logits, self.top_k)
         return filter_min_p(filter_top_p(logits, self.top_p), self.min_p).softmax(-1)
+
+
+_PLAIN = SamplingConfig()  # the model's own distribution
 
 
 @overload
@@ -92,8 +97,8 @@ def sample(
     model: LanguageModel[StateT],
     prompt: torch.Tensor,
     state: StateT | None = None,
-    config: SamplingConfig | None = ...,
     *,
+    config: SamplingConfig = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -106,8 +111,8 @@ def sample(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
     state: StateT,
-    config: SamplingConfig | None = ...,
     *,
+    config: SamplingConfig = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -120,8 +125,8 @@ def sample(
     model: NextTokenModel[Any],
     prompt: torch.Tensor,
     state: Any = None,
-    config: SamplingConfig | None = None,
     *,
+    config: SamplingConfig = _PLAIN,
     max_length: int = 100,
     min_length: int = 0,
     no_repeat_ngram_size: int | None = None,
@@ -140,7 +145,7 @@ def sample(
         The model's state before the prompt: None for a language model that has read no tokens,
         ``model.begin(source)`` for an encoder–decoder.
     config
-        The distribution to draw from; None for that of the model.
+        The distribution to draw from; by default that of the model.
     max_length
         The maximum number of new tokens.
     min_length
@@ -164,10 +169,9 @@ def sample(
         batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, or
         the logits define no distribution (NaN, +∞, or −∞ for every token).
     """
-    distribution = config or SamplingConfig()
 
     def draw(logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
-        p = distribution.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
+        p = config.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
         return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)  # (B,)
 
     rules = TokenRules(min_length, no_repeat_ngram_size)

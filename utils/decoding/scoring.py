@@ -7,8 +7,10 @@ from typing import cast
 import torch
 
 from utils.arguments import check_positive
+from utils.contract import LanguageModel, StateT, TextScorer
+from utils.data.checks import check_ids
+from utils.data.vocabulary import BOS
 from utils.decoding.generation import evaluating
-from utils.models.contract import LanguageModel, StateT, TextScorer
 from utils.runtime import device_of
 
 
@@ -38,11 +40,13 @@ def token_log_probs(
     Raises
     ------
     ValueError
-        If the text is not integers (N,) or has fewer than two tokens, `chunk_length` is not a
-        positive integer, or the model returns NaN.
+        If the text is not integers (N,) or has fewer than two tokens, an id is outside the model's
+        vocabulary, `chunk_length` is not a positive integer, or the model returns NaN or complex
+        logits.
     """
     check_positive(chunk_length=chunk_length)
-    if ids.dim() != 1 or ids.is_floating_point():
+    is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
+    if ids.dim() != 1 or not is_integer:
         raise ValueError(f"a text is ids of shape (N,); got {ids.dtype} {tuple(ids.shape)}")
     if len(ids) < 2:
         raise ValueError(f"scoring needs a text of at least two tokens, got {len(ids)}")
@@ -64,6 +68,10 @@ def _log_probs_by_chunks(
 ) -> torch.Tensor:
     """Compute the result of `token_log_probs` from logits, `chunk_length` tokens at a time."""
     device = device_of(cast(torch.nn.Module, model))
+    logits, _ = model(torch.full((1, 1), BOS, device=device), None)  # (1, 1, V)
+    check_ids(ids.tolist(), logits.shape[-1])  # an embedding on a GPU ends the process instead
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
     chunks: list[torch.Tensor] = []
     state: StateT | None = None
     for start in range(0, len(ids) - 1, chunk_length):

@@ -25,17 +25,22 @@ def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the vocabulary is too small to contain EOS, or the logits of a row define no
-        distribution: one is NaN or +∞, or all remaining ones are −∞.
+        If the vocabulary is too small to contain EOS, the logits are not real floating-point
+        numbers, or those of a row define no distribution: one is NaN or +∞, that of PAD and BOS
+        included, or all remaining ones are −∞.
     """
     if logits.shape[-1] <= EOS:
         raise ValueError(f"a vocabulary of {logits.shape[-1]} has no EOS (id {EOS}) and no words")
-    logits = logits.clone()
-    logits[:, list(NEVER_GENERATED)] = -math.inf
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
+    allowed = logits.clone()
+    allowed[:, list(NEVER_GENERATED)] = -math.inf
+    # NaN or +∞ may stand at any token, a finite logit must stand at an allowed one
     highest = logits.amax(-1)  # (B,), NaN where a logit is NaN
+    highest = torch.where(highest.isfinite(), allowed.amax(-1), highest)
     if not highest.isfinite().all():  # one transfer from the device per step
         _raise_no_distribution(highest)
-    return logits
+    return allowed
 
 
 def _raise_no_distribution(highest: torch.Tensor) -> None:
@@ -108,7 +113,7 @@ class TokenRules:
             scores = torch.where(has_words, words, scores)
         return scores
 
-    def apply_to_each(
+    def apply_or_raise(
         self, logits: torch.Tensor, previous_ids: torch.Tensor, new_lengths: Sequence[int]
     ) -> torch.Tensor:
         """Set the logits of tokens that are ruled out to −∞, as `apply` does.

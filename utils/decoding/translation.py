@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import torch
 
+from utils.contract import ConditionalLanguageModel, StateT
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import best_sequences
 from utils.decoding.generation import evaluating
-from utils.models.contract import ConditionalLanguageModel, StateT
 from utils.runtime import device_of
 
 if TYPE_CHECKING:

@@ -42,7 +42,10 @@ class Calibration:
 
 
 def expected_calibration_error(
-    probabilities: ArrayLike, is_correct: ArrayLike, *, num_bins: int = 15
+    probabilities: ArrayLike | torch.Tensor,
+    is_correct: ArrayLike | torch.Tensor,
+    *,
+    num_bins: int = 15,
 ) -> Calibration:
     """Compute the expected calibration error over bins of equal width.
 
@@ -54,8 +57,9 @@ def expected_calibration_error(
     Parameters
     ----------
     probabilities
-        The probability of the class that the model chose, (N,). The bounds of the bins are rounded
-        to its precision, so that 0.07 belongs to bin 7 of 100 in float32 as well.
+        The probability of the class that the model chose, (N,), as a list, an array or a tensor of
+        any device and precision. The bounds of the bins are rounded to its precision, so that 0.07
+        belongs to bin 7 of 100 in float32 as well.
     is_correct
         Whether the prediction was correct, (N,) bool.
     num_bins
@@ -72,13 +76,16 @@ def expected_calibration_error(
         If the arrays differ in shape, are empty or hold invalid values, or `num_bins` is not a
         positive integer.
     """
-    p, hits = np.asarray(probabilities), np.asarray(is_correct)
-    _check_predictions(p, hits)
     check_positive(num_bins=num_bins)
     # p * num_bins could be rounded to a number above its bin: 0.07 * 100 is 7.000000000000001
     bounds = np.arange(1, num_bins) / num_bins  # (num_bins − 1,), the upper bounds without 1
-    is_float = p.dtype.kind == "f"
-    bin_indices = np.searchsorted(bounds.astype(p.dtype) if is_float else bounds, p)  # (N,)
+    p, hits = _as_array(probabilities), _as_array(is_correct)
+    _check_predictions(p, hits)
+    if isinstance(probabilities, torch.Tensor) and probabilities.is_floating_point():
+        bounds = _as_array(torch.tensor(bounds).to(probabilities.dtype))
+    elif p.dtype.kind == "f":
+        bounds = bounds.astype(p.dtype)
+    bin_indices = np.searchsorted(bounds, p)  # (N,)
     p, hits = p.astype(float), hits.astype(float)
     count = np.bincount(bin_indices, minlength=num_bins)  # (num_bins,)
     confidence = _bin_means(p, bin_indices, count)
@@ -87,8 +94,19 @@ def expected_calibration_error(
     return Calibration(float(error), confidence, accuracy, count)
 
 
+def _as_array(values: ArrayLike | torch.Tensor) -> np.ndarray:
+    """Return values as an array; those of a floating-point tensor as float64."""
+    if not isinstance(values, torch.Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return (values.double() if values.is_floating_point() else values).numpy()  # NumPy lacks bf16
+
+
 def _check_predictions(p: np.ndarray, hits: np.ndarray) -> None:
     """Raise ValueError unless a calibration error can be computed from the arguments."""
+    for name, array in (("probabilities", p), ("is_correct", hits)):
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} must be real numbers; got an array of {array.dtype}")
     if p.ndim != 1 or p.shape != hits.shape or not p.size:
         raise ValueError(
             "calibration needs a probability and True or False for each prediction, as two arrays "
@@ -133,8 +151,8 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     Raises
     ------
     ValueError
-        If the shapes do not match, a target is not a class, a logit is NaN or +∞, or the logit of a
-        target is −∞, where the loss is infinite at every temperature.
+        If the shapes do not match, a target is not a class, the logits are complex, one is NaN or
+        +∞, or the logit of a target is −∞, where the loss is infinite at every temperature.
     """
     _check_classification(logits, targets)
     logits, targets = logits.detach().cpu().double(), targets.cpu()
@@ -161,7 +179,11 @@ def _check_classification(logits: torch.Tensor, targets: torch.Tensor) -> None:
             "temperature needs logits (N, num_classes) and targets (N,); got "
             f"{tuple(logits.shape)} and {tuple(targets.shape)}"
         )
-    if targets.is_floating_point() or targets.min() < 0 or targets.max() >= logits.shape[1]:
+    if logits.is_complex():
+        raise ValueError(f"logits must be real numbers, got {logits.dtype}")
+    is_integer = not (targets.is_floating_point() or targets.is_complex())
+    # as int64, classes of uint64 beyond it become negative
+    if not is_integer or not 0 <= targets.long().min() <= targets.long().max() < logits.shape[1]:
         raise ValueError(f"targets must be classes, integers from 0 to {logits.shape[1] - 1}")
     target_logits = logits.gather(1, targets[:, None].to(logits.device).long())[:, 0]  # (N,)
     is_broken = logits.isnan() | (logits == math.inf)  # (N, num_classes)

@@ -13,7 +13,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from utils.arguments import check_positive
+from utils.arguments import check_integer, check_positive
 
 
 def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) -> int:
@@ -40,7 +40,7 @@ def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
 
     Returns
     -------
-    int
+    num_parameters : int
         The number of parameters.
     """
     return vocab_size * width + num_layers * (12 * width**2 + 2 * width) + width
@@ -70,7 +70,7 @@ def gpt_flops(vocab_size: int, *, width: int, num_layers: int, batch_size: int, 
 
     Returns
     -------
-    int
+    num_flops : int
         The number of operations.
     """
     per_token = (
@@ -92,7 +92,7 @@ def count_flops(call: Callable[[], object]) -> int:
 
     Returns
     -------
-    int
+    num_flops : int
         The number of operations.
     """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -124,9 +124,10 @@ def median_milliseconds(
     Raises
     ------
     ValueError
-        If `num_repeats` is not a positive integer.
+        If `num_repeats` is not a positive integer, or `num_warmup_calls` not a non-negative one.
     """
     check_positive(num_repeats=num_repeats)
+    check_integer(0, num_warmup_calls=num_warmup_calls)
     times = []
     _synchronize()  # work queued before does not count
     for _ in range(num_warmup_calls + num_repeats):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 _LARGEST_EXPONENT = 709  # exp(710) overflows a float64
-_TOLERANCE = 1e-3  # nats per token by which rounding may make a log-probability positive
+_TOLERANCE = 1e-6  # nats per token by which rounding may make a log-probability positive
 
 
 def perplexity(nll: float, num_tokens: int) -> float:
@@ -33,8 +33,9 @@ def perplexity(nll: float, num_tokens: int) -> float:
     Raises
     ------
     ValueError
-        If the number of tokens is not positive and finite, or the negative log-likelihood is
-        negative or NaN.
+        If the number of tokens is not positive and finite, or the negative log-likelihood is NaN
+        or more negative than rounding in float32 makes it: below −10⁻⁶ a token. Above that, it
+        counts as 0.
     """
     mean_nll = _mean(nll, num_tokens, of="perplexity", unit="token")
     return math.inf if mean_nll > _LARGEST_EXPONENT else math.exp(mean_nll)
@@ -64,7 +65,7 @@ def bits_per_character(nll: float, num_characters: int) -> float:
     ------
     ValueError
         If the number of characters is not positive and finite, or the negative log-likelihood is
-        negative or NaN.
+        NaN or below −10⁻⁶ a character; above that, it counts as 0.
     """
     return _mean(nll, num_characters, of="bits per character", unit="character") / math.log(2)
 
@@ -79,4 +80,4 @@ def _mean(nll: float, count: int, *, of: str, unit: str) -> float:
         raise ValueError(
             f"{of} needs the negative log-likelihood −Σ log p, which is not negative; got {nll}"
         )
-    return nll / count
+    return max(nll, 0.0) / count

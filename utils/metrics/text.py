@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from sacrebleu.metrics import BLEU, CHRF
 
-from utils.arguments import check_positive
+from utils.arguments import check_integer, check_positive
 
 References: TypeAlias = Sequence[str] | Sequence[Sequence[str | None]]
 """One reference for each hypothesis; or several lists of references, as in sacrebleu, each with one
@@ -104,7 +104,7 @@ def bleu_interval(
     hypotheses, references, tokenize, lowercase
         As for `bleu`.
     num_resamples
-        Number of bootstrap samples (test sets drawn with replacement); at least 2 are drawn.
+        Number of bootstrap samples (test sets drawn with replacement), at least 2.
 
     Returns
     -------
@@ -114,14 +114,13 @@ def bleu_interval(
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty, a hypothesis has no reference, or the tokenizer
-        is unknown.
+        If the lists differ in length or are empty, a hypothesis has no reference, the tokenizer is
+        unknown, or `num_resamples` is not an integer of at least 2.
     """
+    check_integer(2, num_resamples=num_resamples)
     metric = _bleu_metric(tokenize, lowercase)
     reference_lists = as_reference_lists(hypotheses, references)
-    result = metric.corpus_score(
-        list(hypotheses), reference_lists, n_bootstrap=max(2, num_resamples)
-    )
+    result = metric.corpus_score(list(hypotheses), reference_lists, n_bootstrap=num_resamples)
     signature = str(metric.get_signature())
     # sacrebleu reports the interval only in its JSON, as "confidence_mean" and "confidence_var"
     # (half the width of the interval, not a variance), and omits both if BLEU is 0. `width` is the
@@ -268,8 +267,10 @@ def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -
     Raises
     ------
     ValueError
-        If there are fewer than two texts, or one of them is empty.
+        If there are fewer than two texts, one of them is empty, or `max_ngram_order` is not a
+        positive integer.
     """
+    check_positive(max_ngram_order=max_ngram_order)
     if len(sequences) < 2 or not all(sequences):
         raise ValueError(
             f"self-BLEU needs at least two texts, none of them empty; got {len(sequences)} texts"

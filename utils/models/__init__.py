@@ -2,9 +2,8 @@
 
 All are torch modules but ``nbsvm``, which is a scikit-learn classifier. The n-gram models count and
 estimate with NumPy; as torch modules without parameters, they are called as any language model.
+``utils.contract`` has the types of all.
 
-``contract``
-    The types of language models, encoders and decoders, and the only module that decoding imports.
 ``checks``
     Checks of a model's inputs: ids, states, memories, and values in a compiled model.
 ``masks``

@@ -53,7 +53,7 @@ def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> to
 
     Returns
     -------
-    torch.Tensor
+    weights : torch.Tensor
         Weights (…, S), zero where `mask` is False; they sum to 1, or to 0 if the whole row is
         masked.
     """
@@ -86,9 +86,19 @@ def fused_attention(
 
     Returns
     -------
-    torch.Tensor
+    means : torch.Tensor
         The weighted means of the values, (…, T, d).
+
+    Raises
+    ------
+    ValueError
+        If `is_causal` is given with a mask or with T ≠ S.
     """
+    if is_causal and (mask is not None or q.shape[-2] != k.shape[-2]):
+        raise ValueError(
+            "is_causal needs as many queries as keys and no mask; for other cases, combine the "
+            "mask with causal_mask of utils.models.masks"
+        )
     if mask is None:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=is_causal)
     # a query without a key to attend to attends to all here; its result is set to zero below

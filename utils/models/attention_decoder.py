@@ -12,12 +12,18 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
+from utils.contract import Memory, register_state
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
 from utils.models.checks import BATCH, TensorForm, check_call, check_memory
-from utils.models.contract import Memory, register_state
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, projection_or_identity
+from utils.models.layers import (
+    OutputLayer,
+    ScaledEmbedding,
+    TiedModule,
+    make_dropout,
+    projection_or_identity,
+)
 from utils.models.recurrent import Cell, RecurrentState, make_rnn, run_batch_first, state_form
 from utils.models.recurrent_decoders import InitialState
 
@@ -119,7 +125,7 @@ class AttentionDecoder(TiedModule):
         self.output_projection = projection_or_identity(2 * width, embedding_size)
         self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
         nn.init.zeros_(self.output.bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def begin(self, memory: Memory) -> AttentionDecoderState:
         """Return the `AttentionDecoderState` before the first token.

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from utils.models.contract import TypedModule
+from utils.contract import TypedModule
 
 
 class MultiplicativeScore(TypedModule):
@@ -117,7 +117,7 @@ class LocationScore(AdditiveScore):
 
         Returns
         -------
-        torch.Tensor
+        scores : torch.Tensor
             Scores, (B, 1, S).
         """
         assert query.shape[1] == 1, "scores need the weights of the previous step"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from utils.models.contract import LSTMState, Memory, State
+from utils.contract import LSTMState, Memory, State
 
 BATCH = "B"
 """The number of rows of a batch, in the shape of a `TensorForm`."""

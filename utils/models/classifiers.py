@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
+from utils.contract import Encoder, Memory, TypedModule
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import PAD
-from utils.models.contract import Encoder, Memory, TypedModule
-from utils.models.layers import OutputLayer
+from utils.models.layers import OutputLayer, make_dropout
 from utils.models.masks import masked_mean, source_mask
 from utils.runtime import device_of, evaluation_mode
 
@@ -74,7 +74,7 @@ class WordCNNEncoder(TypedModule):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(embedding_size, num_filters, kernel_size) for kernel_size in kernel_sizes
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def forward(self, ids: torch.Tensor) -> Memory:
         """Encode texts.
@@ -189,7 +189,7 @@ class Classifier(TypedModule):
     ) -> None:
         super().__init__()
         check_positive(input_size=input_size, num_classes=num_classes)
-        self.encoder, self.dropout = encoder, nn.Dropout(dropout)
+        self.encoder, self.dropout = encoder, make_dropout(dropout)
         self.output = OutputLayer(input_size, num_classes)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive
+from utils.contract import Memory, TypedModule, register_state
 from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
 from utils.models.checks import BATCH, TensorForm, check_call, check_memory
-from utils.models.contract import Memory, TypedModule, register_state
 from utils.models.gated_convolution import GatedConvolution
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule
+from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_dropout
 from utils.models.masks import masked_mean, source_mask
 from utils.models.positions import sinusoidal_encoding, token_positions
 
@@ -77,7 +77,7 @@ class CNNEncoder(TypedModule):
         self.layers = nn.ModuleList(
             GatedConvolution(width, kernel_size=kernel_size) for _ in range(num_layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> Memory:
         """Encode a source.
@@ -89,7 +89,7 @@ class CNNEncoder(TypedModule):
 
         Returns
         -------
-        Memory
+        memory : Memory
             Its states are zero at padding.
 
         Raises
@@ -192,7 +192,7 @@ class CNNDecoder(TiedModule):
         self.context_projections = nn.ModuleList(nn.Linear(width, width) for _ in range(num_layers))
         self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
         nn.init.zeros_(self.output.bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def begin(self, memory: Memory) -> CNNDecoderState:
         """Return the `CNNDecoderState` before the first token.

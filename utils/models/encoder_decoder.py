@@ -10,7 +10,7 @@ from typing import Any, Generic
 
 import torch
 
-from utils.models.contract import (
+from utils.contract import (
     Decoder,
     Encoder,
     LSTMState,
@@ -101,7 +101,7 @@ def lstm_seq2seq(
 
     Returns
     -------
-    EncoderDecoder
+    model : EncoderDecoder
         The untrained model.
 
     Raises

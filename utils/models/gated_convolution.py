@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.models.contract import TypedModule
+from utils.contract import TypedModule
 
 
 class GatedConvolution(TypedModule):
@@ -57,7 +57,7 @@ class GatedConvolution(TypedModule):
 
         Returns
         -------
-        torch.Tensor
+        output : torch.Tensor
             One vector for each token, (B, T, D).
 
         Raises

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from utils.arguments import check_positive, if_given
+from utils.contract import register_state
 from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call
-from utils.models.contract import register_state
 from utils.models.kv_cache import KVCache, cache_form
-from utils.models.layers import Norm, OutputLayer, TiedModule, make_norm
+from utils.models.layers import Norm, OutputLayer, TiedModule, make_dropout, make_norm
 from utils.models.multi_head import check_heads
 from utils.models.ngram_embedding import NGramEmbedding
 from utils.models.positions import EncodingName, PositionalEncoding, token_positions
@@ -82,7 +82,7 @@ class GPT(TiedModule):
         Probability of dropout, on word vectors and in the layers.
     feedforward_size, norm_epsilon
         As in `TransformerLayer`.
-    ngram_tables
+    ngram_table_sizes
         Number of rows of each table of n-gram vectors: for pairs, triples and so on. To each
         token's vector, those of the pair, triple and so on that it completes are added. With Vⁿ
         rows, each n-gram has its own; with fewer, some share one (see `NGramEmbedding`).
@@ -111,7 +111,7 @@ class GPT(TiedModule):
         dropout: float = 0.0,
         feedforward_size: int | None = None,
         norm_epsilon: float | None = None,
-        ngram_tables: Sequence[int] = (),
+        ngram_table_sizes: Sequence[int] = (),
     ) -> None:
         super().__init__()
         check_positive(
@@ -123,7 +123,9 @@ class GPT(TiedModule):
             **if_given(feedforward_size=feedforward_size),
         )
         check_heads(width, num_heads)
-        check_positive(**{f"ngram_tables[{i}]": rows for i, rows in enumerate(ngram_tables)})
+        check_positive(
+            **{f"ngram_table_sizes[{i}]": rows for i, rows in enumerate(ngram_table_sizes)}
+        )
         self.context_length = context_length
         self.num_heads = num_heads
         self.embedding = nn.Embedding(vocab_size, width)
@@ -135,7 +137,7 @@ class GPT(TiedModule):
         )
         # sinusoids are of size 1, and word vectors must not be small compared to them
         self.embedding_scale = width**0.5 if positional_encoding == "sinusoidal" else 1.0
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
         self.layers = nn.ModuleList(
             TransformerLayer(
                 width,
@@ -153,7 +155,7 @@ class GPT(TiedModule):
         )
         self.norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
         self.output = OutputLayer(width, vocab_size, bias=False, embedding=self.embedding)
-        self.ngram_tables = NGramEmbedding(vocab_size, width, table_sizes=ngram_tables)
+        self.ngram_embedding = NGramEmbedding(vocab_size, width, table_sizes=ngram_table_sizes)
         init_gpt_weights(
             self, residual_std=0.0 if zero_init else WEIGHT_STD / (2 * num_layers) ** 0.5
         )
@@ -189,8 +191,8 @@ class GPT(TiedModule):
         positions = tokens_read[:, None] + token_positions(ids)  # (B or 1, T)
         x = self.embedding(ids) * self.embedding_scale  # (B, T, D)
         ngram_context = None if state is None else state.ngram_context
-        if self.ngram_tables:
-            vectors, ngram_context = self.ngram_tables(ids, ngram_context)
+        if self.ngram_embedding:
+            vectors, ngram_context = self.ngram_embedding(ids, ngram_context)
             x = x + vectors
         x, rotary = self.positional_encoding(x, positions)
         x = self.dropout(x)
@@ -206,7 +208,7 @@ class GPT(TiedModule):
     def _state_form(self) -> GPTState:
         """Return the form of a state, for `check_call`."""
         cache = cache_form(num_heads=self.num_heads, width=self.embedding.embedding_dim)
-        order = len(self.ngram_tables)
+        order = len(self.ngram_embedding)
         tokens_read: Any = TensorForm((BATCH,), torch.int64)
         context: Any = TensorForm((BATCH, order), torch.int64) if order else None
         return GPTState(tokens_read, (cache,) * len(self.layers), context)
@@ -225,7 +227,7 @@ def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
         Standard deviation of the matrices whose result is added to the residual stream: the last
         of each attention and of each feed-forward network.
     """
-    std_of = dict.fromkeys(model.ngram_tables, NGRAM_STD)
+    std_of = dict.fromkeys(model.ngram_embedding, NGRAM_STD)
     for module in model.modules():
         if isinstance(module, TransformerLayer):
             std_of[module.attention.output_projection] = residual_std

@@ -11,10 +11,16 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_integer, check_positive, if_given
+from utils.contract import TypedModule
 from utils.data.vocabulary import BOS, PAD
 from utils.models.checks import OptionalForm, check_call, check_token_ids
-from utils.models.contract import TypedModule
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, projection_or_identity
+from utils.models.layers import (
+    OutputLayer,
+    ScaledEmbedding,
+    TiedModule,
+    make_dropout,
+    projection_or_identity,
+)
 from utils.models.recurrent import (
     CELLS,
     Cell,
@@ -74,7 +80,7 @@ class NNLM(TypedModule):
         self.direct_layer = (
             OutputLayer(window_size, vocab_size, bias=False) if use_direct_layer else None
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
         nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)  # of length about 1
 
     def forward(
@@ -196,7 +202,7 @@ class RNNLM(TiedModule):
         self.rnn = make_rnn(
             cell, input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
         self.output_projection = projection_or_identity(width, output_size)
         self.output = OutputLayer(
             output_size, vocab_size, embedding=self.embedding if tied else None

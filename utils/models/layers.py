@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_number, if_given
-from utils.models.contract import TypedModule
+from utils.contract import TypedModule
 
 Norm: TypeAlias = Literal["layer", "rms"]
 """The name of a norm of `make_norm`: LayerNorm or RMSNorm."""
@@ -27,6 +27,10 @@ RMS_EPSILON = 1e-6
 
 LAYER_EPSILON = 1e-5
 """Epsilon of LayerNorm if none is given: added to the variance before its root is taken."""
+
+MIN_EPSILON = torch.finfo(torch.float32).tiny
+"""The smallest epsilon of a norm, 1.2·10⁻³⁸: half precision too is normalized in float32, where
+smaller numbers become zero, and a vector of zeros NaN."""
 
 
 class TiedModule(TypedModule):
@@ -124,6 +128,28 @@ class OutputLayer(nn.Linear):
         return [self.weight]
 
 
+def make_dropout(dropout: float) -> nn.Dropout:
+    """Make a dropout layer.
+
+    Parameters
+    ----------
+    dropout
+        The probability with which an element is set to zero.
+
+    Returns
+    -------
+    layer : torch.nn.Dropout
+        A layer without parameters that acts in training mode only.
+
+    Raises
+    ------
+    ValueError
+        If `dropout` is not a number from 0 to 1.
+    """
+    check_number(minimum=0, maximum=1, dropout=dropout)
+    return nn.Dropout(dropout)
+
+
 def projection_or_identity(input_size: int, output_size: int) -> nn.Module:
     """Build a linear map (…, input size) → (…, output size) without bias, or the identity."""
     if input_size == output_size:
@@ -147,21 +173,22 @@ def make_norm(
     bias
         Give a LayerNorm a bias; RMSNorm has none.
     epsilon
-        Added to the mean square or the variance before its root is taken, which
-        avoids division by zero; None for `RMS_EPSILON` or `LAYER_EPSILON`.
+        Added to the mean square or the variance before its root is taken, which avoids division by
+        zero. It is at least `MIN_EPSILON`; None for `RMS_EPSILON` or `LAYER_EPSILON`.
 
     Returns
     -------
-    torch.nn.Module
+    layer : torch.nn.Module
         A layer from (…, D) to (…, D).
 
     Raises
     ------
     ValueError
-        If the name is unknown, or epsilon is not a positive number.
+        If the name is unknown, or epsilon is not a positive number or too small.
     """
     check_choice("norm", norm, NORMS)
     check_number(above=0, **if_given(epsilon=epsilon))
+    check_number(minimum=MIN_EPSILON, **if_given(epsilon=epsilon))
     if norm == "rms":
         return nn.RMSNorm(width, eps=RMS_EPSILON if epsilon is None else epsilon)
     return nn.LayerNorm(width, eps=LAYER_EPSILON if epsilon is None else epsilon, bias=bias)

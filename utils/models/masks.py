@@ -22,7 +22,7 @@ def source_mask(source: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
+    is_token : torch.Tensor
         True where there is a token, False for padding, (B, S) bool.
 
     Raises
@@ -74,7 +74,7 @@ def causal_mask(
 
     Returns
     -------
-    torch.Tensor
+    mask : torch.Tensor
         True where a query may attend, (T, S) bool.
     """
     S = T if S is None else S

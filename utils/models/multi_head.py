@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_number, check_positive, if_given
+from utils.contract import TypedModule
 from utils.models.attention import fused_attention
-from utils.models.contract import TypedModule
 from utils.models.kv_cache import KVCache
 from utils.models.layers import RMS_EPSILON
 from utils.models.masks import causal_mask
@@ -93,6 +93,7 @@ class SelfAttention(TypedModule):
         check_heads(width, num_heads)
         check_positive(**if_given(window=window))
         check_number(above=0, norm_epsilon=norm_epsilon)
+        check_number(minimum=0, maximum=1, dropout=dropout)
         if window is not None and not causal:
             raise ValueError(
                 f"window={window} needs causal=True: attention in both directions has no window"
@@ -224,7 +225,7 @@ class CrossAttention(TypedModule):
 
         Returns
         -------
-        KVCache
+        cache : KVCache
             Keys and values, each (B, H, S, D/H).
         """
         kv = self.kv_projection(states).unflatten(-1, (2, self.num_heads, -1))  # (B, S, 2, H, D/H)
@@ -251,7 +252,7 @@ class CrossAttention(TypedModule):
 
         Returns
         -------
-        torch.Tensor
+        output : torch.Tensor
             The result, (B, T, D).
         """
         mask = None if is_token is None else is_token[:, None, None, :]  # (B, 1, 1, S)

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from utils.arguments import check_number
+from utils.contract import TypedModule
 from utils.data.vocabulary import BOS
-from utils.models.contract import TypedModule
 from utils.models.ngram_counts import NGramCounts
 from utils.models.ngram_estimates import (
     Estimates,

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from utils.contract import TypedModule
 from utils.data.vocabulary import PAD
-from utils.models.contract import TypedModule
 
 
 class NGramEmbedding(TypedModule, nn.ModuleList):
@@ -85,7 +85,7 @@ def ngram_row(ngrams: torch.Tensor, *, vocab_size: int, rows: int) -> torch.Tens
 
     Returns
     -------
-    torch.Tensor
+    row : torch.Tensor
         Integers from 0 to `rows` − 1, (…) int64.
     """
     base = vocab_size

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice
+from utils.contract import TypedModule, register_state
 from utils.models.checks import check_values, has_values
-from utils.models.contract import TypedModule, register_state
 
 EncodingName: TypeAlias = Literal["learned", "rotary", "sinusoidal"]
 """The name of an encoding of `PositionalEncoding`."""
@@ -139,7 +139,7 @@ def position_angles(
 
     Returns
     -------
-    torch.Tensor
+    angles : torch.Tensor
         Angles in radians for i = 0 … width/2 − 1, (…, width/2).
 
     Raises
@@ -177,7 +177,7 @@ def sinusoidal_encoding(
 
     Returns
     -------
-    torch.Tensor
+    encoding : torch.Tensor
         One vector for each position, (…, width).
 
     Raises
@@ -205,7 +205,7 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
 
     Returns
     -------
-    torch.Tensor
+    rotated : torch.Tensor
         The rotated vectors, (…, d).
     """
     cos, sin = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)  # (…, d)

@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_number
+from utils.contract import LSTMState
 from utils.models.checks import BATCH, TensorForm, check_values, is_all_true
-from utils.models.contract import LSTMState
 
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
 """The name of a recurrent cell: tanh, gated recurrent units, or long short-term memory."""
@@ -57,15 +57,16 @@ def make_rnn(
 
     Returns
     -------
-    torch.nn.RNN, torch.nn.GRU or torch.nn.LSTM
+    rnn : torch.nn.RNN, torch.nn.GRU or torch.nn.LSTM
         The network, untrained.
 
     Raises
     ------
     ValueError
-        If the cell is unknown.
+        If the cell is unknown, or `dropout` is not a number from 0 to 1.
     """
     check_choice("cell", cell, CELLS)
+    check_number(minimum=0, maximum=1, dropout=dropout)
     rnn = CELLS[cell](
         input_size,
         width,

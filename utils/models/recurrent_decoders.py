@@ -15,16 +15,22 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
-from utils.data.vocabulary import PAD
-from utils.models.checks import BATCH, TensorForm, check_call, check_memory
-from utils.models.contract import (
+from utils.contract import (
     LSTMState,
     Memory,
     RecurrentMemory,
     TypedModule,
     register_state,
 )
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, projection_or_identity
+from utils.data.vocabulary import PAD
+from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.layers import (
+    OutputLayer,
+    ScaledEmbedding,
+    TiedModule,
+    make_dropout,
+    projection_or_identity,
+)
 from utils.models.recurrent import (
     CELLS,
     Cell,
@@ -161,7 +167,7 @@ class RNNDecoder(TiedModule):
         self.output_projection = projection_or_identity(width, embedding_size)
         self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
         nn.init.zeros_(self.output.bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def begin(self, memory: Memory) -> RNNDecoderState:
         """Return the `RNNDecoderState` before the first token.
@@ -244,7 +250,7 @@ class LSTMDecoder(TiedModule):
         self.rnn = make_rnn(
             "lstm", input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
         self.output_projection = projection_or_identity(width, embedding_size)
         self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
 

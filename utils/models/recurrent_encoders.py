@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from utils.arguments import check_positive, if_given
+from utils.contract import Encoder, LSTMState, Memory, RecurrentMemory, TypedModule
 from utils.data.vocabulary import PAD
-from utils.models.contract import Encoder, LSTMState, Memory, RecurrentMemory, TypedModule
-from utils.models.layers import ScaledEmbedding
+from utils.models.layers import ScaledEmbedding, make_dropout
 from utils.models.masks import source_mask
 from utils.models.recurrent import Cell, make_rnn, run_packed
 
@@ -62,7 +62,7 @@ class LSTMEncoder(TypedModule):
         self.rnn = make_rnn(
             "lstm", input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> RecurrentMemory:
         """Encode a source, (B, S), padded with PAD at the end.
@@ -147,7 +147,7 @@ class RNNEncoder(TypedModule):
             dropout=dropout,
             bidirectional=bidirectional,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def forward(self, source: torch.Tensor) -> Memory:
         """Encode a source, (B, S), padded with PAD at the end; states are zero at padding.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from utils.contract import Memory, register_state
 from utils.models.checks import (
     BATCH,
     OptionalForm,
@@ -18,7 +19,6 @@ from utils.models.checks import (
     check_memory,
     is_all_true,
 )
-from utils.models.contract import Memory, register_state
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import OutputLayer
 from utils.models.masks import masked_mean, source_mask
@@ -53,7 +53,7 @@ class TransformerEncoder(TransformerStack):
 
         Returns
         -------
-        Memory
+        memory : Memory
             States (B, S, D), their mean over the tokens (B, D), and where there are tokens.
 
         Raises

@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_choice, check_positive, if_given
-from utils.models.contract import TypedModule
+from utils.contract import TypedModule
 from utils.models.kv_cache import KVCache
-from utils.models.layers import RMS_EPSILON, Norm, make_norm
+from utils.models.layers import RMS_EPSILON, Norm, make_dropout, make_norm
 from utils.models.multi_head import CrossAttention, SelfAttention
 from utils.models.positions import RotaryAngles
 
@@ -135,7 +135,7 @@ class TransformerLayer(TypedModule):
         self.gate_projection: nn.Linear | None = None
         if activation in GATED_ACTIVATIONS:
             self.gate_projection = nn.Linear(width, feedforward_size, bias=bias)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def forward(
         self,
@@ -234,7 +234,7 @@ def make_final_norm(
 
     Returns
     -------
-    torch.nn.Module
+    norm : torch.nn.Module
         A norm, or the identity.
     """
     final_norm = make_norm(norm, width, bias=bias, epsilon=epsilon)

@@ -12,7 +12,7 @@ from torch import nn
 
 from utils.arguments import check_positive, if_given
 from utils.data.vocabulary import PAD
-from utils.models.layers import Norm, ScaledEmbedding, TiedModule
+from utils.models.layers import Norm, ScaledEmbedding, TiedModule, make_dropout
 from utils.models.multi_head import check_heads
 from utils.models.positions import EncodingName, PositionalEncoding, RotaryAngles
 from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
@@ -115,7 +115,7 @@ class TransformerStack(TiedModule):
         self.norm = make_final_norm(
             width, norm_first=norm_first, norm=norm, bias=bias, epsilon=norm_epsilon
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
         self._finish()
 
     def _finish(self) -> None:

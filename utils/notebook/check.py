@@ -8,16 +8,16 @@ line and store the evidence in the output's metadata (``utils.notebook.cell_outp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from utils.arguments import check_number
 from utils.console import safe_print
 from utils.notebook.cell_output import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
-from utils.notebook.claims.decision import TESTS, Question, decide
+from utils.notebook.claims.hypothesis import TESTS, Hypothesis, evaluate_claim
 from utils.notebook.relative_error import Array, compare, relative_scale, require
 
 DEFAULT_TOLERANCE = 1e-9  # of a relative error; requires float64
@@ -95,7 +95,7 @@ def equation(
         If there are not two sides with names of the list, both are the same object, another
         tolerance has no reason, or tolerance or floor is not a non-negative number.
     """
-    if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_equation_sides.py
+    if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_evidence.py
         _equation_with_unnamed_sides(label, *unnamed_sides, tolerance=tolerance, **sides)
         return
     _check_sides(label, sides)
@@ -186,7 +186,7 @@ def claim(
     if threshold is not None and named is not None and (margin is None) == (named == "margin"):
         raise ValueError(f"{label}: {expected!r} needs {named}=…")
     default_test = TESTS.get(over, ("",))[0]
-    question = Question(label, expected, threshold, over, test or default_test, statistic)
+    hypothesis = Hypothesis(label, expected, threshold, over, test or default_test, statistic)
     context = {
         "shared": _description(label, "shared", shared),
         "differs": _description(label, "differs", differs),
@@ -194,7 +194,7 @@ def claim(
     if not isinstance(unit, str) or not unit.strip():
         raise ValueError(f"{label}: the unit is {unit!r}; name it, such as 'nats per token'")
     reserve_label(label)
-    result = decide(question, arms, seeds=seeds, unit=unit, context=context)
+    result = evaluate_claim(hypothesis, arms, seeds=seeds, unit=unit, context=context)
     require(result.holds, result.line())
     show_evidence(f"{result.line()}\n  {result.remarks()}", CLAIM_KEY, result.record())
 
@@ -213,11 +213,17 @@ def _check_sides(label: str, sides: Mapping[str, Any]) -> None:
 
 def _check_tolerance(label: str, tolerance: float, reason: str, floor: float) -> None:
     """Raise ValueError if a tolerance or floor is negative, or a tolerance lacks its reason."""
-    for name, value in (("tolerance", tolerance), ("floor", floor)):
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{label}: {name} must be a non-negative number, got {value}")
+    _check_non_negative(label, tolerance=tolerance, floor=floor)
     if tolerance != DEFAULT_TOLERANCE and not reason.strip():
         raise ValueError(f"{label}: tolerance {tolerance:g} needs a reason, as in reason='float32'")
+
+
+def _check_non_negative(label: str, **values: float) -> None:
+    """Raise ValueError unless the arguments are non-negative numbers; a bool is not a number."""
+    try:
+        check_number(minimum=0, **values)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from None
 
 
 def _description(label: str, name: str, value: str | Mapping[str, object]) -> str:
@@ -238,6 +244,7 @@ def _agreement_line(label: str, num_values: int, error: float, names: str = "") 
 
 def _equation_with_unnamed_sides(label: str, left: Any, right: Any, *, tolerance: float) -> None:
     """Compare two sides as the first edition did, relative to the right side or to 1 at least."""
+    _check_non_negative(label, tolerance=tolerance)
 
     def scale(_: Array, right_sizes: Array) -> float:
         return float(right_sizes.max(initial=1.0))

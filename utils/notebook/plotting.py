@@ -205,8 +205,13 @@ def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.fl
     window = max(1, min(int(window), len(numbers)))
     # each window is summed by itself: differences of cumulative sums are rounded to the largest
     padded = np.concatenate([np.zeros(window), numbers])  # (window + N,)
-    sums = np.lib.stride_tricks.sliding_window_view(padded, window).sum(-1)[1:]  # (N,)
-    return sums / np.minimum(np.arange(1, len(numbers) + 1), window)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window)[1:]  # (N, window)
+    counts = np.minimum(np.arange(1, len(numbers) + 1), window)  # (N,)
+    with np.errstate(over="ignore"):
+        averages = windows.sum(-1) / counts  # (N,)
+    overflows = ~np.isfinite(averages)  # there each number is divided before the sum
+    averages[overflows] = (windows[overflows] / counts[overflows, None]).sum(-1)
+    return averages
 
 
 def heatmap(

@@ -12,6 +12,7 @@ import math
 import platform
 from collections.abc import Mapping
 from datetime import date
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -117,7 +118,7 @@ def report_results(
 def load_results(name: str) -> dict[str, Any]:
     """Return the content of book/results/`name`.json, which a benchmark stored.
 
-    The folder book/results is beside that of the library, in a checkout as where it is installed.
+    An installed library has a copy of that folder inside, as ``utils/notebook/stored_results``.
 
     Parameters
     ----------
@@ -155,11 +156,14 @@ def read_stored(name: str) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file; the message lists the names that exist.
     """
-    folder = Path(__file__).resolve().parents[2] / "book" / "results"
-    path = folder / f"{name}.json"
-    if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
-    names = sorted(path.stem for path in folder.glob("*.json"))
+    folder = resources.files("utils.notebook") / "stored_results"
+    if not folder.is_dir():  # a checkout
+        folder = Path(__file__).resolve().parents[2] / "book" / "results"
+    file = folder / f"{name}.json"
+    if file.is_file():
+        return json.loads(file.read_text(encoding="utf-8"))
+    files = [Path(file.name) for file in folder.iterdir()] if folder.is_dir() else []
+    names = sorted(path.stem for path in files if path.suffix == ".json")
     raise FileNotFoundError(f"no stored results {name!r}; there are {', '.join(names) or 'none'}")
 
 

@@ -89,7 +89,7 @@ class StoredRow:
         Returns
         -------
         row : StoredRow
-            The row.
+            The fields of `entry` under the names of this class.
 
         Raises
         ------
@@ -166,6 +166,36 @@ def load_seeds(name: str, arm: str, quantity: str, *, part: str | None = None) -
     return SeedValues(dict(sorted(values.items())), _source(name, quantity, rows))
 
 
+def load_curves(name: str, arm: str, quantity: str) -> dict[int, Any]:
+    """Read what is not one number, such as a curve, of one arm for each seed.
+
+    Parameters
+    ----------
+    name
+        Name of the file without its ending, such as "ladder".
+    arm
+        Name of the arm, ``"part/arm"`` where several parts have it.
+    quantity
+        Name of a figure of its rows.
+
+    Returns
+    -------
+    curves : dict
+        What the rows hold, by seed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If there is no such arm or quantity. The message lists the names that exist.
+    """
+    rows = _rows_of_arm(name, _read_rows(name), arm, None)
+    return {
+        row.seed: _figure(name, row, quantity) for row in sorted(rows, key=lambda row: row.seed)
+    }
+
+
 def _read_rows(name: str) -> list[StoredRow]:
     """Read all rows of a file."""
     content = read_stored(name)
@@ -194,14 +224,27 @@ def _rows_of_arm(
     return chosen
 
 
+def _figure(name: str, row: StoredRow, quantity: str) -> Any:
+    """Return a figure of a row."""
+    if quantity not in row.figures:
+        raise ValueError(
+            f"{_place(name, row)} has no {quantity!r}; there are {', '.join(row.figures)}"
+        )
+    return row.figures[quantity]
+
+
+def _place(name: str, row: StoredRow) -> str:
+    """Return where a row is."""
+    return f"{row.part}/{row.arm}, seed {row.seed} of {name}.json"
+
+
 def _number(name: str, row: StoredRow, quantity: str) -> float:
     """Return a figure of a row as a finite number."""
-    here = f"{row.part}/{row.arm}, seed {row.seed} of {name}.json"
-    if quantity not in row.figures:
-        raise ValueError(f"{here} has no {quantity!r}; there are {', '.join(row.figures)}")
-    value = row.figures[quantity]
+    value = _figure(name, row, quantity)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{quantity!r} of {here} is {str(value)[:40]}; expected a finite number")
+        raise ValueError(
+            f"{quantity!r} of {_place(name, row)} is {str(value)[:40]}; expected a finite number"
+        )
     return float(value)
 
 

@@ -16,18 +16,20 @@ from utils.arguments import check_number
 from utils.data.examples import SAMPLE_RATE
 
 LOUDNESS = 0.1  # root mean square of the samples of a normalized clip
+MAX_NOISE = 1e36  # the largest deviation of noise, so that float32 holds what is drawn
 SAMPLE_TYPES = ("float32", "float64")
 MAX_DECIBELS = 300.0  # the largest signal-to-noise ratio, above or below 0
+MAX_SAMPLE = 1e10  # the largest magnitude of a sample, above that of 32 bits; energies stay finite
 
 
 def check_samples(samples: np.ndarray | torch.Tensor) -> None:
-    """Check that samples (…, N) of one or more clips are finite floating-point numbers.
+    """Check that samples (…, N) of one or more clips are floating-point numbers from −10¹⁰ to 10¹⁰.
 
     Raises
     ------
     ValueError
-        If they are not an array or a tensor of float32 or float64, N is 0, or a sample is NaN or
-        infinite.
+        If they are not an array or a tensor of float32 or float64, N is 0, or a sample is NaN,
+        infinite or outside that range, in which energies are finite in float32.
     """
     if not isinstance(samples, np.ndarray | torch.Tensor):
         raise ValueError(f"expected samples as an array or a tensor, got {type(samples).__name__}")
@@ -39,8 +41,14 @@ def check_samples(samples: np.ndarray | torch.Tensor) -> None:
         )
     if samples.ndim == 0 or samples.shape[-1] == 0:
         raise ValueError(f"a clip has no samples: its shape is {tuple(samples.shape)}")
-    if not _all_finite(samples):
+    largest = _largest_magnitude(samples)
+    if not math.isfinite(largest):
         raise ValueError("a clip has samples that are NaN or infinite; look at how it was read")
+    if largest > MAX_SAMPLE:
+        raise ValueError(
+            f"a clip has a sample of magnitude {largest:.3g}, above {MAX_SAMPLE:g}; scale it to "
+            "samples from -1 to 1"
+        )
 
 
 def check_clip(samples: np.ndarray | torch.Tensor) -> None:
@@ -108,7 +116,7 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
     ------
     ValueError
         If the clip is silent, so that the ratio is undefined, if `snr` is neither ∞ nor from −300
-        to 300 decibels, or as `check_clip` does.
+        to 300 decibels, if the noise overflows float32, or as `check_clip` does.
     """
     check_clip(samples)
     if not abs(snr) <= MAX_DECIBELS and snr != math.inf:
@@ -119,7 +127,13 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
     if not samples.any():
         raise ValueError("the clip is silent: its signal-to-noise ratio is undefined")
     noise = rng.standard_normal(len(samples))
-    scale = np.sqrt((samples**2).mean() / 10 ** (snr / 10))
+    with np.errstate(over="ignore"):
+        scale = np.sqrt((samples**2).mean() / 10 ** (snr / 10))
+    if not scale < MAX_NOISE:
+        raise ValueError(
+            f"noise at {snr:g} decibels to a clip as loud as this overflows float32; scale the "
+            "clip to samples from -1 to 1"
+        )
     return (samples + scale * noise).astype(np.float32)
 
 
@@ -188,7 +202,10 @@ def concatenate_clips(
     return np.concatenate(parts).astype(np.float32)
 
 
-def _all_finite(samples: np.ndarray | torch.Tensor) -> bool:
-    """Return True if no sample is NaN or infinite."""
-    finite = samples.isfinite() if isinstance(samples, torch.Tensor) else np.isfinite(samples)
-    return bool(finite.all())
+def _largest_magnitude(samples: np.ndarray | torch.Tensor) -> float:
+    """Return the largest magnitude of samples: NaN if one is, 0 if there are none."""
+    if 0 in samples.shape:
+        return 0.0
+    if isinstance(samples, torch.Tensor):
+        return float(samples.detach().abs().max())
+    return float(np.abs(samples).max())

@@ -202,7 +202,8 @@ def ctc_batch_loss(
     Returns
     -------
     losses : torch.Tensor
-        −log p(text | audio) of each row, (B,).
+        −log p(text | audio) of each row, (B,); those of half precision are computed and returned in
+        float32.
 
     Raises
     ------
@@ -211,6 +212,8 @@ def ctc_batch_loss(
     """
     texts = as_batch_texts(log_probs, lengths, targets)
     device = log_probs.device
+    if log_probs.dtype in (torch.float16, torch.bfloat16):  # torch has no loss of these types
+        log_probs = log_probs.float()
     if device.type == "mps":  # torch computes this loss on a CPU and on CUDA only
         log_probs, lengths, targets = log_probs.cpu(), lengths.cpu(), targets.cpu()
     target_lengths = torch.tensor([len(text) for text in texts], device=log_probs.device)  # (B,)

@@ -3,10 +3,9 @@
 Derived in section 6.3. Prefix beam search with a language model: Hannun et al. 2014; shallow
 fusion: Gulcehre et al. 2015.
 
-The search keeps K prefixes of texts for each clip. The probability of a prefix, by the recognizer
-alone, is a sum over alignments, in two parts: those that end in a blank, and those that end in the
-prefix's last token. The distinction is needed because a token that repeats the last one is a new
-token only after a blank.
+The search keeps K prefixes of texts for each clip. By the recognizer alone, a prefix has two
+probabilities: of alignments that end in a blank, and of those that end in its last token. A token
+that repeats the last one is a new token only after a blank.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ from typing import Any, NamedTuple, cast
 import torch
 
 from utils.arguments import check_number, check_positive
+from utils.contract import LanguageModel
 from utils.data.vocabulary import BOS, EOS, PAD, UNK
-from utils.models.contract import LanguageModel
 from utils.runtime import evaluation_mode
 from utils.speech.ctc import BLANK
 from utils.speech.ctc_inputs import pad_clips
 from utils.speech.shallow_fusion import ShallowFusion
 
-NEVER_SPOKEN = (BLANK, BOS, EOS, UNK)  # they never extend a prefix
+NOT_TRANSCRIBED = (BLANK, BOS, EOS, UNK)  # they never extend a prefix
+MAX_FACTOR = 1e6  # the largest magnitude of the language model's weight and of the bonus per token
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class CTCBeamConfig:
     beam_size
         Beam size K: how many prefixes each step keeps.
     lm_weight
-        The weight of the language model; at 0 it is not used.
+        The weight of the language model, from −10⁶ to 10⁶; at 0 it is not used.
     token_bonus
-        Added to the score for each token: a language model favours short texts.
+        Added to the score for each token, from −10⁶ to 10⁶: a language model favours short texts.
 
     Raises
     ------
     ValueError
-        If the beam size is not a positive integer, or another option not a finite number.
+        If the beam size is not a positive integer, or another option outside its range.
     """
 
     beam_size: int = 8
@@ -55,7 +55,8 @@ class CTCBeamConfig:
 
     def __post_init__(self) -> None:
         check_positive(beam_size=self.beam_size)
-        check_number(lm_weight=self.lm_weight, token_bonus=self.token_bonus)
+        factors = {"lm_weight": self.lm_weight, "token_bonus": self.token_bonus}
+        check_number(minimum=-MAX_FACTOR, maximum=MAX_FACTOR, **factors)
 
 
 @dataclass(frozen=True)
@@ -101,21 +102,19 @@ def prefix_beam_search(
     beam
         The beam size K and the ranking.
     language_model
-        A language model with the recognizer's vocabulary, on the CPU, whose state does not grow
-        with the text, such as an n-gram or a recurrent model; it is in evaluation mode during the
-        call. Needed if `beam` gives it a weight.
+        A language model for `ShallowFusion`, such as an n-gram or a recurrent model; it is in
+        evaluation mode during the call. Needed if `beam` gives it a weight.
 
     Returns
     -------
     hypotheses : list of list of CTCHypothesis
-        For each clip its texts, at most K, best first.
+        For each clip its texts of a probability above 0, at most K, best first.
 
     Raises
     ------
     ValueError
         If a clip does not hold log-probabilities (S, V), has another V or no possible text, or if
-        the language model is missing, has another vocabulary, is not on the CPU, grows in state or
-        gives NaN.
+        the language model is missing or `ShallowFusion` rejects it or its probabilities.
     """
     if beam.lm_weight and language_model is None:
         raise ValueError(f"lm_weight={beam.lm_weight} needs a language_model")
@@ -212,7 +211,7 @@ class _PrefixSearch:
         # the last token once more is a new token only after a blank
         prefix_log_probs.scatter_(2, last_tokens, prefixes.blank_log_probs[..., None])
         extended = prefix_log_probs + step_log_probs[:, None]  # (B, K, V)
-        extended[..., list(NEVER_SPOKEN)] = -math.inf
+        extended[..., list(NOT_TRANSCRIBED)] = -math.inf
         return _SuccessorLogProbs(
             blank=prefixes.log_probs + step_log_probs[:, BLANK, None],
             repeat=prefixes.token_log_probs + step_log_probs.gather(1, last_tokens[..., 0]),
@@ -229,10 +228,9 @@ class _PrefixSearch:
         is_alive = prefixes.log_probs > -math.inf  # (B, K)
         is_parent &= is_alive[:, :, None] & is_alive[:, None]
         child_tokens = prefixes.last_tokens.mT.expand_as(is_parent)  # (B, K, K)
-        from_parents = successors.extended.gather(2, child_tokens).masked_fill(
-            ~is_parent, -math.inf
-        )
-        repeat = torch.logaddexp(successors.repeat, from_parents.logsumexp(1))  # (B, K)
+        from_parents = successors.extended.gather(2, child_tokens)  # (B, K, K)
+        from_parents = from_parents.masked_fill(~is_parent, -math.inf).logsumexp(1)  # (B, K)
+        repeat = torch.logaddexp(successors.repeat, from_parents)  # (B, K)
         counts = torch.zeros_like(successors.extended)  # (B, K, V)
         is_duplicate = counts.scatter_add(2, child_tokens, is_parent.to(counts.dtype)) > 0
         extended = successors.extended.masked_fill(is_duplicate, -math.inf)
@@ -244,12 +242,17 @@ class _PrefixSearch:
         prefix_scores = self.token_bonus * self.prefixes.lengths.double()  # (B, K)
         if self.fusion is not None:
             prefix_scores = prefix_scores + self.fusion.weight * self.fusion.log_probs
-        unchanged = torch.logaddexp(successors.blank, successors.repeat) + prefix_scores  # (B, K)
+        unchanged_log_probs = torch.logaddexp(successors.blank, successors.repeat)  # (B, K)
+        unchanged = unchanged_log_probs + prefix_scores  # (B, K)
         extended = successors.extended + self.token_bonus + prefix_scores[..., None]  # (B, K, V)
         if self.fusion is not None:
             extended = extended + self.fusion.weight * self.fusion.next_log_probs
         # of K + K·V scores, number k is prefix k, and number K + k·V + v prefix k with token v
-        best = torch.cat([unchanged, extended.flatten(1)], 1).topk(K, 1).indices  # (B, K)
+        scores = torch.cat([unchanged, extended.flatten(1)], 1)
+        if self.fusion is not None:
+            log_probs = torch.cat([unchanged_log_probs, successors.extended.flatten(1)], 1)
+            scores = self.fusion.check_scores(scores, log_probs)
+        best = scores.topk(K, 1).indices  # (B, K)
         is_extended = best >= K
         return _BestSuccessors(
             parents=torch.where(is_extended, (best - K) // V, best),
@@ -282,17 +285,14 @@ class _PrefixSearch:
         if self.fusion is not None:
             lm_log_probs = self.fusion.final_log_probs()
             scores = scores + self.fusion.weight * lm_log_probs
+            scores = self.fusion.check_scores(scores, ctc_log_probs)
         results = []
-        for clip, clip_scores in enumerate(scores.tolist()):
+        columns = (self.prefixes.ids, self.prefixes.lengths, ctc_log_probs, lm_log_probs, scores)
+        for clip, rows in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
             hypotheses = [
-                CTCHypothesis(
-                    ids=self.prefixes.ids[clip, k, : self.prefixes.lengths[clip, k]].tolist(),
-                    ctc_log_prob=float(ctc_log_probs[clip, k]),
-                    lm_log_prob=float(lm_log_probs[clip, k]),
-                    score=score,
-                )
-                for k, score in enumerate(clip_scores)
-                if ctc_log_probs[clip, k] > -math.inf
+                CTCHypothesis(ids[:length], ctc_log_prob, lm_log_prob, score)
+                for ids, length, ctc_log_prob, lm_log_prob, score in zip(*rows, strict=True)
+                if score > -math.inf
             ]
             if not hypotheses:
                 raise ValueError(f"clip {clip} has a step at which no text has a probability")

@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.models.contract import TypedModule
-from utils.models.layers import OutputLayer
+from utils.contract import TypedModule
+from utils.models.layers import OutputLayer, make_dropout
 from utils.models.recurrent import Cell, make_rnn
 from utils.speech.ctc_inputs import check_lengths
 from utils.speech.features import NUM_MEL_BANDS
@@ -66,7 +66,7 @@ class BidirectionalRNN(TypedModule):
             input_size = width if layer == 0 else 2 * width
             directions = [make_rnn(cell, input_size=input_size, width=width) for _ in range(2)]
             self.layers.append(nn.ModuleList(directions))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """Compute the states of the last layer, both directions side by side.
@@ -164,7 +164,7 @@ class CTCRecognizer(TypedModule):
         )
         self.input_norm = nn.LayerNorm(width)
         self.output_norm = nn.LayerNorm(2 * width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = make_dropout(dropout)
         self.rnn = BidirectionalRNN(cell, width=width, num_layers=num_layers, dropout=dropout)
         self.output = OutputLayer(2 * width, vocab_size)
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from utils.contract import Memory, TypedModule
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import AttentionScore
-from utils.models.contract import Memory, TypedModule
 from utils.models.masks import masked_mean
 from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
 
@@ -21,7 +21,7 @@ from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
 class JointRecognizer(TypedModule):
     """An encoder–decoder for speech whose encoder is a CTC recognizer.
 
-    It is a `NextTokenModel` of ``utils.models.contract``, ``model(ids, state)``, with a
+    It is a `NextTokenModel` of ``utils.contract``, ``model(ids, state)``, with a
     state of `begin`, so that greedy and beam search decode it. It is no
     `ConditionalLanguageModel`, because `begin` takes features and their lengths instead of a
     source of tokens; ``utils.speech.transcription.transcribe`` replaces

@@ -6,13 +6,14 @@ Shallow fusion adds the weighted log-probability of a language model to that of 
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
 
+from utils.contract import LanguageModel, StateT
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.model_state import map_tensors, select_rows
-from utils.models.contract import LanguageModel, StateT
 from utils.runtime import device_of
 
 
@@ -45,8 +46,8 @@ class ShallowFusion:
     Raises
     ------
     ValueError
-        If the model is not on the CPU, has another vocabulary or a state that grows, or gives NaN;
-        `select` raises it too.
+        If the model is not on the CPU, has another vocabulary or a state that grows, or gives NaN
+        or complex logits; `select` raises it too. As `check_scores` for probabilities of 0.
     """
 
     def __init__(
@@ -111,6 +112,43 @@ class ShallowFusion:
         self.next_log_probs = next_log_probs.view(B, K, V)
         self._state = state
 
+    def check_scores(self, scores: torch.Tensor, log_probs: torch.Tensor) -> torch.Tensor:
+        """Check that the model leaves each clip a text, and gives none an infinite score.
+
+        Parameters
+        ----------
+        scores
+            The scores of N texts of each clip, (B, N).
+        log_probs
+            Their log-probabilities by the recognizer alone, (B, N); −∞ for what is not a text.
+
+        Returns
+        -------
+        scores : torch.Tensor
+            The scores, −∞ for what is not a text.
+
+        Raises
+        ------
+        ValueError
+            If the model gives probability 0 to all texts of a clip, or, with a negative weight, to
+            one of them.
+        """
+        is_text = log_probs > -math.inf  # (B, N)
+        scores = scores.masked_fill(~is_text, -math.inf)
+        if (scores == math.inf).any():
+            raise ValueError(
+                f"with lm_weight={self.weight} a text of probability 0 by the language model has "
+                "the score +∞: choose a positive weight, or a smoothed language model"
+            )
+        is_lost = is_text.any(1) & (scores == -math.inf).all(1)  # (B,)
+        if is_lost.any():
+            raise ValueError(
+                f"the language model gives probability 0 to all texts in the beam of clip "
+                f"{int(is_lost.nonzero()[0, 0])}, EOS included: train it on texts that end in EOS, "
+                "or smooth it"
+            )
+        return scores
+
     def final_log_probs(self) -> torch.Tensor:
         """Return log p of each prefix as a complete text, EOS included: (B, K)."""
         return self.log_probs + self.next_log_probs[..., EOS]
@@ -118,6 +156,8 @@ class ShallowFusion:
 
 def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
     """Return log p of the token after the last, (R, V) float64, from logits (R, T, V)."""
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
     log_probs = logits[:, -1].double().log_softmax(-1)  # (R, V)
     if log_probs.isnan().any():
         raise ValueError("the language model gives NaN as log-probabilities; check its weights")

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from utils.arguments import check_number
+from utils.contract import SpeechRecognizer
 from utils.data.pair_batches import teacher_forcing_pair
-from utils.models.contract import SpeechRecognizer
 from utils.speech.audio_batches import AudioBatch, AudioBatches, ExampleSampler
 from utils.speech.ctc import ctc_batch_loss
 from utils.speech.ctc_inputs import as_texts

@@ -34,7 +34,7 @@ def clip_log_probs(
     Parameters
     ----------
     model
-        A recognizer; of a `JointRecognizer` its `encoder`.
+        A recognizer, in any precision; of a `JointRecognizer` its `encoder`.
     clips
         The samples (N,) of each clip.
     batch_size
@@ -50,11 +50,9 @@ def clip_log_probs(
     ValueError
         If `log_mel` rejects a clip, or `batch_size` is not a positive integer.
     """
-    device = device_of(model)
 
     def log_probs_of(group: Sequence[np.ndarray]) -> list[torch.Tensor]:
-        features, frames = log_mel_batch(group)
-        log_probs, lengths = model(features.to(device), frames.to(device))  # (B, S, V) and (B,)
+        log_probs, lengths = model(*_features(model, group))  # (B, S, V) and (B,)
         rows = zip(log_probs.cpu().double(), lengths.tolist(), strict=True)
         return [row[:length] for row, length in rows]
 
@@ -101,10 +99,9 @@ def transcribe(
     device = device_of(model)
 
     def ids_of(group: Sequence[np.ndarray]) -> list[list[int]]:
-        features, lengths = log_mel_batch(group)
-        state = model.begin(features.to(device), lengths.to(device))
+        state = model.begin(*_features(model.encoder, group))
         prompt = torch.full((len(group), 1), BOS, device=device)
-        return best_sequences(model, prompt, state, beam, max_length=max_length)
+        return best_sequences(model, prompt, state, beam=beam, max_length=max_length)
 
     groups = group_by_similar_length([len(clip) for clip in clips], batch_size=batch_size)
     with evaluation_mode(model):
@@ -138,8 +135,17 @@ def attention_alignment(
     """
     device = device_of(model)
     text = as_text(ids, model.encoder.output.out_features)
-    features, lengths = log_mel_batch([clip])
+    features, lengths = _features(model.encoder, [clip])
     inputs = torch.tensor([[BOS, *text]], device=device)  # (1, L + 1)
     with evaluation_mode(model):
-        state = model.begin(features.to(device), lengths.to(device))
+        state = model.begin(features, lengths)
         return model.decoder.attention_weights(inputs, state)[0].cpu()  # (L + 1, S)
+
+
+def _features(
+    encoder: CTCRecognizer, clips: Sequence[np.ndarray]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the features and lengths of B clips on a recognizer's device, in its precision."""
+    features, lengths = log_mel_batch(clips)  # (B, F, M) and (B,)
+    weight = encoder.output.weight
+    return features.to(weight), lengths.to(weight.device)

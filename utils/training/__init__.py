@@ -10,6 +10,7 @@ Modules, in reading order:
 - ``evaluation``: loss and perplexity on given batches, and validation during a run.
 - ``progress``: the progress bar.
 - ``checkpoint``: checkpoints of a run, from which it resumes.
+- ``checkpoint_content``: what a run must have in common with its checkpoint.
 - ``tensor_file``: the file format of checkpoints and of trained models.
 - ``distributed``: several processes that train one model, each with a copy or a part of it.
 - ``loss_module``: the loss of the rows of a batch that one process reads.

@@ -10,37 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from utils.files import exclusive
 from utils.runtime import get_random_state, set_random_state
-from utils.training.config import TrainConfig
-from utils.training.distributed import ProcessGroup, Strategy
+from utils.training.checkpoint_content import check_content, describe_run
+from utils.training.distributed import DistributedContext, Strategy
 from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
-from utils.training.training_run import (
-    History,
-    TrainingRun,
-    Validation,
-    describe_tensors,
-    plain_name,
-)
-
-# What may change when a run is resumed: it makes no difference to the steps.
-_CHANGEABLE_OPTIONS = ("evaluate_every", "checkpoint_every")
-_CHANGEABLE_GROUP_OPTIONS = {"params", "lr", "fused", "foreach", "capturable", "differentiable"}
-_RUN_KEYS = {"config", "history", "layout", "step", "scaler", "random_states"}
+from utils.training.training_run import History, TrainingRun, Validation
 
 
 @contextmanager
-def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
+def claim(path: Path | None, processes: DistributedContext) -> Iterator[None]:
     """Keep other runs from writing to `path` within the block; all processes call it.
 
-    The first process holds a lock, which a run that was killed does not leave behind.
+    The first process holds a lock, which a run that was killed does not leave behind, and removes
+    the unfinished files that such a run has left.
 
     Parameters
     ----------
@@ -78,13 +66,13 @@ def claim(path: Path | None, processes: ProcessGroup) -> Iterator[None]:
         yield
 
 
-def save_run(run: TrainingRun, path: Path) -> None:
+def save_checkpoint(run: TrainingRun, path: Path) -> None:
     """Write a checkpoint of the run to `path`, completely or not at all; all processes call it.
 
     Parameters
     ----------
     run
-        The run.
+        The model, optimizer, random states and history to save.
     path
         The file, or with the strategy "shard" the folder of all checkpoints of the run.
 
@@ -103,7 +91,7 @@ def save_run(run: TrainingRun, path: Path) -> None:
     run_values = {
         "config": asdict(run.config),
         "history": {**vars(run.history), "validations": list(map(tuple, run.history.validations))},
-        "layout": _layout(run),
+        "layout": describe_run(run),
         "step": run.step,
         "scaler": run.scaler.state_dict(),
         "random_states": processes.gather(get_random_state()),
@@ -125,7 +113,7 @@ def save_run(run: TrainingRun, path: Path) -> None:
         write_tensor_file(path, {**run_values, **tensors})
 
 
-def resume_run(run: TrainingRun, path: Path) -> bool:
+def resume_from_checkpoint(run: TrainingRun, path: Path) -> bool:
     """Load the checkpoint at `path` into the run, if there is one; all processes call it.
 
     A rejected checkpoint changes nothing.
@@ -158,11 +146,10 @@ def resume_run(run: TrainingRun, path: Path) -> bool:
     processes.check_same(description, saved.get("step"))
     if checkpoint is None:
         return False
-    _check_config(saved, run.config, path)
-    _check_layout(saved["layout"], _layout(run), path)
+    check_content(saved, run, path)
+    _load_tensors(run, checkpoint, saved)  # first: of shards it checks the tensors
     if processes.rank < len(saved["random_states"]):  # additional processes keep their own
         set_random_state(saved["random_states"][processes.rank])
-    _load_tensors(run, checkpoint, saved)
     if saved["scaler"]:  # empty if the device that wrote it needed none
         run.scaler.load_state_dict(saved["scaler"])
     run.step = saved["step"]
@@ -171,34 +158,13 @@ def resume_run(run: TrainingRun, path: Path) -> bool:
     return True
 
 
-def _layout(run: TrainingRun) -> dict[str, Any]:
-    """Return what a model and an optimizer must have in common with those of a checkpoint.
-
-    That is the type and the shape of each tensor of the model by name, the optimizer's class, and
-    of each of its groups the names of the parameters and the options that make a difference.
-    """
-    names = {id(x): plain_name(run.model, name) for name, x in run.model.named_parameters()}
-    groups = [
-        {
-            "parameters": [names.get(id(x), "no parameter of the model") for x in group["params"]],
-            "options": {
-                name: value
-                for name, value in group.items()
-                if name not in _CHANGEABLE_GROUP_OPTIONS and not isinstance(value, torch.Tensor)
-            },
-        }
-        for group in run.optimizer.param_groups
-    ]
-    return {
-        "model": describe_tensors(run.model_tensors()),
-        "optimizer": type(run.optimizer).__name__,
-        "groups": groups,
-    }
-
-
 def _find_checkpoint(path: Path, strategy: Strategy) -> Path | None:
-    """Return the checkpoint at `path` or None; raise ValueError for the other strategy's."""
+    """Return the checkpoint at `path` or None; raise ValueError for what `fit` does not write."""
     if strategy == "shard":
+        if (path / RUN_FILE).is_file():
+            raise ValueError(
+                f"{path} is one checkpoint of a run: expected the folder of all, {path.parent}"
+            )
         checkpoint, other = newest_checkpoint(path), path if path.is_file() else None
     else:
         checkpoint, other = path if path.exists() else None, newest_checkpoint(path)
@@ -208,57 +174,6 @@ def _find_checkpoint(path: Path, strategy: Strategy) -> Path | None:
     if checkpoint is path and path.is_dir():
         raise ValueError(f"{path} is a folder: expected the name of a file for checkpoints")
     return checkpoint
-
-
-def _check_config(saved: dict[str, Any], config: TrainConfig, path: Path) -> None:
-    """Raise ValueError unless a run with `config` may resume from the checkpoint."""
-    if "config" not in saved:
-        raise ValueError(f"{path} holds {list(saved)}, but no run of fit to resume")
-    names = [field.name for field in fields(config)]
-    is_same_version = (
-        saved.keys() >= _RUN_KEYS
-        and set(saved["config"]) == set(names)
-        and set(saved["history"]) == {field.name for field in fields(History)}
-    )
-    if not is_same_version:
-        raise ValueError(
-            f"{path} was written by another version of the book: train anew with another file"
-        )
-    for name in names:
-        if name not in _CHANGEABLE_OPTIONS and saved["config"][name] != getattr(config, name):
-            raise ValueError(
-                f"{path} was trained with {name}={saved['config'][name]!r}, not "
-                f"{getattr(config, name)!r}: use the same configuration or another file"
-            )
-
-
-def _check_layout(saved: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
-    """Raise ValueError unless the model and the optimizer are like those of the checkpoint."""
-    for name in sorted(saved["model"].keys() | expected["model"].keys()):
-        theirs, ours = saved["model"].get(name), expected["model"].get(name)
-        if theirs != ours:
-            raise ValueError(
-                f"{path} belongs to another model: there {name} is {theirs or 'missing'}, here "
-                f"{ours or 'missing'}"
-            )
-    theirs, ours = ([layout["optimizer"], *_group_names(layout)] for layout in (saved, expected))
-    if theirs != ours:
-        raise ValueError(
-            f"{path} was written with another optimizer: there {theirs[0]} with "
-            f"{len(theirs) - 1} groups of parameters, here {ours[0]} with {len(ours) - 1}"
-        )
-    for saved_group, group in zip(saved["groups"], expected["groups"], strict=True):
-        for name in saved_group["options"].keys() & group["options"].keys():
-            if saved_group["options"][name] != group["options"][name]:
-                raise ValueError(
-                    f"{path} was written with {name}={saved_group['options'][name]!r} of "
-                    f"{theirs[0]}, not {group['options'][name]!r}: use the same optimizer"
-                )
-
-
-def _group_names(layout: dict[str, Any]) -> list[list[str]]:
-    """Return the names of the parameters of each group of an optimizer."""
-    return [group["parameters"] for group in layout["groups"]]
 
 
 def _load_tensors(run: TrainingRun, checkpoint: Path, saved: dict[str, Any]) -> None:

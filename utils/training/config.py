@@ -66,7 +66,7 @@ class TrainConfig:
         below 1.
     clip_norm
         Gradient clipping: the largest norm of the gradient, to which a longer one is scaled down;
-        0 for no clipping.
+        0, not infinity, for no clipping.
     accumulation_steps
         Gradient accumulation: number of batches whose gradients are added up for one step.
     label_smoothing
@@ -113,7 +113,7 @@ class TrainConfig:
         for name in ("warmup_fraction", "final_learning_rate_fraction", "label_smoothing"):
             self._convert(name, float, partial(check_number, minimum=0, maximum=1))
         for name in ("weight_decay", "clip_norm"):
-            self._convert(name, float, partial(check_number, minimum=0, maximum=math.inf))
+            self._convert(name, float, partial(check_number, minimum=0))
         self._convert("learning_rate", float, partial(check_number, above=0))
         is_pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
         if not is_pair or not all(map(_is_decay_rate, self.betas)):
@@ -155,7 +155,13 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     -------
     learning_rate : float
         The learning rate of the step.
+
+    Raises
+    ------
+    ValueError
+        If the step is not a non-negative integer.
     """
+    check_integer(0, step=step)
     warmup_steps = round(config.warmup_fraction * config.steps)
     if step < warmup_steps:
         return config.learning_rate * (step + 1) / warmup_steps

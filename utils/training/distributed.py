@@ -1,8 +1,8 @@
 """Training one model with several processes, started by torchrun: a wrapper of torch.distributed.
 
-`process_group` initializes ``torch.distributed`` and yields a `ProcessGroup`, through which the
-training loop does all that several processes need: distribute the model, exchange gradients, add up
-losses. There are two strategies. With "data" each process has a copy of the model
+`process_group` initializes ``torch.distributed`` and yields a `DistributedContext`, through which
+the training loop does all that several processes need: distribute the model, exchange gradients,
+add up losses. There are two strategies. With "data" each process has a copy of the model
 (DistributedDataParallel, Li et al. 2020); with "shard" each has a part of it (``sharding``).
 
 With both, a step is that of one process with the whole batch: a batch is a function of the step, so
@@ -46,7 +46,7 @@ _group_numbers = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProcessGroup:
+class DistributedContext:
     """The processes that train one model together; by default this process alone.
 
     `process_group` makes one. Unlike ``torch.distributed.ProcessGroup``, it also knows the strategy
@@ -174,7 +174,9 @@ class ProcessGroup:
 
 
 @contextmanager
-def process_group(strategy: Strategy = "data", device: str | None = None) -> Iterator[ProcessGroup]:
+def process_group(
+    strategy: Strategy = "data", device: str | None = None
+) -> Iterator[DistributedContext]:
     """Join the processes that torchrun started, and leave them at the end of the block.
 
     They communicate by gloo on CPUs and by NCCL on GPUs. Without torchrun there is one process.
@@ -182,13 +184,13 @@ def process_group(strategy: Strategy = "data", device: str | None = None) -> Ite
     Parameters
     ----------
     strategy
-        "data" or "shard", see `ProcessGroup`.
+        "data" or "shard", see `DistributedContext`.
     device
         The device, as for `select_device`; with several processes, "cuda" is for each its own GPU.
 
     Yields
     ------
-    group : ProcessGroup
+    group : DistributedContext
         The group, with the rank and the device of this process.
 
     Raises
@@ -199,7 +201,7 @@ def process_group(strategy: Strategy = "data", device: str | None = None) -> Ite
     """
     check_choice("strategy", strategy, STRATEGIES)
     environment = _Environment.read()
-    group = ProcessGroup(
+    group = DistributedContext(
         rank=environment.rank,
         world_size=environment.world_size,
         strategy=strategy,
@@ -262,7 +264,7 @@ def _process_device(
     return device
 
 
-def _initialize(group: ProcessGroup) -> None:
+def _initialize(group: DistributedContext) -> None:
     """Initialize torch.distributed for the processes of `group`."""
     store: dist.Store
     if group.world_size == 1:

@@ -12,14 +12,16 @@ from typing import Any, overload
 import torch
 from torch import nn
 
+from utils.contract import NextTokenModel
 from utils.data.batches import IGNORE_INDEX, Batch, EndlessBatches
 from utils.metrics.likelihood import perplexity
-from utils.runtime import device_of, evaluation_mode
+from utils.runtime import device_of, evaluation_mode, get_random_state, set_random_state
+from utils.training.config import TrainConfig
 from utils.training.objectives import (
+    BatchStream,
     BatchT,
     ModelT,
     Objective,
-    TokenPredictor,
     TrainingBatch,
     cross_entropy,
 )
@@ -53,7 +55,7 @@ class Evaluation:
 
 
 @overload
-def evaluate(model: TokenPredictor, batches: Iterable[Batch]) -> Evaluation: ...
+def evaluate(model: NextTokenModel[Any], batches: Iterable[Batch]) -> Evaluation: ...
 
 
 @overload
@@ -123,6 +125,44 @@ def check_not_endless(batches: object) -> None:
         )
 
 
+def check_training_batches(batches: BatchStream[TrainingBatch], config: TrainConfig) -> None:
+    """Check that there is a batch for every step of a run.
+
+    A collection may be shorter if it has the last batch nevertheless, as a stream whose length is
+    that of an epoch; the batch is read to find out.
+
+    Raises
+    ------
+    ValueError
+        If there are too few batches, or they have no numbers.
+    """
+    if not hasattr(batches, "__getitem__"):
+        raise ValueError(
+            "batches[step] must be the batch of a step: expected a stream such as TextBatches or a "
+            f"list, got {type(batches).__name__}"
+        )
+    num_batches = config.steps * config.accumulation_steps
+    if not isinstance(batches, Sized) or len(batches) >= num_batches:
+        return
+    if isinstance(batches, Sequence) or not _has_batch(batches, num_batches - 1):
+        raise ValueError(
+            f"steps={config.steps} with accumulation_steps={config.accumulation_steps} need "
+            f"{num_batches} batches, got {len(batches)}"
+        )
+
+
+def _has_batch(batches: BatchStream[TrainingBatch], step: int) -> bool:
+    """Return whether there is a batch of a step; random numbers that it draws are drawn again."""
+    random_state = get_random_state()
+    try:
+        batches[step]
+    except LookupError:
+        return False
+    finally:
+        set_random_state(random_state)
+    return True
+
+
 def check_validation_batches(batches: Iterable[TrainingBatch]) -> None:
     """Check that the validation batches of a run can be read several times.
 
@@ -158,7 +198,7 @@ def validate(
     Parameters
     ----------
     run
-        The run.
+        The run that is validated; its history gets the loss.
     batches
         The validation batches.
     on_validation

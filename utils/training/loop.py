@@ -17,19 +17,24 @@ from typing import Any, overload
 import torch
 from torch import nn
 
+from utils.contract import NextTokenModel
 from utils.data.batches import Batch
 from utils.files import as_path
 from utils.runtime import Interrupt, autocast, interrupt_flag
-from utils.training.checkpoint import claim, resume_run, save_run
+from utils.training.checkpoint import claim, resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig, learning_rate_at
-from utils.training.distributed import ProcessGroup
-from utils.training.evaluation import check_validation_batches, count_tokens, validate
+from utils.training.distributed import DistributedContext
+from utils.training.evaluation import (
+    check_training_batches,
+    check_validation_batches,
+    count_tokens,
+    validate,
+)
 from utils.training.objectives import (
     BatchStream,
     BatchT,
     ModelT,
     Objective,
-    TokenPredictor,
     TrainingBatch,
     cross_entropy,
 )
@@ -87,7 +92,7 @@ def train_step(run: TrainingRun, batches: Sequence[TrainingBatch]) -> None:
 
 @overload
 def fit(
-    model: TokenPredictor,
+    model: NextTokenModel[Any],
     batches: BatchStream[Batch],
     config: TrainConfig,
     *,
@@ -95,7 +100,7 @@ def fit(
     checkpoint: str | Path | None = ...,
     progress: bool = ...,
     make_optimizer: OptimizerFactory = ...,
-    processes: ProcessGroup | None = ...,
+    processes: DistributedContext | None = ...,
     on_validation: Callable[[History], None] | None = ...,
 ) -> History: ...
 
@@ -111,7 +116,7 @@ def fit(
     checkpoint: str | Path | None = ...,
     progress: bool = ...,
     make_optimizer: OptimizerFactory = ...,
-    processes: ProcessGroup | None = ...,
+    processes: DistributedContext | None = ...,
     on_validation: Callable[[History], None] | None = ...,
 ) -> History: ...
 
@@ -126,7 +131,7 @@ def fit(
     progress: bool = True,
     make_optimizer: OptimizerFactory = adamw,
     objective: Objective[Any, Any] = cross_entropy,
-    processes: ProcessGroup | None = None,
+    processes: DistributedContext | None = None,
     on_validation: Callable[[History], None] | None = None,
 ) -> History:
     """Train `model` and leave its best parameters in it, in evaluation mode.
@@ -181,11 +186,11 @@ def fit(
     OSError
         If the checkpoint cannot be read or written.
     """
-    _check_batches(batches, config)
+    check_training_batches(batches, config)
     if valid is not None:
         check_validation_batches(valid)
     path = None if checkpoint is None else as_path(checkpoint)
-    processes = processes or ProcessGroup()
+    processes = processes or DistributedContext()
     with claim(path, processes):
         run = start_run(
             model,
@@ -195,24 +200,9 @@ def fit(
             processes=processes,
         )
         if path is not None:
-            resume_run(run, path)
+            resume_from_checkpoint(run, path)
         _take_steps(run, batches, valid, path, on_validation, progress=progress)
     return run.history
-
-
-def _check_batches(batches: BatchStream[BatchT], config: TrainConfig) -> None:
-    """Raise ValueError if the batches cannot be those of a run."""
-    if not hasattr(batches, "__getitem__"):
-        raise ValueError(
-            "batches[step] must be the batch of a step: expected a stream such as TextBatches or a "
-            f"list, got {type(batches).__name__}"
-        )
-    num_batches = config.steps * config.accumulation_steps
-    if isinstance(batches, Sequence) and len(batches) < num_batches:
-        raise ValueError(
-            f"steps={config.steps} with accumulation_steps={config.accumulation_steps} need "
-            f"{num_batches} batches, got {len(batches)}"
-        )
 
 
 def _take_steps(
@@ -232,7 +222,7 @@ def _take_steps(
             if valid is not None and _is_due(run, config.evaluate_every):
                 validate(run, valid, on_validation)
             if path is not None and _is_due(run, config.checkpoint_every):
-                save_run(run, path)
+                save_checkpoint(run, path)
             bar.update()
             if _is_due(run, LOSS_EVERY, config.steps):
                 show_loss(bar, run)
@@ -280,11 +270,11 @@ def _finish(
     run.loss_module.zero_grad()  # also of parameters that the optimizer does not change
     run.optimizer.zero_grad()
     if path is not None and history.interrupted and run.step:
-        save_run(run, path)  # before a validation that the uninterrupted run does not make
+        save_checkpoint(run, path)  # before a validation that the uninterrupted run does not make
     if valid is not None and run.step:
         validate(run, valid, on_validation)
     if path is not None and not history.interrupted:
-        save_run(run, path)
+        save_checkpoint(run, path)
     if valid is None or run.best_parameters is None:
         history.best_step = run.step
     else:

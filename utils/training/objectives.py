@@ -19,6 +19,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from utils.arguments import check_number
+from utils.contract import NextTokenModel, TextClassifier
 from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.labelled_batches import LabelledBatch
 
@@ -50,49 +52,6 @@ class BatchStream(Protocol[BatchT_co]):
         ...
 
 
-class TokenPredictor(Protocol):
-    """A model that `cross_entropy` trains: a language model, or an encoder–decoder.
-
-    ``utils.models.contract`` has the types of both. An encoder–decoder also has a method `begin`,
-    whose result for a source is its first state.
-    """
-
-    def forward(self, ids: torch.Tensor, /, state: Any) -> tuple[torch.Tensor, Any]:
-        """Compute the logits of the token after each of `ids`.
-
-        Parameters
-        ----------
-        ids
-            Tokens, (B, T) int64.
-        state
-            The state before `ids`: that of `begin`, or None where there is no source.
-
-        Returns
-        -------
-        logits : torch.Tensor
-            (B, T, V).
-        state
-            The state after `ids`.
-        """
-        ...
-
-    def __call__(self, ids: torch.Tensor, /, state: Any) -> tuple[torch.Tensor, Any]:
-        """Call `forward`."""
-        ...
-
-
-class TextClassifier(Protocol):
-    """A model that `label_cross_entropy` trains."""
-
-    def forward(self, ids: torch.Tensor, /) -> torch.Tensor:
-        """Compute the logits (B, number of classes) of the texts `ids` (B, S)."""
-        ...
-
-    def __call__(self, ids: torch.Tensor, /) -> torch.Tensor:
-        """Call `forward`."""
-        ...
-
-
 class Objective(Protocol[ModelT_contra, BatchT_contra]):
     """A loss that `fit` minimizes: a function of a model, a batch and the label smoothing."""
 
@@ -104,7 +63,7 @@ class Objective(Protocol[ModelT_contra, BatchT_contra]):
         Parameters
         ----------
         model
-            The model.
+            A model of the kind that the objective is made for.
         batch
             A `TrainingBatch` of the sort that the model reads.
         label_smoothing
@@ -119,7 +78,7 @@ class Objective(Protocol[ModelT_contra, BatchT_contra]):
 
 
 def cross_entropy(
-    model: TokenPredictor, batch: Batch, label_smoothing: float = 0.0
+    model: NextTokenModel[Any], batch: Batch, label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """Compute the loss of a language model or an encoder–decoder on a batch.
 
@@ -131,7 +90,7 @@ def cross_entropy(
     Parameters
     ----------
     model
-        A language model, or an encoder–decoder, of the contract in ``utils.models.contract``.
+        A language model, or an encoder–decoder, of the contract in ``utils.contract``.
     batch
         Inputs (B, T), targets (B, T) and source (B, S) or None.
     label_smoothing
@@ -152,7 +111,7 @@ def cross_entropy(
     return summed_cross_entropy(logits, batch.targets, label_smoothing)
 
 
-def _first_state(model: TokenPredictor, source: torch.Tensor | None) -> Any:
+def _first_state(model: NextTokenModel[Any], source: torch.Tensor | None) -> Any:
     """Return the state before the first token: of an encoder–decoder that of `source`, else None.
 
     Raise ValueError if one of the two has no use for the other.
@@ -244,7 +203,13 @@ def adversarial_objective(
     -------
     objective : Objective
         The objective, for the classifier of which `embedding` is a part.
+
+    Raises
+    ------
+    ValueError
+        If ε is not a non-negative number.
     """
+    check_number(minimum=0, epsilon=epsilon)
 
     def objective(
         model: TextClassifier, batch: LabelledBatch, label_smoothing: float = 0.0

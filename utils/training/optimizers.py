@@ -1,6 +1,6 @@
 """Optimizers for `fit`: AdamW, and Muon for matrices.
 
-Section 3.1 derives AdamW (Loshchilov and Hutter 2019), section 6.2 Muon (Jordan et al. 2024). Each
+Section 3.1 derives AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024). Each
 optimizer is built by a function of the model and its `TrainConfig`, so that the loop need not know
 which parameters it treats how.
 """
@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import nn
 
+from utils.arguments import check_number
 from utils.training.config import TrainConfig
 
 OptimizerFactory: TypeAlias = Callable[[nn.Module, TrainConfig], torch.optim.Optimizer]
@@ -34,7 +35,7 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     Returns
     -------
     optimizer : torch.optim.AdamW
-        The optimizer.
+        AdamW with one group of parameters with weight decay and one without.
     """
     groups = _decay_groups(_trainable(model.parameters()), config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
@@ -53,13 +54,19 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
     config
         Its configuration; `learning_rate` is AdamW's.
     ratio
-        Muon's learning rate as a multiple of AdamW's.
+        Muon's learning rate as a multiple of AdamW's, a positive number.
 
     Returns
     -------
     optimizer : Muon
-        The optimizer.
+        The optimizer, which needs whole matrices: it cannot train shards.
+
+    Raises
+    ------
+    ValueError
+        If the ratio is not a positive number.
     """
+    check_number(above=0, ratio=ratio)
     outer = _embeddings_and_outputs(model)
     matrices = [
         module.weight
@@ -99,7 +106,7 @@ class Muon(torch.optim.AdamW):
     of a step are then near 1, so that rare directions are learned as fast as common ones. Groups
     without it are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`.
 
-    Source: Jordan et al. 2024 (section 6.2).
+    Source: ``eq-training-muon`` (section 3.1); Jordan et al. 2024.
     """
 
     @torch.no_grad()

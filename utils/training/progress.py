@@ -15,14 +15,14 @@ def progress_bar(run: TrainingRun, *, visible: bool) -> tqdm:
     Parameters
     ----------
     run
-        The run.
+        The training run whose steps and losses the bar shows.
     visible
         Whether to show the bar.
 
     Returns
     -------
     bar : tqdm
-        The bar.
+        A bar with one tick for each training step.
     """
     return tqdm(
         total=run.config.steps,
@@ -43,7 +43,7 @@ def show_loss(bar: tqdm, run: TrainingRun) -> None:
     bar
         A bar of `progress_bar`.
     run
-        The run.
+        The training run whose steps and losses the bar shows.
     """
     recent = run.history.losses[-AVERAGED_STEPS:]
     speed = run.history.tokens_per_second

@@ -19,9 +19,9 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from utils.runtime import device_of, half_precision
 from utils.training.config import TrainConfig
-from utils.training.distributed import ProcessGroup
+from utils.training.distributed import DistributedContext, Strategy
 from utils.training.objectives import BatchT, ModelT, Objective
-from utils.training.optimizers import OptimizerFactory
+from utils.training.optimizers import Muon, OptimizerFactory
 
 
 class Validation(NamedTuple):
@@ -116,7 +116,7 @@ class TrainingRun:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     config: TrainConfig
-    processes: ProcessGroup
+    processes: DistributedContext
     step: int = 0
     history: History = field(default_factory=History)
     autocast_dtype: torch.dtype | None = None
@@ -184,7 +184,7 @@ def start_run(
     *,
     make_optimizer: OptimizerFactory,
     objective: Objective[ModelT, BatchT],
-    processes: ProcessGroup,
+    processes: DistributedContext,
 ) -> TrainingRun:
     """Return a run before its first step; with the strategy "shard" the model is sharded.
 
@@ -206,8 +206,9 @@ def start_run(
     ------
     ValueError
         If the model has nothing to train, the processes do not have the same model and
-        configuration, the optimizer needs a closure, or the model would need float16, whose loss
-        scaling does not work with shards.
+        configuration, the optimizer needs a closure, or the strategy is "shard" with Muon, which
+        needs whole matrices, or with a model that would need float16, whose loss scaling does not
+        work with shards.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("the model has no parameter to train: expected one with requires_grad")
@@ -221,10 +222,12 @@ def start_run(
             "shards cannot train in float16: they need a GPU with bfloat16 and a model without "
             "recurrent layers, or mixed_precision=False"
         )
+    optimizer = make_optimizer(model, config)
+    _check_optimizer(optimizer, processes.strategy)
     model.zero_grad()
     loss_module = processes.wrap(model, objective)
-    optimizer = make_optimizer(model, config)  # after `wrap`, which makes shards
-    _check_optimizer(optimizer)
+    if not processes.is_alone:  # `wrap` has made shards, or copied the first process's parameters
+        optimizer = make_optimizer(model, config)
     return TrainingRun(
         model=model,
         loss_module=loss_module,
@@ -279,9 +282,11 @@ def _fingerprint(model: nn.Module) -> str:
     return f"{len(trained)} trained tensors, {hashlib.sha256(described.encode()).hexdigest()[:8]}"
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
-    """Raise ValueError if the steps of the optimizer need a closure, which `fit` does not pass."""
+def _check_optimizer(optimizer: torch.optim.Optimizer, strategy: Strategy) -> None:
+    """Raise ValueError if the optimizer needs what `fit` does not give it: a closure, no shards."""
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         name = type(optimizer).__name__
         raise ValueError(f"{name} needs a closure: expected an optimizer that steps without one")
+    if strategy == "shard" and isinstance(optimizer, Muon):
+        raise ValueError("Muon needs whole matrices: expected adamw with strategy 'shard'")

@@ -45,7 +45,7 @@ class Chinese(Realizer):
         Parameters
         ----------
         clause
-            The clause.
+            The grammatical roles and their phrases, without word order.
         gap
             The phrase to which it is relative, if any.
 

@@ -39,7 +39,7 @@ class English(Realizer):
         Parameters
         ----------
         clause
-            The clause.
+            The grammatical roles and their phrases, without word order.
         gap
             The phrase to which it is relative, if any.
 

@@ -60,7 +60,7 @@ class French(Realizer):
         Parameters
         ----------
         clause
-            The clause.
+            The grammatical roles and their phrases, without word order.
         gap
             The phrase to which it is relative, if any.
 

@@ -70,7 +70,7 @@ class German(Realizer):
         Parameters
         ----------
         clause
-            The clause.
+            The grammatical roles and their phrases, without word order.
         gap
             The phrase to which it is relative, if any.
         verb_last
@@ -163,7 +163,7 @@ class German(Realizer):
         Returns
         -------
         determiner : str
-            The determiner.
+            A German determiner with the ending of gender, case and number.
         """
         gender = self.gender(phrase)
         ending = self.STRONG_ENDINGS[case][gender]

@@ -44,7 +44,7 @@ class Phrase(NamedTuple):
     Parameters
     ----------
     noun
-        The noun.
+        The head of the phrase, an entry of the lexicon.
     determiner
         In English: one of SINGULAR_DETERMINERS or PLURAL_DETERMINERS.
     plural

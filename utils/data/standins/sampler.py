@@ -134,7 +134,7 @@ class MeaningSampler:
         Returns
         -------
         clause : Clause
-            The clause.
+            Phrases for all grammatical roles that the verb needs.
         """
         if verb is None:
             verb = self.pick(_verbs_for(subject))

@@ -114,7 +114,7 @@ def read_item_arms(label: str, arms: Arms) -> ItemArms:
     Returns
     -------
     arms : ItemArms
-        The arms.
+        The arms as tables of one shape, with a row for each item.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Tests of claims on the items of a test set, by scipy: approximate randomization and bootstrap.
 
 The score of a system may be any function of the sum of its items' statistics: a mean, or a measure
-of the whole corpus such as BLEU. `utils.notebook.claims.decision` calls the tests.
+of the whole corpus such as BLEU. `utils.notebook.claims.hypothesis` calls the tests.
 
 Source: Riezler and Maxwell 2005 (approximate randomization); Koehn 2004 (bootstrap).
 """

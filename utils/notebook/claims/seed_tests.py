@@ -1,6 +1,6 @@
 """Tests of claims on one value for each seed, by scipy.
 
-`utils.notebook.claims.decision` chooses among them. Each returns a `Comparison`: an effect, its
+`utils.notebook.claims.hypothesis` chooses among them. Each returns a `Comparison`: an effect, its
 interval and a p-value. The intervals of differences have the level 95 %, those of equivalence 90 %,
 because two one-sided tests at 5 % accept just when the 90 % interval lies inside the margin.
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import DECODERS
+from utils.contract import Memory
 from utils.models.attention_decoder import AttentionDecoder
-from utils.models.contract import Memory
 from utils.models.convolutional import CNNDecoder
 from utils.models.recurrent_decoders import RNNDecoder
 from utils.models.transformer import TransformerDecoder

@@ -23,12 +23,12 @@ from tests.helpers.tiny_models import (
     make,
     state_tensors,
 )
+from utils.contract import TextScorer
 from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.vocabulary import BOS, PAD
 from utils.decoding.scoring import token_log_probs
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.classifiers import Classifier, WordCNNEncoder
-from utils.models.contract import TextScorer
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT

@@ -14,15 +14,7 @@ import torch
 from torch import nn
 from typing_extensions import assert_type
 
-from utils.decoding.beam_config import BeamConfig
-from utils.decoding.beam_search import beam_search, best_sequences
-from utils.decoding.greedy_search import greedy_search
-from utils.decoding.sampling import sample
-from utils.decoding.scoring import token_log_probs
-from utils.decoding.translation import decode_sources
-from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
-from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
-from utils.models.contract import (
+from utils.contract import (
     ConditionalLanguageModel,
     Decoder,
     Encoder,
@@ -34,6 +26,14 @@ from utils.models.contract import (
     SpeechRecognizer,
     TextScorer,
 )
+from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_search import beam_search, best_sequences
+from utils.decoding.greedy_search import greedy_search
+from utils.decoding.sampling import sample
+from utils.decoding.scoring import token_log_probs
+from utils.decoding.translation import decode_sources
+from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
+from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
 from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT, GPTState
@@ -145,7 +145,7 @@ if TYPE_CHECKING:
     greedy_search(gpt, ids, None)
     greedy_search(translator, ids, translator.begin(source))
     sample(RNNLM(V), ids, LSTMState(h, h))
-    beam_search(lstm_translator, ids, lstm_translator.begin(source), BeamConfig(2))
+    beam_search(lstm_translator, ids, lstm_translator.begin(source), beam=BeamConfig(2))
     best_sequences(GPT(V), ids, None)
     assert_type(decode_sources(translator, [[4]], greedy_search), list[list[int]])
 

@@ -9,7 +9,7 @@ import torch
 
 from utils.notebook import cell_output, check
 from utils.notebook.claims import item_tests
-from utils.notebook.claims.decision import Question, decide
+from utils.notebook.claims.hypothesis import Hypothesis, evaluate_claim
 from utils.notebook.seed_results import SeedValues
 
 SEEDS = [0, 1, 2, 3]
@@ -47,10 +47,10 @@ def claim(arms=None, label="claim-x", **options):
     check.claim(label, arms, **defaults | options)
 
 
-def decided(arms, expected="lower", threshold=None, seeds=SEEDS, **question):
-    question = Question("claim-x", expected, threshold, **question)
+def decided(arms, expected="lower", threshold=None, seeds=SEEDS, **hypothesis):
+    hypothesis = Hypothesis("claim-x", expected, threshold, **hypothesis)
     context = {"shared": "data", "differs": "the model"}
-    return decide(question, arms, seeds=seeds, unit="nats", context=context)
+    return evaluate_claim(hypothesis, arms, seeds=seeds, unit="nats", context=context)
 
 
 RISING = {1: [1.0, 1.1, 1.0, 1.2], 2: [2.0, 2.2, 1.9, 2.1], 4: [4.1, 3.9, 4.2, 4.0]}
@@ -142,14 +142,14 @@ def test_the_line_has_effect_unit_interval_p_value_test_and_seeds():
 
 def test_a_paired_t_test_by_hand():
     """Differences 1, 2, 3: mean 2, deviation 1, t = 2 √3, and the quantile 4.3027 for 2 degrees."""
-    (finding,) = decided({"a": [2, 4, 6], "b": [1, 2, 3]}, "higher", seeds=range(3)).findings
-    result = finding.comparison
+    (tested,) = decided({"a": [2, 4, 6], "b": [1, 2, 3]}, "higher", seeds=range(3)).comparisons
+    result = tested.comparison
     assert (result.effect, result.spread) == (2, 1)
     half = 4.302652729911275 / math.sqrt(3)
     assert result.interval == pytest.approx((2 - half, 2 + half))
     # the distribution of t with 2 degrees of freedom is 1/2 + t / (2 √(2 + t²))
     assert result.p == pytest.approx(1 - math.sqrt(12 / 14))
-    assert not finding.holds, "p = 0.074"
+    assert not tested.holds, "p = 0.074"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""The verdict on a claim: whether it holds, its line for the reader, its record for the pages.
+"""A claim with its evidence: whether it holds, its line for the reader, its record for the pages.
 
-`utils.notebook.claims.decision.decide` makes it.
+`utils.notebook.claims.hypothesis.evaluate_claim` makes it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KINDS = ("lower", "higher", "no difference", *TRENDS, *BOUNDS)
 """What a claim can expect; the first three compare the first arm with each other arm."""
 
 
-class Finding(NamedTuple):
+class TestedComparison(NamedTuple):
     """One comparison of a claim.
 
     Parameters
@@ -51,10 +51,10 @@ class Claim:
         One of KINDS.
     unit
         The unit of the values.
-    findings
+    comparisons
         Its comparisons; the claim holds if all of them do.
     arms
-        The arms.
+        The values that were compared, by the name of the arm.
     threshold
         The bound or the margin; None for other kinds.
     context
@@ -64,7 +64,7 @@ class Claim:
     label: str
     expected: str
     unit: str
-    findings: list[Finding]
+    comparisons: list[TestedComparison]
     arms: SeedArms | ItemArms
     threshold: float | None
     context: Mapping[str, Any]
@@ -72,12 +72,12 @@ class Claim:
     @property
     def holds(self) -> bool:
         """Whether the claim holds beyond the spread."""
-        return all(finding.holds for finding in self.findings)
+        return all(comparison.holds for comparison in self.comparisons)
 
     def line(self) -> str:
         """Return the claim's line: effects with intervals, p-values, the test and its seeds."""
-        parts = "; ".join(map(self._text, self.findings))
-        test = self.findings[0].comparison.test
+        parts = "; ".join(map(self._text, self.comparisons))
+        test = self.comparisons[0].comparison.test
         mark, verdict = ("✓", "holds") if self.holds else ("✗", "does not hold")
         return f"{mark} {self.label}: {parts} ({test}, {self._sample()}): {verdict}"
 
@@ -95,22 +95,22 @@ class Claim:
             "holds": self.holds,
             "unit": self.unit,
             "threshold": self.threshold,
-            "comparisons": [_stored(finding) for finding in self.findings],
+            "comparisons": [_stored(comparison) for comparison in self.comparisons],
             **self._stored_arms(),
             **self.context,
             "line": self.line(),
         }
 
-    def _text(self, finding: Finding) -> str:
+    def _text(self, tested: TestedComparison) -> str:
         """Return the words for one comparison."""
-        result, subject = finding.comparison, finding.subject
+        result, subject = tested.comparison, tested.subject
         if self.expected in TRENDS:
             name = "slope" if result.test.startswith("t ") else "mean rank correlation"
             words = f"{name} {result.effect:+.4g} {self.unit if name == 'slope' else ''}".rstrip()
         elif self.expected in BOUNDS:
             words = f"{subject} {result.effect:.4g} {self.unit}, {self.expected} {self.threshold:g}"
         else:
-            words = f"{subject} − {finding.other} = {result.effect:+.4g} {self.unit}"
+            words = f"{subject} − {tested.other} = {result.effect:+.4g} {self.unit}"
         if self.expected == "no difference":
             words += f", margin ±{self.threshold:g}"
         if result.interval is not None:
@@ -136,11 +136,11 @@ class Claim:
         return {"over": "seeds", "seeds": seeds, "arms": values}
 
 
-def _stored(finding: Finding) -> dict[str, Any]:
+def _stored(tested: TestedComparison) -> dict[str, Any]:
     """Return a comparison as it is stored."""
-    result = finding.comparison
+    result = tested.comparison
     interval = None if result.interval is None else list(result.interval)
-    names = {"subject": finding.subject, "other": finding.other, "holds": finding.holds}
+    names = {"subject": tested.subject, "other": tested.other, "holds": tested.holds}
     return {**names, **result._asdict(), "interval": interval}
 
 

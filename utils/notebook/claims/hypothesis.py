@@ -1,6 +1,6 @@
 """Claims about models: what an author can claim, and which test decides it.
 
-A `Question` is what an author claims. `decide` tests it by `seed_tests` or `item_tests` and returns
+A `Hypothesis` is what an author claims. `evaluate_claim` tests it and returns
 a `Claim` with the evidence.
 """
 
@@ -24,9 +24,9 @@ from utils.notebook.claims.arms import (
     read_seed_arms,
     sources,
 )
+from utils.notebook.claims.claim import BOUNDS, KINDS, TRENDS, Claim, TestedComparison
 from utils.notebook.claims.item_tests import Statistic
 from utils.notebook.claims.seed_tests import Comparison
-from utils.notebook.claims.verdict import BOUNDS, KINDS, TRENDS, Claim, Finding
 
 LABEL = re.compile(r"claim-[a-z0-9]+(-[a-z0-9]+)*")
 UPWARD = ("higher", "grows", "at least")
@@ -35,7 +35,7 @@ MIN_TREND_ARMS = 3
 
 
 @dataclass(frozen=True)
-class Question:
+class Hypothesis:
     """What an author claims, before it is tested.
 
     Parameters
@@ -94,8 +94,8 @@ class Question:
             )
 
 
-def decide(
-    question: Question,
+def evaluate_claim(
+    hypothesis: Hypothesis,
     arms: Arms,
     *,
     seeds: Iterable[Hashable] | None,
@@ -106,7 +106,7 @@ def decide(
 
     Parameters
     ----------
-    question
+    hypothesis
         What is claimed.
     arms
         The arms, as `read_seed_arms` or `read_item_arms` takes them.
@@ -127,26 +127,26 @@ def decide(
     ValueError
         If the arms are too few, or not what the claim needs.
     """
-    label = question.label
-    _check_names(question, arms)
+    label = hypothesis.label
+    _check_names(hypothesis, arms)
     checked: SeedArms | ItemArms
-    if question.over == "items":
+    if hypothesis.over == "items":
         if seeds is not None:
             raise ValueError(f"{label}: items of a test set have no seeds; leave out seeds=")
         checked = read_item_arms(label, arms)
-        findings = _findings_on_items(question, checked)
+        comparisons = _compare_on_items(hypothesis, checked)
     else:
         checked = read_seed_arms(label, arms, seeds)
-        _check_seeds(question, checked)
-        findings = _findings_on_seeds(question, checked)
+        _check_seeds(hypothesis, checked)
+        comparisons = _compare_on_seeds(hypothesis, checked)
     context = {**context, "sources": sources(arms), "rates_on_edges": rates_on_edges(arms)}
-    expected, threshold = question.expected, question.threshold
-    return Claim(label, expected, unit, list(findings), checked, threshold, context)
+    expected, threshold = hypothesis.expected, hypothesis.threshold
+    return Claim(label, expected, unit, list(comparisons), checked, threshold, context)
 
 
-def _check_names(question: Question, arms: Arms) -> None:
+def _check_names(hypothesis: Hypothesis, arms: Arms) -> None:
     """Raise ValueError unless there are as many arms as the claim needs, with names that fit."""
-    label, expected = question.label, question.expected
+    label, expected = hypothesis.label, hypothesis.expected
     if not isinstance(arms, Mapping):
         raise ValueError(f"{label}: arms are a dict of name and values, got {type(arms).__name__}")
     least = {**dict.fromkeys(BOUNDS, 1), **dict.fromkeys(TRENDS, MIN_TREND_ARMS)}.get(expected, 2)
@@ -159,24 +159,28 @@ def _check_names(question: Question, arms: Arms) -> None:
             raise ValueError(f"{label}: {expected!r} needs numbers as names of arms, got {name!r}")
 
 
-def _check_seeds(question: Question, arms: SeedArms) -> None:
+def _check_seeds(hypothesis: Hypothesis, arms: SeedArms) -> None:
     """Raise ValueError if the seeds changed nothing, or are too few for a test by ranks."""
     if (arms.values == arms.values[:, :1]).all():
         raise ValueError(
-            f"{question.label}: each arm has the same value with every seed; the seeds changed "
+            f"{hypothesis.label}: each arm has the same value with every seed; the seeds changed "
             "nothing, so compare paired items by over='items', or give the seed to the run"
         )
-    if question.test == "ranks" and question.expected not in TRENDS:
-        least = 5 if question.expected == "no difference" else 6  # else p cannot fall below 5 %
+    if hypothesis.test == "ranks" and hypothesis.expected not in TRENDS:
+        least = 5 if hypothesis.expected == "no difference" else 6  # else p cannot fall below 5 %
         if len(arms.seeds) < least:
             raise ValueError(
-                f"{question.label}: signed ranks need {least} seeds, got {len(arms.seeds)}"
+                f"{hypothesis.label}: signed ranks need {least} seeds, got {len(arms.seeds)}"
             )
 
 
-def _findings_on_seeds(question: Question, arms: SeedArms) -> Iterator[Finding]:
+def _compare_on_seeds(hypothesis: Hypothesis, arms: SeedArms) -> Iterator[TestedComparison]:
     """Yield the comparisons of arms by their values for each seed."""
-    expected, by_ranks, threshold = question.expected, question.test == "ranks", question.threshold
+    expected, by_ranks, threshold = (
+        hypothesis.expected,
+        hypothesis.test == "ranks",
+        hypothesis.threshold,
+    )
     names, values = [str(name) for name in arms.names], arms.values
     if expected in TRENDS:
         numbers = [float(name) for name in arms.names]
@@ -185,14 +189,14 @@ def _findings_on_seeds(question: Question, arms: SeedArms) -> Iterator[Finding]:
             result = seed_tests.page_test(numbers, values, rising=rising)
         else:
             result = seed_tests.slope_test(numbers, values)
-        yield _finding(question, ", ".join(names), "", result)
+        yield _tested(hypothesis, ", ".join(names), "", result)
     elif expected in BOUNDS:
         for name, row in zip(names, values, strict=True):
             centre = float(threshold or 0.0)
             if by_ranks:
-                yield _finding(question, name, "", seed_tests.wilcoxon_test(row, centre))
+                yield _tested(hypothesis, name, "", seed_tests.wilcoxon_test(row, centre))
             else:
-                yield _finding(question, name, "", seed_tests.t_test(row, centre, name="t test"))
+                yield _tested(hypothesis, name, "", seed_tests.t_test(row, centre, name="t test"))
     else:
         test, equivalence = (
             (seed_tests.wilcoxon_test, seed_tests.wilcoxon_equivalence)
@@ -202,33 +206,33 @@ def _findings_on_seeds(question: Question, arms: SeedArms) -> Iterator[Finding]:
         for name, row in zip(names[1:], values[1:], strict=True):
             differences = values[0] - row
             result = test(differences) if threshold is None else equivalence(differences, threshold)
-            yield _finding(question, names[0], name, result)
+            yield _tested(hypothesis, names[0], name, result)
 
 
-def _findings_on_items(question: Question, arms: ItemArms) -> Iterator[Finding]:
+def _compare_on_items(hypothesis: Hypothesis, arms: ItemArms) -> Iterator[TestedComparison]:
     """Yield the comparisons of arms by the statistics of their items."""
     names, tables = [str(name) for name in arms.names], arms.tables
     num_items = tables.shape[1]
-    statistic = question.statistic
+    statistic = hypothesis.statistic
     if statistic is None:
         if tables.shape[2] > 1:
             raise ValueError(
-                f"{question.label}: {tables.shape[2]} statistics an item; give statistic=, which "
+                f"{hypothesis.label}: {tables.shape[2]} statistics an item; give statistic=, which "
                 "computes the score from their sum over the items"
             )
         statistic = _mean_of(num_items)
-    if question.expected in BOUNDS:
+    if hypothesis.expected in BOUNDS:
         for name, table in zip(names, tables, strict=True):
             result = item_tests.bootstrap(table, None, statistic, level=seed_tests.LEVEL)
-            yield _finding(question, name, "", result)
+            yield _tested(hypothesis, name, "", result)
         return
     for name, table in zip(names[1:], tables[1:], strict=True):
-        if question.expected == "no difference":
+        if hypothesis.expected == "no difference":
             level = seed_tests.EQUIVALENCE_LEVEL
             result = item_tests.bootstrap(tables[0], table, statistic, level=level)
         else:
             result = item_tests.randomization_test(tables[0], table, statistic)
-        yield _finding(question, names[0], name, result)
+        yield _tested(hypothesis, names[0], name, result)
 
 
 def _mean_of(num_items: int) -> Statistic:
@@ -236,15 +240,17 @@ def _mean_of(num_items: int) -> Statistic:
     return lambda total: float(total[0]) / num_items
 
 
-def _finding(question: Question, subject: str, other: str, result: Comparison) -> Finding:
+def _tested(
+    hypothesis: Hypothesis, subject: str, other: str, result: Comparison
+) -> TestedComparison:
     """Return a comparison with its verdict: direction, p-value and interval must all agree."""
     low, high = result.interval or (result.effect, result.effect)
-    threshold = question.threshold or 0.0
-    if question.expected == "no difference":
+    threshold = hypothesis.threshold or 0.0
+    if hypothesis.expected == "no difference":
         holds = -threshold < low and high < threshold
-    elif question.expected in UPWARD:
+    elif hypothesis.expected in UPWARD:
         holds = threshold < min(low, result.effect)
     else:
         holds = max(high, result.effect) < threshold
     is_clear = result.p is None or result.p < seed_tests.SIGNIFICANCE
-    return Finding(subject, other, result, bool(holds and is_clear))
+    return TestedComparison(subject, other, result, bool(holds and is_clear))

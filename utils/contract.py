@@ -16,7 +16,7 @@ have the types of their ``forward``; for other modules, the protocols name ``for
 ``__call__``.
 
 Two kinds of models have other calls, each with its own objective: a classifier returns one row of
-logits for each text (``utils.models.classifiers``), and a CTC recognizer log-probabilities for each
+logits for each text (`TextClassifier`), and a CTC recognizer log-probabilities for each
 step of a clip (`SpeechRecognizer`).
 
 The last layer of a model is an `OutputLayer` of ``utils.models.layers``, by which optimizers such
@@ -173,7 +173,7 @@ class NextTokenModel(Protocol[StateT]):
         -------
         logits : torch.Tensor
             (B, T, V).
-        state
+        new_state : StateT
             The state after `ids`.
         """
         ...
@@ -202,7 +202,7 @@ class LanguageModel(NextTokenModel[StateT | None], Protocol[StateT]):
         -------
         logits : torch.Tensor
             (B, T, V).
-        state
+        new_state : StateT
             The state after `ids`.
         """
         ...
@@ -248,6 +248,18 @@ class ConditionalLanguageModel(NextTokenModel[StateT], Protocol[StateT]):
 
     def begin(self, source: torch.Tensor, /) -> StateT:
         """Return the state from which to decode `source` (B, S)."""
+        ...
+
+
+class TextClassifier(Protocol):
+    """p(class | text), for texts of any length."""
+
+    def forward(self, ids: torch.Tensor, /) -> torch.Tensor:
+        """Compute the logits (B, number of classes) of the texts `ids` (B, S)."""
+        ...
+
+    def __call__(self, ids: torch.Tensor, /) -> torch.Tensor:
+        """Call `forward`."""
         ...
 
 

@@ -5,8 +5,8 @@ import torch
 
 from tests.helpers.tensors import same
 from tests.helpers.tiny_models import ENCODERS, SOURCE, V
+from utils.contract import RecurrentMemory
 from utils.data.vocabulary import PAD
-from utils.models.contract import RecurrentMemory
 from utils.models.convolutional import CNNEncoder
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 

@@ -1,0 +1,117 @@
+"""Choices of training, each with its own tuned learning rate: for section 3.1.
+
+    python -m benchmarks.optimization             about seven minutes on one quiet core
+    python -m benchmarks.optimization depth       one part
+
+Each arm has its learning rate tuned by itself: tried are rates a factor of two apart, with a seed
+that is used for nothing else, until the best is not at the edge of those tried. Then the arm runs
+with all seeds. Rates are chosen by one part of the validation text and figures measured on another.
+Trials and runs are rows of book/results/optimization.json; a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import torch
+
+from benchmarks import record
+from benchmarks.optimization.parts import PARTS
+from benchmarks.optimization.training import Recipe, Task, run_trial
+from utils.console import make_output_safe
+
+TUNING_SEED = 100
+FACTOR = 2.0  # between two rates
+MAX_TRIALS = 9
+
+
+def tune(score: Callable[[float], float], first_rate: float) -> dict[float, float]:
+    """Try rates until the best has a worse one on each side.
+
+    Parameters
+    ----------
+    score
+        What is to be low, for a rate.
+    first_rate
+        The rate in the middle of the first three.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The scores by rate, in the order of the rates.
+
+    Raises
+    ------
+    RuntimeError
+        If the best rate is still at an edge after MAX_TRIALS trials.
+    """
+    scores = {rate: score(rate) for rate in (first_rate / FACTOR, first_rate, first_rate * FACTOR)}
+    while len(scores) < MAX_TRIALS:
+        best = min(scores, key=lambda rate: scores[rate])
+        if min(scores) < best < max(scores):
+            return dict(sorted(scores.items()))
+        new_rate = best / FACTOR if best == min(scores) else best * FACTOR
+        scores[new_rate] = score(new_rate)
+    raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
+
+
+def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dict[float, float]:
+    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    task
+        The data.
+    rows
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The scores by rate.
+    """
+
+    def score(rate: float) -> float:
+        name = f"{arm}, rate {rate:g}"
+        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
+        for seed in rows.missing(name, [TUNING_SEED], settings):
+            trial = run_trial(recipe, task, rate=rate, seed=seed)
+            figures = trial.figures | {"score": trial.score}
+            rows.write(name, seed, figures=figures, settings=settings, costs=trial.costs)
+        return float(rows.figures(name, TUNING_SEED)["score"])
+
+    return tune(score, recipe.first_rate)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("optimization", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - PARTS.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    run, task = record.Run.start("optimization", arguments), Task.load()
+    for part in options.parts or PARTS:
+        trials, rows = (
+            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            for name in (f"{part}, trials", part)
+        )
+        for arm, recipe in PARTS[part].items():
+            scores = tune_arm(arm, recipe, task, trials)
+            rate = min(scores, key=lambda rate: scores[rate])
+            settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
+            for seed in rows.missing(arm, options.seeds, settings):
+                trial = run_trial(recipe, task, rate=rate, seed=seed)
+                rows.write(arm, seed, figures=trial.figures, settings=settings, costs=trial.costs)
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])
