@@ -33,19 +33,9 @@ RESULTS_FOLDER = ROOT / "book" / "results"
 
 
 def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParser:
-    """Return the parser of a benchmark's command line, which has the option `--out`.
+    """Return the parser of a benchmark's command line, described by its docstring's first line.
 
-    Parameters
-    ----------
-    name
-        The benchmark's module.
-    docstring
-        Its docstring, whose first line describes it.
-
-    Returns
-    -------
-    parser : argparse.ArgumentParser
-        A parser to which the benchmark adds its own options.
+    It has the option `--out`, to which a benchmark adds its own.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
@@ -191,25 +181,7 @@ class SeedRows:
             yield seed
 
     def figures(self, arm: str, seed: int) -> Mapping[str, Any]:
-        """Return what is stored of one run, after `missing` has found it there.
-
-        Parameters
-        ----------
-        arm
-            The name of the arm.
-        seed
-            The seed of the run.
-
-        Returns
-        -------
-        figures : mapping
-            What was measured.
-
-        Raises
-        ------
-        KeyError
-            If the file has no such row.
-        """
+        """Return what was measured in a run that the file has, as `missing` reports."""
         return self._rows()[self._part, arm, seed].figures
 
     def write(

@@ -46,7 +46,22 @@ def build_muon(model: nn.Module, rate: float) -> torch.optim.Optimizer:
 
 
 def trapezoid(step: int, steps: int, *, warmup: float = 0.0, cooldown: float = 0.0) -> float:
-    """Rise linearly in the first fraction of the steps, fall linearly to zero in the last one."""
+    """Rise linearly in the first steps, fall linearly to zero in the last ones.
+
+    Parameters
+    ----------
+    step
+        The step, counted from 0.
+    steps
+        The number of steps.
+    warmup, cooldown
+        Fractions of the steps in which the rate rises and falls.
+
+    Returns
+    -------
+    factor : float
+        The factor of the learning rate.
+    """
     rise = (step + 1) / (warmup * steps) if warmup else 1.0
     fall = (steps - step) / (cooldown * steps) if cooldown else 1.0
     return min(1.0, rise, fall)

@@ -68,7 +68,7 @@ WITH_RECURRENT_LAYERS = [  # each kind of them
     "fixed → start",
     "lstm",
 ]
-QUICK = (  # of each long list; the others are marked slow
+QUICK = (  # of most lists; the others repeat the test for another model and are marked slow
     "LM: gpt",
     "transformer → transformer",
     "gru → additive",
@@ -76,9 +76,9 @@ QUICK = (  # of each long list; the others are marked slow
 )
 
 
-def each(names):
+def each(names, *, quick=QUICK):
     """The names as parameters, of which only some are tested every time."""
-    return [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+    return [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in names]
 
 
 rows, length, source_length = (
@@ -151,7 +151,7 @@ def test_a_step_with_a_state_can_be_exported(name):
         assert_equal(program(IDS[:, 3:4], other), model(IDS[:, 3:4], other))
 
 
-@pytest.mark.parametrize("name", each(ONE_GRAPH))
+@pytest.mark.parametrize("name", each(ONE_GRAPH, quick=("transformer → transformer",)))
 def test_a_model_without_recurrent_layers_is_exported_and_saved_for_any_lengths(name):
     with torch.no_grad():
         model = make(name)
@@ -233,7 +233,7 @@ def compiled(model, *, fullgraph):
     return function if isinstance(model, EncoderDecoder) else lambda _, ids: function(ids)
 
 
-@pytest.mark.parametrize("name", each(ONE_GRAPH))
+@pytest.mark.parametrize("name", each(ONE_GRAPH, quick=("transformer → transformer",)))
 def test_a_model_without_recurrent_layers_compiles_to_one_graph(name):
     with torch.no_grad():
         model = make(name)
@@ -242,7 +242,10 @@ def test_a_model_without_recurrent_layers_compiles_to_one_graph(name):
             assert_equal(function(source, ids), run(model, source, ids))
 
 
-@pytest.mark.parametrize("name", ["LM: lstm", "gru → location", "lstm", "cnn → start"])
+COMPILED_WITH_BREAKS = ["LM: lstm", "gru → location", "lstm", "cnn → start"]
+
+
+@pytest.mark.parametrize("name", each(COMPILED_WITH_BREAKS, quick=("LM: lstm", "lstm")))
 def test_a_recurrent_model_compiles_with_breaks_and_reads_padded_sources(name):
     with torch.no_grad():
         model = make(name)
@@ -251,7 +254,9 @@ def test_a_recurrent_model_compiles_with_breaks_and_reads_padded_sources(name):
             assert_equal(function(source, IDS), run(model, source, IDS))
 
 
-@pytest.mark.parametrize("name", ["transformer → transformer", "gru → start"])
+@pytest.mark.parametrize(
+    "name", each(["transformer → transformer", "gru → start"], quick=("gru → start",))
+)
 def test_a_compiled_model_refuses_a_wrong_source(name):
     with torch.no_grad():
         function = compiled(make(name), fullgraph=False)

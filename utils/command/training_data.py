@@ -142,8 +142,8 @@ class TextData(TrainingData[str]):
     corpus
         Name of a text corpus of the book: tiny_shakespeare.
     file
-        Path of a text file of your own, in place of the corpus, in UTF-8; in UTF-16 or UTF-32 if it
-        begins with a byte order mark.
+        Path of a text file to use in place of the corpus: UTF-8, or with a byte order mark UTF-16
+        or UTF-32.
     tokenizer
         Name of the tokenizer: characters, words or bpe.
     vocab_size
@@ -152,6 +152,11 @@ class TextData(TrainingData[str]):
         Number of windows in a batch.
     context_length
         Number of tokens in a window.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer is unknown, or `file` is an empty string.
     """
 
     corpus: TextCorpusName = "tiny_shakespeare"
@@ -178,15 +183,14 @@ class TextData(TrainingData[str]):
         """
         if self.file is None:
             return load_text(self.corpus)
-        path = as_path(self.file)
-        return split_text(path.name, "real", read_text_file(path))
+        return split_text(as_path(self.file).name, "real", read_text_file(as_path(self.file)))
 
     def texts(self, split: str) -> list[str]:
         """Return the text of a split, as a list of one."""
         return [split]
 
     def context(self, ids: list[int]) -> list[int]:
-        """Return the first token of a text, after which each window goes on."""
+        """Return the first token of a text."""
         return ids[:1]
 
     def batches(
@@ -196,12 +200,8 @@ class TextData(TrainingData[str]):
 
         Parameters
         ----------
-        corpus
-            The training and validation splits, not yet encoded.
-        tokenizer
-            A tokenizer trained on the training split.
-        seed
-            Seed of the draw of the training windows.
+        corpus, tokenizer, seed
+            As of `TrainingData`; the seed is that of the draw of the training windows.
 
         Returns
         -------

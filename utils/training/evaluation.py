@@ -131,6 +131,13 @@ def check_training_batches(batches: BatchStream[TrainingBatch], config: TrainCon
     A collection may be shorter if it has the last batch nevertheless, as a stream whose length is
     that of an epoch; the batch is read to find out.
 
+    Parameters
+    ----------
+    batches
+        The batches by step.
+    config
+        The configuration of the run.
+
     Raises
     ------
     ValueError

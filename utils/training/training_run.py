@@ -170,7 +170,13 @@ class TrainingRun:
             self.check_finite(self.history.losses[-1])
 
     def check_finite(self, loss: float) -> None:
-        """Raise FloatingPointError if a loss is infinite or NaN."""
+        """Check that a loss is finite.
+
+        Raises
+        ------
+        FloatingPointError
+            If it is infinite or NaN.
+        """
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss} by step {self.step}: try a lower learning_rate "
