@@ -38,7 +38,7 @@ def build_adam(model: nn.Module, rate: float) -> torch.optim.Optimizer:
 def build_muon(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     """Build Muon with a learning rate of its own, and AdamW with a fixed one for the rest."""
     config = TrainConfig(learning_rate=rate, betas=(0.9, 0.999))
-    optimizer = muon(model, config, ratio=1.0)
+    optimizer = muon(model, config, lr_scale=1.0)
     for group in optimizer.param_groups:
         if "momentum" not in group:
             group["lr"] = MUON_ADAM_RATE

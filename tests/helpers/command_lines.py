@@ -12,7 +12,7 @@ SMALL_MODELS = {  # options that make each model small
     "nnlm": "--order 3 --embedding-size 4 --hidden-size 4",
     "rnnlm": "--width 4 --cell gru",
     "lstmlm": "--width 4 --embedding-size 3",
-    "gpt": "--width 4 --num-heads 2 --num-layers 1 --ngram-tables [50,60]",
+    "gpt": "--width 4 --num-heads 2 --num-layers 1 --ngram-table-sizes [50,60]",
     "seq2seq": "--width 4 --num-layers 1",
     "rnn": "--width 4 --vector-input both",
     "attention": "--width 4 --attention-score location",

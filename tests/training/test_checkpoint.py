@@ -371,7 +371,9 @@ def test_an_optimizer_with_another_option_is_refused(path):
     options = {"checkpoint": path, "progress": False}
     fit(make_gpt(), make_stream(), CONFIG, make_optimizer=muon, **options)
     with pytest.raises(ValueError, match=r"scale=2.0 of Muon, not 3.0"):
-        fit(make_gpt(), make_stream(), CONFIG, make_optimizer=partial(muon, ratio=3.0), **options)
+        fit(
+            make_gpt(), make_stream(), CONFIG, make_optimizer=partial(muon, lr_scale=3.0), **options
+        )
 
     def reversed_groups(model, config):
         return torch.optim.AdamW(list(model.parameters())[::-1], lr=config.learning_rate)

@@ -317,7 +317,7 @@ def lbfgs(model, config):
         (lbfgs, "data", "LBFGS needs a closure"),
         (lbfgs, "shard", "LBFGS needs a closure"),
         (muon, "shard", "Muon needs whole matrices: expected adamw with strategy 'shard'"),
-        (partial(muon, ratio=3.0), "shard", "Muon needs whole matrices"),
+        (partial(muon, lr_scale=3.0), "shard", "Muon needs whole matrices"),
     ],
 )
 def test_an_optimizer_that_needs_what_it_does_not_get_is_refused_before_anything_changes(

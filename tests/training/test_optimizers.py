@@ -49,10 +49,10 @@ def test_on_a_cpu_the_steps_of_muon_are_fused():
         assert {group["fused"] for group in optimizer.param_groups} == {fused}
 
 
-@pytest.mark.parametrize("ratio", [0, -1.0, math.inf, math.nan, True, None])
-def test_a_ratio_of_rates_that_is_not_positive_is_refused(ratio):
-    with pytest.raises(ValueError, match=f"ratio must be a positive number, got {ratio}"):
-        muon(make_model(), CONFIG, ratio=ratio)
+@pytest.mark.parametrize("lr_scale", [0, -1.0, math.inf, math.nan, True, None])
+def test_a_lr_scale_of_rates_that_is_not_positive_is_refused(lr_scale):
+    with pytest.raises(ValueError, match=f"lr_scale must be a positive number, got {lr_scale}"):
+        muon(make_model(), CONFIG, lr_scale=lr_scale)
 
 
 def test_a_step_with_a_closure_is_the_step_after_a_backward_pass():
@@ -100,7 +100,7 @@ def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
         num_layers=2, positional_encoding="learned", bias=True, ngram_table_sizes=(V * V, 20)
     )
     config = TrainConfig(weight_decay=0.1, learning_rate=1e-3)
-    groups = muon(model, config, ratio=7.0).param_groups
+    groups = muon(model, config, lr_scale=7.0).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
     inner = {names[id(p)] for group in groups if "momentum" in group for p in group["params"]}
     parts = (
@@ -114,7 +114,7 @@ def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
     assert sorted([*others, *inner]) == sorted(names.values()), "each parameter exactly once"
     decays = {names[id(p)]: group["weight_decay"] for group in groups for p in group["params"]}
     assert all(decays[name] == (0.1 if p.dim() == 2 else 0) for name, p in model.named_parameters())
-    assert {group["scale"] for group in groups if "momentum" in group} == {7.0}
+    assert {group["lr_scale"] for group in groups if "momentum" in group} == {7.0}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -175,14 +175,14 @@ def test_the_momentum_is_nesterovs():
 
 
 def test_fit_multiplies_the_rate_of_a_group_by_its_scale():
-    """Without decay a step is proportional to the rate, and only Muon's groups have a ratio."""
+    """Without decay a step is proportional to the rate, which Muon scales in its own groups."""
     config = TrainConfig(steps=1, learning_rate=1e-3, warmup_fraction=0, schedule="constant")
 
-    def changes(ratio: float) -> dict[str, torch.Tensor]:
+    def changes(lr_scale: float) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
         model = small_gpt()
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
-        optimizer = partial(muon, ratio=ratio)
+        optimizer = partial(muon, lr_scale=lr_scale)
         fit(model, [Batch(IDS, IDS.roll(-1, 1))], config, progress=False, make_optimizer=optimizer)
         return {name: p.detach() - before[name] for name, p in model.named_parameters()}
 

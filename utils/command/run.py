@@ -31,7 +31,7 @@ from utils.data.errors import DataError
 from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.runtime import seed_everything
-from utils.training.checkpoint import claim
+from utils.training.checkpoint import lock_run
 from utils.training.distributed import DistributedContext, process_group
 from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
@@ -121,7 +121,7 @@ def train(job: Job, processes: DistributedContext) -> History:
         If a file cannot be read or written.
     """
     _check_batch_size(job, processes)
-    with claim(job.folder / "run", processes):
+    with lock_run(job.folder / "run", processes):
         if processes.rank == 0:
             remove_leftovers(job.folder)
         return _train(job, processes)

@@ -24,7 +24,7 @@ from utils.training.training_run import History, TrainingRun, Validation
 
 
 @contextmanager
-def claim(path: Path | None, processes: DistributedContext) -> Iterator[None]:
+def lock_run(path: Path | None, processes: DistributedContext) -> Iterator[None]:
     """Keep other runs from writing to `path` within the block; all processes call it.
 
     The first process holds a lock, which a run that was killed does not leave behind, and removes

@@ -21,7 +21,7 @@ from utils.contract import NextTokenModel
 from utils.data.batches import Batch
 from utils.files import as_path
 from utils.runtime import Interrupt, autocast, interrupt_flag
-from utils.training.checkpoint import claim, resume_from_checkpoint, save_checkpoint
+from utils.training.checkpoint import lock_run, resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import DistributedContext
 from utils.training.evaluation import (
@@ -84,7 +84,7 @@ def train_step(run: TrainingRun, batches: Sequence[TrainingBatch]) -> None:
     if config.clip_norm:
         nn.utils.clip_grad_norm_(run.trained_parameters, config.clip_norm)
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(config, run.step) * group.get("scale", 1.0)
+        group["lr"] = learning_rate_at(config, run.step) * group.get("lr_scale", 1.0)
     scaler.step(optimizer)
     scaler.update()
     run.record_step(total / num_tokens, num_tokens)
@@ -160,7 +160,7 @@ def fit(
     make_optimizer
         A function that builds the optimizer for a model and a configuration, such as those in
         ``utils.training.optimizers``. The learning rate of a parameter group is the schedule's
-        times the group's "scale", if any.
+        times the group's "lr_scale", if any.
     objective
         The summed loss of a batch, for models and batches of these types, such as those in
         ``utils.training.objectives``.
@@ -191,7 +191,7 @@ def fit(
         check_validation_batches(valid)
     path = None if checkpoint is None else as_path(checkpoint)
     processes = processes or DistributedContext()
-    with claim(path, processes):
+    with lock_run(path, processes):
         run = start_run(
             model,
             config,

@@ -41,7 +41,7 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
 
 
-def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
+def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muon:
     """Build Muon for the matrices inside the model and AdamW for all other parameters.
 
     The others are embeddings, output matrices, biases and gains. An output layer names its
@@ -53,7 +53,7 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
         The model to train.
     config
         Its configuration; `learning_rate` is AdamW's.
-    ratio
+    lr_scale
         Muon's learning rate as a multiple of AdamW's, a positive number.
 
     Returns
@@ -64,9 +64,9 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
     Raises
     ------
     ValueError
-        If the ratio is not a positive number.
+        If `lr_scale` is not a positive number.
     """
-    check_number(above=0, ratio=ratio)
+    check_number(above=0, lr_scale=lr_scale)
     outer = _embeddings_and_outputs(model)
     matrices = [
         module.weight
@@ -85,7 +85,7 @@ def muon(model: nn.Module, config: TrainConfig, *, ratio: float = 2.0) -> Muon:
             {
                 "params": [matrix for matrix in matrices if matrix.shape == shape],
                 "weight_decay": config.weight_decay,
-                "scale": ratio,
+                "lr_scale": lr_scale,
                 "momentum": 0.95,
             }
         )
