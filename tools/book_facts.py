@@ -26,7 +26,15 @@ FORMULA = re.compile(
     r"^\$\$[ ]*\n((?:(?!\$\$).)*?)\n\$\$[ ]*\((eq-[\w-]+)\)", re.MULTILINE | re.DOTALL
 )
 CHECK = re.compile(r"""check\.equation\(\s*["'](eq-[\w-]+)["']""")
+FOLDED = re.compile(
+    r"^(`{3,}|:{3,})\{[\w-]+\}[^\n]*\n(?::[^\n]*\n)*?:class:[^\n]*\bdropdown\b.*?^\1",
+    re.MULTILINE | re.DOTALL,
+)
+DISPLAYED_FORMULA = re.compile(r"\$\$.*?\$\$", re.DOTALL)
+INLINE_FORMULA = re.compile(r"\$[^$\n]+\$")
+FOLDED_TAGS = {"hide-input", "hide-cell"}
 WORDS_PER_MINUTE = 200  # reading prose
+WORDS_PER_FORMULA = 10  # a displayed formula takes as long as so many words
 CODE_LINES_PER_MINUTE = 20  # reading code
 
 
@@ -60,9 +68,10 @@ class Page:
     title
         The text of its first heading.
     words
-        The number of words of prose, formulas included.
+        The number of words of prose that is not folded; a formula in the line counts as one word, a
+        displayed one as ten.
     code_lines
-        The number of lines of code that are not blank.
+        The number of lines of code that are neither blank nor folded.
     results
         What ``report_results`` stored in its outputs; None if nothing.
     """
@@ -217,16 +226,26 @@ def read_page(name: str, root: Path = ROOT) -> Page:
     path = source_file(name, root)
     prose = read_text(path, "markdown")
     title = next(line for line in prose.splitlines() if line.startswith("# "))
-    code_lines = sum(1 for line in read_text(path, "code").splitlines() if line.strip())
+    shown = [
+        cell for cell in read_cells(path) if not FOLDED_TAGS & set(cell.metadata.get("tags", []))
+    ]
+    code = "\n".join(cell.source for cell in shown if cell.cell_type == "code")
     metadata = [output.get("metadata", {}) for output in read_outputs(path)]
     stored = [data[RESULTS_KEY] for data in metadata if RESULTS_KEY in data]
     return Page(
         name=name,
         title=title[2:].strip(),
-        words=len(prose.split()),
-        code_lines=code_lines,
+        words=count_words(prose),
+        code_lines=sum(1 for line in code.splitlines() if line.strip()),
         results=stored[-1] if stored else None,
     )
+
+
+def count_words(prose: str) -> int:
+    """Count the words of Markdown that a reader sees without unfolding anything."""
+    prose = FOLDED.sub("", prose)
+    prose = DISPLAYED_FORMULA.sub(" formula" * WORDS_PER_FORMULA, prose)
+    return len(INLINE_FORMULA.sub("formula", prose).split())
 
 
 def read_equations(name: str, root: Path = ROOT) -> list[Equation]:

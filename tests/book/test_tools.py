@@ -56,6 +56,20 @@ def test_contents_sizes_and_times(book):
         book_facts.read_page("notebooks/c", book)
 
 
+def test_words_and_lines_that_are_folded_are_not_counted(book):
+    prose = (
+        "Two words.\n\n:::{admonition} Answer\n:class: dropdown\nnot counted\n:::\n\n"
+        "With $a + b = c$ five.\n\n```{note}\nthree words here\n```\n\n$$\na = b + c\n$$ (eq-x)\n"
+    )
+    assert book_facts.count_words(prose) == 2 + 3 + (1 + 3 + 1) + (10 + 1)
+    path = book / "notebooks" / "b.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].metadata["tags"] = ["knobs", "hide-input"]
+    nbformat.write(notebook, book / "notebooks" / "c.ipynb")
+    book_facts.read_cells.cache_clear()
+    assert book_facts.read_page("notebooks/c", book).code_lines == 0
+
+
 def test_equations_with_and_without_a_check(book):
     one, two = book_facts.read_equations("notebooks/b", book)
     assert (one.label, one.name, one.formula) == ("eq-one", "one", "a = b")
