@@ -21,7 +21,6 @@ UNCONVERTED = set(
     """
     02-2-large-language-models
     02-3-encoder-decoder
-    03-1-training-a-language-model
     03-2-encoder-and-decoder-steps
     04-1-1-nnlm
     04-1-2-rnnlm
