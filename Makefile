@@ -6,11 +6,16 @@
 
 # the versions of Python that pyproject.toml names, the newest first
 VERSIONS := $(shell sed -n 's/.*Python :: \(3\.[0-9]*\)".*/\1/p' pyproject.toml | sort -t . -k 2 -rn)
-RANGE := $(lastword $(VERSIONS)) to $(firstword $(VERSIONS))
+OLDEST := $(lastword $(VERSIONS))
+NEWEST := $(firstword $(VERSIONS))
 # succeeds in a Python of one of them
-CHECK_VERSION := -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in sys.argv[1:])' $(VERSIONS)
+IS_TESTED := -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] not in sys.argv[1:])' $(VERSIONS)
+# succeeds in a Python of one of them or a newer one (3.09 comes before 3.10)
+IS_NEW_ENOUGH := -c 'import sys; sys.exit("%d.%02d" % sys.version_info[:2] < sys.argv[1])' $(OLDEST)
+# a tested version, if there is one, else a newer one
 PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
-	$$p $(CHECK_VERSION) 2>/dev/null && { echo $$p; break; }; done)
+	$$p $(IS_TESTED) 2>/dev/null && { echo $$p; exit; }; done; \
+	for p in python3 python; do $$p $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$p; exit; }; done)
 PIP_ARGS ?=
 ONLY ?=
 # two commands with different notebooks may run at once
@@ -38,10 +43,12 @@ help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 $(READY): requirements.txt requirements-library.txt constraints.txt
-	@test -n "$(PYTHON)" || { echo "No Python $(RANGE) found. Install one," \
-		"or name it: make book PYTHON=/path/to/python$(firstword $(VERSIONS))"; exit 1; }
-	@$(PYTHON) $(CHECK_VERSION) || { echo "This book runs on Python $(RANGE); $(PYTHON) is" \
-		"`$(PYTHON) --version`. Try: make PYTHON=python$(firstword $(VERSIONS))"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python $(OLDEST) or newer found. Install one," \
+		"or name it: make book PYTHON=/path/to/python$(NEWEST)"; exit 1; }
+	@$(PYTHON) $(IS_NEW_ENOUGH) || { echo "This book needs Python $(OLDEST) or newer; $(PYTHON) is" \
+		"`$(PYTHON) --version`. Try: make PYTHON=python$(NEWEST)"; exit 1; }
+	@$(PYTHON) $(IS_TESTED) || echo "This book is tested on Python $(OLDEST) to $(NEWEST), not on" \
+		"`$(PYTHON) --version`, which $(PYTHON) is."
 	@echo "Installing into $(VENV) (some minutes, once) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL)

@@ -7,6 +7,7 @@ which the larger ones are packages:
 - ``characters``: the book's recipe for a small GPT compared with nanoGPT's, on Tiny Shakespeare.
 - ``ladder``: neural language models of section 5.1 with several seeds.
 - ``loop``: the time of the training loop relative to that of a bare one.
+- ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``reviews``: ten-fold cross-validation of section 9.1.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
 - ``speech``: spoken digits, for section 6.3.
@@ -15,6 +16,7 @@ which the larger ones are packages:
 
 What they have in common:
 
+- ``code_version``: the version of the code that a result depends on.
 - ``record``: files of results, and their provenance.
 - ``timing``: stopwatches, and the comparison of two speeds.
 - ``worker_pool``: worker processes that end with the process that started them.

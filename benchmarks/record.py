@@ -155,7 +155,7 @@ class SeedRows:
     def missing(self, arm: str, seeds: Iterable[int], settings: Mapping[str, Any]) -> Iterator[int]:
         """Yield the seeds that have no row yet, or one of other code, settings or data.
 
-        The file is read anew before each seed, as another run may have written to it.
+        The file is read again before each seed, as another run may have written to it.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class SeedRows:
         ValueError
             If the row is incomplete or the file is damaged. The figures are then printed.
         OSError
-            If the file cannot be written; likewise.
+            If the file cannot be written. The figures are then printed.
         """
         try:
             provenance = self._run.provenance(seeds=[seed], origin=self._origin)
@@ -249,7 +249,7 @@ def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = Fa
     ValueError
         If the earlier file is damaged. The results are then printed, so that they are not lost.
     OSError
-        If the file cannot be written; likewise.
+        If the file cannot be written. The results are then printed.
     """
     try:
         with exclusive(path, wait=True):

@@ -33,15 +33,6 @@ from utils.training.loop import fit
 from utils.training.objectives import adversarial_objective
 
 NUM_FOLDS = 10
-STORED_NAMES = {  # names of settings in the results, where they differ from those of the fields
-    "interpolation": "blend",
-    "embedding_size": "embedding",
-    "num_filters": "filters",
-    "kernel_sizes": "spans",
-    "batch_size": "batch",
-    "output_dropout": "output dropout",
-    "adversarial_epsilon": "adversarial",
-}
 
 
 @dataclass(frozen=True)
@@ -258,11 +249,10 @@ def cross_validate(
     percentages = [100 * result.accuracy for result in results]
     deviation = float(np.std(percentages, ddof=1)) if len(results) > 1 else None
     print(f"{name}: {np.mean(percentages):.2f} % over {len(results)} runs")
-    settings = {STORED_NAMES.get(key, key): value for key, value in asdict(method).items()}
     return {
-        "settings": settings,
-        "per cent right": float(np.mean(percentages)),
-        "standard error": None if deviation is None else deviation / len(results) ** 0.5,
+        "settings": asdict(method),
+        "accuracy_percent": float(np.mean(percentages)),
+        "standard_error": None if deviation is None else deviation / len(results) ** 0.5,
         "runs": [asdict(result) for result in results],
     }
 

@@ -2,18 +2,18 @@
 
     python -m benchmarks.scaling            about a quarter of an hour on one thread
 
-Each width is trained anew on each budget with each seed, by ``utils.studies.scaling_runs``. The
-section leaves the largest width out of the fit of the law and tests the law on it. Before that,
-each width tries half and twice the learning rate that the rule gives it, to show what the rule
-costs. Results go to book/results/scaling.json, or to `--out=FILE`, when all runs are done.
+Each width is trained from scratch on each budget with each seed, by
+``utils.studies.scaling_runs``. The section leaves the largest width out of the fit of the law and
+tests the law on it. Before that, each width tries half and twice the learning rate that the rule
+gives it, to show what the rule costs. Results go to book/results/scaling.json, or to `--out=FILE`,
+when all runs are done.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import scipy
 
@@ -54,10 +54,6 @@ class RateTrial:
     width: int
     learning_rate: float
     losses: list[float]
-
-    def stored(self) -> dict[str, Any]:
-        """Return the result by its names in the file of results."""
-        return {"width": self.width, "rate": self.learning_rate, "losses": self.losses}
 
 
 def try_learning_rates(
@@ -143,19 +139,19 @@ def main(arguments: Sequence[str]) -> None:
     )
     results = {
         "settings": {
-            "layers": NUM_LAYERS,
-            "heads": NUM_HEADS,
-            "block": CONTEXT_LENGTH,
-            "batch": BATCH_SIZE,
+            "num_layers": NUM_LAYERS,
+            "num_heads": NUM_HEADS,
+            "context_length": CONTEXT_LENGTH,
+            "batch_size": BATCH_SIZE,
             "valid_characters": VALID_CHARACTERS,
-            "vocabulary": study.vocab_size,
+            "vocab_size": study.vocab_size,
         },
-        "rates": {
+        "learning_rates": {
             "steps": options.trial_steps,
-            "scales": LEARNING_RATE_FACTORS,
-            "rows": [trial.stored() for trial in trials],
+            "factors": LEARNING_RATE_FACTORS,
+            "rows": [asdict(trial) for trial in trials],
         },
-        "runs": [result.stored() for result in runs],
+        "runs": [asdict(result) for result in runs],
         "provenance": run.provenance(
             seeds=range(options.seeds), origin=corpus.origin, scipy=scipy.__version__
         ),

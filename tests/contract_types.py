@@ -36,12 +36,13 @@ from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderSta
 from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
 from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
+from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.gpt import GPT, GPTState
 from utils.models.language_models import NNLM, RNNLM
 from utils.models.ngram import NGramLM
 from utils.models.recurrent import RecurrentState, make_rnn
 from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder, RNNDecoderState
-from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import (
     TransformerDecoder,
     TransformerDecoderState,

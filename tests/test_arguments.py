@@ -27,17 +27,17 @@ def test_a_size_is_a_positive_integer(size):
 @pytest.mark.parametrize(
     "bounds, value, expected",
     [
-        ((0,), -1, "a non-negative integer, got -1"),
-        ((2,), 1, "an integer of at least 2, got 1"),
-        ((2,), 2.5, r"an integer of at least 2, got 2\.5"),
-        ((1, 5), 6, "an integer from 1 to 5, got 6"),
-        ((1, 5), 0, "an integer from 1 to 5, got 0"),
+        ({"minimum": 0}, -1, "a non-negative integer, got -1"),
+        ({"minimum": 2}, 1, "an integer of at least 2, got 1"),
+        ({"minimum": 2}, 2.5, r"an integer of at least 2, got 2\.5"),
+        ({"minimum": 1, "maximum": 5}, 6, "an integer from 1 to 5, got 6"),
+        ({"minimum": 1, "maximum": 5}, 0, "an integer from 1 to 5, got 0"),
     ],
 )
 def test_an_integer_lies_in_its_range(bounds, value, expected):
-    check_integer(*bounds, first=bounds[0], last=bounds[-1])
+    check_integer(**bounds, first=bounds["minimum"], last=bounds.get("maximum", 9))
     with pytest.raises(ValueError, match=f"^count must be {expected}"):
-        check_integer(*bounds, first=bounds[0], count=value)
+        check_integer(**bounds, first=bounds["minimum"], count=value)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,18 @@ def test_an_integer_lies_in_its_range(bounds, value, expected):
         ({"above": 0}, [1], math.inf, "a positive number, got inf"),
         ({"minimum": 0}, [0, 5], -0.1, "a non-negative number, got -0.1"),
         ({"minimum": 0, "maximum": 1}, [0, 1, 0.5], 1.5, "a number from 0 to 1, got 1.5"),
-        ({"minimum": 0, "maximum": math.inf}, [0, math.inf], -1, "a number from 0 to inf, got -1"),
+        (
+            {"minimum": 0, "maximum": math.inf},
+            [0, math.inf],
+            -1,
+            "a non-negative number or infinity, got -1",
+        ),
+        (
+            {"above": 0, "maximum": math.inf},
+            [1, math.inf],
+            0,
+            "a positive number or infinity, got 0",
+        ),
         ({"above": 0, "maximum": 1}, [1], 0, "a number above 0 and at most 1, got 0"),
         ({"above": 0, "below": 1}, [0.5], 1, "a number above 0 and below 1, got 1"),
         ({"minimum": 0, "below": 1}, [0], 1.0, "a number at least 0 and below 1, got 1.0"),
@@ -70,11 +81,11 @@ def test_an_argument_that_is_not_given_is_not_checked():
 
 
 def test_a_wrong_choice_is_answered_with_the_valid_ones():
-    check_choice("cell", "gru", ["lstm", "gru"])
+    check_choice(["lstm", "gru"], cell="gru")
     with pytest.raises(ValueError, match="cell is 'GRU'; choose from lstm, gru"):
-        check_choice("cell", "GRU", {"lstm": 1, "gru": 2})
+        check_choice({"lstm": 1, "gru": 2}, cell="GRU")
     with pytest.raises(ValueError, match="order is 4; choose from 1, 2"):
-        check_choice("order", 4, iter((1, 2)))
+        check_choice(iter((1, 2)), order=4)
 
 
 @pytest.mark.parametrize(

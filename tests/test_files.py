@@ -203,6 +203,7 @@ def test_a_file_that_is_not_text_is_named_in_one_line(content, problem, tmp_path
     path.write_bytes(content)
     with pytest.raises(ValueError, match=problem) as caught:
         read_text_file(path)
+    assert str(caught.value).startswith((str(path), "expected")), "no option of a command"
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -73,6 +73,15 @@ def test_after_an_evaluation_each_part_is_in_the_mode_it_was_in():
     assert [module.training for module in model.modules()] == modes
 
 
+def test_only_a_torch_module_changes_its_mode():
+    model = nn.Dropout(0.5)
+    with runtime.evaluation_mode(model):
+        assert not model.training
+    assert model.training
+    with runtime.evaluation_mode(lambda ids, state=None: None):
+        pass
+
+
 def test_a_wrong_random_state_changes_nothing():
     runtime.seed_everything(5)
     state = runtime.get_random_state()

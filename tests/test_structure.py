@@ -55,7 +55,7 @@ TEST_FILES = {
     "data/test_pair_batches": ("utils.data.labelled_batches",),
     "decoding/test_beam_search": ("utils.decoding.beam_config",),
     "notebook/test_check": ("utils.notebook.relative_error",),
-    "notebook/claims/test_hypothesis": (
+    "notebook/claims/test_evaluation": (
         "utils.notebook.claims.arms",
         "utils.notebook.claims.claim",
     ),
@@ -196,7 +196,7 @@ from utils.data.standins.pairs import make_pairs
 from utils.notebook.results import load_results
 assert registry()
 assert make_pairs("de", "en", sizes=(1, 1, 1))
-assert load_results("characters")["duel"]
+assert load_results("characters")["comparison"]
 print(utils.__file__)
 """
 

@@ -4,6 +4,7 @@ Sphinx extensions, which ``_config.yml`` lists:
 
 - ``book_site``: the tables of the results page.
 - ``book_cover``: the cards and learning paths of the first page.
+- ``book_claims``: the page of claims, each with its evidence.
 - ``book_language``: the language of Chinese words.
 - ``book_parts``: times, marked parts and previews on every page, and the list of equations.
 - ``book_diagrams``: puts the diagrams of ``diagrams`` into the pages, as text and in both themes.

@@ -18,13 +18,14 @@ from sphinx.util.typing import ExtensionMetadata
 from tools.book_facts import (
     ROOT,
     page_names,
-    read_outputs,
     read_page,
+    read_records,
     read_text,
     source_file,
 )
 from tools.directives import GeneratedDirective
 from utils.notebook.cell_output import CLAIM_KEY
+from utils.notebook.evidence import claim_evidence
 
 # a paragraph below its target
 SENTENCE = re.compile(r"^\((claim-[\w-]+)\)=\n+((?:.+\n?)+)", re.MULTILINE)
@@ -54,8 +55,7 @@ class ClaimEntry:
     @property
     def evidence(self) -> str:
         """The effect with its spread, the test, and the number of seeds or items."""
-        line = self.record["line"].removeprefix(f"✓ {self.label}: ")
-        return line.removesuffix(": holds")
+        return claim_evidence(self.record)
 
     @property
     def benchmarks(self) -> list[str]:
@@ -85,8 +85,7 @@ def read_claims(name: str, root: Path = ROOT) -> list[ClaimEntry]:
         If a sentence has no evidence, or evidence no sentence.
     """
     path = source_file(name, root)
-    metadata = [output.get("metadata", {}) for output in read_outputs(path)]
-    records = {data[CLAIM_KEY]["label"]: data[CLAIM_KEY] for data in metadata if CLAIM_KEY in data}
+    records = {record["label"]: record for record in read_records(path, CLAIM_KEY)}
     sentences = read_sentences(read_text(path, "markdown"))
     if without := sorted(records.keys() ^ sentences.keys()):
         raise ValueError(

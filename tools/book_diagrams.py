@@ -69,7 +69,7 @@ def diagram_text(app: Sphinx, path: PurePosixPath) -> str:
     Returns
     -------
     svg : str
-        The file, or the diagram drawn anew with translated labels.
+        The file, or the diagram drawn again with translated labels.
     """
     translate = translation(app)
     if translate is None or path.stem not in variants():

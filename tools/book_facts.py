@@ -19,6 +19,8 @@ from typing import Any
 import nbformat
 import yaml
 
+from utils.notebook.cell_output import EQUATION_KEY
+from utils.notebook.evidence import equation_evidence
 from utils.notebook.results import RESULTS_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,8 +108,8 @@ class Equation:
     formula
         The formula in LaTeX.
     check
-        What its check printed: how many numbers agree, and the largest error. None for a
-        definition, which has no check.
+        The evidence of its check: the two sides, how many numbers agree, and the largest error.
+        None for a definition, which has no check.
     """
 
     label: str
@@ -208,6 +210,12 @@ def read_outputs(path: Path) -> list[nbformat.NotebookNode]:
     ]
 
 
+def read_records(path: Path, key: str) -> list[dict[str, Any]]:
+    """Return what a notebook stored under a key of its outputs' metadata, in order."""
+    metadata = [output.get("metadata", {}) for output in read_outputs(path)]
+    return [data[key] for data in metadata if key in data]
+
+
 def read_page(name: str, root: Path = ROOT) -> Page:
     """Read the title, the lengths and the stored results of a page.
 
@@ -230,8 +238,7 @@ def read_page(name: str, root: Path = ROOT) -> Page:
         cell for cell in read_cells(path) if not FOLDED_TAGS & set(cell.metadata.get("tags", []))
     ]
     code = "\n".join(cell.source for cell in shown if cell.cell_type == "code")
-    metadata = [output.get("metadata", {}) for output in read_outputs(path)]
-    stored = [data[RESULTS_KEY] for data in metadata if RESULTS_KEY in data]
+    stored = read_records(path, RESULTS_KEY)
     return Page(
         name=name,
         title=title[2:].strip(),
@@ -264,15 +271,22 @@ def read_equations(name: str, root: Path = ROOT) -> list[Equation]:
         In their order on the page.
     """
     path = source_file(name, root)
-    printed = "\n".join(
-        output.get("text", "") or output.get("data", {}).get("text/plain", "")
-        for output in read_outputs(path)
-    )
-    checks = dict(re.findall(r"^✓ (eq-[\w-]+): (.+)$", printed, re.MULTILINE))
+    checks = _printed_checks(path)
+    for record in read_records(path, EQUATION_KEY):
+        checks[record["label"]] = equation_evidence(record)
     return [
         Equation(label, name, formula.strip(), checks.get(label))
         for formula, label in FORMULA.findall(read_text(path, "markdown"))
     ]
+
+
+def _printed_checks(path: Path) -> dict[str, str]:
+    """Return what checks without named sides printed, which store no record, by label.
+
+    OLD FORM: goes with that of ``check.equation``.
+    """
+    printed = "\n".join(output.get("text", "") for output in read_outputs(path))
+    return dict(re.findall(r"^✓ (eq-[\w-]+): (.+)$", printed, re.MULTILINE))
 
 
 @lru_cache(maxsize=256)

@@ -67,7 +67,7 @@ class GeneratedDirective(SphinxDirective):
         raise NotImplementedError
 
     def files(self) -> list[Path]:
-        """Return the files that the content is made from; a change of one makes it anew."""
+        """Return the files that the content is made from; a change of one rebuilds it."""
         return [source_file(name) for name in page_names()]
 
     def run(self) -> list[nodes.Node]:

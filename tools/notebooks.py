@@ -95,7 +95,7 @@ def setup_code() -> str:
 def write_setup_cells(folder: Path) -> None:
     """Make `setup_code` the first code cell of every notebook.
 
-    The outputs stay: the cell only finds the library. A stamp that was right is made anew.
+    The outputs stay: the cell only finds the library. A stamp that was right is renewed.
 
     Parameters
     ----------

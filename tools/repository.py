@@ -65,7 +65,7 @@ def as_address(url: str) -> str:
     Raises
     ------
     ValueError
-        If `url` is anything else.
+        If `url` is not the address of a repository on GitHub.
     """
     match = REMOTE.fullmatch(url.strip())
     if not match:
@@ -185,7 +185,7 @@ def move_repository(url: str) -> None:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Register the address, whose change writes every page anew, and its step of the build."""
+    """Register the address, whose change rewrites every page, and its step of the build."""
     app.add_config_value("book_repository", site_address(), "html", str)
     app.connect("build-finished", readdress_site, priority=900)  # after the previews
     return {"parallel_read_safe": True, "parallel_write_safe": True}

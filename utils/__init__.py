@@ -19,5 +19,6 @@ independent of each other, and so are ``decoding`` and ``training``, ``speech`` 
 ``speech``    features, CTC, recognizers, spoken digits and announcements
 ``studies``   scaling laws and collectives: what one section measures and another reads
 ``command``   ``python -m utils.training``
-``notebook``  checks, results and figures of the notebooks; uses ``arguments`` and ``console`` alone
+``notebook``  checks, results and figures of the notebooks; uses ``arguments``, ``console`` and the
+              randomization test of ``metrics`` alone
 """

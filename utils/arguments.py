@@ -1,6 +1,7 @@
 """Checks of arguments that several packages need: integers, numbers and names of choices.
 
-Every message names the argument, what it may be, and the value given.
+The arguments are passed by their names, as in ``check_integer(minimum=2, order=order)``. Every
+message names the argument, what it may be, and the value given.
 """
 
 from __future__ import annotations
@@ -19,18 +20,12 @@ def if_given(**values: Value | None) -> dict[str, Value]:
 
 
 def check_positive(**sizes: int) -> None:
-    """Check that sizes are positive integers: `check_integer` from 1 on.
-
-    Raises
-    ------
-    ValueError
-        Naming the first size that is not.
-    """
-    check_integer(1, **sizes)
+    """Check that sizes are positive integers; raise ValueError for the first that is not."""
+    check_integer(minimum=1, **sizes)
 
 
-def check_integer(minimum: int, maximum: int | None = None, /, **values: int) -> None:
-    """Check that arguments are integers of a range, as in ``check_integer(2, order=order)``.
+def check_integer(*, minimum: int, maximum: int | None = None, **values: int) -> None:
+    """Check that arguments are integers of a range, as in ``check_integer(minimum=2, order=n)``.
 
     Parameters
     ----------
@@ -42,7 +37,7 @@ def check_integer(minimum: int, maximum: int | None = None, /, **values: int) ->
     Raises
     ------
     ValueError
-        Naming the first argument that is not an integer of the range.
+        For the first argument that is not an integer of the range.
     """
     if maximum is not None:
         expected = f"an integer from {minimum} to {maximum}"
@@ -79,7 +74,7 @@ def check_number(
     Raises
     ------
     ValueError
-        Naming the first argument that is not a number of the range; NaN never is.
+        For the first argument that is not a number of the range; NaN never is.
     """
     for name, value in values.items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)
@@ -99,6 +94,8 @@ def _describe_range(
     minimum: float | None, above: float | None, maximum: float | None, below: float | None
 ) -> str:
     """Return words such as "a number from 0 to 1" for the bounds of `check_number`."""
+    if maximum == math.inf:
+        return f"{_describe_range(minimum, above, None, below)} or infinity"
     if minimum is not None and maximum is not None:
         return f"a number from {minimum} to {maximum}"
     if maximum is None and below is None and 0 in (minimum, above):
@@ -108,26 +105,25 @@ def _describe_range(
     return f"a number {' and '.join(parts)}" if parts else "a finite number"
 
 
-def check_choice(name: str, choice: object, choices: Iterable[object]) -> None:
-    """Check that an option has one of its possible values.
+def check_choice(choices: Iterable[object], **options: object) -> None:
+    """Check that options have possible values, as in ``check_choice(CELLS, cell=cell)``.
 
     Parameters
     ----------
-    name
-        Name of the option, for the message.
-    choice
-        The value given.
     choices
         The possible values.
+    **options
+        The values given, by the name of the option.
 
     Raises
     ------
     ValueError
-        Naming the option, the value and the possible values.
+        For the first option with another value; the message lists the possible ones.
     """
     choices = list(choices)
-    if choice not in choices:
-        raise ValueError(f"{name} is {choice!r}; choose from {', '.join(map(str, choices))}")
+    for name, choice in options.items():
+        if choice not in choices:
+            raise ValueError(f"{name} is {choice!r}; choose from {', '.join(map(str, choices))}")
 
 
 def as_integers(values: Iterable[Any], *, name: str = "token ids") -> list[int]:
@@ -148,7 +144,7 @@ def as_integers(values: Iterable[Any], *, name: str = "token ids") -> list[int]:
     Raises
     ------
     ValueError
-        If one of them is not an integer: 2.0, True and "2" are not.
+        If `values` is not a sequence, or a value not an integer: 2.0, True and "2" are not.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"{name} must be a sequence of integers; got {values!r}")

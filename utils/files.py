@@ -98,7 +98,7 @@ def read_text_file(path: Path) -> str:
         raise OSError(error.errno, error.strerror, str(path)) from error
     text = _decode_own_text(path, content).lstrip(BYTE_ORDER_MARK)
     if not text.strip():
-        raise ValueError(f"file: expected a text, but {path} is empty")
+        raise ValueError(f"expected a text, but {path} is empty")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -107,11 +107,11 @@ def _check_regular_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ValueError(f"file: expected a text, found nothing at {path}") from error
+        raise ValueError(f"expected a text, found nothing at {path}") from error
     if stat.S_ISDIR(mode):
-        raise ValueError(f"file: expected a text, found a folder at {path}")
+        raise ValueError(f"expected a text, found a folder at {path}")
     if not stat.S_ISREG(mode):
-        raise ValueError(f"file: expected a text, but {path} is not a regular file")
+        raise ValueError(f"expected a text, but {path} is not a regular file")
 
 
 def _decode_own_text(path: Path, content: bytes) -> str:
@@ -128,7 +128,7 @@ def _decode_own_text(path: Path, content: bytes) -> str:
     if problem:
         encoding = encoding.removesuffix("-sig").upper()
         raise ValueError(
-            f"file: {path} is not text in {encoding}: it has {problem}. Save it as UTF-8, for "
+            f"{path} is not text in {encoding}: it has {problem}. Save it as UTF-8, for "
             "example in a text editor"
         )
     return text
@@ -183,7 +183,7 @@ def as_path(name: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If it begins with ``~USER``, and there is no such user.
+        If `name` begins with ``~USER``, and there is no such user.
     """
     try:
         return Path(name).expanduser()

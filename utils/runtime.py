@@ -70,8 +70,14 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 @contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put the model in evaluation mode for the block, and each of its parts back afterwards."""
+def evaluation_mode(model: object) -> Iterator[None]:
+    """Put the model in evaluation mode for the block, and each of its modules back afterwards.
+
+    A model that is not a torch module, such as a table of counts, has no modes and stays as it is.
+    """
+    if not isinstance(model, nn.Module):
+        yield
+        return
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -83,7 +89,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 def supports_bfloat16() -> bool:
     """Return True if the GPU computes in bfloat16 itself; older ones emulate it, slowly."""
-    return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def half_precision(model: nn.Module) -> torch.dtype:
@@ -124,7 +130,7 @@ def autocast(
     enabled
         Whether to use mixed precision.
     dtype
-        The type in half precision, as of `half_precision`; by default bfloat16 if the GPU supports
+        The type in half precision, see `half_precision`; by default bfloat16 if the GPU supports
         it, else float16.
 
     Returns
@@ -221,7 +227,7 @@ def set_random_state(state: dict[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If it is not such a state; all generators are then as before.
+        If `state` is not such a state; all generators are then as before.
     """
     before = get_random_state()
     try:

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         name = "ablation"
         part: dict[str, Any] = {"rows": [asdict(row) for row in rows], "steps": options.steps}
     else:
-        name = "duel"
+        name = "comparison"
         part = compare_over_seeds(
             task,
             num_seeds=options.seeds,

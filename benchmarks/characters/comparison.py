@@ -1,10 +1,11 @@
-"""Comparison of both recipes in equal time: the part "duel" of the stored results."""
+"""Comparison of both recipes in equal time: the part "comparison" of the stored results."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any
 
 from benchmarks.characters.loss_curves import LossCurve
@@ -75,21 +76,32 @@ def compare_recipes(
         The curves of "book", "quarter" and "baseline".
     """
     baseline_losses: list[tuple[int, float]] = []
-    baseline_valid, valid = task.valid_batches(), task.valid_batches()
+    baseline_valid = task.valid_batches()
     baseline_config = with_validations(NANOGPT_RECIPE.config, baseline_steps)
+    baseline = train_baseline(task, baseline_valid, baseline_config, seed=seed)
 
-    def train_baseline_meanwhile() -> Iterator[None]:
-        for validation in train_baseline(task, baseline_valid, baseline_config, seed=seed):
-            baseline_losses.append(validation)
-            yield
+    def advance_baseline() -> None:
+        """Train the baseline until its next validation."""
+        baseline_losses.extend(islice(baseline, 1))
 
-    valid.meanwhile = train_baseline_meanwhile()
-    curves = {}
-    for name, steps in (("book", book_steps), ("quarter", book_steps // 4)):
-        config = with_validations(BOOK_RECIPE.config, steps)
-        curves[name] = train_recipe(task, BOOK_RECIPE, config, valid, seed=seed)
-        valid = task.valid_batches()
-    curves["baseline"] = LossCurve.from_readings(baseline_losses, baseline_valid.readings)
+    curves = {
+        "book": train_recipe(
+            task,
+            BOOK_RECIPE,
+            with_validations(BOOK_RECIPE.config, book_steps),
+            task.valid_batches(),
+            seed=seed,
+            after_validation=advance_baseline,
+        ),
+        "quarter": train_recipe(
+            task,
+            BOOK_RECIPE,
+            with_validations(BOOK_RECIPE.config, book_steps // 4),
+            task.valid_batches(),
+            seed=seed,
+        ),
+        "baseline": LossCurve.from_readings(baseline_losses, baseline_valid.readings),
+    }
     for name, curve in curves.items():
         print(f"seed {seed} {name:9s} {curve.losses[-1]:.4f} nats, {curve.processor[-1]:.0f} s")
     return curves

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from benchmarks.timing import Seconds, Stopwatch
 from utils.data.batches import Batch
 
@@ -18,25 +16,21 @@ class TimedBatches:
     ----------
     batches
         The validation batches to yield.
-    meanwhile
-        Another run, which advances by one item before the batches are read.
 
     Attributes
     ----------
     stopwatch
-        Measures the training; reading the batches and `meanwhile` pause it.
+        Measures the training; reading the batches pauses it.
     readings
         The training time until each reading of the batches.
     """
 
-    def __init__(
-        self, batches: Sequence[Batch], *, meanwhile: Iterator[object] | None = None
-    ) -> None:
-        self.batches, self.meanwhile = batches, meanwhile
+    def __init__(self, batches: Sequence[Batch]) -> None:
+        self.batches = batches
         self.start()
 
     def start(self) -> None:
-        """Start the stopwatch anew, when training starts."""
+        """Start a new stopwatch, when training starts."""
         self.stopwatch = Stopwatch()
         self.readings: list[Seconds] = []
 
@@ -45,13 +39,9 @@ class TimedBatches:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        """Record the training time, let the other run advance, and yield the batches."""
+        """Record the training time and yield the batches."""
         self.readings.append(self.stopwatch.elapsed())
         with self.stopwatch.paused():
-            if self.meanwhile is not None:
-                # The evaluation that reads these batches is in inference mode; a training is not.
-                with torch.inference_mode(False), torch.enable_grad():
-                    next(self.meanwhile, None)
             yield from self.batches
 
 

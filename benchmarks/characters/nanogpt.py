@@ -104,7 +104,7 @@ class BaselineGPT(nn.Module):
 def train_baseline(
     task: CharacterTask, valid: TimedBatches, config: TrainConfig, *, seed: int
 ) -> Iterator[tuple[int, float]]:
-    """Train a new `BaselineGPT` in a bare loop, and validate it as often as `config` says.
+    """Train a new `BaselineGPT` in a bare loop, and validate it at the interval of `config`.
 
     Parameters
     ----------

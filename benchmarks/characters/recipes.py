@@ -6,7 +6,7 @@ explains the changes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
 from utils.training.optimizers import OptimizerFactory, adamw, muon
+from utils.training.training_run import History
 
 NUM_VALIDATIONS = 10  # in a run
 # Rows of the tables of n-gram vectors: each pair has one of its own, triples and fours share some.
@@ -130,6 +131,7 @@ def train_recipe(
     valid: TimedBatches,
     *,
     seed: int,
+    after_validation: Callable[[], None] | None = None,
 ) -> LossCurve:
     """Train a new model by a recipe, with another `config` than the recipe's.
 
@@ -145,18 +147,32 @@ def train_recipe(
         The validation batches, which record the training time.
     seed
         Seed of the parameters and of the order of the data.
+    after_validation
+        A function that is called after each validation; its time is not training time.
 
     Returns
     -------
     curve : LossCurve
         The loss of each validation.
     """
+
+    def on_validation(_: History) -> None:
+        if after_validation is not None:
+            with valid.stopwatch.paused():
+                after_validation()
+
     seed_everything(seed)
     model = recipe.build(task)
     batches = task.train_batches(seed=seed, without_replacement=recipe.without_replacement)
     valid.start()
     history = fit(
-        model, batches, config, valid=valid, progress=False, make_optimizer=recipe.make_optimizer
+        model,
+        batches,
+        config,
+        valid=valid,
+        progress=False,
+        make_optimizer=recipe.make_optimizer,
+        on_validation=on_validation,
     )
     return LossCurve.from_readings(history.validations, valid.readings)
 

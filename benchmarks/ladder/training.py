@@ -28,12 +28,6 @@ from utils.training.training_run import History
 NUM_VALIDATIONS = 20  # in a run
 CURVE_TOKENS = 20_000  # tokens of the validation text that the curves are measured on
 CURVE_BATCH_SIZE = 20  # windows
-STORED_FIGURES = {  # names of figures in the results, where they differ from those of the fields
-    "mixture_loss": "mixed",
-    "mixture_weight": "weight",
-    "num_parameters": "parameters",
-    "ngram_loss": "line",
-}
 
 
 @dataclass(frozen=True)
@@ -111,10 +105,6 @@ class LadderFigures:
     curve: list[tuple[float, float]]
     ngram_loss: float
 
-    def stored(self) -> dict[str, Any]:
-        """Return the figures by their names in the file of results."""
-        return {STORED_FIGURES.get(name, name): value for name, value in asdict(self).items()}
-
 
 def train_unit(
     name: str, corpus: Corpus[str], *, seed: int, steps: int | None = None
@@ -148,7 +138,7 @@ def train_unit(
         figures = train_neural(shortened, text, ngram_log_probs, seed=seed)
         losses = f"{figures.loss:.3f}, mixed {figures.mixture_loss:.3f} nats"
         print(f"{name}, {model_name}, seed {seed}: {losses}, {figures.seconds:.0f} s", flush=True)
-        results[model_name] = figures.stored()
+        results[model_name] = asdict(figures)
     return results
 
 

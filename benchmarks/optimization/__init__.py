@@ -1,1 +1,7 @@
-"""Choices of training, each with its own tuned learning rate: for section 3.1."""
+"""The benchmark ``optimization``: choices of training, each with a tuned rate, for section 3.1.
+
+- ``__main__``: its command.
+- ``parts``: the choices that are compared.
+- ``networks``: the networks that are trained.
+- ``training``: one of these runs.
+"""

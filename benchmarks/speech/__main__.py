@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from benchmarks import record
@@ -95,11 +95,16 @@ def main(arguments: Sequence[str]) -> None:
         results += part.measure(corpus, steps=steps, seed=seed)
         content = {
             **part.summarize(results),
-            "runs": [result.stored() for result in results],
+            "runs": [stored_result(result) for result in results],
             "steps": steps,
             "provenance": run.provenance(seeds=range(seed + 1), origin=corpus.origin),
         }
         record.write_results(options.out, {options.part: content}, keep_others=True)
+
+
+def stored_result(result: Any) -> dict[str, Any]:
+    """Return the fields of a result that are not None."""
+    return {name: value for name, value in asdict(result).items() if value is not None}
 
 
 if __name__ == "__main__":

@@ -85,16 +85,6 @@ class SpeakerResult:
     with_language_model: float
     fusion: Fusion
 
-    def stored(self) -> dict[str, Any]:
-        """Return the result by its names in the file of results."""
-        return {
-            "speaker": self.speaker,
-            "seed": self.seed,
-            "without": self.without_language_model,
-            "with": self.with_language_model,
-            "chosen": [self.fusion.lm_weight, self.fusion.token_bonus],
-        }
-
 
 @dataclass(frozen=True)
 class SpokenDates:
@@ -248,6 +238,6 @@ def summarize_dates(results: Sequence[SpeakerResult]) -> dict[str, Any]:
     before = statistics.mean(result.without_language_model for result in results)
     after = statistics.mean(result.with_language_model for result in results)
     return {
-        "means": {"without": before, "with": after},
+        "means": {"without_language_model": before, "with_language_model": after},
         "removed": 1 - after / before,
     }

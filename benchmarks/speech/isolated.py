@@ -51,10 +51,6 @@ class IsolatedResult:
     accuracy: float
     num_tested: int
 
-    def stored(self) -> dict[str, Any]:
-        """Return the result by its names in the file of results."""
-        return {"seed": self.seed, "right": self.accuracy, "tested": self.num_tested}
-
 
 @dataclass(frozen=True)
 class RandomDigits:

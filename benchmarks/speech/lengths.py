@@ -7,7 +7,7 @@ recordings of the same voices: with location features and without, with the join
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -102,18 +102,6 @@ class LengthResult:
     seed: int
     rates: list[float]
     alignment: Alignment | None = None
-
-    def stored(self) -> dict[str, Any]:
-        """Return the result by its names in the file of results."""
-        result = {
-            "listener": self.recognizer,
-            "reader": self.output,
-            "seed": self.seed,
-            "rates": self.rates,
-        }
-        if self.alignment is not None:
-            result["looked"] = asdict(self.alignment)
-        return result
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,8 @@ def evaluate_on_test(
         "signature": interval.signature,
         "lowercased": bleu(answers, references, lowercase=True),
         "chrf": chrf(answers, references),
-        "by length": [asdict(row) for row in bleu_by_length(answers, task.corpus.test)],
-        "sentences a second": len(answers) / seconds,
+        "by_length": [asdict(row) for row in bleu_by_length(answers, task.corpus.test)],
+        "sentences_per_second": len(answers) / seconds,
         "answers": answers,
         "ranking": stored_ranking(beam),
     }
@@ -144,12 +144,13 @@ def translate_sources(
 
 
 def stored_ranking(beam: BeamConfig | None) -> dict[str, float | None]:
-    """Return how a ranking is stored: its options that are not without effect, by their names."""
+    """Return how a ranking is stored: the options that have an effect, by their names."""
     if beam is None:
         return {}
-    if not beam.token_bonus:
-        return {"alpha": beam.length_penalty}
-    return {"alpha": beam.length_penalty, "bonus": beam.token_bonus, "patience": beam.patience}
+    names = (
+        ["length_penalty", "token_bonus", "patience"] if beam.token_bonus else ["length_penalty"]
+    )
+    return {name: getattr(beam, name) for name in names}
 
 
 @dataclass(frozen=True)

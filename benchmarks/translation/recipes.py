@@ -13,8 +13,9 @@ from typing import Any, Protocol
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder
+from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.recurrent import Cell
-from utils.models.recurrent_encoders import FixedVectorEncoder, RNNEncoder
+from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import (
     TransformerDecoder,
     TransformerDecoderState,

@@ -71,15 +71,15 @@ def run_job(job: TranslationJob, run: record.Run) -> dict[str, Any]:
     trained = train_translator(job, task)
     history = trained.history
     results: dict[str, Any] = {
-        "parameters": count_parameters(trained.model),
+        "num_parameters": count_parameters(trained.model),
         "steps": job.steps,
-        "rate": job.learning_rate,
+        "learning_rate": job.learning_rate,
         "dropout": job.dropout,
         "curve": history.validations,
-        "tokens": history.num_tokens,
-        "wall": history.seconds,
-        "processor": trained.processor_seconds,
-        "valid perplexity": perplexity(trained.valid_loss, 1),
+        "num_tokens": history.num_tokens,
+        "wall_seconds": history.seconds,
+        "processor_seconds": trained.processor_seconds,
+        "valid_perplexity": perplexity(trained.valid_loss, 1),
     }
     figure = f"validation loss {trained.valid_loss:.4g}"
     if job.rankings:

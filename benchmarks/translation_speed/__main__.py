@@ -5,8 +5,8 @@
     training   the book's models and those of well-known tutorials, in real target tokens per
                second at equal numbers of parameters
     decoding   the whole test set in batches, with caches, and one sentence at a time: with the
-               cache as well, and as a tutorial's Transformer does it, which reads its answer anew
-               for each token
+               cache as well, and as a tutorial's Transformer does it, which reads its whole answer
+               again for each token
 
 The tutorials' side (``tutorial_rnns``, ``tutorial_transformer``) does as they do: random batches of
 128 padded to the longest sentence; recurrent decoders that are called token by token and read their

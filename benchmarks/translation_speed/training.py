@@ -32,8 +32,7 @@ from utils.models.transformer import (
 )
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
-from utils.training.evaluation import count_tokens
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import count_tokens, cross_entropy
 from utils.training.optimizers import adamw
 
 BATCH_SIZE = 128  # sentences in a training step

@@ -16,6 +16,7 @@ from tests.helpers.benchmark_runs import record_calls, window_losses
 from tests.helpers.manual_clock import ManualClock
 from tests.helpers.tensors import randomize_weights, same
 from utils.metrics.cost import count_parameters
+from utils.training.optimizers import adamw
 
 V = 11
 NAMES = {  # of nanoGPT's parameters, and of GPT's
@@ -167,10 +168,13 @@ def test_the_command_stores_a_comparison_beside_an_ablation(run, small_models, m
     calls = record_calls(monkeypatch, recipes, "fit")
     run("characters", "--steps", 10, "--book-steps", 40)
     content = run("characters", "--ablation", "--steps", 2)
-    assert content.keys() == {"duel", "ablation"}
-    (curves,) = content["duel"]["runs"]
+    assert content.keys() == {"comparison", "ablation"}
+    (curves,) = content["comparison"]["runs"]
     assert curves["baseline"]["steps"] == list(range(1, 11))
-    assert content["duel"]["summary"]["final_loss"]["book"]["mean"] == curves["book"]["losses"][-1]
+    assert (
+        content["comparison"]["summary"]["final_loss"]["book"]["mean"]
+        == curves["book"]["losses"][-1]
+    )
     rows = content["ablation"]["rows"]
     assert [row["added"] for row in rows] == [ingredient.name for ingredient in INGREDIENTS]
     losses = [min(curves[name]["losses"]) for name in ("book", "quarter")]
@@ -194,31 +198,42 @@ def test_a_curve_tells_when_it_reached_a_loss():
     assert curve.seconds_to(0.0) is None
 
 
-def test_reading_validation_batches_and_another_run_are_left_out(clock):
-    """Of two rounds of training of 1 s each, with 10 s of validation and 100 s of another run."""
+def test_reading_validation_batches_is_left_out(clock):
+    """Of two rounds of training of 1 s each, with 10 s of validation."""
 
     class SlowBatches(list):
         def __iter__(self):
             clock.advance(10)
             return super().__iter__()
 
-    gradients_enabled = []
-
-    def other_run():
-        for _ in range(9):
-            gradients_enabled.append(torch.is_grad_enabled())
-            clock.advance(100)
-            yield
-
-    batches = TimedBatches(SlowBatches([1, 2]), meanwhile=other_run())
+    batches = TimedBatches(SlowBatches([1, 2]))
     clock.advance(1000)
     batches.start()
     for _ in range(2):
         clock.advance(1)
-        with torch.inference_mode():
-            assert list(batches) == [1, 2]
+        assert list(batches) == [1, 2]
     assert [reading.wall for reading in batches.readings] == [1.0, 2.0]
-    assert gradients_enabled == [True, True], "the other run trains, though validation does not"
+
+
+def test_what_another_run_does_after_a_validation_is_left_out(task, small_models, clock):
+    """Of steps of 1 s each; the other run takes 100 s and computes gradients, as training does."""
+    gradients_enabled = []
+
+    def timed_adamw(model, config):
+        optimizer = adamw(model, config)
+        optimizer.register_step_post_hook(lambda *_: clock.advance(1))
+        return optimizer
+
+    def other_run():
+        gradients_enabled.append(torch.is_grad_enabled() and not torch.is_inference_mode_enabled())
+        clock.advance(100)
+
+    recipe = dataclasses.replace(NANOGPT_RECIPE, make_optimizer=timed_adamw)
+    config = dataclasses.replace(recipe.config, steps=4, evaluate_every=2)
+    curve = recipes.train_recipe(
+        task, recipe, config, task.valid_batches(), seed=0, after_validation=other_run
+    )
+    assert curve.wall == [2.0, 4.0] and gradients_enabled == [True, True]
 
 
 def test_the_baseline_counts_its_own_steps_only(task, clock, monkeypatch):

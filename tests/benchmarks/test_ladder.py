@@ -49,14 +49,14 @@ def test_losses_alone_and_mixed_are_those_of_the_model(run, few_models, monkeypa
     assert content["5-gram"]["loss"] == pytest.approx(-ngram_log_probs.mean().item())
     for ((recipe, *_), (model, _)), name in zip(calls, NAMES["words"], strict=True):
         figures = content[name]
-        assert figures["parameters"] == sum(p.numel() for p in model.parameters())
+        assert figures["num_parameters"] == sum(p.numel() for p in model.parameters())
         windows = window_losses(
             model, text.valid, num_segments=CURVE_BATCH_SIZE, context_length=recipe.context_length
         )
         steps = [loss for _, loss in figures["curve"]]
         assert len(steps) == 2 and min(steps) == pytest.approx(windows.mean().item(), abs=1e-5)
         assert figures["curve"][-1][0] == pytest.approx(figures["seconds"])
-        assert figures["line"] == pytest.approx(content["5-gram"]["loss"]), "a short text"
+        assert figures["ngram_loss"] == pytest.approx(content["5-gram"]["loss"]), "a short text"
         if name == "GPT":  # whose windows have no context
             continue
         losses = token_losses(model, text.valid).double()  # the whole text in one call
@@ -65,5 +65,6 @@ def test_losses_alone_and_mixed_are_those_of_the_model(run, few_models, monkeypa
             -torch.log(w * (-losses).exp() + (1 - w) * ngram_log_probs.exp()).mean().item()
             for w in torch.arange(101, dtype=torch.float64) / 100
         ]
-        assert figures["mixed"] == pytest.approx(min(mixed), abs=1e-5)
-        assert figures["mixed"] == pytest.approx(mixed[round(100 * figures["weight"])], abs=1e-5)
+        assert figures["mixture_loss"] == pytest.approx(min(mixed), abs=1e-5)
+        expected = mixed[round(100 * figures["mixture_weight"])]
+        assert figures["mixture_loss"] == pytest.approx(expected, abs=1e-5)

@@ -20,8 +20,8 @@ def test_each_review_is_tested_on_once(short_corpora):
     folds = make_folds(corpus)
     assert len(folds) == NUM_FOLDS
     assert Counter(review for fold in folds for review in fold.test) == Counter(corpus)
-    num_praises = [sum(label for _, label in fold.test) for fold in folds]
-    assert max(num_praises) - min(num_praises) <= 1, "as many of each label everywhere"
+    num_positive = [sum(label for _, label in fold.test) for fold in folds]
+    assert max(num_positive) - min(num_positive) <= 1, "as many of each label everywhere"
     for fold in folds:
         assert not set(fold.train) & set(fold.test) and len(fold.train) > 8 * len(fold.test)
 
@@ -34,11 +34,11 @@ def test_the_command_stores_the_accuracy_of_each_fold(run, monkeypatch):
     for part in content.values():
         percentages = [100 * run["accuracy"] for run in part["runs"]]
         assert [run["fold"] for run in part["runs"]] == [0, 3]
-        assert part["per cent right"] == pytest.approx(mean(percentages))
-        assert part["standard error"] == pytest.approx(stdev(percentages) / 2**0.5)
+        assert part["accuracy_percent"] == pytest.approx(mean(percentages))
+        assert part["standard_error"] == pytest.approx(stdev(percentages) / 2**0.5)
         assert part["provenance"]["origin"] == "stand-in" and part["provenance"]["seeds"] == [0]
-    assert content["CNN"]["settings"]["spans"] == [1, 2, 3, 4]
-    assert content["NBSVM"]["settings"]["blend"] == 0.25
+    assert content["CNN"]["settings"]["kernel_sizes"] == [1, 2, 3, 4]
+    assert content["NBSVM"]["settings"]["interpolation"] == 0.25
 
     folds = make_folds(load_reviews().all)
     for i, (arguments, _) in zip((0, 1), calls, strict=True):
@@ -57,4 +57,4 @@ def test_the_command_stores_the_accuracy_of_each_fold(run, monkeypatch):
 
 def test_one_run_has_no_standard_error(run):
     content = run("reviews", "--folds", 5, "--models", "NBSVM")
-    assert content["NBSVM"]["standard error"] is None and content.keys() == {"NBSVM"}
+    assert content["NBSVM"]["standard_error"] is None and content.keys() == {"NBSVM"}

@@ -43,12 +43,13 @@ def test_dates_of_each_speaker(run, monkeypatch):
         others = {speakers[i], speakers[(i + 1) % len(speakers)]}
         assert recordings.keys() == set(speakers) - others, "neither validation nor test"
     assert all(rate == pytest.approx(error_rate(*arguments)) for arguments, rate in decodings)
+    names = ("without_language_model", "with_language_model")
     for i, result in enumerate(part["runs"]):  # after the two choices of the validation speaker
         *_, without, with_model = (rate for _, rate in decodings[4 * i : 4 * i + 4])
-        assert (result["without"], result["with"]) == (without, with_model)
-        assert result["chosen"] in [[0.25, 0.0], [0.25, 1.0]]
-    before, after = (mean(result[key] for result in part["runs"]) for key in ("without", "with"))
-    assert part["means"] == pytest.approx({"without": before, "with": after})
+        assert (result[names[0]], result[names[1]]) == (without, with_model)
+        assert result["fusion"] in [{"lm_weight": 0.25, "token_bonus": bonus} for bonus in (0, 1)]
+    before, after = (mean(result[name] for result in part["runs"]) for name in names)
+    assert part["means"] == pytest.approx(dict(zip(names, (before, after), strict=True)))
     assert part["removed"] == pytest.approx(1 - after / before)
     assert part["steps"] == 1 and part["provenance"]["origin"] == "stand-in"
 
@@ -72,7 +73,7 @@ def test_single_digits(run, monkeypatch):
     for clip, (_, answer) in zip(clips, answers, strict=True):
         samples = isolated.normalize_loudness(clip.samples)
         samples = isolated.surround_with_silence(samples, snr=isolated.TEST_SNR, rng=rng)
-        assert len(samples) == len(clip.samples) + 2 * 1200, "0.15 s of 8,000 samples a second"
+        assert len(samples) == len(clip.samples) + 2 * 1200, "0.15 s of 8,000 samples per second"
         (log_probs,) = clip_log_probs(model, [samples])  # (S, V + 1), the blank last
         losses = [
             F.ctc_loss(
@@ -87,8 +88,8 @@ def test_single_digits(run, monkeypatch):
         assert losses[answer] == pytest.approx(min(losses)), "the most probable digit"
         num_right += answer == clip.digit
     (result,) = part["runs"]
-    assert result == {"seed": 0, "right": pytest.approx(num_right / 60), "tested": 60}
-    assert part["accuracy"] == result["right"] and part["steps"] == 2
+    assert result == {"seed": 0, "accuracy": pytest.approx(num_right / 60), "num_tested": 60}
+    assert part["accuracy"] == result["accuracy"] and part["steps"] == 2
 
 
 def test_longer_strings(run, monkeypatch):
@@ -96,7 +97,7 @@ def test_longer_strings(run, monkeypatch):
     monkeypatch.setattr(lengths, "STRINGS_PER_LENGTH", 2)
     decodings = record_calls(monkeypatch, lengths, "digit_error_rate")
     part = run("speech", "lengths", "--steps", 1)["lengths"]
-    outputs = [(result["listener"], result["reader"]) for result in part["runs"]]
+    outputs = [(result["recognizer"], result["output"]) for result in part["runs"]]
     assert outputs == [
         ("joint, location", "CTC"),
         ("joint, location", "attention"),
@@ -108,9 +109,10 @@ def test_longer_strings(run, monkeypatch):
         by_hand = [error_rate(*arguments) for arguments, _ in decodings[2 * i : 2 * i + 2]]
         assert result["rates"] == pytest.approx(by_hand)
         assert part["means"][": ".join(outputs[i])] == result["rates"], "the mean of one seed"
-        assert ("looked" in result) == (i == 1)
-    looked = part["runs"][1]["looked"]
-    assert len(looked["said"]) == 5 and len(looked["weights"]) == len(looked["written"]) + 1
-    for row in looked["weights"]:
+        assert ("alignment" in result) == (i == 1)
+    alignment = part["runs"][1]["alignment"]
+    assert len(alignment["said"]) == 5
+    assert len(alignment["weights"]) == len(alignment["written"]) + 1
+    for row in alignment["weights"]:
         assert sum(row) == pytest.approx(1, abs=0.0005 * len(row))
     assert part["lengths"] == [3, 5] and part["provenance"]["seeds"] == [0]

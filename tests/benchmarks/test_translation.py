@@ -78,8 +78,8 @@ def assert_scores(scores, task):
     references = [[reference for _, reference in task.corpus.test]]
     assert scores["bleu"] == pytest.approx(corpus_bleu(scores["answers"], references).score)
     assert scores["chrf"] == pytest.approx(corpus_chrf(scores["answers"], references).score)
-    assert scores["low"] <= scores["bleu"] <= scores["high"] and scores["sentences a second"] > 0
-    assert sum(row["sentences"] for row in scores["by length"]) == len(references[0])
+    assert scores["low"] <= scores["bleu"] <= scores["high"] and scores["sentences_per_second"] > 0
+    assert sum(row["sentences"] for row in scores["by_length"]) == len(references[0])
 
 
 def test_the_bake_off_stores_what_its_models_do(run, monkeypatch):
@@ -90,17 +90,17 @@ def test_the_bake_off_stores_what_its_models_do(run, monkeypatch):
     task = TranslationTask.load()
     for part, (_, trained) in zip(content.values(), calls, strict=True):
         model = trained.model
-        assert part["parameters"] == sum(p.numel() for p in model.parameters())
+        assert part["num_parameters"] == sum(p.numel() for p in model.parameters())
         losses = [
             token_losses(model, torch.tensor([BOS, *target, EOS]), torch.tensor(source))
             for source, target in task.valid
         ]
         perplexity = torch.cat(losses).mean().exp().item()
-        assert part["valid perplexity"] == pytest.approx(perplexity, rel=1e-4)
+        assert part["valid_perplexity"] == pytest.approx(perplexity, rel=1e-4)
         assert [step for step, _ in part["curve"]] == [1, 2] and part["steps"] == 2
         for scores in part["test"].values():
             assert_scores(scores, task)
-        assert part["test"]["beam"]["ranking"] == {"alpha": 1.0}
+        assert part["test"]["beam"]["ranking"] == {"length_penalty": 1.0}
         assert part["test"]["greedy"]["ranking"] == {}
         assert part["provenance"]["seeds"] == [0] and part["provenance"]["origin"] == "stand-in"
 
@@ -126,7 +126,11 @@ def test_the_ranking_is_that_of_the_best_bleu_on_validation(short_corpora, monke
     monkeypatch.setattr(evaluation, "translate", translate)
     chosen = choose_ranking(None, task, rankings)
     assert chosen == rankings[2]
-    assert stored_ranking(chosen) == {"alpha": 0.0, "bonus": 0.6, "patience": 2}
+    assert stored_ranking(chosen) == {
+        "length_penalty": 0.0,
+        "token_bonus": 0.6,
+        "patience": 2,
+    }
 
 
 def test_bleu_by_length_has_each_sentence_in_its_class():

@@ -19,7 +19,7 @@ from utils.data.batches import IGNORE_INDEX
 from utils.data.pair_batches import PairBatches
 from utils.data.vocabulary import PAD
 from utils.metrics.cost import count_parameters
-from utils.training.evaluation import count_tokens
+from utils.training.objectives import count_tokens
 
 V = 13
 

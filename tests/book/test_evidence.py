@@ -1,7 +1,8 @@
 """The evidence of the notebooks: named sides of equations, sentences of claims, linked summaries.
 
 UNCONVERTED may only shrink: a notebook that is converted leaves it with the same commit. When it is
-empty, it goes, and so does the old form of ``check.equation`` in ``utils/notebook/check.py``.
+empty, it goes, and so does the old form of ``check.equation`` in ``utils/notebook/check.py``
+and in ``tools/book_facts.py``.
 """
 
 import ast
@@ -148,7 +149,23 @@ check.equation("eq-a", loops=left, right=right)
 
 RECORD = {
     "label": "claim-a",
-    "line": "✓ claim-a: A − B = -0.1 nats, p = 0.01 (paired t test, 3 seeds): holds",
+    "kind": "lower",
+    "unit": "nats",
+    "threshold": None,
+    "comparisons": [
+        {
+            "subject": "A",
+            "other": "B",
+            "effect": -0.1,
+            "interval": None,
+            "level": 0.95,
+            "spread": None,
+            "p": 0.01,
+            "test": "paired t test",
+        }
+    ],
+    "over": "seeds",
+    "seeds": [0, 1, 2],
     "differs": "the *cell*",
     "shared": "data, steps",
     "sources": {"A": {"file": "ladder.json"}, "B": "computed here"},

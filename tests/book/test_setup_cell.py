@@ -162,7 +162,7 @@ def test_the_real_pip_changes_nothing_that_is_installed(tmp_path):
     assert result.returncode == 0, result.stderr
     messages, results, report = result.stdout.splitlines()
     assert str(foreign / "__init__.py") in messages
-    assert "duel" in results, "benchmarks' results come along"
+    assert "comparison" in results, "benchmarks' results come along"
     assert "site-packages" not in report
     assert {path.name for path in environment.site_packages.iterdir()} == installed
     assert (foreign / "__init__.py").read_text() == FOREIGN

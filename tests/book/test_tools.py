@@ -16,6 +16,7 @@ from tools import (
 )
 from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems
 from utils.data.errors import DataError
+from utils.notebook.cell_output import EQUATION_KEY
 from utils.notebook.results import RESULTS_KEY
 
 
@@ -32,12 +33,18 @@ def book(tmp_path):
     (tmp_path / "book" / "a.md").write_text("# 1 A\n\n" + "word " * 398)
     v4 = nbformat.v4
     check = v4.new_output("stream", text="✓ eq-one: 3 numbers agree, largest error 0.0e+00\n")
+    record = {"label": "eq-three", "sides": ["loops", "torch"], "values": 1, "error": 1e-12}
+    stored = v4.new_output("display_data", metadata={EQUATION_KEY: record})
     results = {RESULTS_KEY: {"values": {"seconds": 90.0}}}
-    prose = "# 1.1 B\n\n$$\na = b\n$$ (eq-one)\n\n$$\nc\n$$\n\n$$\nd\n$$ (eq-two)"
+    prose = (
+        "# 1.1 B\n\n$$\na = b\n$$ (eq-one)\n\n$$\nc\n$$\n\n$$\nd\n$$ (eq-two)"
+        "\n\n$$\ne\n$$ (eq-three)"
+    )
     cells = [
         v4.new_markdown_cell(prose),
         v4.new_code_cell(
-            "x = 1\n\n" * 40, outputs=[check, v4.new_output("display_data", metadata=results)]
+            "x = 1\n\n" * 40,
+            outputs=[check, stored, v4.new_output("display_data", metadata=results)],
         ),
     ]
     nbformat.write(v4.new_notebook(cells=cells), tmp_path / "notebooks" / "b.ipynb")
@@ -71,10 +78,11 @@ def test_words_and_lines_that_are_folded_are_not_counted(book):
 
 
 def test_equations_with_and_without_a_check(book):
-    one, two = book_facts.read_equations("notebooks/b", book)
+    one, two, three = book_facts.read_equations("notebooks/b", book)
     assert (one.label, one.name, one.formula) == ("eq-one", "one", "a = b")
     assert one.check == "3 numbers agree, largest error 0.0e+00"
     assert (two.label, two.formula, two.check) == ("eq-two", "d", None)
+    assert three.check == "loops = torch, 1 number agrees, largest error 1.0e-12"
 
 
 def test_benchmark_rows_join_seeds_and_leave_curves_out():
@@ -187,7 +195,7 @@ def test_a_kept_notebook_has_its_stamp_and_nothing_of_one_run_alone(book):
     cleaned = clean_notebook(notebook)
     assert cleaned.metadata["executed_code_sha256"] == code_hash(notebook)
     assert "execution" not in cleaned.cells[1].metadata
-    assert [WIDGET in output.get("data", {}) for output in cleaned.cells[1].outputs] == [False] * 2
+    assert [WIDGET in output.get("data", {}) for output in cleaned.cells[1].outputs] == [False] * 3
 
 
 def test_the_pictures_are_those_that_the_script_draws(tmp_path):

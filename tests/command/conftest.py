@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.command_lines import TEXT
 from utils.command import training_data
+from utils.data.corpora import load_pairs
 
 
 @cache
@@ -15,9 +16,6 @@ def load_few_pairs(*arguments, **options):
     """A few sentence pairs of a corpus."""
     corpus = load_pairs(*arguments, **options)
     return replace(corpus, train=corpus.train[:200], valid=corpus.valid[:40])
-
-
-load_pairs = training_data.load_pairs
 
 
 @pytest.fixture(autouse=True)

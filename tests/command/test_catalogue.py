@@ -21,7 +21,7 @@ def test_every_model_of_the_catalogue_is_tested():
 def test_every_model_trains_and_is_loaded_again(name, capsys):
     assert run(f"{command_line(name)} --evaluate-every 1") == 0
     stdout = capsys.readouterr().out
-    for part in ("bits a character", "weights of step"):
+    for part in ("bits per character", "weights of step"):
         assert part in stdout
     assert stdout.count("\nstep ") == 2
     description = json.loads(Path(f"runs/{name}/model.json").read_text(encoding="utf-8"))

@@ -24,7 +24,7 @@ from utils.command.training_data import TextData
 from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.errors import DataError
 from utils.training.config import TrainConfig
-from utils.training.distributed import DistributedContext
+from utils.training.distributed import Processes
 from utils.training.loop import fit
 from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
@@ -276,7 +276,7 @@ def test_a_second_call_resumes_where_the_first_stopped(monkeypatch, capsys):
 
 
 def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
-    """Here 2 bits a token; 20 tokens of 40 characters."""
+    """Here 2 bits per token; 20 tokens of 40 characters."""
     history = History(
         losses=[3.0, 2.0, 1.5],
         validations=[Validation(1, 3.0), Validation(2, math.log(4)), Validation(3, 2.0)],
@@ -286,15 +286,15 @@ def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
     batch = Batch(torch.zeros(2, 11).long(), torch.tensor([[4] * 10 + [IGNORE_INDEX]] * 2))
     report(history, [batch], num_characters=40)
     first, second = capsys.readouterr().out.splitlines()
-    expected = "1.3863 nats a token, perplexity 4.00, 1.000 bits a character"
+    expected = "1.3863 nats per token, perplexity 4.00, 1.000 bits per character"
     assert first == f"validation: {expected}"
-    assert second == "trained 3 steps, 1,200 tokens a second"
+    assert second == "trained 3 steps, 1,200 tokens per second"
     report(History(losses=[3.0], stop_signal=2), [batch], num_characters=40)
     assert capsys.readouterr().out.startswith("interrupted after 1 steps")
     report(History(), [], num_characters=None)
-    assert capsys.readouterr().out == "trained 0 steps, 0 tokens a second\n"
+    assert capsys.readouterr().out == "trained 0 steps, 0 tokens per second\n"
     report(history, [batch], num_characters=None)
-    assert "no bits a character, as its tokens do not spell" in capsys.readouterr().out
+    assert "no bits per character, as its tokens do not spell" in capsys.readouterr().out
 
 
 def test_bits_are_counted_for_each_character_that_is_predicted(capsys, monkeypatch):
@@ -308,7 +308,7 @@ def test_bits_are_counted_for_each_character_that_is_predicted(capsys, monkeypat
     text, letters = "a" * (sum(map(command.count_tokens, valid)) + 1), type(tokenizer).train("a")
     num_characters = data.num_characters(text, letters)
     report(history, valid, num_characters=num_characters)
-    assert "4.000 bits a character" in capsys.readouterr().out
+    assert "4.000 bits per character" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(
@@ -353,7 +353,7 @@ def test_each_process_names_its_own_errors(monkeypatch, capsys):
 def test_a_batch_size_must_be_divisible_by_the_processes():
     job = Job.from_options(*parse("lstmlm --file text --batch-size 10".split()))
     with pytest.raises(ValueError, match="batch_size must be divisible by 4 processes, got 10"):
-        train(job, DistributedContext(world_size=4))
+        train(job, Processes(world_size=4))
 
 
 @pytest.mark.slow

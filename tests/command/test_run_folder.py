@@ -225,5 +225,5 @@ def test_a_folder_of_another_version_of_the_book_is_refused(finished_run, capsys
     assert "model.json was written by another version of the book" in error_line(
         finished_run, capsys
     )
-    with pytest.raises(ValueError, match="train the model anew"):
+    with pytest.raises(ValueError, match="train the model again"):
         load_trained_model("run")

@@ -73,7 +73,7 @@ def test_pair_batches_are_a_function_of_seed_and_step():
     assert lengths != sorted(lengths), "batches should come in mixed lengths"
     first_batches = {frozenset(batch) for batch in order(stream, 0)}
     second_batches = {frozenset(batch) for batch in order(stream, 1)}
-    assert first_batches != second_batches, "batches should be composed anew"
+    assert first_batches != second_batches, "batches should be composed again"
 
 
 def test_pair_evaluation_holds_everything_once_in_order():

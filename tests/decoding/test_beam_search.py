@@ -387,7 +387,7 @@ def test_scores_are_finite_for_the_largest_terms_of_a_score(limit):
 
 @pytest.mark.parametrize("patience", [0, -1, math.nan])
 def test_a_patience_that_is_not_positive_is_refused(patience):
-    with pytest.raises(ValueError, match=f"patience must be a number above 0 .*, got {patience}"):
+    with pytest.raises(ValueError, match=f"patience must be a positive number .*, got {patience}"):
         BeamConfig(patience=patience)
 
 

@@ -14,7 +14,7 @@ from utils.data.batches import pad
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search, best_sequences
-from utils.decoding.generation import check_arguments, evaluating, generate, prompt_lengths
+from utils.decoding.generation import check_arguments, generate, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig, sample
 from utils.decoding.token_rules import TokenRules
@@ -179,15 +179,6 @@ def test_arguments_are_checked_without_a_call_of_the_model():
             check_arguments(*arguments, max_length=max_length, rules=rules)
 
 
-def test_only_a_module_changes_its_mode_for_a_search():
-    model = nn.Dropout(0.5)
-    with evaluating(model):
-        assert not model.training
-    assert model.training
-    with evaluating(lambda ids, state=None: None):
-        pass
-
-
 # ---- logits that define no distribution ---------------------------------------------------------
 
 WRONG_LOGITS = {
@@ -315,7 +306,7 @@ def test_dropout_is_off_during_the_search_and_the_mode_is_restored(decode):
     model = multiply_weights(RNNLM(9, width=16, dropout=0.5), 3)
     options = {"max_length": 8}
     if decode is sample:
-        options |= {"config": SamplingConfig(temperature=1e-6)}
+        options |= {"sampling": SamplingConfig(temperature=1e-6)}
     expected = decode(model.eval(), bos(3), **options)
     for _ in range(3):
         assert decode(model.train(), bos(3), **options) == expected

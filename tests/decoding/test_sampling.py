@@ -29,7 +29,7 @@ def draw(rows=200, length=20, prompt=None, **options):
     prompt = bos(rows) if prompt is None else prompt
     generator = torch.Generator().manual_seed(0)
     config = SamplingConfig(**options)
-    return sample(MODEL, prompt, config=config, max_length=length, generator=generator)
+    return sample(MODEL, prompt, sampling=config, max_length=length, generator=generator)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ class FirstRowEnds(nn.Module):
 def test_the_penalty_follows_the_rows_that_continue():
     prompt = torch.tensor([[BOS, 6], [BOS, 4], [BOS, 5]])
     config = SamplingConfig(top_k=1, repetition_penalty=100.0)
-    assert sample(FirstRowEnds(), prompt, config=config, max_length=2) == [[], [5, 6], [4, 6]]
+    assert sample(FirstRowEnds(), prompt, sampling=config, max_length=2) == [[], [5, 6], [4, 6]]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_sampling_follows_the_softmax_and_its_temperature():
     sequences = sample(
         FixedLogits(logits),
         bos(n),
-        config=SamplingConfig(temperature=temperature),
+        sampling=SamplingConfig(temperature=temperature),
         max_length=1,
         generator=torch.Generator().manual_seed(0),
     )
@@ -149,7 +149,7 @@ def test_tokens_are_drawn_in_double_precision_on_the_cpu():
             types.append((logits.dtype, logits.device.type))
             return super().probabilities(logits, previous_ids)
 
-    sample(MODEL, bos(), config=RecordedConfig(), max_length=1)
+    sample(MODEL, bos(), sampling=RecordedConfig(), max_length=1)
     assert types == [(torch.float64, "cpu")]
 
 
@@ -165,7 +165,7 @@ def test_the_same_generator_gives_the_same_tokens():
 @pytest.mark.parametrize("temperature", [1e-4, 1e-320])  # the second divides beyond any number
 def test_a_low_temperature_gives_greedy_search(temperature):
     model, config = make_lstm(5, 9), SamplingConfig(temperature=temperature)
-    sequences = sample(model, bos(4), config=config, max_length=9)
+    sequences = sample(model, bos(4), sampling=config, max_length=9)
     assert sequences == greedy_search(model, bos(4), max_length=9)
 
 

@@ -147,7 +147,7 @@ def test_best_sequences_and_a_beam_of_one_have_the_same_rules(options):
         assert best_sequences(model, prompt, **options) == expected
         assert best_sequences(model, prompt, None, beam=BeamConfig(1), **options) == expected
         config = SamplingConfig(temperature=1e-9)
-        assert sample(model, prompt, None, config=config, **options) == expected
+        assert sample(model, prompt, None, sampling=config, **options) == expected
         wide = beam_search(model, prompt, None, beam=BeamConfig(3), **options)
         best = best_sequences(model, prompt, None, beam=BeamConfig(3), **options)
         assert best == [row[0].ids for row in wide]

@@ -16,10 +16,11 @@ from utils.data.vocabulary import PAD
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
+from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
 from utils.models.recurrent_decoders import RNNDecoder
-from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 
 V = 11

@@ -29,10 +29,9 @@ from utils.training import checkpoint, sharding
 from utils.training.config import TrainConfig
 from utils.training.distributed import STRATEGIES as ALL_STRATEGIES
 from utils.training.distributed import process_group
-from utils.training.evaluation import count_tokens
 from utils.training.loop import fit
 from utils.training.loss_module import local_rows
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import count_tokens, cross_entropy
 from utils.training.optimizers import adamw
 from utils.training.sharding import supports_sharding
 from utils.training.tensor_file import write_tensor_file

@@ -1,4 +1,4 @@
-"""Each place that a docstring names for dropout has it, in training only, and no other has.
+"""Dropout acts wherever a docstring says so, in training only, and nowhere else.
 
 Dropout is seen where it is computed: calls of `nn.Dropout`, attention weights of torch's kernel,
 and the layers of torch's recurrent networks. Each test lists the shapes of the tensors in which

@@ -8,8 +8,9 @@ from tests.helpers.tiny_models import IDS, SOURCE, V, make
 from utils.metrics.cost import count_parameters
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq, share_embeddings
+from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder
-from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder, RNNEncoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 
 D = 6
 

@@ -311,7 +311,7 @@ def test_greedy_search_beam_search_and_sampling_run_on_it():
     results = beam_search(model, prompts, beam=BeamConfig(3), max_length=9)
     assert [hypotheses[0].ids for hypotheses in results] == continuations
     config = SamplingConfig(temperature=0.1)
-    assert sample(model, prompts, config=config, max_length=9) == continuations
+    assert sample(model, prompts, sampling=config, max_length=9) == continuations
 
 
 def test_a_text_may_grow_beyond_the_context_length():
@@ -319,7 +319,7 @@ def test_a_text_may_grow_beyond_the_context_length():
     torch.manual_seed(0)
     model = GPT(V, width=16, num_layers=1, num_heads=2, context_length=3).eval()
     config = SamplingConfig(temperature=2.0)
-    texts = sample(model, TEXTS[:, :2], config=config, max_length=20)
+    texts = sample(model, TEXTS[:, :2], sampling=config, max_length=20)
     assert max(map(len, texts)) > 3
 
 

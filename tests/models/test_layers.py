@@ -15,6 +15,7 @@ from utils.models.layers import (
     OutputLayer,
     ScaledEmbedding,
     TiedModule,
+    make_final_norm,
     make_norm,
     projection_or_identity,
 )
@@ -84,9 +85,9 @@ def test_layer_norm_is_torchs_with_or_without_a_bias():
 @pytest.mark.parametrize("norm", ["rms", "layer"])
 def test_the_epsilon_of_a_norm_is_an_option(norm):
     x = randn(B, T, D) * 0.1
-    centred = x - x.mean(-1, keepdim=True) if norm == "layer" else x
+    centered = x - x.mean(-1, keepdim=True) if norm == "layer" else x
     for epsilon in (0.5, 1e-3):
-        expected = centred / (centred.pow(2).mean(-1, keepdim=True) + epsilon).sqrt()
+        expected = centered / (centered.pow(2).mean(-1, keepdim=True) + epsilon).sqrt()
         assert same(make_norm(norm, D, epsilon=epsilon).double()(x), expected)
     for wrong in (0.0, -1e-6, float("nan")):
         with pytest.raises(ValueError, match=f"epsilon .* a positive number, got {wrong}"):
@@ -155,6 +156,16 @@ def test_parameters_that_were_parted_stay_apart():
 def test_an_unknown_norm_is_answered_with_the_known_ones():
     with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
         make_norm("batch", D)
+    for norm_first in (True, False):
+        with pytest.raises(ValueError, match="norm is 'batch'; choose from layer, rms"):
+            make_final_norm(D, norm="batch", norm_first=norm_first)
+
+
+def test_a_final_norm_is_a_norm_after_pre_norm_layers_only():
+    assert make_final_norm(D, norm="rms", epsilon=0.3).eps == 0.3
+    norm = make_final_norm(D, bias=True)
+    assert isinstance(norm, nn.LayerNorm) and norm.bias is not None
+    assert isinstance(make_final_norm(D, norm_first=False), nn.Identity)
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1.5, math.nan, True, None])

@@ -134,7 +134,7 @@ def test_kneser_ney_is_the_recursion_in_fractions(order):
 
 
 # The library that many use for such models, KenLM (Heafield et al. 2013), as an oracle: sentences
-# of Shakespeare's plays, and what lmplz estimates from them; the file says how ("about").
+# of Shakespeare's plays, and what lmplz estimates from them; "about" in the file describes how.
 KENLM = json.loads(Path(__file__).with_name("kenlm.json").read_text(encoding="utf-8"))
 
 

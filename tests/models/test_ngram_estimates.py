@@ -61,3 +61,20 @@ def test_what_the_n_grams_of_a_context_leave_is_its_weight(estimate):
         occurs = counts.sum_by_context(counts.raw[length], length) > 0
         total = counts.sum_by_context(p, length) + weights
         np.testing.assert_allclose(total[occurs], 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "discounts", [[0, -0.1, 1, 1], [0, 1.1, 1, 1], [0, 0.5, 2.5, 1], [0, 0.5, 1, np.nan]]
+)
+def test_a_discount_outside_its_count_is_refused(discounts):
+    counts = NGramCounts(TEXT, order=1, vocab_size=V)
+    with pytest.raises(ValueError, match="the discount for a count of"):
+        discounted_estimates(counts, counts.raw[1:], [np.array(discounts)])
+
+
+def test_discounts_of_nothing_and_of_the_whole_count_are_allowed():
+    counts = NGramCounts(TEXT, order=1, vocab_size=V)
+    for discounts, weight in (([0, 0, 0, 0], 0), ([0, 1, 2, 3], None)):
+        estimates = discounted_estimates(counts, counts.raw[1:], [np.array(discounts)])
+        assert (estimates.ngram_probs[0] >= 0).all()
+        assert weight is None or estimates.lower_order_weights[0][0] == weight

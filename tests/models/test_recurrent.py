@@ -1,4 +1,7 @@
-"""Recurrent networks with the batch first: equal to torch's, to the gate equations, to padding."""
+"""Recurrent networks with the batch first, and the first state of a decoder.
+
+The networks are compared with torch's, with the gate equations, and with sources without padding.
+"""
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from utils.contract import LSTMState
 from utils.data.vocabulary import PAD
 from utils.models.recurrent import (
     CELLS,
+    InitialState,
     make_rnn,
     open_forget_gates,
     run_batch_first,
@@ -122,3 +126,25 @@ def test_a_single_layer_drops_nothing_and_torch_does_not_warn():
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="cell is 'elman'; choose from rnn, gru, lstm"):
         make_rnn("elman", input_size=2, width=3)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_first_state_is_the_tanh_of_a_linear_map_of_the_vector(cell):
+    make_state, vector = InitialState(D, num_layers=2, cell=cell).double(), randn(B, D)
+    state = make_state(vector)
+    assert type(state) is (LSTMState if cell == "lstm" else torch.Tensor)
+    h, c = state if cell == "lstm" else (state, None)
+    assert h.shape == (B, 2, D)
+    for layer in range(2):
+        rows = slice(layer * D, (layer + 1) * D)
+        linear = vector @ make_state.projection.weight[rows].T + make_state.projection.bias[rows]
+        assert same(h[:, layer], linear.tanh())
+        assert c is None or same(c[:, layer], linear)
+    zero_state = InitialState(D, num_layers=2, cell=cell, from_vector=False)(vector)
+    h, c = zero_state if cell == "lstm" else (zero_state, zero_state)
+    assert h.shape == c.shape == (B, 2, D) and not h.any() and not c.any()
+
+
+def test_an_unknown_cell_of_a_first_state_is_named():
+    with pytest.raises(ValueError, match="choose from rnn, gru, lstm"):
+        InitialState(D, num_layers=1, cell="elman")

@@ -1,4 +1,4 @@
-"""The recurrent decoders without attention: their first state, and where one uses the vector.
+"""The recurrent decoders without attention: where one begins, and where one uses the vector.
 
 What all decoders have in common is tested in test_all_decoders.py.
 """
@@ -10,8 +10,7 @@ from tests.helpers.tensors import randn, same
 from utils.contract import LSTMState, Memory, RecurrentMemory
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.language_models import RNNLM
-from utils.models.recurrent import CELLS
-from utils.models.recurrent_decoders import InitialState, LSTMDecoder, RNNDecoder
+from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 
 V, B, S, D = 11, 3, 4, 6
@@ -26,23 +25,6 @@ def seed():
 @pytest.fixture
 def memory():
     return Memory(randn(B, S, D), torch.ones(B, S, dtype=torch.bool), randn(B, D))
-
-
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_first_state_is_the_tanh_of_a_linear_map_of_the_vector(cell):
-    make_state, vector = InitialState(D, num_layers=2, cell=cell).double(), randn(B, D)
-    state = make_state(vector)
-    assert type(state) is (LSTMState if cell == "lstm" else torch.Tensor)
-    h, c = state if cell == "lstm" else (state, None)
-    assert h.shape == (B, 2, D)
-    for layer in range(2):
-        rows = slice(layer * D, (layer + 1) * D)
-        linear = vector @ make_state.projection.weight[rows].T + make_state.projection.bias[rows]
-        assert same(h[:, layer], linear.tanh())
-        assert c is None or same(c[:, layer], linear)
-    zero_state = InitialState(D, num_layers=2, cell=cell, from_vector=False)(vector)
-    h, c = zero_state if cell == "lstm" else (zero_state, zero_state)
-    assert h.shape == c.shape == (B, 2, D) and not h.any() and not c.any()
 
 
 @pytest.mark.parametrize("vector_input", ["start", "every", "both"])
@@ -66,12 +48,8 @@ def test_an_rnn_decoder_uses_the_vector_at_the_start_in_every_step_or_both(vecto
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match="vector_input is 'never'; choose from start, every, both"):
         RNNDecoder(V, width=D, vector_input="never")
-    for build in (
-        lambda: RNNDecoder(V, width=D, cell="elman"),
-        lambda: InitialState(D, num_layers=1, cell="elman"),
-    ):
-        with pytest.raises(ValueError, match="choose from rnn, gru, lstm"):
-            build()
+    with pytest.raises(ValueError, match="choose from rnn, gru, lstm"):
+        RNNDecoder(V, width=D, cell="elman")
 
 
 def test_an_lstm_decoder_begins_with_the_final_state_of_an_lstm_encoder():

@@ -1,4 +1,4 @@
-"""Recurrent encoders: the state that is handed over, where each direction ends, and a vector alone.
+"""Recurrent encoders: the state that is handed over, and where each direction ends.
 
 What all encoders have in common is tested in test_all_encoders.py.
 """
@@ -9,7 +9,7 @@ import torch
 from tests.helpers.tensors import same
 from tests.helpers.tiny_models import ENCODERS, SOURCE, V
 from utils.models.recurrent import CELLS
-from utils.models.recurrent_encoders import FixedVectorEncoder, RNNEncoder
+from utils.models.recurrent_encoders import RNNEncoder
 
 D = 6
 LENGTHS = (4, 3, 2, 4)
@@ -55,11 +55,3 @@ def test_the_vector_of_an_rnn_encoder_is_where_each_direction_ends(cell, bidirec
 def test_mistakes_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         RNNEncoder(V, **options)
-
-
-def test_a_fixed_vector_encoder_has_its_encoders_vector_as_only_state():
-    encoder = ENCODERS["gru"](6).double().eval()
-    fixed = FixedVectorEncoder(encoder)
-    memory, vector = fixed(SOURCE), encoder(SOURCE).vector
-    assert same(memory.vector, vector) and same(memory.states, vector[:, None])
-    assert memory.is_token.all() and fixed.embedding is encoder.embedding

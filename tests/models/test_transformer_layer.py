@@ -13,7 +13,7 @@ from tests.helpers.tensors import close, randn, randomize_weights, same
 from tests.helpers.torch_layers import rename
 from utils.models.kv_cache import KVCache
 from utils.models.masks import causal_mask
-from utils.models.transformer_layer import ACTIVATIONS, TransformerLayer, make_final_norm
+from utils.models.transformer_layer import ACTIVATIONS, TransformerLayer
 
 B, T, S, D, H = 3, 5, 7, 12, 4
 HIDDEN = 20
@@ -233,7 +233,6 @@ def test_all_norms_have_the_epsilon_that_is_given():
     layer = TransformerLayer(D, norm="layer", **options)
     norms = [module for module in layer.modules() if isinstance(module, nn.LayerNorm)]
     assert {norm.eps for norm in norms} == {1e-5} and layer.attention.norm_epsilon == 1e-6
-    assert make_final_norm(D, norm="rms", epsilon=0.3).eps == 0.3
 
 
 def test_squared_relu():
@@ -276,10 +275,6 @@ def test_dropout_acts_in_training_only():
             "feedforward_size must be a positive integer",
         ),
         (lambda: TransformerLayer(12, num_heads=3, norm_epsilon=0.0), "positive number, got 0.0"),
-        (
-            lambda: make_final_norm(12, norm_first=False, norm="batch"),  # type: ignore[arg-type]
-            "norm is 'batch'; choose from layer, rms",
-        ),
     ],
 )
 def test_mistakes_are_named(build, message):

@@ -49,7 +49,7 @@ def test_a_text_beyond_learned_positions_is_refused():
 
 @pytest.mark.parametrize("stack", [TransformerEncoder, TransformerDecoder])
 def test_mistakes_are_named(stack):
-    assert issubclass(stack, TransformerStack)
+    assert issubclass(stack, TransformerStack) and hasattr(stack(V), "output") == stack.is_decoder
     for options, message in (
         ({"num_heads": 5}, "5 heads do not divide a width of 12"),
         ({"positional_encoding": "circular"}, "choose from learned, rotary, sinusoidal"),

@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from utils.notebook import cell_output
+from utils.notebook.evidence import claim_evidence
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = "from utils.notebook import check\noptions = dict(unit='nats', shared='data')"
@@ -37,7 +38,8 @@ def executed():
 def test_a_claim_and_an_equation_store_their_evidence(executed):
     (claims, equations, *_), _ = executed
     record = claims[0].metadata[cell_output.CLAIM_KEY]
-    assert record["label"] == "claim-x" and record["line"] in claims[0].data["text/plain"]
+    assert record["label"] == "claim-x"
+    assert claim_evidence(record) in claims[0].data["text/plain"]
     sides = equations[0].metadata[cell_output.EQUATION_KEY]["sides"]
     assert sides == ["loops", "closed_form"] and "✓ eq-x" in equations[0].data["text/plain"]
 

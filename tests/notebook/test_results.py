@@ -64,7 +64,7 @@ def test_tolerances_name_results(displayed):
 
 
 def test_stored_results_are_read_and_a_missing_name_raises_with_the_available_ones(capsys):
-    part = load_results("characters")["duel"]
+    part = load_results("characters")["comparison"]
     show_provenance(part)
     printed = capsys.readouterr().out
     assert part["provenance"]["commit"][:7] in printed and part["provenance"]["command"] in printed

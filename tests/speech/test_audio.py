@@ -1,4 +1,4 @@
-"""Clips: recordings of all formats and rates become one form, and wrong ones are named."""
+"""Clips: recordings of all formats and rates get one format, and damaged ones are named."""
 
 import math
 

@@ -129,7 +129,11 @@ def test_states_are_zero_at_padding():
         ((2, 9, 40), [0, 9], "row 0 has a length of 0"),
         ((2, 9, 40), [9], r"lengths must be \(2,\), one for each clip; got \(1,\)"),
         ((2, 9, 40), [9.0, 9.0], "lengths must be integers"),
-        ((9, 40), [9], r"features must be \(B, F, 40\) with B from 1, as of log_mel_batch; got"),
+        (
+            (9, 40),
+            [9],
+            r"features must be \(B, F, 40\) with B from 1, as log_mel_batch returns; got",
+        ),
         ((2, 40, 9), [9, 9], r"features must be \(B, F, 40\)"),
         ((0, 9, 40), [], r"features must be \(B, F, 40\) with B from 1"),
     ],

@@ -95,6 +95,13 @@ def test_a_clip_with_nan_does_not_train(model, batch):
         ctc_objective(model.encoder, AudioBatch(features, batch.lengths, batch.targets))
 
 
+def test_label_smoothing_of_ctc_alone_is_refused(model, batch):
+    for objective, recognizer in ((ctc_objective, model.encoder), (joint_objective(1.0), model)):
+        objective(recognizer, batch, 0.0)
+        with pytest.raises(ValueError, match=r"expected label_smoothing=0, got 0\.1"):
+            objective(recognizer, batch, 0.1)
+
+
 @pytest.mark.parametrize("ctc_weight", [-0.1, 1.5])
 def test_a_weight_that_is_not_from_0_to_1_is_refused(ctc_weight):
     with pytest.raises(ValueError, match="ctc_weight must be a number from 0 to 1"):

@@ -1,11 +1,11 @@
-"""Runs of the study of scaling: a run is what it says."""
+"""Runs of the study of scaling: a run records how it was trained, and can be repeated."""
 
 import math
 
 import pytest
 
 from utils.data.corpora import Corpus
-from utils.metrics.cost import gpt_parameters
+from utils.models.gpt_cost import gpt_parameters
 from utils.studies.scaling_runs import (
     BATCH_SIZE,
     CONTEXT_LENGTH,
@@ -21,7 +21,7 @@ def toy_corpus():
     return Corpus("toy", "stand-in", text, text[:300], text[:300])
 
 
-def test_a_run_says_what_was_trained_and_does_so_again(toy_corpus):
+def test_a_run_records_what_was_trained_and_can_be_repeated(toy_corpus):
     study = CharacterScaling(toy_corpus)
     run = study.train(8, steps=30)
     assert run.num_tokens == 30 * BATCH_SIZE * CONTEXT_LENGTH

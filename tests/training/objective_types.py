@@ -25,7 +25,7 @@ from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.speech.training import ctc_objective, joint_objective, train_recognizer
 from utils.training.config import TrainConfig
-from utils.training.distributed import DistributedContext
+from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 from utils.training.objectives import (
@@ -96,4 +96,4 @@ if TYPE_CHECKING:
     fit(GPT(V), texts, config, objective=predict_logits)  # type: ignore[arg-type]
     predict_logits(GPT(V), [[4]])  # type: ignore[arg-type]
     TrainConfig(schedule="triangular")  # type: ignore[arg-type]
-    DistributedContext(strategy="pipeline")  # type: ignore[arg-type]
+    Processes(strategy="pipeline")  # type: ignore[arg-type]

@@ -29,10 +29,10 @@ from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.training.checkpoint import resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
-from utils.training.distributed import DistributedContext
+from utils.training.distributed import Processes
 from utils.training.loop import fit, train_step
 from utils.training.objectives import cross_entropy
-from utils.training.optimizers import adamw, muon
+from utils.training.optimizers import Muon, adamw, muon
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
 from utils.training.training_run import start_run
 
@@ -208,7 +208,7 @@ def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothi
         other,
         make_optimizer=adamw,
         objective=cross_entropy,
-        processes=DistributedContext(),
+        processes=Processes(),
     )
     if name in ("evaluate_every", "checkpoint_every"):
         assert resume_from_checkpoint(run, finished_run) and run.step == CONFIG.steps
@@ -300,6 +300,10 @@ def other_model(*, num_layers=2, dtype=torch.float32, width=8, tied=True):
     return RNNLM(V, width=width, num_layers=num_layers, cell="lstm", tied=tied).to(dtype)
 
 
+def muon_without_matrices(model, config):
+    return Muon(adamw(model, config).param_groups, lr=config.learning_rate)
+
+
 def flip_bit(path):
     content = bytearray(path.read_bytes())
     content[-20] ^= 4
@@ -335,7 +339,12 @@ REFUSED = {  # a change of the file, a model, options of fit, and the message
     "more layers": (None, partial(other_model, num_layers=3), {}, "there .* is missing, here"),
     "fewer layers": (None, partial(other_model, num_layers=1), {}, "here missing"),
     "dtype": (None, partial(other_model, dtype=torch.float64), {}, "float32 .*, here float64"),
-    "optimizer": (None, other_model, {"make_optimizer": muon}, "there AdamW with .*, here Muon"),
+    "optimizer": (
+        None,
+        other_model,
+        {"make_optimizer": muon_without_matrices},
+        "there AdamW with .*, here Muon",
+    ),
     "flipped bit": (flip_bit, other_model, {}, "run.safetensors is damaged"),
     "no optimizer": (partial(forget, key="scaler"), other_model, {}, "another version of the book"),
     "new option": (add_option, other_model, {}, "another version of the book"),
@@ -478,7 +487,7 @@ def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_t
             CONFIG,
             make_optimizer=adamw,
             objective=cross_entropy,
-            processes=DistributedContext(),
+            processes=Processes(),
         )
         if scale is not None:
             run.scaler = torch.amp.GradScaler("cpu", init_scale=scale)

@@ -8,13 +8,15 @@ import torch
 from tests.helpers.small_runs import (
     CONFIG,
     InterruptedStream,
+    V,
     flat_weights,
     make_model,
     make_stream,
 )
 from utils import runtime
+from utils.models.gpt import GPT
 from utils.training.checkpoint_content import check_content
-from utils.training.distributed import DistributedContext
+from utils.training.distributed import Processes
 from utils.training.loop import fit
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw, muon
@@ -123,7 +125,7 @@ def test_a_checkpoint_with_wrong_values_is_refused_and_changes_nothing(
         RUN_CONFIG,
         make_optimizer=adamw,
         objective=cross_entropy,
-        processes=DistributedContext(),
+        processes=Processes(),
     )
     before, random_state = flat_weights(run.model), torch.get_rng_state()
     with pytest.raises(ValueError, match=message):
@@ -148,14 +150,21 @@ OPTIMIZERS = {
 }
 
 
+def make_model_with_matrices():
+    """The same weights on every call; Muon needs linear layers."""
+    runtime.seed_everything(1)
+    return GPT(V, width=8, num_layers=2, num_heads=2, dropout=0.3)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_run_with_any_optimizer_resumes(tmp_path, name):
     """With a state of one's own shape, of another shape, or without a state."""
     options = {"make_optimizer": OPTIMIZERS[name], "progress": False}
-    uninterrupted, resumed = make_model(), make_model()
+    make = make_model_with_matrices if name == "muon" else make_model
+    uninterrupted, resumed = make(), make()
     expected = fit(uninterrupted, make_stream(), CONFIG, **options)
     options["checkpoint"] = tmp_path / "run.safetensors"
-    fit(make_model(), InterruptedStream(5), CONFIG, **options)
+    fit(make(), InterruptedStream(5), CONFIG, **options)
     history = fit(resumed, make_stream(), CONFIG, **options)
     assert history.losses == expected.losses
     assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))

@@ -215,7 +215,7 @@ def test_each_model_trains_and_is_searched(name, device):
     assert len(beam_search(model, prompt, state, beam=BeamConfig(2), **options)) == len(SOURCE)
     sampling = SamplingConfig(top_k=5, top_p=0.9, min_p=0.01, repetition_penalty=1.2)
     for generator in (None, torch.Generator(device)):
-        texts = sample(model, prompt, state, config=sampling, generator=generator, **options)
+        texts = sample(model, prompt, state, sampling=sampling, generator=generator, **options)
         assert len(texts) == len(SOURCE)
 
 

@@ -24,11 +24,10 @@ from utils.data.batches import IGNORE_INDEX, Batch, TextBatches, text_eval_batch
 from utils.training import distributed
 from utils.training.checkpoint import resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig, learning_rate_at
-from utils.training.distributed import DistributedContext, process_group
-from utils.training.evaluation import count_tokens
+from utils.training.distributed import Processes, process_group
 from utils.training.loop import fit
 from utils.training.loss_module import local_rows
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import count_tokens, cross_entropy
 from utils.training.optimizers import adamw
 from utils.training.sharding import RUN_FILE, check_torch_for_sharding, newest_checkpoint
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
@@ -105,7 +104,7 @@ def three(run_processes, two, folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def alone():
     """The runs in one process, without a process group."""
-    return {task: workers.train(DistributedContext(), task) for task in TASKS}
+    return {task: workers.train(Processes(), task) for task in TASKS}
 
 
 def assert_close(tensors, expected, tolerance):
@@ -135,9 +134,7 @@ def test_losses_and_gradients_are_those_of_one_process(two, strategy, task, dtyp
     if task == "translator":
         assert 1 in sizes or 3 in sizes, "one process gets more rows than the other, or all"
     for i in (0, 1):
-        loss, gradients = workers.compute_gradients(
-            DistributedContext(), make_model, batches[i], dtype
-        )
+        loss, gradients = workers.compute_gradients(Processes(), make_model, batches[i], dtype)
         assert min(gradient.abs().max() for gradient in gradients.values()) > 1e-5
         for rank in (0, 1):
             joint_loss, joint_gradients = two[strategy][rank][task, dtype][i]
@@ -168,10 +165,8 @@ def test_gradients_that_are_not_averaged_would_be_seen():
     """Half of the batch has another gradient than all of it, so the test above can fail."""
     make_model, batches, _ = TASKS["gpt"]
     half = local_rows(batches[0], 0, 2)
-    _, of_all = workers.compute_gradients(
-        DistributedContext(), make_model, batches[0], torch.float64
-    )
-    _, of_half = workers.compute_gradients(DistributedContext(), make_model, half, torch.float64)
+    _, of_all = workers.compute_gradients(Processes(), make_model, batches[0], torch.float64)
+    _, of_half = workers.compute_gradients(Processes(), make_model, half, torch.float64)
     assert max((of_all[name] - of_half[name]).abs().max() for name in of_all) > 1e-3
 
 
@@ -219,7 +214,7 @@ def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
     rows = [local_rows(batch, rank, 3) for rank in range(3)]
     assert [part.inputs.tolist() for part in rows] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2]]]
     assert (rows[2].targets == IGNORE_INDEX).all() and rows[2].source is None
-    assert DistributedContext().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
+    assert Processes().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -252,7 +247,7 @@ def test_ten_steps_with_tied_weights_are_those_of_one_process(two, strategy):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(config, step)
         optimizer.step()
-    expected_state = workers.optimizer_state(DistributedContext(), optimizer)
+    expected_state = workers.optimizer_state(Processes(), optimizer)
     for rank in (0, 1):
         _, weights, optimizer_state = two[strategy][rank]["ten steps"]
         assert_close(weights, dict(expected.state_dict()), 1e-9)
@@ -269,7 +264,7 @@ def test_only_the_first_process_writes_a_plain_checkpoint_and_one_process_reads_
     assert [two["data"][rank]["saves", task] for rank in (0, 1)] == [2, 0]
     path = folder / f"data-{task}"
     assert path.is_file() and len(read_tensor_file(path)["random_states"]) == 2
-    step, weights, optimizer_state = workers.load(DistributedContext(), task, path)
+    step, weights, optimizer_state = workers.load(Processes(), task, path)
     _, expected_weights, expected_state = two["data"][0]["stopped", task]
     assert step == 4
     assert_equal(weights, expected_weights)
@@ -355,10 +350,10 @@ def test_after_a_death_the_run_resumes_from_its_checkpoint_and_ends_the_same(two
 
 def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeypatch):
     """Here the other process always says 3: its checkpoint, say, is of step 3."""
-    run = start_test_run(DistributedContext(), make_gpt())
-    run.processes = DistributedContext(world_size=2)  # after the run is made: there is only one
+    run = start_test_run(Processes(), make_gpt())
+    run.processes = Processes(world_size=2)  # after the run is made: there is only one
     before = [parameter.clone() for parameter in run.model.parameters()]
-    monkeypatch.setattr(DistributedContext, "gather", lambda self, value: [value, 3])
+    monkeypatch.setattr(Processes, "gather", lambda self, value: [value, 3])
     with pytest.raises(ValueError, match=r"not have the same step: by rank .40, 3."):
         run.processes.check_same("step", 40)
     for path, steps in ((folder / "data-gpt", ".4, 3."), (tmp_path / "none", ".None, 3.")):
@@ -371,9 +366,7 @@ def test_processes_that_do_not_agree_get_an_error(two, folder, tmp_path, monkeyp
 @needs_shards
 def test_a_checkpoint_of_the_other_strategy_or_of_another_model_is_refused(two, folder, tmp_path):
     with pytest.raises(ValueError, match="written with strategy='shard', not 'data'"):
-        resume_from_checkpoint(
-            start_test_run(DistributedContext(), make_gpt()), folder / "shard-gpt"
-        )
+        resume_from_checkpoint(start_test_run(Processes(), make_gpt()), folder / "shard-gpt")
     with process_group("shard", "cpu") as processes:
         with pytest.raises(ValueError, match="written with strategy='data', not 'shard'"):
             resume_from_checkpoint(start_test_run(processes, make_gpt()), folder / "data-gpt")
@@ -391,7 +384,7 @@ def test_one_checkpoint_of_the_folder_of_shards_is_refused(two, folder):
     """Neither its file of the run, by a process with a copy, nor its own folder, for shards."""
     checkpoint = newest_checkpoint(folder / "shard-gpt")
     before = sorted(checkpoint.iterdir())
-    run = start_test_run(DistributedContext(), make_gpt())
+    run = start_test_run(Processes(), make_gpt())
     weights = {name: x.clone() for name, x in run.model.state_dict().items()}
     with pytest.raises(ValueError, match=r"run.safetensors was written with strategy='shard'"):
         resume_from_checkpoint(run, checkpoint / RUN_FILE)
@@ -575,7 +568,9 @@ def test_the_bytes_of_a_socket_are_counted():
 
 def test_a_group_of_one_process_needs_no_torchrun():
     with process_group("data", "cpu") as processes:
-        assert processes.is_alone and processes.gather(3) == [3] and not processes.any(False)
+        assert (
+            not processes.is_distributed and processes.gather(3) == [3] and not processes.any(False)
+        )
 
 
 def assert_refused(message, *arguments):

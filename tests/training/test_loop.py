@@ -14,7 +14,6 @@ from torch import nn
 
 from tests.helpers.small_runs import (
     CONFIG,
-    OTHER_TEXT,
     PAIRS,
     SIZES,
     TEXT,
@@ -27,23 +26,24 @@ from utils import runtime
 from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
+from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.training import loop, training_run
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
-from utils.training.distributed import DistributedContext
+from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit, train_step
 from utils.training.objectives import cross_entropy
 from utils.training.optimizers import adamw, muon
 from utils.training.tensor_file import read_tensor_file
-from utils.training.training_run import Validation, start_run
+from utils.training.training_run import start_run
 
 EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
 
 
 def start_test_run(model, config, objective=cross_entropy):
     return start_run(
-        model, config, make_optimizer=adamw, objective=objective, processes=DistributedContext()
+        model, config, make_optimizer=adamw, objective=objective, processes=Processes()
     )
 
 
@@ -119,7 +119,7 @@ def test_processes_exchange_gradients_after_the_last_batch_of_a_step_only(monkey
         calls.append(enabled)
         return contextlib.nullcontext()
 
-    monkeypatch.setattr(DistributedContext, "gradient_sync", record)
+    monkeypatch.setattr(Processes, "gradient_sync", record)
     train_step(run, [make_stream()[i] for i in range(3)])
     assert calls == [False, False, True]
 
@@ -135,7 +135,7 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
                 CONFIG,
                 make_optimizer=adamw,
                 objective=cross_entropy,
-                processes=DistributedContext(strategy="shard"),
+                processes=Processes(strategy="shard"),
             )
         monkeypatch.setattr(runtime, "supports_bfloat16", lambda: True)
 
@@ -324,156 +324,14 @@ def test_an_optimizer_that_needs_what_it_does_not_get_is_refused_before_anything
     make_optimizer, strategy, message
 ):
     """Before the model is sharded: no group of processes is needed to see that."""
-    model = make_model()
+    model = GPT(V, width=8, num_layers=1, num_heads=2)
     leave_gradients(model)
-    before, processes = flat_weights(model), DistributedContext(strategy=strategy)
+    before, processes = flat_weights(model), Processes(strategy=strategy)
     options = {"make_optimizer": make_optimizer, "processes": processes, "progress": False}
     with pytest.raises(ValueError, match=message):
         fit(model, make_stream(), CONFIG, **options)
     assert torch.equal(flat_weights(model), before)
     assert all((parameter.grad == 1e3).all() for parameter in model.parameters())
-
-
-class SizedBatches:
-    """Has a length, but is not a sequence; its batches draw random numbers."""
-
-    def __init__(self, size):
-        self.size = size
-
-    def __len__(self):
-        return self.size
-
-    def __getitem__(self, step):
-        torch.rand(3)
-        if step >= self.size:
-            raise IndexError(step)
-        return make_stream()[step]
-
-
-class EpochOfBatches(SizedBatches):
-    """An endless stream whose length is that of an epoch."""
-
-    def __getitem__(self, step):
-        return super().__getitem__(step % self.size)
-
-
-class BatchesOfLengthOne(SizedBatches):
-    """Has more batches than its length tells."""
-
-    def __len__(self):
-        return 1
-
-
-@pytest.mark.parametrize(
-    "batches, message",
-    [
-        ([make_stream()[0]] * 23, "steps=12 with accumulation_steps=2 need 24 batches, got 23"),
-        ([], "need 24 batches, got 0"),
-        ((make_stream()[i] for i in range(24)), "expected a stream such as .*, got generator"),
-        (iter([make_stream()[0]] * 24), "got list_iterator"),
-        (torch.utils.data.DataLoader([1]), "got DataLoader"),  # type: ignore[arg-type]
-        (None, "got NoneType"),
-        (SizedBatches(23), "need 24 batches, got 23"),
-        (SizedBatches(0), "need 24 batches, got 0"),
-        (dict(enumerate([make_stream()[0]] * 23)), "need 24 batches, got 23"),
-        (BatchesOfLengthOne(23), "need 24 batches, got 1"),
-    ],
-    ids="too few,none,generator,iterator,loader,None,sized,empty,dict,length one".split(","),
-)
-def test_batches_that_do_not_suffice_are_refused_before_the_first_step(batches, message):
-    model = make_model()
-    before = flat_weights(model)
-    with pytest.raises(ValueError, match=message):
-        fit(model, batches, replace(CONFIG, accumulation_steps=2), progress=False)
-    assert torch.equal(flat_weights(model), before)
-
-
-def test_just_enough_batches_are_trained_on():
-    config = replace(CONFIG, accumulation_steps=2)
-    batches_of_a_list = [make_stream()[i] for i in range(24)]
-    for batches in (
-        batches_of_a_list,
-        SizedBatches(24),
-        BatchesOfLengthOne(24),
-        EpochOfBatches(5),
-    ):
-        history = fit(make_model(), batches, config, progress=False)
-        assert len(history.losses) == 12
-
-
-def test_the_look_at_the_last_batch_of_a_stream_leaves_the_random_numbers(monkeypatch):
-    losses = []
-    for size in (12, 5):  # a look is needed at the second only
-        monkeypatch.setattr(EpochOfBatches, "__len__", lambda self, size=size: size)
-        history = fit(make_model(), EpochOfBatches(5), CONFIG, progress=False)
-        losses.append(history.losses)
-    assert losses[0] == losses[1], "dropout and the stream itself draw the same numbers"
-
-
-# ---- validation ---------------------------------------------------------------------------------
-
-
-def test_the_weights_of_the_best_validation_remain():
-    """A text learned by heart gets worse on another text; the run returns to its best weights."""
-    valid = [make_stream(OTHER_TEXT, seed=0)[0]]
-    model, short_stream = make_model(dropout=0.0), make_stream(TEXT[:30], seed=0)
-    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
-    history = fit(model, short_stream, config, valid=valid, progress=False)
-    best = history.best_loss
-    assert history.best_step < 60 and history.validations[-1].loss > best
-    assert Validation(history.best_step, best) in history.validations
-    assert evaluate(model, valid).loss == best
-    assert not model.training
-
-
-def test_each_validation_is_reported():
-    reports, valid = [], [make_stream()[1000]]
-    config = replace(CONFIG, evaluate_every=5)
-
-    def report(history):
-        reports.append((len(history.losses), *history.validations[-1]))
-
-    history = fit(
-        make_model(), make_stream(), config, valid=valid, progress=False, on_validation=report
-    )
-    assert [validation.step for validation in history.validations] == [5, 10, 12]
-    assert reports == [(step, step, loss) for step, loss in history.validations]
-
-
-@pytest.mark.parametrize(
-    "valid, message",
-    [
-        ([], "valid holds no batch"),
-        (iter([make_stream()[0]]), "not an iterator"),
-        (make_stream(), "TextBatches is an endless stream"),
-        ((batch for batch in [make_stream()[0]]), "not an iterator"),
-        ([EMPTY, EMPTY], "hold no token to predict"),
-        ([TEXT[:10]], "valid must hold batches with targets, got Tensor"),
-        (7, "must be a list of batches, got int"),
-        (make_stream()[0], "must be a list of batches, got Batch"),
-    ],
-)
-def test_validation_batches_that_cannot_be_used_are_refused_before_the_first_step(valid, message):
-    class UnusedStream(TextBatches):
-        def __getitem__(self, step):
-            raise AssertionError("no batch is needed to see that")
-
-    with pytest.raises(ValueError, match=message):
-        fit(make_model(), UnusedStream(TEXT, **SIZES), CONFIG, valid=valid, progress=False)
-
-
-def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(tmp_path):
-    class BrokenInEvaluation(RNNLM):
-        def forward(self, ids, state=None):
-            logits, state = super().forward(ids, state)
-            return (logits if self.training else logits * math.nan), state
-
-    path, valid = tmp_path / "run.safetensors", [make_stream()[0]]
-    config = replace(CONFIG, evaluate_every=6, checkpoint_every=3)
-    model = BrokenInEvaluation(V, width=8, num_layers=2, cell="lstm", tied=True)
-    with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
-        fit(model, make_stream(), config, valid=valid, checkpoint=path, progress=False)
-    assert read_tensor_file(path)["step"] == 3
 
 
 # ---- the run ------------------------------------------------------------------------------------

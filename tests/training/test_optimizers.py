@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.helpers.small_runs import CONFIG, make_model
+from tests.helpers.small_runs import CONFIG, flat_weights, make_model, make_stream
 from tests.helpers.tensors import same
 from tests.helpers.tiny_models import MODELS, V
 from utils.data.batches import Batch
 from utils.models.gpt import GPT
+from utils.models.language_models import RNNLM
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
 from utils.training.optimizers import OPTIMIZERS, POLYNOMIALS, adamw, muon, orthogonalize
@@ -95,7 +96,7 @@ def muon_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if id(p) in chosen}
 
 
-def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
+def test_muon_takes_the_matrices_of_linear_layers_and_adamw_the_rest():
     model = small_gpt(
         num_layers=2, positional_encoding="learned", bias=True, ngram_table_sizes=(V * V, 20)
     )
@@ -121,11 +122,38 @@ def test_muon_takes_the_matrices_inside_and_adamw_the_rest():
 def test_embeddings_and_output_matrices_are_left_to_adamw(name):
     """They are the matrices with a row for each token; those of every width inside are Muon's."""
     model = MODELS[name](6)
-    inner = muon_parameters(model)
     linear_maps = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
-    assert not any(len(p) == V for p in inner.values())
     expected = {n for n, p in model.named_parameters() if id(p) in linear_maps and len(p) != V}
+    if not expected:
+        with pytest.raises(ValueError, match="no linear layer"):
+            muon_parameters(model)
+        return
+    inner = muon_parameters(model)
+    assert not any(len(p) == V for p in inner.values())
     assert inner.keys() == expected
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_model(),
+        nn.Conv1d(3, 4, 5),
+        nn.LSTM(3, 4),
+        nn.Embedding(V, 4),
+        nn.Linear(4, 4).requires_grad_(False),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_model_without_a_matrix_for_muon_is_refused_before_anything_changes(model, tmp_path):
+    """It would be trained by AdamW alone."""
+    message = f"{type(model).__name__} has no linear layer .* muon .*: expected adamw"
+    with pytest.raises(ValueError, match=message):
+        muon(model, CONFIG)
+    if type(model) is RNNLM:
+        before, path = flat_weights(model), tmp_path / "run.safetensors"
+        with pytest.raises(ValueError, match=message):
+            fit(model, make_stream(), CONFIG, make_optimizer=muon, checkpoint=path, progress=False)
+        assert torch.equal(flat_weights(model), before) and not list(tmp_path.iterdir())
 
 
 def test_an_output_matrix_that_is_not_tied_is_declared_by_the_model():

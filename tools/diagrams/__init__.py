@@ -20,5 +20,8 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
 - ``palette``: what the colours mean, and their light and dark versions.
 - ``canvas``, ``shapes``, ``labels``, ``boxes``: what the vocabulary is made of.
 - ``checks``: labels that touch something, lines through boxes, text too small for a phone.
-- ``gallery``: the list of all diagrams; the other modules draw them.
+- ``gallery``: the list of all diagrams.
+- ``language_models``, ``recurrent``, ``convolution``, ``encoder_decoder``, ``attention``,
+  ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``: the
+  diagrams themselves.
 """

@@ -90,7 +90,7 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
     name
         A key of `MODELS`.
     options
-        Arguments by name, as of `select_model_options`: each part gets those that it takes.
+        Arguments by name, see `select_model_options`: each part gets those that it takes.
     vocab_size
         Size V of the vocabulary.
 
@@ -103,7 +103,8 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
     options = {**spec.defaults, **options}
     parts = [part(vocab_size, **select_arguments(part, options)) for part in spec.parts]
     if len(parts) == 1:
-        return parts[0]
+        model: nn.Module = parts[0]
+        return model
     encoder, decoder = parts
     return share_embeddings(EncoderDecoder(encoder, decoder))
 

@@ -54,8 +54,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.out == "":
             raise ValueError("out is empty: expected the name of a folder")
-        check_choice("optimizer", self.optimizer, OPTIMIZERS)
-        check_choice("strategy", self.strategy, STRATEGIES)
+        check_choice(OPTIMIZERS, optimizer=self.optimizer)
+        check_choice(STRATEGIES, strategy=self.strategy)
         if self.strategy == "shard" and self.optimizer == "muon":
             raise ValueError("muon needs whole matrices: expected adamw with strategy 'shard'")
 
@@ -128,4 +128,5 @@ class Job:
             "optimizer": self.run.optimizer,
             "seed": self.run.seed,
         }
-        return json.loads(json.dumps(values))
+        plain_values: dict[str, Any] = json.loads(json.dumps(values))
+        return plain_values

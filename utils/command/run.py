@@ -32,10 +32,9 @@ from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.runtime import seed_everything
 from utils.training.checkpoint import lock_run
-from utils.training.distributed import DistributedContext, process_group
-from utils.training.evaluation import count_tokens
+from utils.training.distributed import Processes, process_group
 from utils.training.loop import fit
-from utils.training.objectives import BatchStream
+from utils.training.objectives import BatchStream, count_tokens
 from utils.training.optimizers import OPTIMIZERS
 from utils.training.tensor_file import write_tensor_file
 from utils.training.training_run import History
@@ -95,7 +94,7 @@ def print_error(model: str, error: Exception) -> None:
     print(f"{PROGRAM} {process}: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
-def train(job: Job, processes: DistributedContext) -> History:
+def train(job: Job, processes: Processes) -> History:
     """Read the data, build the model, train it, and leave its best parameters in the run's folder.
 
     Parameters
@@ -127,7 +126,7 @@ def train(job: Job, processes: DistributedContext) -> History:
         return _train(job, processes)
 
 
-def _train(job: Job, processes: DistributedContext) -> History:
+def _train(job: Job, processes: Processes) -> History:
     """Do the work of `train` in a folder to which no other run writes."""
     resumes = can_resume(job)
     corpus = job.data.load_corpus()
@@ -177,17 +176,17 @@ def report(history: History, valid: Sequence[Batch], *, num_characters: int | No
         num_tokens = sum(map(count_tokens, valid))
         nll = history.best_loss * num_tokens
         bits = (
-            "no bits a character, as its tokens do not spell the text"
+            "no bits per character, as its tokens do not spell the text"
             if not num_characters
-            else f"{bits_per_character(nll, num_characters):.3f} bits a character"
+            else f"{bits_per_character(nll, num_characters):.3f} bits per character"
         )
         print(
-            f"validation: {nll / num_tokens:.4f} nats a token, perplexity "
+            f"validation: {nll / num_tokens:.4f} nats per token, perplexity "
             f"{perplexity(nll, num_tokens):.2f}, {bits}"
         )
     print(
         f"{'interrupted after' if history.interrupted else 'trained'} {len(history.losses)} "
-        f"steps, {history.tokens_per_second:,.0f} tokens a second"
+        f"steps, {history.tokens_per_second:,.0f} tokens per second"
     )
 
 
@@ -203,7 +202,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return "can't allocate memory" in str(error)
 
 
-def _check_batch_size(job: Job, processes: DistributedContext) -> None:
+def _check_batch_size(job: Job, processes: Processes) -> None:
     """Raise ValueError if the processes cannot share a batch equally."""
     if job.data.batch_size % processes.world_size:
         raise ValueError(
@@ -212,7 +211,7 @@ def _check_batch_size(job: Job, processes: DistributedContext) -> None:
         )
 
 
-def _output_of_first_process(processes: DistributedContext) -> AbstractContextManager[Any]:
+def _output_of_first_process(processes: Processes) -> AbstractContextManager[Any]:
     """Return a context in which only the first process prints to stdout."""
     return nullcontext() if processes.rank == 0 else redirect_stdout(io.StringIO())
 
@@ -222,7 +221,7 @@ def _fit(
     model: nn.Module,
     batches: BatchStream[Batch],
     valid: Sequence[Batch],
-    processes: DistributedContext,
+    processes: Processes,
 ) -> History:
     """Train the model as the job asks for it."""
     return fit(

@@ -62,7 +62,7 @@ def load_trained_model(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
     FileNotFoundError
         If no run has ended there.
     ValueError
-        If a file in it is damaged, of another run or of an earlier version of the book.
+        If a file in the folder is damaged, of another run or of an earlier version of the book.
     """
     folder = as_path(folder)
     description = read_description(folder)
@@ -70,7 +70,7 @@ def load_trained_model(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
     if saved.get("description") != description:
         raise ValueError(
             f"{folder / WEIGHTS_FILE} does not belong to {DESCRIPTION_FILE} beside it: end the run "
-            "by the same command again, or train anew in another folder"
+            "by the same command again, or train again in another folder"
         )
     model = build_model(
         description["model"], description["model_options"], vocab_size=description["vocab_size"]
@@ -85,7 +85,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If the folder has no tokenizer.
     ValueError
         If a file in the folder is damaged, of another run or of an earlier version of the book.
     """
@@ -94,9 +94,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     if path.is_file() and file_checksum(path) != description["tokenizer_checksum"]:
         raise ValueError(
             f"{path} is damaged or belongs to another run: it does not have the checksum in "
-            f"{DESCRIPTION_FILE} beside it; use a copy of it, or train anew in another folder"
+            f"{DESCRIPTION_FILE} beside it; use a copy of it, or train again in another folder"
         )
-    tokenizer = TOKENIZERS[description["data"]["tokenizer"]].load(path)
+    tokenizer: Tokenizer = TOKENIZERS[description["data"]["tokenizer"]].load(path)
     if len(tokenizer) != description["vocab_size"]:
         raise ValueError(
             f"{folder / DESCRIPTION_FILE} is damaged: vocab_size is {description['vocab_size']}, "
@@ -144,7 +144,7 @@ def check_corpus(job: Job, corpus: Corpus[Any]) -> None:
     Raises
     ------
     ValueError
-        If they are others: a file that was changed, or a stand-in for a real corpus.
+        If the data are others: a file that was changed, or a stand-in for a real corpus.
     """
     if read_description(job.folder)["corpus_checksum"] != _corpus_checksum(job, corpus):
         raise ValueError(
@@ -198,7 +198,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If the folder has no description.
     ValueError
         If the file is damaged, not that of a run, or of an earlier version of the book.
     """
@@ -212,14 +212,14 @@ def read_description(folder: Path) -> dict[str, Any]:
     if description.keys() != DESCRIPTION_TYPES.keys():
         raise ValueError(
             f"{path} was written by another version of the book: expected a description with "
-            f"{', '.join(sorted(DESCRIPTION_TYPES))}; train the model anew in another folder"
+            f"{', '.join(sorted(DESCRIPTION_TYPES))}; train the model again in another folder"
         )
     for name, expected in DESCRIPTION_TYPES.items():
         if type(description[name]) is not expected:
             raise ValueError(f"{path} is damaged: {name} is {description[name]!r}")
     try:
-        check_choice("model", description["model"], MODELS)
-        check_choice("tokenizer", description["data"].get("tokenizer"), TOKENIZERS)
+        check_choice(MODELS, model=description["model"])
+        check_choice(TOKENIZERS, tokenizer=description["data"].get("tokenizer"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     return description

@@ -64,12 +64,13 @@ class TrainingData(ABC, Generic[TextOrPairs]):
     batch_size: int
 
     def __post_init__(self) -> None:
-        check_choice("tokenizer", self.tokenizer, TOKENIZERS)
+        check_choice(TOKENIZERS, tokenizer=self.tokenizer)
 
     def train_tokenizer(self, corpus: Corpus[TextOrPairs]) -> Tokenizer:
         """Build the tokenizer from the training split."""
         sizes = {} if self.vocab_size is None else {"max_vocab_size": self.vocab_size}
-        return TOKENIZERS[self.tokenizer].train(self.texts(corpus.train), **sizes)
+        tokenizer: Tokenizer = TOKENIZERS[self.tokenizer].train(self.texts(corpus.train), **sizes)
+        return tokenizer
 
     @abstractmethod
     def load_corpus(self) -> Corpus[TextOrPairs]:
@@ -183,7 +184,12 @@ class TextData(TrainingData[str]):
         """
         if self.file is None:
             return load_text(self.corpus)
-        return split_text(as_path(self.file).name, "real", read_text_file(as_path(self.file)))
+        path = as_path(self.file)
+        try:
+            text = read_text_file(path)
+        except ValueError as error:
+            raise ValueError(f"file: {error}") from error
+        return split_text(path.name, "real", text)
 
     def texts(self, split: str) -> list[str]:
         """Return the text of a split, as a list of one."""
@@ -201,7 +207,7 @@ class TextData(TrainingData[str]):
         Parameters
         ----------
         corpus, tokenizer, seed
-            As of `TrainingData`; the seed is that of the draw of the training windows.
+            See `TrainingData`; the seed is that of the draw of the training windows.
 
         Returns
         -------
@@ -278,12 +284,8 @@ class PairData(TrainingData[list[SentencePair]]):
 
         Parameters
         ----------
-        corpus
-            The training and validation splits, not yet encoded.
-        tokenizer
-            A tokenizer trained on the training split.
-        seed
-            Seed of the order of the training pairs.
+        corpus, tokenizer, seed
+            See `TrainingData`; the seed is that of the order of the training pairs.
 
         Returns
         -------
@@ -292,9 +294,6 @@ class PairData(TrainingData[list[SentencePair]]):
         valid : list of Batch
             The validation pairs, each once.
         """
-        train = encode_pairs(corpus.train, tokenizer)
-        valid = encode_pairs(corpus.valid, tokenizer)
-        return (
-            PairBatches(train, batch_size=self.batch_size, seed=seed),
-            pair_eval_batches(valid, batch_size=self.batch_size),
-        )
+        train, valid = (encode_pairs(split, tokenizer) for split in (corpus.train, corpus.valid))
+        train_stream = PairBatches(train, batch_size=self.batch_size, seed=seed)
+        return train_stream, pair_eval_batches(valid, batch_size=self.batch_size)

@@ -224,7 +224,7 @@ def check_step(step: int) -> None:
     Raises
     ------
     ValueError
-        If it is not.
+        If the step is not a non-negative integer.
     """
     if isinstance(step, bool) or not isinstance(step, Integral) or step < 0:
         raise ValueError(f"steps count from 0; got {step}")
@@ -235,7 +235,7 @@ def _as_text_ids(ids: Any, batch_size: int, context_length: int) -> torch.Tensor
     check_positive(batch_size=batch_size, context_length=context_length)
     if getattr(ids, "ndim", 1) != 1:
         raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")
-    ids = as_id_tensor(ids)
-    if ids.numel() and ids.min() < 0:
-        raise ValueError(f"token ids count from 0; got {int(ids.min())}")
-    return ids
+    id_tensor = as_id_tensor(ids)
+    if id_tensor.numel() and id_tensor.min() < 0:
+        raise ValueError(f"token ids count from 0; got {int(id_tensor.min())}")
+    return id_tensor

@@ -17,7 +17,7 @@ def as_ids(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
     Raises
     ------
     ValueError
-        If one of them is not an integer, or is negative.
+        If a token id is not an integer, or is negative.
     """
     integers = as_integers(ids, name=name)
     if min(integers, default=0) < 0:
@@ -43,7 +43,7 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
     Raises
     ------
     ValueError
-        If they are not integers (2.0, NaN and True are not), or too large for int64.
+        If a number is not an integer (2.0, NaN and True are not), or is too large for int64.
     """
     if isinstance(ids, np.ndarray):
         if ids.size and ids.dtype.kind in "bfc":
@@ -74,7 +74,7 @@ def check_ids(ids: Iterable[int], vocab_size: int) -> None:
     Raises
     ------
     ValueError
-        If one of them does not.
+        If an id lies outside the vocabulary.
     """
     invalid = [i for i in ids if not 0 <= i < vocab_size]
     if invalid:
@@ -87,7 +87,7 @@ def check_text(text: object) -> None:
     Raises
     ------
     ValueError
-        If it is not a str, or has a lone surrogate, which does not encode any character.
+        If `text` is not a str, or has a lone surrogate, which does not encode any character.
     """
     if not isinstance(text, str):
         raise ValueError(f"expected a text, a str; got {type(text).__name__}")

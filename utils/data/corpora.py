@@ -108,7 +108,7 @@ def load_text(name: TextCorpusName = "tiny_shakespeare") -> Corpus[str]:
     DataError
         If a file or a server's response is not the expected one.
     """
-    check_choice("text corpus", name, get_args(TextCorpusName))
+    check_choice(get_args(TextCorpusName), **{"text corpus": name})
     text, origin = _load_or_standin(
         name, lambda: corpus_formats.read_text(resolve(name)["input.txt"]), make_text
     )
@@ -154,15 +154,15 @@ def load_pairs(
     DataError
         If a file or a server's response is not the expected one.
     """
-    check_choice("corpus of sentence pairs", name, CORPUS_LANGUAGES)
+    check_choice(CORPUS_LANGUAGES, **{"corpus of sentence pairs": name})
     for language in (source_language, target_language):
-        check_choice(f"language of {name}", language, CORPUS_LANGUAGES[name])
+        check_choice(CORPUS_LANGUAGES[name], **{f"language of {name}": language})
     if source_language == target_language:
         raise ValueError(
             f"source_language and target_language are both {source_language!r}; "
             f"{name} has {', '.join(CORPUS_LANGUAGES[name])}"
         )
-    check_choice("test", test, get_args(Multi30kTest))
+    check_choice(get_args(Multi30kTest), test=test)
 
     def load() -> ExampleSplits[SentencePair]:
         if name == "multi30k":

@@ -64,7 +64,7 @@ def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
     DataError
         If a file or a server's response differs from the registry, or cannot be stored.
     """
-    check_choice("corpus", name, registry())
+    check_choice(registry(), corpus=name)
     if os.environ.get("LLM_BOOK_OFFLINE", "").strip().lower() not in NOT_OFFLINE:
         raise OfflineRequested("LLM_BOOK_OFFLINE is set")
     entries = {Path(entry["path"]).name: entry for entry in registry()[name]["files"]}

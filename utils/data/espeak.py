@@ -155,7 +155,8 @@ class Synthesizer:
             raise RuntimeError(f"eSpeak NG returned no sound for {text!r}")
         samples = np.concatenate(self._chunks)
         length = len(samples) * SAMPLE_RATE // self._native_rate
-        return resample_poly(samples, SAMPLE_RATE, self._native_rate)[:length]
+        resampled: np.ndarray = resample_poly(samples, SAMPLE_RATE, self._native_rate)
+        return resampled[:length]
 
     def _set_voice(self, voice: str, pitch: int, words_per_minute: int) -> None:
         """Set all parameters again, because they persist from one utterance to the next."""

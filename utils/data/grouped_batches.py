@@ -16,7 +16,7 @@ import numpy as np
 from utils.arguments import check_positive
 from utils.data.batches import check_step
 
-BatchT = TypeVar("BatchT")
+GroupT = TypeVar("GroupT")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -95,7 +95,7 @@ def map_groups(
     return [results[i] for i in range(len(items))]
 
 
-class GroupedBatches(ABC, Generic[BatchT]):
+class GroupedBatches(ABC, Generic[GroupT]):
     """The base class of streams of batches of equally long examples, shuffled in each epoch.
 
     ``stream[step]`` is the batch of a step; it depends on the seed and the step alone. Each epoch
@@ -134,14 +134,14 @@ class GroupedBatches(ABC, Generic[BatchT]):
         self._epoch_groups: list[list[int]] = []
 
     @abstractmethod
-    def make_batch(self, indices: Sequence[int]) -> BatchT:
+    def make_batch(self, indices: Sequence[int]) -> GroupT:
         """Return the batch of the examples with these indices."""
 
     def __len__(self) -> int:
         """Return the number of steps in an epoch."""
         return self.steps_per_epoch
 
-    def __getitem__(self, step: int) -> BatchT:
+    def __getitem__(self, step: int) -> GroupT:
         """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
         check_step(step)
         epoch, index = divmod(step, self.steps_per_epoch)
@@ -149,7 +149,7 @@ class GroupedBatches(ABC, Generic[BatchT]):
             self._epoch, self._epoch_groups = epoch, self._shuffled_groups(epoch)
         return self.make_batch(self._epoch_groups[index])
 
-    def __iter__(self) -> Iterator[BatchT]:
+    def __iter__(self) -> Iterator[GroupT]:
         """Iterate over the first epoch."""
         return (self[step] for step in range(self.steps_per_epoch))
 
@@ -164,7 +164,7 @@ class GroupedBatches(ABC, Generic[BatchT]):
         return [[order[i] for i in groups[j]] for j in rng.permutation(len(groups))]
 
 
-def check_lengths(lengths: Sequence[int], example: str, part: str) -> None:
+def check_not_empty(lengths: Sequence[int], example: str, part: str) -> None:
     """Check that there are examples and that none is empty.
 
     Parameters

@@ -11,7 +11,7 @@ import torch
 from utils.arguments import as_integers
 from utils.data.batches import pad
 from utils.data.checks import as_id_tensor, as_ids
-from utils.data.grouped_batches import GroupedBatches, check_lengths, group_by_length
+from utils.data.grouped_batches import GroupedBatches, check_not_empty, group_by_length
 
 LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
 
@@ -37,7 +37,7 @@ class LabelledBatch:
 
 
 class LabelledBatches(GroupedBatches[LabelledBatch]):
-    """Batches of labelled texts, shuffled anew in each epoch: ``stream[step]`` is that of a step.
+    """Batches of labelled texts, reshuffled in each epoch: ``stream[step]`` is that of a step.
 
     A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
     and their labels as targets (B,). Each epoch of ``len(stream)`` steps contains every text once,
@@ -64,7 +64,7 @@ class LabelledBatches(GroupedBatches[LabelledBatch]):
     ) -> None:
         self.examples = _as_id_examples(examples)
         lengths = [len(ids) for ids, _ in self.examples]
-        check_lengths(lengths, "labelled example", "a text")
+        check_not_empty(lengths, "labelled example", "a text")
         super().__init__(lengths, batch_size=batch_size, seed=seed)
 
     def make_batch(self, indices: Sequence[int]) -> LabelledBatch:
@@ -97,7 +97,7 @@ def labelled_eval_batches(
     """
     examples = _as_id_examples(examples)
     lengths = [len(ids) for ids, _ in examples]
-    check_lengths(lengths, "labelled example", "a text")
+    check_not_empty(lengths, "labelled example", "a text")
     groups = group_by_length(lengths, batch_size=batch_size)
     return [labelled_batch([examples[i] for i in group]) for group in groups]
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from utils.data.batches import IGNORE_INDEX, Batch, pad
 from utils.data.checks import as_ids
-from utils.data.grouped_batches import GroupedBatches, check_lengths, group_by_length
+from utils.data.grouped_batches import GroupedBatches, check_not_empty, group_by_length
 from utils.data.vocabulary import BOS, EOS, PAD
 
 if TYPE_CHECKING:  # batches do not need the tokenizer library
@@ -29,7 +29,7 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
 
 
 class PairBatches(GroupedBatches[Batch]):
-    """Batches of sentence pairs, shuffled anew in each epoch: ``stream[step]`` is that of a step.
+    """Batches of sentence pairs, reshuffled in each epoch: ``stream[step]`` is that of a step.
 
     A batch depends on the seed and the step alone. It holds sources of one length (B, S) and
     targets of similar lengths. The inputs (B, T) are BOS and the target, padded with PAD; the
@@ -56,7 +56,7 @@ class PairBatches(GroupedBatches[Batch]):
     def __init__(self, pairs: Sequence[IdPair], *, batch_size: int, seed: int = 0) -> None:
         self.pairs = _as_id_pairs(pairs)
         lengths = [len(source) for source, _ in self.pairs]
-        check_lengths(lengths, "sentence pair", "a source")
+        check_not_empty(lengths, "sentence pair", "a source")
         super().__init__(
             lengths,
             batch_size=batch_size,
@@ -92,7 +92,7 @@ def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch
     """
     pairs = _as_id_pairs(pairs)
     lengths = [len(source) for source, _ in pairs]
-    check_lengths(lengths, "sentence pair", "a source")
+    check_not_empty(lengths, "sentence pair", "a source")
     groups = group_by_length(lengths, batch_size=batch_size)
     return [pair_batch([pairs[i] for i in group]) for group in groups]
 

@@ -48,7 +48,9 @@ class CorpusEntry(TypedDict):
 @cache
 def registry() -> dict[str, CorpusEntry]:
     """Return the entries of all corpora by name."""
-    return json.loads((Path(__file__).parent / "registry.json").read_text(encoding="utf-8"))
+    text = (Path(__file__).parent / "registry.json").read_text(encoding="utf-8")
+    entries: dict[str, CorpusEntry] = json.loads(text)
+    return entries
 
 
 def file_problem(path: Path, entry: FileEntry) -> str | None:

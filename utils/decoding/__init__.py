@@ -1,7 +1,9 @@
 """From a model's distributions to text: search, sampling, translation and scoring.
 
 The package knows a model only by its contract (``utils.contract``), so every function serves
-n-gram models, recurrent networks and Transformers, with or without a source.
+n-gram models, recurrent networks and Transformers, with or without a source. Options are passed
+under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamConfig(…)``; where
+`beam` may be None, that is greedy search.
 
 - ``greedy_search``: the most probable token at each step.
 - ``beam_search``: the K best hypotheses at each step; one call for greedy or beam search.

@@ -54,7 +54,8 @@ class BeamConfig:
     Raises
     ------
     ValueError
-        For a value outside its range.
+        If a size, the patience or a number of hypotheses is not positive, the number of hypotheses
+        is above K, or `length_penalty` or `token_bonus` is outside its range.
     """
 
     beam_size: int = 5
@@ -66,7 +67,9 @@ class BeamConfig:
 
     def __post_init__(self) -> None:
         check_positive(beam_size=self.beam_size)
-        check_integer(1, self.beam_size, **if_given(num_hypotheses=self.num_hypotheses))
+        check_integer(
+            minimum=1, maximum=self.beam_size, **if_given(num_hypotheses=self.num_hypotheses)
+        )
         for limit, option in (
             (MAX_LENGTH_PENALTY, {"length_penalty": self.length_penalty}),
             (MAX_TOKEN_BONUS, {"token_bonus": self.token_bonus}),
@@ -124,4 +127,5 @@ def length_normalizer(length: int, length_penalty: float) -> float:
     normalizer : float
         The divisor.
     """
-    return ((5 + length) / 6) ** length_penalty
+    normalizer: float = ((5 + length) / 6) ** length_penalty
+    return normalizer

@@ -15,10 +15,11 @@ import torch
 from utils.contract import LanguageModel, NextTokenModel, StateT
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_hypotheses import BeamHypotheses, Continuation, Hypothesis
-from utils.decoding.generation import check_arguments, evaluating, prompt_lengths
+from utils.decoding.generation import check_arguments, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.model_state import select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
+from utils.runtime import evaluation_mode
 
 _DEFAULT_BEAM = BeamConfig()
 
@@ -113,7 +114,7 @@ def beam_search(
         for row, length in zip(prompt.tolist(), lengths, strict=True)
     ]
     ids = all_ids = prompt[:, :T].long()
-    with evaluating(model):
+    with evaluation_mode(model):
         while active := [search for search in searches if search.beam]:
             logits, state = model(ids, state)  # (R·K, T, V), R active prompts
             ranked = _best_continuations(logits[:, -1], all_ids, active, rules)
@@ -180,7 +181,9 @@ def best_sequences(
     Raises
     ------
     ValueError
-        As `beam_search`.
+        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
+        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, or
+        the logits define no distribution (NaN, +∞, or −∞ for every token).
     """
     lengths = {"max_length": max_length, "min_length": min_length}
     if beam is None:

@@ -114,7 +114,7 @@ def check_repetition_penalty(repetition_penalty: float) -> None:
     Raises
     ------
     ValueError
-        If it is not.
+        If the penalty is outside this range.
     """
     check_number(
         minimum=1 / MAX_REPETITION_PENALTY,

@@ -9,7 +9,6 @@ decoding), while the shorter ones are already being continued.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import TypeAlias
 
 import torch
@@ -62,12 +61,14 @@ def generate(
     Raises
     ------
     ValueError
-        As in `check_arguments` and `allowed_logits`, or if the rules leave a row without a token.
+        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
+        batch, a length is negative or the minimum above the maximum, the logits define no
+        distribution, or the rules leave a row without a token.
     """
     check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     texts = _Texts(prompt, max_length=max_length, rules=rules)
     ids = texts.all_ids
-    with evaluating(model):
+    with evaluation_mode(model):
         while texts.rows:
             logits, state = model(ids, state)
             tokens = texts.next_tokens(allowed_logits(logits[:, -1]), choose_tokens)  # (B,)
@@ -125,11 +126,6 @@ class _Texts:
         return active
 
 
-def evaluating(model: object) -> AbstractContextManager[None]:
-    """Return a context in which a model is in evaluation mode, if it is a torch module."""
-    return evaluation_mode(model) if isinstance(model, torch.nn.Module) else nullcontext()
-
-
 def prompt_lengths(prompt: torch.Tensor) -> list[int]:
     """Return the number of tokens of each of B prompts (B, T), padded with PAD at the end."""
     return (prompt != PAD).sum(1).tolist()
@@ -165,7 +161,7 @@ def check_arguments(
             f"a search of {type(model).__name__} starts from state = model.begin(source); of a "
             "decoder alone, from model.begin(memory)"
         )
-    check_integer(0, max_length=max_length)
+    check_integer(minimum=0, max_length=max_length)
     if rules.min_length > max_length:
         raise ValueError(f"min_length is {rules.min_length}, above max_length, {max_length}")
     if not isinstance(prompt, torch.Tensor) or prompt.dim() != 2 or prompt.shape[1] == 0:

@@ -43,7 +43,8 @@ def map_tensors(
         If the states differ in structure: a tensor or None in one where another has a tree,
         different keys, or a different number of items.
     """
-    return _map_tree(function, state, *other_states)
+    new_state: StateT = _map_tree(function, state, *other_states)
+    return new_state
 
 
 def select_rows(state: StateT, rows: torch.Tensor) -> StateT:

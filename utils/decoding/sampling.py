@@ -1,6 +1,6 @@
 """Sampling from a language model, built in section 6.2.
 
-``utils.decoding.filters`` has the filters that shape the config.
+``utils.decoding.filters`` has the filters that shape the distribution.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class SamplingConfig:
     Raises
     ------
     ValueError
-        For a value outside its range.
+        If the temperature or `top_k` is not positive, `top_p` or `min_p` is not a probability
+        (`top_p` above 0), or the repetition penalty is outside its range.
     """
 
     temperature: float = 1.0
@@ -98,7 +99,7 @@ def sample(
     prompt: torch.Tensor,
     state: StateT | None = None,
     *,
-    config: SamplingConfig = ...,
+    sampling: SamplingConfig = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -112,7 +113,7 @@ def sample(
     prompt: torch.Tensor,
     state: StateT,
     *,
-    config: SamplingConfig = ...,
+    sampling: SamplingConfig = ...,
     max_length: int = ...,
     min_length: int = ...,
     no_repeat_ngram_size: int | None = ...,
@@ -126,7 +127,7 @@ def sample(
     prompt: torch.Tensor,
     state: Any = None,
     *,
-    config: SamplingConfig = _PLAIN,
+    sampling: SamplingConfig = _PLAIN,
     max_length: int = 100,
     min_length: int = 0,
     no_repeat_ngram_size: int | None = None,
@@ -144,7 +145,7 @@ def sample(
     state
         The model's state before the prompt: None for a language model that has read no tokens,
         ``model.begin(source)`` for an encoder–decoder.
-    config
+    sampling
         The distribution to draw from; by default that of the model.
     max_length
         The maximum number of new tokens.
@@ -171,7 +172,7 @@ def sample(
     """
 
     def draw(logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
-        p = config.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
+        p = sampling.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
         return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)  # (B,)
 
     rules = TokenRules(min_length, no_repeat_ngram_size)

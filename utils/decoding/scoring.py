@@ -10,8 +10,7 @@ from utils.arguments import check_positive
 from utils.contract import LanguageModel, StateT, TextScorer
 from utils.data.checks import check_ids
 from utils.data.vocabulary import BOS
-from utils.decoding.generation import evaluating
-from utils.runtime import device_of
+from utils.runtime import device_of, evaluation_mode
 
 
 @torch.inference_mode()
@@ -50,7 +49,7 @@ def token_log_probs(
         raise ValueError(f"a text is ids of shape (N,); got {ids.dtype} {tuple(ids.shape)}")
     if len(ids) < 2:
         raise ValueError(f"scoring needs a text of at least two tokens, got {len(ids)}")
-    with evaluating(model):
+    with evaluation_mode(model):
         if isinstance(model, TextScorer):
             log_probs = model.score(ids)[1:]
         else:

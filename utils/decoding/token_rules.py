@@ -71,14 +71,15 @@ class TokenRules:
     Raises
     ------
     ValueError
-        If `min_length` is not a non-negative integer, or the size not a positive one.
+        If `min_length` is not a non-negative integer, or `no_repeat_ngram_size` not a
+        positive one.
     """
 
     min_length: int = 0
     no_repeat_ngram_size: int | None = None
 
     def __post_init__(self) -> None:
-        check_integer(0, min_length=self.min_length)
+        check_integer(minimum=0, min_length=self.min_length)
         check_positive(**if_given(no_repeat_ngram_size=self.no_repeat_ngram_size))
 
     def apply(

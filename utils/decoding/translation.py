@@ -13,8 +13,7 @@ from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import best_sequences
-from utils.decoding.generation import evaluating
-from utils.runtime import device_of
+from utils.runtime import device_of, evaluation_mode
 
 if TYPE_CHECKING:
     from utils.data.tokenizers import Tokenizer
@@ -70,7 +69,7 @@ def decode_sources(
         prompt = torch.full_like(source[:, :1], BOS)  # (B, 1)
         return search(model, prompt, model.begin(source))
 
-    with evaluating(model):
+    with evaluation_mode(model):
         return map_groups(decode, sources, group_by_length(lengths, batch_size=batch_size))
 
 

@@ -3,6 +3,7 @@
 - ``likelihood``: perplexity and bits per character.
 - ``text``: BLEU, chrF, and the diversity of generated texts.
 - ``error_rates``: word and character error rates of transcripts.
+- ``randomization``: whether two systems differ on the items of a test set, by any score.
 - ``significance``: whether the difference in BLEU between two translation systems is significant.
 - ``calibration``: whether a classifier's confidence agrees with its accuracy; temperature scaling.
 - ``cost``: numbers of parameters and of floating-point operations, and the time of a call.

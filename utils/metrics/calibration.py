@@ -125,7 +125,8 @@ def _check_predictions(p: np.ndarray, hits: np.ndarray) -> None:
 def _bin_means(values: np.ndarray, bin_indices: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return the mean of the values in each bin, (N,) to (num_bins,); NaN in empty bins."""
     sums = np.bincount(bin_indices, values, len(count))
-    return np.divide(sums, count, out=np.full(len(count), np.nan), where=count > 0)
+    means: np.ndarray = np.divide(sums, count, out=np.full(len(count), np.nan), where=count > 0)
+    return means
 
 
 def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:

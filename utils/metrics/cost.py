@@ -1,7 +1,4 @@
-"""The cost of a model: its parameters, its floating-point operations (FLOPs), and its time.
-
-Sections 2.2 and 8.1 derive the formulas for GPT, after Kaplan et al. 2020.
-"""
+"""The cost of a model: its parameters, its floating-point operations (FLOPs), and its time."""
 
 from __future__ import annotations
 
@@ -19,64 +16,6 @@ from utils.arguments import check_integer, check_positive
 def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) -> int:
     """Count the model's parameters, or only those that need a gradient; shared ones count once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
-
-
-def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
-    """Compute the number of parameters of ``utils.models.gpt.GPT`` with its default options.
-
-    They are the embedding, which is also the output matrix, four matrices and two gains in each
-    layer, and the gain of the final norm.
-
-    Source: ``eq-gpt-parameters`` (section 2.2).
-
-    Parameters
-    ----------
-    vocab_size
-        Size V of the vocabulary.
-    width
-        Length D of the vectors.
-    num_layers
-        Number of layers.
-
-    Returns
-    -------
-    num_parameters : int
-        The number of parameters.
-    """
-    return vocab_size * width + num_layers * (12 * width**2 + 2 * width) + width
-
-
-def gpt_flops(vocab_size: int, *, width: int, num_layers: int, batch_size: int, length: int) -> int:
-    """Compute the FLOPs of one forward pass of GPT over ids (B, T).
-
-    A multiplication and an addition count as two operations. Only matrix products count, not norms,
-    softmax or rotations; attention counts as the full T × T, masked or not. A training step takes
-    three times as many (``eq-training-flops``).
-
-    Source: ``eq-flops-forward`` (section 2.2), times B·T; Kaplan et al. 2020.
-
-    Parameters
-    ----------
-    vocab_size
-        Size V of the vocabulary.
-    width
-        Length D of the vectors.
-    num_layers
-        Number of layers.
-    batch_size
-        Number B of texts.
-    length
-        Number T of tokens of each text.
-
-    Returns
-    -------
-    num_flops : int
-        The number of operations.
-    """
-    per_token = (
-        2 * (12 * num_layers * width**2 + vocab_size * width) + 4 * num_layers * length * width
-    )
-    return batch_size * length * per_token
 
 
 def count_flops(call: Callable[[], object]) -> int:
@@ -97,7 +36,8 @@ def count_flops(call: Callable[[], object]) -> int:
     """
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         call()
-    return counter.get_total_flops()
+    num_flops: int = counter.get_total_flops()
+    return num_flops
 
 
 def median_milliseconds(
@@ -127,7 +67,7 @@ def median_milliseconds(
         If `num_repeats` is not a positive integer, or `num_warmup_calls` not a non-negative one.
     """
     check_positive(num_repeats=num_repeats)
-    check_integer(0, num_warmup_calls=num_warmup_calls)
+    check_integer(minimum=0, num_warmup_calls=num_warmup_calls)
     times = []
     _synchronize()  # work queued before does not count
     for _ in range(num_warmup_calls + num_repeats):

@@ -34,7 +34,7 @@ def perplexity(nll: float, num_tokens: int) -> float:
     ------
     ValueError
         If the number of tokens is not positive and finite, or the negative log-likelihood is NaN
-        or more negative than rounding in float32 makes it: below −10⁻⁶ a token. Above that, it
+        or more negative than rounding in float32 makes it: below −10⁻⁶ per token. Above that, it
         counts as 0.
     """
     mean_nll = _mean(nll, num_tokens, of="perplexity", unit="token")
@@ -65,7 +65,7 @@ def bits_per_character(nll: float, num_characters: int) -> float:
     ------
     ValueError
         If the number of characters is not positive and finite, or the negative log-likelihood is
-        NaN or below −10⁻⁶ a character; above that, it counts as 0.
+        NaN or below −10⁻⁶ per character; above that, it counts as 0.
     """
     return _mean(nll, num_characters, of="bits per character", unit="character") / math.log(2)
 

@@ -12,11 +12,10 @@ import numpy as np
 from sacrebleu.metrics import BLEU
 
 from utils.arguments import check_positive
+from utils.metrics.randomization import randomization_p_value
 from utils.metrics.text import References, as_reference_lists
 
-_SEED = 12345  # of the coin flips, as in sacrebleu
 _TOLERANCE = 1e-9  # BLEU; differences this close are equal
-_TRIALS_AT_ONCE = 1000
 
 
 def paired_bleu_p_value(
@@ -62,22 +61,7 @@ def paired_bleu_p_value(
         _sentence_counts(hypotheses, references)  # (N, 10)
         for hypotheses in (first_hypotheses, second_hypotheses)
     )
-    exchanged = (second - first)[(first != second).any(1)]  # (d, 10), the effect of each exchange
-    totals = np.stack([first.sum(0), second.sum(0)])  # (2, 10)
-    difference = _differences(totals, np.zeros((1, 10), dtype=np.int64))[0]
-    is_exact = 2 ** len(exchanged) <= num_trials
-    trials = 2 ** len(exchanged) if is_exact else num_trials
-    rng = np.random.default_rng(_SEED)
-    num_as_large = 0
-    for start in range(0, trials, _TRIALS_AT_ONCE):
-        numbers = np.arange(start, min(start + _TRIALS_AT_ONCE, trials))  # (R,)
-        if is_exact:  # the binary digits of each number are the coin flips
-            coins = numbers[:, None] >> np.arange(len(exchanged)) & 1  # (R, d)
-        else:
-            coins = rng.integers(2, size=(len(numbers), len(exchanged)))  # (R, d)
-        differences = _differences(totals, coins @ exchanged)  # (R,)
-        num_as_large += int((differences >= difference - _TOLERANCE).sum())
-    return num_as_large / trials if is_exact else (num_as_large + 1) / (trials + 1)
+    return randomization_p_value(first, second, _bleu, num_trials=num_trials, tolerance=_TOLERANCE)
 
 
 def _sentence_counts(hypotheses: Sequence[str], references: References) -> np.ndarray:
@@ -89,16 +73,6 @@ def _sentence_counts(hypotheses: Sequence[str], references: References) -> np.nd
         score = metric.sentence_score(hypothesis, [text for text in texts if text is not None])
         rows.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
     return np.array(rows, dtype=np.int64)
-
-
-def _differences(totals: np.ndarray, changes: np.ndarray) -> np.ndarray:
-    """Return the absolute difference in BLEU of two systems after R exchanges.
-
-    `totals` (2, 10) are the counts of both; an exchange moves `changes` (R, 10) from the second to
-    the first.
-    """
-    first, second = totals
-    return np.array([abs(_bleu(first + row) - _bleu(second - row)) for row in changes])
 
 
 def _bleu(counts: np.ndarray) -> float:

@@ -117,7 +117,7 @@ def bleu_interval(
         If the lists differ in length or are empty, a hypothesis has no reference, the tokenizer is
         unknown, or `num_resamples` is not an integer of at least 2.
     """
-    check_integer(2, num_resamples=num_resamples)
+    check_integer(minimum=2, num_resamples=num_resamples)
     metric = _bleu_metric(tokenize, lowercase)
     reference_lists = as_reference_lists(hypotheses, references)
     result = metric.corpus_score(list(hypotheses), reference_lists, n_bootstrap=num_resamples)

@@ -15,16 +15,18 @@ estimate with NumPy; as torch modules without parameters, they are called as any
     Parts of a Transformer: positional encodings, attention as a function, multi-head
     attention and its key–value cache, the layer that joins them, and a stack of such layers.
 ``recurrent``, ``attention_scores``, ``gated_convolution``
-    Parts of recurrent and convolutional models: torch's networks with the batch first, scores of
-    attention, and the gated convolution.
+    Parts of recurrent and convolutional models: torch's networks with the batch first and the first
+    state of a decoder, scores of attention, and the gated convolution.
 ``language_models``, ``gpt``, ``ngram_embedding``
     Neural language models: feed-forward and recurrent, and the Transformer GPT, which may add
     vectors of n-grams.
+``gpt_cost``
+    Formulas for the parameters and operations of GPT.
 ``ngram_texts``, ``ngram_counts``, ``ngram_estimates``, ``ngram``
     Language models that count n-grams.
 ``recurrent_encoders``, ``recurrent_decoders``, ``attention_decoder``, ``convolutional``,
-``transformer``
-    Encoders and decoders.
+``transformer``, ``fixed_vector_encoder``
+    Encoders and decoders, and an encoder of any kind reduced to its vector.
 ``encoder_decoder``
     The model that joins an encoder and a decoder.
 ``classifiers``, ``nbsvm``

@@ -24,8 +24,14 @@ from utils.models.layers import (
     make_dropout,
     projection_or_identity,
 )
-from utils.models.recurrent import Cell, RecurrentState, make_rnn, run_batch_first, state_form
-from utils.models.recurrent_decoders import InitialState
+from utils.models.recurrent import (
+    Cell,
+    InitialState,
+    RecurrentState,
+    make_rnn,
+    run_batch_first,
+    state_form,
+)
 
 
 @register_state
@@ -106,7 +112,7 @@ class AttentionDecoder(TiedModule):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_choice("attention_score", attention_score, ATTENTION_SCORES)
+        check_choice(ATTENTION_SCORES, attention_score=attention_score)
         check_positive(
             vocab_size=vocab_size,
             width=width,
@@ -226,7 +232,7 @@ class AttentionDecoder(TiedModule):
         steps, previous = [], state.previous_weights  # (B, S)
         if queries.shape[1] == 0:
             return queries @ state.keys.mT  # (B, 0, S)
-        for query in queries.split(1, 1):  # (B, 1, D)
+        for query in torch.split(queries, 1, 1):  # (B, 1, D)
             steps.append(masked_softmax(score(query, state.keys, previous), mask))
             previous = steps[-1][:, 0]
         return torch.cat(steps, 1)  # (B, T, S)

@@ -72,7 +72,8 @@ class AdditiveScore(TypedModule):
     def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
         """Return the scores (B, T, S) of `query` (B, T, D) and `keys` (B, S, D)."""
         hidden = (self.query_projection(query)[:, :, None] + keys[:, None]).tanh()  # (B, T, S, D)
-        return self.score_projection(hidden)[..., 0]  # (B, T, S)
+        scores: torch.Tensor = self.score_projection(hidden)  # (B, T, S, 1)
+        return scores[..., 0]  # (B, T, S)
 
 
 class LocationScore(AdditiveScore):

@@ -76,7 +76,7 @@ def check_token_ids(ids: torch.Tensor) -> None:
     Raises
     ------
     ValueError
-        If they are not.
+        If the dtype or the number of dimensions differs.
     """
     if ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"ids must be integers of type int64 or int32; got {ids.dtype}")
@@ -105,7 +105,8 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
     Raises
     ------
     ValueError
-        If the ids are not such integers, or naming the first part of the state that differs.
+        If the ids are not such integers, or a part of the state is not as in `form`; the message
+        names the first such part.
     """
     check_token_ids(ids)
     weight = model.embedding.weight
@@ -138,7 +139,7 @@ def check_memory(
     Raises
     ------
     ValueError
-        If it is not a `Memory`, or its vectors have another length.
+        If `memory` is not a `Memory`, or a part has vectors of a length other than `width`.
     """
     if not isinstance(memory, Memory):
         raise ValueError(

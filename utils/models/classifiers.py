@@ -194,7 +194,8 @@ class Classifier(TypedModule):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return logits (B, num_classes) for `ids` (B, S), padded with PAD at the end."""
-        return self.output(self.dropout(self.encoder(ids).vector))
+        logits: torch.Tensor = self.output(self.dropout(self.encoder(ids).vector))
+        return logits
 
 
 @torch.inference_mode()

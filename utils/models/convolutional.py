@@ -71,7 +71,7 @@ class CNNEncoder(TypedModule):
     ) -> None:
         super().__init__()
         check_positive(vocab_size=vocab_size, width=width, num_layers=num_layers)
-        check_choice("pooling", pooling, POOLINGS)
+        check_choice(POOLINGS, pooling=pooling)
         self.pooling = pooling
         self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
         self.layers = nn.ModuleList(

@@ -18,9 +18,10 @@ from utils.contract import (
     MemoryT,
     StateT,
 )
+from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.layers import TiedModule
 from utils.models.recurrent_decoders import LSTMDecoder
-from utils.models.recurrent_encoders import FixedVectorEncoder, LSTMEncoder
+from utils.models.recurrent_encoders import LSTMEncoder
 
 
 class EncoderDecoder(TiedModule, Generic[StateT]):

@@ -54,7 +54,7 @@ class NNLM(TypedModule):
     Raises
     ------
     ValueError
-        If a size is not a positive integer, or `order` is not one of at least 2.
+        If a size is not a positive integer, or `order` is less than 2.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class NNLM(TypedModule):
         check_positive(
             vocab_size=vocab_size, embedding_size=embedding_size, hidden_size=hidden_size
         )
-        check_integer(2, order=order)
+        check_integer(minimum=2, order=order)
         window_size = (order - 1) * embedding_size
         self.order = order
         self.embedding = nn.Embedding(vocab_size, embedding_size)
@@ -184,7 +184,7 @@ class RNNLM(TiedModule):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_choice("cell", cell, CELLS)
+        check_choice(CELLS, cell=cell)
         check_positive(
             vocab_size=vocab_size,
             width=width,

@@ -44,7 +44,8 @@ class TiedModule(TypedModule):
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
         """Apply `fn` to all tensors, as every method does that moves or converts a module."""
         with _keep_shared_parameters(self):
-            return super()._apply(fn, recurse)
+            apply_to_module: Callable[..., Any] = super()._apply
+            return apply_to_module(fn, recurse)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -86,7 +87,8 @@ class ScaledEmbedding(nn.Embedding):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the vectors (…, E) of `ids` (…)."""
-        return super().forward(ids) * self.embedding_dim**0.5
+        vectors: torch.Tensor = super().forward(ids) * self.embedding_dim**0.5
+        return vectors
 
 
 class OutputLayer(nn.Linear):
@@ -186,9 +188,42 @@ def make_norm(
     ValueError
         If the name is unknown, or epsilon is not a positive number or too small.
     """
-    check_choice("norm", norm, NORMS)
+    check_choice(NORMS, norm=norm)
     check_number(above=0, **if_given(epsilon=epsilon))
     check_number(minimum=MIN_EPSILON, **if_given(epsilon=epsilon))
     if norm == "rms":
         return nn.RMSNorm(width, eps=RMS_EPSILON if epsilon is None else epsilon)
     return nn.LayerNorm(width, eps=LAYER_EPSILON if epsilon is None else epsilon, bias=bias)
+
+
+def make_final_norm(
+    width: int,
+    *,
+    norm_first: bool = True,
+    norm: Norm = "layer",
+    bias: bool = False,
+    epsilon: float | None = None,
+) -> nn.Module:
+    """Build the last norm of a stack: a norm after pre-norm layers, the identity after post-norm.
+
+    Parameters
+    ----------
+    width
+        Length D of the vectors.
+    norm_first
+        Whether the layers are pre-norm, so that their sum still has to be normalized.
+    norm, bias, epsilon
+        As in `make_norm`.
+
+    Returns
+    -------
+    norm : torch.nn.Module
+        A layer from (…, D) to (…, D).
+
+    Raises
+    ------
+    ValueError
+        As in `make_norm`.
+    """
+    final_norm = make_norm(norm, width, bias=bias, epsilon=epsilon)
+    return final_norm if norm_first else nn.Identity()

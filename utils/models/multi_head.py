@@ -234,7 +234,8 @@ class CrossAttention(TypedModule):
 
     def project_queries(self, x: torch.Tensor) -> torch.Tensor:
         """Return the queries (B, H, T, D/H) of the decoder's vectors `x` (B, T, D)."""
-        return self.query_projection(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        queries: torch.Tensor = self.query_projection(x).unflatten(-1, (self.num_heads, -1))
+        return queries.transpose(1, 2)
 
     def forward(
         self, x: torch.Tensor, memory_cache: KVCache, is_token: torch.Tensor | None = None
@@ -260,4 +261,5 @@ class CrossAttention(TypedModule):
         keys, values = memory_cache
         queries = self.project_queries(x)  # (B, H, T, D/H)
         means = fused_attention(queries, keys, values, mask, dropout=dropout)  # (B, H, T, D/H)
-        return self.output_projection(means.transpose(1, 2).flatten(2))  # (B, T, D)
+        output: torch.Tensor = self.output_projection(means.transpose(1, 2).flatten(2))  # (B, T, D)
+        return output

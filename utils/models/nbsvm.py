@@ -115,7 +115,8 @@ class NBSVM:
     def decision_function(self, texts: Sequence[str]) -> np.ndarray:
         """Return a number for each of N texts, (N,): above 0 for class 1, below 0 for class 0."""
         features = self.vectorizer.transform(texts).multiply(self.log_ratio)  # (N, F)
-        return features @ self.coefficients + self.intercept
+        decisions: np.ndarray = features @ self.coefficients + self.intercept
+        return decisions
 
 
 def log_count_ratio(
@@ -152,7 +153,8 @@ def log_count_ratio(
     rows = sparse.csr_array(counts)  # (N, F)
     label_array = _as_labels(labels, rows.shape[0])  # (N,)
     positive, negative = (rows[label_array == label].sum(0) + alpha for label in (1, 0))  # (F,)
-    return np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    log_ratios: np.ndarray = np.log(positive / positive.sum()) - np.log(negative / negative.sum())
+    return log_ratios
 
 
 def _as_labels(labels: Sequence[int] | np.ndarray, num_texts: int) -> np.ndarray:
@@ -170,7 +172,7 @@ def _as_labels(labels: Sequence[int] | np.ndarray, num_texts: int) -> np.ndarray
 
 def _linear_classifier(loss: Loss, C: float) -> LinearSVC | LogisticRegression:
     """Return scikit-learn's linear classifier with one of `LOSSES`."""
-    check_choice("loss", loss, LOSSES)
+    check_choice(LOSSES, loss=loss)
     if loss == "logistic":
         return LogisticRegression(C=C, solver="liblinear", random_state=0)
     return LinearSVC(C=C, random_state=0)

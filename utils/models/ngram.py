@@ -244,4 +244,5 @@ class NGramLM(TypedModule):
 def _log(probs: np.ndarray) -> np.ndarray:
     """Return log p without a warning for log 0 = −∞, which relative frequencies may give."""
     with np.errstate(divide="ignore"):
-        return np.log(probs)
+        log_probs: np.ndarray = np.log(probs)
+    return log_probs

@@ -116,8 +116,10 @@ class NGramCounts:
     def starts_with_bos(self, length: int) -> np.ndarray:
         """Return whether each n-gram of `length` ≥ 1 tokens starts with BOS, as `raw` bool."""
         if length == 1:
-            return self.keys[1] == BOS
-        return self.starts_with_bos(length - 1)[self.context_indices(length)]
+            is_bos: np.ndarray = self.keys[1] == BOS
+            return is_bos
+        are_starts: np.ndarray = self.starts_with_bos(length - 1)[self.context_indices(length)]
+        return are_starts
 
     def indices(self, ids: np.ndarray, order: int) -> list[np.ndarray]:
         """Look up all n-grams of 0 … `order` tokens in each row of `ids`.
@@ -259,4 +261,5 @@ def _uniform_probs(vocab_size: int, never_predicted: Sequence[int]) -> np.ndarra
     is_predicted[as_id_array(never_predicted, vocab_size)] = False
     if not is_predicted.any():
         raise ValueError(f"never_predicted leaves none of {vocab_size} tokens to be predicted")
-    return is_predicted / is_predicted.sum()
+    probs: np.ndarray = is_predicted / is_predicted.sum()
+    return probs

@@ -156,7 +156,15 @@ def discounted_estimates(
     -------
     estimates : Estimates
         Probabilities and weights.
+
+    Raises
+    ------
+    ValueError
+        For a discount below 0, or above the count that it is subtracted from: the result would not
+        be a distribution.
     """
+    for discount in discounts:
+        _check_discounts(discount)
     estimates = Estimates([], [])
     for length, (count, discount) in enumerate(zip(values, discounts, strict=True), start=1):
         subtracted = np.where(count > 0, discount[np.minimum(count, 3)], 0.0)
@@ -198,6 +206,15 @@ def witten_bell_estimates(counts: NGramCounts, *, order: int) -> Estimates:
     return estimates
 
 
+def _check_discounts(discounts: np.ndarray) -> None:
+    """Raise ValueError unless each discount lies between 0 and its count: 1, 2, or 3 and more."""
+    for count, discount in enumerate(discounts[1:], start=1):
+        if not 0 <= discount <= count:  # false for NaN as well
+            raise ValueError(
+                f"the discount for a count of {count} is {discount:.4g}; expected 0 … {count}"
+            )
+
+
 def _is_complete(counts: NGramCounts, length: int) -> np.ndarray:
     """Return whether nothing precedes each n-gram of `length` tokens, as `counts.raw` bool."""
     if length == 0 or not counts.are_sentences:
@@ -207,4 +224,5 @@ def _is_complete(counts: NGramCounts, length: int) -> np.ndarray:
 
 def _divide(part: np.ndarray, total: np.ndarray, *, empty: float) -> np.ndarray:
     """Return part / total, and `empty` where the total is 0."""
-    return np.divide(part, total, out=np.full(len(total), empty), where=total > 0)
+    quotients: np.ndarray = np.divide(part, total, out=np.full(len(total), empty), where=total > 0)
+    return quotients

@@ -62,7 +62,7 @@ class PositionalEncoding(TypedModule):
         self, encoding: EncodingName, *, width: int, head_width: int, max_positions: int
     ) -> None:
         super().__init__()
-        check_choice("positional_encoding", encoding, POSITIONAL_ENCODINGS)
+        check_choice(POSITIONAL_ENCODINGS, positional_encoding=encoding)
         if encoding != "learned":
             _check_even(head_width if encoding == "rotary" else width)
         self.encoding = encoding
@@ -132,7 +132,7 @@ def position_angles(
     positions
         Any integers, (…).
     width
-        Length of the vectors, two numbers to an angle.
+        Length of the vectors, two numbers per angle.
     dtype
         Precision of the result, but at least float32: half precision cannot distinguish
         neighboring positions beyond a few hundred.

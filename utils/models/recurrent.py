@@ -1,4 +1,4 @@
-"""torch's recurrent networks with the batch first, also in their state.
+"""torch's recurrent networks with the batch first, and the first state of a recurrent decoder.
 
 The recurrent language models, encoders and decoders are built from these. LSTM: Hochreiter and
 Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_number
-from utils.contract import LSTMState
+from utils.contract import LSTMState, TypedModule
 from utils.models.checks import BATCH, TensorForm, check_values, is_all_true
 
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
@@ -65,7 +65,7 @@ def make_rnn(
     ValueError
         If the cell is unknown, or `dropout` is not a number from 0 to 1.
     """
-    check_choice("cell", cell, CELLS)
+    check_choice(CELLS, cell=cell)
     check_number(minimum=0, maximum=1, dropout=dropout)
     rnn = CELLS[cell](
         input_size,
@@ -189,3 +189,43 @@ def swap_batch_and_layers(state: RecurrentState) -> RecurrentState:
     if isinstance(state, torch.Tensor):
         return state.transpose(0, 1).contiguous()
     return LSTMState(*(part.transpose(0, 1).contiguous() for part in state))
+
+
+class InitialState(TypedModule):
+    """First state of a recurrent decoder: in each layer h = tanh(W c + b) of the source's vector c.
+
+    For an LSTM, W c + b is the cell state, and h its tanh.
+
+    Source: ``eq-repair-start`` (section 4.2); Cho et al. 2014.
+
+    Parameters
+    ----------
+    width
+        Length D of the source's vector and of the state.
+    num_layers
+        Number of layers of the decoder.
+    cell
+        "rnn", "gru" or "lstm".
+    from_vector
+        Whether the state depends on the vector; it is zero otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the cell is unknown.
+    """
+
+    def __init__(
+        self, width: int, *, num_layers: int = 1, cell: Cell, from_vector: bool = True
+    ) -> None:
+        super().__init__()
+        check_choice(CELLS, cell=cell)
+        self.width, self.num_layers, self.cell = width, num_layers, cell
+        self.projection = nn.Linear(width, num_layers * width) if from_vector else None
+
+    def forward(self, vector: torch.Tensor) -> RecurrentState:
+        """Return the first state (B, layers, D) of each layer, given the source's vector (B, D)."""
+        total = vector.new_zeros(vector.shape[0], self.num_layers, self.width)
+        if self.projection is not None:
+            total = self.projection(vector).view_as(total)  # (B, layers, D)
+        return LSTMState(total.tanh(), total) if self.cell == "lstm" else total.tanh()

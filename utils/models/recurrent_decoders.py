@@ -1,4 +1,4 @@
-"""Recurrent decoders without attention, and the first state of a recurrent decoder.
+"""Recurrent decoders without attention.
 
 Derived in sections 3.2, 4.2 and 5.2 (`LSTMDecoder`). Sutskever et al. 2014, Cho et al. 2014. The
 recurrent decoder with attention is in ``attention_decoder``.
@@ -19,7 +19,6 @@ from utils.contract import (
     LSTMState,
     Memory,
     RecurrentMemory,
-    TypedModule,
     register_state,
 )
 from utils.data.vocabulary import PAD
@@ -32,8 +31,8 @@ from utils.models.layers import (
     projection_or_identity,
 )
 from utils.models.recurrent import (
-    CELLS,
     Cell,
+    InitialState,
     RecurrentState,
     make_rnn,
     run_batch_first,
@@ -44,46 +43,6 @@ VectorInput: TypeAlias = Literal["start", "every", "both"]
 """How an `RNNDecoder` uses the source's vector."""
 
 VECTOR_INPUTS: tuple[VectorInput, ...] = get_args(VectorInput)
-
-
-class InitialState(TypedModule):
-    """First state of a recurrent decoder: in each layer h = tanh(W c + b) of the source's vector c.
-
-    For an LSTM, W c + b is the cell state, and h its tanh.
-
-    Source: ``eq-repair-start`` (section 4.2); Cho et al. 2014.
-
-    Parameters
-    ----------
-    width
-        Length D of the source's vector and of the state.
-    num_layers
-        Number of layers of the decoder.
-    cell
-        "rnn", "gru" or "lstm".
-    from_vector
-        Whether the state depends on the vector; it is zero otherwise.
-
-    Raises
-    ------
-    ValueError
-        If the cell is unknown.
-    """
-
-    def __init__(
-        self, width: int, *, num_layers: int = 1, cell: Cell, from_vector: bool = True
-    ) -> None:
-        super().__init__()
-        check_choice("cell", cell, CELLS)
-        self.width, self.num_layers, self.cell = width, num_layers, cell
-        self.projection = nn.Linear(width, num_layers * width) if from_vector else None
-
-    def forward(self, vector: torch.Tensor) -> RecurrentState:
-        """Return the first state (B, layers, D) of each layer, given the source's vector (B, D)."""
-        total = vector.new_zeros(vector.shape[0], self.num_layers, self.width)
-        if self.projection is not None:
-            total = self.projection(vector).view_as(total)  # (B, layers, D)
-        return LSTMState(total.tanh(), total) if self.cell == "lstm" else total.tanh()
 
 
 @register_state
@@ -147,7 +106,7 @@ class RNNDecoder(TiedModule):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        check_choice("vector_input", vector_input, VECTOR_INPUTS)
+        check_choice(VECTOR_INPUTS, vector_input=vector_input)
         check_positive(
             vocab_size=vocab_size,
             width=width,

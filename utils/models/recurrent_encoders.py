@@ -1,7 +1,7 @@
 """Recurrent encoders: an LSTM that hands over its state, and a network in one or two directions.
 
 Derived in sections 3.2 and 5.2 (the LSTM). Sutskever et al. 2014, Cho et al. 2014; bidirectional:
-Bahdanau et al. 2015. `FixedVectorEncoder` reduces an encoder of any kind to its vector.
+Bahdanau et al. 2015.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from utils.arguments import check_positive, if_given
-from utils.contract import Encoder, LSTMState, Memory, RecurrentMemory, TypedModule
+from utils.contract import LSTMState, Memory, RecurrentMemory, TypedModule
 from utils.data.vocabulary import PAD
 from utils.models.layers import ScaledEmbedding, make_dropout
 from utils.models.masks import source_mask
@@ -164,32 +164,3 @@ class RNNEncoder(TypedModule):
         last_layer = hidden[:, -self.num_directions :]  # (B, directions, D/directions)
         vector = last_layer.flatten(1)  # (B, D)
         return Memory(self.dropout(states), is_token, self.dropout(vector))
-
-
-class FixedVectorEncoder(TypedModule):
-    """An encoder reduced to its vector: the memory has that vector as its only state.
-
-    Source: ``eq-one-vector`` (section 2.3).
-
-    Parameters
-    ----------
-    encoder
-        The encoder whose vector is used, with an `embedding`.
-    """
-
-    def __init__(self, encoder: Encoder[Memory]) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    @property
-    def embedding(self) -> nn.Embedding:
-        """The embedding of the encoder."""
-        embedding = self.get_submodule("encoder.embedding")
-        assert isinstance(embedding, nn.Embedding)
-        return embedding
-
-    def forward(self, source: torch.Tensor) -> Memory:
-        """Encode `source` (B, S), padded with PAD at the end, to a memory with one state, S = 1."""
-        vector = self.encoder(source).vector  # (B, D)
-        is_token = torch.ones(vector.shape[0], 1, dtype=torch.bool, device=vector.device)  # (B, 1)
-        return Memory(vector[:, None], is_token, vector)

@@ -1,6 +1,6 @@
 """Encoder and decoder of a Transformer: stacks of the layers of ``transformer_layer``.
 
-Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and Bengio 2010.
+Built in section 7.3. Vaswani et al. 2017.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from utils.contract import Memory, register_state
 from utils.models.checks import (
@@ -20,7 +19,6 @@ from utils.models.checks import (
     is_all_true,
 )
 from utils.models.kv_cache import KVCache, cache_form
-from utils.models.layers import OutputLayer
 from utils.models.masks import masked_mean, source_mask
 from utils.models.positions import token_positions
 from utils.models.transformer_layer import TransformerLayer
@@ -36,12 +34,7 @@ class TransformerEncoder(TransformerStack):
     Source: section 7.3; Vaswani et al. 2017, section 3.1.
     """
 
-    causal = False
-    use_cross_attention = False
-
-    def _finish(self) -> None:
-        """Draw the weights of the layers."""
-        init_xavier(self.layers)
+    is_decoder = False
 
     def forward(self, source: torch.Tensor) -> Memory:
         """Encode a source.
@@ -102,15 +95,7 @@ class TransformerDecoder(TransformerStack):
     Source: section 7.3; Vaswani et al. 2017, section 3.1.
     """
 
-    causal = True
-    use_cross_attention = True
-
-    def _finish(self) -> None:
-        """Create the output, tied to the embedding, and draw the weights of the layers."""
-        vocab_size, width = self.embedding.weight.shape
-        self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
-        nn.init.zeros_(self.output.bias)
-        init_xavier(self.layers)
+    is_decoder = True
 
     def begin(self, memory: Memory) -> TransformerDecoderState:
         """Return the state before the first token.
@@ -184,15 +169,3 @@ class TransformerDecoder(TransformerStack):
         n = len(self.layers)
         optional_cache: Any = OptionalForm(cache)
         return TransformerDecoderState(mask, (cache,) * n, tokens_read, (optional_cache,) * n)
-
-
-def init_xavier(layers: nn.Module) -> None:
-    """Initialize all linear maps of a module: weights by Xavier initialization, biases with zeros.
-
-    Source: Glorot and Bengio 2010, eq. 16.
-    """
-    for module in layers.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

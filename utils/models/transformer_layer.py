@@ -104,7 +104,7 @@ class TransformerLayer(TypedModule):
         norm_epsilon: float | None = None,
     ) -> None:
         super().__init__()
-        check_choice("activation", activation, ACTIVATIONS)
+        check_choice(ACTIVATIONS, activation=activation)
         check_positive(
             width=width, num_heads=num_heads, **if_given(feedforward_size=feedforward_size)
         )
@@ -201,7 +201,8 @@ class TransformerLayer(TypedModule):
             hidden = self.activation(hidden)
         else:
             hidden = hidden * self.activation(self.gate_projection(x))
-        return self.down_projection(self.dropout(hidden))  # (B, T, D)
+        output: torch.Tensor = self.down_projection(self.dropout(hidden))  # (B, T, D)
+        return output
 
     def _norm_before(self, norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """Return what a part of the layer reads: in a pre-norm layer, the normalized `x`."""
@@ -211,31 +212,3 @@ class TransformerLayer(TypedModule):
         """Add what a part of the layer computed to `x`; in a post-norm layer, normalize the sum."""
         x = x + self.dropout(update)
         return x if self.norm_first else norm(x)
-
-
-def make_final_norm(
-    width: int,
-    *,
-    norm_first: bool = True,
-    norm: Norm = "layer",
-    bias: bool = False,
-    epsilon: float | None = None,
-) -> nn.Module:
-    """Build the last norm of a stack: a norm after pre-norm layers, the identity after post-norm.
-
-    Parameters
-    ----------
-    width
-        Length D of the vectors.
-    norm_first
-        Whether the layers are pre-norm, so that their sum still has to be normalized.
-    norm, bias, epsilon
-        As in `make_norm`, which also raises for them.
-
-    Returns
-    -------
-    norm : torch.nn.Module
-        A norm, or the identity.
-    """
-    final_norm = make_norm(norm, width, bias=bias, epsilon=epsilon)
-    return final_norm if norm_first else nn.Identity()

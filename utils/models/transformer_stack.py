@@ -1,6 +1,6 @@
 """What the encoder and decoder of a Transformer have in common: embedding, positions and layers.
 
-Built in section 7.3. Vaswani et al. 2017.
+Built in section 7.3. Vaswani et al. 2017; initial weights: Glorot and Bengio 2010.
 """
 
 from __future__ import annotations
@@ -12,10 +12,17 @@ from torch import nn
 
 from utils.arguments import check_positive, if_given
 from utils.data.vocabulary import PAD
-from utils.models.layers import Norm, ScaledEmbedding, TiedModule, make_dropout
+from utils.models.layers import (
+    Norm,
+    OutputLayer,
+    ScaledEmbedding,
+    TiedModule,
+    make_dropout,
+    make_final_norm,
+)
 from utils.models.multi_head import check_heads
 from utils.models.positions import EncodingName, PositionalEncoding, RotaryAngles
-from utils.models.transformer_layer import Activation, TransformerLayer, make_final_norm
+from utils.models.transformer_layer import Activation, TransformerLayer
 
 
 class TransformerStack(TiedModule):
@@ -44,10 +51,9 @@ class TransformerStack(TiedModule):
 
     Attributes
     ----------
-    causal
-        Whether a token attends only to itself and preceding tokens; set by a subclass.
-    use_cross_attention
-        Whether each layer attends to the states of an encoder; set by a subclass.
+    is_decoder
+        Whether a token attends only to itself and preceding tokens, each layer also to the states
+        of an encoder, and an output layer is tied to the embedding; set by a subclass.
 
     Raises
     ------
@@ -56,8 +62,7 @@ class TransformerStack(TiedModule):
         unknown.
     """
 
-    causal: ClassVar[bool]
-    use_cross_attention: ClassVar[bool]
+    is_decoder: ClassVar[bool]
 
     def __init__(
         self,
@@ -104,9 +109,9 @@ class TransformerStack(TiedModule):
                 bias=bias,
                 dropout=dropout,
                 norm_first=norm_first,
-                use_cross_attention=self.use_cross_attention,
+                use_cross_attention=self.is_decoder,
                 feedforward_size=feedforward_size,
-                causal=self.causal,
+                causal=self.is_decoder,
                 qk_norm=qk_norm,
                 norm_epsilon=norm_epsilon,
             )
@@ -116,11 +121,10 @@ class TransformerStack(TiedModule):
             width, norm_first=norm_first, norm=norm, bias=bias, epsilon=norm_epsilon
         )
         self.dropout = make_dropout(dropout)
-        self._finish()
-
-    def _finish(self) -> None:
-        """Create the output, where a subclass has one, and draw the weights of the layers."""
-        raise NotImplementedError
+        if self.is_decoder:
+            self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
+            nn.init.zeros_(self.output.bias)
+        init_xavier(self.layers)
 
     def embed(
         self, ids: torch.Tensor, positions: torch.Tensor
@@ -143,3 +147,15 @@ class TransformerStack(TiedModule):
         """
         x, rotary = self.positional_encoding(self.embedding(ids), positions)
         return self.dropout(x), rotary
+
+
+def init_xavier(layers: nn.Module) -> None:
+    """Initialize all linear maps of a module: weights by Xavier initialization, biases with zeros.
+
+    Source: Glorot and Bengio 2010, eq. 16.
+    """
+    for module in layers.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

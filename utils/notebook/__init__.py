@@ -1,4 +1,6 @@
-"""Checks, results and figures of the notebooks; independent of the rest of the library.
+"""Checks, results and figures of the notebooks.
+
+Of the rest of the library they use only checks of arguments, printing and the randomization test.
 
 What a chapter imports:
 
@@ -13,4 +15,5 @@ What ``check`` consists of:
 - ``relative_error``: the error between two nested structures of numbers.
 - ``claims``: the tests of claims, and their reports.
 - ``cell_output``: lines and records in the outputs of a notebook's cells.
+- ``evidence``: the records in words, here and on the book's pages.
 """

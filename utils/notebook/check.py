@@ -17,10 +17,11 @@ import numpy as np
 from utils.arguments import check_number
 from utils.console import safe_print
 from utils.notebook.cell_output import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
-from utils.notebook.claims.hypothesis import TESTS, Hypothesis, evaluate_claim
+from utils.notebook.claims.evaluation import TESTS, ClaimSpec, evaluate_claim
+from utils.notebook.evidence import agreement, equation_evidence
 from utils.notebook.relative_error import Array, compare, relative_scale, require
 
-DEFAULT_TOLERANCE = 1e-9  # of a relative error; requires float64
+EQUATION_TOLERANCE = 1e-9  # of a relative error; requires float64
 SIDES = {
     "by_hand": "the formula written out step by step in this section",
     "loops": "plain Python loops over indices",
@@ -42,7 +43,7 @@ SIDES = {
 def equation(
     label: str,
     *unnamed_sides: Any,
-    tolerance: float = DEFAULT_TOLERANCE,
+    tolerance: float = EQUATION_TOLERANCE,
     reason: str = "",
     floor: float = 0.0,
     **sides: Any,
@@ -106,10 +107,9 @@ def equation(
     if result.has_zero_side and not floor:
         message += "; where one side is zero, pass the size of the terms that cancel as floor="
     require(result.error <= tolerance, f"{message}, over {tolerance:.0g}")  # false for NaN as well
-    line = _agreement_line(label, result.num_values, result.error, f"{left_name} = {right_name}, ")
     record = {"label": label, "sides": [left_name, right_name], "values": result.num_values}
     record |= {"error": result.error, "tolerance": tolerance, "reason": reason, "floor": floor}
-    show_evidence(line, EQUATION_KEY, record)
+    show_evidence(f"✓ {label}: {equation_evidence(record)}", EQUATION_KEY, record)
 
 
 def claim(
@@ -186,7 +186,7 @@ def claim(
     if threshold is not None and named is not None and (margin is None) == (named == "margin"):
         raise ValueError(f"{label}: {expected!r} needs {named}=…")
     default_test = TESTS.get(over, ("",))[0]
-    hypothesis = Hypothesis(label, expected, threshold, over, test or default_test, statistic)
+    spec = ClaimSpec(label, expected, threshold, over, test or default_test, statistic)
     context = {
         "shared": _description(label, "shared", shared),
         "differs": _description(label, "differs", differs),
@@ -194,7 +194,7 @@ def claim(
     if not isinstance(unit, str) or not unit.strip():
         raise ValueError(f"{label}: the unit is {unit!r}; name it, such as 'nats per token'")
     reserve_label(label)
-    result = evaluate_claim(hypothesis, arms, seeds=seeds, unit=unit, context=context)
+    result = evaluate_claim(spec, arms, seeds=seeds, unit=unit, context=context)
     require(result.holds, result.line())
     show_evidence(f"{result.line()}\n  {result.remarks()}", CLAIM_KEY, result.record())
 
@@ -214,7 +214,7 @@ def _check_sides(label: str, sides: Mapping[str, Any]) -> None:
 def _check_tolerance(label: str, tolerance: float, reason: str, floor: float) -> None:
     """Raise ValueError if a tolerance or floor is negative, or a tolerance lacks its reason."""
     _check_non_negative(label, tolerance=tolerance, floor=floor)
-    if tolerance != DEFAULT_TOLERANCE and not reason.strip():
+    if tolerance != EQUATION_TOLERANCE and not reason.strip():
         raise ValueError(f"{label}: tolerance {tolerance:g} needs a reason, as in reason='float32'")
 
 
@@ -236,12 +236,6 @@ def _description(label: str, name: str, value: str | Mapping[str, object]) -> st
     return text
 
 
-def _agreement_line(label: str, num_values: int, error: float, names: str = "") -> str:
-    """Return the line of an equation that holds."""
-    agree = "number agrees" if num_values == 1 else "numbers agree"
-    return f"✓ {label}: {names}{num_values} {agree}, largest error {error:.1e}"
-
-
 def _equation_with_unnamed_sides(label: str, left: Any, right: Any, *, tolerance: float) -> None:
     """Compare two sides as the first edition did, relative to the right side or to 1 at least."""
     _check_non_negative(label, tolerance=tolerance)
@@ -252,4 +246,4 @@ def _equation_with_unnamed_sides(label: str, left: Any, right: Any, *, tolerance
     result = compare(label, left, right, scale)
     message = f"{label}: the two sides differ by {result.error:.2g}, over {tolerance:.0g}"
     require(result.error <= tolerance, message)
-    safe_print(_agreement_line(label, result.num_values, result.error))
+    safe_print(f"✓ {label}: {agreement(result.num_values, result.error)}")

@@ -208,7 +208,7 @@ def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.fl
     windows = np.lib.stride_tricks.sliding_window_view(padded, window)[1:]  # (N, window)
     counts = np.minimum(np.arange(1, len(numbers) + 1), window)  # (N,)
     with np.errstate(over="ignore"):
-        averages = windows.sum(-1) / counts  # (N,)
+        averages: npt.NDArray[np.float64] = windows.sum(-1) / counts  # (N,)
     overflows = ~np.isfinite(averages)  # there each number is divided before the sum
     averages[overflows] = (windows[overflows] / counts[overflows, None]).sum(-1)
     return averages

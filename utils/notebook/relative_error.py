@@ -131,9 +131,9 @@ def _as_array(label: str, value: Any) -> Array:
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = (value if value.is_complex() else value.double()).numpy()  # numpy lacks bfloat16
-    value = np.asarray(value)
-    require(not np.iscomplexobj(value), f"{label}: complex; compare real and imaginary parts")
-    return value.astype(np.float64)
+    array = np.asarray(value)
+    require(not np.iscomplexobj(array), f"{label}: complex; compare real and imaginary parts")
+    return array.astype(np.float64)
 
 
 def _largest_error(left: Array, right: Array, scale: Callable[[Array, Array], float]) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 RESULTS_KEY = "llm_book_results"  # of an output's metadata, for the record of `report_results`
 ROWS = "rows"  # of a benchmark's file: one for each arm and seed, read by ``seed_results``
-DEFAULT_TOLERANCE = 0.05  # fraction of the stored number
+RESULT_TOLERANCE = 0.05  # fraction of the stored number
 
 
 class NamedCorpus(Protocol):
@@ -71,7 +71,7 @@ def report_results(
         Seed of the run.
     tolerances
         For a result's name, how far a new run may be from the stored number, as a fraction of it
-        (DEFAULT_TOLERANCE if not given); None for numbers that are not compared, such as seconds.
+        (RESULT_TOLERANCE if not given); None for numbers that are not compared, such as seconds.
     device
         Device of the run.
     **values
@@ -161,7 +161,8 @@ def read_stored(name: str) -> dict[str, Any]:
         folder = Path(__file__).resolve().parents[2] / "book" / "results"
     file = folder / f"{name}.json"
     if file.is_file():
-        return json.loads(file.read_text(encoding="utf-8"))
+        results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return results
     files = [Path(file.name) for file in folder.iterdir()] if folder.is_dir() else []
     names = sorted(path.stem for path in files if path.suffix == ".json")
     raise FileNotFoundError(f"no stored results {name!r}; there are {', '.join(names) or 'none'}")
@@ -186,7 +187,7 @@ def _complete_tolerances(
     """Check the given tolerances and return them with the default one for all other results."""
     if unknown := tolerances.keys() - results.keys():
         raise ValueError(f"tolerances for {sorted(unknown)}, but the results are {sorted(results)}")
-    completed = dict.fromkeys(results, DEFAULT_TOLERANCE) | dict(tolerances)
+    completed = dict.fromkeys(results, RESULT_TOLERANCE) | dict(tolerances)
     invalid = [n for n, t in completed.items() if t is not None and not 0 <= t < math.inf]
     if invalid:
         raise ValueError(f"the tolerances of {invalid} must be fractions of the results, or None")

@@ -12,14 +12,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from scipy import stats
 
 from utils.arguments import check_choice
 from utils.notebook.plotting import COLOURS, LINE_STYLES, MARKERS, MARKERS_PER_CURVE, literal
+from utils.notebook.relative_error import Array
 
-Array: TypeAlias = npt.NDArray[np.float64]
 SeedCurve: TypeAlias = tuple[Sequence[Any], Any]
 """The x values (N,) of a curve, and for each seed as many y values: a mapping, or (seeds, N)."""
 
@@ -114,8 +113,8 @@ def set_look(name: str, *, colour: str, marker: str) -> None:
     ValueError
         If there is no such colour or marker.
     """
-    check_choice("colour", colour, COLOURS)
-    check_choice("marker", marker, MARKERS)
+    check_choice(COLOURS, colour=colour)
+    check_choice(MARKERS, marker=marker)
     _own_looks[name] = Look(colour, marker)
 
 
@@ -160,7 +159,7 @@ def seed_curves(
         If a curve has no seeds, its seeds have not one finite value for each x, a baseline is not
         finite, a name is both a curve and a baseline, or there is no such band.
     """
-    check_choice("band", band, BANDS)
+    check_choice(BANDS, band=band)
     baselines = baselines or {}
     checked = {name: _checked(name, x, values) for name, (x, values) in lines.items()}
     _check_baselines(baselines, lines)

@@ -94,7 +94,7 @@ class StoredRow:
         Raises
         ------
         ValueError
-            If it has other fields.
+            If the entry is not a mapping with just the fields of a row.
         """
         names = {field.name for field in fields(cls)}
         if not isinstance(entry, Mapping) or entry.keys() != names:

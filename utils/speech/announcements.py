@@ -127,7 +127,7 @@ def speak_announcements(
     ValueError
         If the split is unknown.
     """
-    check_choice("split", split, ACCENTS)
+    check_choice(ACCENTS, split=split)
     rng = np.random.default_rng(seed)
     utterances = [_random_utterance(text, split, rng) for text in texts]
     clips = espeak.synthesize(utterances)

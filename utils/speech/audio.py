@@ -28,7 +28,7 @@ def check_samples(samples: np.ndarray | torch.Tensor) -> None:
     Raises
     ------
     ValueError
-        If they are not an array or a tensor of float32 or float64, N is 0, or a sample is NaN,
+        If `samples` is not an array or a tensor of float32 or float64, N is 0, or a sample is NaN,
         infinite or outside that range, in which energies are finite in float32.
     """
     if not isinstance(samples, np.ndarray | torch.Tensor):
@@ -57,7 +57,8 @@ def check_clip(samples: np.ndarray | torch.Tensor) -> None:
     Raises
     ------
     ValueError
-        If they have another shape, such as that of a stereo recording, and as `check_samples` does.
+        If `samples` has another shape, such as that of a stereo recording, or `check_samples`
+        rejects it.
     """
     check_samples(samples)
     if samples.ndim != 1:
@@ -83,14 +84,16 @@ def normalize_loudness(samples: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the clip is silent, that is, if its samples are nearly constant, or as `check_clip` does.
+        If the clip is silent, that is, if its samples are nearly constant, or `check_clip` rejects
+        it.
     """
     check_clip(samples)
     centred = samples - samples.mean()
     root_mean_square = np.sqrt((centred**2).mean())
     if root_mean_square < 1e-6:
         raise ValueError("the clip is silent: there is nothing to recognize")
-    return centred * (LOUDNESS / root_mean_square)
+    normalized: np.ndarray = centred * (LOUDNESS / root_mean_square)
+    return normalized
 
 
 def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> np.ndarray:
@@ -116,7 +119,7 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
     ------
     ValueError
         If the clip is silent, so that the ratio is undefined, if `snr` is neither ∞ nor from −300
-        to 300 decibels, if the noise overflows float32, or as `check_clip` does.
+        to 300 decibels, if the noise overflows float32, or `check_clip` rejects the clip.
     """
     check_clip(samples)
     if not abs(snr) <= MAX_DECIBELS and snr != math.inf:
@@ -134,7 +137,8 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
             f"noise at {snr:g} decibels to a clip as loud as this overflows float32; scale the "
             "clip to samples from -1 to 1"
         )
-    return (samples + scale * noise).astype(np.float32)
+    noisy: np.ndarray = samples + scale * noise
+    return noisy.astype(np.float32)
 
 
 def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
@@ -165,7 +169,8 @@ def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
     if len(samples) < 2:
         raise ValueError("a clip of one sample cannot be played at another speed")
     positions = np.arange(0, len(samples) - 1, factor)
-    return np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+    resampled: np.ndarray = np.interp(positions, np.arange(len(samples)), samples)
+    return resampled.astype(np.float32)
 
 
 def concatenate_clips(

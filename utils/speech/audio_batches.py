@@ -1,7 +1,7 @@
 """Batches of audio clips, for training and for recognition.
 
 As for texts (``utils.data.batches``), the batch of a training step is a function of the step and
-the seed, so that a resumed run sees the data of an uninterrupted one. Here clips are made anew for
+the seed, so that a resumed run sees the data of an uninterrupted one. Here new clips are made for
 each step: section 6.3 draws recordings, speed and noise at random.
 """
 

@@ -114,7 +114,7 @@ def backward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Ten
     Raises
     ------
     ValueError
-        As `forward_variables` does.
+        If `forward_variables` rejects the text or the log-probabilities.
     """
     check_log_probs(log_probs)
     text = as_text(ids, log_probs.shape[1])
@@ -143,7 +143,8 @@ def ctc_loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If S steps are too few for the text, and as `forward_variables` does.
+        If S steps are too few for the text, or `forward_variables` rejects the text or the
+        log-probabilities.
     """
     _check_num_steps(log_probs, ids)
     return -forward_variables(log_probs, ids)[-1, -2:].logsumexp(0)
@@ -172,8 +173,8 @@ def ctc_gradient(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If S steps are too few for the text or each alignment has a step of probability 0, and as
-        `forward_variables` does.
+        If S steps are too few for the text, each alignment has a step of probability 0, or
+        `forward_variables` rejects the text or the log-probabilities.
     """
     _check_num_steps(log_probs, ids)
     alignments = forward_variables(log_probs, ids) + backward_variables(log_probs, ids)
@@ -208,7 +209,8 @@ def ctc_batch_loss(
     Raises
     ------
     ValueError
-        As `as_batch_texts` does, for example if a row has too few steps for its text.
+        If `as_batch_texts` rejects the arguments, for example because a row has too few steps for
+        its text.
     """
     texts = as_batch_texts(log_probs, lengths, targets)
     device = log_probs.device

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 
@@ -124,7 +124,7 @@ def prefix_beam_search(
     if language_model is None or not beam.lm_weight:
         return _PrefixSearch(padded.shape, beam, None).run(padded)
     shape = {"batch_size": len(padded), "beam_size": beam.beam_size, "vocab_size": padded.shape[2]}
-    with evaluation_mode(cast(torch.nn.Module, language_model)):
+    with evaluation_mode(language_model):
         fusion = ShallowFusion(language_model, weight=beam.lm_weight, **shape)
         return _PrefixSearch(padded.shape, beam, fusion).run(padded)
 

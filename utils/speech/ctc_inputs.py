@@ -35,7 +35,7 @@ def check_log_probs(log_probs: torch.Tensor, *, name: str = "log_probs") -> None
     Raises
     ------
     ValueError
-        If it has another shape, no step, NaN, or numbers above 0, such as logits.
+        If `log_probs` has another shape, no step, NaN, or numbers above 0, such as logits.
     """
     _check_shape(log_probs, name, "(S, V)")
     _check_values(log_probs[None], torch.tensor([len(log_probs)]), [name])
@@ -49,7 +49,7 @@ def pad_clips(log_probs: Sequence[torch.Tensor]) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `check_log_probs` rejects one, or they differ in V.
+        If `check_log_probs` rejects a clip, or the clips differ in V.
     """
     for i, clip in enumerate(log_probs):
         check_log_probs(clip, name=f"clip {i}")
@@ -70,7 +70,7 @@ def check_lengths(lengths: torch.Tensor, num_steps: int) -> None:
     Raises
     ------
     ValueError
-        Naming the first row with another length.
+        If a length is smaller or larger; the message names the first row with such a length.
     """
     _check_integers(lengths, "lengths")
     for row, length in enumerate(lengths.tolist()):

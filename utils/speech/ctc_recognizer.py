@@ -253,8 +253,8 @@ def _check_features(features: torch.Tensor, lengths: torch.Tensor) -> None:
     """Raise ValueError if features are not (B, F, M), or lengths not (B,) and from 1 to F."""
     if features.ndim != 3 or features.shape[2] != NUM_MEL_BANDS or not len(features):
         raise ValueError(
-            f"features must be (B, F, {NUM_MEL_BANDS}) with B from 1, as of log_mel_batch; got "
-            f"{tuple(features.shape)}"
+            f"features must be (B, F, {NUM_MEL_BANDS}) with B from 1, as log_mel_batch returns; "
+            f"got {tuple(features.shape)}"
         )
     if lengths.shape != features.shape[:1]:
         raise ValueError(

@@ -89,7 +89,7 @@ def check_clip_length(samples: np.ndarray | torch.Tensor) -> None:
     Raises
     ------
     ValueError
-        If N is smaller.
+        If N is smaller than WINDOW_LENGTH.
     """
     length = samples.shape[-1]
     if length < WINDOW_LENGTH:
@@ -121,7 +121,8 @@ def power_spectrogram(samples: torch.Tensor) -> torch.Tensor:
     check_clip_length(samples)
     frames = samples.unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
     window = torch.hann_window(WINDOW_LENGTH, dtype=samples.dtype, device=samples.device)
-    return torch.fft.rfft(frames * window).abs().square()  # (…, F, WINDOW_LENGTH / 2 + 1)
+    spectra: torch.Tensor = torch.fft.rfft(frames * window)  # (…, F, WINDOW_LENGTH / 2 + 1)
+    return spectra.abs().square()
 
 
 def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:

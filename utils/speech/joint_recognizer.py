@@ -34,7 +34,7 @@ class JointRecognizer(TypedModule):
     width
         The width D of each direction of the encoder, and of the decoder.
     attention_score
-        The attention score, as of `AttentionDecoder`; "location" makes it depend on the weights of
+        The attention score, see `AttentionDecoder`; "location" makes it depend on the weights of
         the step before.
     dropout
         The probability of dropout in encoder and decoder.

@@ -26,7 +26,7 @@ from utils.training.training_run import History
 
 
 def ctc_objective(
-    model: SpeechRecognizer, batch: AudioBatch, _label_smoothing: float = 0.0
+    model: SpeechRecognizer, batch: AudioBatch, label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """Compute the summed −log p(transcript | audio) of a batch, for ``utils.training.loop.fit``.
 
@@ -36,6 +36,8 @@ def ctc_objective(
         Such as a `CTCRecognizer`.
     batch
         Features and transcripts.
+    label_smoothing
+        Must be 0: CTC has no target at a step whose probability could be smoothed.
 
     Returns
     -------
@@ -45,8 +47,10 @@ def ctc_objective(
     Raises
     ------
     ValueError
-        As `ctc_batch_loss` does, for example if a clip has too few steps for its transcript.
+        If `label_smoothing` is not 0, or `ctc_batch_loss` rejects the batch, for example because a
+        clip has too few steps for its transcript.
     """
+    _check_no_smoothing(label_smoothing)
     log_probs, lengths = model(batch.features, batch.lengths)
     return ctc_batch_loss(log_probs, lengths, batch.targets).sum()
 
@@ -66,8 +70,8 @@ def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]
     objective : Objective
         A function of a `JointRecognizer`, an `AudioBatch` and the label smoothing of the decoder,
         which returns the summed loss of the batch; for ``utils.training.loop.fit``. It raises
-        ValueError for a transcript that `as_texts` rejects, and with a `ctc_weight` above 0 as
-        `ctc_objective` does.
+        ValueError for a transcript that `as_texts` rejects, with a `ctc_weight` above 0 for a batch
+        that `ctc_batch_loss` rejects, and with a `ctc_weight` of 1 for label smoothing.
 
     Raises
     ------
@@ -79,6 +83,8 @@ def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]
     def objective(
         model: JointRecognizer, batch: AudioBatch, label_smoothing: float = 0.0
     ) -> torch.Tensor:
+        if ctc_weight == 1:  # without the decoder's loss
+            _check_no_smoothing(label_smoothing)
         encoded = model.encoder.encode(batch.features, batch.lengths)
         as_texts(batch.targets, encoded.log_probs.shape[-1])  # the decoder needs such texts, too
         total = encoded.log_probs.new_zeros(())
@@ -94,6 +100,14 @@ def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]
         return total
 
     return objective
+
+
+def _check_no_smoothing(label_smoothing: float) -> None:
+    """Raise ValueError unless `label_smoothing` is 0."""
+    if label_smoothing != 0:
+        raise ValueError(
+            f"CTC has no label smoothing: expected label_smoothing=0, got {label_smoothing:g}"
+        )
 
 
 @overload

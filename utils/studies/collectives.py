@@ -140,7 +140,7 @@ def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[i
     Raises
     ------
     ValueError
-        If a number is not a positive integer.
+        If `num_stages` or `num_micro_batches` is not a positive integer.
     """
     check_positive(num_stages=num_stages, num_micro_batches=num_micro_batches)
     num_ticks = num_stages + num_micro_batches - 1

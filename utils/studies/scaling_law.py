@@ -73,7 +73,7 @@ class ScalingLaw:
         Raises
         ------
         ValueError
-            If a number is not finite and above 0.
+            If an N or D is not finite and above 0.
         """
         N = _as_positive_array(num_parameters, "num_parameters")
         D = _as_positive_array(num_tokens, "num_tokens")

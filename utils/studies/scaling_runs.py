@@ -7,9 +7,7 @@ their losses.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
@@ -37,13 +35,10 @@ VALID_CHARACTERS = 20_000  # predicted characters of the validation text
 REFERENCE_WIDTH = 48
 REFERENCE_LEARNING_RATE = 0.015  # at the reference width
 
-STORED_NAMES = {"num_parameters": "parameters", "num_tokens": "tokens", "learning_rate": "rate"}
-"""Fields of a `ScalingRun` whose names differ from those in book/results/scaling.json."""
-
 
 @dataclass(frozen=True)
 class ScalingRun:
-    """The result of training one model once.
+    """The result of training one model once, as stored in "runs" of book/results/scaling.json.
 
     Parameters
     ----------
@@ -70,16 +65,6 @@ class ScalingRun:
     seed: int
     loss: float
     seconds: float
-
-    @classmethod
-    def from_stored(cls, values: Mapping[str, Any]) -> ScalingRun:
-        """Return the run of an entry of "runs" in book/results/scaling.json."""
-        fields = {stored_name: name for name, stored_name in STORED_NAMES.items()}
-        return cls(**{fields.get(key, key): value for key, value in values.items()})
-
-    def stored(self) -> dict[str, Any]:
-        """Return the run as an entry of "runs" in book/results/scaling.json."""
-        return {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
 
 class CharacterScaling:
@@ -178,4 +163,5 @@ class CharacterScaling:
 def learning_rate_for(width: int) -> float:
     """Return the learning rate for a width: 0.015 at width 48, proportional to 1 / √width."""
     check_positive(width=width)
-    return REFERENCE_LEARNING_RATE * (REFERENCE_WIDTH / width) ** 0.5
+    factor: float = (REFERENCE_WIDTH / width) ** 0.5
+    return REFERENCE_LEARNING_RATE * factor

@@ -7,7 +7,9 @@ Modules, in reading order:
 - ``optimizers``: AdamW and Muon.
 - ``loop``: `fit`, and the single step `train_step`.
 - ``training_run``: everything that changes during a run, and the history that `fit` returns.
-- ``evaluation``: loss and perplexity on given batches, and validation during a run.
+- ``validation``: the validation loss during a run, and the parameters of the lowest one.
+- ``evaluation``: loss and perplexity on given batches.
+- ``batch_checks``: checks of the batches of a run before its first step.
 - ``progress``: the progress bar.
 - ``checkpoint``: checkpoints of a run, from which it resumes.
 - ``checkpoint_content``: what a run must have in common with its checkpoint.

@@ -17,14 +17,14 @@ from typing import Any
 from utils.files import exclusive
 from utils.runtime import get_random_state, set_random_state
 from utils.training.checkpoint_content import check_content, describe_run
-from utils.training.distributed import DistributedContext, Strategy
+from utils.training.distributed import Processes, Strategy
 from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
 from utils.training.training_run import History, TrainingRun, Validation
 
 
 @contextmanager
-def lock_run(path: Path | None, processes: DistributedContext) -> Iterator[None]:
+def lock_run(path: Path | None, processes: Processes) -> Iterator[None]:
     """Keep other runs from writing to `path` within the block; all processes call it.
 
     The first process holds a lock, which a run that was killed does not leave behind, and removes

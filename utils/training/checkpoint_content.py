@@ -112,7 +112,7 @@ def _check_config(
     )
     if not is_same_version:
         raise ValueError(
-            f"{path} was written by another version of the book: train anew with another file"
+            f"{path} was written by another version of the book: train again with another file"
         )
     for name in names:
         if name not in _CHANGEABLE_OPTIONS and saved["config"][name] != getattr(config, name):
@@ -153,7 +153,7 @@ def _group_names(layout: dict[str, Any]) -> list[list[str]]:
 
 def _check_values(saved: dict[str, Any], run: TrainingRun, expected: dict[str, Any]) -> None:
     """Raise ValueError unless the values of a checkpoint are those of a run like this one."""
-    check_integer(0, run.config.steps, step=saved["step"])
+    check_integer(minimum=0, maximum=run.config.steps, step=saved["step"])
     _check_history(saved["history"], saved["step"])
     _check_random_states(saved["random_states"])
     scaler_keys = torch.amp.GradScaler("cpu").state_dict().keys()
@@ -179,12 +179,12 @@ def _check_history(history: dict[str, Any], step: int) -> None:
     losses, validations = history["losses"], history["validations"]
     if len(losses) != step or not all(isinstance(loss, float) for loss in losses):
         raise ValueError(f"expected the losses of {step} steps, found {len(losses)}")
-    check_integer(0, step, best_step=history["best_step"])
-    check_integer(0, num_tokens=history["num_tokens"], stop_signal=history["stop_signal"])
+    check_integer(minimum=0, maximum=step, best_step=history["best_step"])
+    check_integer(minimum=0, num_tokens=history["num_tokens"], stop_signal=history["stop_signal"])
     check_number(minimum=0, seconds=history["seconds"])
     earlier = -1
     for validated_step, loss in validations:
-        check_integer(earlier + 1, step, validated_step=validated_step)
+        check_integer(minimum=earlier + 1, maximum=step, validated_step=validated_step)
         check_number(validation_loss=loss)
         earlier = validated_step
 

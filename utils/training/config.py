@@ -100,11 +100,11 @@ class TrainConfig:
     mixed_precision: bool = True
 
     def __post_init__(self) -> None:
-        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice(SCHEDULES, schedule=self.schedule)
         for name in ("steps", "accumulation_steps"):
-            self._convert(name, int, partial(check_integer, 1))
+            self._convert(name, int, partial(check_integer, minimum=1))
         for name in ("evaluate_every", "checkpoint_every"):
-            self._convert(name, int, partial(check_integer, 0))
+            self._convert(name, int, partial(check_integer, minimum=0))
             if getattr(self, name) > self.steps:
                 raise ValueError(
                     f"{name} must be at most steps={self.steps}, or 0 for once at the end, got "
@@ -161,7 +161,7 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     ValueError
         If the step is not a non-negative integer.
     """
-    check_integer(0, step=step)
+    check_integer(minimum=0, step=step)
     warmup_steps = round(config.warmup_fraction * config.steps)
     if step < warmup_steps:
         return config.learning_rate * (step + 1) / warmup_steps

@@ -1,6 +1,6 @@
 """Training one model with several processes, started by torchrun: a wrapper of torch.distributed.
 
-`process_group` initializes ``torch.distributed`` and yields a `DistributedContext`, through which
+`process_group` initializes ``torch.distributed`` and yields a `Processes`, through which
 the training loop does all that several processes need: distribute the model, exchange gradients,
 add up losses. There are two strategies. With "data" each process has a copy of the model
 (DistributedDataParallel, Li et al. 2020); with "shard" each has a part of it (``sharding``).
@@ -46,7 +46,7 @@ _group_numbers = itertools.count()
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistributedContext:
+class Processes:
     """The processes that train one model together; by default this process alone.
 
     `process_group` makes one. Unlike ``torch.distributed.ProcessGroup``, it also knows the strategy
@@ -70,9 +70,9 @@ class DistributedContext:
     device: torch.device = torch.device("cpu")
 
     @property
-    def is_alone(self) -> bool:
-        """Whether this is one process with a whole model, which needs no torch.distributed."""
-        return self.world_size == 1 and self.strategy == "data"
+    def is_distributed(self) -> bool:
+        """Whether the training needs ``torch.distributed``: several processes, or shards."""
+        return self.world_size > 1 or self.strategy == "shard"
 
     def wrap(self, model: ModelT, objective: Objective[ModelT, BatchT]) -> nn.Module:
         """Distribute `model` over the processes and combine it with its objective.
@@ -89,10 +89,10 @@ class DistributedContext:
         -------
         loss_module : torch.nn.Module
             ``loss_module(batch, label_smoothing)`` is the summed loss of this process's rows of
-            `batch`, as of `LossModule`.
+            `batch`; see `LossModule`.
         """
         loss_module = LossModule(model, objective, rank=self.rank, world_size=self.world_size)
-        if self.is_alone:
+        if not self.is_distributed:
             return loss_module
         if self.strategy == "shard":
             return shard_model(loss_module, device=self.device, world_size=self.world_size)
@@ -119,7 +119,7 @@ class DistributedContext:
         """
         if self.strategy == "shard":
             cast("FSDPModule", loss_module).set_requires_gradient_sync(enabled)
-        elif not self.is_alone and not enabled:
+        elif self.is_distributed and not enabled:
             return cast(DistributedDataParallel, loss_module).no_sync()
         return nullcontext()
 
@@ -174,9 +174,7 @@ class DistributedContext:
 
 
 @contextmanager
-def process_group(
-    strategy: Strategy = "data", device: str | None = None
-) -> Iterator[DistributedContext]:
+def process_group(strategy: Strategy = "data", device: str | None = None) -> Iterator[Processes]:
     """Join the processes that torchrun started, and leave them at the end of the block.
 
     They communicate by gloo on CPUs and by NCCL on GPUs. Without torchrun there is one process.
@@ -184,14 +182,14 @@ def process_group(
     Parameters
     ----------
     strategy
-        "data" or "shard", see `DistributedContext`.
+        "data" or "shard", see `Processes`.
     device
         The device, as for `select_device`; with several processes, "cuda" is for each its own GPU.
 
     Yields
     ------
-    group : DistributedContext
-        The group, with the rank and the device of this process.
+    processes : Processes
+        The processes, with the rank and the device of this process.
 
     Raises
     ------
@@ -199,21 +197,21 @@ def process_group(
         If the strategy or the device is unknown, if this torch cannot shard on the device, or if
         there are more processes than GPUs.
     """
-    check_choice("strategy", strategy, STRATEGIES)
+    check_choice(STRATEGIES, strategy=strategy)
     environment = _Environment.read()
-    group = DistributedContext(
+    processes = Processes(
         rank=environment.rank,
         world_size=environment.world_size,
         strategy=strategy,
         device=_process_device(select_device(device), strategy, environment),
     )
-    if group.is_alone:
-        yield group
+    if not processes.is_distributed:
+        yield processes
         return
-    _initialize(group)
+    _initialize(processes)
     try:
-        yield group
-        group.barrier()  # no process leaves while another waits for its answer
+        yield processes
+        processes.barrier()  # no process leaves while another waits for its answer
     finally:
         # Gloo's threads end with the last reference to the group; sharded models hold some. A
         # thread that frees a tensor after the interpreter has shut down aborts the process.
@@ -264,15 +262,17 @@ def _process_device(
     return device
 
 
-def _initialize(group: DistributedContext) -> None:
-    """Initialize torch.distributed for the processes of `group`."""
+def _initialize(processes: Processes) -> None:
+    """Initialize torch.distributed for `processes`."""
     store: dist.Store
-    if group.world_size == 1:
+    if processes.world_size == 1:
         store = dist.HashStore()
     else:
         store = next(dist.rendezvous("env://"))[0]
     # A prefix of its own: a program may form several groups in turn, and may be restarted.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     store = dist.PrefixStore(f"group-{attempt}-{next(_group_numbers)}", store)
-    backend = "cpu:gloo,cuda:nccl" if group.device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=group.rank, world_size=group.world_size)
+    backend = "cpu:gloo,cuda:nccl" if processes.device.type == "cuda" else "gloo"
+    dist.init_process_group(
+        backend, store=store, rank=processes.rank, world_size=processes.world_size
+    )

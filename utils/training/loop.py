@@ -21,26 +21,23 @@ from utils.contract import NextTokenModel
 from utils.data.batches import Batch
 from utils.files import as_path
 from utils.runtime import Interrupt, autocast, interrupt_flag
+from utils.training.batch_checks import check_training_batches, check_validation_batches
 from utils.training.checkpoint import lock_run, resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig, learning_rate_at
-from utils.training.distributed import DistributedContext
-from utils.training.evaluation import (
-    check_training_batches,
-    check_validation_batches,
-    count_tokens,
-    validate,
-)
+from utils.training.distributed import Processes
 from utils.training.objectives import (
     BatchStream,
     BatchT,
     ModelT,
     Objective,
     TrainingBatch,
+    count_tokens,
     cross_entropy,
 )
 from utils.training.optimizers import OptimizerFactory, adamw
 from utils.training.progress import progress_bar, show_loss
 from utils.training.training_run import History, TrainingRun, start_run
+from utils.training.validation import validate
 
 LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
 
@@ -100,7 +97,7 @@ def fit(
     checkpoint: str | Path | None = ...,
     progress: bool = ...,
     make_optimizer: OptimizerFactory = ...,
-    processes: DistributedContext | None = ...,
+    processes: Processes | None = ...,
     on_validation: Callable[[History], None] | None = ...,
 ) -> History: ...
 
@@ -116,7 +113,7 @@ def fit(
     checkpoint: str | Path | None = ...,
     progress: bool = ...,
     make_optimizer: OptimizerFactory = ...,
-    processes: DistributedContext | None = ...,
+    processes: Processes | None = ...,
     on_validation: Callable[[History], None] | None = ...,
 ) -> History: ...
 
@@ -131,7 +128,7 @@ def fit(
     progress: bool = True,
     make_optimizer: OptimizerFactory = adamw,
     objective: Objective[Any, Any] = cross_entropy,
-    processes: DistributedContext | None = None,
+    processes: Processes | None = None,
     on_validation: Callable[[History], None] | None = None,
 ) -> History:
     """Train `model` and leave its best parameters in it, in evaluation mode.
@@ -190,7 +187,7 @@ def fit(
     if valid is not None:
         check_validation_batches(valid)
     path = None if checkpoint is None else as_path(checkpoint)
-    processes = processes or DistributedContext()
+    processes = processes or Processes()
     with lock_run(path, processes):
         run = start_run(
             model,
@@ -253,7 +250,7 @@ def _is_due(run: TrainingRun, *intervals: int) -> bool:
 def _must_stop(run: TrainingRun, interrupt: Interrupt) -> bool:
     """Return whether a signal has come; several processes exchange this when they read losses."""
     processes = run.processes
-    if not processes.is_alone and not _is_due(run, LOSS_EVERY):
+    if processes.is_distributed and not _is_due(run, LOSS_EVERY):
         return False
     return processes.any(interrupt.is_set())
 

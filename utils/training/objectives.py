@@ -180,6 +180,11 @@ def summed_cross_entropy(
     )
 
 
+def count_tokens(batch: TrainingBatch) -> int:
+    """Return the number of predicted tokens in a batch, padding left out."""
+    return int((batch.targets != IGNORE_INDEX).sum())
+
+
 def adversarial_objective(
     embedding: nn.Module, *, epsilon: float
 ) -> Objective[TextClassifier, LabelledBatch]:

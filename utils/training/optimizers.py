@@ -1,4 +1,4 @@
-"""Optimizers for `fit`: AdamW, and Muon for matrices.
+"""Optimizers for `fit`: AdamW, and Muon for the matrices of linear layers.
 
 Section 3.1 derives AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024). Each
 optimizer is built by a function of the model and its `TrainConfig`, so that the loop need not know
@@ -42,10 +42,10 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 
 
 def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muon:
-    """Build Muon for the matrices inside the model and AdamW for all other parameters.
+    """Build Muon for the matrices of linear layers and AdamW for all other parameters.
 
-    The others are embeddings, output matrices, biases and gains. An output layer names its
-    matrix by a method `output_parameters`.
+    The others are embeddings, output matrices, biases and gains, and the parameters of recurrent
+    and convolutional layers. An output layer names its matrix by a method `output_parameters`.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
     Raises
     ------
     ValueError
-        If `lr_scale` is not a positive number.
+        If `lr_scale` is not a positive number, or the model has no such matrix to train.
     """
     check_number(above=0, lr_scale=lr_scale)
     outer = _embeddings_and_outputs(model)
@@ -75,6 +75,11 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
         and module.weight.requires_grad
         and id(module.weight) not in outer
     ]
+    if not matrices:
+        raise ValueError(
+            f"{type(model).__name__} has no linear layer to train with muon besides its output: "
+            "expected adamw"
+        )
     inner = {id(matrix) for matrix in matrices}
     others = [
         parameter for parameter in _trainable(model.parameters()) if id(parameter) not in inner
@@ -116,7 +121,7 @@ class Muon(torch.optim.AdamW):
         Parameters
         ----------
         closure
-            A function that computes the loss and its gradients anew, called before the step.
+            A function that computes the loss and its gradients again, called before the step.
 
         Returns
         -------

@@ -43,7 +43,7 @@ def check_torch_for_sharding() -> None:
     Raises
     ------
     ValueError
-        If it is older than OLDEST_TORCH.
+        If torch is older than OLDEST_TORCH.
     """
     version = tuple(int(number) for number in torch.__version__.split(".")[:2])
     if version < OLDEST_TORCH:
@@ -215,7 +215,8 @@ def _sharded_tensors(
 
 def _first_failure(error: Any) -> BaseException:
     """Return the error of the first process that failed in writing or reading shards."""
-    return next(iter(error.failures.values()))[0]
+    failure: BaseException = next(iter(error.failures.values()))[0]
+    return failure
 
 
 @contextmanager

@@ -112,7 +112,8 @@ def read_tensor_file(
         )
     # copies: tensors of safetensors are views of the file, which a later save may replace
     tensors = {key: x.to(map_location, copy=True) for key, x in tensors.items()}
-    return _from_json(json.loads(text), tensors)
+    content: dict[str, Any] = _from_json(json.loads(text), tensors)
+    return content
 
 
 def file_checksum(path: Path) -> str:

@@ -19,7 +19,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from utils.runtime import device_of, half_precision
 from utils.training.config import TrainConfig
-from utils.training.distributed import DistributedContext, Strategy
+from utils.training.distributed import Processes, Strategy
 from utils.training.objectives import BatchT, ModelT, Objective
 from utils.training.optimizers import Muon, OptimizerFactory
 
@@ -69,7 +69,15 @@ class History:
 
     @property
     def best_loss(self) -> float:
-        """The lowest validation loss in nats per token."""
+        """The lowest validation loss in nats per token.
+
+        Raises
+        ------
+        ValueError
+            If the run has no validation.
+        """
+        if not self.validations:
+            raise ValueError("the run has no validation loss: give `fit` validation batches")
         return min(validation.loss for validation in self.validations)
 
     @property
@@ -105,7 +113,7 @@ class TrainingRun:
     history
         The history that `fit` will return.
     autocast_dtype
-        The data type of mixed precision on a GPU, as of ``utils.runtime.half_precision``.
+        The data type of mixed precision on a GPU, see ``utils.runtime.half_precision``.
     best_parameters
         The model's tensors at the lowest validation loss so far, by `plain_name`; None before the
         first validation.
@@ -116,7 +124,7 @@ class TrainingRun:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     config: TrainConfig
-    processes: DistributedContext
+    processes: Processes
     step: int = 0
     history: History = field(default_factory=History)
     autocast_dtype: torch.dtype | None = None
@@ -175,7 +183,7 @@ class TrainingRun:
         Raises
         ------
         FloatingPointError
-            If it is infinite or NaN.
+            If `loss` is infinite or NaN.
         """
         if not math.isfinite(loss):
             raise FloatingPointError(
@@ -190,7 +198,7 @@ def start_run(
     *,
     make_optimizer: OptimizerFactory,
     objective: Objective[ModelT, BatchT],
-    processes: DistributedContext,
+    processes: Processes,
 ) -> TrainingRun:
     """Return a run before its first step; with the strategy "shard" the model is sharded.
 
@@ -232,7 +240,7 @@ def start_run(
     _check_optimizer(optimizer, processes.strategy)
     model.zero_grad()
     loss_module = processes.wrap(model, objective)
-    if not processes.is_alone:  # `wrap` has made shards, or copied the first process's parameters
+    if processes.is_distributed:  # `wrap` has made shards, or copied the first process's parameters
         optimizer = make_optimizer(model, config)
     return TrainingRun(
         model=model,
@@ -248,20 +256,9 @@ def start_run(
 def plain_name(model: nn.Module, name: str) -> str:
     """Return the name of a tensor of a model without the prefixes of torch's wrappers.
 
-    ``torch.compile`` adds ``_orig_mod.`` and ``DistributedDataParallel`` adds ``module.``, which a
-    checkpoint leaves out.
-
-    Parameters
-    ----------
-    model
-        The model, which may be wrapped or have parts that are.
-    name
-        The name in its ``state_dict``, such as "_orig_mod.output.weight".
-
-    Returns
-    -------
-    plain_name : str
-        The name without wrappers, such as "output.weight".
+    ``torch.compile`` adds ``_orig_mod.`` and ``DistributedDataParallel`` adds ``module.``, to a
+    model or to parts of it: "_orig_mod.output.weight" of a ``state_dict`` becomes "output.weight",
+    its name in a checkpoint.
     """
     parts: list[str] = []
     module: Any = model

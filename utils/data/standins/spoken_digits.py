@@ -42,7 +42,7 @@ def make_digits(takes: int = TAKES) -> list[Clip]:
     RuntimeError
         If eSpeak NG reports an error.
     """
-    check_integer(1, TAKES, takes=takes)
+    check_integer(minimum=1, maximum=TAKES, takes=takes)
     return [
         clip._replace(samples=clip.samples.copy()) for clip in _all_digits() if clip.take < takes
     ]
@@ -69,4 +69,5 @@ def _record(sound: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Simulate a microphone: vary the loudness of (N,) samples and add background noise."""
     loudness = rng.uniform(0.3, 0.9) / max(np.abs(sound).max(), 1e-9)
     noise = rng.normal(0, rng.uniform(0.001, 0.005), len(sound))
-    return np.clip(loudness * sound + noise, -1, 1).astype(np.float32)
+    samples: np.ndarray = np.clip(loudness * sound + noise, -1, 1)
+    return samples.astype(np.float32)

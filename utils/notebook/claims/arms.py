@@ -1,4 +1,4 @@
-"""The arms of a claim: what an author gives, checked and brought into one form.
+"""The arms of a claim: what an author gives, validated and converted to arrays.
 
 An arm is one of the things that a claim compares. `read_seed_arms` reads arms with one value for
 each seed, `read_item_arms` those with one row of statistics for each item of a test set.
@@ -11,11 +11,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from utils.notebook.relative_error import Array
 from utils.notebook.seed_results import SeedValues
 
-Array: TypeAlias = npt.NDArray[np.float64]
 Arms: TypeAlias = Mapping[Any, Any]
 
 MIN_SEEDS = 3

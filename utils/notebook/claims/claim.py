@@ -1,6 +1,6 @@
 """A claim with its evidence: whether it holds, its line for the reader, its record for the pages.
 
-`utils.notebook.claims.hypothesis.evaluate_claim` makes it.
+`utils.notebook.claims.evaluation.evaluate_claim` makes it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from utils.notebook.claims.arms import ItemArms, SeedArms
 from utils.notebook.claims.seed_tests import Comparison
+from utils.notebook.evidence import BOUNDS, TRENDS, claim_evidence
 
-TRENDS = ("grows", "falls")  # with the number of the arm
-BOUNDS = ("at least", "at most")  # each arm, against the bound
 KINDS = ("lower", "higher", "no difference", *TRENDS, *BOUNDS)
 """What a claim can expect; the first three compare the first arm with each other arm."""
 
@@ -76,10 +75,8 @@ class Claim:
 
     def line(self) -> str:
         """Return the claim's line: effects with intervals, p-values, the test and its seeds."""
-        parts = "; ".join(map(self._text, self.comparisons))
-        test = self.comparisons[0].comparison.test
         mark, verdict = ("✓", "holds") if self.holds else ("✗", "does not hold")
-        return f"{mark} {self.label}: {parts} ({test}, {self._sample()}): {verdict}"
+        return f"{mark} {self.label}: {claim_evidence(self.record())}: {verdict}"
 
     def remarks(self) -> str:
         """Return the line below: what differs, what is shared, rates on the edge of their grid."""
@@ -98,33 +95,7 @@ class Claim:
             "comparisons": [_stored(comparison) for comparison in self.comparisons],
             **self._stored_arms(),
             **self.context,
-            "line": self.line(),
         }
-
-    def _text(self, tested: TestedComparison) -> str:
-        """Return the words for one comparison."""
-        result, subject = tested.comparison, tested.subject
-        if self.expected in TRENDS:
-            name = "slope" if result.test.startswith("t ") else "mean rank correlation"
-            words = f"{name} {result.effect:+.4g} {self.unit if name == 'slope' else ''}".rstrip()
-        elif self.expected in BOUNDS:
-            words = f"{subject} {result.effect:.4g} {self.unit}, {self.expected} {self.threshold:g}"
-        else:
-            words = f"{subject} − {tested.other} = {result.effect:+.4g} {self.unit}"
-        if self.expected == "no difference":
-            words += f", margin ±{self.threshold:g}"
-        if result.interval is not None:
-            low, high = (f"{end:.4g}" for end in result.interval)
-            words += f", {100 * result.level:.0f} % interval [{low}, {high}]"
-        elif result.spread is not None:
-            words += f", standard deviation {result.spread:.2g}"
-        return words if result.p is None else f"{words}, p {_p_text(result.p)}"
-
-    def _sample(self) -> str:
-        """Return how many seeds or items there are."""
-        if isinstance(self.arms, SeedArms):
-            return f"{len(self.arms.seeds)} seeds"
-        return f"{self.arms.tables.shape[1]:,} items"
 
     def _stored_arms(self) -> dict[str, Any]:
         """Return the arms as they are stored; of items, which may be thousands, only how many."""
@@ -142,8 +113,3 @@ def _stored(tested: TestedComparison) -> dict[str, Any]:
     interval = None if result.interval is None else list(result.interval)
     names = {"subject": tested.subject, "other": tested.other, "holds": tested.holds}
     return {**names, **result._asdict(), "interval": interval}
-
-
-def _p_text(p: float) -> str:
-    """Return a p-value for a sentence."""
-    return "< 0.001" if p < 0.001 else f"= {p:.2g}"

@@ -1,7 +1,7 @@
-"""Tests of claims on the items of a test set, by scipy: approximate randomization and bootstrap.
+"""Tests of claims on the items of a test set: approximate randomization, and scipy's bootstrap.
 
 The score of a system may be any function of the sum of its items' statistics: a mean, or a measure
-of the whole corpus such as BLEU. `utils.notebook.claims.hypothesis` calls the tests.
+of the whole corpus such as BLEU. `utils.notebook.claims.evaluation` calls the tests.
 
 Source: Riezler and Maxwell 2005 (approximate randomization); Koehn 2004 (bootstrap).
 """
@@ -12,22 +12,24 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-from utils.notebook.claims.seed_tests import LEVEL, Array, Comparison
+from utils.metrics.randomization import randomization_p_value
+from utils.notebook.claims.seed_tests import LEVEL, Comparison
+from utils.notebook.relative_error import Array
 
 Statistic: TypeAlias = Callable[[Array], float]
 
-NUM_RESAMPLES = 9999  # the smallest p-value is about 2 / (NUM_RESAMPLES + 1)
+NUM_RESAMPLES = 9999  # the smallest p-value of random exchanges is 1 / (NUM_RESAMPLES + 1)
+ROUNDING = 1e-12  # relative to the scores; differences this close are equal
 BATCH_SIZE = 200  # resamples that are computed at once
-RESAMPLING_SEED = 0  # the same items give the same p-value
+RESAMPLING_SEED = 0  # of the bootstrap; the same items give the same p-value
 
 
 def randomization_test(left: Array, right: Array, statistic: Statistic) -> Comparison:
     """Test by approximate randomization whether two systems differ on the items of a test set.
 
-    Each trial exchanges the two systems' results on a random half of the items.
+    Source: ``eq-randomization`` (section 6.1), by `randomization_p_value`.
 
     Parameters
     ----------
@@ -41,22 +43,16 @@ def randomization_test(left: Array, right: Array, statistic: Statistic) -> Compa
     comparison : Comparison
         The difference of the scores, its 95 % bootstrap interval and the two-sided p-value.
     """
-    table, indices = np.concatenate([left, right]), _indices(left, right)
-
-    def difference(i: Array, j: Array, axis: int = -1) -> Array:
-        return _scores(table, i, statistic, axis) - _scores(table, j, statistic, axis)
-
-    result = stats.permutation_test(
-        indices,
-        difference,
-        permutation_type="samples",
-        vectorized=True,
-        batch=BATCH_SIZE,
-        n_resamples=NUM_RESAMPLES,
-        random_state=np.random.default_rng(RESAMPLING_SEED),
+    scores = statistic(left.sum(0)), statistic(right.sum(0))
+    p = randomization_p_value(
+        left,
+        right,
+        statistic,
+        num_trials=NUM_RESAMPLES,
+        tolerance=ROUNDING * max(map(abs, scores)),
     )
     comparison = bootstrap(left, right, statistic, level=LEVEL)
-    return comparison._replace(p=float(result.pvalue), test="approximate randomization test")
+    return comparison._replace(p=p, test="approximate randomization test")
 
 
 def bootstrap(
@@ -98,11 +94,6 @@ def bootstrap(
     interval = (float(result.confidence_interval.low), float(result.confidence_interval.high))
     effect = float(score(np.arange(len(left), dtype=np.float64)))
     return Comparison(effect, interval, level, None, None, "bootstrap of the items")
-
-
-def _indices(left: Array, right: Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return numbers for the items of both systems, which the test exchanges."""
-    return np.arange(len(left)), np.arange(len(left), len(left) + len(right))
 
 
 def _scores(table: Array, indices: Array, statistic: Statistic, axis: int) -> Array:

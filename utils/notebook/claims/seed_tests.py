@@ -1,6 +1,6 @@
 """Tests of claims on one value for each seed, by scipy.
 
-`utils.notebook.claims.hypothesis` chooses among them. Each returns a `Comparison`: an effect, its
+`utils.notebook.claims.evaluation` chooses among them. Each returns a `Comparison`: an effect, its
 interval and a p-value. The intervals of differences have the level 95 %, those of equivalence 90 %,
 because two one-sided tests at 5 % accept just when the 90 % interval lies inside the margin.
 
@@ -12,13 +12,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import stats
 
-Array: TypeAlias = npt.NDArray[np.float64]
+from utils.notebook.relative_error import Array
 
 SIGNIFICANCE = 0.05
 LEVEL = 1 - SIGNIFICANCE  # of the interval of a difference

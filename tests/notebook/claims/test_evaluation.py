@@ -9,7 +9,8 @@ import torch
 
 from utils.notebook import cell_output, check
 from utils.notebook.claims import item_tests
-from utils.notebook.claims.hypothesis import Hypothesis, evaluate_claim
+from utils.notebook.claims.evaluation import ClaimSpec, evaluate_claim
+from utils.notebook.evidence import claim_evidence
 from utils.notebook.seed_results import SeedValues
 
 SEEDS = [0, 1, 2, 3]
@@ -47,10 +48,10 @@ def claim(arms=None, label="claim-x", **options):
     check.claim(label, arms, **defaults | options)
 
 
-def decided(arms, expected="lower", threshold=None, seeds=SEEDS, **hypothesis):
-    hypothesis = Hypothesis("claim-x", expected, threshold, **hypothesis)
+def decided(arms, expected="lower", threshold=None, seeds=SEEDS, **spec):
+    spec = ClaimSpec("claim-x", expected, threshold, **spec)
     context = {"shared": "data", "differs": "the model"}
-    return evaluate_claim(hypothesis, arms, seeds=seeds, unit="nats", context=context)
+    return evaluate_claim(spec, arms, seeds=seeds, unit="nats", context=context)
 
 
 RISING = {1: [1.0, 1.1, 1.0, 1.2], 2: [2.0, 2.2, 1.9, 2.1], 4: [4.1, 3.9, 4.2, 4.0]}
@@ -202,7 +203,8 @@ def test_evidence_is_stored_in_the_metadata(kernel):
     (((content,), options),) = kernel
     record = options["metadata"][cell_output.CLAIM_KEY]
     assert json.loads(json.dumps(record, allow_nan=False)) == record
-    assert content["text/plain"].splitlines()[0] == record["line"]
+    line = content["text/plain"].splitlines()[0]
+    assert line == f"✓ claim-x: {claim_evidence(record)}: holds"
     assert (record["label"], record["kind"], record["holds"]) == ("claim-x", "lower", True)
     assert (record["unit"], record["seeds"]) == ("nats", SEEDS)
     assert record["arms"] == {"low": LOW, "high": HIGH}
@@ -307,7 +309,7 @@ def test_a_claim_that_is_not_clear_is_refused(options, message):
     [
         ({"a": ITEMS[0], "b": ITEMS[1][:99]}, "the same items in the same order"),
         ({"a": ITEMS[0], "b": np.full(200, NAN)}, "item 0 of 'b' is not finite"),
-        ({"a": COUNTS, "b": COUNTS}, "2 statistics an item; give statistic="),
+        ({"a": COUNTS, "b": COUNTS}, "2 statistics per item; give statistic="),
         ({"a": ITEMS[0], "b": ["x"] * 200}, "'b' needs one number or one row"),
         ({"a": np.ones((2, 2, 2)), "b": ITEMS[1]}, "has the shape"),
     ],

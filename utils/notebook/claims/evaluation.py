@@ -1,6 +1,6 @@
 """Claims about models: what an author can claim, and which test decides it.
 
-A `Hypothesis` is what an author claims. `evaluate_claim` tests it and returns
+A `ClaimSpec` is what an author claims. `evaluate_claim` tests it and returns
 a `Claim` with the evidence.
 """
 
@@ -24,9 +24,10 @@ from utils.notebook.claims.arms import (
     read_seed_arms,
     sources,
 )
-from utils.notebook.claims.claim import BOUNDS, KINDS, TRENDS, Claim, TestedComparison
+from utils.notebook.claims.claim import KINDS, Claim, TestedComparison
 from utils.notebook.claims.item_tests import Statistic
 from utils.notebook.claims.seed_tests import Comparison
+from utils.notebook.evidence import BOUNDS, TRENDS
 
 LABEL = re.compile(r"claim-[a-z0-9]+(-[a-z0-9]+)*")
 UPWARD = ("higher", "grows", "at least")
@@ -35,7 +36,7 @@ MIN_TREND_ARMS = 3
 
 
 @dataclass(frozen=True)
-class Hypothesis:
+class ClaimSpec:
     """What an author claims, before it is tested.
 
     Parameters
@@ -56,7 +57,8 @@ class Hypothesis:
     Raises
     ------
     ValueError
-        If one of them is wrong, or does not fit the others.
+        If the label, an option or the threshold is not an allowed one, or they do not fit each
+        other: a trend over items, a statistic over seeds, a margin that is missing.
     """
 
     label: str
@@ -69,9 +71,9 @@ class Hypothesis:
     def __post_init__(self) -> None:
         if not isinstance(self.label, str) or not LABEL.fullmatch(self.label):
             raise ValueError(f"the label is {self.label!r}; expected claim-… with a-z, 0-9 and -")
-        check_choice(f"{self.label}: expected", self.expected, KINDS)
-        check_choice(f"{self.label}: over", self.over, TESTS)
-        check_choice(f"{self.label}: test", self.test, TESTS[self.over])
+        check_choice(KINDS, **{f"{self.label}: expected": self.expected})
+        check_choice(TESTS, **{f"{self.label}: over": self.over})
+        check_choice(TESTS[self.over], **{f"{self.label}: test": self.test})
         if self.statistic is not None and self.over == "seeds":
             raise ValueError(f"{self.label}: a statistic needs over='items'")
         if self.expected in TRENDS and self.over == "items":
@@ -95,7 +97,7 @@ class Hypothesis:
 
 
 def evaluate_claim(
-    hypothesis: Hypothesis,
+    spec: ClaimSpec,
     arms: Arms,
     *,
     seeds: Iterable[Hashable] | None,
@@ -106,7 +108,7 @@ def evaluate_claim(
 
     Parameters
     ----------
-    hypothesis
+    spec
         What is claimed.
     arms
         The arms, as `read_seed_arms` or `read_item_arms` takes them.
@@ -125,28 +127,29 @@ def evaluate_claim(
     Raises
     ------
     ValueError
-        If the arms are too few, or not what the claim needs.
+        If there are too few arms, seeds or items, the arms do not have the same of them, or a value
+        is not a finite number.
     """
-    label = hypothesis.label
-    _check_names(hypothesis, arms)
+    label = spec.label
+    _check_names(spec, arms)
     checked: SeedArms | ItemArms
-    if hypothesis.over == "items":
+    if spec.over == "items":
         if seeds is not None:
             raise ValueError(f"{label}: items of a test set have no seeds; leave out seeds=")
         checked = read_item_arms(label, arms)
-        comparisons = _compare_on_items(hypothesis, checked)
+        comparisons = _compare_on_items(spec, checked)
     else:
         checked = read_seed_arms(label, arms, seeds)
-        _check_seeds(hypothesis, checked)
-        comparisons = _compare_on_seeds(hypothesis, checked)
+        _check_seeds(spec, checked)
+        comparisons = _compare_on_seeds(spec, checked)
     context = {**context, "sources": sources(arms), "rates_on_edges": rates_on_edges(arms)}
-    expected, threshold = hypothesis.expected, hypothesis.threshold
+    expected, threshold = spec.expected, spec.threshold
     return Claim(label, expected, unit, list(comparisons), checked, threshold, context)
 
 
-def _check_names(hypothesis: Hypothesis, arms: Arms) -> None:
+def _check_names(spec: ClaimSpec, arms: Arms) -> None:
     """Raise ValueError unless there are as many arms as the claim needs, with names that fit."""
-    label, expected = hypothesis.label, hypothesis.expected
+    label, expected = spec.label, spec.expected
     if not isinstance(arms, Mapping):
         raise ValueError(f"{label}: arms are a dict of name and values, got {type(arms).__name__}")
     least = {**dict.fromkeys(BOUNDS, 1), **dict.fromkeys(TRENDS, MIN_TREND_ARMS)}.get(expected, 2)
@@ -159,27 +162,27 @@ def _check_names(hypothesis: Hypothesis, arms: Arms) -> None:
             raise ValueError(f"{label}: {expected!r} needs numbers as names of arms, got {name!r}")
 
 
-def _check_seeds(hypothesis: Hypothesis, arms: SeedArms) -> None:
+def _check_seeds(spec: ClaimSpec, arms: SeedArms) -> None:
     """Raise ValueError if the seeds changed nothing, or are too few for a test by ranks."""
     if (arms.values == arms.values[:, :1]).all():
         raise ValueError(
-            f"{hypothesis.label}: each arm has the same value with every seed; the seeds changed "
+            f"{spec.label}: each arm has the same value with every seed; the seeds changed "
             "nothing, so compare paired items by over='items', or give the seed to the run"
         )
-    if hypothesis.test == "ranks" and hypothesis.expected not in TRENDS:
-        least = 5 if hypothesis.expected == "no difference" else 6  # else p cannot fall below 5 %
+    if spec.test == "ranks" and spec.expected not in TRENDS:
+        least = 5 if spec.expected == "no difference" else 6  # else p cannot fall below 5 %
         if len(arms.seeds) < least:
             raise ValueError(
-                f"{hypothesis.label}: signed ranks need {least} seeds, got {len(arms.seeds)}"
+                f"{spec.label}: signed ranks need {least} seeds, got {len(arms.seeds)}"
             )
 
 
-def _compare_on_seeds(hypothesis: Hypothesis, arms: SeedArms) -> Iterator[TestedComparison]:
+def _compare_on_seeds(spec: ClaimSpec, arms: SeedArms) -> Iterator[TestedComparison]:
     """Yield the comparisons of arms by their values for each seed."""
     expected, by_ranks, threshold = (
-        hypothesis.expected,
-        hypothesis.test == "ranks",
-        hypothesis.threshold,
+        spec.expected,
+        spec.test == "ranks",
+        spec.threshold,
     )
     names, values = [str(name) for name in arms.names], arms.values
     if expected in TRENDS:
@@ -189,14 +192,14 @@ def _compare_on_seeds(hypothesis: Hypothesis, arms: SeedArms) -> Iterator[Tested
             result = seed_tests.page_test(numbers, values, rising=rising)
         else:
             result = seed_tests.slope_test(numbers, values)
-        yield _tested(hypothesis, ", ".join(names), "", result)
+        yield _tested(spec, ", ".join(names), "", result)
     elif expected in BOUNDS:
         for name, row in zip(names, values, strict=True):
             centre = float(threshold or 0.0)
             if by_ranks:
-                yield _tested(hypothesis, name, "", seed_tests.wilcoxon_test(row, centre))
+                yield _tested(spec, name, "", seed_tests.wilcoxon_test(row, centre))
             else:
-                yield _tested(hypothesis, name, "", seed_tests.t_test(row, centre, name="t test"))
+                yield _tested(spec, name, "", seed_tests.t_test(row, centre, name="t test"))
     else:
         test, equivalence = (
             (seed_tests.wilcoxon_test, seed_tests.wilcoxon_equivalence)
@@ -206,33 +209,33 @@ def _compare_on_seeds(hypothesis: Hypothesis, arms: SeedArms) -> Iterator[Tested
         for name, row in zip(names[1:], values[1:], strict=True):
             differences = values[0] - row
             result = test(differences) if threshold is None else equivalence(differences, threshold)
-            yield _tested(hypothesis, names[0], name, result)
+            yield _tested(spec, names[0], name, result)
 
 
-def _compare_on_items(hypothesis: Hypothesis, arms: ItemArms) -> Iterator[TestedComparison]:
+def _compare_on_items(spec: ClaimSpec, arms: ItemArms) -> Iterator[TestedComparison]:
     """Yield the comparisons of arms by the statistics of their items."""
     names, tables = [str(name) for name in arms.names], arms.tables
     num_items = tables.shape[1]
-    statistic = hypothesis.statistic
+    statistic = spec.statistic
     if statistic is None:
         if tables.shape[2] > 1:
             raise ValueError(
-                f"{hypothesis.label}: {tables.shape[2]} statistics an item; give statistic=, which "
+                f"{spec.label}: {tables.shape[2]} statistics per item; give statistic=, which "
                 "computes the score from their sum over the items"
             )
         statistic = _mean_of(num_items)
-    if hypothesis.expected in BOUNDS:
+    if spec.expected in BOUNDS:
         for name, table in zip(names, tables, strict=True):
             result = item_tests.bootstrap(table, None, statistic, level=seed_tests.LEVEL)
-            yield _tested(hypothesis, name, "", result)
+            yield _tested(spec, name, "", result)
         return
     for name, table in zip(names[1:], tables[1:], strict=True):
-        if hypothesis.expected == "no difference":
+        if spec.expected == "no difference":
             level = seed_tests.EQUIVALENCE_LEVEL
             result = item_tests.bootstrap(tables[0], table, statistic, level=level)
         else:
             result = item_tests.randomization_test(tables[0], table, statistic)
-        yield _tested(hypothesis, names[0], name, result)
+        yield _tested(spec, names[0], name, result)
 
 
 def _mean_of(num_items: int) -> Statistic:
@@ -240,15 +243,13 @@ def _mean_of(num_items: int) -> Statistic:
     return lambda total: float(total[0]) / num_items
 
 
-def _tested(
-    hypothesis: Hypothesis, subject: str, other: str, result: Comparison
-) -> TestedComparison:
+def _tested(spec: ClaimSpec, subject: str, other: str, result: Comparison) -> TestedComparison:
     """Return a comparison with its verdict: direction, p-value and interval must all agree."""
     low, high = result.interval or (result.effect, result.effect)
-    threshold = hypothesis.threshold or 0.0
-    if hypothesis.expected == "no difference":
+    threshold = spec.threshold or 0.0
+    if spec.expected == "no difference":
         holds = -threshold < low and high < threshold
-    elif hypothesis.expected in UPWARD:
+    elif spec.expected in UPWARD:
         holds = threshold < min(low, result.effect)
     else:
         holds = max(high, result.effect) < threshold
