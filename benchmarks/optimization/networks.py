@@ -49,10 +49,11 @@ class DeepLM(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, EMBEDDING_SIZE)
         widths = [WINDOW * EMBEDDING_SIZE] + [width] * num_layers
-        self.hidden = nn.ModuleList(nn.Linear(i, o) for i, o in itertools.pairwise(widths))
+        layers = [nn.Linear(i, o) for i, o in itertools.pairwise(widths)]
+        self.hidden = nn.ModuleList(layers)
         self.output = nn.Linear(width, vocab_size)
         self.residual, self.norm = residual, norm
-        for layer in self.hidden:
+        for layer in layers:
             nn.init.normal_(layer.weight, std=scale * layer.in_features**-0.5)
             nn.init.zeros_(layer.bias)
 
@@ -89,8 +90,8 @@ class DeepLM(nn.Module):
         return self.output(self._normalized(x)), history[:, ids.shape[1] :]
 
     def output_parameters(self) -> Iterator[nn.Parameter]:
-        """Yield the output matrix, which Muon leaves to AdamW."""
-        yield self.output.weight
+        """Yield the parameters of the output layer, which Muon leaves to AdamW."""
+        yield from self.output.parameters()
 
     def _normalized(self, x: torch.Tensor) -> torch.Tensor:
         """Return vectors of mean 0 and variance 1, if the network normalizes."""
