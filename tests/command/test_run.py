@@ -254,6 +254,12 @@ def test_the_command_trains_as_fit_does(capsys):
     assert line.endswith(f"validation {losses[muon]:.4f}")
 
 
+def test_a_model_without_a_matrix_for_muon_is_refused_before_a_file_is_written(capsys):
+    line = error_line("lstmlm --file text --context-length 8 --device cpu --optimizer muon", capsys)
+    assert "RNNLM has no linear layer to train with muon" in line
+    assert not any(path.is_file() for path in Path("runs").rglob("*"))
+
+
 def test_a_second_call_resumes_where_the_first_stopped(monkeypatch, capsys):
     line = f"{command_line('lstmlm', 6)} --dropout 0.3 --checkpoint-every 2"
     run(f"{line} --out uninterrupted")

@@ -31,7 +31,7 @@ class RunConfig:
     strategy
         Strategy of several processes: a copy of the model (data) or a part of it (shard) in each.
     optimizer
-        adamw or muon.
+        adamw or, for models with linear layers inside, muon.
     seed
         Seed of the model's first parameters, of dropout and of the order of the data.
     progress

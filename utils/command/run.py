@@ -137,6 +137,7 @@ def _train(job: Job, processes: Processes) -> History:
     seed_everything(job.run.seed)
     model = build_model(job.model, job.model_options, vocab_size=len(tokenizer))
     model = model.to(processes.device)
+    OPTIMIZERS[job.run.optimizer](model, job.training)  # refuses it before anything is written
     fingerprint = [resumes, len(tokenizer), len(valid), int(batches[0].targets.sum())]
     processes.check_same("data", fingerprint)
     if processes.rank == 0 and not resumes:
@@ -169,7 +170,7 @@ def report(history: History, valid: Sequence[Batch], *, num_characters: int | No
     valid
         The validation batches.
     num_characters
-        Number of characters in the tokens that they predict; None if the tokens do not tell the
+        Number of characters in the tokens that they predict; None if the tokens do not spell the
         text, so that bits per character mean nothing.
     """
     if history.validations:
