@@ -7,7 +7,7 @@ message names the argument, what it may be, and the value given.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -124,6 +124,53 @@ def check_choice(choices: Iterable[object], **options: object) -> None:
     for name, choice in options.items():
         if choice not in choices:
             raise ValueError(f"{name} is {choice!r}; choose from {', '.join(map(str, choices))}")
+
+
+def as_strings(texts: Iterable[str], *, name: str) -> list[str]:
+    """Convert texts in any iterable to a list; `name` stands for them in messages.
+
+    Raises
+    ------
+    ValueError
+        If `texts` is one text instead of several, or an item is not a str.
+    """
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise ValueError(f"{name}: got {texts!r}; give lists of texts, not one text")
+    strings = list(texts)
+    for number, text in enumerate(strings):
+        if not isinstance(text, str):
+            hint = ': join words by " ".join(words)' if isinstance(text, list | tuple) else ""
+            raise ValueError(
+                f"{name} must be texts, each a str; item {number} is a {type(text).__name__}{hint}"
+            )
+    return strings
+
+
+def as_token_lists(sequences: Iterable[Iterable[Any]]) -> list[list[Any]]:
+    """Convert the tokens of several texts to lists, those of arrays and tensors to Python's own.
+
+    Raises
+    ------
+    ValueError
+        If `sequences` is not a collection of collections of tokens: of strings or numbers.
+    """
+    texts = _as_python(sequences)
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise ValueError(f"expected the tokens of each text, a list of lists; got {texts!r}")
+    token_lists = []
+    for tokens in map(_as_python, texts):
+        if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+            raise ValueError(f"a text must be a list of tokens, as text.split(); got {tokens!r}")
+        token_lists.append([_as_python(token) for token in tokens])
+        for token in token_lists[-1]:
+            if not isinstance(token, Hashable):
+                raise ValueError(f"a token must be a string or a number; got {token!r}")
+    return token_lists
+
+
+def _as_python(values: Any) -> Any:
+    """Return the values of an array or a tensor, whose items may hash by identity; else itself."""
+    return values.tolist() if hasattr(values, "tolist") else values
 
 
 def as_integers(values: Iterable[Any], *, name: str = "token ids") -> list[int]:

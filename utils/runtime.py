@@ -146,17 +146,21 @@ def autocast(
 
 
 class Interrupt(threading.Event):
-    """An event that is set by Ctrl-C or SIGTERM: `signal_number` is then 2 or 15, and 0 before."""
+    """An event that a signal sets: `signal_number` is then the signal's, and 0 before.
+
+    It is 2 for Ctrl-C, 15 for SIGTERM and 1 for SIGHUP, which a closed terminal sends.
+    """
 
     signal_number = 0
 
 
 @contextmanager
 def interrupt_flag() -> Iterator[Interrupt]:
-    """Let Ctrl-C and SIGTERM set an event within the block, instead of ending the program.
+    """Let Ctrl-C, SIGTERM and SIGHUP set an event within the block, not end the program.
 
     A loop that tests the event between its steps is never interrupted within one. A second signal
-    acts at once. Outside the main thread, which gets no signals, the event is never set.
+    acts at once. A SIGHUP that the program ignores, as under ``nohup``, stays ignored. Outside the
+    main thread, which gets no signals, the event is never set.
 
     Yields
     ------
@@ -170,25 +174,37 @@ def interrupt_flag() -> Iterator[Interrupt]:
 
     previous_handlers = {
         number: handler
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in _interrupting_signals()
         if (handler := signal.getsignal(number)) is not None  # None: not installed by Python
     }
 
-    def restore_handlers() -> None:
-        for number, handler in previous_handlers.items():
-            signal.signal(number, handler)
-
     def handle(signal_number: int, _frame: FrameType | None) -> None:
-        interrupt.signal_number = signal_number
-        interrupt.set()
-        restore_handlers()
+        is_first = interrupt.signal_number == 0
+        if is_first:
+            interrupt.signal_number = signal_number
+            interrupt.set()
+        # Of this signal alone: another may be pending, which Python drops with a traceback if it
+        # finds the default handler.
+        signal.signal(signal_number, previous_handlers[signal_number])
+        if not is_first:
+            signal.raise_signal(signal_number)
 
     for number in previous_handlers:
         signal.signal(number, handle)
     try:
         yield interrupt
     finally:
-        restore_handlers()
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)
+
+
+def _interrupting_signals() -> list[signal.Signals]:
+    """Return the signals that end a run: Ctrl-C, SIGTERM, and SIGHUP unless it is ignored."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        numbers.append(hangup)
+    return numbers
 
 
 def get_random_state() -> dict[str, Any]:

@@ -42,3 +42,10 @@ def test_each_part_of_a_model_gets_what_it_takes(default_options):
             del parameters["vocab_size"]
             expected = {k: spec.defaults.get(k, p.default) for k, p in parameters.items()}
             assert select_arguments(part, job.model_options) == expected
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**30])
+def test_a_seed_that_no_generator_takes_is_named(seed, capsys):
+    with pytest.raises(ValueError, match=f"seed must be an integer from 0 to .*, got {seed}"):
+        Job.from_options(*parse(["gpt", "--seed", str(seed)]))
+    RunConfig(seed=2**63 - 1)

@@ -25,7 +25,7 @@ def test_help_names_every_option_of_a_model(capsys):
         "1 it failed, as the loss",
         "a file or folder cannot be read or written",
         "2 the command is wrong, as --file is not a text or --out not a folder",
-        "130 Ctrl-C ended the run",
+        "130 Ctrl-C ended the run, 143 SIGTERM did, and 129 SIGHUP",
     ):
         assert text in stdout
 

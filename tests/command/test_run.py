@@ -33,11 +33,14 @@ from utils.training.training_run import History, Validation
 
 
 @pytest.fixture
-def python_handles_ctrl_c():
-    """Python's own answer to Ctrl-C, which a job in the background does not start with."""
-    handler_before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def python_handles_signals():
+    """Python's own answers, also where the tests run in the background or under nohup."""
+    handlers = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}
+    numbers = {name: getattr(signal, name) for name in handlers if hasattr(signal, name)}
+    before = {number: signal.signal(number, handlers[name]) for name, number in numbers.items()}
     yield
-    signal.signal(signal.SIGINT, handler_before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class SignalledStream(TextBatches):
@@ -53,10 +56,11 @@ class SignalledStream(TextBatches):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_an_interrupted_run_has_the_exit_code_of_its_signal(
-    number, code, monkeypatch, capsys, python_handles_ctrl_c
+    name, code, monkeypatch, capsys, python_handles_signals
 ):
+    number = getattr(signal, name)
     line = f"{command_line('lstmlm', 6)} --dropout 0.3 --out run"
     monkeypatch.setattr(training_data, "TextBatches", SignalledStream)
     monkeypatch.setattr(SignalledStream, "signals", (number,))
@@ -71,7 +75,7 @@ def test_an_interrupted_run_has_the_exit_code_of_its_signal(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-def test_a_second_ctrl_c_ends_the_run_at_once(monkeypatch, capsys, python_handles_ctrl_c):
+def test_a_second_ctrl_c_ends_the_run_at_once(monkeypatch, capsys, python_handles_signals):
     monkeypatch.setattr(training_data, "TextBatches", SignalledStream)
     monkeypatch.setattr(SignalledStream, "signals", (signal.SIGINT, signal.SIGINT))
     assert run(f"{command_line('lstmlm', 6)} --out run") == 130

@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from utils.data.batches import IGNORE_INDEX, EndlessBatches, TextBatches, pad, text_eval_batches
+from utils.data.labelled_batches import LabelledBatches
+from utils.data.pair_batches import PairBatches
 from utils.data.vocabulary import PAD
+from utils.speech.audio_batches import AudioBatches
 
 IDS = torch.arange(9)
 
@@ -234,3 +237,32 @@ def test_a_batch_of_text_moves_without_a_source():
     batch = TextBatches(IDS, batch_size=1, context_length=5)[0].to("meta")
     assert batch.inputs.device.type == batch.targets.device.type == "meta"
     assert batch.source is None
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, None, "0", True])
+def test_a_seed_that_is_not_a_non_negative_integer_is_refused_at_once(seed):
+    ids, message = [4, 5, 6, 7], f"seed must be a non-negative integer, got {seed!r}"
+    with pytest.raises(ValueError, match=message):
+        TextBatches(ids, batch_size=1, context_length=2, seed=seed)
+    with pytest.raises(ValueError, match=message):
+        PairBatches([(ids, ids)], batch_size=1, seed=seed)
+    with pytest.raises(ValueError, match=message):
+        LabelledBatches([(ids, 1)], batch_size=1, seed=seed)
+    with pytest.raises(ValueError, match=message):
+        AudioBatches(lambda rng, step: ([], []), seed=seed)
+
+
+def test_sequences_to_pad_may_come_from_a_generator():
+    sequences = [[4], [5, 6]]
+    assert torch.equal(pad(iter(sequences)), pad(sequences))
+    for wrong, message in ((iter([]), "no sequences to pad"), (4, "a list of lists of ids, got 4")):
+        with pytest.raises(ValueError, match=message):
+            pad(wrong)
+
+
+def test_a_step_whose_windows_have_no_number_is_refused():
+    options = {"batch_size": 4, "context_length": 5, "without_replacement": True}
+    stream = TextBatches(range(50), **options)
+    assert stream[2**61 - 1].inputs.shape == (4, 5)
+    with pytest.raises(ValueError, match=f"step {2**61} is too large"):
+        stream[2**61]

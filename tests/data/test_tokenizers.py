@@ -345,3 +345,16 @@ def test_a_damaged_tokenizer_is_named(tokenizer_class, content, tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ValueError, match=r"tokenizer\.json is a damaged tokenizer"):
         tokenizer_class.load(path)
+
+
+def test_bpe_separates_texts_by_a_space_where_a_special_token_was(bpe):
+    ids = bpe.encode("the cat<eos>a dog", allow_special=True)
+    assert bpe.decode(ids) == "the cat a dog"
+
+
+@pytest.mark.parametrize("tokenizer_class", TOKENIZER_CLASSES)
+def test_a_file_of_too_deep_nesting_is_named(tokenizer_class, tmp_path):
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"deep.json is not a tokenizer that this book saved"):
+        tokenizer_class.load(path)

@@ -333,3 +333,18 @@ def test_the_smallest_vocabulary_that_can_end_gives_empty_texts():
 def test_a_prompt_whose_type_int64_cannot_hold_is_refused():
     with pytest.raises(ValueError, match=r"integers such as int64; got torch\.uint64"):
         greedy_search(make_lstm(0, 9), torch.tensor([[2**63 + 5]], dtype=torch.uint64))
+
+
+@pytest.mark.parametrize(
+    "token, message",
+    [(6, r"ids \[6\] lie outside this vocabulary of 6 tokens"), (-1, "count from 0; .* has -1")],
+)
+@every_decoder
+def test_an_id_outside_the_vocabulary_is_refused(decode, token, message):
+    translator = lstm_seq2seq(6, width=4)
+    for model, state in (
+        (make_lstm(0, vocab_size=6), None),
+        (translator, translator.begin(torch.tensor([[4]]))),
+    ):
+        with pytest.raises(ValueError, match=message):
+            decode(model, torch.tensor([[BOS, token]]), state, max_length=2)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -73,3 +74,19 @@ def test_complex_log_probabilities_are_refused():
     for pair in ((real, real.to(torch.complex64)), (real.to(torch.complex64), real)):
         with pytest.raises(ValueError, match="must be real numbers"):
             mix_log_probs(*pair, 0.5)
+
+
+@pytest.mark.parametrize("log_probs", [[-1.0], np.array([-1.0]), -1.0])
+def test_log_probabilities_that_are_not_tensors_are_refused(log_probs):
+    tensor = torch.tensor([-1.0])
+    for pair in ((log_probs, tensor), (tensor, log_probs)):
+        for call in (lambda a, b: mix_log_probs(a, b, 0.5), best_mixture_weight):
+            with pytest.raises(ValueError, match="log-probabilities must be tensors"):
+                call(*pair)
+
+
+def test_no_weight_is_chosen_for_numbers_that_are_not_log_probabilities():
+    log_probs, probs = torch.tensor([-1.0, -2.0]), torch.tensor([0.4, 0.1])
+    for pair in ((log_probs, probs), (probs, log_probs)):
+        with pytest.raises(ValueError, match=r"a log-probability is at most 0, got 0\.4"):
+            best_mixture_weight(*pair)

@@ -149,3 +149,13 @@ def test_a_model_with_complex_logits_is_refused():
 
     with pytest.raises(ValueError, match=r"logits must be real .* got torch\.complex64"):
         token_log_probs(Complex(), TEXT)
+
+
+def test_a_text_may_be_a_list_or_an_array():
+    model = make_network("window")
+    expected = token_log_probs(model, TEXT)
+    for ids in (TEXT.tolist(), TEXT.numpy()):
+        assert torch.equal(token_log_probs(model, ids), expected)
+    for wrong in ([[4, 5]], [4.5, 5.0], "text", 4):
+        with pytest.raises(ValueError, match="token ids must be"):
+            token_log_probs(model, wrong)

@@ -99,3 +99,29 @@ def test_sources_are_encoded_and_decoded_without_dropout_and_the_mode_is_restore
         assert decode_sources(model.train(), SOURCES, search) == expected
         assert model.training
         assert model.encoder.dropout.training
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        ([4, 12], r"ids \[12\] lie outside this vocabulary of 12 tokens"),
+        ([4, -1], "the ids of source 1 count from 0; got -1"),
+        ([4, 5.0], "the ids of source 1 must be integers; got 5.0"),
+    ],
+)
+def test_a_source_with_an_id_outside_the_vocabulary_is_refused(model, source, message):
+    with pytest.raises(ValueError, match=message):
+        decode_sources(model, [[4], source], greedy_search)
+
+
+@pytest.mark.parametrize(
+    "texts, message",
+    [
+        ("a b", "give lists of texts, not one text"),
+        ([["a"]], "item 0 is a list"),
+        (None, "give li"),
+    ],
+)
+def test_what_is_not_a_list_of_texts_is_not_translated(model, texts, message):
+    with pytest.raises(ValueError, match=message):
+        translate(model, texts, WordTokenizer.train("a b"))

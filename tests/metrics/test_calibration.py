@@ -180,3 +180,16 @@ def test_logits_without_a_best_temperature_are_refused(value, row, column):
 def test_rows_in_which_every_class_is_ruled_out_are_refused():
     with pytest.raises(ValueError, match="row 0"):
         fit_temperature(torch.full((2, 3), -math.inf), torch.tensor([0, 1]))
+
+
+def test_logits_and_targets_may_be_lists_or_arrays():
+    logits, targets = torch.tensor([[1.0, 2.0], [3.0, 1.0], [1.0, 0.0]]), torch.tensor([0, 0, 1])
+    expected = fit_temperature(logits, targets)
+    assert fit_temperature(logits.tolist(), targets.tolist()) == expected
+    assert fit_temperature(logits.numpy(), targets.numpy()) == expected
+
+
+@pytest.mark.parametrize("logits", [[[1.0], [2.0, 3.0]], [["a", "b"]], None])
+def test_logits_that_are_not_an_array_of_numbers_are_refused(logits):
+    with pytest.raises(ValueError, match="logits must be an array of numbers"):
+        fit_temperature(logits, [0])

@@ -41,3 +41,37 @@ def test_references_that_are_missing_or_empty_are_refused(measure, hypotheses, r
 def test_a_text_instead_of_a_list_of_texts_is_refused(measure, hypotheses, references):
     with pytest.raises(ValueError, match="give lists of texts"):
         measure(hypotheses, references)
+
+
+@pytest.mark.parametrize(
+    "hypotheses, references",
+    [([["a", "b"]], ["a b"]), (["a b"], [["a", "b"]]), ([None], ["a"]), (["a"], [b"a"])],
+)
+@every_measure
+def test_an_item_that_is_not_a_text_is_refused(measure, hypotheses, references):
+    with pytest.raises(ValueError, match="must be texts, each a str; item 0 is a "):
+        measure(hypotheses, references)
+
+
+@pytest.mark.parametrize("hypotheses, references", [(None, ["a"]), (["a"], 3)])
+@every_measure
+def test_what_is_not_a_list_of_texts_is_refused(measure, hypotheses, references):
+    with pytest.raises(ValueError, match="give lists of texts"):
+        measure(hypotheses, references)
+
+
+@every_measure
+def test_texts_may_come_from_a_generator(measure):
+    hypotheses, references = ["a b", "c"], ["a x", "c"]
+    assert measure(iter(hypotheses), iter(references)) == measure(hypotheses, references)
+
+
+def test_words_are_separated_by_any_white_space():
+    errors = word_errors(["a\tb\n c  d ", "e f"], ["a b c d", "\te\r\nf"])
+    assert (errors.rate, errors.reference_length) == (0, 6)
+
+
+def test_spaces_inside_a_text_are_characters_and_those_at_its_ends_are_not():
+    errors = character_errors([" a b\n"], ["a b"])
+    assert (errors.rate, errors.reference_length) == (0, 3)
+    assert character_errors(["ab"], ["a b"]).deletions == 1

@@ -2,6 +2,7 @@
 
 import pytest
 import sacrebleu
+import torch
 
 from tests.helpers.captions import HYPOTHESES, REFERENCES
 from utils.metrics.text import bleu, bleu_interval, chrf, distinct_n, self_bleu
@@ -171,6 +172,12 @@ def test_a_single_list_of_references_may_stand_alone(score):
         (HYPOTHESES, [], "4 hypotheses and 0 references"),
         (HYPOTHESES, [[*REFERENCES[:3], None]], "hypothesis 3 has no reference"),
         (HYPOTHESES, [None, *REFERENCES[1:]], "hypothesis 0 has no reference"),
+        ([list("abc")], ["abc"], "hypotheses must be texts, each a str; item 0 is a list"),
+        ([None], ["abc"], "hypotheses must be texts, each a str; item 0 is a NoneType"),
+        (["a", "b"], [["a", b"b"]], "references must be texts, each a str; item 1 is a bytes"),
+        (None, REFERENCES, "give lists of texts"),
+        (HYPOTHESES, None, "give lists of texts"),
+        (HYPOTHESES, [REFERENCES, None], "give lists of texts"),
     ],
 )
 def test_texts_without_one_reference_for_each_hypothesis_are_refused(
@@ -178,6 +185,23 @@ def test_texts_without_one_reference_for_each_hypothesis_are_refused(
 ):
     with pytest.raises(ValueError, match=message):
         measure(hypotheses, references)
+
+
+@pytest.mark.parametrize("measure", [bleu, bleu_interval, chrf])
+def test_texts_may_come_from_a_generator(measure):
+    assert measure(iter(HYPOTHESES), iter(REFERENCES)) == measure(HYPOTHESES, REFERENCES)
+    several = (iter(texts) for texts in (REFERENCES, HYPOTHESES))
+    assert measure(HYPOTHESES, several) == measure(HYPOTHESES, [REFERENCES, HYPOTHESES])
+
+
+@pytest.mark.parametrize("error", [ImportError, RuntimeError])
+def test_a_tokenizer_whose_package_is_missing_is_named_in_one_line(error, monkeypatch):
+    def fail(**options):
+        raise error("\n\nPlease install\n\n  pip install it\n")
+
+    monkeypatch.setattr("utils.metrics.text.BLEU.__init__", lambda self, **options: fail())
+    with pytest.raises(ValueError, match=r"^the tokenizer 'zh' cannot be used: Please install pip"):
+        bleu(HYPOTHESES, REFERENCES, tokenize="zh")
 
 
 # ---- diversity ----------------------------------------------------------------------------------
@@ -188,6 +212,42 @@ def test_distinct_n_counts_different_ngrams_over_all_texts():
     assert distinct_n(texts, 1) == pytest.approx(3 / 7)
     assert distinct_n(texts, 2) == pytest.approx(3 / 5), "ab, ba, bc; none across texts"
     assert distinct_n([[1, 2, 3], [4, 5]], 3) == 1
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_distinct_n_of_tensors_and_arrays_is_that_of_lists(n):
+    rows = [[4, 5, 4, 5], [4, 4, 4, 6]]
+    expected = distinct_n(rows, n)
+    tensor = torch.tensor(rows)
+    for texts in (
+        tensor,
+        list(tensor),
+        [list(row) for row in tensor],
+        iter(tensor),
+        tensor.numpy(),
+    ):
+        assert distinct_n(texts, n) == expected
+
+
+@pytest.mark.parametrize("measure", [lambda texts: distinct_n(texts, 1), self_bleu])
+@pytest.mark.parametrize(
+    "texts, message",
+    [
+        ("a text", "the tokens of each text, a list of lists; got 'a text'"),
+        (["a b", "a c"], r"a list of tokens, as text.split\(\); got 'a b'"),
+        (torch.tensor([4, 5]), "a list of tokens.* got 4"),
+        (None, "the tokens of each text"),
+        ([[["a"]], [["b"]]], "a token must be a string or a number"),
+    ],
+)
+def test_texts_that_are_not_lists_of_tokens_are_refused(measure, texts, message):
+    with pytest.raises(ValueError, match=message):
+        measure(texts)
+
+
+def test_self_bleu_needs_words():
+    with pytest.raises(ValueError, match=r"the words of a text must be texts.* item 0 is a int"):
+        self_bleu([[4, 5], [4, 6]])
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, 2.0, float("inf"), True])

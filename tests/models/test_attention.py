@@ -93,3 +93,17 @@ def test_the_kernels_own_causal_mask_takes_no_other_mask_and_as_many_queries_as_
         fused_attention(q, k, v, causal_mask(5), is_causal=True)
     with pytest.raises(ValueError, match=r"is_causal needs"):
         fused_attention(q[:, :2], k, v, is_causal=True)
+
+
+@pytest.mark.parametrize("mask", [torch.ones(2, 2), torch.ones(2, 2, dtype=torch.int64), [[True]]])
+def test_a_mask_that_is_not_boolean_is_refused(mask):
+    x = torch.randn(2, 4)
+    for call in (masked_softmax, lambda x, mask: fused_attention(x, x, x, mask)):
+        with pytest.raises(ValueError, match="a mask is a bool tensor"):
+            call(x[:, :2] if call is masked_softmax else x, mask)
+
+
+def test_a_row_of_unmasked_scores_of_minus_infinity_has_no_weights():
+    scores = torch.tensor([[-math.inf, 1.0], [2.0, -math.inf]])
+    weights = masked_softmax(scores, torch.tensor([True, False]))
+    assert weights.tolist() == [[0.0, 0.0], [1.0, 0.0]]

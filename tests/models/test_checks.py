@@ -5,6 +5,7 @@ Most tests run on every model of tiny_models.py.
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +22,14 @@ from tests.helpers.tiny_models import (
 from utils.contract import LSTMState, Memory
 from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder
-from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call, check_memory
+from utils.models.checks import (
+    BATCH,
+    OptionalForm,
+    TensorForm,
+    check_call,
+    check_memory,
+    check_token_ids,
+)
 from utils.models.convolutional import CNNDecoder
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT
@@ -217,3 +225,9 @@ def test_a_memory_is_checked_as_far_as_it_is_read():
 def test_a_decoder_refuses_a_source_in_place_of_a_memory():
     with pytest.raises(ValueError, match="begins with the Memory of an encoder; got a Tensor"):
         RNNDecoder(V, width=6).begin(SOURCE)
+
+
+@pytest.mark.parametrize("ids", [[[4, 5]], np.array([[4, 5]]), None])
+def test_ids_that_are_not_a_tensor_are_refused(ids):
+    with pytest.raises(ValueError, match=r"ids must be a tensor \(B, T\), got \w+"):
+        check_token_ids(ids)

@@ -1,5 +1,6 @@
 """The mask of a source, the mean over its tokens, and causal masks."""
 
+import pytest
 import torch
 
 from utils.models.masks import causal_mask, masked_mean, source_mask
@@ -28,3 +29,16 @@ def test_causal_masks_equal_their_definition():
                 in_window = window is None or position - s < window
                 assert mask[t, s] == (s <= position and in_window)
     assert torch.equal(causal_mask(4), causal_mask(4, 4))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"T": 3, "S": 2}, "T=3 is above S=2"),
+        ({"T": 3, "window": 0}, "window must be a positive integer.* got 0"),
+        ({"T": 3, "window": -1}, "window must be a positive integer.* got -1"),
+    ],
+)
+def test_a_query_that_cannot_attend_to_itself_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        causal_mask(**arguments)

@@ -490,3 +490,18 @@ def bigram_model() -> NGramLM:
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("order", [1.5, "2", True, 0, 3])
+def test_an_order_that_was_not_counted_or_is_not_an_integer_is_refused(order):
+    counts = NGramCounts([4, 5, 4, 5, 3], order=2, vocab_size=6)
+    for estimate in (NGramLM.mle, NGramLM.witten_bell, NGramLM.kneser_ney):
+        with pytest.raises(ValueError, match=rf"order={order!r}, but n-grams of 1 … 2 tokens were"):
+            estimate(counts, order=order)
+
+
+@pytest.mark.parametrize("ids", [[[3]], np.array([[3]])])
+def test_ids_that_are_not_a_tensor_are_refused(ids):
+    model = NGramLM.mle(NGramCounts([4, 5, 4, 5, 3], order=2, vocab_size=6))
+    with pytest.raises(ValueError, match=r"a tensor of the shape \(B, T\); got \w+"):
+        model(ids)

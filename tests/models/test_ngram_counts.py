@@ -184,3 +184,24 @@ def test_followers_are_the_n_grams_that_continue_a_context():
 def test_mistakes_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("length", [0, 9, -1, 1.0, True])
+def test_ngrams_of_a_length_that_was_not_counted_are_refused(length):
+    counts = NGramCounts([4, 5, 4], order=2, vocab_size=V)
+    with pytest.raises(ValueError, match=f"length={length}, but n-grams of 1 … 2 tokens were"):
+        counts.ngrams(length)
+
+
+@pytest.mark.parametrize("sequences", [[4, 5, 4], [[4, 5], [5, 4, 4]]])
+def test_texts_may_come_from_a_generator(sequences):
+    counted = NGramCounts(iter(sequences), order=2, vocab_size=V)
+    expected = NGramCounts(sequences, order=2, vocab_size=V)
+    assert counted.are_sentences == expected.are_sentences
+    for ours, theirs in zip(counted.raw, expected.raw, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_what_is_not_a_collection_is_not_counted():
+    with pytest.raises(ValueError, match="ids of a text or of sentences, got 4"):
+        NGramCounts(4, order=2, vocab_size=V)

@@ -21,6 +21,7 @@ from utils.speech.ctc import (
     ctc_gradient,
     ctc_loss,
     forward_variables,
+    insert_blanks,
 )
 from utils.speech.ctc_beam_search import prefix_beam_search
 from utils.speech.ctc_recognizer import CTCRecognizer
@@ -267,3 +268,19 @@ def test_the_best_path_is_not_always_the_best_text():
     log_probs[:, PAD], log_probs[:, 4] = math.log(0.6), math.log(0.4)
     assert best_path(log_probs) == []  # 0.36 against 0.16 + 0.24 + 0.24 for the token
     assert [hypothesis.ids for hypothesis in prefix_beam_search([log_probs])[0]] == [[4], []]
+
+
+def test_log_probabilities_that_are_not_a_tensor_are_refused():
+    log_probs = make_log_probs(0)
+    with pytest.raises(ValueError, match=r"log_probs must be a tensor \(S, V\), got ndarray"):
+        ctc_loss(log_probs.detach().numpy(), [4])
+
+
+def test_paths_and_texts_may_be_tensors_and_become_lists_of_integers():
+    path, text = torch.tensor([4, 4, 0, 5]), torch.tensor([4, 5])
+    for result, expected in ((collapse_path(path), [4, 5]), (insert_blanks(text), [0, 4, 0, 5, 0])):
+        assert result == expected
+        assert {type(label) for label in result} == {int}
+    for function in (collapse_path, insert_blanks):
+        with pytest.raises(ValueError, match="must be a sequence of integers; got 'abc'"):
+            function("abc")

@@ -157,3 +157,9 @@ def test_a_clip_too_loud_for_float32_is_refused_and_the_loudest_is_not(scale):
 
 def test_silence_has_finite_features():
     assert torch.isfinite(log_mel(np.zeros(SAMPLE_RATE, dtype=np.float32))).all()
+
+
+def test_the_spectrogram_of_an_array_is_that_of_a_tensor():
+    samples = np.linspace(-1, 1, 400, dtype=np.float32)
+    assert torch.equal(power_spectrogram(samples), power_spectrogram(torch.from_numpy(samples)))
+    assert power_spectrogram(samples[::-1]).shape == power_spectrogram(samples).shape

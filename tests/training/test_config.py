@@ -63,6 +63,8 @@ def test_a_step_that_no_run_has_is_refused(step, warmup_fraction):
         {"learning_rate": 0},
         {"learning_rate": math.inf},
         {"learning_rate": math.nan},
+        {"learning_rate": 1e38},  # times 10 in the first step of AdamW, more than float32 holds
+        {"learning_rate": 1e39},
         {"warmup_fraction": 1.5},
         {"final_learning_rate_fraction": 2},
         {"label_smoothing": 1.5},

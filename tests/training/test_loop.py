@@ -414,6 +414,55 @@ def test_a_loss_that_is_no_number_in_one_of_the_accumulated_batches_stops_the_ru
     assert read_tensor_file(path)["step"] == 6
 
 
+class SpoiledGradient(torch.autograd.Function):
+    """The identity, whose gradient is NaN."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * math.nan
+
+
+@pytest.mark.parametrize("checkpoint_every", [0, 4])
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_gradient_that_is_no_number_after_a_finite_loss_stops_the_run(
+    tmp_path, checkpoint_every, clip_norm
+):
+    """In the last step before a checkpoint or the end: no loss shows it."""
+    spoiled_step = checkpoint_every * 2 or CONFIG.steps
+    config = replace(CONFIG, checkpoint_every=checkpoint_every, clip_norm=clip_norm)
+    for path in (None, tmp_path / "run.safetensors"):
+        calls = itertools.count(1)
+
+        def objective(model, batch, label_smoothing, calls=calls):
+            loss = cross_entropy(model, batch, label_smoothing)
+            return SpoiledGradient.apply(loss) if next(calls) == spoiled_step else loss
+
+        message = f"a parameter is infinite or NaN by step {spoiled_step}, though the loss is"
+        if path is None and checkpoint_every:
+            message = "the loss is nan by step 10"
+        with pytest.raises(FloatingPointError, match=message):
+            fit(
+                make_model(),
+                make_stream(),
+                config,
+                objective=objective,
+                checkpoint=path,
+                progress=False,
+            )
+    saved = read_tensor_file(path)["step"] if path.exists() else 0
+    assert saved == checkpoint_every, "the checkpoint before remains"
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_a_checkpoint_without_a_name_is_refused(name):
+    with pytest.raises(ValueError, match=f"checkpoint must be the name of a file, got '{name}'"):
+        fit(make_model(), make_stream(), CONFIG, checkpoint=name, progress=False)
+
+
 def test_the_progress_bar_shows_loss_and_speed(capsys):
     fit(make_model(), make_stream(), CONFIG)
     stderr = capsys.readouterr().err

@@ -7,7 +7,17 @@ import torch
 from torch import nn
 
 from utils.data.batches import IGNORE_INDEX, Batch
-from utils.training.objectives import adversarial_objective, cross_entropy
+from utils.data.labelled_batches import LabelledBatch
+from utils.models.language_models import RNNLM
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.objectives import (
+    adversarial_objective,
+    cross_entropy,
+    label_cross_entropy,
+    summed_cross_entropy,
+)
 
 V = 12
 TARGETS = torch.tensor([[4, 5, IGNORE_INDEX, 6, 7]])
@@ -71,3 +81,49 @@ def test_the_loss_is_never_computed_in_half_precision(dtype):
     expected = cross_entropy(Constant(logits.double()), BATCH)
     assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.isclose(loss.double(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (6,), (2, 3, 1), (1, 6), ()])
+def test_targets_of_another_layout_than_the_logits_are_refused(shape):
+    """With as many elements they would be paired with the wrong logits."""
+    targets = torch.full(shape, 4)
+    message = r"targets must have the shape \(2, 3\) of the logits \(2, 3, 12\) without V, got"
+    with pytest.raises(ValueError, match=message):
+        summed_cross_entropy(torch.randn(2, 3, V), targets)
+    batch = Batch(torch.full((2, 3), 4), targets)
+    with pytest.raises(ValueError, match=message):
+        evaluate(Constant(torch.randn(2, 3, V)), [batch])
+    labels = LabelledBatch(torch.full((6, 3), 4), torch.ones(2, 3, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"targets must have the shape \(6,\)"):
+        label_cross_entropy(lambda ids: torch.randn(6, V), labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("target", [V, V + 5, -1, -99])
+def test_a_target_outside_the_vocabulary_is_named(target, smoothing):
+    targets = TARGETS.clone()
+    targets[0, 1] = target
+    config = TrainConfig(steps=1, label_smoothing=smoothing)
+    model = RNNLM(V, width=4)
+    message = rf"targets must be from 0 to 11, .* got \[{target}\]"
+    with pytest.raises(ValueError, match=message):
+        fit(model, [Batch(BATCH.inputs, targets)], config, progress=False)
+    with pytest.raises(ValueError, match=message):
+        evaluate(model, [Batch(BATCH.inputs, targets)])
+
+
+def test_inputs_outside_the_vocabulary_are_named():
+    inputs = torch.tensor([[1, 4, V + 3, 5, 6]])
+    with pytest.raises(ValueError, match="the model's vocabulary, .* ids from 1 to 15"):
+        fit(RNNLM(V, width=4), [Batch(inputs, TARGETS)], TrainConfig(steps=1), progress=False)
+    embedding = nn.Sequential(nn.Embedding(V, 3), nn.Flatten(1))
+    with pytest.raises(ValueError, match="the model's vocabulary, .* ids from 1 to 15"):
+        label_cross_entropy(embedding, LabelledBatch(inputs, torch.tensor([0])))  # type: ignore[arg-type]
+
+
+def test_an_index_error_of_the_model_itself_is_not_hidden():
+    def fail(ids, state=None):
+        raise IndexError("list index out of range")
+
+    with pytest.raises(IndexError, match="list index"):
+        cross_entropy(fail, BATCH)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_integer
 from utils.command.catalogue import MODELS, select_arguments, select_model_options
 from utils.command.training_data import TrainingData
 from utils.files import as_path
@@ -33,15 +33,15 @@ class RunConfig:
     optimizer
         adamw or, for models with linear layers inside, muon.
     seed
-        Seed of the model's first parameters, of dropout and of the order of the data.
+        Seed of the model's first parameters, of dropout and of the order of the data, from 0 on.
     progress
         Whether to show a progress bar on a terminal.
 
     Raises
     ------
     ValueError
-        If the folder has no name, the optimizer or the strategy is unknown, or the optimizer cannot
-        work on shards.
+        If the folder has no name, the optimizer or the strategy is unknown, the optimizer cannot
+        work on shards, or the seed is not an integer from 0 to 2⁶³ − 1.
     """
 
     out: str | None = None
@@ -56,6 +56,7 @@ class RunConfig:
             raise ValueError("out is empty: expected the name of a folder")
         check_choice(OPTIMIZERS, optimizer=self.optimizer)
         check_choice(STRATEGIES, strategy=self.strategy)
+        check_integer(minimum=0, maximum=2**63 - 1, seed=self.seed)
         if self.strategy == "shard" and self.optimizer == "muon":
             raise ValueError("muon needs whole matrices: expected adamw with strategy 'shard'")
 

@@ -24,8 +24,8 @@ checkpoint. Started by torchrun, it trains with several processes."""
 EXIT_CODES = """exit codes: 0 the run is finished; 1 it failed, as the loss is no longer finite, the
 disk is full, memory is exhausted, a file or folder cannot be read or written, or a corpus cannot be
 obtained; 2 the command is wrong, as --file is not a text or --out not a folder, or does not suit
-the data, the machine or an earlier run in the folder; 130 Ctrl-C ended the run, and 143 SIGTERM
-did: the same command resumes from the checkpoint."""
+the data, the machine or an earlier run in the folder; 130 Ctrl-C ended the run, 143 SIGTERM did,
+and 129 SIGHUP, which a closed terminal sends: the same command resumes from the checkpoint."""
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ data as an uninterrupted one. The streams of sentence pairs and of labelled text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, NoReturn
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from utils.arguments import check_positive
+from utils.arguments import check_integer, check_positive
 from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import PAD
 
@@ -47,7 +47,7 @@ class Batch:
         return Batch(self.inputs.to(device), self.targets.to(device), source)
 
 
-def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> torch.Tensor:
+def pad(sequences: Iterable[Sequence[int] | torch.Tensor], value: int = PAD) -> torch.Tensor:
     """Pad B sequences of different lengths to one tensor.
 
     Parameters
@@ -67,9 +67,11 @@ def pad(sequences: Sequence[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     ValueError
         If there are no sequences, or an id is not an integer.
     """
-    if not len(sequences):
-        raise ValueError("there are no sequences to pad; at least one is needed")
+    if not isinstance(sequences, Iterable):
+        raise ValueError(f"sequences must be a list of lists of ids, got {sequences!r}")
     rows = [as_id_tensor(sequence) for sequence in sequences]
+    if not rows:
+        raise ValueError("there are no sequences to pad; at least one is needed")
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
 
 
@@ -109,15 +111,15 @@ class TextBatches(EndlessBatches):
     context_length
         T, the number of inputs in a window.
     seed
-        The seed of the order of the windows.
+        The seed of the order of the windows, a non-negative integer.
     without_replacement
         Whether to draw each window of an epoch once.
 
     Raises
     ------
     ValueError
-        If `ids` are not non-negative integers, not 1-D or too few for a window, or a size is not a
-        positive integer.
+        If `ids` are not non-negative integers, not 1-D or too few for a window, a size is not a
+        positive integer, or the seed is not a non-negative integer.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class TextBatches(EndlessBatches):
         seed: int = 0,
         without_replacement: bool = False,
     ) -> None:
+        check_integer(minimum=0, seed=seed)
         self.ids = _as_text_ids(ids, batch_size, context_length)
         if len(self.ids) <= context_length:
             raise ValueError(
@@ -155,6 +158,9 @@ class TextBatches(EndlessBatches):
 
     def _starts_without_replacement(self, step: int) -> np.ndarray:
         """Draw the first indices of a step's windows, each once in an epoch: (B,)."""
+        last_draw = (step + 1) * self.batch_size - 1
+        if last_draw > np.iinfo(np.int64).max:
+            raise ValueError(f"step {step} is too large: its windows have no number in int64")
         draws = step * self.batch_size + np.arange(self.batch_size)
         epochs, indices = np.divmod(draws, self.windows_per_epoch)
         return np.concatenate(

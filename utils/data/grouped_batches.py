@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from utils.arguments import check_positive
+from utils.arguments import check_integer, check_positive
 from utils.data.batches import check_step
 
 GroupT = TypeVar("GroupT")
@@ -109,14 +109,14 @@ class GroupedBatches(ABC, Generic[GroupT]):
     batch_size
         The largest number of examples in a batch.
     seed
-        The seed of the order of the examples.
+        The seed of the order of the examples, a non-negative integer.
     target_lengths
         The length of each target; None if targets need no padding.
 
     Raises
     ------
     ValueError
-        If `batch_size` is not a positive integer.
+        If `batch_size` is not a positive integer, or the seed is not a non-negative integer.
     """
 
     def __init__(
@@ -127,6 +127,7 @@ class GroupedBatches(ABC, Generic[GroupT]):
         seed: int,
         target_lengths: Sequence[int] | None = None,
     ) -> None:
+        check_integer(minimum=0, seed=seed)
         self.lengths, self.target_lengths = lengths, target_lengths
         self.batch_size, self.seed = batch_size, seed
         self.steps_per_epoch = len(group_by_length(lengths, batch_size=batch_size))

@@ -50,13 +50,14 @@ class LabelledBatches(GroupedBatches[LabelledBatch]):
     batch_size
         The largest number of texts in a batch.
     seed
-        The seed of the order of the texts.
+        The seed of the order of the texts, a non-negative integer.
 
     Raises
     ------
     ValueError
         If there are no texts, a text is empty, an id is not a non-negative integer, a label is not
-        an integer, or `batch_size` is not a positive integer.
+        an integer, `batch_size` is not a positive integer, or the seed is not a non-negative
+        integer.
     """
 
     def __init__(

@@ -44,13 +44,13 @@ class PairBatches(GroupedBatches[Batch]):
     batch_size
         The largest number of pairs in a batch.
     seed
-        The seed of the order of the pairs.
+        The seed of the order of the pairs, a non-negative integer.
 
     Raises
     ------
     ValueError
-        If there are no pairs, a source is empty, an id is not a non-negative integer, or
-        `batch_size` is not a positive integer.
+        If there are no pairs, a source is empty, an id or the seed is not a non-negative
+        integer, or `batch_size` is not a positive integer.
     """
 
     def __init__(self, pairs: Sequence[IdPair], *, batch_size: int, seed: int = 0) -> None:

@@ -251,7 +251,7 @@ def read_tokenizer(
     """
     try:
         content = json.loads(Path(path).read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # a RecursionError of very deep nesting
         raise ValueError(f"{path} is not a tokenizer that this book saved ({error})") from error
     if not isinstance(content, dict) or content.get("kind") != file_type:
         actual = content.get("kind") if isinstance(content, dict) else type(content).__name__

@@ -86,7 +86,9 @@ class BPETokenizer(TextEncoder):
     """Byte-level byte-pair encoding: every Unicode text is decoded exactly, and nothing is unknown.
 
     A space is added in front of each text, so that its first word is tokenized as inside a text;
-    `decode` removes it.
+    `decode` removes it. A text that follows a special token (`encode` with `allow_special`) has
+    such a space too, which `decode` keeps: it separates the texts, whose special tokens are left
+    out.
 
     Parameters
     ----------

@@ -100,10 +100,10 @@ def beam_search(
     Raises
     ------
     ValueError
-        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
-        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, the
-        logits define no distribution (NaN, +∞, or −∞ for every token), or the rules leave a prompt
-        without a hypothesis.
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
+        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
+        no EOS, the logits define no distribution (NaN, +∞, or −∞ for every token), or the rules
+        leave a prompt without a hypothesis.
     """
     rules = TokenRules(min_length, no_repeat_ngram_size)
     check_arguments(model, prompt, state, max_length=max_length, rules=rules)
@@ -181,9 +181,9 @@ def best_sequences(
     Raises
     ------
     ValueError
-        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
-        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, or
-        the logits define no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
+        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
+        no EOS, or the logits define no distribution (NaN, +∞, or −∞ for every token).
     """
     lengths = {"max_length": max_length, "min_length": min_length}
     if beam is None:

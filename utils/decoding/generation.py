@@ -9,12 +9,13 @@ decoding), while the shorter ones are already being continued.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 
 from utils.arguments import check_integer
 from utils.contract import NextTokenModel, State, StateT
+from utils.data.checks import check_ids
 from utils.data.vocabulary import EOS, PAD
 from utils.decoding.model_state import check_batch_size, select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
@@ -61,9 +62,9 @@ def generate(
     Raises
     ------
     ValueError
-        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
-        batch, a length is negative or the minimum above the maximum, the logits define no
-        distribution, or the rules leave a row without a token.
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
+        to another batch, a length is negative or the minimum above the maximum, the logits define
+        no distribution, or the rules leave a row without a token.
     """
     check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     texts = _Texts(prompt, max_length=max_length, rules=rules)
@@ -153,8 +154,8 @@ def check_arguments(
     ------
     ValueError
         Unless the prompt is integers (B, T) with T ≥ 1, each row one or more tokens followed only
-        by PAD; the state is given if needed, and has B rows; and the lengths are non-negative
-        integers, the minimum not above the maximum.
+        by PAD, no id outside the model's vocabulary; the state is given if needed, and has B rows;
+        and the lengths are non-negative integers, the minimum not above the maximum.
     """
     if state is None and hasattr(model, "begin"):
         raise ValueError(
@@ -179,4 +180,21 @@ def check_arguments(
             "a prompt begins with PAD or has PAD between its tokens: pad a shorter prompt only at "
             "the end, and start an empty one from BOS"
         )
+    if prompt.numel() and prompt.min() < 0:
+        raise ValueError(f"token ids count from 0; the prompt has {int(prompt.min())}")
+    module = model if hasattr(model, "embedding") else getattr(model, "decoder", None)
+    vocab_size = input_vocab_size(module)
+    if vocab_size is not None:  # an embedding on a GPU would end the process instead
+        check_ids(prompt.flatten().tolist(), vocab_size)
     check_batch_size(state, len(prompt))
+
+
+def input_vocab_size(module: Any) -> int | None:
+    """Return the number of ids that the embedding of an encoder or decoder holds; None if unknown.
+
+    A `FixedVectorEncoder` has that of the encoder inside.
+    """
+    embedding = getattr(module, "embedding", None)
+    if embedding is None and hasattr(module, "encoder"):
+        embedding = getattr(module.encoder, "embedding", None)
+    return getattr(embedding, "num_embeddings", None)

@@ -75,9 +75,9 @@ def greedy_search(
     Raises
     ------
     ValueError
-        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
-        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, or
-        the logits define no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
+        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
+        no EOS, or the logits define no distribution (NaN, +∞, or −∞ for every token).
     """
     return generate(
         model,

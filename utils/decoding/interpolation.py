@@ -13,6 +13,8 @@ import torch
 
 from utils.arguments import check_number
 
+_MAX_LOG_PROB = 1e-3  # rounding may leave a logarithm of a probability slightly above 0
+
 MIXTURE_WEIGHTS = tuple(i / 100 for i in range(1, 100))
 """The weights that `best_mixture_weight` tries by default: 0.01, 0.02, … 0.99."""
 
@@ -39,10 +41,16 @@ def mix_log_probs(
     Raises
     ------
     ValueError
-        If the weight is not between 0 and 1, or the log-probabilities differ in shape or are
-        complex.
+        If the weight is not between 0 and 1, or the log-probabilities are not tensors, differ in
+        shape or are complex.
     """
     check_number(above=0, below=1, weight=weight)
+    for log_probs in (log_probs_a, log_probs_b):
+        if not isinstance(log_probs, torch.Tensor):
+            raise ValueError(
+                "log-probabilities must be tensors, such as token_log_probs returns; got "
+                f"{type(log_probs).__name__}"
+            )
     if log_probs_a.is_complex() or log_probs_b.is_complex():
         raise ValueError("log-probabilities must be real numbers, not complex ones")
     if log_probs_a.shape != log_probs_b.shape:
@@ -78,12 +86,17 @@ def best_mixture_weight(
     ------
     ValueError
         If there are no weights or one of them is not between 0 and 1, if the log-probabilities
-        differ in shape, or if the mean is not finite: there are no tokens, there is NaN, or both
-        models give a token probability 0.
+        are not tensors of one shape or one is above 0, or if the mean is not finite: there are no
+        tokens, there is NaN, or both models give a token probability 0.
     """
     if not weights:
         raise ValueError("weights is empty: expected at least one, such as 0.5")
     means = [float(mix_log_probs(log_probs_a, log_probs_b, weight).mean()) for weight in weights]
+    largest = max((float(x.max()) for x in (log_probs_a, log_probs_b) if x.numel()), default=0.0)
+    if largest > _MAX_LOG_PROB:
+        raise ValueError(
+            f"a log-probability is at most 0, got {largest:.3g}: give log p, not p or −log p"
+        )
     if not all(map(math.isfinite, means)):
         raise ValueError(
             f"no weight is best: the mean log-probability of the mixture is {means[0]}; there must "

@@ -166,9 +166,9 @@ def sample(
     Raises
     ------
     ValueError
-        If the prompt is not integers (B, T ≥ 1) padded at the end, the state belongs to another
-        batch, a length is negative or the minimum above the maximum, the vocabulary has no EOS, or
-        the logits define no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
+        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
+        no EOS, or the logits define no distribution (NaN, +∞, or −∞ for every token).
     """
 
     def draw(logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 
 from utils.arguments import check_positive
 from utils.contract import LanguageModel, StateT, TextScorer
-from utils.data.checks import check_ids
+from utils.data.checks import as_id_tensor, check_ids
 from utils.data.vocabulary import BOS
 from utils.runtime import device_of, evaluation_mode
 
 
 @torch.inference_mode()
 def token_log_probs(
-    model: LanguageModel[StateT] | TextScorer, ids: torch.Tensor, *, chunk_length: int = 512
+    model: LanguageModel[StateT] | TextScorer,
+    ids: Sequence[int] | np.ndarray | torch.Tensor,
+    *,
+    chunk_length: int = 512,
 ) -> torch.Tensor:
     """Compute log p of each token of a text, given all tokens before it.
 
@@ -44,6 +49,8 @@ def token_log_probs(
         logits.
     """
     check_positive(chunk_length=chunk_length)
+    if not isinstance(ids, torch.Tensor):
+        ids = as_id_tensor(ids)
     is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
     if ids.dim() != 1 or not is_integer:
         raise ValueError(f"a text is ids of shape (N,); got {ids.dtype} {tuple(ids.shape)}")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 import torch
 
+from utils.arguments import as_strings
 from utils.contract import ConditionalLanguageModel, StateT
+from utils.data.checks import as_ids, check_ids
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import best_sequences
+from utils.decoding.generation import input_vocab_size
 from utils.runtime import device_of, evaluation_mode
 
 if TYPE_CHECKING:
@@ -57,15 +60,20 @@ def decode_sources(
     Raises
     ------
     ValueError
-        If a source has no tokens, or `batch_size` is not a positive integer.
+        If a source has no tokens or an id outside the encoder's vocabulary, or `batch_size` is not
+        a positive integer.
     """
+    vocab_size = input_vocab_size(getattr(model, "encoder", None))
+    sources = [as_ids(source, name=f"the ids of source {i}") for i, source in enumerate(sources)]
     lengths = [len(source) for source in sources]
     if 0 in lengths:
         raise ValueError(f"source {lengths.index(0)} has no tokens; leave it out")
+    if vocab_size is not None:  # an embedding on a GPU would end the process instead
+        check_ids((i for source in sources for i in source), vocab_size)
     device = device_of(cast(torch.nn.Module, model))
 
     def decode(group: list[Sequence[int]]) -> Sequence[Output]:
-        source = torch.tensor([list(ids) for ids in group], device=device)  # (B, S)
+        source = torch.tensor(group, device=device)  # (B, S)
         prompt = torch.full_like(source[:, :1], BOS)  # (B, 1)
         return search(model, prompt, model.begin(source))
 
@@ -75,7 +83,7 @@ def decode_sources(
 
 def translate(
     model: ConditionalLanguageModel[StateT],
-    texts: Sequence[str],
+    texts: Iterable[str],
     tokenizer: Tokenizer,
     *,
     beam: BeamConfig | None = None,
@@ -111,10 +119,11 @@ def translate(
     Raises
     ------
     ValueError
-        If a text has no tokens, `batch_size` is not a positive integer, a length is negative, or
+        If `texts` is one text or an item is not a text, a text has no tokens or an id outside the
+        encoder's vocabulary, `batch_size` is not a positive integer, a length is negative, or
         `min_length` is above `max_length`.
     """
-    sources = [tokenizer.encode(text) for text in texts]
+    sources = [tokenizer.encode(text) for text in as_strings(texts, name="texts")]
     search = partial(
         best_sequences,
         beam=beam,

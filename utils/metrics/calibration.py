@@ -129,7 +129,7 @@ def _bin_means(values: np.ndarray, bin_indices: np.ndarray, count: np.ndarray) -
     return means
 
 
-def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
+def fit_temperature(logits: ArrayLike | torch.Tensor, targets: ArrayLike | torch.Tensor) -> float:
     """Fit the temperature of temperature scaling, which minimizes the mean cross-entropy.
 
     The loss is convex in 1/T, so Newton's method with a shrinking bracket finds its minimum. Logits
@@ -140,9 +140,9 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
     Parameters
     ----------
     logits
-        The model's logits, (N, num_classes).
+        The model's logits, (N, num_classes), as a list, an array or a tensor.
     targets
-        The correct classes, (N,) int.
+        The correct classes, (N,) int, likewise.
 
     Returns
     -------
@@ -155,6 +155,7 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
         If the shapes do not match, a target is not a class, the logits are complex, one is NaN or
         +∞, or the logit of a target is −∞, where the loss is infinite at every temperature.
     """
+    logits, targets = _as_tensor(logits, "logits"), _as_tensor(targets, "targets")
     _check_classification(logits, targets)
     logits, targets = logits.detach().cpu().double(), targets.cpu()
     # shift each row's maximum to 0 and make all finite: −∞ times zero would be NaN
@@ -171,6 +172,16 @@ def fit_temperature(logits: torch.Tensor, targets: torch.Tensor) -> float:
         if abs(beta - previous) < _TOLERANCE * previous:
             break
     return 1 / beta
+
+
+def _as_tensor(values: ArrayLike | torch.Tensor, name: str) -> torch.Tensor:
+    """Return values as a tensor; raise ValueError for what is not an array of numbers."""
+    if isinstance(values, torch.Tensor):
+        return values
+    try:
+        return torch.from_numpy(np.array(values))  # a copy, which torch can always read
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be an array of numbers ({error})") from error
 
 
 def _check_classification(logits: torch.Tensor, targets: torch.Tensor) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import jiwer
+
+from utils.arguments import as_strings
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,11 @@ class ErrorCounts:
         return (self.substitutions + self.deletions + self.insertions) / self.reference_length
 
 
-def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
+def word_errors(hypotheses: Iterable[str], references: Iterable[str]) -> ErrorCounts:
     """Count word errors: the fewest edits that turn the hypotheses into the references.
 
-    Words are separated by spaces. The rate is that of the corpus: the edits of all texts divided by
-    the words of all references.
+    Words are separated by white space of any kind and length. The rate is that of the corpus: the
+    edits of all texts divided by the words of all references.
 
     Source: ``eq-wer`` (section 6.3).
 
@@ -52,25 +54,34 @@ def word_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCo
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty, a text is given instead of a list of texts, or a
-        reference has no words.
+        If the lists differ in length or are empty, a text is given instead of a list of texts, an
+        item is not a text, or a reference has no words.
     """
-    return _count_errors(jiwer.process_words, hypotheses, references)
+
+    def process(references: list[str], hypotheses: list[str]) -> jiwer.WordOutput:
+        # jiwer splits at spaces alone
+        lists = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
+        return jiwer.process_words(*lists)
+
+    return _count_errors(process, hypotheses, references)
 
 
-def character_errors(hypotheses: Sequence[str], references: Sequence[str]) -> ErrorCounts:
-    """Count character errors, spaces included; arguments, result and errors as `word_errors`."""
+def character_errors(hypotheses: Iterable[str], references: Iterable[str]) -> ErrorCounts:
+    """Count character errors; arguments, result and errors as `word_errors`.
+
+    Spaces inside a text count, white space at its ends does not.
+    """
     return _count_errors(jiwer.process_characters, hypotheses, references)
 
 
 def _count_errors(
     process: Callable[[list[str], list[str]], jiwer.WordOutput | jiwer.CharacterOutput],
-    hypotheses: Sequence[str],
-    references: Sequence[str],
+    hypotheses: Iterable[str],
+    references: Iterable[str],
 ) -> ErrorCounts:
     """Count the errors in the alignment that `process`, a function of jiwer, computes."""
-    if isinstance(hypotheses, str) or isinstance(references, str):
-        raise ValueError("errors are counted text by text: give lists of texts, not one text")
+    hypotheses = as_strings(hypotheses, name="hypotheses")
+    references = as_strings(references, name="references")
     if len(hypotheses) != len(references) or not all(text.strip() for text in references):
         raise ValueError(
             f"each of the {len(references)} references needs at least one word and one hypothesis; "
@@ -78,7 +89,7 @@ def _count_errors(
         )
     if not len(references):
         raise ValueError("an error rate needs at least one reference")
-    alignment = process(list(references), list(hypotheses))
+    alignment = process(references, hypotheses)
     return ErrorCounts(
         substitutions=alignment.substitutions,
         deletions=alignment.deletions,

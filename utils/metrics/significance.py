@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from sacrebleu.metrics import BLEU
 
-from utils.arguments import check_positive
+from utils.arguments import as_strings, check_positive
 from utils.metrics.randomization import randomization_p_value
 from utils.metrics.text import References, as_reference_lists
 
@@ -66,6 +66,7 @@ def paired_bleu_p_value(
 
 def _sentence_counts(hypotheses: Sequence[str], references: References) -> np.ndarray:
     """Return the counts of BLEU for each sentence, (N, 10): matches, n-grams, and two lengths."""
+    hypotheses = as_strings(hypotheses, name="hypotheses")
     reference_lists = as_reference_lists(hypotheses, references)
     metric = BLEU(effective_order=True)  # the counts are the same, without a warning
     rows = []

@@ -9,15 +9,15 @@ generated texts (section 6.2).
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sacrebleu.metrics import BLEU, CHRF
 
-from utils.arguments import check_integer, check_positive
+from utils.arguments import as_strings, as_token_lists, check_integer, check_positive
 
-References: TypeAlias = Sequence[str] | Sequence[Sequence[str | None]]
+References: TypeAlias = Iterable[str] | Iterable[Iterable[str | None]]
 """One reference for each hypothesis; or several lists of references, as in sacrebleu, each with one
 reference or None for each hypothesis."""
 
@@ -46,7 +46,7 @@ class BLEUInterval:
 
 
 def bleu(
-    hypotheses: Sequence[str],
+    hypotheses: Iterable[str],
     references: References,
     *,
     tokenize: str = "13a",
@@ -76,16 +76,17 @@ def bleu(
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty, a hypothesis has no reference, or the tokenizer
-        is unknown.
+        If the lists differ in length or are empty, an item is not a text, a hypothesis has no
+        reference, or the tokenizer is unknown or needs a package that is not installed.
     """
     metric = _bleu_metric(tokenize, lowercase)
-    reference_lists = as_reference_lists(hypotheses, references)
-    return as_percentage(metric.corpus_score(list(hypotheses), reference_lists).score)
+    texts = as_strings(hypotheses, name="hypotheses")
+    reference_lists = as_reference_lists(texts, references)
+    return as_percentage(metric.corpus_score(texts, reference_lists).score)
 
 
 def bleu_interval(
-    hypotheses: Sequence[str],
+    hypotheses: Iterable[str],
     references: References,
     *,
     tokenize: str = "13a",
@@ -114,13 +115,13 @@ def bleu_interval(
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty, a hypothesis has no reference, the tokenizer is
-        unknown, or `num_resamples` is not an integer of at least 2.
+        If `bleu` rejects an argument, or `num_resamples` is not an integer of at least 2.
     """
     check_integer(minimum=2, num_resamples=num_resamples)
     metric = _bleu_metric(tokenize, lowercase)
-    reference_lists = as_reference_lists(hypotheses, references)
-    result = metric.corpus_score(list(hypotheses), reference_lists, n_bootstrap=num_resamples)
+    texts = as_strings(hypotheses, name="hypotheses")
+    reference_lists = as_reference_lists(texts, references)
+    result = metric.corpus_score(texts, reference_lists, n_bootstrap=num_resamples)
     signature = str(metric.get_signature())
     # sacrebleu reports the interval only in its JSON, as "confidence_mean" and "confidence_var"
     # (half the width of the interval, not a variance), and omits both if BLEU is 0. `width` is the
@@ -133,7 +134,7 @@ def bleu_interval(
     return BLEUInterval(score, low, high, signature)
 
 
-def chrf(hypotheses: Sequence[str], references: References) -> float:
+def chrf(hypotheses: Iterable[str], references: References) -> float:
     """Compute the corpus chrF: an F-score (β = 2) of character 1- to 6-grams.
 
     Spaces are ignored. It needs no words, so it suits Chinese and rewards partly correct words.
@@ -153,10 +154,12 @@ def chrf(hypotheses: Sequence[str], references: References) -> float:
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty, or a hypothesis has no reference.
+        If the lists differ in length or are empty, an item is not a text, or a hypothesis has no
+        reference.
     """
-    reference_lists = as_reference_lists(hypotheses, references)
-    return as_percentage(CHRF().corpus_score(list(hypotheses), reference_lists).score)
+    texts = as_strings(hypotheses, name="hypotheses")
+    reference_lists = as_reference_lists(texts, references)
+    return as_percentage(CHRF().corpus_score(texts, reference_lists).score)
 
 
 def as_reference_lists(hypotheses: Sequence[str], references: References) -> list[list[Any]]:
@@ -178,17 +181,14 @@ def as_reference_lists(hypotheses: Sequence[str], references: References) -> lis
     Raises
     ------
     ValueError
-        If a text is given instead of a list of texts, a list does not have one reference for each
-        hypothesis, there are no hypotheses, or all references of a hypothesis are None.
+        If a text is given instead of a list of texts, a reference is neither a text nor None, a
+        list does not have one for each hypothesis, or a hypothesis has none or does not exist.
     """
-    is_single = all(reference is None or isinstance(reference, str) for reference in references)
-    lists: Sequence[Any] = [references] if is_single else references
-    if any(isinstance(texts, str) for texts in (hypotheses, *lists)):
-        raise ValueError(
-            "texts are compared sentence by sentence: give lists of texts, not one text"
-        )
-    reference_lists = [list(texts) for texts in lists]
+    reference_lists = [_as_list(references)]
+    if not all(item is None or isinstance(item, str) for item in reference_lists[0]):
+        reference_lists = [_as_list(texts) for texts in reference_lists[0]]
     for texts in reference_lists:
+        as_strings((text for text in texts if text is not None), name="references")
         if len(hypotheses) != len(texts) or not texts:
             raise ValueError(
                 f"texts are compared sentence by sentence: got {len(hypotheses)} hypotheses "
@@ -198,6 +198,13 @@ def as_reference_lists(hypotheses: Sequence[str], references: References) -> lis
         if all(reference is None for reference in all_of_one):
             raise ValueError(f"hypothesis {number} has no reference; leave it out")
     return reference_lists
+
+
+def _as_list(texts: Any) -> list[Any]:
+    """Return the items of a list of texts; raise ValueError for one text and for no list."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise ValueError(f"give lists of texts, not one text; got {texts!r}")
+    return list(texts)
 
 
 def as_percentage(score: float) -> float:
@@ -211,10 +218,14 @@ def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
         raise ValueError(
             f"unknown tokenizer {tokenize!r}; choose from {', '.join(BLEU.TOKENIZERS)}"
         )
-    return BLEU(tokenize=tokenize, lowercase=lowercase)
+    try:
+        return BLEU(tokenize=tokenize, lowercase=lowercase)
+    except (ImportError, RuntimeError) as error:  # of several lines
+        reason = " ".join(str(error).split())
+        raise ValueError(f"the tokenizer {tokenize!r} cannot be used: {reason}") from error
 
 
-def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
+def distinct_n(sequences: Iterable[Iterable[Hashable]], n: int) -> float:
     """Compute distinct-n: the number of distinct n-grams divided by the number of all n-grams.
 
     It falls as texts become longer, so only texts of the same length can be compared.
@@ -224,7 +235,7 @@ def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
     Parameters
     ----------
     sequences
-        The tokens of each text; no n-gram spans two texts.
+        The tokens of each text, as a list, an array or a tensor; no n-gram spans two texts.
     n
         The length of the n-grams.
 
@@ -236,16 +247,18 @@ def distinct_n(sequences: Sequence[Sequence[Hashable]], n: int) -> float:
     Raises
     ------
     ValueError
-        If `n` is not a positive integer, or no sequence has `n` tokens.
+        If `n` is not a positive integer, `sequences` are not lists of tokens, or none of them has
+        `n` tokens.
     """
     check_positive(n=n)
-    ngrams = [tuple(tokens[i : i + n]) for tokens in sequences for i in range(len(tokens) - n + 1)]
+    texts = as_token_lists(sequences)
+    ngrams = [tuple(tokens[i : i + n]) for tokens in texts for i in range(len(tokens) - n + 1)]
     if not ngrams:
-        raise ValueError(f"no n-grams of {n} tokens in {len(sequences)} texts: give longer texts")
+        raise ValueError(f"no n-grams of {n} tokens in {len(texts)} texts: give longer texts")
     return len(set(ngrams)) / len(ngrams)
 
 
-def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -> float:
+def self_bleu(sequences: Iterable[Iterable[str]], *, max_ngram_order: int = 4) -> float:
     """Compute self-BLEU: the mean BLEU of each text with all others as its references.
 
     A high value means that the texts are similar.
@@ -267,16 +280,17 @@ def self_bleu(sequences: Sequence[Sequence[str]], *, max_ngram_order: int = 4) -
     Raises
     ------
     ValueError
-        If there are fewer than two texts, one of them is empty, or `max_ngram_order` is not a
-        positive integer.
+        If there are fewer than two texts, one of them is empty or not a list of words, or
+        `max_ngram_order` is not a positive integer.
     """
     check_positive(max_ngram_order=max_ngram_order)
-    if len(sequences) < 2 or not all(sequences):
+    texts = as_token_lists(sequences)
+    if len(texts) < 2 or not all(texts):
         raise ValueError(
-            f"self-BLEU needs at least two texts, none of them empty; got {len(sequences)} texts"
+            f"self-BLEU needs at least two texts, none of them empty; got {len(texts)} texts"
         )
     metric = BLEU(tokenize="none", max_ngram_order=max_ngram_order, effective_order=True)
-    lines = [" ".join(words) for words in sequences]
+    lines = [" ".join(as_strings(words, name="the words of a text")) for words in texts]
     scores = [
         as_percentage(metric.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score)
         for i, line in enumerate(lines)

@@ -41,24 +41,37 @@ def attention(
     return weights @ v, weights
 
 
+def _check_mask(mask: torch.Tensor) -> None:
+    """Raise ValueError unless a mask is a boolean tensor."""
+    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, torch.Tensor) else type(mask).__name__
+        raise ValueError(f"a mask is a bool tensor, True where a query may attend; got {got}")
+
+
 def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
     """Compute the softmax over the unmasked scores.
 
     Parameters
     ----------
     scores
-        Any numbers, (…, S).
+        Floating-point numbers, (…, S).
     mask
-        True where a score counts, broadcast to (…, S); None for all.
+        True where a score counts, broadcast to (…, S) bool; None for all.
 
     Returns
     -------
     weights : torch.Tensor
         Weights (…, S), zero where `mask` is False; they sum to 1, or to 0 if the whole row is
-        masked.
+        masked or all its unmasked scores are −∞.
+
+    Raises
+    ------
+    ValueError
+        If the mask is not boolean.
     """
     if mask is None:
         return scores.softmax(-1)
+    _check_mask(mask)
     # the lowest number, not −∞, whose softmax is NaN if a whole row is masked
     scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
     return scores.softmax(-1).masked_fill(~mask, 0.0)
@@ -92,7 +105,7 @@ def fused_attention(
     Raises
     ------
     ValueError
-        If `is_causal` is given with a mask or with T ≠ S.
+        If `is_causal` is given with a mask or with T ≠ S, or the mask is not boolean.
     """
     if is_causal and (mask is not None or q.shape[-2] != k.shape[-2]):
         raise ValueError(
@@ -101,6 +114,7 @@ def fused_attention(
         )
     if mask is None:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=is_causal)
+    _check_mask(mask)
     # a query without a key to attend to attends to all here; its result is set to zero below
     is_blind = ~mask.any(-1, keepdim=True)  # (…, T, 1)
     means = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | is_blind, dropout_p=dropout)

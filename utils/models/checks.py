@@ -76,8 +76,12 @@ def check_token_ids(ids: torch.Tensor) -> None:
     Raises
     ------
     ValueError
-        If the dtype or the number of dimensions differs.
+        If `ids` is not a tensor, or its dtype or number of dimensions differs.
     """
+    if not isinstance(ids, torch.Tensor):
+        raise ValueError(
+            f"ids must be a tensor (B, T), got {type(ids).__name__}: use torch.tensor(ids)"
+        )
     if ids.dtype not in (torch.int64, torch.int32):
         raise ValueError(f"ids must be integers of type int64 or int32; got {ids.dtype}")
     if ids.dim() != 2:

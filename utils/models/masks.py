@@ -76,8 +76,18 @@ def causal_mask(
     -------
     mask : torch.Tensor
         True where a query may attend, (T, S) bool.
+
+    Raises
+    ------
+    ValueError
+        If there are more queries than keys, or the window is not positive: such queries could not
+        attend to themselves.
     """
     S = T if S is None else S
+    if T > S:
+        raise ValueError(f"the queries are at the last of the keys, but T={T} is above S={S}")
+    if window is not None and window < 1:
+        raise ValueError(f"window must be a positive integer, as it includes itself; got {window}")
     query_positions = torch.arange(S - T, S, device=device)[:, None]  # (T, 1)
     distance = query_positions - torch.arange(S, device=device)  # (T, S)
     mask = distance >= 0

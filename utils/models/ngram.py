@@ -227,8 +227,9 @@ class NGramLM(TypedModule):
 
     def _as_history(self, ids: torch.Tensor, state: torch.Tensor | None) -> np.ndarray:
         """Return the state and `ids` (B, T) in one array, (B, n − 1 + T), both checked."""
-        if ids.dim() != 2:
-            raise ValueError(f"ids must have the shape (B, T); got {tuple(ids.shape)}")
+        if not isinstance(ids, torch.Tensor) or ids.dim() != 2:
+            got = tuple(ids.shape) if isinstance(ids, torch.Tensor) else type(ids).__name__
+            raise ValueError(f"ids must be a tensor of the shape (B, T); got {got}")
         if state is None:
             state = torch.full((len(ids), self.order - 1), BOS)
         if state.shape != (len(ids), self.order - 1):

@@ -9,7 +9,8 @@ a context are neighbors in the array.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class NGramCounts:
 
     def __init__(
         self,
-        sequences: Ids | Sequence[Ids],
+        sequences: Ids | Iterable[Ids],
         *,
         order: int,
         vocab_size: int,
@@ -201,11 +202,21 @@ class NGramCounts:
         Raises
         ------
         ValueError
-            For an order that was not counted.
+            For an order that was not counted, or is not an integer.
         """
-        if order is not None and not 1 <= order <= self.order:
-            raise ValueError(f"order={order}, but n-grams of 1 … {self.order} tokens were counted")
-        return order or self.order
+        if order is None:
+            return self.order
+        self._check_counted(order=order)
+        return int(order)
+
+    def _check_counted(self, **lengths: int) -> None:
+        """Raise ValueError for a length of n-grams, by its name, that was not counted."""
+        for name, length in lengths.items():
+            is_integer = isinstance(length, Integral) and not isinstance(length, bool)
+            if not is_integer or not 1 <= length <= self.order:
+                raise ValueError(
+                    f"{name}={length!r}, but n-grams of 1 … {self.order} tokens were counted"
+                )
 
     def count(self, ngram: Sequence[int], *, continuation: bool = False) -> int:
         """Return how often one n-gram occurs, or how many distinct tokens occur before it.
@@ -246,7 +257,13 @@ class NGramCounts:
             The tokens of each of N n-grams, (N, length).
         occurrences : numpy.ndarray
             How often each occurs, (N,).
+
+        Raises
+        ------
+        ValueError
+            For a length that was not counted.
         """
+        self._check_counted(length=length)
         indices = np.flatnonzero(self.raw[length])
         occurrences, columns = self.raw[length][indices], []
         for keys in self.keys[length:0:-1]:

@@ -7,7 +7,7 @@ before each, so that an n-gram at the start of a sentence is counted at one leng
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -40,7 +40,7 @@ class JoinedTexts(NamedTuple):
     are_sentences: bool
 
 
-def join_texts(sequences: Ids | Sequence[Ids], *, order: int, vocab_size: int) -> JoinedTexts:
+def join_texts(sequences: Ids | Iterable[Ids], *, order: int, vocab_size: int) -> JoinedTexts:
     """Join a running text or sentences into one array, with BOS before each.
 
     Parameters
@@ -61,8 +61,13 @@ def join_texts(sequences: Ids | Sequence[Ids], *, order: int, vocab_size: int) -
     Raises
     ------
     ValueError
-        For ids outside the vocabulary, and for a sentence with BOS after its first token.
+        For ids outside the vocabulary, for a sentence with BOS after its first token, and for what
+        is not a collection.
     """
+    if not isinstance(sequences, Iterable):
+        raise ValueError(f"expected ids of a text or of sentences, got {sequences!r}")
+    if not isinstance(sequences, Sized):  # such as a generator
+        sequences = list(sequences)
     are_sentences = _are_sentences(sequences)
     texts = sequences if are_sentences else [sequences]
     arrays = [as_id_array(ids, vocab_size) for ids in texts]  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
+from utils.arguments import check_integer
 from utils.data.batches import IGNORE_INDEX, EndlessBatches, check_step, pad
 from utils.speech.features import log_mel
 
@@ -56,10 +57,16 @@ class AudioBatches(EndlessBatches):
     sample_examples
         Makes the clips and transcripts of a step.
     seed
-        Seeds the generator, together with the step.
+        Seeds the generator, together with the step; a non-negative integer.
+
+    Raises
+    ------
+    ValueError
+        If the seed is not a non-negative integer.
     """
 
     def __init__(self, sample_examples: ExampleSampler, *, seed: int = 0) -> None:
+        check_integer(minimum=0, seed=seed)
         self.sample_examples = sample_examples
         self.seed = seed
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
+from utils.arguments import as_integers
 from utils.data.batches import IGNORE_INDEX
 from utils.data.vocabulary import PAD
 from utils.speech.ctc_inputs import (
@@ -34,7 +35,13 @@ def collapse_path(path: Sequence[int]) -> list[int]:
     Repeats become one token, then blanks are removed.
 
     Source: ``eq-ctc-collapse`` (section 6.3); Graves et al. 2006.
+
+    Raises
+    ------
+    ValueError
+        If `path` is not a sequence of integers.
     """
+    path = as_integers(path, name="a path")
     return [
         token
         for step, token in enumerate(path)
@@ -43,8 +50,14 @@ def collapse_path(path: Sequence[int]) -> list[int]:
 
 
 def insert_blanks(ids: Sequence[int]) -> list[int]:
-    """Return a list of 2·L + 1 labels: L tokens with a blank before, between and after them."""
-    return [BLANK, *(label for token in ids for label in (token, BLANK))]
+    """Return a list of 2·L + 1 labels: L tokens with a blank before, between and after them.
+
+    Raises
+    ------
+    ValueError
+        If `ids` is not a sequence of integers.
+    """
+    return [BLANK, *(label for token in as_integers(ids) for label in (token, BLANK))]
 
 
 def forward_variables(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:

@@ -209,6 +209,8 @@ def _check_integers(numbers: torch.Tensor, name: str) -> None:
 
 def _check_shape(log_probs: torch.Tensor, name: str, shape: str) -> None:
     """Raise ValueError if a tensor does not have the dimensions of `shape`, or one has size 0."""
+    if not isinstance(log_probs, torch.Tensor):
+        raise ValueError(f"{name} must be a tensor {shape}, got {type(log_probs).__name__}")
     if (
         not log_probs.is_floating_point()
         or log_probs.ndim != shape.count(",") + 1

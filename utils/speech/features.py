@@ -96,7 +96,7 @@ def check_clip_length(samples: np.ndarray | torch.Tensor) -> None:
         raise ValueError(f"a clip of {length} samples is shorter than a window of {WINDOW_LENGTH}")
 
 
-def power_spectrogram(samples: torch.Tensor) -> torch.Tensor:
+def power_spectrogram(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Compute the energy of each frequency in overlapping windows.
 
     Source: ``eq-dft`` (section 6.3).
@@ -119,6 +119,8 @@ def power_spectrogram(samples: torch.Tensor) -> torch.Tensor:
     """
     check_samples(samples)
     check_clip_length(samples)
+    if isinstance(samples, np.ndarray):
+        samples = torch.from_numpy(np.ascontiguousarray(samples))  # of a reversed clip, too
     frames = samples.unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
     window = torch.hann_window(WINDOW_LENGTH, dtype=samples.dtype, device=samples.device)
     spectra: torch.Tensor = torch.fft.rfft(frames * window)  # (…, F, WINDOW_LENGTH / 2 + 1)

@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from utils.files import exclusive
 from utils.runtime import get_random_state, set_random_state
 from utils.training.checkpoint_content import check_content, describe_run
@@ -66,6 +68,32 @@ def lock_run(path: Path | None, processes: Processes) -> Iterator[None]:
         yield
 
 
+def check_parameters(run: TrainingRun) -> None:
+    """Check that the trained parameters are finite, which waits for the device; all processes call.
+
+    A loss that is finite may have a gradient that is not, and a step then spoils the parameters.
+
+    Parameters
+    ----------
+    run
+        The run whose parameters are checked.
+
+    Raises
+    ------
+    FloatingPointError
+        In every process, if a trained parameter is infinite or NaN.
+    """
+    parameters = [x.detach() for x in run.trained_parameters]
+    shards = [x.to_local() if hasattr(x, "to_local") else x for x in parameters]
+    flags = [x.isfinite().all().to(run.device) for x in shards]
+    if run.processes.any(not torch.stack(flags).all()):
+        raise FloatingPointError(
+            f"a parameter is infinite or NaN by step {run.step}, though the loss is finite: look "
+            "for a gradient that is not, such as that of sqrt(0) or of 0 · log 0, or try a lower "
+            f"learning_rate (now {run.config.learning_rate:g})"
+        )
+
+
 def save_checkpoint(run: TrainingRun, path: Path) -> None:
     """Write a checkpoint of the run to `path`, completely or not at all; all processes call it.
 
@@ -79,13 +107,14 @@ def save_checkpoint(run: TrainingRun, path: Path) -> None:
     Raises
     ------
     FloatingPointError
-        If the last loss is not finite.
+        If the last loss or a trained parameter is not finite.
     ValueError
         If the processes have not taken the same number of steps.
     OSError
         If the checkpoint cannot be written, on a full disk for instance.
     """
     run.read_losses()
+    check_parameters(run)
     processes = run.processes
     processes.check_same("step", run.step)
     run_values = {

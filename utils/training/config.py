@@ -52,7 +52,8 @@ class TrainConfig:
     steps
         Number of optimizer steps.
     learning_rate
-        The highest learning rate, reached at the end of the warm-up.
+        The highest learning rate, reached at the end of the warm-up; at most 10³⁰, as steps are
+        computed in float32.
     schedule
         How the learning rate falls after the warm-up: cosine, linear or constant.
     warmup_fraction
@@ -114,7 +115,7 @@ class TrainConfig:
             self._convert(name, float, partial(check_number, minimum=0, maximum=1))
         for name in ("weight_decay", "clip_norm"):
             self._convert(name, float, partial(check_number, minimum=0))
-        self._convert("learning_rate", float, partial(check_number, above=0))
+        self._convert("learning_rate", float, partial(check_number, above=0, maximum=1e30))
         is_pair = isinstance(self.betas, (tuple, list)) and len(self.betas) == 2
         if not is_pair or not all(map(_is_decay_rate, self.betas)):
             raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas!r}")

@@ -22,7 +22,12 @@ from utils.data.batches import Batch
 from utils.files import as_path
 from utils.runtime import Interrupt, autocast, interrupt_flag
 from utils.training.batch_checks import check_training_batches, check_validation_batches
-from utils.training.checkpoint import lock_run, resume_from_checkpoint, save_checkpoint
+from utils.training.checkpoint import (
+    check_parameters,
+    lock_run,
+    resume_from_checkpoint,
+    save_checkpoint,
+)
 from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import Processes
 from utils.training.objectives import (
@@ -134,8 +139,8 @@ def fit(
     """Train `model` and leave its best parameters in it, in evaluation mode.
 
     The best parameters are those of the lowest validation loss; without validation, the last ones.
-    Ctrl-C or SIGTERM ends the run after the current step, with a checkpoint. Gradients that the
-    model has are cleared first.
+    Ctrl-C, SIGTERM or SIGHUP ends the run after the current step, with a checkpoint. Gradients that
+    the model has are cleared first.
 
     Parameters
     ----------
@@ -175,11 +180,11 @@ def fit(
     Raises
     ------
     ValueError
-        If the checkpoint is damaged, in use, or of another configuration, model or optimizer, if
-        there are fewer batches than the run needs, if batches hold no token to predict, if `valid`
-        can be read only once, or if the model has nothing to train.
+        If the checkpoint has no name, is damaged, in use, or of another configuration, model or
+        optimizer, if there are fewer batches than the run needs, if batches hold no token to
+        predict, if `valid` can be read only once, or if the model has nothing to train.
     FloatingPointError
-        If the loss is no longer finite.
+        If the loss or, in a checkpoint or at the end, a parameter is no longer finite.
     OSError
         If the checkpoint cannot be read or written.
     """
@@ -187,6 +192,8 @@ def fit(
     if valid is not None:
         check_validation_batches(valid)
     path = None if checkpoint is None else as_path(checkpoint)
+    if path is not None and not path.name:
+        raise ValueError(f"checkpoint must be the name of a file, got {str(checkpoint)!r}")
     processes = processes or Processes()
     with lock_run(path, processes):
         run = start_run(
@@ -264,6 +271,8 @@ def _finish(
     """Validate and save for the last time, and put the best parameters into the model."""
     history = run.history
     run.read_losses()
+    if run.step:
+        check_parameters(run)
     run.loss_module.zero_grad()  # also of parameters that the optimizer does not change
     run.optimizer.zero_grad()
     if path is not None and history.interrupted and run.step:

@@ -13,6 +13,8 @@ and their batches.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -105,9 +107,12 @@ def cross_entropy(
     Raises
     ------
     ValueError
-        If the batch has a source and the model is not an encoder–decoder, or vice versa.
+        If the batch has a source and the model is not an encoder–decoder, or vice versa; if the
+        targets do not have the shape of the inputs; or if, on the CPU, an id is outside the
+        vocabulary.
     """
-    logits, _ = model(batch.inputs, _first_state(model, batch.source))  # (B, T, V)
+    with _vocabulary_of_inputs(batch.inputs, batch.source):
+        logits, _ = model(batch.inputs, _first_state(model, batch.source))  # (B, T, V)
     return summed_cross_entropy(logits, batch.targets, label_smoothing)
 
 
@@ -145,8 +150,32 @@ def label_cross_entropy(
     -------
     loss : torch.Tensor
         The negative log-likelihood summed over the labels, in nats, a scalar.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label for each text, or if, on the CPU, an id is outside the vocabulary
+        or a label not a class of the model.
     """
-    return summed_cross_entropy(model(batch.inputs), batch.targets, label_smoothing)
+    with _vocabulary_of_inputs(batch.inputs):
+        logits = model(batch.inputs)  # (B, number of classes)
+    return summed_cross_entropy(logits, batch.targets, label_smoothing)
+
+
+@contextmanager
+def _vocabulary_of_inputs(*ids: torch.Tensor | None) -> Iterator[None]:
+    """Raise ValueError in place of the IndexError of an embedding that lacks one of `ids`."""
+    try:
+        yield
+    except IndexError as error:
+        if "index out of range in self" not in str(error):
+            raise
+        given = [x for x in ids if x is not None]
+        smallest, largest = min(int(x.min()) for x in given), max(int(x.max()) for x in given)
+        raise ValueError(
+            f"input ids must be in the model's vocabulary, but the batch has ids from {smallest} to "
+            f"{largest}: build the model with vocab_size=len(tokenizer)"
+        ) from error
 
 
 def summed_cross_entropy(
@@ -169,15 +198,36 @@ def summed_cross_entropy(
     -------
     loss : torch.Tensor
         The sum in nats, a scalar.
+
+    Raises
+    ------
+    ValueError
+        If there is not one target for each row of logits, or if, on the CPU, a target is neither
+        from 0 to V − 1 nor IGNORE_INDEX; a GPU reports that as an error of the device, as reading
+        the targets would wait for it.
     """
+    if logits.shape[:-1] != targets.shape:
+        raise ValueError(
+            f"targets must have the shape {tuple(logits.shape[:-1])} of the logits "
+            f"{tuple(logits.shape)} without V, got {tuple(targets.shape)}"
+        )
+    V = logits.shape[-1]
     logits = logits.flatten(0, -2)  # (number of targets, V)
-    return F.cross_entropy(
-        logits if logits.dtype == torch.float64 else logits.float(),
-        targets.flatten(),
-        ignore_index=IGNORE_INDEX,
-        reduction="sum",
-        label_smoothing=label_smoothing,
-    )
+    try:
+        return F.cross_entropy(
+            logits if logits.dtype == torch.float64 else logits.float(),
+            targets.flatten(),
+            ignore_index=IGNORE_INDEX,
+            reduction="sum",
+            label_smoothing=label_smoothing,
+        )
+    except IndexError as error:
+        is_wrong = (targets != IGNORE_INDEX) & ((targets < 0) | (targets >= V))
+        wrong = targets[is_wrong].unique().tolist()
+        raise ValueError(
+            f"targets must be from 0 to {V - 1}, as the model predicts {V} tokens or classes, or "
+            f"IGNORE_INDEX at padding; got {wrong[:5]}"
+        ) from error
 
 
 def count_tokens(batch: TrainingBatch) -> int:

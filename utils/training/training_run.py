@@ -57,7 +57,7 @@ class History:
         The step after which the model had the parameters that it now has.
     stop_signal
         The number of the signal that ended the run before its last step: 2 for Ctrl-C, 15 for
-        SIGTERM; 0 if none did.
+        SIGTERM, 1 for SIGHUP; 0 if none did.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -82,7 +82,7 @@ class History:
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C or SIGTERM ended the run before its last step."""
+        """Whether a signal ended the run before its last step."""
         return self.stop_signal != 0
 
     @property
