@@ -1,11 +1,13 @@
 """Choices of training, each with its own tuned learning rate: for section 3.1.
 
-    python -m benchmarks.optimization             about seven minutes on one quiet core
-    python -m benchmarks.optimization depth       one part
+    python -m benchmarks.optimization                      some fifteen minutes on one quiet core
+    python -m benchmarks.optimization depth                one part
+    python -m benchmarks.optimization depth --arms residual
 
-Each arm has its learning rate tuned by itself: tried are rates a factor of two apart, with a seed
-that is used for nothing else, until the best is not at the edge of those tried. Then the arm runs
-with all seeds. Rates are chosen by one part of the validation text and figures measured on another.
+Each arm has its learning rate tuned by itself: tried are the rates of a grid, which is the same for
+all arms of one optimizer in a part and spans more than a decade, with two seeds that are used for
+nothing else. The grid is extended while the best rate is at its edge. Then the arm runs with all
+seeds. Rates are chosen by one part of the validation text and figures measured on another.
 Trials and runs are rows of book/results/optimization.json; a run that was stopped goes on.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from statistics import fmean
 
 import torch
 
@@ -21,20 +24,20 @@ from benchmarks.optimization.parts import PARTS
 from benchmarks.optimization.training import Recipe, Task, run_trial
 from utils.console import make_output_safe
 
-TUNING_SEED = 100
+TUNING_SEEDS = (100, 101)
 FACTOR = 2.0  # between two rates
 MAX_TRIALS = 9
 
 
-def tune(score: Callable[[float], float], first_rate: float) -> dict[float, float]:
-    """Try rates until the best has a worse one on each side.
+def tune(score: Callable[[float], float], rates: Sequence[float]) -> dict[float, float]:
+    """Try all rates, and more until the best has a worse one on each side.
 
     Parameters
     ----------
     score
         What is to be low, for a rate.
-    first_rate
-        The rate in the middle of the first three.
+    rates
+        The rates that are tried in any case.
 
     Returns
     -------
@@ -46,14 +49,15 @@ def tune(score: Callable[[float], float], first_rate: float) -> dict[float, floa
     RuntimeError
         If the best rate is still at an edge after MAX_TRIALS trials.
     """
-    scores = {rate: score(rate) for rate in (first_rate / FACTOR, first_rate, first_rate * FACTOR)}
-    while len(scores) < MAX_TRIALS:
+    scores = {rate: score(rate) for rate in rates}
+    while True:
         best = min(scores, key=lambda rate: scores[rate])
         if min(scores) < best < max(scores):
             return dict(sorted(scores.items()))
+        if len(scores) >= MAX_TRIALS:
+            raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
         new_rate = best / FACTOR if best == min(scores) else best * FACTOR
         scores[new_rate] = score(new_rate)
-    raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
 
 
 def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dict[float, float]:
@@ -79,19 +83,20 @@ def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dic
     def score(rate: float) -> float:
         name = f"{arm}, rate {rate:g}"
         settings = recipe.settings() | {"learning_rate": rate, "grid": None}
-        for seed in rows.missing(name, [TUNING_SEED], settings):
+        for seed in rows.missing(name, TUNING_SEEDS, settings):
             trial = run_trial(recipe, task, rate=rate, seed=seed)
             figures = trial.figures | {"score": trial.score}
             rows.write(name, seed, figures=figures, settings=settings, costs=trial.costs)
-        return float(rows.figures(name, TUNING_SEED)["score"])
+        return fmean(float(rows.figures(name, seed)["score"]) for seed in TUNING_SEEDS)
 
-    return tune(score, recipe.first_rate)
+    return tune(score, recipe.rates)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("optimization", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - PARTS.keys():
@@ -104,6 +109,8 @@ def main(arguments: Sequence[str]) -> None:
             for name in (f"{part}, trials", part)
         )
         for arm, recipe in PARTS[part].items():
+            if options.arms and arm not in options.arms:
+                continue
             scores = tune_arm(arm, recipe, task, trials)
             rate = min(scores, key=lambda rate: scores[rate])
             settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}

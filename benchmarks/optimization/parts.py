@@ -17,7 +17,7 @@ from utils.training.optimizers import muon
 WARMUP, COOLDOWN = 0.1, 0.2  # fractions of the steps
 ROOT_2 = math.sqrt(2)
 NUM_LAYERS = 12  # of the deep network
-MUON_ADAM_RATE = 0.004  # of AdamW for what Muon does not train
+REST_RATE = 0.004  # of AdamW for what Muon does not train
 
 
 def build_sgd(model: nn.Module, rate: float) -> torch.optim.Optimizer:
@@ -41,8 +41,14 @@ def build_muon(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     optimizer = muon(model, config, lr_scale=1.0)
     for group in optimizer.param_groups:
         if "momentum" not in group:
-            group["lr"] = MUON_ADAM_RATE
+            group["lr"] = REST_RATE
     return optimizer
+
+
+def build_split_adam(model: Any, rate: float) -> torch.optim.Optimizer:
+    """Build Adam with the groups of `build_muon`: the rate is that of the hidden matrices only."""
+    groups = build_muon(model, rate).param_groups
+    return torch.optim.Adam([{"params": g["params"], "lr": g["lr"]} for g in groups])
 
 
 def trapezoid(step: int, steps: int, *, warmup: float = 0.0, cooldown: float = 0.0) -> float:
@@ -75,21 +81,31 @@ def cosine(step: int, steps: int) -> float:
     return (1 + math.cos(math.pi * (step - warmup_steps) / (steps - warmup_steps))) / 2
 
 
-SGD: dict[str, Any] = {"optimizer": build_sgd, "name": "SGD", "first_rate": 4.0}
-MOMENTUM: dict[str, Any] = {"optimizer": build_momentum, "name": "momentum", "first_rate": 0.4}
-ADAM: dict[str, Any] = {"optimizer": build_adam, "name": "Adam", "first_rate": 0.016}
-MUON: dict[str, Any] = {"optimizer": build_muon, "name": "Muon", "first_rate": 0.02}
+def doubled(first: float, count: int = 5) -> tuple[float, ...]:
+    """Return rates, each twice the one before."""
+    return tuple(first * 2**power for power in range(count))
+
+
+SGD: dict[str, Any] = {"optimizer": build_sgd, "name": "SGD", "rates": doubled(1.0)}
+MOMENTUM: dict[str, Any] = {"optimizer": build_momentum, "name": "momentum", "rates": doubled(0.05)}
+ADAM: dict[str, Any] = {"optimizer": build_adam, "name": "Adam", "rates": doubled(0.002)}
+MUON: dict[str, Any] = {"optimizer": build_muon, "name": "Muon", "rates": doubled(0.01)}
+SPLIT: dict[str, Any] = {
+    "optimizer": build_split_adam,
+    "name": "Adam, 0.004 for the rest",
+    "rates": doubled(0.001),
+}
 
 short_run = partial(Recipe, build=build_lstm, steps=300)
 scheduled = partial(Recipe, build=build_lstm, steps=400, **ADAM)
-gpt_run = partial(Recipe, build=build_gpt, steps=200, **ADAM)
+gpt_run = partial(Recipe, build=build_gpt, steps=200, **ADAM | {"rates": doubled(0.001, 6)})
 to_target = partial(Recipe, build=build_lstm, target=2.2, **ADAM)
 
 
 def deep(optimizer: dict[str, Any] | None = None, **options: Any) -> Recipe:
     """Return the recipe of a deep network with these options."""
     build = partial(DeepLM, num_layers=NUM_LAYERS, **options)
-    return Recipe(build=build, steps=150, **(optimizer or ADAM | {"first_rate": 0.002}))
+    return Recipe(build=build, steps=150, **(optimizer or ADAM | {"rates": doubled(0.001)}))
 
 
 def overfitted(dropout: float) -> Recipe:
@@ -99,7 +115,7 @@ def overfitted(dropout: float) -> Recipe:
         steps=300,
         train_length=10_000,
         validate_every=20,
-        **ADAM | {"first_rate": 0.008},
+        **ADAM | {"rates": doubled(0.001)},
     )
 
 
@@ -119,9 +135,12 @@ PARTS: dict[str, dict[str, Recipe]] = {
         "plain, κ = √2": deep(scale=ROOT_2),
         "normalized, κ = 1": deep(scale=1.0, norm=True),
         "normalized, κ = √2": deep(scale=ROOT_2, norm=True),
+        "plain, small κ": deep(scale=ROOT_2 * SMALL),
         "residual": deep(scale=ROOT_2 * SMALL, residual=True),
+        "residual, κ = √2": deep(scale=ROOT_2, residual=True),
         "residual and normalized": deep(**HELPED),
         "residual and normalized, Muon": deep(MUON, **HELPED),
+        "residual and normalized, rest at 0.004": deep(SPLIT, **HELPED),
     },
     "schedules": {
         "constant": scheduled(),

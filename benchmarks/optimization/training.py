@@ -77,8 +77,8 @@ class Recipe:
         Builds the optimizer for a model and a learning rate.
     name
         The optimizer's name in the settings.
-    first_rate
-        The learning rate at which tuning begins.
+    rates
+        The learning rates that tuning tries first, each twice the one before.
     steps
         Number of steps, at most.
     schedule
@@ -99,7 +99,7 @@ class Recipe:
     build: Callable[[int], nn.Module]
     optimizer: Callable[[Any, float], torch.optim.Optimizer]
     name: str
-    first_rate: float
+    rates: tuple[float, ...]
     steps: int
     schedule: Callable[[int, int], float] = lambda step, steps: 1.0
     batch_size: int = 16

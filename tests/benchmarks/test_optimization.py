@@ -112,7 +112,7 @@ def test_muon_trains_the_hidden_matrices_and_adamw_the_rest():
     assert inside == {id(layer.weight) for layer in model.hidden}
     assert {group["lr"] for group in matrices} == {0.5}
     others = [group for group in groups if "momentum" not in group]
-    assert {group["lr"] for group in others} == {parts.MUON_ADAM_RATE}
+    assert {group["lr"] for group in others} == {parts.REST_RATE}
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 

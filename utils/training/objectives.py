@@ -173,8 +173,8 @@ def _vocabulary_of_inputs(*ids: torch.Tensor | None) -> Iterator[None]:
         given = [x for x in ids if x is not None]
         smallest, largest = min(int(x.min()) for x in given), max(int(x.max()) for x in given)
         raise ValueError(
-            f"input ids must be in the model's vocabulary, but the batch has ids from {smallest} to "
-            f"{largest}: build the model with vocab_size=len(tokenizer)"
+            f"input ids must be in the model's vocabulary, but the batch has ids from {smallest} "
+            f"to {largest}: build the model with vocab_size=len(tokenizer)"
         ) from error
 
 
