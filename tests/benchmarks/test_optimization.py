@@ -3,15 +3,16 @@
 import dataclasses
 import itertools
 import math
+from statistics import fmean
 
 import pytest
 import torch
 
 from benchmarks.optimization import __main__ as command
 from benchmarks.optimization import parts
-from benchmarks.optimization.__main__ import MAX_TRIALS, TUNING_SEED, tune
+from benchmarks.optimization.__main__ import MAX_TRIALS, TUNING_SEEDS, tune
 from benchmarks.optimization.networks import DeepLM, build_gpt, build_lstm
-from benchmarks.optimization.parts import PARTS, build_muon, cosine, trapezoid
+from benchmarks.optimization.parts import PARTS, build_muon, build_split_adam, cosine, trapezoid
 from benchmarks.optimization.training import (
     CONTEXT_LENGTH,
     DIVERGED,
@@ -28,19 +29,33 @@ from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.loop import fit
 
 
-@pytest.mark.parametrize("best, trials", [(1.0, 3), (8.0, 6), (0.25, 5)])
+@pytest.mark.parametrize("best, trials", [(1.0, 4), (8.0, 6), (0.25, 6)])
 def test_tuning_goes_on_until_the_best_rate_is_inside(best, trials):
-    scores = tune(lambda rate: abs(math.log(rate / best)), 1.0)
+    scores = tune(lambda rate: abs(math.log(rate / best)), (0.5, 1.0, 2.0, 4.0))
     assert min(scores, key=scores.get) == best and len(scores) == trials
     assert list(scores) == sorted(scores) and min(scores) < best < max(scores)
 
 
+def test_tuning_does_not_stop_in_a_dip_inside_its_grid():
+    scores = {1.0: 0.5, 2.0: 0.8, 4.0: 0.6, 8.0: 0.9, 0.5: 0.9}
+    assert list(tune(scores.__getitem__, (1.0, 2.0, 4.0, 8.0))) == sorted(scores)
+
+
+def test_arms_of_one_optimizer_in_a_part_share_a_grid():
+    for part, arms in PARTS.items():
+        for name in {arm.name for arm in arms.values()}:
+            grids = {arm.rates for arm in arms.values() if arm.name == name}
+            assert len(grids) == 1, (part, name)
+            (grid,) = grids
+            assert grid[-1] / grid[0] > 10, "it spans a decade"
+
+
 def test_tuning_gives_up_where_there_is_no_best_rate():
     with pytest.raises(RuntimeError, match="at an edge"):
-        tune(lambda rate: -rate, 1.0)
+        tune(lambda rate: -rate, (1.0, 2.0))
     calls = []
     with pytest.raises(RuntimeError):
-        tune(lambda rate: calls.append(rate) or rate, 1.0)
+        tune(lambda rate: calls.append(rate) or rate, (1.0, 2.0))
     assert len(calls) == MAX_TRIALS
 
 
@@ -113,6 +128,11 @@ def test_muon_trains_the_hidden_matrices_and_adamw_the_rest():
     assert {group["lr"] for group in matrices} == {0.5}
     others = [group for group in groups if "momentum" not in group]
     assert {group["lr"] for group in others} == {parts.REST_RATE}
+    split = build_split_adam(model, 0.5)
+    assert type(split) is torch.optim.Adam
+    rates = {id(p): group["lr"] for group in split.param_groups for p in group["params"]}
+    assert {key for key, rate in rates.items() if rate == 0.5} == inside
+    assert sorted(set(rates.values())) == [parts.REST_RATE, 0.5]
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
@@ -189,16 +209,22 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, m
     calls = record_calls(monkeypatch, command, "run_trial")
     content = run("optimization", "schedules", "--seeds", 0, 2)
     rows = [StoredRow.from_stored(entry) for entry in content["rows"]]
-    trials = {row.settings["learning_rate"]: row for row in rows if row.seed == TUNING_SEED}
-    runs = {row.seed: row for row in rows if row.seed != TUNING_SEED}
+    trials: dict[float, list[StoredRow]] = {}
+    for row in rows:
+        if row.seed in TUNING_SEEDS:
+            trials.setdefault(row.settings["learning_rate"], []).append(row)
+    runs = {row.seed: row for row in rows if row.seed not in TUNING_SEEDS}
     assert runs.keys() == {0, 2} and len(calls) == len(rows)
     settings = runs[0].settings
     assert settings["grid"] == sorted(trials)
-    scores = {rate: row.figures["score"] for rate, row in trials.items()}
+    assert {len(pair) for pair in trials.values()} == {len(TUNING_SEEDS)}
+    scores = {r: fmean(row.figures["score"] for row in pair) for r, pair in trials.items()}
     assert settings["learning_rate"] == min(scores, key=scores.get) and settings["steps"] == 8
     assert settings["learning_rate"] not in (min(scores), max(scores))
-    assert trials[settings["learning_rate"]].part == "schedules, trials"
+    assert trials[settings["learning_rate"]][0].part == "schedules, trials"
     run("optimization", "--seeds", 0, 1, 2)
     assert len(calls) == len(rows) + 1, "seed 1 alone was missing"
+    run("optimization", "schedules", "--arms", "another")
+    assert len(calls) == len(rows) + 1, "no arm of that name"
     with pytest.raises(SystemExit):
         run("optimization", "depths")

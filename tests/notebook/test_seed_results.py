@@ -11,10 +11,12 @@ SETTINGS = {"optimizer": "AdamW", "learning_rate": 0.01, "grid": [0.003, 0.01, 0
 COSTS = {"parameters": 100, "tokens": 900, "processor_seconds": 1.5}
 
 
-def row(arm="LSTM", seed=0, part="words", code="abc", **figures):
-    provenance = {"command": "python -m benchmarks.x", "commit": f"c{seed}", "origin": "real"}
+def row(
+    arm="LSTM", seed=0, part="words", code="abc", settings=SETTINGS, origin="real", **figures
+):
+    provenance = {"command": "python -m benchmarks.x", "commit": f"c{seed}", "origin": origin}
     figures = {"loss": 4.0 + seed / 10} | figures
-    return StoredRow(part, arm, seed, figures, SETTINGS, COSTS, code, provenance)
+    return StoredRow(part, arm, seed, figures, settings, COSTS, code, provenance)
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_curves_are_read_by_seed(store):
     assert list(load_curves("x", "words/LSTM", "curve")) == [0, 1]
     with pytest.raises(ValueError, match="has no 'curve'; there are loss"):
         load_curves("x", "characters/LSTM", "curve")
+    assert load_curves("x", "LSTM", "curve", part="words") == {0: [4, 1], 1: [3, 2]}
     with pytest.raises(ValueError, match="choose one by part="):
         load_curves("x", "LSTM", "curve")
 
@@ -97,11 +100,23 @@ def test_a_missing_part_file_or_format_is_named(store):
         load_seeds("x", "LSTM", "loss")
 
 
-def test_rows_of_several_versions_of_the_code_are_not_mixed(store):
-    store(row(), row(seed=1), row(seed=2, code="def"))
-    with pytest.raises(
-        ValueError, match=r"'abc': \[0, 1\], 'def': \[2\].*benchmarks.x` to the end"
-    ):
+@pytest.mark.parametrize(
+    "other, message",
+    [
+        ({"code": "def"}, "in the version of the code: 'abc' for seeds .0, 1., 'def' for seeds .2"),
+        (
+            {"settings": SETTINGS | {"learning_rate": 1.0}},
+            "in the setting 'learning_rate': 0.01 for seeds .0, 1., 1.0 for seeds .2",
+        ),
+        ({"settings": SETTINGS | {"size": 8}}, "in the setting 'size': none for seeds .0, 1., 8"),
+        ({"origin": "stand-in"}, "in the origin of the data: 'real' for seeds .0, 1., 'stand-in'"),
+    ],
+)
+def test_the_seeds_of_an_arm_differ_in_nothing_else(store, other, message):
+    store(row(), row(seed=1), row(seed=2, **other))
+    with pytest.raises(ValueError, match=f"of words/LSTM in x.json differ {message}"):
+        load_seeds("x", "LSTM", "loss")
+    with pytest.raises(ValueError, match="run `python -m benchmarks.x` to the end"):
         load_seeds("x", "LSTM", "loss")
 
 

@@ -92,14 +92,14 @@ def best_mixture_weight(
     if not weights:
         raise ValueError("weights is empty: expected at least one, such as 0.5")
     means = [float(mix_log_probs(log_probs_a, log_probs_b, weight).mean()) for weight in weights]
-    largest = max((float(x.max()) for x in (log_probs_a, log_probs_b) if x.numel()), default=0.0)
-    if largest > _MAX_LOG_PROB:
-        raise ValueError(
-            f"a log-probability is at most 0, got {largest:.3g}: give log p, not p or −log p"
-        )
     if not all(map(math.isfinite, means)):
         raise ValueError(
             f"no weight is best: the mean log-probability of the mixture is {means[0]}; there must "
             "be a token, no NaN, and for each token a probability above 0 by one of the models"
+        )
+    largest = max(float(log_probs_a.max()), float(log_probs_b.max()))
+    if largest > _MAX_LOG_PROB:
+        raise ValueError(
+            f"a log-probability is at most 0, got {largest:.3g}: give log p, not p or −log p"
         )
     return weights[means.index(max(means))]

@@ -151,22 +151,17 @@ def load_seeds(name: str, arm: str, quantity: str, *, part: str | None = None) -
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such part, arm or quantity, the rows come from several versions of the code,
-        or a value is not a finite number. The message lists the names that exist.
+        If there is no such part, arm or quantity, the seeds differ in the version of the code, the
+        settings or the origin of the data, or a value is not a finite number. The message lists
+        the names that exist.
     """
     rows = _rows_of_arm(name, _read_rows(name), arm, part)
-    codes = sorted({row.code for row in rows})
-    if len(codes) > 1:
-        seeds = {code: [row.seed for row in rows if row.code == code] for code in codes}
-        raise ValueError(
-            f"the rows of {arm} in {name}.json come from several versions of the code, {seeds} "
-            f"(version: seeds); run `{rows[-1].provenance.get('command')}` to the end"
-        )
+    _refuse_mixture(name, rows)
     values = {row.seed: _number(name, row, quantity) for row in rows}
     return SeedValues(dict(sorted(values.items())), _source(name, quantity, rows))
 
 
-def load_curves(name: str, arm: str, quantity: str) -> dict[int, Any]:
+def load_curves(name: str, arm: str, quantity: str, *, part: str | None = None) -> dict[int, Any]:
     """Read what is not one number, such as a curve, of one arm for each seed.
 
     Parameters
@@ -174,9 +169,11 @@ def load_curves(name: str, arm: str, quantity: str) -> dict[int, Any]:
     name
         Name of the file without its ending, such as "ladder".
     arm
-        Name of the arm, ``"part/arm"`` where several parts have it.
+        Name of the arm; ``"part/arm"`` names its part as well.
     quantity
         Name of a figure of its rows.
+    part
+        The part that the arm belongs to; not needed if only one part has it.
 
     Returns
     -------
@@ -188,9 +185,9 @@ def load_curves(name: str, arm: str, quantity: str) -> dict[int, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such arm or quantity. The message lists the names that exist.
+        If there is no such part, arm or quantity. The message lists the names that exist.
     """
-    rows = _rows_of_arm(name, _read_rows(name), arm, None)
+    rows = _rows_of_arm(name, _read_rows(name), arm, part)
     return {
         row.seed: _figure(name, row, quantity) for row in sorted(rows, key=lambda row: row.seed)
     }
@@ -222,6 +219,26 @@ def _rows_of_arm(
         parts = sorted({row.part for row in chosen})
         raise ValueError(f"{name}.json has {arm!r} in {', '.join(parts)}; choose one by part=")
     return chosen
+
+
+def _refuse_mixture(name: str, rows: Sequence[StoredRow]) -> None:
+    """Raise ValueError unless all rows of an arm have the same code, settings and origin."""
+    conditions = [
+        {"version of the code": row.code, "origin of the data": row.provenance.get("origin")}
+        | {f"setting {key!r}": value for key, value in row.settings.items()}
+        for row in rows
+    ]
+    for condition in dict.fromkeys(key for each in conditions for key in each):
+        seeds: dict[str, list[int]] = {}
+        for row, each in zip(rows, conditions, strict=True):
+            value = repr(each[condition]) if condition in each else "none"
+            seeds.setdefault(value, []).append(row.seed)
+        if len(seeds) > 1:
+            listed = ", ".join(f"{value} for seeds {who}" for value, who in seeds.items())
+            raise ValueError(
+                f"the seeds of {rows[0].part}/{rows[0].arm} in {name}.json differ in the "
+                f"{condition}: {listed}; run `{rows[-1].provenance.get('command')}` to the end"
+            )
 
 
 def _figure(name: str, row: StoredRow, quantity: str) -> Any:

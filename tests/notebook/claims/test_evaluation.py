@@ -198,6 +198,7 @@ def test_false_claims_about_items_are_rarely_accepted(monkeypatch):
 
 def test_evidence_is_stored_in_the_metadata(kernel):
     source = {"file": "ladder.json", "arm": "high", "code": "abc", "commits": ["1f"]}
+    source["origin"] = ["real"]
     stored = SeedValues(dict(zip(SEEDS, HIGH, strict=True)), source)
     claim({"low": LOW, "high": stored}, shared={"parameters": 900}, differs={"cell": "LSTM, RNN"})
     (((content,), options),) = kernel
@@ -325,22 +326,30 @@ def test_a_trend_needs_numbers(name):
         claim({1: LOW, 2: HIGH, name: LOW}, expected="grows")
 
 
+def stored_arm(values, code="a", file="one.json", **others):
+    source = {"file": file, "code": code, "origin": ["real"]} | others
+    return SeedValues(dict(zip(SEEDS, values, strict=True)), source)
+
+
 def test_arms_of_a_file_have_one_version_of_the_code():
-    arms = {
-        name: SeedValues(dict(zip(SEEDS, values, strict=True)), {"file": file, "code": name})
-        for name, values, file in (("a", LOW, "one.json"), ("b", HIGH, "one.json"))
-    }
+    arms = {"a": stored_arm(LOW), "b": stored_arm(HIGH, code="b")}
     with pytest.raises(ValueError, match=r"arms of one.json come from several versions"):
         claim(arms)
     arms["b"].source["file"] = "two.json"
     claim(arms)
 
 
+def test_arms_have_data_of_one_origin():
+    """Also those of different files; what was computed in the notebook has no recorded origin."""
+    arms = {"a": stored_arm(LOW), "b": stored_arm(HIGH, file="two.json", origin=["stand-in"])}
+    with pytest.raises(ValueError, match=r"^claim-x: .* origin .*\(real: a; stand-in: b\)"):
+        claim(arms)
+    claim(arms | {"a": LOW})
+
+
 def test_a_learning_rate_on_the_edge_of_its_grid_is_told(capsys):
     arms, middle = {}, [1.5, 1.6, 1.7, 1.5]
     for name, values, rate in (("low", LOW, 0.1), ("mid", middle, 0.2), ("high", HIGH, 0.3)):
-        settings = {"learning_rate": rate, "grid": [0.1, 0.2, 0.3]}
-        source = {"file": "one.json", "code": "a", "settings": settings}
-        arms[name] = SeedValues(dict(zip(SEEDS, values, strict=True)), source)
+        arms[name] = stored_arm(values, settings={"learning_rate": rate, "grid": [0.1, 0.2, 0.3]})
     claim(arms)
     assert "; learning rate on the edge of its grid: low, high" in capsys.readouterr().out

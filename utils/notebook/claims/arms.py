@@ -76,7 +76,8 @@ def read_seed_arms(label: str, arms: Arms, seeds: Iterable[Hashable] | None) -> 
     ------
     ValueError
         If an arm has no seeds, fewer than three, a seed twice, other seeds than the first arm, or a
-        value that is not a finite number.
+        value that is not a finite number; or if stored arms differ in the origin of their data, or
+        those of one file in the version of its code.
     """
     given = None if seeds is None else list(seeds)
     mappings = {name: _as_mapping(label, name, arm, given) for name, arm in arms.items()}
@@ -96,7 +97,7 @@ def read_seed_arms(label: str, arms: Arms, seeds: Iterable[Hashable] | None) -> 
         [_finite(label, f"{name!r}, seed {seed}", arm[seed]) for seed in first]
         for name, arm in mappings.items()
     ]
-    _refuse_mixed_code(label, arms)
+    _refuse_mixtures(label, arms)
     return SeedArms(list(mappings), list(first), np.array(values))
 
 
@@ -213,15 +214,22 @@ def _listed(arm: Mapping[Any, Any]) -> str:
     return ", ".join(map(str, arm))
 
 
-def _refuse_mixed_code(label: str, arms: Arms) -> None:
-    """Raise ValueError if arms of one file come from several versions of its code."""
+def _refuse_mixtures(label: str, arms: Arms) -> None:
+    """Raise ValueError if stored arms have several origins, or those of one file several codes."""
     codes: dict[str, set[str]] = {}
-    for arm in arms.values():
+    origins: dict[tuple[str, ...], list[str]] = {}
+    for name, arm in arms.items():
         if isinstance(arm, SeedValues):
             codes.setdefault(arm.source["file"], set()).add(arm.source["code"])
+            origins.setdefault(tuple(arm.source["origin"]), []).append(str(name))
     for file, versions in codes.items():
         if len(versions) > 1:
             raise ValueError(
                 f"{label}: the arms of {file} come from several versions of the code, "
                 f"{sorted(versions)}; run the benchmark to the end"
             )
+    if len(origins) > 1:
+        listed = "; ".join(f"{', '.join(o)}: {', '.join(names)}" for o, names in origins.items())
+        raise ValueError(
+            f"{label}: the arms differ in the origin of their data ({listed}); run all on the same"
+        )

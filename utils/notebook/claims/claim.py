@@ -73,6 +73,11 @@ class Claim:
         """Whether the claim holds beyond the spread."""
         return all(comparison.holds for comparison in self.comparisons)
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether all values come from files of results."""
+        return all(isinstance(source, Mapping) for source in self.context["sources"].values())
+
     def line(self) -> str:
         """Return the claim's line: effects with intervals, p-values, the test and its seeds."""
         mark, verdict = ("✓", "holds") if self.holds else ("✗", "does not hold")
