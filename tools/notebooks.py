@@ -58,13 +58,18 @@ def keep_executed(executed: Path, committed: Path) -> None:
     Raises
     ------
     SystemExit
-        At the first notebook that has `execution_problems`; it and those after it are not written.
+        At the first notebook that has `execution_problems`, or that was edited while it ran; it and
+        those after it are not written.
     """
     for path in sorted(executed.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         messages = execution_problems(notebook)
         if messages:
             sys.exit(f"{path.name} {', '.join(messages)}: nothing of it is kept")
+        if (committed / path.name).exists():
+            present = nbformat.read(committed / path.name, as_version=4)
+            if [c.source for c in present.cells] != [c.source for c in notebook.cells]:
+                sys.exit(f"{path.name} was edited while it ran: run it again, nothing is kept")
         nbformat.write(clean_notebook(notebook), committed / path.name)
         print(f"kept {path.name}")
 

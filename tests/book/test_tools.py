@@ -14,7 +14,7 @@ from tools import (
     figures,
     theme_fixes,
 )
-from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems
+from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems, keep_executed
 from utils.data.errors import DataError
 from utils.notebook.cell_output import EQUATION_KEY
 from utils.notebook.results import RESULTS_KEY
@@ -196,6 +196,23 @@ def test_a_kept_notebook_has_its_stamp_and_nothing_of_one_run_alone(book):
     assert cleaned.metadata["executed_code_sha256"] == code_hash(notebook)
     assert "execution" not in cleaned.cells[1].metadata
     assert [WIDGET in output.get("data", {}) for output in cleaned.cells[1].outputs] == [False] * 3
+
+
+def test_a_notebook_that_was_edited_while_it_ran_is_not_overwritten(book, tmp_path):
+    committed = book / "notebooks" / "b.ipynb"
+    notebook = nbformat.read(committed, as_version=4)
+    notebook.cells[1].execution_count = 1
+    executed = tmp_path / "executed"
+    executed.mkdir()
+    nbformat.write(notebook, executed / "b.ipynb")
+    keep_executed(executed, committed.parent)
+    kept = committed.read_text(encoding="utf-8")
+    edited = nbformat.read(committed, as_version=4)
+    edited.cells[0].source += "\n\nAn edit."
+    nbformat.write(edited, committed)
+    with pytest.raises(SystemExit, match=r"b\.ipynb was edited while it ran"):
+        keep_executed(executed, committed.parent)
+    assert "An edit." in committed.read_text(encoding="utf-8") and "An edit." not in kept
 
 
 def test_the_pictures_are_those_that_the_script_draws(tmp_path):
