@@ -12,6 +12,9 @@ from utils.data.standins.pairs import REALIZERS
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
 from utils.models.recurrent import CELLS, Cell
 from utils.models.transformer_layer import ACTIVATIONS, Activation
+from utils.notebook.claims.claim import KINDS, Expected
+from utils.notebook.claims.evaluation import TESTS, THRESHOLDS, Sample, TestName
+from utils.notebook.evidence import BOUNDS, TRENDS
 from utils.speech.announcements import ACCENTS, VARIANTS, VoiceSplit
 from utils.training.config import SCHEDULES, Schedule
 from utils.training.distributed import Strategy
@@ -27,6 +30,7 @@ from utils.training.optimizers import OPTIMIZERS, OptimizerName
         (Language, REALIZERS),
         (OptimizerName, OPTIMIZERS),
         (PairCorpusName, CORPUS_LANGUAGES),
+        (Sample, TESTS),
         (Schedule, SCHEDULES),
         (Strategy, CHECKPOINTS),
         (TokenizerName, TOKENIZERS),
@@ -36,6 +40,11 @@ from utils.training.optimizers import OPTIMIZERS, OptimizerName
 )
 def test_a_type_names_the_keys_of_its_table(choice, table):
     assert get_args(choice) == tuple(table)
+
+
+def test_the_types_of_a_claim_name_its_kinds_and_tests():
+    assert KINDS == get_args(Expected) and {*TRENDS, *BOUNDS, *THRESHOLDS} < {*KINDS}
+    assert {test for tests in TESTS.values() for test in tests} == {*get_args(TestName)}
 
 
 def test_the_languages_are_those_of_the_corpora():

@@ -185,7 +185,7 @@ def interrupt_flag() -> Iterator[Interrupt]:
             interrupt.set()
         # Of this signal alone: another may be pending, which Python drops with a traceback if it
         # finds the default handler.
-        signal.signal(signal_number, previous_handlers[signal_number])
+        signal.signal(signal_number, previous_handlers[signal.Signals(signal_number)])
         if not is_first:
             signal.raise_signal(signal_number)
 

@@ -39,7 +39,8 @@ def nnlm(D: int, order: int = 5, **options) -> NNLM:
 
 
 def gpt(D: int, **options) -> GPT:
-    return GPT(V, **{"width": D, "num_layers": 2, "num_heads": 3, "context_length": 3} | options)
+    sizes = {"width": D, "num_layers": 2, "num_heads": 3, "context_length": 3}
+    return GPT(V, **sizes | {"zero_init": False} | options)
 
 
 def gpt2(D: int) -> GPT:
@@ -51,7 +52,6 @@ def gpt2(D: int) -> GPT:
         norm="layer",
         activation="gelu",
         qk_norm=False,
-        zero_init=False,
         bias=True,
     )
 
@@ -76,6 +76,9 @@ LANGUAGE_MODELS = {
         V, width=D, num_layers=2, cell="lstm", embedding_size=D - 2
     ),
     "gpt": gpt,
+    "gpt, long window": lambda D: gpt(D, context_length=20),
+    "gpt, window of one": lambda D: gpt(D, context_length=1, positional_encoding="sinusoidal"),
+    "gpt, sinusoidal": lambda D: gpt(D, context_length=20, positional_encoding="sinusoidal"),
     "gpt, pairs": lambda D: gpt(D, ngram_table_sizes=(V * V,)),
     "gpt, triples in few rows": lambda D: gpt(D, ngram_table_sizes=(V * V, 7)),
     "gpt-2": gpt2,

@@ -11,9 +11,7 @@ SETTINGS = {"optimizer": "AdamW", "learning_rate": 0.01, "grid": [0.003, 0.01, 0
 COSTS = {"parameters": 100, "tokens": 900, "processor_seconds": 1.5}
 
 
-def row(
-    arm="LSTM", seed=0, part="words", code="abc", settings=SETTINGS, origin="real", **figures
-):
+def row(arm="LSTM", seed=0, part="words", code="abc", settings=SETTINGS, origin="real", **figures):
     provenance = {"command": "python -m benchmarks.x", "commit": f"c{seed}", "origin": origin}
     figures = {"loss": 4.0 + seed / 10} | figures
     return StoredRow(part, arm, seed, figures, settings, COSTS, code, provenance)
@@ -116,7 +114,7 @@ def test_the_seeds_of_an_arm_differ_in_nothing_else(store, other, message):
     store(row(), row(seed=1), row(seed=2, **other))
     with pytest.raises(ValueError, match=f"of words/LSTM in x.json differ {message}"):
         load_seeds("x", "LSTM", "loss")
-    with pytest.raises(ValueError, match="run `python -m benchmarks.x` to the end"):
+    with pytest.raises(ValueError, match=r"run `python -m benchmarks\.x` to the end"):
         load_seeds("x", "LSTM", "loss")
 
 

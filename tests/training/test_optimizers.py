@@ -16,7 +16,7 @@ from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.optimizers import OPTIMIZERS, POLYNOMIALS, adamw, muon, orthogonalize
+from utils.training.optimizers import OPTIMIZERS, POLYNOMIALS, Muon, adamw, muon, orthogonalize
 
 IDS = torch.tensor([[1, 5, 6, 7, 8], [1, 9, 9, 4, 4], [1, 3, 10, 4, 5], [1, 4, 5, 6, 7]])
 
@@ -80,6 +80,16 @@ def test_a_step_with_a_closure_is_the_step_after_a_backward_pass():
             before, models[1].parameters(), models[0].parameters(), strict=True
         ):
             assert torch.equal(new, expected) and not torch.equal(new, old)
+
+
+@pytest.mark.parametrize("make_optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_step_leaves_all_gradients(make_optimizer):
+    model = nn.Linear(4, 6)
+    model(torch.ones(2, 4)).square().mean().backward()
+    before = [parameter.grad.clone() for parameter in model.parameters()]
+    make_optimizer(model, CONFIG).step()
+    pairs = zip(model.parameters(), before, strict=True)
+    assert all(torch.equal(parameter.grad, gradient) for parameter, gradient in pairs)
 
 
 # ---- Muon ---------------------------------------------------------------------------------------
@@ -200,6 +210,53 @@ def test_the_momentum_is_nesterovs():
         mean = 0.95 * mean + 0.05 * gradient
         direction = orthogonalize(0.95 * mean + 0.05 * gradient)
         assert same(before - linear.weight.detach(), 0.01 * direction, 1e-9)
+
+
+def test_to_maximize_is_to_minimize_the_negative():
+    weights = []
+    for maximize in (False, True):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 6).double()
+        groups = muon(model, CONFIG).param_groups
+        optimizer = Muon(
+            [
+                {key: group[key] for key in {"params", "momentum"} & group.keys()}
+                for group in groups
+            ],
+            lr=0.1,
+            maximize=maximize,
+        )
+        for x in torch.randn(3, 5, 4, dtype=torch.float64):
+            optimizer.zero_grad()
+            loss = (model(x) - 1).square().mean()
+            (-loss if maximize else loss).backward()
+            optimizer.step()
+        weights.append(flat_weights(model))
+    assert torch.equal(*weights)
+
+
+def test_a_gradient_scaler_unscales_gradients_and_skips_a_step_that_overflowed():
+    """Of the matrices as of all others."""
+    torch.manual_seed(0)
+    models = [nn.Linear(4, 6) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    optimizers = [muon(model, CONFIG) for model in models]
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
+    for i, x in enumerate(torch.randn(4, 5, 4)):
+        overflows = i in (0, 2)  # also in the first step
+        before = [parameter.detach().clone() for parameter in models[1].parameters()]
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss = models[1](x * (torch.inf if overflows else 1)).square().mean()
+        scaler.scale(loss).backward()
+        scaler.step(optimizers[1])
+        scaler.update()
+        if overflows:
+            assert all(map(torch.equal, before, models[1].parameters()))
+        else:
+            models[0](x).square().mean().backward()
+            optimizers[0].step()
+            assert all(map(torch.equal, models[0].parameters(), models[1].parameters()))
 
 
 def test_fit_multiplies_the_rate_of_a_group_by_its_scale():

@@ -60,8 +60,8 @@ def word_errors(hypotheses: Iterable[str], references: Iterable[str]) -> ErrorCo
 
     def process(references: list[str], hypotheses: list[str]) -> jiwer.WordOutput:
         # jiwer splits at spaces alone
-        lists = ([" ".join(text.split()) for text in texts] for texts in (references, hypotheses))
-        return jiwer.process_words(*lists)
+        lists = [[" ".join(text.split()) for text in texts] for texts in (references, hypotheses)]
+        return jiwer.process_words(lists[0], lists[1])
 
     return _count_errors(process, hypotheses, references)
 

@@ -17,7 +17,15 @@ import numpy as np
 from utils.arguments import check_choice, check_number
 from utils.console import safe_print
 from utils.notebook.cell_output import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
-from utils.notebook.claims.evaluation import TESTS, ClaimSpec, evaluate_claim
+from utils.notebook.claims.claim import Expected
+from utils.notebook.claims.evaluation import (
+    TESTS,
+    THRESHOLDS,
+    ClaimSpec,
+    Sample,
+    TestName,
+    evaluate_claim,
+)
 from utils.notebook.evidence import agreement, equation_evidence
 from utils.notebook.relative_error import Array, compare, relative_scale, require
 
@@ -117,13 +125,13 @@ def claim(
     label: str,
     arms: Mapping[Any, Any],
     *,
-    expected: str,
+    expected: Expected,
     unit: str,
     shared: str | Mapping[str, object],
     differs: str | Mapping[str, object],
     seeds: Iterable[Hashable] | None = None,
-    over: str = "seeds",
-    test: str | None = None,
+    over: Sample = "seeds",
+    test: TestName | None = None,
     margin: float | None = None,
     bound: float | None = None,
     statistic: Callable[[Array], float] | None = None,
@@ -157,7 +165,7 @@ def claim(
     shared
         What the arms have in common: data, budget, steps, parameters; a text or a dict.
     differs
-        What differs between them, and nothing else does; likewise.
+        The only thing in which they differ; a text or a dict.
     seeds
         The seeds of arms that are sequences.
     over
@@ -184,11 +192,11 @@ def claim(
     if margin is not None and bound is not None:
         raise ValueError(f"{label}: give a margin or a bound, not both")
     threshold = bound if margin is None else margin
-    named = {"no difference": "margin", "at least": "bound", "at most": "bound"}.get(expected)
+    named = THRESHOLDS.get(expected)
     if threshold is not None and named is not None and (margin is None) == (named == "margin"):
         raise ValueError(f"{label}: {expected!r} needs {named}=…")
-    default_test = TESTS.get(over, ("",))[0]
-    spec = ClaimSpec(label, expected, threshold, over, test or default_test, statistic)
+    test = test or TESTS.get(over, TESTS["seeds"])[0]
+    spec = ClaimSpec(label, expected, threshold, over, test, statistic)
     context = {
         "shared": _description(label, "shared", shared),
         "differs": _description(label, "differs", differs),

@@ -223,7 +223,7 @@ def summed_cross_entropy(
         )
     except IndexError as error:
         is_wrong = (targets != IGNORE_INDEX) & ((targets < 0) | (targets >= V))
-        wrong = targets[is_wrong].unique().tolist()
+        wrong = sorted(set(targets[is_wrong].tolist()))
         raise ValueError(
             f"targets must be from 0 to {V - 1}, as the model predicts {V} tokens or classes, or "
             f"IGNORE_INDEX at padding; got {wrong[:5]}"

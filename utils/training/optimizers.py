@@ -109,10 +109,16 @@ class Muon(torch.optim.AdamW):
 
     Such a group holds matrices of one shape, which are orthogonalized together. All singular values
     of a step are then near 1, so that rare directions are learned as fast as common ones. Groups
-    without it are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`.
+    without it are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`, of which
+    the matrices use lr, weight_decay and maximize.
 
     Source: ``eq-training-muon`` (section 3.1); Jordan et al. 2024.
     """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # a GradScaler unscales gradients and skips steps itself, not only in the kernel of AdamW
+        self._step_supports_amp_scaling = False
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -132,14 +138,19 @@ class Muon(torch.optim.AdamW):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
+        groups = self.param_groups
+        for group in groups:
             if "momentum" in group:
                 self._orthogonal_step(group)
-        super().step()
+        self.param_groups = [group for group in groups if "momentum" not in group]  # AdamW's
+        try:
+            super().step()
+        finally:
+            self.param_groups = groups
         return loss
 
     def _orthogonal_step(self, group: dict[str, Any]) -> None:
-        """Step the matrices of one group that have gradients, and hide these from AdamW."""
+        """Step the matrices of one group that have gradients."""
         matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
         if not matrices:
             return
@@ -149,9 +160,9 @@ class Muon(torch.optim.AdamW):
             state = self.state[matrix]
             if not state:  # AdamW looks for "step" when it loads a state
                 state.update(step=torch.tensor(0.0), momentum_buffer=torch.zeros_like(matrix))
-            mean = state["momentum_buffer"].lerp_(matrix.grad, 1 - momentum)
-            directions.append(matrix.grad.lerp(mean, momentum))  # Nesterov momentum
-            matrix.grad = None  # AdamW skips parameters without a gradient
+            gradient = -matrix.grad if group["maximize"] else matrix.grad
+            mean = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+            directions.append(gradient.lerp(mean, momentum))  # Nesterov momentum
         steps = orthogonalize(torch.stack(directions))  # (number of matrices, rows, columns)
         rows, columns = matrices[0].shape
         rate = group["lr"] * max(1, rows / columns) ** 0.5

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from utils.notebook.claims.arms import ItemArms, SeedArms
 from utils.notebook.claims.seed_tests import Comparison
-from utils.notebook.evidence import BOUNDS, TRENDS, claim_evidence
+from utils.notebook.evidence import claim_evidence
 
-KINDS = ("lower", "higher", "no difference", *TRENDS, *BOUNDS)
+Expected: TypeAlias = Literal[
+    "lower", "higher", "no difference", "grows", "falls", "at least", "at most"
+]
 """What a claim can expect; the first three compare the first arm with each other arm."""
+
+KINDS: tuple[Expected, ...] = get_args(Expected)
 
 
 class TestedComparison(NamedTuple):
@@ -61,7 +65,7 @@ class Claim:
     """
 
     label: str
-    expected: str
+    expected: Expected
     unit: str
     comparisons: list[TestedComparison]
     arms: SeedArms | ItemArms

@@ -11,7 +11,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from utils.arguments import check_choice
 from utils.notebook.claims import item_tests, seed_tests
@@ -24,14 +24,29 @@ from utils.notebook.claims.arms import (
     read_seed_arms,
     sources,
 )
-from utils.notebook.claims.claim import KINDS, Claim, TestedComparison
+from utils.notebook.claims.claim import KINDS, Claim, Expected, TestedComparison
 from utils.notebook.claims.item_tests import Statistic
 from utils.notebook.claims.seed_tests import Comparison
 from utils.notebook.evidence import BOUNDS, TRENDS
 
 LABEL = re.compile(r"claim-[a-z0-9]+(-[a-z0-9]+)*")
 UPWARD = ("higher", "grows", "at least")
-TESTS = {"seeds": ("t", "ranks"), "items": ("resampling",)}
+THRESHOLDS: dict[Expected, Literal["margin", "bound"]] = {
+    "no difference": "margin",
+    "at least": "bound",
+    "at most": "bound",
+}
+"""What a claim needs a number for; other kinds have no threshold."""
+
+Sample: TypeAlias = Literal["seeds", "items"]
+"""What a claim is tested over."""
+
+TestName: TypeAlias = Literal["t", "ranks", "resampling"]
+"""The name of a test."""
+
+TESTS: dict[Sample, tuple[TestName, ...]] = {"seeds": ("t", "ranks"), "items": ("resampling",)}
+"""The tests over each, the default first."""
+
 MIN_TREND_ARMS = 3
 
 
@@ -62,10 +77,10 @@ class ClaimSpec:
     """
 
     label: str
-    expected: str
+    expected: Expected
     threshold: float | None = None
-    over: str = "seeds"
-    test: str = "t"
+    over: Sample = "seeds"
+    test: TestName = "t"
     statistic: Statistic | None = None
 
     def __post_init__(self) -> None:
@@ -82,8 +97,7 @@ class ClaimSpec:
 
     def _check_threshold(self) -> None:
         """Raise ValueError if the margin or the bound is missing, wrong or not needed."""
-        needs = {"no difference": "margin", "at least": "bound", "at most": "bound"}
-        name, threshold = needs.get(self.expected), self.threshold
+        name, threshold = THRESHOLDS.get(self.expected), self.threshold
         if name is None:
             if threshold is not None:
                 raise ValueError(f"{self.label}: {self.expected!r} has no margin and no bound")
