@@ -139,7 +139,8 @@ def claim_lines(claim: ClaimEntry) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Return a text in which Markdown finds no markup."""
+    """Return a text in which Markdown finds no markup, with minus signs before numbers."""
+    text = re.sub(r"(?<![\w.])-(?=\d)", "−", text)
     return re.sub(r"([\\`*_{}\[\]<>$~#|])", r"\\\1", text)
 
 

@@ -80,7 +80,7 @@ LANGUAGE_MODELS = {
     "gpt, window of one": lambda D: gpt(D, context_length=1, positional_encoding="sinusoidal"),
     "gpt, sinusoidal": lambda D: gpt(D, context_length=20, positional_encoding="sinusoidal"),
     "gpt, pairs": lambda D: gpt(D, ngram_table_sizes=(V * V,)),
-    "gpt, triples in few rows": lambda D: gpt(D, ngram_table_sizes=(V * V, 7)),
+    "gpt, n-grams in few rows": lambda D: gpt(D, ngram_table_sizes=(V * V, 50, 7)),
     "gpt-2": gpt2,
     "gpt, gated": lambda D: gpt(D, activation="swiglu", feedforward_size=D + 2, norm_epsilon=1e-5),
 }

@@ -1,6 +1,6 @@
 """GPT: equal to torch's encoder, its window, positions and n-gram vectors, cache, and decoding.
 
-What it shares with all other models is tested in test_contract.py.
+What it shares with all other models is tested on several of its kinds in test_contract.py.
 """
 
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from tests.helpers.tensors import same
 from tests.helpers.torch_layers import copy_weights
@@ -17,7 +16,6 @@ from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search
 from utils.decoding.greedy_search import greedy_search
-from utils.decoding.model_state import select_rows
 from utils.decoding.sampling import SamplingConfig, sample
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT, GPTState
@@ -26,7 +24,7 @@ from utils.models.positions import sinusoidal_encoding
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
-from utils.training.optimizers import adamw, muon
+from utils.training.optimizers import muon
 
 V, B, T = 11, 3, 7
 GPT2 = {
@@ -41,22 +39,14 @@ MODELS: dict[str, dict[str, Any]] = {
     "sinusoidal": {"positional_encoding": "sinusoidal"},
     "learned": {"positional_encoding": "learned", "context_length": 20},
     "gpt2": GPT2 | {"context_length": 20},
-    "window": {"context_length": 3},
-    "window of one": {"context_length": 1, "positional_encoding": "sinusoidal"},
-    "pairs": {"ngram_table_sizes": (V * V,), "context_length": 2},
-    "n-grams": {"ngram_table_sizes": (V * V, V**3, 50)},
 }
-PRECISION = {torch.float32: 1e-6, torch.float64: 1e-12}
 
 
-def make(name: str, dtype=torch.float64) -> GPT:
+def make(name: str) -> GPT:
     """In evaluation mode, with weights large enough for every part to matter."""
     torch.manual_seed(0)
-    model = (
-        GPT(V, width=16, num_layers=2, num_heads=2, zero_init=False, **MODELS[name])
-        .to(dtype)
-        .eval()
-    )
+    model = GPT(V, width=16, num_layers=2, num_heads=2, zero_init=False, **MODELS[name])
+    model = model.double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -68,58 +58,14 @@ def ids():
     return torch.randint(V, (B, T), generator=torch.Generator().manual_seed(1))
 
 
-def same_states(a: GPTState, b: GPTState, tolerance: float) -> bool:
-    pairs: list[Any] = [
-        (x, y)
-        for cache_a, cache_b in zip(a.caches, b.caches, strict=True)
-        for x, y in zip(cache_a, cache_b, strict=True)
-    ]
-    if a.ngram_context is not None or b.ngram_context is not None:
-        pairs.append((a.ngram_context, b.ngram_context))
-    return torch.equal(a.tokens_read, b.tokens_read) and all(
-        same(x, y, tolerance) for x, y in pairs
-    )
-
-
-@pytest.mark.parametrize("dtype", PRECISION)
-@pytest.mark.parametrize("name", MODELS)
-def test_logits_with_a_cache_are_those_without(name, dtype, ids):
-    model = make(name, dtype)
-    expected, last_state = model(ids)
-    assert expected.shape == (B, T, V) and expected.dtype == dtype and expected.std() > 0.1
-    for lengths in ([1] * T, [2, 5], [5, 2], [3, 1, 3]):
-        state, parts = None, []
-        for part in ids.split(lengths, 1):
-            logits, state = model(part, state)
-            parts.append(logits)
-        assert same(torch.cat(parts, 1), expected, PRECISION[dtype])
-        # keys are larger than logits
-        assert same_states(state, last_state, 5 * PRECISION[dtype])
-    assert last_state.tokens_read.tolist() == [T] * B and len(last_state.caches) == 2
-    cached = min(T, model.context_length - 1)
-    assert all(cache.keys.shape[2] == cached for cache in last_state.caches)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_the_future_does_not_change_the_past(name, ids):
-    model, other = make(name), ids.clone()
-    other[:, 4:] = (other[:, 4:] + 1) % V
-    a, b = model(ids)[0], model(other)[0]
-    assert torch.equal(a[:, :4], b[:, :4])
-    assert (a[:, 4] - b[:, 4]).abs().amax(-1).min() > 1e-6
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_rows_are_independent_and_states_can_be_reordered(name, ids):
-    model = make(name)
-    expected, state = model(ids)
-    assert same(model(ids[1:2])[0], expected[1:2])
-    keys_before = [cache.keys.clone() for cache in state.caches]
-    rows, step = torch.tensor([2, 0, 0, 1]), ids[:, :1]
-    logits, _ = model(step[rows], select_rows(state, rows))
-    assert same(logits, model(step, state)[0][rows])
-    pairs = zip(keys_before, state.caches, strict=True)
-    assert all(torch.equal(keys, cache.keys) for keys, cache in pairs)
+@pytest.mark.parametrize("context_length", [1, 3, T, T + 1, 20])
+def test_a_state_keeps_the_keys_that_the_next_token_sees(context_length, ids):
+    model = GPT(V, width=16, num_layers=2, num_heads=2, context_length=context_length)
+    state = None
+    for part in ids.split([2, 4, 1], 1):
+        state = model(part, state)[1]
+    assert state.tokens_read.tolist() == [T] * B and len(state.caches) == 2
+    assert {cache.keys.shape[2] for cache in state.caches} == {min(T, context_length - 1)}
 
 
 def test_the_vectors_of_n_grams_are_added_to_the_words(ids):
@@ -144,12 +90,6 @@ def test_n_gram_vectors_start_larger_than_word_vectors():
     model = GPT(2000, width=64, num_layers=1, num_heads=2, ngram_table_sizes=(500, 500))
     assert all(abs(table.weight.std() - 0.1) < 0.005 for table in model.ngram_embedding)
     assert abs(model.embedding.weight.std() - 0.02) < 0.001
-
-
-def test_padding_at_the_end_changes_nothing_before_it(ids):
-    model = make("rotary")
-    padded = F.pad(ids, (0, 4), value=PAD)
-    assert same(model(padded)[0][:, :T], model(ids)[0])
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
@@ -267,14 +207,6 @@ def test_without_it_weights_start_as_in_gpt2():
             assert (linear.bias == 0).all()
 
 
-@pytest.mark.parametrize("name", ["rotary", "learned", "gpt2"])
-def test_every_parameter_gets_a_gradient(name, ids):
-    model = make(name)
-    F.cross_entropy(model(ids)[0].flatten(0, 1), ids.roll(-1, 1).flatten()).backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, key
-
-
 def test_dropout_acts_in_training_only(ids):
     model = GPT(V, width=16, num_layers=1, num_heads=2, dropout=0.5)
     assert not torch.equal(model(ids)[0], model(ids)[0])
@@ -285,27 +217,26 @@ def test_dropout_acts_in_training_only(ids):
 TEXTS = torch.tensor([[BOS, 5, 6, 7, 8], [BOS, 9, 9, 4, 4], [BOS, 3, 10, 4, 5], [BOS, 4, 5, 6, 7]])
 
 
-def train_by_heart(optimizer, **options) -> tuple[GPT, float]:
-    """A model trained on `TEXTS`, and its loss."""
+def train_by_heart(**options) -> tuple[GPT, float]:
+    """A model trained on `TEXTS` by Muon, and its loss."""
     torch.manual_seed(0)
     model = GPT(V, width=32, num_layers=2, num_heads=2, context_length=5, **options)
     targets = torch.cat([TEXTS[:, 1:], torch.full((4, 1), EOS)], 1)
     batch = Batch(TEXTS, targets)
     config = TrainConfig(steps=60, learning_rate=1e-2)
-    fit(model, [batch] * 60, config, progress=False, make_optimizer=optimizer)
+    fit(model, [batch] * 60, config, progress=False, make_optimizer=muon)
     return model, evaluate(model, [batch]).loss
 
 
-@pytest.mark.parametrize("optimizer", [adamw, muon])
 @pytest.mark.parametrize("options", [{}, GPT2])
-def test_one_batch_can_be_learned_by_heart(optimizer, options):
-    _, loss = train_by_heart(optimizer, **options)
+def test_one_batch_can_be_learned_by_heart_with_muon(options):
+    _, loss = train_by_heart(**options)
     lowest = torch.tensor(4.0).log().item() / 5  # the first word of each text cannot be predicted
     assert lowest - 1e-4 < loss < lowest + 0.05
 
 
 def test_greedy_search_beam_search_and_sampling_run_on_it():
-    model, _ = train_by_heart(muon)
+    model, _ = train_by_heart()
     prompts, continuations = TEXTS[:, :2], TEXTS[:, 2:].tolist()
     assert greedy_search(model, prompts, max_length=9) == continuations
     results = beam_search(model, prompts, beam=BeamConfig(3), max_length=9)
@@ -329,9 +260,6 @@ def test_mistakes_are_named():
         GPT(V, positional_encoding="alibi")
     with pytest.raises(ValueError, match="3 heads do not divide a width of 16"):
         GPT(V, width=16, num_heads=3)
-    for name in ("vocab_size", "width", "num_layers", "num_heads", "context_length"):
-        with pytest.raises(ValueError, match=f"^{name} must be a positive integer"):
-            GPT(**({"vocab_size": V} | {name: 0}))
     with pytest.raises(ValueError, match=r"^ngram_table_sizes\[1\] must be a positive .*, got 0"):
         GPT(V, ngram_table_sizes=(V * V, 0))
 
