@@ -1,4 +1,4 @@
-"""Spelling: words in -ize, as recognize, have no second spelling in code."""
+"""Spelling: words as recognize, center and favor have no second spelling in code."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,8 @@ STEMS = """
 """.split()
 BRITISH = re.compile(
     rf"(?<![a-z])(?:un|re|de|pre)?(?:{'|'.join(STEMS)})is(?:e[sdr]?|ers|ing|able|ations?)(?![a-z])"
-    r"|(?<![a-z])(?:anal|paral|catal)ys(?:ed|er|ers|ing)(?![a-z])",
+    r"|(?<![a-z])(?:anal|paral|catal)ys(?:ed|er|ers|ing)(?![a-z])"
+    r"|(?<![a-z])cent(?:re[ds]?|ring)(?![a-z])|(?<![a-z])(?:un)?favour",
     re.IGNORECASE,
 )
 
@@ -31,7 +32,7 @@ def british_words(text: str) -> list[str]:
     return [match[0] for match in BRITISH.finditer(text.replace(*PLACEHOLDER))]
 
 
-def test_words_in_code_are_spelled_with_z():
+def test_words_in_code_have_their_american_spelling():
     here = Path(__file__).resolve()
     for path in FILES:
         if path != here:
@@ -39,10 +40,13 @@ def test_words_in_code_are_spelled_with_z():
             assert not found, f"{path.relative_to(ROOT)} has {sorted(set(found))}"
 
 
-@pytest.mark.parametrize("word", ["Recogniser", "re-normalised", "num_tokenised", "analysed"])
+@pytest.mark.parametrize(
+    "word", "Recogniser re-normalised num_tokenised analysed centred Favourable".split()
+)
 def test_the_other_spelling_is_found(word):
     assert british_words(f"A {word} word")
 
 
 def test_words_that_have_one_spelling_are_not_found():
     assert not british_words("raise, otherwise, precise, exercise, synthesis, analysis, realistic")
+    assert not british_words("center, central, centered, favor")

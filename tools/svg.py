@@ -138,7 +138,7 @@ class Picture:
         Parameters
         ----------
         x, y
-            The centre.
+            The center.
         fill, shape
             The colour and the shape.
         size

@@ -72,7 +72,7 @@ class Box(NamedTuple):
     Parameters
     ----------
     x, y
-        Its centre.
+        Its center.
     width, height
         Its size.
     """

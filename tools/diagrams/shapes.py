@@ -32,7 +32,7 @@ class Rectangle:
     Parameters
     ----------
     x, y, width, height
-        The centre and the size.
+        The center and the size.
     fill, stroke
         Names of colours, or "none".
     weight
@@ -85,7 +85,7 @@ class Circle:
     Parameters
     ----------
     x, y, radius
-        The centre and the size.
+        The center and the size.
     fill, stroke
         Names of colours, or "none".
     weight

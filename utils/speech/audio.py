@@ -88,11 +88,11 @@ def normalize_loudness(samples: np.ndarray) -> np.ndarray:
         it.
     """
     check_clip(samples)
-    centred = samples - samples.mean()
-    root_mean_square = np.sqrt((centred**2).mean())
+    centered = samples - samples.mean()
+    root_mean_square = np.sqrt((centered**2).mean())
     if root_mean_square < 1e-6:
         raise ValueError("the clip is silent: there is nothing to recognize")
-    normalized: np.ndarray = centred * (LOUDNESS / root_mean_square)
+    normalized: np.ndarray = centered * (LOUDNESS / root_mean_square)
     return normalized
 
 

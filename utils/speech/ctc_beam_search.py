@@ -40,7 +40,7 @@ class CTCBeamConfig:
     lm_weight
         The weight of the language model, from −10⁶ to 10⁶; at 0 it is not used.
     token_bonus
-        Added to the score for each token, from −10⁶ to 10⁶: a language model favours short texts.
+        Added to the score for each token, from −10⁶ to 10⁶: a language model favors short texts.
 
     Raises
     ------

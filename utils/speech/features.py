@@ -77,9 +77,9 @@ def mel_filters(num_mel_bands: int = NUM_MEL_BANDS, lowest_frequency: float = 60
     corners = np.maximum(corners, corners[0] + np.arange(num_mel_bands + 2) * resolution)
     corners = np.minimum(corners, SAMPLE_RATE / 2)  # (M + 2,)
     frequencies = np.arange(WINDOW_LENGTH // 2 + 1)[:, None] * resolution
-    left, centre, right = corners[:-2], corners[1:-1], corners[2:]  # (M,) each
-    rising = (frequencies - left) / (centre - left)  # (WINDOW_LENGTH / 2 + 1, M)
-    falling = (right - frequencies) / (right - centre)
+    left, center, right = corners[:-2], corners[1:-1], corners[2:]  # (M,) each
+    rising = (frequencies - left) / (center - left)  # (WINDOW_LENGTH / 2 + 1, M)
+    falling = (right - frequencies) / (right - center)
     return torch.tensor(np.clip(np.minimum(rising, falling), 0, None))
 
 

@@ -17,7 +17,7 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     """Add up one vector per process and leave one chunk of the sum in each process.
 
     In each of n − 1 rounds every process sends one chunk, which holds the sum so far, to its right
-    neighbour.
+    neighbor.
 
     Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
 
@@ -49,7 +49,7 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
         # collected before any chunk changes: all processes send at the same time
         outgoing = [chunks[rank][(rank - step - 1) % world_size] for rank in range(world_size)]
         for rank in range(world_size):
-            index = (rank - step - 2) % world_size  # of the chunk that the left neighbour sends
+            index = (rank - step - 2) % world_size  # of the chunk that the left neighbor sends
             chunks[rank][index] = chunks[rank][index] + outgoing[rank - 1]
         num_sent += len(outgoing[0])
     return [chunks[rank][rank] for rank in range(world_size)], num_sent

@@ -109,10 +109,14 @@ class Muon(torch.optim.AdamW):
 
     Such a group holds matrices of one shape, which are orthogonalized together. All singular values
     of a step are then near 1, so that rare directions are learned as fast as common ones. Groups
-    without it are those of AdamW. Constructor arguments are those of `torch.optim.AdamW`, of which
-    the matrices use lr, weight_decay and maximize.
+    without it are those of AdamW.
 
     Source: ``eq-training-muon`` (section 3.1); Jordan et al. 2024.
+
+    Parameters
+    ----------
+    *arguments, **options
+        Those of `torch.optim.AdamW`; the matrices use lr, weight_decay and maximize.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
