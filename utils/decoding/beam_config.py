@@ -70,11 +70,10 @@ class BeamConfig:
         check_integer(
             minimum=1, maximum=self.beam_size, **if_given(num_hypotheses=self.num_hypotheses)
         )
-        for limit, option in (
-            (MAX_LENGTH_PENALTY, {"length_penalty": self.length_penalty}),
-            (MAX_TOKEN_BONUS, {"token_bonus": self.token_bonus}),
-        ):
-            check_number(minimum=-limit, maximum=limit, **option)
+        limit = MAX_LENGTH_PENALTY
+        check_number(minimum=-limit, maximum=limit, length_penalty=self.length_penalty)
+        limit = MAX_TOKEN_BONUS
+        check_number(minimum=-limit, maximum=limit, token_bonus=self.token_bonus)
         check_number(above=0, maximum=math.inf, **if_given(patience=self.patience))
 
     @property

@@ -83,8 +83,7 @@ def _log_probs_by_chunks(
     for start in range(0, len(ids) - 1, chunk_length):
         chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
         logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)
-        log_probs = (
-            logits[0].cpu().double().log_softmax(-1)
-        )  # (chunk_length, V); MPS has no float64
+        logits = logits[0].cpu().double()  # (chunk_length, V); MPS has no float64
+        log_probs = logits.log_softmax(-1)  # (chunk_length, V)
         chunks.append(log_probs.gather(-1, chunk[1:, None])[:, 0])  # (chunk_length,)
     return torch.cat(chunks)
