@@ -67,18 +67,26 @@ EVENTS = [
     Event("2018", "scale", "generative pre-training", "Radford and others"),
     Event("2020", "scale", "scaling laws; GPT-3", "Kaplan; Brown, and others"),
     Event("2022", "scale", "compute-optimal training", "Hoffmann and others"),
+    Event("2022", "scale", "training on preferences", "Ouyang and others"),
+    Event("2023", "scale", "open weights", "Touvron and others"),
+    Event("2023", "neural", "selective state spaces", "Gu and Dao"),
+    Event("2024", "scale", "open mixture of experts", "Jiang and others"),
+    Event("2024", "scale", "contexts of millions of tokens", "Gemini Team"),
+    Event("2025", "scale", "reasoning by verified rewards", "DeepSeek-AI"),
+    Event("2026", "counting", "n-gram tables in Transformers", "Cheng and others"),
 ]
 BRANCHES = [  # ideas of one lane that led to an idea of another
     ("entropy; text from n-grams", "translation from counts"),
     ("Kneser–Ney smoothing", "neural language model"),
     ("recurrent language model", "neural translation"),
     ("Transformer", "generative pre-training"),
+    ("open mixture of experts", "n-gram tables in Transformers"),
 ]
 EVENT_HEIGHT, TIMELINE_TOP = 44, 96
 
 
 def draw_timeline() -> Picture:
-    """Draw four lanes from 1913 to 2022, one row for each event (not to scale)."""
+    """Draw four lanes from 1913 to 2026, one row for each event (not to scale)."""
     height = TIMELINE_TOP + len(EVENTS) * EVENT_HEIGHT
     picture = Picture(520, height, "Timeline of language models")
     for i, (name, lane) in enumerate(LANES.items()):
