@@ -30,13 +30,14 @@ WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_launch.
 UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
+CODE := utils tools benchmarks tests
 # the daily check leaves out the tests that are marked as slow; `make test` runs all
 SELECTION ?= -m "not slow"
 test: SELECTION :=
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help install book serve lab check test lint unit coverage oldest notebooks execute corpora \
+.PHONY: help install book serve lab check test lint format unit coverage oldest notebooks execute corpora \
 	constraints address clean
 
 help:  ## show this list
@@ -66,13 +67,18 @@ serve: book  ## build the website and serve it at http://localhost:8000
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-lint: $(READY)  ## check style, format, docstrings, types and the direction of imports
+lint: $(READY)  ## check style, format, docstrings, types, the direction of imports, and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/numpydoc lint $(DOCUMENTED)
 	$(PYTEST) -q $(DOCSTRINGS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/zizmor --quiet --offline --strict-collection .github
+
+format: $(READY)  ## write code and imports in the form that lint asks for; not notebooks
+	$(BIN)/ruff check --quiet --select I --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
 
 # a file stays with one worker, so that what its tests share, such as torchrun's runs, is made once
 unit: $(READY)  ## test the library, without its slow tests

@@ -28,9 +28,9 @@ from utils.data.tokenizers import WordTokenizer
 from utils.models.classifiers import Classifier, WordCNNEncoder, predict_logits
 from utils.models.nbsvm import NBSVM
 from utils.runtime import seed_everything
+from utils.training.adversarial import adversarial_objective
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.objectives import adversarial_objective
 
 NUM_FOLDS = 10
 
@@ -100,8 +100,10 @@ class CNNMethod:
     ----------
     embedding_size, num_filters, kernel_sizes, dropout
         Arguments of `WordCNNEncoder`.
-    learning_rate, warmup_fraction, weight_decay, label_smoothing
+    learning_rate, warmup_fraction, weight_decay
         Fields of `TrainConfig`.
+    label_smoothing
+        Probability mass that label smoothing takes from each label.
     epochs
         How many times each sentence is trained on.
     batch_size
@@ -152,9 +154,12 @@ class CNNMethod:
             learning_rate=self.learning_rate,
             warmup_fraction=self.warmup_fraction,
             weight_decay=self.weight_decay,
+        )
+        objective = adversarial_objective(
+            encoder.embedding,
+            epsilon=self.adversarial_epsilon,
             label_smoothing=self.label_smoothing,
         )
-        objective = adversarial_objective(encoder.embedding, epsilon=self.adversarial_epsilon)
         fit(model, batches, config, progress=False, objective=objective)
         logits = predict_logits(model, [tokenizer.encode(text) for text, _ in fold.test])
         return fold.accuracy(logits.argmax(1).numpy())

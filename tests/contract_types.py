@@ -19,10 +19,7 @@ from utils.contract import (
     Decoder,
     Encoder,
     LanguageModel,
-    LSTMState,
-    Memory,
     NextTokenModel,
-    RecurrentMemory,
     SpeechRecognizer,
     TextScorer,
 )
@@ -50,6 +47,7 @@ from utils.models.transformer import (
 )
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
+from utils.states import LSTMState, Memory, RecurrentMemory
 
 
 class WithoutBegin(nn.Module):
@@ -204,15 +202,12 @@ if TYPE_CHECKING:
     CTCRecognizer(V)(h)  # type: ignore[call-arg]
     JointRecognizer(V)(ids)  # type: ignore[call-arg]
 
-    # a search: the state of another model, no state where one is needed, another sort of model
+    # a search: the state of another model, None where a state is needed, another sort of model
     greedy_search(GPT(V), ids, LSTMState(h, h))  # type: ignore[misc]
-    beam_search(RNNLM(V), ids, "a string")  # type: ignore[call-overload]
+    beam_search(RNNLM(V), ids, "a string")  # type: ignore[misc]
     sample(translator, ids, lstm_translator.begin(source))  # type: ignore[misc]
     best_sequences(translator, ids, None)  # type: ignore[misc]
-    greedy_search(CNNDecoder(V), ids)  # type: ignore[call-overload]
-    beam_search(translator, ids)  # type: ignore[call-overload]
-    sample(JointRecognizer(V), ids)  # type: ignore[call-overload]
-    greedy_search(Classifier(rnn_encoder, input_size=4), ids)  # type: ignore[call-overload]
+    greedy_search(Classifier(rnn_encoder, input_size=4), ids)  # type: ignore[arg-type]
     decode_sources(GPT(V), [[4]], greedy_search)  # type: ignore[arg-type]
     token_log_probs(AttentionDecoder(V), ids)  # type: ignore[arg-type]
 

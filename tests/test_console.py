@@ -1,6 +1,7 @@
 """Output on consoles with few characters: nothing that the book prints raises an error."""
 
 import ast
+import errno
 import io
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from utils import console
 from utils.console import make_output_safe, safe_print
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,14 +77,14 @@ class Console(io.TextIOWrapper):
 
 
 def test_characters_that_a_console_lacks_are_escaped(monkeypatch):
-    console = Console()
-    monkeypatch.setattr(sys, "stdout", console)
+    stream = Console()
+    monkeypatch.setattr(sys, "stdout", stream)
     with pytest.raises(UnicodeEncodeError):
         print("−1")
     safe_print("−1 é")
     make_output_safe()
     print("−2 é")
-    assert console.text() == [r"\u22121 é", r"\u22122 é"]
+    assert stream.text() == [r"\u22121 é", r"\u22122 é"]
 
 
 def test_other_streams_get_the_text_unchanged(monkeypatch, capsys):
@@ -94,6 +96,63 @@ def test_other_streams_get_the_text_unchanged(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", None)  # of a program without a console
     make_output_safe()
     safe_print("−1")
+
+
+# prints once, waits for a line, prints again on both streams, and saves its result
+LONG_PROGRAM = """
+import sys
+from pathlib import Path
+from utils.console import make_output_safe
+
+make_output_safe()
+print("begun", flush=True)
+input()
+for stream in (sys.stdout, sys.stderr):
+    print("done", file=stream, flush=True)
+Path(sys.argv[1]).write_text("result")
+"""
+
+
+def run_and_stop_reading(path, output, write_end, options):
+    """Run the long program, close what reads its output in between; return its exit code."""
+    process = subprocess.Popen(
+        [sys.executable, *options, "-c", LONG_PROGRAM, str(path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=write_end,
+        stderr=write_end,
+    )
+    os.close(write_end)
+    assert os.read(output, 100).startswith(b"begun")
+    os.close(output)
+    process.communicate(b"\n")
+    return process.returncode
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("channel", ["openpty", "pipe"])
+def test_a_program_goes_on_when_nobody_reads_its_output(channel, options, tmp_path):
+    """Its terminal is closed, or the next program of a pipe has ended."""
+    output, write_end = getattr(os, channel)()
+    path = tmp_path / "file"
+    assert run_and_stop_reading(path, output, write_end, options) == 0
+    assert path.read_text() == "result"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_an_error_of_the_disk_is_not_hidden(is_terminal):
+    class Broken(io.RawIOBase):
+        isatty = staticmethod(lambda: is_terminal)
+
+        def write(self, data):
+            raise OSError(errno.EIO, "Input/output error")
+
+    if is_terminal:
+        assert console._Output(Broken()).write(b"abc") == 3
+    else:
+        with pytest.raises(OSError, match="Input/output"):
+            console._Output(Broken()).write(b"abc")
 
 
 def test_every_program_makes_its_output_safe():

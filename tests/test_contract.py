@@ -41,7 +41,7 @@ from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import token_nll
 
 PRECISION = {torch.float32: 4e-6, torch.float64: 1e-12}
 
@@ -167,7 +167,7 @@ def test_padding_of_targets_changes_neither_loss_nor_gradients(name):
         model = make(name)
         inputs, targets = (F.pad(IDS, (0, extra), value=value) for value in (PAD, IGNORE_INDEX))
         source = SOURCE if isinstance(model, EncoderDecoder) else None
-        loss = cross_entropy(model, Batch(inputs, targets, source))
+        loss = token_nll(model, Batch(inputs, targets, source))
         loss.backward()
         return [loss.detach(), *(parameter.grad for parameter in model.parameters())]
 

@@ -44,6 +44,7 @@ def test_the_number_of_a_gpu_is_below_their_count_and_a_cpu_has_number_0(monkeyp
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     for name in ("cpu:0", "cuda:0", "cuda:1"):
         assert runtime.select_device(name) == torch.device(name)
+    assert torch.backends.cudnn.allow_tf32, "choosing a device changes no setting"
     for name in ("cpu:1", "cuda:2", "cuda:-1"):
         with pytest.raises(ValueError, match=f"no device '{name}'"):
             runtime.select_device(name)
@@ -54,13 +55,10 @@ def test_a_model_is_where_its_parameters_are():
     assert runtime.device_of(torch.nn.Dropout()).type == "cpu"
 
 
-@pytest.mark.parametrize("name", [None, "cuda", "cuda:0"])
-def test_on_a_gpu_recurrent_layers_are_computed_in_single_precision(monkeypatch, name):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+def test_full_precision_is_for_recurrent_layers_and_products_of_matrices(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    assert runtime.select_device("cpu").type == "cpu" and torch.backends.cudnn.allow_tf32
-    assert runtime.select_device(name).type == "cuda" and not torch.backends.cudnn.allow_tf32
+    runtime.use_full_precision()
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_after_an_evaluation_each_part_is_in_the_mode_it_was_in():

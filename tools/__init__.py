@@ -2,24 +2,32 @@
 
 Sphinx extensions, which ``_config.yml`` lists:
 
-- ``book_site``: the tables of the results page.
-- ``book_cover``: the cards and learning paths of the first page.
-- ``book_claims``: the page of claims, each with its evidence.
-- ``book_language``: the language of Chinese words.
-- ``book_parts``: times, marked parts and previews on every page, and the list of equations.
-- ``book_diagrams``: puts the diagrams of ``diagrams`` into the pages, as text and in both themes.
+- ``first_page``: the cards and learning paths of the first page.
+- ``results_page``: the tables of the results page.
+- ``claims_page``: the page of claims, each with its evidence.
+- ``page_parts``: times, marked parts and previews on every page, and the list of equations.
+- ``chinese_words``: marks Chinese words on every page as Chinese.
+- ``book_diagrams``: puts diagrams into the pages, as text and in both themes.
 - ``repository``: the address of the repository that the site is built from; as a script, moves the
   committed book to another address.
 - ``theme_fixes``: corrections of what the theme writes.
 
-Scripts, and modules that these and the extensions import:
+What these extensions import:
 
-- ``book_facts``, ``benchmark_facts``: facts about the book and its benchmarks from their own files;
-  the extensions show them.
+- ``book_facts``: contents, titles, lengths, results and equations, read from the pages and the
+  notebooks.
+- ``benchmark_facts``: the stored numbers of the benchmarks as rows of tables.
 - ``directives``: the base of the directives whose content is made from those facts.
+
+Pictures:
+
 - ``figures``: draws the pictures in ``book/_static``; ``model_map`` and ``timeline`` are two of
   them, and ``svg`` is what they are drawn with.
-- ``corpora``: downloads every corpus and checks its files.
+- ``diagrams``: draws the diagrams of models and data flows.
+
+Notebooks and data:
+
 - ``notebooks``: stamps executed notebooks, and writes their setup cell.
 - ``setup_cell``: the first code cell of every notebook.
+- ``corpora``: downloads every corpus and checks its files.
 """

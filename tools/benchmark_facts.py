@@ -1,6 +1,6 @@
 """Facts about the benchmarks from ``book/results/*.json``: their numbers as rows of tables.
 
-``book_site`` shows them on the results page, so that no number there is typed by hand.
+``results_page`` shows them on the results page, so that no number there is typed by hand.
 """
 
 from __future__ import annotations

@@ -138,7 +138,7 @@ class Picture:
         Parameters
         ----------
         x, y
-            The center.
+            The centre.
         fill, shape
             The colour and the shape.
         size

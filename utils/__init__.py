@@ -6,11 +6,13 @@ Classifiers and CTC recognizers, which predict no next token, have calls of thei
 or package imports only those named before it; ``contract``, ``metrics`` and ``runtime`` are
 independent of each other, and so are ``decoding`` and ``training``, ``speech`` and ``studies``:
 
+``torch_internals`` private names of torch, which no other module uses
 ``arguments`` checks of integers, of numbers and of names of choices
 ``console``   printing on any console
 ``files``     files written completely or not at all, and texts in any encoding
-``runtime``   device, seeds, mixed precision, Ctrl-C
-``contract``  the types of all models, of their states and of an encoder's memory
+``states``    states of models, and the memory of an encoder
+``runtime``   device, seeds, precision, Ctrl-C
+``contract``  the types of all models
 ``metrics``   likelihood, text, significance, calibration, cost
 ``data``      corpora, tokenizers, batches, offline stand-ins
 ``models``    attention, layers, language models, n-grams, encoders, decoders, classifiers

@@ -38,6 +38,15 @@ def check_integer(*, minimum: int, maximum: int | None = None, **values: int) ->
     ------
     ValueError
         For the first argument that is not an integer of the range.
+
+    Examples
+    --------
+    >>> from utils.arguments import check_integer
+    >>> check_integer(minimum=2, order=3)
+    >>> check_integer(minimum=2, order=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: order must be an integer of at least 2, got 1
     """
     if maximum is not None:
         expected = f"an integer from {minimum} to {maximum}"
@@ -75,6 +84,15 @@ def check_number(
     ------
     ValueError
         For the first argument that is not a number of the range; NaN never is.
+
+    Examples
+    --------
+    >>> from utils.arguments import check_number
+    >>> check_number(minimum=0, maximum=1, dropout=0.1)
+    >>> check_number(minimum=0, maximum=1, dropout=10)
+    Traceback (most recent call last):
+        ...
+    ValueError: dropout must be a number from 0 to 1, got 10
     """
     for name, value in values.items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)
@@ -119,6 +137,14 @@ def check_choice(choices: Iterable[object], **options: object) -> None:
     ------
     ValueError
         For the first option with another value; the message lists the possible ones.
+
+    Examples
+    --------
+    >>> from utils.arguments import check_choice
+    >>> check_choice(("rnn", "gru", "lstm"), cell="gur")
+    Traceback (most recent call last):
+        ...
+    ValueError: cell is 'gur'; choose from rnn, gru, lstm
     """
     choices = list(choices)
     for name, choice in options.items():
@@ -192,6 +218,13 @@ def as_integers(values: Iterable[Any], *, name: str = "token ids") -> list[int]:
     ------
     ValueError
         If `values` is not a sequence, or a value not an integer: 2.0, True and "2" are not.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.arguments import as_integers
+    >>> as_integers(torch.tensor([4, 5]))
+    [4, 5]
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"{name} must be a sequence of integers; got {values!r}")

@@ -1,23 +1,73 @@
 r"""Printing to any console: characters that its encoding lacks are written as ``\u2212``.
 
 A Windows console may support only the 256 characters of cp1252, where ``print`` raises an error at
-the first ``−`` or ``✓``.
+the first ``−`` or ``✓``. A terminal may be closed while a program runs: ``print`` would then raise
+an error, and the program end without its result.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
+from typing import Any
 
 
 def make_output_safe() -> None:
-    """Make every character printable in this process; to be called at the start of a program.
+    """Let no ``print`` of this process fail; to be called at the start of a program.
 
-    A stream that is not Python's own, as in a notebook, is left unchanged.
+    Characters that the console lacks are escaped. What is printed after the terminal is closed, or
+    after the program that reads a pipe has ended, is dropped. A stream that is not Python's own, as
+    in a notebook, is left unchanged.
     """
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+            if stream is getattr(sys, f"__{name}__"):
+                setattr(sys, name, _without_reader_errors(stream))
+
+
+class _Output(io.RawIOBase):
+    """The bytes of a standard stream, which are dropped once nobody can read them."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        # a terminal that is closed gives EIO; in a file that is an error of the disk
+        self._ignored = (errno.EPIPE, errno.EIO) if raw.isatty() else (errno.EPIPE,)
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal that is open."""
+        return bool(self._raw.isatty())
+
+    def fileno(self) -> int:
+        """Return the number of the stream in the operating system."""
+        return int(self._raw.fileno())
+
+    def write(self, data: Any) -> int | None:
+        """Write to the stream; return the number of bytes that are done with."""
+        try:
+            count: int | None = self._raw.write(data)
+        except OSError as error:
+            if error.errno not in self._ignored:
+                raise
+            return memoryview(data).nbytes
+        return count
+
+
+def _without_reader_errors(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    """Return the same stream, but one that `_Output` writes."""
+    raw = getattr(stream.buffer, "raw", stream.buffer)  # with python -u there is no buffer
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Output(raw)),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering or stream.write_through,
+    )
 
 
 def safe_print(text: str) -> None:

@@ -7,13 +7,13 @@ state: at first that of ``decoder.begin(memory)``. An encoder–decoder needs on
 of ``model.begin(source)``. All three are a `NextTokenModel`. Decoding and scoring know models by
 these types only.
 
-A `State` differs from model to model, and so does an encoder's `Memory`. The type variables
-`StateT` and `MemoryT` link a model to its own, so that a type checker rejects a search with the
-state of another model, and a decoder that needs the memory of another encoder.
+A state differs from model to model, and so does an encoder's memory (``utils.states``). The type
+variables `StateT` and `MemoryT` link a model to its own, so that a type checker rejects a search
+with the state of another model, and a decoder that needs the memory of another encoder.
 
-torch declares modules to accept any call. The models of the library are `TypedModule`, whose calls
-have the types of their ``forward``; for other modules, the protocols name ``forward`` as well as
-``__call__``.
+torch declares modules to accept any call, so that the protocols name ``forward`` as well as
+``__call__``. The calls of the library's own models have the types of their ``forward``
+(``utils.models.typed_module``).
 
 Two kinds of models have other calls, each with its own objective: a classifier returns one row of
 logits for each text (`TextClassifier`), and a CTC recognizer log-probabilities for each
@@ -25,126 +25,14 @@ as Muon find the output matrix.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    NamedTuple,
-    ParamSpec,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    runtime_checkable,
-)
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import nn
-from torch.utils import _pytree as pytree
 
-State: TypeAlias = "torch.Tensor | tuple[State, ...] | list[Any] | Mapping[Any, Any] | None"
-"""The state of a model between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
-the batch first, or None. ``utils.decoding.model_state`` reorders it without knowing the model."""
+from utils.states import Memory, State
 
 StateT = TypeVar("StateT", bound=State)
 """The state of one model: a function that takes both rejects the state of another."""
-
-NodeT = TypeVar("NodeT")
-CallP = ParamSpec("CallP")
-ResultT_co = TypeVar("ResultT_co", covariant=True)
-
-
-class _HasForward(Protocol[CallP, ResultT_co]):
-    """An object with a method `forward`, whose types `TypedModule` gives to the call."""
-
-    def forward(self, *args: CallP.args, **kwargs: CallP.kwargs) -> ResultT_co:
-        """Compute the result of a call."""
-        ...
-
-
-class TypedModule(nn.Module):
-    """A torch module whose call has the types of its `forward`; the base of all models here.
-
-    torch declares a call of a module to take anything and return ``Any``. Here, a type checker
-    takes the types of a call from `forward`. At run time, nothing differs from `torch.nn.Module`.
-    """
-
-    if TYPE_CHECKING:
-
-        def __call__(
-            self: _HasForward[CallP, ResultT_co], *args: CallP.args, **kwargs: CallP.kwargs
-        ) -> ResultT_co:
-            """Call `forward`, and torch's hooks around it."""
-            ...
-
-
-def register_state(state_type: type[NodeT]) -> type[NodeT]:
-    """Register a named tuple or a dataclass as a node of torch's trees, under its full name.
-
-    An exported model can then take and return it, and can be saved. Use it as a decorator.
-    """
-    name = f"{state_type.__module__}.{state_type.__qualname__}"
-    if issubclass(state_type, tuple):
-        pytree._register_namedtuple(state_type, serialized_type_name=name)
-    else:
-        torch.export.register_dataclass(state_type, serialized_type_name=name)
-    return state_type
-
-
-@register_state
-class LSTMState(NamedTuple):
-    """The state of an LSTM.
-
-    Parameters
-    ----------
-    hidden
-        The hidden state h of each layer, (B, layers, D).
-    cell_state
-        The cell state c of each layer, (B, layers, D).
-    """
-
-    hidden: torch.Tensor
-    cell_state: torch.Tensor
-
-
-@register_state
-@dataclass(frozen=True)
-class Memory:
-    """The output of an encoder, from which a decoder starts.
-
-    Parameters
-    ----------
-    states
-        One vector for each source token, (B, S, D).
-    is_token
-        True where the source has a token, False where it is padded, (B, S) bool.
-    vector
-        One vector for the whole source, (B, D).
-    """
-
-    states: torch.Tensor
-    is_token: torch.Tensor
-    vector: torch.Tensor
-
-
-@register_state
-@dataclass(frozen=True)
-class RecurrentMemory(Memory):
-    """The output of an LSTM encoder: a `Memory`, and the state in which the LSTM ends.
-
-    A decoder that starts from exactly that state needs it (section 5.2); all others treat it like
-    any `Memory`.
-
-    Parameters
-    ----------
-    states, is_token, vector
-        As of `Memory`.
-    final_state
-        The state of the LSTM after the last token of each source.
-    """
-
-    final_state: LSTMState
-
 
 MemoryT = TypeVar("MemoryT", bound=Memory)
 """The memory of one encoder, where its type matters."""

@@ -50,6 +50,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
     ------
     OSError
         If the file cannot be written or renamed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from utils.files import atomic_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "results", "losses.txt")
+    ...     with atomic_file(path) as temporary:
+    ...         _ = temporary.write_text("1.52")
+    ...     print(path.read_text())
+    1.52
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(path, min_age=STALE_SECONDS)
@@ -90,6 +102,18 @@ def read_text_file(path: Path) -> str:
         mark, UTF-8 by default.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from utils.files import read_text_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "corpus.txt")
+    ...     _ = path.write_bytes("één, twee".encode("utf-16"))
+    ...     text = read_text_file(path)
+    >>> text
+    'één, twee'
     """
     try:
         _check_regular_file(path)

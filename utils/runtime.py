@@ -1,4 +1,4 @@
-"""Device, random seeds, mixed precision and Ctrl-C: the environment in which a model runs.
+"""Device, random seeds, precision and Ctrl-C: the environment in which a model runs.
 
 Section 7.2 explains mixed precision, and why a checkpoint holds the state of random generators.
 """
@@ -28,9 +28,6 @@ def seed_everything(seed: int) -> None:
 def select_device(name: str | None = None) -> torch.device:
     """Return the device called `name`, or the fastest one of this machine.
 
-    On a GPU, convolutions and recurrent layers are from then on computed in single precision, as
-    products of matrices are: by default cuDNN rounds their inputs to 11 binary digits (TF32).
-
     Parameters
     ----------
     name
@@ -46,6 +43,12 @@ def select_device(name: str | None = None) -> torch.device:
     ------
     ValueError
         If this machine has no such device; the message names those it has.
+
+    Examples
+    --------
+    >>> from utils.runtime import select_device
+    >>> select_device("cpu")
+    device(type='cpu')
     """
     available = ["cpu"]
     if torch.backends.mps.is_available():
@@ -58,9 +61,16 @@ def select_device(name: str | None = None) -> torch.device:
     valid_index = not colon or (index.isdecimal() and int(index) < count)
     if device_type not in available or not valid_index:
         raise ValueError(f"no device {name!r} on this machine; choose from {available}")
-    if device_type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False
     return torch.device(name)
+
+
+def use_full_precision() -> None:
+    """Compute convolutions and recurrent layers of a GPU in single precision from now on.
+
+    By default cuDNN rounds their inputs to 11 binary digits (TF32). Products of matrices are in
+    single precision by default. Mixed precision, see `autocast`, stays as it is.
+    """
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def device_of(model: nn.Module) -> torch.device:
@@ -74,6 +84,17 @@ def evaluation_mode(model: object) -> Iterator[None]:
     """Put the model in evaluation mode for the block, and each of its modules back afterwards.
 
     A model that is not a torch module, such as a table of counts, has no modes and stays as it is.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from utils.runtime import evaluation_mode
+    >>> model = nn.Dropout(0.5)
+    >>> with evaluation_mode(model):
+    ...     print(model.training)
+    False
+    >>> model.training
+    True
     """
     if not isinstance(model, nn.Module):
         yield
@@ -244,6 +265,16 @@ def set_random_state(state: dict[str, Any]) -> None:
     ------
     ValueError
         If `state` is not such a state; all generators are then as before.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.runtime import get_random_state, set_random_state
+    >>> state = get_random_state()
+    >>> first = torch.rand(3)
+    >>> set_random_state(state)
+    >>> torch.equal(torch.rand(3), first)
+    True
     """
     before = get_random_state()
     try:

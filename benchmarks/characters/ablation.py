@@ -46,7 +46,7 @@ def run_ablation(task: CharacterTask, *, num_seeds: int, steps: int) -> list[Abl
     recipe, rows = NANOGPT_RECIPE, []
     for ingredient in INGREDIENTS:
         recipe = ingredient.add_to(recipe)
-        config = replace(recipe.config, steps=steps, evaluate_every=0)
+        config = replace(recipe.config, steps=steps, validate_every=0)
         curves = [
             train_recipe(task, recipe, config, task.valid_batches(), seed=seed)
             for seed in range(num_seeds)

@@ -123,7 +123,7 @@ def equal_time_steps(task: CharacterTask, baseline_steps: int) -> int:
         The number of steps, by the median time of a step in short trials.
     """
     trial = replace(task, valid=task.train[:100])
-    baseline_config = replace(NANOGPT_RECIPE.config, steps=TRIAL_STEPS, evaluate_every=TRIAL_STEPS)
+    baseline_config = replace(NANOGPT_RECIPE.config, steps=TRIAL_STEPS, validate_every=TRIAL_STEPS)
     book_config = replace(BOOK_RECIPE.config, steps=TRIAL_STEPS)
     baseline_seconds, book_seconds = [], []
     for _ in range(NUM_TRIALS):

@@ -113,7 +113,7 @@ def train_baseline(
     valid
         The validation batches, which record the training time.
     config
-        How to train; `evaluate_every` must not be 0.
+        How to train; `validate_every` must not be 0.
     seed
         Seed of the parameters and of the windows.
 
@@ -139,7 +139,7 @@ def train_baseline(
         nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        if (step + 1) % config.evaluate_every == 0:
+        if (step + 1) % config.validate_every == 0:
             loss = evaluate(model, valid).loss
             with valid.stopwatch.paused():
                 yield step + 1, loss

@@ -193,4 +193,4 @@ def with_validations(config: TrainConfig, steps: int) -> TrainConfig:
         The configuration with a number of steps that `NUM_VALIDATIONS` divides.
     """
     interval = max(1, steps // NUM_VALIDATIONS)
-    return replace(config, steps=interval * NUM_VALIDATIONS, evaluate_every=interval)
+    return replace(config, steps=interval * NUM_VALIDATIONS, validate_every=interval)

@@ -231,7 +231,7 @@ def fit_recipe(
         steps=recipe.steps,
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
-        evaluate_every=-(-recipe.steps // NUM_VALIDATIONS),  # rounded up
+        validate_every=-(-recipe.steps // NUM_VALIDATIONS),  # rounded up
     )
     batches = TextBatches(
         text.train,

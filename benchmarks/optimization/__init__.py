@@ -3,5 +3,6 @@
 - ``__main__``: its command.
 - ``parts``: the choices that are compared.
 - ``networks``: the networks that are trained.
+- ``task``: the data.
 - ``training``: one of these runs.
 """

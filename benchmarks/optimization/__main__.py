@@ -7,8 +7,11 @@
 Each arm has its learning rate tuned by itself: tried are the rates of a grid, which is the same for
 all arms of one optimizer in a part and spans more than a decade, with two seeds that are used for
 nothing else. The grid is extended while the best rate is at its edge. Then the arm runs with all
-seeds. Rates are chosen by one part of the validation text and figures measured on another.
+seeds. Rates are chosen by the selection split and figures measured on the reporting split: two
+parts of the validation text.
 Trials and runs are rows of book/results/optimization.json; a run that was stopped goes on.
+The stored schedules and batch sizes are older: they were tuned with one seed and three or four
+rates. A new run tunes them as described.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ import torch
 
 from benchmarks import record
 from benchmarks.optimization.parts import PARTS
-from benchmarks.optimization.training import Recipe, Task, run_trial
+from benchmarks.optimization.task import Task
+from benchmarks.optimization.training import Recipe, run_trial
 from utils.console import make_output_safe
 
 TUNING_SEEDS = (100, 101)

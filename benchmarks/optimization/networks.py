@@ -1,4 +1,4 @@
-"""The networks that are trained: an LSTM, a GPT, and a deep feed-forward network."""
+"""The networks that are trained: an LSTM and a deep feed-forward network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.data.vocabulary import BOS
-from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 
 WINDOW, EMBEDDING_SIZE = 6, 16  # characters that the feed-forward network reads, and their vectors
@@ -116,19 +115,3 @@ def build_lstm(vocab_size: int, *, width: int = 64, dropout: float = 0.0) -> RNN
         The model.
     """
     return RNNLM(vocab_size, width=width, cell="lstm", tied=True, dropout=dropout)
-
-
-def build_gpt(vocab_size: int) -> GPT:
-    """Build a small GPT.
-
-    Parameters
-    ----------
-    vocab_size
-        Size of the vocabulary.
-
-    Returns
-    -------
-    model : GPT
-        The model.
-    """
-    return GPT(vocab_size, width=64, num_layers=2, context_length=32)

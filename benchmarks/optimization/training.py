@@ -1,11 +1,11 @@
-"""One run of an arm: its recipe, its data and what is measured."""
+"""One run of an arm: its recipe and what is measured."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.data.batches import Batch, TextBatches, text_eval_batches
-from utils.data.corpora import load_text
-from utils.data.tokenizers import CharTokenizer
+from benchmarks.optimization.task import Task, eval_batches
+from utils.data.batches import TextBatches
 from utils.runtime import seed_everything
 from utils.training.evaluation import evaluate
 
@@ -23,46 +22,6 @@ CONTEXT_LENGTH = 32
 DIVERGED = 20.0  # nats: what a run counts that ended with more, or with no number
 NUM_BINS = 25  # of the stored curve of training losses
 FIRST_LOOK, GROWTH = 16, 1.15  # validations where steps to a target are counted: steps, factor
-
-
-@dataclass(frozen=True)
-class Task:
-    """The characters of a text, and two parts of its validation text.
-
-    Parameters
-    ----------
-    train
-        Ids of the training text, (N,).
-    choice
-        Validation batches by which rates, and steps of early stopping, are chosen.
-    report
-        Other validation batches, on which the chosen runs are measured.
-    vocab_size
-        Size of the vocabulary.
-    origin
-        Where the text comes from: "real" or "stand-in".
-    """
-
-    train: torch.Tensor
-    choice: list[Batch]
-    report: list[Batch]
-    vocab_size: int
-    origin: str
-
-    @classmethod
-    def load(cls) -> Task:
-        """Load Tiny Shakespeare: a fifth of its validation text chooses, two fifths report."""
-        corpus = load_text()
-        tokenizer = CharTokenizer.train(corpus.train)
-        train, valid = (
-            torch.tensor(tokenizer.encode(text)) for text in (corpus.train, corpus.valid)
-        )
-        fifth = len(valid) // 5
-        choice, report = (
-            text_eval_batches(part, batch_size=32, context_length=128)
-            for part in (valid[:fifth], valid[fifth : 3 * fifth])
-        )
-        return cls(train, choice, report, len(tokenizer), corpus.origin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +47,8 @@ class Recipe:
     clip_norm
         The largest norm of a gradient; infinite without clipping.
     train_length
-        Characters of the training text that are used; None for all.
+        Characters of the training text that are used; None for all. If it is given, each
+        validation also measures the loss on them, in evaluation mode.
     target
         A validation loss; the steps to reach it are then measured, and as few as possible wanted.
     validate_every
@@ -129,7 +89,7 @@ class Trial:
     Parameters
     ----------
     score
-        What tuning wants low: the loss on the validation text for choices, or steps.
+        What tuning wants low: the loss on the selection split, or steps.
     figures
         What is stored.
     costs
@@ -169,34 +129,67 @@ def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> Trial:
         context_length=CONTEXT_LENGTH,
         seed=seed,
     )
-    losses, curve, reported = _train(model, batches, recipe, task, rate)
-    figures: dict[str, Any] = {
-        "training curve": [float(part.mean()) for part in np.array_split(losses, NUM_BINS)]
-        if len(losses) >= NUM_BINS
-        else losses,
-        "validation curve": curve,
-        "choice loss": min(loss for _, loss in curve),
-    }
-    score = figures["choice loss"]
-    if recipe.target is None:
-        figures["loss"] = reported
-    else:
-        score = figures["steps to target"] = steps_to_target(curve, recipe.target)
+    course = _train(model, batches, recipe, task, rate)
+    figures = course.figures(recipe)
+    score = figures["selection loss"] if recipe.target is None else figures["steps to target"]
     costs = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "tokens": len(losses) * recipe.batch_size * CONTEXT_LENGTH,
+        "tokens": len(course.losses) * recipe.batch_size * CONTEXT_LENGTH,
         "processor_seconds": round(time.process_time() - start, 2),
     }
     return Trial(score, figures, costs)
 
 
+@dataclass
+class _Course:
+    """What is written down while a model trains.
+
+    Parameters
+    ----------
+    losses
+        The training loss of each step, at most DIVERGED.
+    norms
+        The norm of each step's gradient before clipping.
+    selection, training
+        Pairs of step and loss on the selection split, and on the training text in evaluation mode.
+    reported
+        The loss on the reporting split after the step with the lowest loss on the selection split.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+    selection: list[tuple[int, float]] = field(default_factory=list)
+    training: list[tuple[int, float]] = field(default_factory=list)
+    reported: float = DIVERGED
+
+    def figures(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what is stored of a run by this recipe."""
+        curve, validations = self.losses, self.selection or [(len(self.losses), DIVERGED)]
+        if len(curve) >= NUM_BINS:
+            curve = [float(part.mean()) for part in np.array_split(curve, NUM_BINS)]
+        figures: dict[str, Any] = {
+            "training curve": curve,
+            "validation curve": validations,
+            "selection loss": min(loss for _, loss in validations),
+        }
+        if self.training:
+            figures["training curve, evaluation mode"] = self.training
+        if math.isfinite(recipe.clip_norm):
+            figures["clipped share"] = float(np.mean(np.array(self.norms) > recipe.clip_norm))
+        if recipe.target is None:
+            figures["loss"] = self.reported
+        else:
+            figures["steps to target"] = steps_to_target(validations, recipe.target)
+        return figures
+
+
 def _train(
     model: nn.Module, batches: TextBatches, recipe: Recipe, task: Task, rate: float
-) -> tuple[list[float], list[tuple[int, float]], float]:
-    """Train; return the losses, the validation losses by step, and that of the best on `report`."""
-    optimizer, losses = recipe.optimizer(model, rate), list[float]()
+) -> _Course:
+    """Train a model, and validate it when it is due."""
+    optimizer, course = recipe.optimizer(model, rate), _Course()
     factors = [group["lr"] / rate for group in optimizer.param_groups]
-    curve, reported = list[tuple[int, float]](), DIVERGED
+    train_text = eval_batches(task.train[: recipe.train_length]) if recipe.train_length else []
     for step in range(recipe.steps):
         batch = batches[step]
         model.train()
@@ -204,21 +197,30 @@ def _train(
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten())
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip_norm)
         for factor, group in zip(factors, optimizer.param_groups, strict=True):
             group["lr"] = factor * rate * recipe.schedule(step, recipe.steps)
         optimizer.step()
-        losses.append(_finite(float(loss.detach())))
-        if losses[-1] == DIVERGED and len(losses) > 20:
+        course.losses.append(_finite(float(loss.detach())))
+        course.norms.append(float(norm))
+        if course.losses[-1] == DIVERGED and step >= 20:
             break
         if is_due(step + 1, recipe):
-            choice = _finite(evaluate(model, task.choice).loss)
-            if recipe.target is None and choice < min([DIVERGED, *(loss for _, loss in curve)]):
-                reported = _finite(evaluate(model, task.report).loss)
-            curve.append((step + 1, choice))
-            if recipe.target is not None and choice <= recipe.target:
+            _validate(model, step + 1, recipe, task, course)
+            if train_text:
+                course.training.append((step + 1, _finite(evaluate(model, train_text).loss)))
+            if recipe.target is not None and course.selection[-1][1] <= recipe.target:
                 break
-    return losses, curve or [(len(losses), DIVERGED)], reported
+    return course
+
+
+def _validate(model: nn.Module, step: int, recipe: Recipe, task: Task, course: _Course) -> None:
+    """Measure the selection split and, where its loss is the lowest so far, the reporting split."""
+    loss = _finite(evaluate(model, task.selection).loss)
+    lowest = min([DIVERGED, *(loss for _, loss in course.selection)])
+    if recipe.target is None and loss < lowest:
+        course.reported = _finite(evaluate(model, task.reporting).loss)
+    course.selection.append((step, loss))
 
 
 def is_due(step: int, recipe: Recipe) -> bool:

@@ -29,6 +29,7 @@ from benchmarks.speech.lengths import measure_lengths, summarize_lengths
 from utils.console import make_output_safe
 from utils.data.corpora import Corpus, load_digits
 from utils.data.examples import Clip
+from utils.runtime import use_full_precision
 
 
 class Measurement(Protocol):
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--steps", type=int, help="of each model, instead of its own")
     options = parser.parse_args(arguments)
+    use_full_precision()
     run, corpus = record.Run.start("speech", arguments), load_digits()
     part = SPEECH_PARTS[options.part]
     steps = options.steps or part.steps

@@ -20,6 +20,7 @@ from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
+from utils.training.objectives import token_objective
 from utils.training.training_run import History
 
 BATCH_SIZE, EVAL_BATCH_SIZE = 64, 128  # sentences
@@ -112,13 +113,18 @@ def train_translator(job: TranslationJob, task: TranslationTask) -> TrainedModel
     config = TrainConfig(
         steps=job.steps,
         learning_rate=job.learning_rate,
-        label_smoothing=LABEL_SMOOTHING,
-        evaluate_every=max(1, job.steps // NUM_VALIDATIONS),
+        validate_every=max(1, job.steps // NUM_VALIDATIONS),
     )
     batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=job.seed)
     valid = pair_eval_batches(task.valid, batch_size=EVAL_BATCH_SIZE)
     start = time.process_time()
     history = fit(
-        model, batches, config, valid=valid, progress=False, make_optimizer=recipe.make_optimizer
+        model,
+        batches,
+        config,
+        valid=valid,
+        progress=False,
+        make_optimizer=recipe.make_optimizer,
+        objective=token_objective(label_smoothing=LABEL_SMOOTHING),
     )
     return TrainedModel(model, history, time.process_time() - start)

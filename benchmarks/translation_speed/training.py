@@ -32,7 +32,7 @@ from utils.models.transformer import (
 )
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
-from utils.training.objectives import count_tokens, cross_entropy
+from utils.training.objectives import count_tokens, token_nll
 from utils.training.optimizers import adamw
 
 BATCH_SIZE = 128  # sentences in a training step
@@ -253,7 +253,7 @@ def book_loss(model: nn.Module, batch: Batch) -> torch.Tensor:
     loss : torch.Tensor
         The mean loss, a scalar.
     """
-    return cross_entropy(model, batch) / count_tokens(batch)
+    return token_nll(model, batch) / count_tokens(batch)
 
 
 def tokens_per_second(

@@ -11,8 +11,9 @@ from typing import Generic, NamedTuple
 import torch
 from torch import nn
 
-from utils.contract import StateT, TypedModule
+from utils.contract import StateT
 from utils.data.vocabulary import PAD
+from utils.models.typed_module import TypedModule
 
 MASKED_SCORE = -1e10  # an attention score without effect
 DROPOUT = 0.5

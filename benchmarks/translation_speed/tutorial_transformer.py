@@ -13,8 +13,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.translation_speed.tutorial_rnns import MASKED_SCORE
-from utils.contract import ConditionalLanguageModel, State, TypedModule
+from utils.contract import ConditionalLanguageModel
 from utils.data.vocabulary import PAD
+from utils.models.typed_module import TypedModule
+from utils.states import State
 
 DROPOUT = 0.1
 MAX_POSITIONS = 100

@@ -117,7 +117,7 @@ def test_a_comparison_trains_each_recipe_for_its_steps(task, small_models):
 
 
 def test_a_seed_decides_all_that_is_random(task, small_models):
-    config = dataclasses.replace(NANOGPT_RECIPE.config, steps=1, evaluate_every=1)
+    config = dataclasses.replace(NANOGPT_RECIPE.config, steps=1, validate_every=1)
     windows = task.train_batches(seed=0)
     assert not torch.equal(windows[0].inputs, task.train_batches(seed=1)[0].inputs)
     losses = [
@@ -229,7 +229,7 @@ def test_what_another_run_does_after_a_validation_is_left_out(task, small_models
         clock.advance(100)
 
     recipe = dataclasses.replace(NANOGPT_RECIPE, make_optimizer=timed_adamw)
-    config = dataclasses.replace(recipe.config, steps=4, evaluate_every=2)
+    config = dataclasses.replace(recipe.config, steps=4, validate_every=2)
     curve = recipes.train_recipe(
         task, recipe, config, task.valid_batches(), seed=0, after_validation=other_run
     )

@@ -11,12 +11,12 @@ import torch
 from benchmarks.optimization import __main__ as command
 from benchmarks.optimization import parts
 from benchmarks.optimization.__main__ import MAX_TRIALS, TUNING_SEEDS, tune
-from benchmarks.optimization.networks import DeepLM, build_gpt, build_lstm
+from benchmarks.optimization.networks import DeepLM, build_lstm
 from benchmarks.optimization.parts import PARTS, build_muon, build_split_adam, cosine, trapezoid
+from benchmarks.optimization.task import Task, eval_batches
 from benchmarks.optimization.training import (
     CONTEXT_LENGTH,
     DIVERGED,
-    Task,
     is_due,
     run_trial,
     steps_to_target,
@@ -26,6 +26,7 @@ from utils.data.batches import TextBatches
 from utils.notebook.seed_results import StoredRow
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig, learning_rate_at
+from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 
 
@@ -163,7 +164,8 @@ def test_a_trial_takes_the_steps_of_fit_and_validates_on_other_text(task):
 
     history = fit(model, windows, plan, progress=False, make_optimizer=optimizer)
     assert trial.figures["training curve"] == pytest.approx(history.losses, abs=1e-5)
-    for batches, loss in ((task.choice, trial.score), (task.report, trial.figures["loss"])):
+    measured = ((task.selection, trial.score), (task.reporting, trial.figures["loss"]))
+    for batches, loss in measured:
         losses = [
             torch.nn.functional.cross_entropy(
                 model(batch.inputs)[0].flatten(0, 1), batch.targets.flatten(), reduction="sum"
@@ -175,7 +177,7 @@ def test_a_trial_takes_the_steps_of_fit_and_validates_on_other_text(task):
     assert trial.costs["tokens"] == 12 * 16 * CONTEXT_LENGTH
 
 
-def test_the_report_is_that_of_the_step_with_the_lowest_choice(task):
+def test_the_report_is_that_of_the_step_with_the_lowest_loss_on_the_selection_split(task):
     recipe = dataclasses.replace(
         PARTS["schedules"]["constant"], steps=6, validate_every=2, train_length=100
     )
@@ -185,6 +187,44 @@ def test_the_report_is_that_of_the_step_with_the_lowest_choice(task):
     best = min(curve, key=curve.get)
     again = run_trial(dataclasses.replace(recipe, steps=best), task, rate=0.3, seed=0)
     assert again.figures["loss"] == pytest.approx(trial.figures["loss"], abs=1e-5)
+
+
+def test_the_training_text_is_measured_without_masks(task):
+    recipe = dataclasses.replace(
+        PARTS["overfitting"]["dropout 0.3"], steps=4, validate_every=2, train_length=600
+    )
+    trial = run_trial(recipe, task, rate=0.01, seed=0)
+    steps, losses = zip(*trial.figures["training curve, evaluation mode"], strict=True)
+    assert steps == (2, 4)
+    seed_everything(0)
+    model = recipe.build(task.vocab_size)
+    windows = TextBatches(task.train[:600], batch_size=16, context_length=CONTEXT_LENGTH, seed=0)
+    plan = TrainConfig(
+        steps=4,
+        learning_rate=0.01,
+        schedule="constant",
+        warmup_fraction=0.0,
+        clip_norm=0.0,
+        weight_decay=0.0,
+        betas=(0.9, 0.999),
+    )
+    history = fit(model, windows, plan, progress=False)
+    expected = evaluate(model, eval_batches(task.train[:600])).loss
+    assert losses[-1] == pytest.approx(expected, abs=1e-4)
+    assert trial.figures["training curve"] == pytest.approx(history.losses, abs=1e-5)
+    recipe = dataclasses.replace(PARTS["schedules"]["decay"], steps=2)
+    figures = run_trial(recipe, task, rate=0.01, seed=0).figures
+    assert "training curve, evaluation mode" not in figures
+
+
+def test_the_share_of_clipped_steps_is_stored(task):
+    def figures(**changes):
+        recipe = dataclasses.replace(PARTS["optimizers"]["SGD, clipped"], steps=10, **changes)
+        return run_trial(recipe, task, rate=0.5, seed=0).figures
+
+    assert figures(clip_norm=1e-3)["clipped share"] == 1.0
+    assert figures(clip_norm=1e3)["clipped share"] == 0.0
+    assert "clipped share" not in figures(clip_norm=math.inf)
 
 
 def test_a_run_that_diverges_or_misses_its_target_has_a_finite_score(task):
@@ -200,7 +240,6 @@ def test_arms_of_a_part_differ_in_what_is_named_only(task):
         sizes = {sum(p.numel() for p in arm.build(9).parameters()) for arm in arms.values()}
         assert len(sizes) == 1, part
         assert len({arm.steps for arm in arms.values()}) == 1 or part == "batches"
-    assert type(build_gpt(9)) is type(PARTS["GPT"]["decay"].build(9))
 
 
 def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, monkeypatch):

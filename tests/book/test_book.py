@@ -20,7 +20,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PAGES = sorted((ROOT / "book").glob("*.md"))
 EXECUTED = ROOT / "executed"
 GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "Makefile"]
-GUIDES += sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+GUIDES += sorted(path for path in (ROOT / ".github").rglob("*") if path.suffix in (".md", ".yml"))
 BIBLIOGRAPHY = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
 
 # The sections of the outline that the book follows, and the book's pages for them.

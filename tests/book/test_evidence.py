@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.book_claims import ClaimEntry, claim_lines, read_claims, read_sentences
+from tools.claims_page import ClaimEntry, claim_lines, read_claims, read_sentences
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.check import SIDES
 

@@ -15,7 +15,6 @@ import torch
 
 from tests.helpers.pretended_device import pretended_device
 from utils import runtime
-from utils.contract import Memory
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.convolutional import CNNDecoder, CNNEncoder
@@ -29,6 +28,7 @@ from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.models.transformer_layer import TransformerLayer
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.features import NUM_MEL_BANDS
+from utils.states import Memory
 from utils.studies.scaling_runs import CONTEXT_LENGTH, NUM_HEADS, NUM_LAYERS
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
@@ -81,6 +81,7 @@ class _Quiet:
     float64 = torch.float64
     perf_counter = seed_everything = set_default_dtype = style = staticmethod(lambda *_: None)
     select_device = staticmethod(runtime.select_device)
+    use_full_precision = staticmethod(runtime.use_full_precision)
 
 
 def code_cells(path):
@@ -93,6 +94,7 @@ def read_knobs(path):
     (cell,) = [c for c in code_cells(path) if "knobs" in c["metadata"].get("tags", ())]
     names: dict[str, Any] = dict.fromkeys(("plotting", "runtime", "time", "torch"), _Quiet)
     names |= {"seed_everything": _Quiet.style, "select_device": runtime.select_device}
+    names["use_full_precision"] = runtime.use_full_precision
     known = {*names, "__builtins__"}
     exec("".join(cell["source"]), names)
     return {name: value for name, value in names.items() if name not in known}
@@ -148,6 +150,19 @@ def take_step(model, device):
         output, _ = model(ids, model.begin(Memory(states, is_token, states.mean(1))))
     assert output.isfinite().all()
     output.sum().backward()
+
+
+@pytest.fixture(autouse=True)
+def _rounding_by_default(monkeypatch):
+    """What a cell of knobs changes is as before after a test."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_that_chooses_a_device_computes_in_full_precision(path):
+    """Its checks compare recurrent layers of a GPU with loops, to more than 11 binary digits."""
+    read_knobs(path)
+    assert torch.backends.cudnn.allow_tf32 == ("select_device" not in path.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -23,8 +23,8 @@ import pytest
 
 from tools.benchmark_facts import collect_provenances, format_number
 from tools.book_facts import read_equations, read_json, read_page
-from tools.book_site import without_paths
 from tools.repository import site_address
+from tools.results_page import without_paths
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("LLM_BOOK_SITE", ROOT / "_build" / "html")).resolve()

@@ -6,12 +6,12 @@ import pytest
 from tools import (
     benchmark_facts,
     book_facts,
-    book_language,
-    book_parts,
-    book_site,
+    chinese_words,
     corpora,
     directives,
     figures,
+    page_parts,
+    results_page,
     theme_fixes,
 )
 from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems, keep_executed
@@ -106,28 +106,28 @@ def test_figures_in_words():
     durations = [book_facts.format_duration(seconds) for seconds in (90, 600, 9000)]
     assert durations == ["90 seconds", "10 minutes", "2 hours"]
     results = {"tolerances": {"a": None, "b": 0, "c": 0.05}}
-    tolerances = [book_site.format_tolerance(results, name) for name in "abc"]
+    tolerances = [results_page.format_tolerance(results, name) for name in "abc"]
     assert tolerances == ["anything", "nothing", "5 %"]
     assert directives.table(["x", "y"], [["a|b", "1"]])[1:] == ["| --- | ---: |", r"| a\|b | 1 |"]
 
 
 def test_measured_figures_stand_beside_published_ones():
     reference = {"benchmark": "translation", "row": "LSTM", "column": "test/greedy/bleu"}
-    (text,) = book_site.measured_results([reference])
+    (text,) = results_page.measured_results([reference])
     assert text.startswith("[LSTM](#translation) 2")
     missing_page = {"page": "notebooks/none", "value": "*"}
-    assert list(book_site.measured_results([missing_page])) == []
+    assert list(results_page.measured_results([missing_page])) == []
     missing_benchmark = {"benchmark": "none", "row": "", "column": ""}
-    assert list(book_site.measured_results([missing_benchmark])) == []
+    assert list(results_page.measured_results([missing_benchmark])) == []
 
 
 def test_the_list_of_equations_names_modules_of_every_package():
-    modules = book_parts.modules_by_label()
+    modules = page_parts.modules_by_label()
     assert modules["eq-scaling-law"] == ["utils/studies/scaling_law.py"]
     several = modules["eq-handover"]
     assert several == sorted(several) and "utils/models/encoder_decoder.py" in several[:-1]
     equation = book_facts.Equation("eq-handover", "notebooks/x", "a", "3 numbers agree")
-    links = "".join(book_parts.equation_links(equation, modules))
+    links = "".join(page_parts.equation_links(equation, modules))
     assert links.count("/blob/main/utils/models/") == len(several) and "check-eq-handover" in links
 
 
@@ -140,7 +140,7 @@ def test_previews_are_cut_from_pages_without_their_links():
         '<div class="citation" id="id3" role="doc-biblioentry">\n<span class="label">[1]</span>\n'
         '<p>Ann. <a href="https://a.org">doi</a>.</p>\n</div>'
     )
-    previews = book_parts.previews_in(html)
+    previews = page_parts.previews_in(html)
     assert previews["equation-eq-a"] == '<div class="math">\\[x\\]</div>'
     assert previews["term-B"] == previews["term-7"] == "<p><strong>B · 乙</strong></p><p>See C.</p>"
     assert previews["id3"] == "<p>Ann. doi.</p>"
@@ -166,9 +166,9 @@ def test_previews_are_cut_from_pages_without_their_links():
 )
 def test_chinese_words_are_marked_once(html, marked):
     marked = marked.replace("<zh>", '<span lang="zh-Hans">').replace("</zh>", "</span>")
-    assert book_language.mark_chinese(html) == marked
-    assert book_language.mark_chinese(marked) == marked
-    assert book_language.without_marks(marked) == html
+    assert chinese_words.mark_chinese(html) == marked
+    assert chinese_words.mark_chinese(marked) == marked
+    assert chinese_words.without_marks(marked) == html
 
 
 def test_pages_are_mended_once():

@@ -19,7 +19,7 @@ def test_every_model_of_the_catalogue_is_tested():
 
 @pytest.mark.parametrize("name", SMALL_MODELS)
 def test_every_model_trains_and_is_loaded_again(name, capsys):
-    assert run(f"{command_line(name)} --evaluate-every 1") == 0
+    assert run(f"{command_line(name)} --validate-every 1") == 0
     stdout = capsys.readouterr().out
     for part in ("bits per character", "weights of step"):
         assert part in stdout

@@ -57,6 +57,7 @@ def test_help_names_every_option_of_a_model(capsys):
         ("rnn --vocab-size 100", "byte-level BPE needs at least 260 tokens"),
         ("lstmlm --steps 0", "steps must be a positive integer, got 0"),
         ("lstmlm --schedule x", "choose from cosine, linear, constant"),
+        ("lstmlm --label-smoothing 2", "label_smoothing must be a number from 0 to 1, got 2"),
         ("lstmlm --optimizer sgd", "choose from adamw, muon"),
         ("lstmlm --optimizer muon --strategy shard", "expected adamw"),
         ("lstmlm --strategy tensor", "strategy is 'tensor'; choose from data, shard"),

@@ -26,6 +26,7 @@ from utils.data.errors import DataError
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.loop import fit
+from utils.training.objectives import token_objective
 from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
 from utils.training.tensor_file import read_tensor_file
@@ -81,6 +82,12 @@ def test_a_second_ctrl_c_ends_the_run_at_once(monkeypatch, capsys, python_handle
     assert run(f"{command_line('lstmlm', 6)} --out run") == 130
     assert capsys.readouterr().err == "python -m utils.training lstmlm: interrupted\n"
     assert {path.name for path in Path("run").iterdir()} == {"model.json", "tokenizer.json"}
+
+
+def test_a_run_computes_in_full_precision_where_it_is_not_mixed(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(command, "train", lambda job, processes: History())
+    assert run(command_line("lstmlm")) == 0 and not torch.backends.cudnn.allow_tf32
 
 
 # The command as it is started, with Ctrl-C when a module is imported, or in the given function.
@@ -234,7 +241,7 @@ def test_the_command_trains_as_fit_does(capsys):
     run(
         "gpt --width 8 --num-heads 2 --num-layers 1 --dropout 0.2 --bias true --file text "
         "--batch-size 4 --context-length 8 --steps 3 --seed 5 --learning-rate 0.01 "
-        "--betas [0.5,0.9] --optimizer muon --device cpu"
+        "--betas [0.5,0.9] --optimizer muon --label-smoothing 0.1 --device cpu"
     )
     data = TextData(file="text", batch_size=4, context_length=8)
     corpus = data.load_corpus()
@@ -247,8 +254,15 @@ def test_the_command_trains_as_fit_does(capsys):
     for make_optimizer in (adamw, muon):
         runtime.seed_everything(5)
         model = build_gpt(len(tokenizer), **sizes, dropout=0.2, bias=True)
-        options = {"valid": valid, "make_optimizer": make_optimizer, "progress": False}
-        history = fit(model, batches, config, **options)
+        history = fit(
+            model,
+            batches,
+            config,
+            valid=valid,
+            progress=False,
+            make_optimizer=make_optimizer,
+            objective=token_objective(label_smoothing=0.1),
+        )
         losses[make_optimizer] = history.validations[-1].loss
     assert losses[adamw] != losses[muon]
     loaded, _ = load_trained_model("runs/gpt")

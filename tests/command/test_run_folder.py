@@ -172,8 +172,9 @@ def test_a_folder_that_another_run_writes_is_refused(capsys):
     assert run(line) == 0 and not list(Path("run").glob(".*"))
 
 
-def test_a_command_that_is_refused_leaves_no_folder(capsys):
-    error_line(f"{command_line('lstmlm')} --out new --context-length 99999", capsys)
+@pytest.mark.parametrize("option", ["--context-length 99999", "--label-smoothing 2"])
+def test_a_command_that_is_refused_leaves_no_folder(option, capsys):
+    error_line(f"{command_line('lstmlm')} --out new {option}", capsys)
     assert not Path("new").exists()
 
 
@@ -201,6 +202,7 @@ def test_the_files_of_a_run_have_the_permissions_of_any_other_file(strategy):
         ("--batch-size 6", "checkpoint with batch_size=4, not 6"),
         ("--seed 1", "checkpoint with seed=0, not 1"),
         ("--optimizer muon", "checkpoint with optimizer='adamw', not 'muon'"),
+        ("--label-smoothing 0.1", "checkpoint with label_smoothing=0.0, not 0.1"),
         ("--strategy shard", "checkpoint with strategy='data', not 'shard'"),
         ("--learning-rate 0.5", "learning_rate=0.002, not 0.5"),
         ("--betas [0.5,0.9]", "betas=(0.9, 0.98), not (0.5, 0.9)"),

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from utils.data.checks import as_id_tensor, as_ids, check_ids, check_text
+from utils.data.checks import (
+    as_id_tensor,
+    as_ids,
+    check_ids,
+    check_text,
+    is_integer_tensor,
+)
 
 
 def test_ids_count_from_0():
@@ -31,10 +37,25 @@ def test_a_tensor_of_ids_holds_integers_alone(ids):
 
 
 def test_ids_lie_in_the_vocabulary():
-    check_ids([0, 4], 5)
-    for wrong in (-1, 5):
-        with pytest.raises(ValueError, match=rf"ids \[{wrong}\] lie outside this vocabulary of 5"):
-            check_ids([0, wrong], 5)
+    for make in (list, iter, np.array, torch.tensor, lambda ids: np.array([ids])):
+        check_ids(make([0, 4]), 5)
+        for wrong in (-1, 5):
+            with pytest.raises(ValueError, match=rf"ids \[{wrong}\] lie outside .* of 5 tokens"):
+                check_ids(make([0, wrong]), 5)
+
+
+def test_ids_of_an_unknown_vocabulary_count_from_0():
+    for make in (list, iter, np.array, torch.tensor):
+        check_ids(make([0, 2**62]))
+        with pytest.raises(ValueError, match="labels count from 0; got -100"):
+            check_ids(make([3, -1, -100]), name="labels")
+
+
+def test_a_bool_is_not_an_integer():
+    integers = (torch.uint8, torch.int32, torch.int64, torch.uint64)
+    assert all(is_integer_tensor(torch.zeros(2, dtype=dtype)) for dtype in integers)
+    others = (torch.bool, torch.bfloat16, torch.float64, torch.complex64)
+    assert not any(is_integer_tensor(torch.zeros(2, dtype=dtype)) for dtype in others)
 
 
 def test_a_lone_surrogate_is_named_with_its_position():

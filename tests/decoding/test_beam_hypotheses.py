@@ -43,13 +43,13 @@ def test_a_search_goes_on_while_a_partial_hypothesis_is_more_probable():
     assert not search_after([(-2.0, 0, EOS), (-2.0, 0, 4)], config).beam, "it can at most be equal"
 
 
-def test_a_search_goes_on_while_length_normalization_may_favor_a_longer_text():
+def test_a_search_goes_on_while_length_normalization_may_favour_a_longer_text():
     config = BeamConfig(2, length_penalty=1.0, num_hypotheses=1)
     assert search_after([(-2.0, 0, EOS), (-2.1, 0, 4)], config).beam
     assert not search_after([(-2.0, 0, EOS), (-2.5, 0, 4)], config, max_length=2).beam
 
 
-def test_a_search_goes_on_while_the_token_bonus_may_favor_a_longer_text():
+def test_a_search_goes_on_while_the_token_bonus_may_favour_a_longer_text():
     config = BeamConfig(2, length_penalty=0.0, token_bonus=1.0, num_hypotheses=1)
     assert search_after([(-2.0, 0, EOS), (-9.0, 0, 4)], config).beam
     assert not search_after([(-2.0, 0, EOS), (-9.0, 0, 4)], config, max_length=7).beam

@@ -14,6 +14,7 @@ from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search, best_sequences
 from utils.decoding.greedy_search import greedy_search
+from utils.decoding.token_rules import TokenRules
 
 V = 6  # four special tokens and two words
 
@@ -184,18 +185,17 @@ def test_beam_search_equals_its_plain_version(seed, beam_size, options):
     assert_equal_to_plain(row, plain_beam_search(model, config, 6))
 
 
-@pytest.mark.parametrize("rules", [(0, 1), (2, None), (3, 2), (5, 1)])
+@pytest.mark.parametrize("min_length, n", [(0, 1), (2, None), (3, 2), (5, 1)])
 @pytest.mark.parametrize("seed", range(4))
-def test_beam_search_under_rules_equals_its_plain_version(seed, rules):
-    model, config, (min_length, n) = make_lstm(seed, 9), BeamConfig(3), rules
+def test_beam_search_under_rules_equals_its_plain_version(seed, min_length, n):
+    model, config = make_lstm(seed, 9), BeamConfig(3)
     prompts = [[BOS, 4, 5, 4], [BOS, 6], [BOS, 6, 6]]
     results = beam_search(
         model,
         pad(prompts, PAD),
         beam=config,
         max_length=5,
-        min_length=min_length,
-        no_repeat_ngram_size=n,
+        rules=TokenRules(min_length, n),
     )
     for row, prompt in zip(results, prompts, strict=True):
         assert_equal_to_plain(row, plain_beam_search(model, config, 5, prompt, min_length, n))
@@ -328,7 +328,7 @@ def test_a_search_ends_with_its_last_hypothesis_though_longer_ones_might_score_b
         assert [hypothesis.ids for hypothesis in row] == [[4, 4]]
 
 
-def test_length_normalization_favors_longer_hypotheses():
+def test_length_normalization_favours_longer_hypotheses():
     model = FixedLogits([0.0, 0.0, 1.2, 0.0, 1.0, -9.0])
     short, long = (
         beam_search(model, bos(), beam=BeamConfig(6, length_penalty=length_penalty), max_length=6)[

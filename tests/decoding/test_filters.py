@@ -77,6 +77,15 @@ def test_a_filter_keeps_ruled_out_tokens_ruled_out_and_copies_the_logits(
         assert torch.equal(before, logits)
 
 
+@pytest.mark.parametrize(
+    "filter_logits, value", [(filter_top_k, 2), (filter_top_p, 0.5), (filter_min_p, 0.5)]
+)
+def test_a_filter_takes_logits_of_any_number_of_dimensions(filter_logits, value):
+    expected = filter_logits(LOGITS, value)
+    assert torch.equal(filter_logits(LOGITS[0], value), expected[0])
+    assert torch.equal(filter_logits(LOGITS[:, None], value), expected[:, None])
+
+
 def test_the_penalty_lowers_only_tokens_that_have_occurred():
     logits = torch.tensor([[2.0, -2.0, 1.0, 0.0], [2.0, -2.0, 1.0, -math.inf]])
     previous_ids = torch.tensor([[0, 1, 0], [3, 3, 2]])

@@ -113,10 +113,10 @@ def test_a_model_that_returns_nan_is_refused():
 @pytest.mark.parametrize(
     "ids, options, message",
     [
-        (TEXT[None], {}, r"ids of shape \(N,\); got torch.int64 \(1, 60\)"),
-        (TEXT / 2, {}, "ids of shape .* got torch.float32"),
-        (TEXT > 2, {}, "ids of shape .* got torch.bool"),
-        (TEXT.to(torch.complex64), {}, "ids of shape .* got torch.complex64"),
+        (TEXT[None], {}, r"ids of shape \(N,\); got the shape \(1, 60\)"),
+        (TEXT / 2, {}, "token ids must be integers; got a tensor of torch.float32"),
+        (TEXT > 2, {}, "must be integers; got a tensor of torch.bool"),
+        (TEXT.to(torch.complex64), {}, "must be integers; got a tensor of torch.complex64"),
         (TEXT, {"chunk_length": 0}, "chunk_length must be a positive integer"),
         (TEXT, {"chunk_length": -1}, "chunk_length must be a positive integer"),
     ],
@@ -136,6 +136,24 @@ def test_an_id_outside_the_vocabulary_is_refused(name, token, position, chunk_le
     ids[position] = token
     with pytest.raises(ValueError, match=rf"ids \[{token}\] lie outside this vocabulary of {V}"):
         token_log_probs(make_network(name), ids, chunk_length=chunk_length)
+
+
+@pytest.mark.usefixtures("seeded")
+def test_a_target_that_the_model_cannot_predict_is_refused():
+    model = RNNLM(V, width=4)
+    model.output = torch.nn.Linear(4, V - 2)
+    ids = TEXT.clamp(max=V - 3)
+    assert len(token_log_probs(model, ids)) == 59
+    ids[40] = V - 1
+    with pytest.raises(ValueError, match=rf"ids \[{V - 1}\] lie outside .* of {V - 2} tokens"):
+        token_log_probs(model, ids, chunk_length=7)
+
+
+def test_a_model_reads_each_chunk_once_and_nothing_else():
+    model, lengths = make_network("window"), []
+    model.register_forward_pre_hook(lambda _, arguments: lengths.append(arguments[0].shape[1]))
+    token_log_probs(model, TEXT, chunk_length=25)
+    assert lengths == [25, 25, 9]
 
 
 def test_a_model_with_complex_logits_is_refused():

@@ -75,7 +75,7 @@ def test_repeated_n_grams_are_those_of_the_definition(n, length):
 def test_no_n_gram_occurs_twice(search, n):
     model = FixedLogits([0.0, 0.0, -30.0, -30.0, 3.0, 2.0, 1.0])
     prompt = torch.tensor([[BOS, 4, 4, 5]])
-    for ids in search(model, prompt, max_length=12, no_repeat_ngram_size=n):
+    for ids in search(model, prompt, max_length=12, rules=TokenRules(no_repeat_ngram_size=n)):
         text = [*prompt[0].tolist(), *ids]
         ngrams = [tuple(text[i : i + n]) for i in range(len(text) - n + 1)]
         new = ngrams[4 - n + 1 :] if n > 1 else ngrams[4:]
@@ -88,7 +88,7 @@ def test_no_n_gram_occurs_twice(search, n):
 def test_a_text_ends_where_the_rule_leaves_no_other_token():
     model = FixedLogits([0.0, 0.0, -30.0, -math.inf, 3.0, 2.0])
     for min_length in (0, 7):
-        options = {"max_length": 9, "min_length": min_length, "no_repeat_ngram_size": 1}
+        options = {"max_length": 9, "rules": TokenRules(min_length, no_repeat_ngram_size=1)}
         assert greedy_search(model, bos(), **options) == [[4, 5]]
         (row,) = beam_search(model, bos(), beam=BeamConfig(3), **options)
         assert sorted(hypothesis.ids for hypothesis in row if len(hypothesis.ids) == 2) == [
@@ -100,9 +100,10 @@ def test_a_text_ends_where_the_rule_leaves_no_other_token():
 @pytest.mark.parametrize("search", [greedy_search, sample, beam_search, best_sequences])
 def test_rules_that_leave_a_text_no_token_are_an_error(search):
     model = FixedLogits([0.0, 0.0, -math.inf, -math.inf, 3.0, 2.0])
+    rules = TokenRules(no_repeat_ngram_size=1)
     with pytest.raises(ValueError, match="no_repeat_ngram_size=1 leaves a text no token, and EOS"):
-        search(model, bos(), max_length=9, no_repeat_ngram_size=1)
-    assert len(search(model, bos(), max_length=2, no_repeat_ngram_size=1)) == 1
+        search(model, bos(), max_length=9, rules=rules)
+    assert len(search(model, bos(), max_length=2, rules=rules)) == 1
 
 
 # ---- minimum length -----------------------------------------------------------------------------
@@ -112,18 +113,18 @@ def test_rules_that_leave_a_text_no_token_are_an_error(search):
 @every_search
 def test_a_text_has_at_least_the_minimum_of_tokens(search, min_length):
     model = FixedLogits([0.0, 0.0, 4.0, 0.0, 1.0, 0.0])
-    texts = search(model, bos(2), max_length=6, min_length=min_length)
+    texts = search(model, bos(2), max_length=6, rules=TokenRules(min_length))
     assert min(map(len, texts)) == min_length
 
 
 def test_the_minimum_counts_new_tokens_of_each_row():
     model, prompt = FixedLogits([0.0, 0.0, 4.0, 0.0, 1.0, 0.0]), torch.tensor([[BOS, PAD], [4, 5]])
-    assert greedy_search(model, prompt, max_length=6, min_length=2) == [[4, 4], [4, 4]]
+    assert greedy_search(model, prompt, max_length=6, rules=TokenRules(2)) == [[4, 4], [4, 4]]
 
 
 def test_tokens_that_are_ruled_out_do_not_change_the_log_probability_of_the_rest():
     model = FixedLogits([0.0, 0.0, 4.0, 0.0, 1.0, 0.0])
-    (row,) = beam_search(model, bos(), beam=BeamConfig(2), max_length=3, min_length=2)
+    (row,) = beam_search(model, bos(), beam=BeamConfig(2), max_length=3, rules=TokenRules(2))
     log_probs = torch.tensor([-math.inf, -math.inf, 4.0, 0.0, 1.0, 0.0]).double().log_softmax(0)
     for hypothesis in row:
         ids = [*hypothesis.ids, *[EOS] * (len(hypothesis.ids) < 3)]
@@ -132,15 +133,15 @@ def test_tokens_that_are_ruled_out_do_not_change_the_log_probability_of_the_rest
 
 def test_sampling_renormalizes_over_the_tokens_that_are_not_ruled_out():
     model, n = FixedLogits([0.0, 0.0, 2.0, -math.inf, 1.0, 0.0]), 4000
-    texts = sampled(model, bos(n), max_length=1, min_length=1)
+    texts = sampled(model, bos(n), max_length=1, rules=TokenRules(1))
     p = math.e / (math.e + 1)
     frequency = sum(ids == [4] for ids in texts) / n
     assert abs(frequency - p) < 5 * math.sqrt(p * (1 - p) / n)
 
 
-@pytest.mark.parametrize("options", [{"min_length": 2}, {"no_repeat_ngram_size": 2}])
-def test_best_sequences_and_a_beam_of_one_have_the_same_rules(options):
-    options = {**options, "max_length": 8}
+@pytest.mark.parametrize("rules", [TokenRules(2), TokenRules(no_repeat_ngram_size=2)])
+def test_best_sequences_and_a_beam_of_one_have_the_same_rules(rules):
+    options = {"rules": rules, "max_length": 8}
     for seed in range(5):
         model, prompt = make_lstm(seed, V), torch.tensor([[BOS, 4], [BOS, 5]])
         expected = greedy_search(model, prompt, **options)
@@ -151,6 +152,12 @@ def test_best_sequences_and_a_beam_of_one_have_the_same_rules(options):
         wide = beam_search(model, prompt, None, beam=BeamConfig(3), **options)
         best = best_sequences(model, prompt, None, beam=BeamConfig(3), **options)
         assert best == [row[0].ids for row in wide]
+
+
+@pytest.mark.parametrize("length", [-1, 2.5, True, math.nan, None])
+def test_a_minimum_length_that_is_not_a_non_negative_integer_is_refused(length):
+    with pytest.raises(ValueError, match=f"min_length must be a non-negative .* got {length}"):
+        TokenRules(length)
 
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, True, math.nan])

@@ -11,6 +11,7 @@ from utils.data.vocabulary import BOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search
 from utils.decoding.greedy_search import greedy_search
+from utils.decoding.token_rules import TokenRules
 from utils.decoding.translation import decode_sources, translate
 
 SOURCES = [[4, 5, 6], [7], [8, 4], [6, 6, 6], [9, 10], [5], [11, 4, 7], [4, 4]]
@@ -84,7 +85,7 @@ def test_translations_have_the_rules_of_the_search(beam):
     model = make_translator(7, len(tokenizer), factor=5)
     texts = [tokenizer.decode(source) for source in SOURCES]
     options = {"beam": beam, "max_length": 6}
-    ruled = translate(model, texts, tokenizer, **options, min_length=6, no_repeat_ngram_size=1)
+    ruled = translate(model, texts, tokenizer, **options, rules=TokenRules(6, 1))
     for text in ruled:
         assert len(set(text.split())) == 6
     free = translate(model, texts, tokenizer, **options)

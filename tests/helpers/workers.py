@@ -31,7 +31,7 @@ from utils.training.distributed import STRATEGIES as ALL_STRATEGIES
 from utils.training.distributed import process_group
 from utils.training.loop import fit
 from utils.training.loss_module import local_rows
-from utils.training.objectives import count_tokens, cross_entropy
+from utils.training.objectives import count_tokens, token_nll
 from utils.training.optimizers import adamw
 from utils.training.sharding import supports_sharding
 from utils.training.tensor_file import write_tensor_file
@@ -50,7 +50,7 @@ CONFIG = TrainConfig(
     learning_rate=1e-2,
     accumulation_steps=2,
     clip_norm=0.5,
-    evaluate_every=3,
+    validate_every=3,
     checkpoint_every=2,
 )
 TEN_STEPS = TrainConfig(steps=10, learning_rate=1e-2, weight_decay=0.1, clip_norm=0.1)
@@ -111,7 +111,7 @@ TASKS = {  # a model, its batches by step, and its validation batches
 def compute_gradients(processes, make_model, batch, dtype):
     """Return the mean loss of a batch and the gradients by name, as all processes have them."""
     model = make_model(dtype)
-    loss_module = processes.wrap(model, cross_entropy)
+    loss_module = processes.wrap(model, token_nll)
     local_loss = loss_module(batch) / count_tokens(batch)
     (processes.world_size * local_loss).backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
@@ -156,9 +156,7 @@ def train(processes, task, path=None, end=None, config=CONFIG):
 
 def start_test_run(processes, model):
     """Return the state of a run before its first step."""
-    return start_run(
-        model, CONFIG, make_optimizer=adamw, objective=cross_entropy, processes=processes
-    )
+    return start_run(model, CONFIG, make_optimizer=adamw, objective=token_nll, processes=processes)
 
 
 def load(processes, task, path):
@@ -217,7 +215,7 @@ def join_different_models(processes):
     model = GPT(V, width=8, num_layers=2, num_heads=2, context_length=8)
     model.register_buffer("rank", torch.tensor([float(processes.rank)]))
     before = {name: x.detach().clone() for name, x in model.state_dict().items()}
-    processes.wrap(model, cross_entropy)
+    processes.wrap(model, token_nll)
     return before, processes.full_state_dict(model.state_dict())
 
 
@@ -256,7 +254,7 @@ def exchange_gradients(processes):
     runtime.seed_everything(1)
     model = GPT(V, width=256, num_layers=2, num_heads=4, context_length=8)
     size = 4 * sum(parameter.numel() for parameter in model.parameters())
-    loss_module, batch = processes.wrap(model, cross_entropy), TASKS["gpt"][1][0]
+    loss_module, batch = processes.wrap(model, token_nll), TASKS["gpt"][1][0]
     loss_module(batch).backward()  # in the first step DDP sends more, to arrange its buckets
 
     def backward(enabled=True):
@@ -380,7 +378,7 @@ def run_and_die(folder):
     text = folder / f"text-{rank()}.txt"
     text.write_text(COMMAND_TEXT, encoding="utf-8")
     options = ["lstmlm", "--width=8", "--dropout=0.3", "--batch-size=4", "--context-length=8"]
-    options += ["--steps=12", "--checkpoint-every=3", "--evaluate-every=4", "--device=cpu"]
+    options += ["--steps=12", "--checkpoint-every=3", "--validate-every=4", "--device=cpu"]
     options += [f"--file={folder / 'text-0.txt'}"]
     training_data.TextBatches = RecordedStream
     saves = itertools.count(1)

@@ -9,11 +9,11 @@ from torch import nn
 
 from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import DECODERS
-from utils.contract import Memory
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.convolutional import CNNDecoder
 from utils.models.recurrent_decoders import RNNDecoder
 from utils.models.transformer import TransformerDecoder
+from utils.states import Memory
 
 V, B, S, D = 11, 3, 4, 6
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])

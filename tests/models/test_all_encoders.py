@@ -5,10 +5,10 @@ import torch
 
 from tests.helpers.tensors import same
 from tests.helpers.tiny_models import ENCODERS, SOURCE, V
-from utils.contract import RecurrentMemory
 from utils.data.vocabulary import PAD
 from utils.models.convolutional import CNNEncoder
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.states import RecurrentMemory
 
 D = 6
 LENGTHS = (4, 3, 2, 4)

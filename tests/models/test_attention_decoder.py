@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from tests.helpers.tensors import multiply_weights, randn, same
-from utils.contract import Memory
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search
@@ -13,6 +12,7 @@ from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.recurrent import run_batch_first
 from utils.models.recurrent_encoders import RNNEncoder
+from utils.states import Memory
 
 V, D = 11, 6
 SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]])
@@ -142,3 +142,12 @@ def test_mistakes_are_named():
         AttentionDecoder(V, width=D, attention_score="cosine")
     with pytest.raises(ValueError, match="choose from rnn, gru, lstm"):
         AttentionDecoder(V, width=D, cell="elman")
+
+
+def test_alignments_need_ids_and_a_state_as_a_call_does():
+    model = make_model("additive")
+    state = model.begin(SOURCE)
+    with pytest.raises(ValueError, match=r"a batch \(B, T\); got the shape \(3,\)"):
+        model.decoder.attention_weights(IDS[0], state)
+    with pytest.raises(ValueError, match="this is not a state of this AttentionDecoder"):
+        model.decoder.attention_weights(IDS[:2], state)

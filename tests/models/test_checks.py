@@ -1,13 +1,15 @@
-"""What a model is given is checked: token ids, the state, the memory of an encoder.
+"""What a model is given is checked: sizes, token ids, the state, the memory of an encoder.
 
 Most tests run on every model of tiny_models.py.
 """
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.helpers.tiny_models import (
     ENCODER_DECODERS,
@@ -19,7 +21,6 @@ from tests.helpers.tiny_models import (
     make,
     state_tensors,
 )
-from utils.contract import LSTMState, Memory
 from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.checks import (
@@ -30,13 +31,15 @@ from utils.models.checks import (
     check_memory,
     check_token_ids,
 )
-from utils.models.convolutional import CNNDecoder
+from utils.models.classifiers import WordCNNEncoder
+from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
 from utils.models.recurrent_decoders import RNNDecoder
-from utils.models.recurrent_encoders import RNNEncoder
-from utils.models.transformer import TransformerDecoder
+from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.states import LSTMState, Memory
 
 every_model = pytest.mark.parametrize("name", MODELS)
 NO_STATE = "this is not a state of this|the state of an NNLM"
@@ -95,9 +98,22 @@ def test_a_state_of_another_precision_is_refused(name):
         model(IDS, wrong)
 
 
+def runs_in_bfloat16(cell):
+    """False if the processor lacks the instructions that torch's cell of this kind needs."""
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            cell(2, 2)(torch.ones(1, 1, 2))
+    except RuntimeError:  # oneDNN finds no primitive
+        return False
+    return True
+
+
 @every_model
 def test_under_autocast_a_state_may_have_its_precision(name):
     model = make(name, torch.float32)
+    for cell in {type(part) for part in model.modules() if isinstance(part, nn.RNNBase)}:
+        if not runs_in_bfloat16(cell):
+            pytest.skip(f"torch has no {cell.__name__} in bfloat16 for this processor")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits, state = model(IDS, initial_state(model))
         step, _ = model(IDS[:, :1], state)
@@ -231,3 +247,27 @@ def test_a_decoder_refuses_a_source_in_place_of_a_memory():
 def test_ids_that_are_not_a_tensor_are_refused(ids):
     with pytest.raises(ValueError, match=r"ids must be a tensor \(B, T\), got \w+"):
         check_token_ids(ids)
+
+
+SIZES: dict[Callable[..., object], str] = {
+    NNLM: "vocab_size embedding_size hidden_size",
+    RNNLM: "vocab_size width num_layers embedding_size",
+    GPT: "vocab_size width num_layers num_heads context_length feedforward_size",
+    WordCNNEncoder: "vocab_size embedding_size num_filters",
+    CNNEncoder: "vocab_size width num_layers kernel_size",
+    CNNDecoder: "vocab_size width num_layers kernel_size",
+    RNNEncoder: "vocab_size width num_layers embedding_size",
+    LSTMEncoder: "vocab_size width num_layers embedding_size",
+    RNNDecoder: "vocab_size width num_layers embedding_size",
+    AttentionDecoder: "vocab_size width num_layers embedding_size",
+    TransformerEncoder: "vocab_size width num_layers num_heads max_positions feedforward_size",
+}
+
+
+@pytest.mark.parametrize(
+    "build, size", [(build, size) for build, sizes in SIZES.items() for size in sizes.split()]
+)
+def test_a_size_that_is_not_a_positive_integer_is_named(build, size):
+    for wrong in (0, 2.0):
+        with pytest.raises(ValueError, match=f"^{size} must be a positive integer, got {wrong}"):
+            build(**{"vocab_size": V, size: wrong})

@@ -4,12 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from utils import runtime
-from utils.contract import Memory
 from utils.data.batches import pad
-from utils.data.labelled_batches import LabelledBatch, LabelledBatches, labelled_eval_batches
+from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
 from utils.models.classifiers import (
     Classifier,
     LanguageModelEncoder,
@@ -26,7 +24,7 @@ from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.transformer import TransformerEncoder
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.objectives import adversarial_objective, label_cross_entropy
+from utils.training.objectives import label_nll
 
 ENCODERS = {  # name → an encoder, and the length of its vector
     "RNN": lambda: (RNNEncoder(20, width=8), 8),
@@ -137,39 +135,6 @@ def test_a_model_without_its_output_must_return_hidden_states(build, message):
         LanguageModelEncoder(build())
 
 
-class SumOfWords(nn.Module):
-    """An encoder whose vector is the sum of the word vectors."""
-
-    def __init__(self):
-        super().__init__()
-        self.embedding = nn.Embedding(9, 4)
-
-    def forward(self, source):
-        states = self.embedding(source)
-        return Memory(states, source != 0, vector=states.sum(1))
-
-
-def test_half_of_the_adversarial_loss_is_that_of_vectors_moved_up_the_gradient():
-    runtime.seed_everything(0)
-    model = Classifier(SumOfWords(), input_size=4, dropout=0.0).double()
-    ids, labels = torch.tensor([[4, 5, 6], [7, 7, 8]]), torch.tensor([1, 0])
-    objective = adversarial_objective(model.encoder.embedding, epsilon=0.7)
-    batch = LabelledBatch(ids, labels)
-    plain_loss = label_cross_entropy(model, batch)
-    p = model(ids).softmax(-1).detach()
-    gradient = (p - F.one_hot(labels, 2)) @ model.output.weight.detach()  # of the vector, (B, 4)
-    # each of the three words moves alike, so that the text moves by 0.7
-    step = 0.7 * gradient / (gradient.norm(dim=1, keepdim=True) * 3**0.5)
-    moved = model.encoder(ids).vector + 3 * step
-    adversarial_loss = F.cross_entropy(model.output(moved), labels, reduction="sum")
-    assert adversarial_loss > plain_loss + 0.1
-    torch.testing.assert_close(objective(model, batch), (plain_loss + adversarial_loss) / 2)
-    torch.testing.assert_close(label_cross_entropy(model, batch), plain_loss)  # no hook is left
-    model.eval()
-    with torch.inference_mode():
-        torch.testing.assert_close(objective(model, batch), plain_loss.detach())
-
-
 def test_predictions_are_in_the_order_of_the_texts():
     runtime.seed_everything(0)
     model = make_classifier("RNN")
@@ -222,7 +187,7 @@ def test_a_classifier_learns_which_word_a_text_contains(name):
         examples.append((ids, label))
     batches = LabelledBatches(examples, batch_size=30)
     config = TrainConfig(steps=120, learning_rate=1e-2)
-    fit(model, batches, config, progress=False, objective=label_cross_entropy)
+    fit(model, batches, config, progress=False, objective=label_nll)
     logits = predict_logits(model, [ids for ids, _ in examples])
     is_right = logits.argmax(1) == torch.tensor([label for _, label in examples])
     assert is_right.float().mean() > 0.95

@@ -9,12 +9,12 @@ import torch
 
 from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import SOURCE
-from utils.contract import Memory
 from utils.data.vocabulary import PAD
 from utils.models.attention import attention
 from utils.models.convolutional import CNNDecoder, CNNEncoder
 from utils.models.gated_convolution import GatedConvolution
 from utils.models.positions import sinusoidal_encoding
+from utils.states import Memory
 
 V, B, S, D = 11, 3, 4, 6
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])

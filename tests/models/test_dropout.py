@@ -14,7 +14,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.helpers.tiny_models import IDS, SOURCE, V
-from utils.contract import Memory
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.convolutional import CNNDecoder, CNNEncoder
@@ -25,6 +24,7 @@ from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
 from utils.models.transformer import TransformerDecoder, TransformerEncoder
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.features import NUM_MEL_BANDS
+from utils.states import Memory
 
 B, S, T = 4, 4, 5
 D, E, H = 8, 5, 2

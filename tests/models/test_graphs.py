@@ -25,9 +25,9 @@ from tests.helpers.tiny_models import (
     state_tensors,
     state_types,
 )
-from utils.contract import Memory
 from utils.models.checks import check_values, has_values, is_all_true
 from utils.models.encoder_decoder import EncoderDecoder
+from utils.states import Memory
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL_SOURCE = torch.tensor([[5, 6, 7, 2], [8, 9, 9, 2], [10, 2, 4, 4], [4, 4, 4, 2]])  # unpadded

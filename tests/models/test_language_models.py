@@ -10,11 +10,11 @@ import torch
 
 from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import state_tensors
-from utils.contract import LSTMState
 from utils.data.vocabulary import BOS
 from utils.metrics.cost import count_parameters
 from utils.models.language_models import NNLM, RNNLM
 from utils.models.recurrent import CELLS, swap_batch_and_layers
+from utils.states import LSTMState
 
 V, B, T = 11, 3, 7
 
@@ -38,6 +38,13 @@ def test_an_nnlm_reads_its_window_and_nothing_before(order, ids):
     inside[:, T - order + 1] = (inside[:, T - order + 1] + 1) % V
     torch.testing.assert_close(model(outside)[0][:, -1], logits, rtol=0, atol=0)
     assert ((model(inside)[0][:, -1] - logits).abs().amax(-1) > 1e-6).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float32])
+def test_the_state_of_an_nnlm_is_ids(ids, dtype):
+    model = make_nnlm(3)
+    with pytest.raises(ValueError, match=rf"last 1 ids of each row, .* \(3, 1\) {dtype}"):
+        model(ids, ids[:, :1].to(dtype))
 
 
 def test_an_nnlm_starts_from_bos(ids):

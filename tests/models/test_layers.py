@@ -85,9 +85,9 @@ def test_layer_norm_is_torchs_with_or_without_a_bias():
 @pytest.mark.parametrize("norm", ["rms", "layer"])
 def test_the_epsilon_of_a_norm_is_an_option(norm):
     x = randn(B, T, D) * 0.1
-    centered = x - x.mean(-1, keepdim=True) if norm == "layer" else x
+    centred = x - x.mean(-1, keepdim=True) if norm == "layer" else x
     for epsilon in (0.5, 1e-3):
-        expected = centered / (centered.pow(2).mean(-1, keepdim=True) + epsilon).sqrt()
+        expected = centred / (centred.pow(2).mean(-1, keepdim=True) + epsilon).sqrt()
         assert same(make_norm(norm, D, epsilon=epsilon).double()(x), expected)
     for wrong in (0.0, -1e-6, float("nan")):
         with pytest.raises(ValueError, match=f"epsilon .* a positive number, got {wrong}"):

@@ -78,6 +78,14 @@ def test_cross_attention_equals_torchs_multi_head_attention(padded, dtype):
     assert close(result, torch_result, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("layer_class", [SelfAttention, CrossAttention])
+def test_the_linear_maps_have_a_bias_on_request_only(layer_class):
+    for options, has_bias in (({}, False), ({"bias": True}, True)):
+        layer = layer_class(D, num_heads=H, **options)
+        biases = [part.bias for part in layer.modules() if isinstance(part, nn.Linear)]
+        assert biases and all((bias is not None) is has_bias for bias in biases)
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_no_token_attends_to_padding(causal):
     layer = SelfAttention(D, num_heads=H, causal=causal).double()

@@ -83,7 +83,7 @@ def test_add_k_goes_from_relative_frequencies_to_uniform():
 def test_kneser_ney_equals_an_example_worked_by_hand():
     """a b a c (ids 4 5 4 6), order 2, D = 1/2; V = 7.
 
-    Distinct left neighbors: a has BOS and b, so 2; b and c have a, so 1 each; 4 in all, 3 words.
+    Distinct left neighbours: a has BOS and b, so 2; b and c have a, so 1 each; 4 in all, 3 words.
     p(a) = (2 − ½)/4 + ½·3/4 · 1/7, p(b) = p(c) = (1 − ½)/4 + ½·3/4 · 1/7, others ½·3/4 · 1/7.
     After a: b and c once each: p(b | a) = (1 − ½)/2 + ½·2/2 · p(b); p(a | a) = ½·2/2 · p(a).
     """

@@ -36,7 +36,7 @@ def test_a_text_shorter_than_an_n_gram_contains_none(order):
     assert [row.shape for row in indices] == [(2, max(0, 2 - m)) for m in range(order + 1)]
 
 
-def test_continuation_counts_are_distinct_left_neighbors():
+def test_continuation_counts_are_distinct_left_neighbours():
     counts, padded = count(TEXT, 3), [BOS, BOS, *TEXT]
     for m in (1, 2):
         longer = {tuple(padded[i - m : i + 1]) for i in range(2, len(padded))}

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from tests.helpers.tensors import randn, same
-from utils.contract import LSTMState
 from utils.data.vocabulary import PAD
 from utils.models.recurrent import (
     CELLS,
@@ -19,6 +18,7 @@ from utils.models.recurrent import (
     run_packed,
     swap_batch_and_layers,
 )
+from utils.states import LSTMState
 
 B, S, D, LAYERS = 3, 4, 6, 2
 IS_TOKEN = torch.tensor([[5, 6, 7, 2], [8, 9, 2, PAD], [10, 2, PAD, PAD]]) != PAD  # (B, S)

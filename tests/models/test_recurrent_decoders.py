@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.helpers.tensors import randn, same
-from utils.contract import LSTMState, Memory, RecurrentMemory
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.language_models import RNNLM
 from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder
 from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
+from utils.states import LSTMState, Memory, RecurrentMemory
 
 V, B, S, D = 11, 3, 4, 6
 IDS = torch.tensor([[1, 5, 6], [1, 9, 9], [1, 3, 10]])

@@ -18,7 +18,6 @@ from tests.helpers.tiny_models import (
     state_tensors,
     state_types,
 )
-from utils.contract import LSTMState, Memory, RecurrentMemory
 from utils.decoding.model_state import map_tensors, select_rows
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.convolutional import CNNDecoder, CNNDecoderState
@@ -29,6 +28,7 @@ from utils.models.language_models import NNLM, RNNLM
 from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder, RNNDecoderState
 from utils.models.recurrent_encoders import LSTMEncoder
 from utils.models.transformer import TransformerDecoder, TransformerDecoderState
+from utils.states import LSTMState, Memory, RecurrentMemory
 
 STATES = {
     NNLM: torch.Tensor,

@@ -34,6 +34,17 @@ def test_linear_maps_of_the_layers_start_by_their_sizes():
         assert (linear.bias == 0).all()
 
 
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("stack", [TransformerEncoder, TransformerDecoder])
+def test_linear_maps_and_all_norms_have_a_bias_on_request_only(stack, bias):
+    model = stack(V, width=D, num_layers=1, num_heads=H, norm="layer", bias=bias)
+    parts = [*model.layers.modules(), model.norm]
+    for part in parts:
+        if isinstance(part, nn.Linear | nn.LayerNorm):
+            assert (part.bias is not None) is bias
+    assert sum(isinstance(part, nn.LayerNorm) for part in parts) > 2, "the last norm, too"
+
+
 def test_a_text_beyond_learned_positions_is_refused():
     options = {"width": D, "num_layers": 1, "num_heads": H, "positional_encoding": "learned"}
     decoder = TransformerDecoder(V, **options, max_positions=2)

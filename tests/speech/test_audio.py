@@ -76,6 +76,11 @@ def test_tensors_are_checked_as_arrays_are():
         check_clip(torch.tensor([0.0, torch.inf]))
 
 
+@pytest.mark.parametrize("make", [np.zeros, torch.zeros])
+def test_a_batch_may_have_no_clips(make):
+    check_samples(make((0, 300)))
+
+
 def test_a_clip_of_one_sample_has_no_loudness_and_no_speed():
     with pytest.raises(ValueError, match="silent"):
         normalize_loudness(np.ones(1))

@@ -44,8 +44,10 @@ def test_clips_of_any_length_and_type_are_padded_with_blanks():
     assert padded.tolist() == [[[0] * 4, [0, *[-math.inf] * 3]], [[0] * 4] * 2]
 
 
-def test_log_probabilities_may_exceed_zero_by_rounding():
+def test_log_probabilities_may_exceed_zero_by_rounding_alone():
     check_log_probs(torch.tensor([[1e-6, -math.inf]]))
+    with pytest.raises(ValueError, match=r"log_probs has 0\.01 at step 0; a log-probability"):
+        check_log_probs(torch.tensor([[0.01, -math.inf]]))
 
 
 @pytest.mark.parametrize(
@@ -60,5 +62,5 @@ def test_lengths_are_from_one_to_the_number_of_steps():
     check_lengths(torch.tensor([1, 5]), 5)
     with pytest.raises(ValueError, match="row 1 has a length of 6; lengths must be from 1 to 5"):
         check_lengths(torch.tensor([1, 6]), 5)
-    with pytest.raises(ValueError, match=r"lengths must be integers, got torch.bool"):
+    with pytest.raises(ValueError, match=r"lengths must be integers; got a tensor of torch.bool"):
         check_lengths(torch.tensor([True]), 5)

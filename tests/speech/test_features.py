@@ -67,7 +67,7 @@ def test_mel_filters_are_triangles_without_gaps():
     peaks = filters.argmax(0)
     assert (np.diff(peaks) > 0).all()
     inside = filters[peaks[0] + 1 : peaks[-1]].sum(1)
-    assert np.allclose(inside, 1), "neighbors divide each frequency between them"
+    assert np.allclose(inside, 1), "neighbours divide each frequency between them"
     assert not filters[: int(60 / SAMPLE_RATE * WINDOW_LENGTH) + 1].any(), "nothing below 60 hertz"
 
 
@@ -129,8 +129,8 @@ def test_features_show_a_tone_in_its_band():
     assert features.shape == (frames, NUM_MEL_BANDS)
     contrast = features[:90].mean(0) - features[110:].mean(0)
     band = int(contrast.argmax())
-    center = float(mel_filters()[:, band].argmax()) * SAMPLE_RATE / WINDOW_LENGTH
-    assert abs(center - 440) < 60
+    centre = float(mel_filters()[:, band].argmax()) * SAMPLE_RATE / WINDOW_LENGTH
+    assert abs(centre - 440) < 60
 
 
 def test_features_depend_neither_on_loudness_nor_on_the_microphone():

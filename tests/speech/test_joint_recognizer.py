@@ -7,12 +7,12 @@ from torch.nn import functional as F
 
 from tests.helpers.tensors import same
 from tests.helpers.tones import TONE_VOCAB_SIZE, make_clips
-from utils.contract import Memory
 from utils.data.pair_batches import teacher_forcing_pair
 from utils.data.vocabulary import BOS
 from utils.models.attention_scores import ATTENTION_SCORES
 from utils.speech.audio_batches import AudioBatch, audio_batch
 from utils.speech.joint_recognizer import JointRecognizer
+from utils.states import Memory
 
 TEXTS = [[4, 5, 6], [6], [5, 5]]
 

@@ -23,16 +23,18 @@ from utils.models.recurrent_encoders import RNNEncoder
 from utils.speech.audio_batches import AudioBatches
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
-from utils.speech.training import ctc_objective, joint_objective, train_recognizer
+from utils.speech.training import ctc_nll, joint_objective, train_recognizer
+from utils.training.adversarial import adversarial_objective
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 from utils.training.objectives import (
     Objective,
-    adversarial_objective,
-    cross_entropy,
-    label_cross_entropy,
+    label_nll,
+    label_objective,
+    token_nll,
+    token_objective,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     labelled = LabelledBatches([([4], 1)], batch_size=1)
     eval_labelled = labelled_eval_batches([([4], 1)], batch_size=1)
     perturbed = adversarial_objective(encoder.embedding, epsilon=1.0)
+    smoothed = token_objective(label_smoothing=0.1)
+    smoothed_labels = label_objective(label_smoothing=0.1)
 
     def sample_examples(
         rng: np.random.Generator, step: int
@@ -56,33 +60,36 @@ if TYPE_CHECKING:
     clips = AudioBatches(sample_examples)
     one_class: TextClassifier = classifier
     predictors: list[NextTokenModel[Any]] = [GPT(V), lstm_seq2seq(V)]
-    ctc: Objective[CTCRecognizer, object] = ctc_objective  # type: ignore[assignment]
+    ctc: Objective[CTCRecognizer, object] = ctc_nll  # type: ignore[assignment]
 
     fit(GPT(V), texts, config, valid=eval_texts)
-    fit(GPT(V), eval_texts, config, objective=cross_entropy)
+    fit(GPT(V), eval_texts, config, objective=token_nll)
     fit(lstm_seq2seq(V), pairs, config)
-    fit(classifier, labelled, config, valid=eval_labelled, objective=label_cross_entropy)
+    fit(lstm_seq2seq(V), pairs, config, objective=smoothed)
+    fit(classifier, labelled, config, valid=eval_labelled, objective=label_nll)
+    fit(classifier, labelled, config, objective=smoothed_labels)
     fit(classifier, labelled, config, objective=perturbed)
-    fit(CTCRecognizer(V), clips, config, objective=ctc_objective)
+    fit(CTCRecognizer(V), clips, config, objective=ctc_nll)
     fit(JointRecognizer(V), clips, config, objective=joint_objective(0.5))
     evaluate(GPT(V), eval_texts)
-    evaluate(classifier, eval_labelled, objective=label_cross_entropy)
+    evaluate(classifier, eval_labelled, objective=label_nll)
     train_recognizer(CTCRecognizer(V), sample_examples, steps=1, learning_rate=1.0)
 
     # the objective of another model
-    fit(GPT(V), labelled, config, objective=ctc_objective)  # type: ignore[misc]
-    fit(GPT(V), texts, config, objective=label_cross_entropy)  # type: ignore[misc]
-    fit(GPT(V), clips, config, objective=ctc_objective)  # type: ignore[misc]
-    fit(classifier, texts, config, objective=cross_entropy)  # type: ignore[misc]
+    fit(GPT(V), labelled, config, objective=ctc_nll)  # type: ignore[misc]
+    fit(GPT(V), texts, config, objective=label_nll)  # type: ignore[misc]
+    fit(GPT(V), clips, config, objective=ctc_nll)  # type: ignore[misc]
+    fit(classifier, labelled, config, objective=smoothed)  # type: ignore[misc]
+    fit(classifier, texts, config, objective=token_nll)  # type: ignore[misc]
     fit(CTCRecognizer(V), clips, config, objective=joint_objective(0.5))  # type: ignore[misc]
-    evaluate(encoder, eval_labelled, objective=label_cross_entropy)  # type: ignore[misc]
+    evaluate(encoder, eval_labelled, objective=label_nll)  # type: ignore[misc]
 
     # the batches of another model
-    fit(classifier, texts, config, objective=label_cross_entropy)  # type: ignore[misc]
-    fit(CTCRecognizer(V), labelled, config, objective=ctc_objective)  # type: ignore[misc]
+    fit(classifier, texts, config, objective=label_nll)  # type: ignore[misc]
+    fit(CTCRecognizer(V), labelled, config, objective=ctc_nll)  # type: ignore[misc]
     fit(GPT(V), texts, config, valid=eval_labelled)  # type: ignore[arg-type]
     evaluate(GPT(V), eval_labelled)  # type: ignore[arg-type]
-    evaluate(classifier, eval_texts, objective=label_cross_entropy)  # type: ignore[misc]
+    evaluate(classifier, eval_texts, objective=label_nll)  # type: ignore[misc]
 
     # an objective that is left out, and the default does not fit
     fit(classifier, labelled, config)  # type: ignore[call-overload]
@@ -93,7 +100,7 @@ if TYPE_CHECKING:
     )
 
     # no objective, no classifier, no choice
-    fit(GPT(V), texts, config, objective=predict_logits)  # type: ignore[arg-type]
+    fit(GPT(V), texts, config, objective=predict_logits)  # type: ignore[misc]
     predict_logits(GPT(V), [[4]])  # type: ignore[arg-type]
     TrainConfig(schedule="triangular")  # type: ignore[arg-type]
     Processes(strategy="pipeline")  # type: ignore[arg-type]

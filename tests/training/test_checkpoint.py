@@ -31,7 +31,7 @@ from utils.training.checkpoint import resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.loop import fit, train_step
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import token_nll
 from utils.training.optimizers import Muon, adamw, muon
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
 from utils.training.training_run import start_run
@@ -52,7 +52,7 @@ def path(tmp_path):
 
 @pytest.mark.parametrize("step", [1, 5, 11, 12])  # in the last step: nothing is left to do
 def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(path, step):
-    config, valid = replace(CONFIG, evaluate_every=4), [make_stream()[1000]]
+    config, valid = replace(CONFIG, validate_every=4), [make_stream()[1000]]
     uninterrupted = make_model()
     history = fit(uninterrupted, make_stream(), config, valid=valid, progress=False)
 
@@ -70,7 +70,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(path, step):
 def test_the_best_weights_survive_a_restart(path):
     """The best validation lies before the interruption; its weights must come from the file."""
     valid = [make_stream(OTHER_TEXT, seed=0)[0]]
-    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
+    config = TrainConfig(steps=60, learning_rate=5e-2, validate_every=5)
     stream = make_stream(TEXT[:30], seed=0)
     interrupted_stream = InterruptedStream(42, TEXT[:30], seed=0)
     uninterrupted, stopped, resumed = (make_model(dropout=0.0) for _ in range(3))
@@ -83,7 +83,7 @@ def test_the_best_weights_survive_a_restart(path):
 
 
 def test_a_run_that_is_resumed_without_validation_ends_with_its_last_weights(path):
-    config, valid = replace(CONFIG, steps=20, evaluate_every=5), [make_stream()[1000]]
+    config, valid = replace(CONFIG, steps=20, validate_every=5), [make_stream()[1000]]
     options = {"checkpoint": path, "progress": False}
     fit(make_model(), InterruptedStream(10), config, valid=valid, **options)
     resumed = make_other_model()
@@ -182,8 +182,7 @@ OTHER_OPTIONS = {
     "betas": (0.9, 0.99),
     "clip_norm": 2.0,
     "accumulation_steps": 2,
-    "label_smoothing": 0.1,
-    "evaluate_every": 5,
+    "validate_every": 5,
     "checkpoint_every": 5,
     "mixed_precision": False,
 }
@@ -207,10 +206,10 @@ def test_a_resumed_run_may_differ_in_when_it_is_validated_and_saved_and_in_nothi
         make_model(),
         other,
         make_optimizer=adamw,
-        objective=cross_entropy,
+        objective=token_nll,
         processes=Processes(),
     )
-    if name in ("evaluate_every", "checkpoint_every"):
+    if name in ("validate_every", "checkpoint_every"):
         assert resume_from_checkpoint(run, finished_run) and run.step == CONFIG.steps
     else:
         with pytest.raises(ValueError, match=f"was trained with {name}="):
@@ -259,7 +258,7 @@ WRAPPERS = {
     [pair for name in WRAPPERS for pair in ((name, "plain"), ("plain", name)) if name != "plain"],
 )
 def test_a_model_shares_checkpoints_with_its_wrappers(first, second, path, process_group_of_one):
-    config, valid = replace(CONFIG, evaluate_every=4), [make_stream()[1000]]
+    config, valid = replace(CONFIG, validate_every=4), [make_stream()[1000]]
     options = {"valid": valid, "checkpoint": path, "progress": False}
     uninterrupted = make_gpt()
     expected = fit(uninterrupted, make_stream(), config, valid=valid, progress=False)
@@ -486,7 +485,7 @@ def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_t
             make_model(),
             CONFIG,
             make_optimizer=adamw,
-            objective=cross_entropy,
+            objective=token_nll,
             processes=Processes(),
         )
         if scale is not None:
@@ -504,7 +503,7 @@ def test_the_scale_of_the_loss_is_saved_and_a_checkpoint_without_one_is_loaded_t
 
 def test_a_resumed_run_may_be_validated_and_saved_more_often(path):
     fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
-    config, valid = replace(CONFIG, evaluate_every=1, checkpoint_every=1), [make_stream()[50]]
+    config, valid = replace(CONFIG, validate_every=1, checkpoint_every=1), [make_stream()[50]]
     history = fit(make_model(), make_stream(), config, valid=valid, checkpoint=path, progress=False)
     assert len(history.losses) == 12 and [
         validation.step for validation in history.validations

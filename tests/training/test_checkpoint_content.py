@@ -18,12 +18,12 @@ from utils.models.gpt import GPT
 from utils.training.checkpoint_content import check_content
 from utils.training.distributed import Processes
 from utils.training.loop import fit
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import token_nll
 from utils.training.optimizers import adamw, muon
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
 from utils.training.training_run import start_run
 
-RUN_CONFIG = replace(CONFIG, steps=4, evaluate_every=2)
+RUN_CONFIG = replace(CONFIG, steps=4, validate_every=2)
 VALID = [make_stream()[1000]]
 
 
@@ -124,7 +124,7 @@ def test_a_checkpoint_with_wrong_values_is_refused_and_changes_nothing(
         make_model(),
         RUN_CONFIG,
         make_optimizer=adamw,
-        objective=cross_entropy,
+        objective=token_nll,
         processes=Processes(),
     )
     before, random_state = flat_weights(run.model), torch.get_rng_state()

@@ -56,8 +56,8 @@ def test_a_step_that_no_run_has_is_refused(step, warmup_fraction):
         {"steps": math.inf},
         {"accumulation_steps": 0},
         {"accumulation_steps": 2.0},
-        {"evaluate_every": -1},
-        {"evaluate_every": 5.0},
+        {"validate_every": -1},
+        {"validate_every": 5.0},
         {"checkpoint_every": -1},
         {"checkpoint_every": math.inf},
         {"learning_rate": 0},
@@ -67,7 +67,6 @@ def test_a_step_that_no_run_has_is_refused(step, warmup_fraction):
         {"learning_rate": 1e39},
         {"warmup_fraction": 1.5},
         {"final_learning_rate_fraction": 2},
-        {"label_smoothing": 1.5},
         {"weight_decay": -0.1},
         {"weight_decay": math.inf},
         {"clip_norm": math.inf},
@@ -75,9 +74,9 @@ def test_a_step_that_no_run_has_is_refused(step, warmup_fraction):
         {"clip_norm": math.nan},
         {"steps": True},
         {"accumulation_steps": True},
-        {"evaluate_every": False},
+        {"validate_every": False},
         {"checkpoint_every": False},
-        {"evaluate_every": 1001},
+        {"validate_every": 1001},
         {"checkpoint_every": 1001},
         {"steps": "10"},
         {"learning_rate": "0.1"},
@@ -85,7 +84,6 @@ def test_a_step_that_no_run_has_is_refused(step, warmup_fraction):
         {"learning_rate": True},
         {"warmup_fraction": "half"},
         {"warmup_fraction": math.nan},
-        {"label_smoothing": math.nan},
         {"mixed_precision": "no"},
         {"mixed_precision": 1},
         {"betas": 0.9},
@@ -108,17 +106,17 @@ def test_numbers_of_numpy_become_plain_ones():
     """A checkpoint, which is written hours later, holds no others."""
     config = TrainConfig(
         steps=np.int64(3),
-        evaluate_every=np.int32(3),
+        validate_every=np.int32(3),
         learning_rate=np.float32(0.5),
         warmup_fraction=0,
         betas=[np.float64(0.5), 0],
     )
     types = {name: type(value) for name, value in vars(config).items()}
-    assert types["steps"] is types["evaluate_every"] is int
+    assert types["steps"] is types["validate_every"] is int
     assert types["learning_rate"] is types["warmup_fraction"] is float
     assert config.betas == (0.5, 0.0) and [type(beta) for beta in config.betas] == [float, float]
     assert config == TrainConfig(
-        steps=3, evaluate_every=3, learning_rate=0.5, warmup_fraction=0.0, betas=(0.5, 0.0)
+        steps=3, validate_every=3, learning_rate=0.5, warmup_fraction=0.0, betas=(0.5, 0.0)
     )
 
 
@@ -127,7 +125,6 @@ def test_the_limits_of_the_ranges_are_allowed():
         steps=1,
         warmup_fraction=1,
         final_learning_rate_fraction=1,
-        label_smoothing=1,
         betas=(0.0, 0.0),
     )
     assert config.betas == (0.0, 0.0)
@@ -135,3 +132,7 @@ def test_the_limits_of_the_ranges_are_allowed():
 
 def test_the_default_decay_rates_are_those_of_section_3_1():
     assert TrainConfig().betas == (0.9, 0.98)
+
+
+def test_weight_decay_and_accumulation_are_on_request_only():
+    assert TrainConfig().weight_decay == 0.0 and TrainConfig().accumulation_steps == 1

@@ -47,7 +47,7 @@ from utils.studies.scaling_runs import CharacterScaling
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
-from utils.training.objectives import label_cross_entropy
+from utils.training.objectives import label_nll
 from utils.training.optimizers import OPTIMIZERS
 
 TEXT = torch.randint(4, V, (120,), generator=torch.Generator().manual_seed(0))
@@ -226,7 +226,7 @@ def test_each_model_trains_and_is_searched(name, device):
 def test_a_run_resumes_from_its_checkpoint(name, optimizer, device, tmp_path):
     stream, valid = stream_and_valid(name)
     options = {"valid": valid, "progress": False, "make_optimizer": OPTIMIZERS[optimizer]}
-    config = TrainConfig(steps=3, evaluate_every=2, checkpoint_every=1, learning_rate=1e-2)
+    config = TrainConfig(steps=3, validate_every=2, checkpoint_every=1, learning_rate=1e-2)
     losses = []
     for is_interrupted in (False, True):
         torch.manual_seed(0)
@@ -282,7 +282,7 @@ def test_classifiers_train_and_predict(name, device):
         CONFIG,
         valid=labelled_eval_batches(examples, batch_size=4),
         progress=False,
-        objective=label_cross_entropy,
+        objective=label_nll,
     )
     assert len(history.losses) == 1
     assert predict_logits(model, [[4, 5], [6, 7, 8]]).device.type == "cpu"

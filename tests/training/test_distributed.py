@@ -27,7 +27,7 @@ from utils.training.config import TrainConfig, learning_rate_at
 from utils.training.distributed import Processes, process_group
 from utils.training.loop import fit
 from utils.training.loss_module import local_rows
-from utils.training.objectives import count_tokens, cross_entropy
+from utils.training.objectives import count_tokens, token_nll
 from utils.training.optimizers import adamw
 from utils.training.sharding import RUN_FILE, check_torch_for_sharding, newest_checkpoint
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
@@ -214,7 +214,7 @@ def test_a_process_without_a_row_gets_one_that_counts_for_nothing():
     rows = [local_rows(batch, rank, 3) for rank in range(3)]
     assert [part.inputs.tolist() for part in rows] == [[[0, 1, 2]], [[3, 4, 5]], [[0, 1, 2]]]
     assert (rows[2].targets == IGNORE_INDEX).all() and rows[2].source is None
-    assert Processes().wrap(make_gpt(), cross_entropy)(rows[2]) == 0
+    assert Processes().wrap(make_gpt(), token_nll)(rows[2]) == 0
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -242,7 +242,7 @@ def test_ten_steps_with_tied_weights_are_those_of_one_process(two, strategy):
     optimizer = adamw(expected, config)
     for step in range(config.steps):
         optimizer.zero_grad()
-        (cross_entropy(expected, batches[step]) / count_tokens(batches[step])).backward()
+        (token_nll(expected, batches[step]) / count_tokens(batches[step])).backward()
         torch.nn.utils.clip_grad_norm_(expected.parameters(), config.clip_norm)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(config, step)
@@ -303,7 +303,7 @@ def test_the_best_weights_of_shards_survive_a_restart(tmp_path):
     """The best validation lies before the interruption; its weights must come from the folder."""
     stream = TextBatches(workers.TEXT[:30], batch_size=4, context_length=8)
     valid = text_eval_batches(workers.TEXT.flip(0), batch_size=4, context_length=8)
-    config = TrainConfig(steps=30, learning_rate=5e-2, evaluate_every=3, checkpoint_every=5)
+    config = TrainConfig(steps=30, learning_rate=5e-2, validate_every=3, checkpoint_every=5)
 
     def run(path=None, end=None):
         model, batches = make_gpt(), workers.EndingStream(stream, end)

@@ -11,6 +11,7 @@ from utils.data.pair_batches import pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.speech.audio_batches import AudioBatches
 from utils.training.evaluation import evaluate
+from utils.training.objectives import token_objective
 
 
 class Uniform(nn.Module):
@@ -38,14 +39,10 @@ def test_evaluation_does_not_depend_on_batching_or_padding():
 
 
 def test_evaluation_smooths_no_labels():
-    values = []
-
-    def objective(model, batch, label_smoothing):
-        values.append(label_smoothing)
-        return torch.ones(())
-
-    assert evaluate(Uniform(), [make_stream()[0]] * 2, objective=objective).nll == 2
-    assert values == [0.0, 0.0]
+    model, batches = make_model().train(), [make_stream()[0]] * 2
+    smoothed = token_objective(label_smoothing=0.5)
+    assert smoothed(model, batches[0]) > evaluate(model, batches[:1]).nll
+    assert evaluate(model, batches, objective=smoothed) == evaluate(model, batches)
 
 
 def test_evaluation_without_a_token_to_predict_is_an_error():
@@ -79,7 +76,7 @@ def test_a_stream_of_another_program_is_refused_too():
 
 
 def test_an_evaluation_that_is_interrupted_leaves_the_mode_as_it_was():
-    def interrupted(model, batch, label_smoothing):
+    def interrupted(model, batch):
         assert not model.training
         raise KeyboardInterrupt
 

@@ -33,7 +33,7 @@ from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
 from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit, train_step
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import token_nll, token_objective
 from utils.training.optimizers import adamw, muon
 from utils.training.tensor_file import read_tensor_file
 from utils.training.training_run import start_run
@@ -41,7 +41,7 @@ from utils.training.training_run import start_run
 EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
 
 
-def start_test_run(model, config, objective=cross_entropy):
+def start_test_run(model, config, objective=token_nll):
     return start_run(
         model, config, make_optimizer=adamw, objective=objective, processes=Processes()
     )
@@ -52,18 +52,19 @@ def start_test_run(model, config, objective=cross_entropy):
 
 def test_train_step_is_one_step_of_torch():
     """Gradient of the mean loss per token, clipped by torch, rate of the step, AdamW's update."""
-    config = replace(CONFIG, clip_norm=0.1, accumulation_steps=2, label_smoothing=0.1)
+    config = replace(CONFIG, clip_norm=0.1, accumulation_steps=2)
+    objective = token_objective(label_smoothing=0.1)
     model, expected_model = (
         make_model(dropout=0.0).double().eval(),
         make_model(dropout=0.0).double(),
     )
-    run, optimizer = start_test_run(model, config), adamw(expected_model, config)
+    run, optimizer = start_test_run(model, config, objective), adamw(expected_model, config)
     stream = make_stream()
     stream_of_pairs = [(stream[2 * step], stream[2 * step + 1]) for step in range(3)]
     expected_losses = []
     for step, batches in enumerate(stream_of_pairs):
         train_step(run, batches)
-        loss = sum(cross_entropy(expected_model, batch, 0.1) for batch in batches) / 80
+        loss = sum(objective(expected_model, batch) for batch in batches) / 80
         optimizer.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(expected_model.parameters(), 0.1)
@@ -101,8 +102,8 @@ def test_a_scaled_loss_gives_the_step_of_the_unscaled_one():
 
 
 def test_a_step_whose_scaled_gradient_overflows_is_skipped_and_the_scale_lowered():
-    def large_loss(model, batch, label_smoothing):
-        return 1e4 * cross_entropy(model, batch, label_smoothing)
+    def large_loss(model, batch):
+        return 1e4 * token_nll(model, batch)
 
     run = start_test_run(make_model(dropout=0.0), CONFIG, large_loss)
     run.scaler = torch.amp.GradScaler("cpu", init_scale=1e38)
@@ -134,7 +135,7 @@ def test_shards_are_refused_on_a_gpu_without_bfloat16(monkeypatch):
                 model,
                 CONFIG,
                 make_optimizer=adamw,
-                objective=cross_entropy,
+                objective=token_nll,
                 processes=Processes(strategy="shard"),
             )
         monkeypatch.setattr(runtime, "supports_bfloat16", lambda: True)
@@ -235,7 +236,7 @@ def test_clipping_is_that_of_torch():
             {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
         )
         train_step(run, [batch])
-        (cross_entropy(expected_model, batch) / 40).backward()
+        (token_nll(expected_model, batch) / 40).backward()
         norms.append(nn.utils.clip_grad_norm_(expected_model.parameters(), clip_norm).item())
         for name, parameter in expected_model.named_parameters():
             assert torch.equal(gradients[name], parameter.grad), name
@@ -279,7 +280,7 @@ def test_frozen_parameters_stay_as_they_are_and_the_others_are_trained():
     optimizer = torch.optim.AdamW(decayed, lr=config.learning_rate, betas=config.betas)
     for step in range(config.steps):
         optimizer.zero_grad()
-        (cross_entropy(expected, make_stream()[step]) / 40).backward()
+        (token_nll(expected, make_stream()[step]) / 40).backward()
         nn.utils.clip_grad_norm_(trained, 0.1)
         optimizer.step()
     for name, parameter in model.named_parameters():
@@ -396,8 +397,8 @@ def test_a_loss_that_is_no_number_in_one_of_the_accumulated_batches_stops_the_ru
     """It is not averaged away, and the checkpoint before remains."""
     calls = itertools.count()
 
-    def objective(model, batch, label_smoothing):
-        loss = cross_entropy(model, batch, label_smoothing)
+    def objective(model, batch):
+        loss = token_nll(model, batch)
         return loss * math.nan if next(calls) == 2 * 7 else loss  # the first batch of step 7
 
     path = tmp_path / "run.safetensors"
@@ -437,8 +438,8 @@ def test_a_gradient_that_is_no_number_after_a_finite_loss_stops_the_run(
     for path in (None, tmp_path / "run.safetensors"):
         calls = itertools.count(1)
 
-        def objective(model, batch, label_smoothing, calls=calls):
-            loss = cross_entropy(model, batch, label_smoothing)
+        def objective(model, batch, calls=calls):
+            loss = token_nll(model, batch)
             return SpoiledGradient.apply(loss) if next(calls) == spoiled_step else loss
 
         message = f"a parameter is infinite or NaN by step {spoiled_step}, though the loss is"

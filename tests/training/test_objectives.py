@@ -1,4 +1,4 @@
-"""Cross-entropy: its formula with label smoothing, its precision, and the models it is for."""
+"""Negative log-likelihoods: their formula with label smoothing, precision, and their models."""
 
 import math
 
@@ -13,10 +13,11 @@ from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 from utils.training.objectives import (
-    adversarial_objective,
-    cross_entropy,
-    label_cross_entropy,
-    summed_cross_entropy,
+    label_nll,
+    label_objective,
+    summed_nll,
+    token_nll,
+    token_objective,
 )
 
 V = 12
@@ -35,15 +36,35 @@ class Constant(nn.Module):
         return self.logits, state
 
 
-def test_label_smoothing_is_its_formula():
-    logits, smoothing = torch.randn(1, 5, V, dtype=torch.float64), 0.1
+def sum_of_losses(logits, smoothing):
+    """The formula of label smoothing, summed over TARGETS without padding."""
     log_probs = logits.log_softmax(-1)[0]
-    expected = sum(
+    return sum(
         -(1 - smoothing) * log_probs[t, target] - smoothing / V * log_probs[t].sum()
         for t, target in enumerate(TARGETS[0].tolist())
         if target != IGNORE_INDEX
     )
-    assert torch.isclose(cross_entropy(Constant(logits), BATCH, smoothing), expected)
+
+
+def test_label_smoothing_is_its_formula_in_training_mode_alone():
+    logits = torch.randn(1, 5, V, dtype=torch.float64)
+    plain, smoothed = (sum_of_losses(logits, smoothing) for smoothing in (0.0, 0.1))
+    labels = LabelledBatch(TARGETS[0, :, None], TARGETS[0])  # the same targets, one for each text
+    for make_objective, nll, model, batch in (
+        (token_objective, token_nll, Constant(logits), BATCH),
+        (label_objective, label_nll, ConstantClassifier(logits[0]), labels),
+    ):
+        objective = make_objective(label_smoothing=0.1)
+        assert torch.isclose(nll(model.train(), batch), plain)
+        assert torch.isclose(objective(model, batch), smoothed)
+        assert torch.isclose(objective(model.eval(), batch), plain)
+
+
+class ConstantClassifier(Constant):
+    """Predicts the same logits for every batch of texts."""
+
+    def forward(self, ids):
+        return self.logits
 
 
 class Conditional(Constant):
@@ -56,29 +77,31 @@ class Conditional(Constant):
 def test_a_source_and_a_model_that_reads_one_belong_together():
     logits, inputs = torch.randn(1, 5, V), BATCH.inputs
     with_source = Batch(inputs, TARGETS, source=inputs)
-    assert cross_entropy(Conditional(logits), with_source) == cross_entropy(Constant(logits), BATCH)
+    assert token_nll(Conditional(logits), with_source) == token_nll(Constant(logits), BATCH)
     with pytest.raises(ValueError, match="has a source, but Constant is not an encoder–decoder"):
-        cross_entropy(Constant(logits), with_source)
+        token_nll(Constant(logits), with_source)
     with pytest.raises(ValueError, match=r"Conditional starts from model.begin\(source\)"):
-        cross_entropy(Conditional(logits), BATCH)
+        token_nll(Conditional(logits), BATCH)
 
 
-@pytest.mark.parametrize("epsilon", [-0.1, math.inf, math.nan, True, None])
-def test_a_norm_of_a_perturbation_that_is_not_a_number_from_0_on_is_refused(epsilon):
-    with pytest.raises(ValueError, match=f"epsilon must be a non-negative number, got {epsilon}"):
-        adversarial_objective(torch.nn.Embedding(2, 2), epsilon=epsilon)
+@pytest.mark.parametrize("make_objective", [token_objective, label_objective])
+@pytest.mark.parametrize("smoothing", [-0.1, 1.5, math.nan, True, None])
+def test_label_smoothing_that_is_not_from_0_to_1_is_refused(make_objective, smoothing):
+    message = f"label_smoothing must be a number from 0 to 1, got {smoothing}"
+    with pytest.raises(ValueError, match=message):
+        make_objective(label_smoothing=smoothing)
 
 
 def test_label_smoothing_of_large_logits_is_finite():
     logits = torch.where(torch.arange(V) == 4, 1e4, torch.randn(1, 5, V, dtype=torch.float64))
-    assert cross_entropy(Constant(logits), BATCH, 0.1).isfinite()
+    assert token_objective(label_smoothing=0.1)(Constant(logits), BATCH).isfinite()
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_the_loss_is_never_computed_in_half_precision(dtype):
     logits = (10 * torch.randn(1, 5, V)).to(dtype)
-    loss = cross_entropy(Constant(logits), BATCH)
-    expected = cross_entropy(Constant(logits.double()), BATCH)
+    loss = token_nll(Constant(logits), BATCH)
+    expected = token_nll(Constant(logits.double()), BATCH)
     assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     assert torch.isclose(loss.double(), expected, rtol=1e-6)
 
@@ -89,13 +112,13 @@ def test_targets_of_another_layout_than_the_logits_are_refused(shape):
     targets = torch.full(shape, 4)
     message = r"targets must have the shape \(2, 3\) of the logits \(2, 3, 12\) without V, got"
     with pytest.raises(ValueError, match=message):
-        summed_cross_entropy(torch.randn(2, 3, V), targets)
+        summed_nll(torch.randn(2, 3, V), targets)
     batch = Batch(torch.full((2, 3), 4), targets)
     with pytest.raises(ValueError, match=message):
         evaluate(Constant(torch.randn(2, 3, V)), [batch])
     labels = LabelledBatch(torch.full((6, 3), 4), torch.ones(2, 3, dtype=torch.long))
     with pytest.raises(ValueError, match=r"targets must have the shape \(6,\)"):
-        label_cross_entropy(lambda ids: torch.randn(6, V), labels)
+        label_nll(lambda ids: torch.randn(6, V), labels)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -103,11 +126,11 @@ def test_targets_of_another_layout_than_the_logits_are_refused(shape):
 def test_a_target_outside_the_vocabulary_is_named(target, smoothing):
     targets = TARGETS.clone()
     targets[0, 1] = target
-    config = TrainConfig(steps=1, label_smoothing=smoothing)
-    model = RNNLM(V, width=4)
+    config, model = TrainConfig(steps=1), RNNLM(V, width=4)
+    options = {"objective": token_objective(label_smoothing=smoothing), "progress": False}
     message = rf"targets must be from 0 to 11, .* got \[{target}\]"
     with pytest.raises(ValueError, match=message):
-        fit(model, [Batch(BATCH.inputs, targets)], config, progress=False)
+        fit(model, [Batch(BATCH.inputs, targets)], config, **options)
     with pytest.raises(ValueError, match=message):
         evaluate(model, [Batch(BATCH.inputs, targets)])
 
@@ -118,7 +141,7 @@ def test_inputs_outside_the_vocabulary_are_named():
         fit(RNNLM(V, width=4), [Batch(inputs, TARGETS)], TrainConfig(steps=1), progress=False)
     embedding = nn.Sequential(nn.Embedding(V, 3), nn.Flatten(1))
     with pytest.raises(ValueError, match=r"the model's vocabulary, .* ids from 1 to 15"):
-        label_cross_entropy(embedding, LabelledBatch(inputs, torch.tensor([0])))
+        label_nll(embedding, LabelledBatch(inputs, torch.tensor([0])))
 
 
 def test_an_index_error_of_the_model_itself_is_not_hidden():
@@ -126,4 +149,4 @@ def test_an_index_error_of_the_model_itself_is_not_hidden():
         raise IndexError("list index out of range")
 
     with pytest.raises(IndexError, match="list index"):
-        cross_entropy(fail, BATCH)
+        token_nll(fail, BATCH)

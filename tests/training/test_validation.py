@@ -11,7 +11,7 @@ from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
-from utils.training.objectives import cross_entropy
+from utils.training.objectives import token_nll
 from utils.training.optimizers import adamw
 from utils.training.tensor_file import read_tensor_file
 from utils.training.training_run import History, Validation, start_run
@@ -22,7 +22,7 @@ def test_the_weights_of_the_best_validation_remain():
     """A text learned by heart gets worse on another text; the run returns to its best weights."""
     valid = [make_stream(OTHER_TEXT, seed=0)[0]]
     model, short_stream = make_model(dropout=0.0), make_stream(TEXT[:30], seed=0)
-    config = TrainConfig(steps=60, learning_rate=5e-2, evaluate_every=5)
+    config = TrainConfig(steps=60, learning_rate=5e-2, validate_every=5)
     history = fit(model, short_stream, config, valid=valid, progress=False)
     best = history.best_loss
     assert history.best_step < 60 and history.validations[-1].loss > best
@@ -33,7 +33,7 @@ def test_the_weights_of_the_best_validation_remain():
 
 def test_each_validation_is_reported():
     reports, valid = [], [make_stream()[1000]]
-    config = replace(CONFIG, evaluate_every=5)
+    config = replace(CONFIG, validate_every=5)
 
     def report(history):
         reports.append((len(history.losses), *history.validations[-1]))
@@ -52,7 +52,7 @@ def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_c
             return (logits if self.training else logits * math.nan), state
 
     path, valid = tmp_path / "run.safetensors", [make_stream()[0]]
-    config = replace(CONFIG, evaluate_every=6, checkpoint_every=3)
+    config = replace(CONFIG, validate_every=6, checkpoint_every=3)
     model = BrokenInEvaluation(V, width=8, num_layers=2, cell="lstm", tied=True)
     with pytest.raises(FloatingPointError, match="the loss is nan by step 6"):
         fit(model, make_stream(), config, valid=valid, checkpoint=path, progress=False)
@@ -61,7 +61,7 @@ def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_c
 
 def test_a_step_is_validated_once():
     model, valid, histories = make_model(), [make_stream()[0]], []
-    options = {"make_optimizer": adamw, "objective": cross_entropy, "processes": Processes()}
+    options = {"make_optimizer": adamw, "objective": token_nll, "processes": Processes()}
     run = start_run(model, CONFIG, **options)
     for step, count in ((0, 1), (0, 1), (4, 2)):
         run.step = step

@@ -6,12 +6,16 @@ diagram as any image; ``tools.book_diagrams`` puts it into the page in the colou
 
 A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRAWN``::
 
-    d = Diagram("rnn", "A recurrent network", "Time runs from left to right …",
-                variants={"state": ("state",)})
-    word = d.token(80, 300, "dog")                          # placed by their centers
-    vector = d.box(80, 240, 50, "$x_t$", "embedding")       # a label with a formula; a meaning
-    d.arrow(word.top, vector.bottom, label="(B, E)")        # a shape beside the arrow
-    with d.part("state"):                                   # emphasized in rnn-state.svg
+    d = Diagram(
+        "rnn",
+        "A recurrent network",
+        "Time runs from left to right …",
+        variants={"state": ("state",)},
+    )
+    word = d.token(80, 300, "dog")  # placed by their centres
+    vector = d.box(80, 240, 50, "$x_t$", "embedding")  # a label with a formula; a meaning
+    d.arrow(word.top, vector.bottom, label="(B, E)")  # a shape beside the arrow
+    with d.part("state"):  # emphasized in rnn-state.svg
         state = d.box(80, 170, 50, "$h_t$", "state")
         d.arrow(vector.top, state.bottom)
 

@@ -72,7 +72,7 @@ class Box(NamedTuple):
     Parameters
     ----------
     x, y
-        Its center.
+        Its centre.
     width, height
         Its size.
     """

@@ -11,45 +11,45 @@ NEXT_WORDS = ("red", "sea", "tea")
 
 
 def ngram() -> Diagram:
-    """Draw the table of an n-gram model: a row for each history, a column for each next word."""
+    """Draw the table of an n-gram model: a row for each context, a column for each next word."""
     d = Diagram(
         "ngram",
         "An n-gram model is a table of counts",
-        "From bottom to top: of the text we, saw, the, a bigram model uses the last word only. It "
-        "selects the row “the” of a table that counts which word followed: red twice, sea never, "
-        "tea once, 3 in all. Each count divided by the sum is a probability of the next word, "
-        "drawn as a bar above its column: 2/3, 0 and 1/3.",
-        variants=each_part("history", "counts", "probabilities"),
+        "From bottom to top: of the text we, saw, the, a bigram model uses the last word only, its "
+        "context. It selects the row “the” of a table that counts which word followed: red twice, "
+        "sea never, tea once, 3 in all. Each count divided by the sum is a probability of the next "
+        "word, drawn as a bar above its column: 2/3, 0 and 1/3.",
+        variants=each_part("context", "counts", "probabilities"),
     )
     columns = spread(190, 322, 3)
     with d.part("counts"):
         row = _table(d, columns, top=166)
     with d.part("probabilities"):
         _probabilities(d, columns, baseline=126)
-    with d.part("history"):
+    with d.part("context"):
         d.token(36, 362, "we")
         d.token(84, 362, "saw")
         d.frame(110, 343, 158, 381)
         d.token(134, 362, "the", meaning="state")
         d.token(190, 362, "?", meaning="absent")
         d.arrow((134, 343), row.bottom_at(134))
-        d.note(146, 318, "history: last $n - 1$ words", anchor="start")
+        d.note(146, 318, "context: last $n - 1$ words", anchor="start")
         d.note(214, 362, "next word", anchor="start")
     return d
 
 
 def _table(d: Diagram, columns: list[float], *, top: float) -> Box:
     """Draw the table of counts below `top`, and return its last row, which is selected."""
-    d.note(86, top, "history")
+    d.note(86, top, "context")
     for x, word in zip(columns, NEXT_WORDS, strict=True):
         d.text(x, top, word)
     d.note(374, top, "sum")
     d.arrow((10, top + 16), (392, top + 16), colour="faint", head=False)
     row = Box(201, top + 110, 382, 34)
     d.box(*row[:3], meaning="state", height=row.height)
-    for i, (history, counts) in enumerate(COUNTS.items()):
+    for i, (context, counts) in enumerate(COUNTS.items()):
         y = top + 38 + 36 * i
-        d.text(86, y, history)
+        d.text(86, y, context)
         for x, count in zip(columns, counts, strict=True):
             d.text(x, y, str(count))
         d.text(374, y, str(sum(counts)), bold=True)

@@ -118,7 +118,7 @@ def mask_icon(d: Diagram, x: float, y: float, mask: Mask, *, size: int = 4) -> B
     d
         The diagram.
     x, y
-        The center.
+        The centre.
     mask
         Whether each query, a row, may attend to each key, a column.
     size
@@ -142,7 +142,7 @@ def mask_grid(
     d
         The diagram.
     x, y
-        The center.
+        The centre.
     mask
         Whether each query, a row, may attend to each key, a column.
     rows, columns

@@ -24,7 +24,7 @@ Meaning: TypeAlias = Literal[
 ``attention``
     Scores, weights and what they select: purple.
 ``layer``
-    A map with weights that looks at each position alone or at its neighbors (linear,
+    A map with weights that looks at each position alone or at its neighbours (linear,
     feed-forward, convolution): green.
 ``output``
     Logits and distributions: black.

@@ -32,7 +32,7 @@ class Rectangle:
     Parameters
     ----------
     x, y, width, height
-        The center and the size.
+        The centre and the size.
     fill, stroke
         Names of colours, or "none".
     weight
@@ -85,7 +85,7 @@ class Circle:
     Parameters
     ----------
     x, y, radius
-        The center and the size.
+        The centre and the size.
     fill, stroke
         Names of colours, or "none".
     weight

@@ -124,7 +124,7 @@ def embed(d: Diagram, x: float, y: float, words: str, shape: str) -> float:
     d
         The diagram.
     x, y
-        The center of the tokens.
+        The centre of the tokens.
     words
         The tokens.
     shape

@@ -2,7 +2,7 @@
 
 Labels and arrows are in `tools.diagrams.sketch`.
 
-Time runs from left to right, depth from bottom to top. Everything is placed by its center, in
+Time runs from left to right, depth from bottom to top. Everything is placed by its centre, in
 units of which the width has 400; the height follows from what is drawn. What has a place returns a
 `Box`, whose edges arrows start from and lead to.
 """
@@ -29,7 +29,7 @@ class Diagram(Sketch):
         Parameters
         ----------
         x, y
-            Its center.
+            Its centre.
         word
             Its text.
         meaning
@@ -62,7 +62,7 @@ class Diagram(Sketch):
         Parameters
         ----------
         x, y, width
-            Center and width.
+            Centre and width.
         label
             Its name or formula.
         meaning
@@ -87,7 +87,7 @@ class Diagram(Sketch):
         Parameters
         ----------
         x, y
-            Its center.
+            Its centre.
         symbol
             ``+`` (⊕), ``·`` (⊙), or another label.
 
@@ -122,7 +122,7 @@ class Diagram(Sketch):
         Parameters
         ----------
         x, y
-            Its center.
+            Its centre.
         meaning
             What it stands for, which decides on its colour.
         cells, cell
@@ -155,7 +155,7 @@ class Diagram(Sketch):
         Parameters
         ----------
         x, y
-            The center.
+            The centre.
         rows, columns
             Their numbers, from the top and from the left.
         meaning
@@ -191,7 +191,7 @@ class Diagram(Sketch):
         Parameters
         ----------
         x, y
-            The center of the cell.
+            The centre of the cell.
         text
             The label.
         meaning, solid

@@ -98,6 +98,13 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
     -------
     model : torch.nn.Module
         The untrained model.
+
+    Examples
+    --------
+    >>> from utils.command.catalogue import build_model
+    >>> from utils.metrics.cost import count_parameters
+    >>> count_parameters(build_model("gpt", {"width": 32, "num_layers": 2}, vocab_size=50))
+    26336
     """
     spec = MODELS[name]
     options = {**spec.defaults, **options}

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.arguments import check_choice, check_integer
+from utils.arguments import check_choice, check_integer, check_number
 from utils.command.catalogue import MODELS, select_arguments, select_model_options
 from utils.command.training_data import TrainingData
 from utils.files import as_path
@@ -19,7 +19,7 @@ from utils.training.optimizers import OPTIMIZERS, OptimizerName
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """Where a run takes place, what it starts from, and what it writes.
+    """What a run minimizes and how, where it takes place, and what it starts from and writes.
 
     Parameters
     ----------
@@ -32,6 +32,9 @@ class RunConfig:
         Strategy of several processes: a copy of the model (data) or a part of it (shard) in each.
     optimizer
         adamw or, for models with linear layers inside, muon.
+    label_smoothing
+        Probability mass that label smoothing takes from the correct token and spreads over the
+        whole vocabulary.
     seed
         Seed of the model's first parameters, of dropout and of the order of the data, from 0 on.
     progress
@@ -41,13 +44,15 @@ class RunConfig:
     ------
     ValueError
         If the folder has no name, the optimizer or the strategy is unknown, the optimizer cannot
-        work on shards, or the seed is not an integer from 0 to 2⁶³ − 1.
+        work on shards, the label smoothing is not from 0 to 1, or the seed is not an integer from 0
+        to 2⁶³ − 1.
     """
 
     out: str | None = None
     device: str | None = None
     strategy: Strategy = "data"
     optimizer: OptimizerName = "adamw"
+    label_smoothing: float = 0.0
     seed: int = 0
     progress: bool = True
 
@@ -56,6 +61,7 @@ class RunConfig:
             raise ValueError("out is empty: expected the name of a folder")
         check_choice(OPTIMIZERS, optimizer=self.optimizer)
         check_choice(STRATEGIES, strategy=self.strategy)
+        check_number(minimum=0, maximum=1, label_smoothing=self.label_smoothing)
         check_integer(minimum=0, maximum=2**63 - 1, seed=self.seed)
         if self.strategy == "shard" and self.optimizer == "muon":
             raise ValueError("muon needs whole matrices: expected adamw with strategy 'shard'")
@@ -127,6 +133,7 @@ class Job:
             "model_options": self.model_options,
             "data": asdict(self.data),
             "optimizer": self.run.optimizer,
+            "label_smoothing": float(self.run.label_smoothing),
             "seed": self.run.seed,
         }
         plain_values: dict[str, Any] = json.loads(json.dumps(values))

@@ -48,6 +48,13 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
     SystemExit
         With code 2 after one line on stderr if the command line is wrong; with code 0 after a help
         text.
+
+    Examples
+    --------
+    >>> from utils.command.parser import parse
+    >>> model, options = parse(["gpt", "--width=64", "--steps=500"])
+    >>> model, options["width"], options["steps"]
+    ('gpt', 64, 500)
     """
     values = build_parser().parse_args(arguments)
     return values.model, values[values.model].as_dict()

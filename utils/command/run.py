@@ -30,11 +30,11 @@ from utils.data.batches import Batch
 from utils.data.errors import DataError
 from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
-from utils.runtime import seed_everything
+from utils.runtime import seed_everything, use_full_precision
 from utils.training.checkpoint import lock_run
 from utils.training.distributed import Processes, process_group
 from utils.training.loop import fit
-from utils.training.objectives import BatchStream, count_tokens
+from utils.training.objectives import BatchStream, count_tokens, token_objective
 from utils.training.optimizers import OPTIMIZERS
 from utils.training.tensor_file import write_tensor_file
 from utils.training.training_run import History
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         model, options = parse(arguments)
         job = Job.from_options(model, options)
+        use_full_precision()
         with (
             process_group(job.run.strategy, job.run.device) as processes,
             _output_of_first_process(processes),
@@ -233,6 +234,7 @@ def _fit(
         checkpoint=job.folder / CHECKPOINTS[job.run.strategy],
         progress=job.run.progress and processes.rank == 0 and sys.stderr.isatty(),
         make_optimizer=OPTIMIZERS[job.run.optimizer],
+        objective=token_objective(label_smoothing=job.run.label_smoothing),
         processes=processes,
         on_validation=_print_validation,
     )

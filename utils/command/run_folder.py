@@ -35,6 +35,7 @@ DESCRIPTION_TYPES = {
     "model_options": dict,
     "data": dict,
     "optimizer": str,
+    "label_smoothing": float,
     "seed": int,
     "vocab_size": int,
     "corpus_checksum": str,
@@ -237,5 +238,5 @@ def _corpus_checksum(job: Job, corpus: Corpus[Any]) -> str:
 def _options(description: dict[str, Any]) -> dict[str, Any]:
     """Return the options in the description of a run by name, the model's name first."""
     first = {name: description[name] for name in ("model", "optimizer", "strategy")}
-    others = {**description["model_options"], **description["data"], "seed": description["seed"]}
-    return {**first, **others}
+    last = {name: description[name] for name in ("label_smoothing", "seed")}
+    return {**first, **description["model_options"], **description["data"], **last}

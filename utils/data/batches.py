@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from utils.arguments import check_integer, check_positive
-from utils.data.checks import as_id_tensor
+from utils.data.checks import as_id_tensor, check_ids
 from utils.data.vocabulary import PAD
 
 IGNORE_INDEX = -100  # a target that does not count in a loss (torch's default)
@@ -66,6 +66,13 @@ def pad(sequences: Iterable[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     ------
     ValueError
         If there are no sequences, or an id is not an integer.
+
+    Examples
+    --------
+    >>> from utils.data.batches import pad
+    >>> pad([[4, 5, 6], [7]])
+    tensor([[4, 5, 6],
+            [7, 0, 0]])
     """
     if not isinstance(sequences, Iterable):
         raise ValueError(f"sequences must be a list of lists of ids, got {sequences!r}")
@@ -120,6 +127,16 @@ class TextBatches(EndlessBatches):
     ValueError
         If `ids` are not non-negative integers, not 1-D or too few for a window, a size is not a
         positive integer, or the seed is not a non-negative integer.
+
+    Examples
+    --------
+    >>> from utils.data.batches import TextBatches
+    >>> stream = TextBatches(list(range(100)), batch_size=8, context_length=16)
+    >>> batch = stream[0]
+    >>> batch.inputs.shape, batch.targets.shape
+    (torch.Size([8, 16]), torch.Size([8, 16]))
+    >>> (batch.inputs[:, 1:] == batch.targets[:, :-1]).all()
+    tensor(True)
     """
 
     def __init__(
@@ -211,6 +228,14 @@ def text_eval_batches(
     ValueError
         If `ids` are not non-negative integers, not 1-D or fewer than two, or a size is not a
         positive integer.
+
+    Examples
+    --------
+    >>> from utils.data.batches import text_eval_batches
+    >>> for batch in text_eval_batches([4, 5, 6, 7, 8, 9], batch_size=1, context_length=3):
+    ...     print(batch.inputs.tolist(), batch.targets.tolist())
+    [[4, 5, 6]] [[5, 6, 7]]
+    [[7, 8]] [[8, 9]]
     """
     ids = _as_text_ids(ids, batch_size, context_length)
     if len(ids) < 2:
@@ -242,6 +267,5 @@ def _as_text_ids(ids: Any, batch_size: int, context_length: int) -> torch.Tensor
     if getattr(ids, "ndim", 1) != 1:
         raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")
     id_tensor = as_id_tensor(ids)
-    if id_tensor.numel() and id_tensor.min() < 0:
-        raise ValueError(f"token ids count from 0; got {int(id_tensor.min())}")
+    check_ids(id_tensor)
     return id_tensor

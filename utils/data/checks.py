@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,8 +21,7 @@ def as_ids(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
         If a token id is not an integer, or is negative.
     """
     integers = as_integers(ids, name=name)
-    if min(integers, default=0) < 0:
-        raise ValueError(f"{name} count from 0; got {min(integers)}")
+    check_ids(integers, name=name)
     return integers
 
 
@@ -58,8 +58,7 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
             return torch.tensor(integers, dtype=torch.long)
         except (ValueError, RuntimeError, OverflowError) as error:  # depends on torch's version
             raise ValueError(f"{name} are too large for int64: {error}") from error
-    is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
-    if not is_integer and ids.numel():  # an empty list becomes a tensor of float32
+    if not is_integer_tensor(ids) and ids.numel():  # an empty list becomes a tensor of float32
         raise ValueError(f"{name} must be integers; got a tensor of {ids.dtype}")
     tensor = ids.to(torch.long)
     if ids.dtype == torch.uint64 and (tensor < 0).any():  # from 2⁶³ on they become negative
@@ -68,15 +67,40 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
     return tensor
 
 
-def check_ids(ids: Iterable[int], vocab_size: int) -> None:
+def is_integer_tensor(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has an integer type; bool is none."""
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+
+
+def check_ids(
+    ids: Iterable[int] | np.ndarray | torch.Tensor,
+    vocab_size: int | None = None,
+    *,
+    name: str = "token ids",
+) -> None:
     """Check that ids lie in 0 … V − 1, where V is the size of the vocabulary.
+
+    Parameters
+    ----------
+    ids
+        Integers, which may be an array or a tensor of any shape.
+    vocab_size
+        The size V; None if it is unknown, so that ids need only not be negative.
+    name
+        What the ids are, for the message.
 
     Raises
     ------
     ValueError
-        If an id lies outside the vocabulary.
+        If an id is negative or outside the vocabulary.
     """
-    invalid = [i for i in ids if not 0 <= i < vocab_size]
+    limit = math.inf if vocab_size is None else vocab_size
+    if isinstance(ids, np.ndarray | torch.Tensor):
+        invalid = ids[(ids < 0) | (ids >= limit)].tolist()
+    else:
+        invalid = [i for i in ids if not 0 <= i < limit]
+    if invalid and vocab_size is None:
+        raise ValueError(f"{name} count from 0; got {min(invalid)}")
     if invalid:
         raise ValueError(f"ids {invalid[:5]} lie outside this vocabulary of {vocab_size} tokens")
 

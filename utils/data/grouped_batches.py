@@ -35,6 +35,12 @@ def group_by_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int
     -------
     groups : list of list of int
         The batches, short sequences first; sequences of equal length stay in their order.
+
+    Examples
+    --------
+    >>> from utils.data.grouped_batches import group_by_length
+    >>> group_by_length([3, 5, 3, 3], batch_size=2)
+    [[0, 2], [3], [1]]
     """
     check_positive(batch_size=batch_size)
     same_length: dict[int, list[int]] = defaultdict(list)

@@ -51,6 +51,15 @@ class PairBatches(GroupedBatches[Batch]):
     ValueError
         If there are no pairs, a source is empty, an id or the seed is not a non-negative
         integer, or `batch_size` is not a positive integer.
+
+    Examples
+    --------
+    >>> from utils.data.pair_batches import PairBatches
+    >>> stream = PairBatches([([7], [4]), ([8, 9], [5, 6]), ([7, 9], [4])], batch_size=2)
+    >>> len(stream)
+    2
+    >>> sorted(batch.source.tolist() for batch in stream)
+    [[[7]], [[7, 9], [8, 9]]]
     """
 
     def __init__(self, pairs: Sequence[IdPair], *, batch_size: int, seed: int = 0) -> None:
@@ -115,6 +124,17 @@ def pair_batch(pairs: Sequence[IdPair]) -> Batch:
     ------
     ValueError
         If there are no pairs, or an id is not a non-negative integer.
+
+    Examples
+    --------
+    >>> from utils.data.pair_batches import pair_batch
+    >>> batch = pair_batch([([7, 8], [4, 5]), ([9], [6])])
+    >>> batch.source.tolist()
+    [[7, 8], [9, 0]]
+    >>> batch.inputs.tolist()
+    [[1, 4, 5], [1, 6, 0]]
+    >>> batch.targets.tolist()
+    [[4, 5, 2], [6, 2, -100]]
     """
     pairs = _as_id_pairs(pairs)
     source = pad([source for source, _ in pairs])  # (B, S)

@@ -34,6 +34,12 @@ def split_words(text: str) -> list[str]:
     -------
     tokens : list of str
         The words and marks in order.
+
+    Examples
+    --------
+    >>> from utils.data.pretokenization import split_words
+    >>> split_words("Don't panic: it's 42!")
+    ["Don't", 'panic', ':', "it's", '42', '!']
     """
     return _word_pattern().findall(text)
 

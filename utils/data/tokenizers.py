@@ -47,7 +47,17 @@ class Tokenizer(Protocol):
 
 
 class CharTokenizer(VocabularyTokenizer):
-    """One token for each character; a text of known characters is decoded exactly."""
+    """One token for each character; a text of known characters is decoded exactly.
+
+    Examples
+    --------
+    >>> from utils.data.tokenizers import CharTokenizer
+    >>> tokenizer = CharTokenizer.train("hello")
+    >>> tokenizer.encode("hole")
+    [6, 7, 4, 5]
+    >>> tokenizer.decode([5, 6, 4, 5])
+    'ehle'
+    """
 
     file_type = "characters"
 
@@ -67,6 +77,15 @@ class WordTokenizer(VocabularyTokenizer):
 
     Spacing is not preserved: `decode` returns a readable text, which may differ from the original
     in its spaces.
+
+    Examples
+    --------
+    >>> from utils.data.tokenizers import WordTokenizer
+    >>> tokenizer = WordTokenizer.train("I see, and I hear.")
+    >>> tokenizer.encode("I hear, and I fly.")
+    [4, 8, 5, 7, 4, 3, 6]
+    >>> tokenizer.decode(tokenizer.encode("I hear, and I fly."))
+    'I hear, and I <unk>.'
     """
 
     file_type = "words"
@@ -94,6 +113,15 @@ class BPETokenizer(TextEncoder):
     ----------
     backend
         The trained tokenizer of the ``tokenizers`` library, as built by `BPETokenizer.train`.
+
+    Examples
+    --------
+    >>> from utils.data.tokenizers import BPETokenizer
+    >>> tokenizer = BPETokenizer.train(["low lower lowest"] * 10, max_vocab_size=266)
+    >>> tokenizer.pieces("a lower wall")
+    ['▁', 'a', '▁lower', '▁', 'w', 'a', 'l', 'l']
+    >>> tokenizer.decode(tokenizer.encode("a lower wall"))
+    'a lower wall'
     """
 
     file_type = "bpe"

@@ -35,6 +35,15 @@ class Vocabulary:
     ------
     ValueError
         If a token is repeated or not a valid text.
+
+    Examples
+    --------
+    >>> from utils.data.vocabulary import Vocabulary
+    >>> vocab = Vocabulary.from_tokens("the cat saw the dog".split())
+    >>> vocab.tokens
+    ['<pad>', '<bos>', '<eos>', '<unk>', 'the', 'cat', 'dog', 'saw']
+    >>> vocab.to_ids(["the", "bird", "saw"])
+    [4, 3, 7]
     """
 
     def __init__(self, tokens: Iterable[str]) -> None:

@@ -2,8 +2,8 @@
 
 The package knows a model only by its contract (``utils.contract``), so every function serves
 n-gram models, recurrent networks and Transformers, with or without a source. Options are passed
-under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamConfig(…)``; where
-`beam` may be None, that is greedy search.
+under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamConfig(…)``,
+``rules=TokenRules(…)``; where `beam` may be None, that is greedy search.
 
 - ``greedy_search``: the most probable token at each step.
 - ``beam_search``: the K best hypotheses at each step; one call for greedy or beam search.
@@ -15,5 +15,6 @@ under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamCo
 - ``interpolation``: mixtures of two models' probabilities.
 - ``generation``: the loop that extends a batch of prompts token by token.
 - ``token_rules``: which tokens may come next: minimum length, n-grams that may not repeat.
+- ``input_ids``: check ids against the vocabulary of the model that reads them.
 - ``model_state``: select rows of a model's state, whatever its structure.
 """

@@ -27,7 +27,7 @@ class BeamConfig:
 
     By default a search ends safely: once it has all the hypotheses that it returns and no partial
     one can still overtake any of them. The log-probability of a partial hypothesis bounds that of
-    every continuation, so its score at the most favorable length up to the maximum is a bound of
+    every continuation, so its score at the most favourable length up to the maximum is a bound of
     theirs. With ``length_penalty > 0`` this maximum matters: a small `max_length` ends the search
     sooner. A beam of size 1 is greedy search, which ends with its first EOS.
 

@@ -8,58 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, overload
 
 import torch
 
-from utils.contract import LanguageModel, NextTokenModel, StateT
+from utils.contract import NextTokenModel, StateT
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_hypotheses import BeamHypotheses, Continuation, Hypothesis
-from utils.decoding.generation import check_arguments, prompt_lengths
+from utils.decoding.generation import NO_STATE, check_arguments, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.model_state import select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
 from utils.runtime import evaluation_mode
 
-_DEFAULT_BEAM = BeamConfig()
-
-
-@overload
-def beam_search(
-    model: LanguageModel[StateT],
-    prompt: torch.Tensor,
-    state: StateT | None = None,
-    *,
-    beam: BeamConfig = ...,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-) -> list[list[Hypothesis]]: ...
-
-
-@overload
-def beam_search(
-    model: NextTokenModel[StateT],
-    prompt: torch.Tensor,
-    state: StateT,
-    *,
-    beam: BeamConfig = ...,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-) -> list[list[Hypothesis]]: ...
-
 
 @torch.inference_mode()
 def beam_search(
-    model: NextTokenModel[Any],
+    model: NextTokenModel[StateT],
     prompt: torch.Tensor,
-    state: Any = None,
+    state: StateT = NO_STATE,
     *,
-    beam: BeamConfig = _DEFAULT_BEAM,
+    beam: BeamConfig = BeamConfig(),
     max_length: int = 100,
-    min_length: int = 0,
-    no_repeat_ngram_size: int | None = None,
+    rules: TokenRules = TokenRules(),
 ) -> list[list[Hypothesis]]:
     """Search for the hypotheses of highest score, keeping the best K after each token.
 
@@ -86,11 +56,9 @@ def beam_search(
         The beam size K, the ranking and the end of the search.
     max_length
         The maximum number of new tokens.
-    min_length
-        The minimum number of new tokens, before which EOS is ruled out.
-    no_repeat_ngram_size
-        The size n of n-grams that may not occur twice in a text, prompt included; None for no such
-        rule.
+    rules
+        Which tokens may come next: a minimum length, n-grams that may not occur twice; by default
+        all except PAD and BOS.
 
     Returns
     -------
@@ -100,20 +68,32 @@ def beam_search(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
-        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
-        no EOS, the logits define no distribution (NaN, +∞, or −∞ for every token), or the rules
-        leave a prompt without a hypothesis.
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
+        missing or belongs to another batch, `max_length` is negative or below the minimum length,
+        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
+        token), or the rules leave a prompt without a hypothesis.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.beam_config import BeamConfig
+    >>> from utils.decoding.beam_search import beam_search
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> sentences = [[4, 5, 2], [4, 5, 2], [4, 6, 2]]
+    >>> model = NGramLM.mle(NGramCounts(sentences, order=2, vocab_size=7))
+    >>> (hypotheses,) = beam_search(model, torch.tensor([[1]]), beam=BeamConfig(2))
+    >>> [(best.ids, round(best.log_prob, 3)) for best in hypotheses]
+    [([4, 5], -0.405), ([4, 6], -1.099)]
     """
-    rules = TokenRules(min_length, no_repeat_ngram_size)
-    check_arguments(model, prompt, state, max_length=max_length, rules=rules)
+    prompt = check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     lengths = prompt_lengths(prompt)
     T = min(lengths, default=0)  # the first call reads as many tokens as all prompts have
     searches = [
         BeamHypotheses(beam, forced_tokens=row[T:length], max_length=max_length)
         for row, length in zip(prompt.tolist(), lengths, strict=True)
     ]
-    ids = all_ids = prompt[:, :T].long()
+    ids = all_ids = prompt[:, :T]
     with evaluation_mode(model):
         while active := [search for search in searches if search.beam]:
             logits, state = model(ids, state)  # (R·K, T, V), R active prompts
@@ -126,41 +106,14 @@ def beam_search(
     return [_hypotheses(search, rules) for search in searches]
 
 
-@overload
-def best_sequences(
-    model: LanguageModel[StateT],
-    prompt: torch.Tensor,
-    state: StateT | None = None,
-    *,
-    beam: BeamConfig | None = ...,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-) -> list[list[int]]: ...
-
-
-@overload
 def best_sequences(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
-    state: StateT,
-    *,
-    beam: BeamConfig | None = ...,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-) -> list[list[int]]: ...
-
-
-def best_sequences(
-    model: NextTokenModel[Any],
-    prompt: torch.Tensor,
-    state: Any = None,
+    state: StateT = NO_STATE,
     *,
     beam: BeamConfig | None = None,
     max_length: int = 100,
-    min_length: int = 0,
-    no_repeat_ngram_size: int | None = None,
+    rules: TokenRules = TokenRules(),
 ) -> list[list[int]]:
     """Search for the best sequence after each prompt, greedily or with a beam.
 
@@ -170,7 +123,7 @@ def best_sequences(
         As for `beam_search`.
     beam
         The options of beam search, whose best hypothesis is returned; None for greedy search.
-    max_length, min_length, no_repeat_ngram_size
+    max_length, rules
         As for `beam_search`.
 
     Returns
@@ -181,20 +134,16 @@ def best_sequences(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
-        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
-        no EOS, or the logits define no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
+        missing or belongs to another batch, `max_length` is negative or below the minimum length,
+        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
+        token), or the rules leave a text without a token.
     """
-    lengths = {"max_length": max_length, "min_length": min_length}
     if beam is None:
-        return greedy_search(
-            model, prompt, state, **lengths, no_repeat_ngram_size=no_repeat_ngram_size
-        )
+        return greedy_search(model, prompt, state, max_length=max_length, rules=rules)
     # the search may end sooner if only the best hypothesis is returned
     best = replace(beam, num_hypotheses=1)
-    hypotheses = beam_search(
-        model, prompt, state, beam=best, **lengths, no_repeat_ngram_size=no_repeat_ngram_size
-    )
+    hypotheses = beam_search(model, prompt, state, beam=best, max_length=max_length, rules=rules)
     return [ranked[0].ids for ranked in hypotheses]
 
 

@@ -37,6 +37,14 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     ------
     ValueError
         If `top_k` is not a positive integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.filters import filter_top_k
+    >>> logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    >>> filter_top_k(logits, 2).exp()
+    tensor([0.5000, 0.3000, 0.0000])
     """
     check_positive(top_k=top_k)
     indices = logits.topk(min(top_k, logits.shape[-1]), -1).indices  # (…, k)
@@ -68,6 +76,14 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     ------
     ValueError
         If `top_p` is not above 0 and at most 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.filters import filter_top_p
+    >>> logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    >>> filter_top_p(logits, 0.7).exp()
+    tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(above=0, maximum=1, top_p=top_p)
     if top_p == 1:
@@ -100,6 +116,14 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     ------
     ValueError
         If `min_p` is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.filters import filter_min_p
+    >>> logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    >>> filter_min_p(logits, 0.5).exp()
+    tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(minimum=0, maximum=1, min_p=min_p)
     if min_p == 0:
@@ -152,6 +176,14 @@ def penalize_repetition(
     ------
     ValueError
         If the penalty is outside this range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.filters import penalize_repetition
+    >>> logits = torch.tensor([[2.0, -2.0, 1.0]])
+    >>> penalize_repetition(logits, torch.tensor([[0, 1, 1]]), 2.0)
+    tensor([[ 1., -4.,  1.]])
     """
     check_repetition_penalty(repetition_penalty)
     previous = logits.gather(-1, previous_ids)  # (B, N)

@@ -14,15 +14,21 @@ from typing import Any, TypeAlias
 import torch
 
 from utils.arguments import check_integer
-from utils.contract import NextTokenModel, State, StateT
-from utils.data.checks import check_ids
+from utils.contract import NextTokenModel, StateT
+from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import EOS, PAD
+from utils.decoding.input_ids import check_input_ids
 from utils.decoding.model_state import check_batch_size, select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
 from utils.runtime import evaluation_mode
+from utils.states import State
 
 TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Maps logits (B, V) and all ids so far (B, N), prompt included, to the next tokens (B,)."""
+
+NO_STATE: Any = None
+"""The default state of a search: that of a language model that has read no tokens. A model that
+starts from another state is refused by `check_arguments`, as a type checker cannot tell."""
 
 
 def generate(
@@ -63,10 +69,10 @@ def generate(
     ------
     ValueError
         If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
-        to another batch, a length is negative or the minimum above the maximum, the logits define
+        to another batch, `max_length` is negative or below the minimum length, the logits define
         no distribution, or the rules leave a row without a token.
     """
-    check_arguments(model, prompt, state, max_length=max_length, rules=rules)
+    prompt = check_arguments(model, prompt, state, max_length=max_length, rules=rules)
     texts = _Texts(prompt, max_length=max_length, rules=rules)
     ids = texts.all_ids
     with evaluation_mode(model):
@@ -88,7 +94,7 @@ class _Texts:
         self.max_length, self.rules = max_length, rules
         self.sequences: list[list[int]] = [[] for _ in prompt]
         self.rows = list(range(len(prompt) if max_length else 0))  # of texts that have not ended
-        self.prompt = prompt.long()  # (B, T), of these rows
+        self.prompt = prompt  # (B, T), of these rows
         self.prompt_lengths = prompt_lengths(prompt)  # of these rows
         self.all_ids = self.prompt[:, : min(self.prompt_lengths, default=0)]  # (B, N)
 
@@ -134,7 +140,7 @@ def prompt_lengths(prompt: torch.Tensor) -> list[int]:
 
 def check_arguments(
     model: object, prompt: torch.Tensor, state: State, *, max_length: int, rules: TokenRules
-) -> None:
+) -> torch.Tensor:
     """Check the arguments that greedy search, sampling and beam search have in common.
 
     Parameters
@@ -150,12 +156,17 @@ def check_arguments(
     rules
         Their minimum length must not be above `max_length`.
 
+    Returns
+    -------
+    prompt : torch.Tensor
+        The ids as int64, (B, T).
+
     Raises
     ------
     ValueError
         Unless the prompt is integers (B, T) with T ≥ 1, each row one or more tokens followed only
         by PAD, no id outside the model's vocabulary; the state is given if needed, and has B rows;
-        and the lengths are non-negative integers, the minimum not above the maximum.
+        and `max_length` is a non-negative integer, not below the minimum length.
     """
     if state is None and hasattr(model, "begin"):
         raise ValueError(
@@ -171,30 +182,13 @@ def check_arguments(
             f"a prompt is a tensor of ids of shape (B, T) with T ≥ 1, got {shape}; "
             "start from a column of BOS, and make a single text a batch: ids[None]"
         )
-    is_integer = not (prompt.is_floating_point() or prompt.is_complex())
-    if not is_integer or prompt.dtype in (torch.bool, torch.uint64):  # large ones become negative
-        raise ValueError(f"a prompt is ids, integers such as int64; got {prompt.dtype}")
+    prompt = as_id_tensor(prompt, name="the ids of a prompt")
     is_token = prompt != PAD  # (B, T)
     if not is_token[:, 0].all() or (is_token[:, 1:] > is_token[:, :-1]).any():
         raise ValueError(
             "a prompt begins with PAD or has PAD between its tokens: pad a shorter prompt only at "
             "the end, and start an empty one from BOS"
         )
-    if prompt.numel() and prompt.min() < 0:
-        raise ValueError(f"token ids count from 0; the prompt has {int(prompt.min())}")
-    module = model if hasattr(model, "embedding") else getattr(model, "decoder", None)
-    vocab_size = input_vocab_size(module)
-    if vocab_size is not None:  # an embedding on a GPU would end the process instead
-        check_ids(prompt.flatten().tolist(), vocab_size)
+    check_input_ids(model, prompt)
     check_batch_size(state, len(prompt))
-
-
-def input_vocab_size(module: Any) -> int | None:
-    """Return the number of ids that the embedding of an encoder or decoder holds; None if unknown.
-
-    A `FixedVectorEncoder` has that of the encoder inside.
-    """
-    embedding = getattr(module, "embedding", None)
-    if embedding is None and hasattr(module, "encoder"):
-        embedding = getattr(module.encoder, "embedding", None)
-    return getattr(embedding, "num_embeddings", None)
+    return prompt

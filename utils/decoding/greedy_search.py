@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, overload
-
 import torch
 
-from utils.contract import LanguageModel, NextTokenModel, StateT
-from utils.decoding.generation import generate
+from utils.contract import NextTokenModel, StateT
+from utils.decoding.generation import NO_STATE, generate
 from utils.decoding.token_rules import TokenRules
-
-
-@overload
-def greedy_search(
-    model: LanguageModel[StateT],
-    prompt: torch.Tensor,
-    state: StateT | None = None,
-    *,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-) -> list[list[int]]: ...
-
-
-@overload
-def greedy_search(
-    model: NextTokenModel[StateT],
-    prompt: torch.Tensor,
-    state: StateT,
-    *,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-) -> list[list[int]]: ...
 
 
 @torch.inference_mode()
 def greedy_search(
-    model: NextTokenModel[Any],
+    model: NextTokenModel[StateT],
     prompt: torch.Tensor,
-    state: Any = None,
+    state: StateT = NO_STATE,
     *,
     max_length: int = 100,
-    min_length: int = 0,
-    no_repeat_ngram_size: int | None = None,
+    rules: TokenRules = TokenRules(),
 ) -> list[list[int]]:
     """Append the most probable next token repeatedly, until EOS or `max_length` new tokens.
 
@@ -61,11 +34,9 @@ def greedy_search(
         ``model.begin(source)`` for an encoder–decoder.
     max_length
         The maximum number of new tokens.
-    min_length
-        The minimum number of new tokens, before which EOS is ruled out.
-    no_repeat_ngram_size
-        The size n of n-grams that may not occur twice in a text, prompt included; None for no such
-        rule.
+    rules
+        Which tokens may come next: a minimum length, n-grams that may not occur twice; by default
+        all except PAD and BOS.
 
     Returns
     -------
@@ -75,9 +46,21 @@ def greedy_search(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
-        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
-        no EOS, or the logits define no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
+        missing or belongs to another batch, `max_length` is negative or below the minimum length,
+        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
+        token), or the rules leave a text without a token.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.greedy_search import greedy_search
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> sentences = [[4, 5, 2], [4, 5, 2], [4, 6, 2]]
+    >>> model = NGramLM.mle(NGramCounts(sentences, order=2, vocab_size=7))
+    >>> greedy_search(model, torch.tensor([[1], [6]]))
+    [[4, 5], []]
     """
     return generate(
         model,
@@ -85,5 +68,5 @@ def greedy_search(
         state,
         choose_tokens=lambda logits, _: logits.argmax(-1),
         max_length=max_length,
-        rules=TokenRules(min_length, no_repeat_ngram_size),
+        rules=rules,
     )

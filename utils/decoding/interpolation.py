@@ -43,6 +43,14 @@ def mix_log_probs(
     ValueError
         If the weight is not between 0 and 1, or the log-probabilities are not tensors, differ in
         shape or are complex.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.interpolation import mix_log_probs
+    >>> log_probs_a, log_probs_b = torch.tensor([0.8, 0.1]).log(), torch.tensor([0.2, 0.5]).log()
+    >>> mix_log_probs(log_probs_a, log_probs_b, 0.5).exp()
+    tensor([0.5000, 0.3000])
     """
     check_number(above=0, below=1, weight=weight)
     for log_probs in (log_probs_a, log_probs_b):

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from utils.contract import State, StateT
+from utils.contract import StateT
+from utils.states import State
 
 
 def map_tensors(
@@ -66,6 +67,16 @@ def select_rows(state: StateT, rows: torch.Tensor) -> StateT:
     ------
     TypeError
         If the state holds anything but tensors, None, named tuples, tuples, lists and dicts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.model_state import select_rows
+    >>> state = (torch.tensor([[10], [20], [30]]), None)
+    >>> select_rows(state, torch.tensor([2, 2, 0]))
+    (tensor([[30],
+            [30],
+            [10]]), None)
     """
     return map_tensors(lambda tensor: tensor.index_select(0, rows), state)
 

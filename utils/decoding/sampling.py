@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, overload
 
 import torch
 
 from utils.arguments import check_number, check_positive, if_given
-from utils.contract import LanguageModel, NextTokenModel, StateT
+from utils.contract import NextTokenModel, StateT
 from utils.decoding.filters import (
     check_repetition_penalty,
     filter_min_p,
@@ -19,7 +18,7 @@ from utils.decoding.filters import (
     filter_top_p,
     penalize_repetition,
 )
-from utils.decoding.generation import generate
+from utils.decoding.generation import NO_STATE, generate
 from utils.decoding.token_rules import TokenRules
 
 
@@ -43,13 +42,22 @@ class SamplingConfig:
         Draw from tokens at least this many times as probable as the most probable one; 0 for all.
     repetition_penalty
         Lowers the logits of tokens that the row contains, prompt included; 1 changes nothing, and
-        a value below 1 favors repetition. It is from 10⁻⁶ to 10⁶.
+        a value below 1 favours repetition. It is from 10⁻⁶ to 10⁶.
 
     Raises
     ------
     ValueError
         If the temperature or `top_k` is not positive, `top_p` or `min_p` is not a probability
         (`top_p` above 0), or the repetition penalty is outside its range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.sampling import SamplingConfig
+    >>> logits = torch.tensor([[0.5, 0.3, 0.2]]).log()
+    >>> previous_ids = torch.empty(1, 0, dtype=torch.int64)
+    >>> SamplingConfig(top_k=2).probabilities(logits, previous_ids)
+    tensor([[0.6250, 0.3750, 0.0000]])
     """
 
     temperature: float = 1.0
@@ -90,47 +98,15 @@ class SamplingConfig:
         return filter_min_p(filter_top_p(logits, self.top_p), self.min_p).softmax(-1)
 
 
-_PLAIN = SamplingConfig()  # the model's own distribution
-
-
-@overload
-def sample(
-    model: LanguageModel[StateT],
-    prompt: torch.Tensor,
-    state: StateT | None = None,
-    *,
-    sampling: SamplingConfig = ...,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-    generator: torch.Generator | None = ...,
-) -> list[list[int]]: ...
-
-
-@overload
+@torch.inference_mode()
 def sample(
     model: NextTokenModel[StateT],
     prompt: torch.Tensor,
-    state: StateT,
+    state: StateT = NO_STATE,
     *,
-    sampling: SamplingConfig = ...,
-    max_length: int = ...,
-    min_length: int = ...,
-    no_repeat_ngram_size: int | None = ...,
-    generator: torch.Generator | None = ...,
-) -> list[list[int]]: ...
-
-
-@torch.inference_mode()
-def sample(
-    model: NextTokenModel[Any],
-    prompt: torch.Tensor,
-    state: Any = None,
-    *,
-    sampling: SamplingConfig = _PLAIN,
+    sampling: SamplingConfig = SamplingConfig(),
     max_length: int = 100,
-    min_length: int = 0,
-    no_repeat_ngram_size: int | None = None,
+    rules: TokenRules = TokenRules(),
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
     """Draw each next token at random, until EOS or `max_length` new tokens.
@@ -149,11 +125,9 @@ def sample(
         The distribution to draw from; by default that of the model.
     max_length
         The maximum number of new tokens.
-    min_length
-        The minimum number of new tokens, before which EOS is ruled out.
-    no_repeat_ngram_size
-        The size n of n-grams that may not occur twice in a text, prompt included; None for no such
-        rule.
+    rules
+        Which tokens may come next: a minimum length, n-grams that may not occur twice; by default
+        all except PAD and BOS.
     generator
         A generator on the CPU, where all tokens are drawn: the same seed gives the same tokens on
         every device. By default torch's global generator.
@@ -166,14 +140,28 @@ def sample(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state belongs
-        to another batch, a length is negative or the minimum above the maximum, the vocabulary has
-        no EOS, or the logits define no distribution (NaN, +∞, or −∞ for every token).
+        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
+        missing or belongs to another batch, `max_length` is negative or below the minimum length,
+        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
+        token), or the rules leave a text without a token.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.sampling import SamplingConfig, sample
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> sentences = [[4, 5, 2], [4, 5, 2], [4, 6, 2]]
+    >>> model = NGramLM.mle(NGramCounts(sentences, order=2, vocab_size=7))
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> sample(model, torch.tensor([[1]] * 6), generator=generator)
+    [[4, 5], [4, 6], [4, 5], [4, 5], [4, 5], [4, 6]]
+    >>> sample(model, torch.tensor([[1]] * 6), sampling=SamplingConfig(top_p=0.5))
+    [[4, 5], [4, 5], [4, 5], [4, 5], [4, 5], [4, 5]]
     """
 
     def draw(logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
         p = sampling.probabilities(logits.cpu().double(), previous_ids.cpu())  # (B, V)
         return p.multinomial(1, generator=generator)[:, 0].to(prompt.device)  # (B,)
 
-    rules = TokenRules(min_length, no_repeat_ngram_size)
     return generate(model, prompt, state, choose_tokens=draw, max_length=max_length, rules=rules)

@@ -11,7 +11,8 @@ import torch
 from utils.arguments import check_positive
 from utils.contract import LanguageModel, StateT, TextScorer
 from utils.data.checks import as_id_tensor, check_ids
-from utils.data.vocabulary import BOS
+from utils.decoding.input_ids import check_input_ids
+from utils.decoding.token_rules import check_logits
 from utils.runtime import device_of, evaluation_mode
 
 
@@ -47,13 +48,20 @@ def token_log_probs(
         If the text is not integers (N,) or has fewer than two tokens, an id is outside the model's
         vocabulary, `chunk_length` is not a positive integer, or the model returns NaN or complex
         logits.
+
+    Examples
+    --------
+    >>> from utils.decoding.scoring import token_log_probs
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> model = NGramLM.mle(NGramCounts([4, 5, 4, 5, 4, 6], order=2, vocab_size=7))
+    >>> [round(p, 3) for p in token_log_probs(model, [4, 5, 4, 6]).exp().tolist()]
+    [0.667, 1.0, 0.333]
     """
     check_positive(chunk_length=chunk_length)
-    if not isinstance(ids, torch.Tensor):
-        ids = as_id_tensor(ids)
-    is_integer = not (ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool)
-    if ids.dim() != 1 or not is_integer:
-        raise ValueError(f"a text is ids of shape (N,); got {ids.dtype} {tuple(ids.shape)}")
+    ids = as_id_tensor(ids)
+    if ids.dim() != 1:
+        raise ValueError(f"a text is ids of shape (N,); got the shape {tuple(ids.shape)}")
     if len(ids) < 2:
         raise ValueError(f"scoring needs a text of at least two tokens, got {len(ids)}")
     with evaluation_mode(model):
@@ -74,15 +82,14 @@ def _log_probs_by_chunks(
 ) -> torch.Tensor:
     """Compute the result of `token_log_probs` from logits, `chunk_length` tokens at a time."""
     device = device_of(cast(torch.nn.Module, model))
-    logits, _ = model(torch.full((1, 1), BOS, device=device), None)  # (1, 1, V)
-    check_ids(ids.tolist(), logits.shape[-1])  # an embedding on a GPU ends the process instead
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
+    check_input_ids(model, ids)
     chunks: list[torch.Tensor] = []
     state: StateT | None = None
     for start in range(0, len(ids) - 1, chunk_length):
         chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
         logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)
+        check_logits(logits)
+        check_ids(chunk, logits.shape[-1])  # the targets, among the tokens that it predicts
         logits = logits[0].cpu().double()  # (chunk_length, V); MPS has no float64
         log_probs = logits.log_softmax(-1)  # (chunk_length, V)
         chunks.append(log_probs.gather(-1, chunk[1:, None])[:, 0])  # (chunk_length,)

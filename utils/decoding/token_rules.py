@@ -31,8 +31,7 @@ def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
     """
     if logits.shape[-1] <= EOS:
         raise ValueError(f"a vocabulary of {logits.shape[-1]} has no EOS (id {EOS}) and no words")
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
+    check_logits(logits)
     allowed = logits.clone()
     allowed[:, list(NEVER_GENERATED)] = -math.inf
     # NaN or +∞ may stand at any token, a finite logit must stand at an allowed one
@@ -41,6 +40,18 @@ def allowed_logits(logits: torch.Tensor) -> torch.Tensor:
     if not highest.isfinite().all():  # one transfer from the device per step
         _raise_no_distribution(highest)
     return allowed
+
+
+def check_logits(logits: torch.Tensor) -> None:
+    """Check that logits of any shape are real floating-point numbers.
+
+    Raises
+    ------
+    ValueError
+        If they are integers or complex numbers.
+    """
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
 
 
 def _raise_no_distribution(highest: torch.Tensor) -> None:
@@ -73,6 +84,15 @@ class TokenRules:
     ValueError
         If `min_length` is not a non-negative integer, or `no_repeat_ngram_size` not a
         positive one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.token_rules import TokenRules
+    >>> scores = torch.zeros(1, 6)
+    >>> rules = TokenRules(min_length=3, no_repeat_ngram_size=2)
+    >>> rules.apply(scores, torch.tensor([[4, 5, 4]]), [2])
+    tensor([[0., 0., -inf, 0., 0., -inf]])
     """
 
     min_length: int = 0
@@ -153,6 +173,13 @@ def repeated_ngrams(ids: torch.Tensor, *, n: int, vocab_size: int) -> torch.Tens
     -------
     is_repeat : torch.Tensor
         True for each such token except EOS, (B, V) bool.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.token_rules import repeated_ngrams
+    >>> repeated_ngrams(torch.tensor([[4, 5, 4]]), n=2, vocab_size=6)
+    tensor([[False, False, False, False, False,  True]])
     """
     B, N = ids.shape
     counts = torch.zeros(B, vocab_size, dtype=torch.int64, device=ids.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
@@ -10,12 +11,13 @@ import torch
 
 from utils.arguments import as_strings
 from utils.contract import ConditionalLanguageModel, StateT
-from utils.data.checks import as_ids, check_ids
+from utils.data.checks import as_ids
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import best_sequences
-from utils.decoding.generation import input_vocab_size
+from utils.decoding.input_ids import check_input_ids
+from utils.decoding.token_rules import TokenRules
 from utils.runtime import device_of, evaluation_mode
 
 if TYPE_CHECKING:
@@ -63,13 +65,11 @@ def decode_sources(
         If a source has no tokens or an id outside the encoder's vocabulary, or `batch_size` is not
         a positive integer.
     """
-    vocab_size = input_vocab_size(getattr(model, "encoder", None))
     sources = [as_ids(source, name=f"the ids of source {i}") for i, source in enumerate(sources)]
     lengths = [len(source) for source in sources]
     if 0 in lengths:
         raise ValueError(f"source {lengths.index(0)} has no tokens; leave it out")
-    if vocab_size is not None:  # an embedding on a GPU would end the process instead
-        check_ids((i for source in sources for i in source), vocab_size)
+    check_input_ids(getattr(model, "encoder", None), itertools.chain(*sources))
     device = device_of(cast(torch.nn.Module, model))
 
     def decode(group: list[Sequence[int]]) -> Sequence[Output]:
@@ -88,8 +88,7 @@ def translate(
     *,
     beam: BeamConfig | None = None,
     max_length: int = 60,
-    min_length: int = 0,
-    no_repeat_ngram_size: int | None = None,
+    rules: TokenRules = TokenRules(),
     batch_size: int = 100,
 ) -> list[str]:
     """Translate texts.
@@ -104,10 +103,10 @@ def translate(
         Encodes the texts and decodes the translations.
     beam
         The options of beam search, whose best hypothesis is returned; None for greedy search.
-    max_length, min_length
-        The maximum and the minimum number of tokens of a translation.
-    no_repeat_ngram_size
-        The size n of n-grams that may not occur twice in a translation; None for no such rule.
+    max_length
+        The maximum number of tokens of a translation.
+    rules
+        Which tokens may come next, as for `beam_search`.
     batch_size
         The maximum number of texts that are translated together.
 
@@ -120,16 +119,10 @@ def translate(
     ------
     ValueError
         If `texts` is one text or an item is not a text, a text has no tokens or an id outside the
-        encoder's vocabulary, `batch_size` is not a positive integer, a length is negative, or
-        `min_length` is above `max_length`.
+        encoder's vocabulary, `batch_size` is not a positive integer, `max_length` is not a
+        non-negative integer, or the minimum length is above it.
     """
     sources = [tokenizer.encode(text) for text in as_strings(texts, name="texts")]
-    search = partial(
-        best_sequences,
-        beam=beam,
-        max_length=max_length,
-        min_length=min_length,
-        no_repeat_ngram_size=no_repeat_ngram_size,
-    )
+    search = partial(best_sequences, beam=beam, max_length=max_length, rules=rules)
     outputs = decode_sources(model, sources, search, batch_size=batch_size)
     return [tokenizer.decode(ids) for ids in outputs]

@@ -75,6 +75,14 @@ def expected_calibration_error(
     ValueError
         If the arrays differ in shape, are empty or hold invalid values, or `num_bins` is not a
         positive integer.
+
+    Examples
+    --------
+    >>> from utils.metrics.calibration import expected_calibration_error
+    >>> probabilities, is_correct = [0.9, 0.9, 0.6, 0.6], [True, True, True, False]
+    >>> calibration = expected_calibration_error(probabilities, is_correct, num_bins=10)
+    >>> round(calibration.error, 3)
+    0.1
     """
     check_positive(num_bins=num_bins)
     # p * num_bins could be rounded to a number above its bin: 0.07 * 100 is 7.000000000000001
@@ -154,6 +162,13 @@ def fit_temperature(logits: ArrayLike | torch.Tensor, targets: ArrayLike | torch
     ValueError
         If the shapes do not match, a target is not a class, the logits are complex, one is NaN or
         +∞, or the logit of a target is −∞, where the loss is infinite at every temperature.
+
+    Examples
+    --------
+    >>> from utils.metrics.calibration import fit_temperature
+    >>> logits = [[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [0.0, 4.0]]
+    >>> round(fit_temperature(logits, [0, 0, 1, 1]), 2)
+    3.64
     """
     logits, targets = _as_tensor(logits, "logits"), _as_tensor(targets, "targets")
     _check_classification(logits, targets)

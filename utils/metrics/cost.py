@@ -14,7 +14,15 @@ from utils.arguments import check_integer, check_positive
 
 
 def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) -> int:
-    """Count the model's parameters, or only those that need a gradient; shared ones count once."""
+    """Count the model's parameters, or only those that need a gradient; shared ones count once.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from utils.metrics.cost import count_parameters
+    >>> count_parameters(nn.Linear(10, 5))
+    55
+    """
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 

@@ -56,6 +56,15 @@ def word_errors(hypotheses: Iterable[str], references: Iterable[str]) -> ErrorCo
     ValueError
         If the lists differ in length or are empty, a text is given instead of a list of texts, an
         item is not a text, or a reference has no words.
+
+    Examples
+    --------
+    >>> from utils.metrics.error_rates import word_errors
+    >>> errors = word_errors(["the cat sat down"], ["a cat sat"])
+    >>> errors
+    ErrorCounts(substitutions=1, deletions=0, insertions=1, reference_length=3)
+    >>> round(errors.rate, 3)
+    0.667
     """
 
     def process(references: list[str], hypotheses: list[str]) -> jiwer.WordOutput:
@@ -70,6 +79,12 @@ def character_errors(hypotheses: Iterable[str], references: Iterable[str]) -> Er
     """Count character errors; arguments, result and errors as `word_errors`.
 
     Spaces inside a text count, white space at its ends does not.
+
+    Examples
+    --------
+    >>> from utils.metrics.error_rates import character_errors
+    >>> round(character_errors(["kitten"], ["sitting"]).rate, 3)
+    0.429
     """
     return _count_errors(jiwer.process_characters, hypotheses, references)
 

@@ -36,6 +36,14 @@ def perplexity(nll: float, num_tokens: int) -> float:
         If the number of tokens is not positive and finite, or the negative log-likelihood is NaN
         or more negative than rounding in float32 makes it: below −10⁻⁶ per token. Above that, it
         counts as 0.
+
+    Examples
+    --------
+    >>> import math
+    >>> from utils.metrics.likelihood import perplexity
+    >>> nll = -math.log(1 / 10) * 3  # three tokens, each of probability 1/10
+    >>> round(perplexity(nll, 3), 6)
+    10.0
     """
     mean_nll = _mean(nll, num_tokens, of="perplexity", unit="token")
     return math.inf if mean_nll > _LARGEST_EXPONENT else math.exp(mean_nll)
@@ -66,6 +74,13 @@ def bits_per_character(nll: float, num_characters: int) -> float:
     ValueError
         If the number of characters is not positive and finite, or the negative log-likelihood is
         NaN or below −10⁻⁶ per character; above that, it counts as 0.
+
+    Examples
+    --------
+    >>> import math
+    >>> from utils.metrics.likelihood import bits_per_character
+    >>> bits_per_character(6 * math.log(2), 3)
+    2.0
     """
     return _mean(nll, num_characters, of="bits per character", unit="character") / math.log(2)
 

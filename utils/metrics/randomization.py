@@ -60,6 +60,15 @@ def randomization_p_value(
     ValueError
         If the arrays are not of one shape (N, S), `num_trials` is not a positive integer, or
         `tolerance` is not a non-negative number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from utils.metrics.randomization import randomization_p_value
+    >>> is_correct = np.array([[1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0]])[:, :, None]
+    >>> first, second = is_correct
+    >>> randomization_p_value(first, second, lambda total: total[0] / 6)
+    0.0625
     """
     check_positive(num_trials=num_trials)
     check_number(minimum=0, tolerance=tolerance)

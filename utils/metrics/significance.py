@@ -55,6 +55,14 @@ def paired_bleu_p_value(
     ValueError
         If the lists differ in length or are empty, a sentence has no reference, or `num_trials` is
         not a positive integer.
+
+    Examples
+    --------
+    >>> from utils.metrics.significance import paired_bleu_p_value
+    >>> references = ["the cat sat on the mat", "a dog barked at me", "it rained all day"]
+    >>> worse = ["a cat sat on the mat", "the dog barked at me", "it rained all days"]
+    >>> paired_bleu_p_value(references, worse, references)
+    0.25
     """
     check_positive(num_trials=num_trials)
     first, second = (

@@ -78,6 +78,16 @@ def bleu(
     ValueError
         If the lists differ in length or are empty, an item is not a text, a hypothesis has no
         reference, or the tokenizer is unknown or needs a package that is not installed.
+
+    Examples
+    --------
+    >>> from utils.metrics.text import bleu
+    >>> hypotheses = ["the cat sat on the mat", "a dog barked"]
+    >>> first, second = ["the cat sat on a mat", "a dog barked"], ["the cat sat on the rug", None]
+    >>> round(bleu(hypotheses, first), 1)
+    59.7
+    >>> round(bleu(hypotheses, [first, second]), 1)
+    82.2
     """
     metric = _bleu_metric(tokenize, lowercase)
     texts = as_strings(hypotheses, name="hypotheses")
@@ -116,6 +126,15 @@ def bleu_interval(
     ------
     ValueError
         If `bleu` rejects an argument, or `num_resamples` is not an integer of at least 2.
+
+    Examples
+    --------
+    >>> from utils.metrics.text import bleu_interval
+    >>> hypotheses = ["the cat sat on the mat", "a dog barked at me"] * 20
+    >>> references = ["the cat sat on a mat", "a dog barked at me"] * 20
+    >>> interval = bleu_interval(hypotheses, references, num_resamples=100)
+    >>> interval.low < interval.score < interval.high
+    True
     """
     check_integer(minimum=2, num_resamples=num_resamples)
     metric = _bleu_metric(tokenize, lowercase)
@@ -156,6 +175,12 @@ def chrf(hypotheses: Iterable[str], references: References) -> float:
     ValueError
         If the lists differ in length or are empty, an item is not a text, or a hypothesis has no
         reference.
+
+    Examples
+    --------
+    >>> from utils.metrics.text import chrf
+    >>> round(chrf(["the cats sat"], ["the cat sat"]), 1)
+    74.8
     """
     texts = as_strings(hypotheses, name="hypotheses")
     reference_lists = as_reference_lists(texts, references)
@@ -249,6 +274,12 @@ def distinct_n(sequences: Iterable[Iterable[Hashable]], n: int) -> float:
     ValueError
         If `n` is not a positive integer, `sequences` are not lists of tokens, or none of them has
         `n` tokens.
+
+    Examples
+    --------
+    >>> from utils.metrics.text import distinct_n
+    >>> distinct_n(["a b a b".split(), "a b c d".split()], 2)
+    0.6666666666666666
     """
     check_positive(n=n)
     texts = as_token_lists(sequences)
@@ -282,6 +313,13 @@ def self_bleu(sequences: Iterable[Iterable[str]], *, max_ngram_order: int = 4) -
     ValueError
         If there are fewer than two texts, one of them is empty or not a list of words, or
         `max_ngram_order` is not a positive integer.
+
+    Examples
+    --------
+    >>> from utils.metrics.text import self_bleu
+    >>> texts = ["the cat sat down", "the cat sat up", "a dog barked twice"]
+    >>> round(self_bleu([text.split() for text in texts], max_ngram_order=2), 1)
+    47.1
     """
     check_positive(max_ngram_order=max_ngram_order)
     texts = as_token_lists(sequences)

@@ -4,6 +4,8 @@ All are torch modules but ``nbsvm``, which is a scikit-learn classifier. The n-g
 estimate with NumPy; as torch modules without parameters, they are called as any language model.
 ``utils.contract`` has the types of all.
 
+``typed_module``
+    The base of all modules, whose calls have types.
 ``checks``
     Checks of a model's inputs: ids, states, memories, and values in a compiled model.
 ``masks``

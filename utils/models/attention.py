@@ -36,6 +36,17 @@ def attention(
         The weighted means of the values, (…, T, d); zero for a query without a key to attend to.
     weights : torch.Tensor
         The attention weights, (…, T, S); zero for a query without a key to attend to.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.attention import attention
+    >>> q, k, v = torch.randn(3, 2, 5, 8)
+    >>> means, weights = attention(q, k, v)
+    >>> means.shape, weights.shape
+    (torch.Size([2, 5, 8]), torch.Size([2, 5, 5]))
+    >>> torch.allclose(weights.sum(-1), torch.ones(2, 5))
+    True
     """
     weights = masked_softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)  # (…, T, S)
     return weights @ v, weights
@@ -68,6 +79,13 @@ def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> to
     ------
     ValueError
         If the mask is not boolean.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.attention import masked_softmax
+    >>> masked_softmax(torch.zeros(4), torch.tensor([True, True, False, False]))
+    tensor([0.5000, 0.5000, 0.0000, 0.0000])
     """
     if mask is None:
         return scores.softmax(-1)

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
-from utils.contract import Memory, register_state
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
@@ -32,6 +31,7 @@ from utils.models.recurrent import (
     run_batch_first,
     state_form,
 )
+from utils.states import Memory, register_state
 
 
 @register_state

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from utils.contract import TypedModule
+from utils.models.typed_module import TypedModule
 
 
 class MultiplicativeScore(TypedModule):

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from utils.contract import LSTMState, Memory, State
+from utils.states import LSTMState, Memory, State
+from utils.torch_internals import assert_when_run
 
 BATCH = "B"
 """The number of rows of a batch, in the shape of a `TensorForm`."""
@@ -67,11 +68,11 @@ def check_values(is_right: torch.Tensor, message: str) -> None:
         if not is_right:
             raise ValueError(message)
     elif not is_right.is_meta:
-        torch._assert_async(is_right, message)
+        assert_when_run(is_right, message)
 
 
 def check_token_ids(ids: torch.Tensor) -> None:
-    """Check that token ids are (B, T) int64 or int32.
+    """Check that token ids are (B, T) int64 or int32, the types that an embedding reads.
 
     Raises
     ------

@@ -16,12 +16,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.contract import Encoder, Memory, TypedModule
+from utils.contract import Encoder
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import PAD
 from utils.models.layers import OutputLayer, make_dropout
 from utils.models.masks import masked_mean, source_mask
+from utils.models.typed_module import TypedModule
 from utils.runtime import device_of, evaluation_mode
+from utils.states import Memory
 
 
 class WordCNNEncoder(TypedModule):
@@ -177,6 +179,16 @@ class Classifier(TypedModule):
     ------
     ValueError
         If a size is not a positive integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.classifiers import Classifier, LanguageModelEncoder
+    >>> from utils.models.gpt import GPT
+    >>> encoder = LanguageModelEncoder(GPT(50, width=32, num_layers=2))
+    >>> model = Classifier(encoder, input_size=32, num_classes=3)
+    >>> model(torch.tensor([[4, 5, 6], [7, 0, 0]])).shape
+    torch.Size([2, 3])
     """
 
     def __init__(

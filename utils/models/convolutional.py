@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive
-from utils.contract import Memory, TypedModule, register_state
 from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
 from utils.models.checks import BATCH, TensorForm, check_call, check_memory
@@ -20,6 +19,8 @@ from utils.models.gated_convolution import GatedConvolution
 from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_dropout
 from utils.models.masks import masked_mean, source_mask
 from utils.models.positions import sinusoidal_encoding, token_positions
+from utils.models.typed_module import TypedModule
+from utils.states import Memory, register_state
 
 Pooling: TypeAlias = Literal["mean", "max"]
 """How one vector is computed from several: their mean, or the maximum of each dimension."""

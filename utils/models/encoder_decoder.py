@@ -10,18 +10,12 @@ from typing import Any, Generic
 
 import torch
 
-from utils.contract import (
-    Decoder,
-    Encoder,
-    LSTMState,
-    Memory,
-    MemoryT,
-    StateT,
-)
+from utils.contract import Decoder, Encoder, MemoryT, StateT
 from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.layers import TiedModule
 from utils.models.recurrent_decoders import LSTMDecoder
 from utils.models.recurrent_encoders import LSTMEncoder
+from utils.states import LSTMState, Memory
 
 
 class EncoderDecoder(TiedModule, Generic[StateT]):
@@ -36,6 +30,17 @@ class EncoderDecoder(TiedModule, Generic[StateT]):
     decoder
         A language model that computes its first state from that memory. An `LSTMDecoder` requires
         the `RecurrentMemory` of an `LSTMEncoder`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.encoder_decoder import EncoderDecoder
+    >>> from utils.models.transformer import TransformerDecoder, TransformerEncoder
+    >>> encoder = TransformerEncoder(50, width=32, num_layers=2)
+    >>> model = EncoderDecoder(encoder, TransformerDecoder(50, width=32, num_layers=2))
+    >>> logits, state = model(torch.tensor([[1]]), model.begin(torch.tensor([[4, 5, 6]])))
+    >>> logits.shape
+    torch.Size([1, 1, 50])
     """
 
     def __init__(self, encoder: Encoder[MemoryT], decoder: Decoder[MemoryT, StateT]) -> None:
@@ -109,6 +114,16 @@ def lstm_seq2seq(
     ------
     ValueError
         If a size is not a positive integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.encoder_decoder import lstm_seq2seq
+    >>> model = lstm_seq2seq(50, width=32)
+    >>> state = model.begin(torch.tensor([[4, 5, 6]]))
+    >>> logits, state = model(torch.tensor([[1]]), state)
+    >>> logits.shape, state.hidden.shape
+    (torch.Size([1, 1, 50]), torch.Size([1, 2, 32]))
     """
     sizes: dict[str, Any] = {
         "width": width,

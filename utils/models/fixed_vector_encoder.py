@@ -9,7 +9,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.contract import Encoder, Memory, TypedModule
+from utils.contract import Encoder
+from utils.models.typed_module import TypedModule
+from utils.states import Memory
 
 
 class FixedVectorEncoder(TypedModule):

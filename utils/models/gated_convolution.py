@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.contract import TypedModule
+from utils.models.typed_module import TypedModule
 
 
 class GatedConvolution(TypedModule):

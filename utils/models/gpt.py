@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from utils.arguments import check_positive, if_given
-from utils.contract import register_state
 from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import Norm, OutputLayer, TiedModule, make_dropout, make_norm
@@ -20,6 +19,7 @@ from utils.models.multi_head import check_heads
 from utils.models.ngram_embedding import NGramEmbedding
 from utils.models.positions import EncodingName, PositionalEncoding, token_positions
 from utils.models.transformer_layer import Activation, TransformerLayer
+from utils.states import register_state
 
 WEIGHT_STD = 0.02  # standard deviation of GPT-2's initial weights
 NGRAM_STD = 0.1  # larger, as most n-grams are rare and their vectors seldom trained
@@ -92,6 +92,18 @@ class GPT(TiedModule):
     ValueError
         If a size is not a positive integer, `num_heads` does not divide `width`, or a name is
         unknown.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.gpt import GPT
+    >>> model = GPT(vocab_size=50, width=32, num_layers=2)
+    >>> logits, state = model(torch.tensor([[4, 5, 6]]))
+    >>> logits.shape
+    torch.Size([1, 3, 50])
+    >>> logits, state = model(torch.tensor([[7]]), state)
+    >>> state.tokens_read
+    tensor([4])
     """
 
     def __init__(

@@ -28,6 +28,16 @@ def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
     -------
     num_parameters : int
         The number of parameters.
+
+    Examples
+    --------
+    >>> from utils.metrics.cost import count_parameters
+    >>> from utils.models.gpt import GPT
+    >>> from utils.models.gpt_cost import gpt_parameters
+    >>> gpt_parameters(50, width=32, num_layers=2)
+    26336
+    >>> count_parameters(GPT(50, width=32, num_layers=2))
+    26336
     """
     return vocab_size * width + num_layers * (12 * width**2 + 2 * width) + width
 

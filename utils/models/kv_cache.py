@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from utils.contract import register_state
 from utils.models.checks import BATCH, TensorForm
+from utils.states import register_state
 
 
 @register_state

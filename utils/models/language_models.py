@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_integer, check_positive, if_given
-from utils.contract import TypedModule
+from utils.data.checks import is_integer_tensor
 from utils.data.vocabulary import BOS, PAD
 from utils.models.checks import OptionalForm, check_call, check_token_ids
 from utils.models.layers import (
@@ -29,6 +29,7 @@ from utils.models.recurrent import (
     run_batch_first,
     state_form,
 )
+from utils.models.typed_module import TypedModule
 
 
 class NNLM(TypedModule):
@@ -55,6 +56,15 @@ class NNLM(TypedModule):
     ------
     ValueError
         If a size is not a positive integer, or `order` is less than 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.language_models import NNLM
+    >>> model = NNLM(vocab_size=50, order=3)
+    >>> logits, state = model(torch.randint(50, (2, 7)))
+    >>> logits.shape, state.shape
+    (torch.Size([2, 7, 50]), torch.Size([2, 1]))
     """
 
     def __init__(
@@ -125,11 +135,7 @@ class NNLM(TypedModule):
     def _check_state(self, ids: torch.Tensor, state: torch.Tensor) -> None:
         """Raise ValueError unless `state` is ids of its shape."""
         shape = (ids.shape[0], self.order - 2)
-        if (
-            isinstance(state, torch.Tensor)
-            and state.shape == shape
-            and not state.is_floating_point()
-        ):
+        if isinstance(state, torch.Tensor) and state.shape == shape and is_integer_tensor(state):
             return
         is_tensor = isinstance(state, torch.Tensor)
         raise ValueError(
@@ -170,6 +176,19 @@ class RNNLM(TiedModule):
     ------
     ValueError
         If the cell is unknown, or a size is not a positive integer.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.language_models import RNNLM
+    >>> model = RNNLM(vocab_size=50, width=32, cell="gru")
+    >>> ids = torch.randint(50, (2, 7))
+    >>> logits, state = model(ids)
+    >>> logits.shape, state.shape
+    (torch.Size([2, 7, 50]), torch.Size([2, 1, 32]))
+    >>> _, middle = model(ids[:, :4])
+    >>> torch.allclose(model(ids[:, 4:], middle)[0], logits[:, 4:], atol=1e-5)
+    True
     """
 
     def __init__(

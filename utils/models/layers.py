@@ -7,15 +7,16 @@ LayerNorm: Ba et al. 2016; RMSNorm: Zhang and Sennrich 2019.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_number, if_given
-from utils.contract import TypedModule
+from utils.models.typed_module import TypedModule
+from utils.torch_internals import ReplacingModule
 
 Norm: TypeAlias = Literal["layer", "rms"]
 """The name of a norm of `make_norm`: LayerNorm or RMSNorm."""
@@ -33,7 +34,7 @@ MIN_EPSILON = torch.finfo(torch.float32).tiny
 smaller numbers become zero, and a vector of zeros NaN."""
 
 
-class TiedModule(TypedModule):
+class TiedModule(ReplacingModule, TypedModule):
     """A module whose parts still share parameters after these are replaced.
 
     torch replaces each parameter separately when a module leaves the meta device (``to_empty``) and
@@ -41,11 +42,9 @@ class TiedModule(TypedModule):
     by an embedding and the output would become two, which training would move apart.
     """
 
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
-        """Apply `fn` to all tensors, as every method does that moves or converts a module."""
-        with _keep_shared_parameters(self):
-            apply_to_module: Callable[..., Any] = super()._apply
-            return apply_to_module(fn, recurse)
+    def replacing_tensors(self) -> AbstractContextManager[None]:
+        """Return the context in which torch moves and converts the tensors of the module."""
+        return _keep_shared_parameters(self)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -83,7 +82,9 @@ class ScaledEmbedding(nn.Embedding):
     def reset_parameters(self) -> None:
         """Draw rows of length about 1, and set the row of padding to zero."""
         nn.init.normal_(self.weight, std=self.embedding_dim**-0.5)
-        self._fill_padding_idx_with_zero()
+        if self.padding_idx is not None:
+            with torch.no_grad():
+                self.weight[self.padding_idx].zero_()
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the vectors (…, E) of `ids` (…)."""
@@ -187,6 +188,13 @@ def make_norm(
     ------
     ValueError
         If the name is unknown, or epsilon is not a positive number or too small.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.layers import make_norm
+    >>> make_norm("rms", 2)(torch.tensor([3.0, 4.0])).detach()
+    tensor([0.8485, 1.1314])
     """
     check_choice(NORMS, norm=norm)
     check_number(above=0, **if_given(epsilon=epsilon))

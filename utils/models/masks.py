@@ -30,6 +30,14 @@ def source_mask(source: torch.Tensor) -> torch.Tensor:
     ValueError
         For a row without tokens, for padding before a token, and for ids that are not integers
         (B, S).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.masks import source_mask
+    >>> source_mask(torch.tensor([[4, 5, 6], [7, 0, 0]]))
+    tensor([[ True,  True,  True],
+            [ True, False, False]])
     """
     check_token_ids(source)
     is_token = source != PAD  # (B, S)
@@ -82,6 +90,17 @@ def causal_mask(
     ValueError
         If there are more queries than keys, or the window is not positive: such queries could not
         attend to themselves.
+
+    Examples
+    --------
+    >>> from utils.models.masks import causal_mask
+    >>> causal_mask(3).int()
+    tensor([[1, 0, 0],
+            [1, 1, 0],
+            [1, 1, 1]], dtype=torch.int32)
+    >>> causal_mask(2, 4, window=2).int()
+    tensor([[0, 1, 1, 0],
+            [0, 0, 1, 1]], dtype=torch.int32)
     """
     S = T if S is None else S
     if T > S:

@@ -15,12 +15,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_number, check_positive, if_given
-from utils.contract import TypedModule
 from utils.models.attention import fused_attention
 from utils.models.kv_cache import KVCache
 from utils.models.layers import RMS_EPSILON
 from utils.models.masks import causal_mask
 from utils.models.positions import RotaryAngles, rotate
+from utils.models.typed_module import TypedModule
 
 QUERY_SCALE = 2.0
 """Factor of normalized queries. Scores then lie within ±2√d, enough for a sharp softmax."""
@@ -75,6 +75,15 @@ class SelfAttention(TypedModule):
     ValueError
         If `num_heads` does not divide `width`, the window is not a positive integer or attention
         is not causal, or epsilon is not a positive number.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.multi_head import SelfAttention
+    >>> attention = SelfAttention(32, num_heads=4)
+    >>> out, cache = attention(torch.randn(2, 5, 32))
+    >>> out.shape, cache.keys.shape
+    (torch.Size([2, 5, 32]), torch.Size([2, 4, 5, 8]))
     """
 
     def __init__(
@@ -200,6 +209,15 @@ class CrossAttention(TypedModule):
     ------
     ValueError
         If `num_heads` does not divide `width`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.multi_head import CrossAttention
+    >>> attention = CrossAttention(32, num_heads=4)
+    >>> memory_cache = attention.project_memory(torch.randn(2, 7, 32))
+    >>> attention(torch.randn(2, 5, 32), memory_cache).shape
+    torch.Size([2, 5, 32])
     """
 
     def __init__(

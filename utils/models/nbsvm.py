@@ -63,6 +63,14 @@ class NBSVM:
     ------
     ValueError
         For an unknown loss, an interpolation outside [0, 1], or an alpha that is not positive.
+
+    Examples
+    --------
+    >>> from utils.models.nbsvm import NBSVM
+    >>> texts = ["a good film", "good fun", "a bad film", "bad , very bad"]
+    >>> model = NBSVM().fit(texts, [1, 1, 0, 0])
+    >>> (model.decision_function(["a good day", "a bad day"]) > 0).tolist()
+    [True, False]
     """
 
     def __init__(

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from utils.arguments import check_number
-from utils.contract import TypedModule
 from utils.data.vocabulary import BOS
 from utils.models.ngram_counts import NGramCounts
 from utils.models.ngram_estimates import (
@@ -22,6 +21,7 @@ from utils.models.ngram_estimates import (
     witten_bell_estimates,
 )
 from utils.models.ngram_texts import Ids, as_id_array
+from utils.models.typed_module import TypedModule
 
 
 class NGramLM(TypedModule):
@@ -39,6 +39,16 @@ class NGramLM(TypedModule):
         The counts that the estimates refer to.
     estimates
         What each n-gram and each context contributes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> counts = NGramCounts([4, 5, 4, 5, 4, 6], order=2, vocab_size=7)
+    >>> log_probs, _ = NGramLM.add_k(counts, k=0.5)(torch.tensor([[4]]))
+    >>> [round(p, 3) for p in log_probs[0, 0].exp().tolist()]
+    [0.077, 0.077, 0.077, 0.077, 0.077, 0.385, 0.231]
     """
 
     def __init__(self, counts: NGramCounts, estimates: Estimates) -> None:

@@ -4,7 +4,7 @@ Derived in section 2.1. Continuation counts: Kneser and Ney 1995.
 
 Each n-gram of m tokens has an index, its position in the sorted array ``keys[m]``. Its key is
 (index of its first m − 1 tokens) · base + (id of its last token), so that the n-grams that continue
-a context are neighbors in the array.
+a context are neighbours in the array.
 """
 
 from __future__ import annotations
@@ -64,6 +64,15 @@ class NGramCounts:
     ValueError
         If a size is not a positive integer, for ids outside the vocabulary, for a sentence with
         BOS after its first token, and if a token that is never predicted occurs, or none is left.
+
+    Examples
+    --------
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> counts = NGramCounts([4, 5, 4, 5, 4, 6], order=2, vocab_size=7)
+    >>> counts.count([4, 5])
+    2
+    >>> counts.count([4], continuation=True)
+    2
     """
 
     def __init__(
@@ -99,11 +108,11 @@ class NGramCounts:
             weights = is_token[ends]  # an n-gram that ends with BOS does not count
             raw = np.bincount(indices, weights=weights, minlength=len(keys)).astype(np.int64)
             if length > 1:
-                # each n-gram that occurs adds one left neighbor to its last length − 1 tokens
+                # each n-gram that occurs adds one left neighbour to its last length − 1 tokens
                 suffixes = prefixes[starts[first_rows[raw > 0]] + 1]
-                neighbors = np.bincount(suffixes, minlength=len(self.raw[-1]))
+                neighbours = np.bincount(suffixes, minlength=len(self.raw[-1]))
                 is_start = self.starts_with_bos(length - 1)
-                self.continuation.append(np.where(is_start, self.raw[-1], neighbors))
+                self.continuation.append(np.where(is_start, self.raw[-1], neighbours))
             self.keys.append(np.append(keys, SENTINEL_KEY))
             self.raw.append(np.append(raw, 0))
             prefixes[starts] = indices

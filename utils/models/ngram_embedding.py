@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from utils.contract import TypedModule
 from utils.data.vocabulary import PAD
+from utils.models.typed_module import TypedModule
 
 
 class NGramEmbedding(TypedModule, nn.ModuleList):

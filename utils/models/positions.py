@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice
-from utils.contract import TypedModule, register_state
 from utils.models.checks import check_values, has_values
+from utils.models.typed_module import TypedModule
+from utils.states import register_state
 
 EncodingName: TypeAlias = Literal["learned", "rotary", "sinusoidal"]
 """The name of an encoding of `PositionalEncoding`."""
@@ -135,7 +136,7 @@ def position_angles(
         Length of the vectors, two numbers per angle.
     dtype
         Precision of the result, but at least float32: half precision cannot distinguish
-        neighboring positions beyond a few hundred.
+        neighbouring positions beyond a few hundred.
 
     Returns
     -------
@@ -184,6 +185,16 @@ def sinusoidal_encoding(
     ------
     ValueError
         If `width` is odd.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.positions import sinusoidal_encoding
+    >>> encoding = sinusoidal_encoding(torch.arange(10), 8)
+    >>> encoding.shape
+    torch.Size([10, 8])
+    >>> encoding[0]
+    tensor([0., 1., 0., 1., 0., 1., 0., 1.])
     """
     angles = position_angles(positions, width, dtype=dtype)
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2).to(dtype)  # (…, width)
@@ -207,6 +218,14 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     -------
     rotated : torch.Tensor
         The rotated vectors, (…, d).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.positions import rotate
+    >>> cos, sin = torch.tensor([0.0]), torch.tensor([1.0])  # of 90 degrees
+    >>> rotate(torch.tensor([1.0, 0.0]), cos, sin)
+    tensor([0., 1.])
     """
     cos, sin = torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)  # (…, d)
     return x * cos + x.roll(x.shape[-1] // 2, -1) * sin

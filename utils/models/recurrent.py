@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_number
-from utils.contract import LSTMState, TypedModule
 from utils.models.checks import BATCH, TensorForm, check_values, is_all_true
+from utils.models.typed_module import TypedModule
+from utils.states import LSTMState
 
 Cell: TypeAlias = Literal["rnn", "gru", "lstm"]
 """The name of a recurrent cell: tanh, gated recurrent units, or long short-term memory."""

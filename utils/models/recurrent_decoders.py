@@ -15,12 +15,6 @@ import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
-from utils.contract import (
-    LSTMState,
-    Memory,
-    RecurrentMemory,
-    register_state,
-)
 from utils.data.vocabulary import PAD
 from utils.models.checks import BATCH, TensorForm, check_call, check_memory
 from utils.models.layers import (
@@ -38,6 +32,7 @@ from utils.models.recurrent import (
     run_batch_first,
     state_form,
 )
+from utils.states import LSTMState, Memory, RecurrentMemory, register_state
 
 VectorInput: TypeAlias = Literal["start", "every", "both"]
 """How an `RNNDecoder` uses the source's vector."""

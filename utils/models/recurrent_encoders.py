@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from utils.arguments import check_positive, if_given
-from utils.contract import LSTMState, Memory, RecurrentMemory, TypedModule
 from utils.data.vocabulary import PAD
 from utils.models.layers import ScaledEmbedding, make_dropout
 from utils.models.masks import source_mask
 from utils.models.recurrent import Cell, make_rnn, run_packed
+from utils.models.typed_module import TypedModule
+from utils.states import LSTMState, Memory, RecurrentMemory
 
 
 class LSTMEncoder(TypedModule):

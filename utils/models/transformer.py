@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from utils.contract import Memory, register_state
 from utils.models.checks import (
     BATCH,
     OptionalForm,
@@ -23,6 +22,7 @@ from utils.models.masks import masked_mean, source_mask
 from utils.models.positions import token_positions
 from utils.models.transformer_layer import TransformerLayer
 from utils.models.transformer_stack import TransformerStack
+from utils.states import Memory, register_state
 
 
 class TransformerEncoder(TransformerStack):
@@ -32,6 +32,17 @@ class TransformerEncoder(TransformerStack):
     `TransformerStack`.
 
     Source: section 7.3; Vaswani et al. 2017, section 3.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.transformer import TransformerEncoder
+    >>> encoder = TransformerEncoder(50, width=32, num_layers=2)
+    >>> memory = encoder(torch.tensor([[4, 5, 6], [7, 0, 0]]))
+    >>> memory.states.shape, memory.vector.shape
+    (torch.Size([2, 3, 32]), torch.Size([2, 32]))
+    >>> memory.is_token.tolist()
+    [[True, True, True], [True, False, False]]
     """
 
     is_decoder = False
@@ -93,6 +104,17 @@ class TransformerDecoder(TransformerStack):
     `TransformerStack`.
 
     Source: section 7.3; Vaswani et al. 2017, section 3.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.transformer import TransformerDecoder, TransformerEncoder
+    >>> encoder = TransformerEncoder(50, width=32, num_layers=2)
+    >>> decoder = TransformerDecoder(60, width=32, num_layers=2)
+    >>> state = decoder.begin(encoder(torch.tensor([[4, 5, 6]])))
+    >>> logits, state = decoder(torch.tensor([[1, 4]]), state)
+    >>> logits.shape
+    torch.Size([1, 2, 60])
     """
 
     is_decoder = True

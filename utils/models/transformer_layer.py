@@ -14,11 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_choice, check_positive, if_given
-from utils.contract import TypedModule
 from utils.models.kv_cache import KVCache
 from utils.models.layers import RMS_EPSILON, Norm, make_dropout, make_norm
 from utils.models.multi_head import CrossAttention, SelfAttention
 from utils.models.positions import RotaryAngles
+from utils.models.typed_module import TypedModule
 
 
 def squared_relu(x: torch.Tensor) -> torch.Tensor:

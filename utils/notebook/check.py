@@ -104,6 +104,18 @@ def equation(
     ValueError
         If there are not two sides with names of the list, both are the same object, another
         tolerance has no reason, or tolerance or floor is not a non-negative number.
+
+    Examples
+    --------
+    >>> import math
+    >>> import numpy as np
+    >>> from utils.notebook import check
+    >>> check.equation("eq-mean", loops=sum([1.0, 2.0, 4.0]) / 3, numpy=np.mean([1.0, 2.0, 4.0]))
+    ✓ eq-mean: loops = numpy, 1 number agrees, largest error 0.0e+00
+    >>> check.equation("eq-root", by_hand=1.414, closed_form=math.sqrt(2))
+    Traceback (most recent call last):
+        ...
+    AssertionError: eq-root: by_hand and closed_form differ by 0.00015 of their size, over 1e-09
     """
     if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_evidence.py
         _equation_with_unnamed_sides(label, *unnamed_sides, tolerance=tolerance, **sides)
@@ -188,6 +200,21 @@ def claim(
     ValueError
         If the label has another form or is used twice, arms are too few, have different or fewer
         than three seeds or a value that is not finite, or an argument is missing or wrong.
+
+    Examples
+    --------
+    >>> from utils.notebook import check
+    >>> losses = {"LSTM": {0: 1.52, 1: 1.49, 2: 1.53}, "RNN": {0: 1.72, 1: 1.70, 2: 1.74}}
+    >>> check.claim(
+    ...     "claim-lstm",
+    ...     losses,
+    ...     expected="lower",
+    ...     unit="nats per token",
+    ...     shared="data, steps and parameters",
+    ...     differs="the cell",
+    ... )  # doctest: +ELLIPSIS
+    ✓ claim-lstm: LSTM − RNN = -0.2067 nats per token, 95 % interval ...: holds
+      differs: the cell; shared: data, steps and parameters
     """
     if margin is not None and bound is not None:
         raise ValueError(f"{label}: give a margin or a bound, not both")

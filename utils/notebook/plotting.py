@@ -162,6 +162,16 @@ def curves(
     -------
     ax : Axes
         The axes drawn into; they have a legend if there are several curves.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from utils.notebook import plotting
+    >>> losses = {"train": ([1, 2, 3], [2.0, 1.5, 1.2]), "valid": ([1, 2, 3], [2.1, 1.7, 1.6])}
+    >>> ax = plotting.curves(losses, "epoch", "loss (nats per token)")
+    >>> [line.get_label() for line in ax.lines]
+    ['train', 'valid']
+    >>> plt.close(ax.figure)
     """
     ax = _axes(ax)
     for name, (x, y) in lines.items():
@@ -194,6 +204,12 @@ def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.fl
     ------
     ValueError
         If `window` is not a positive integer, or the values are not N finite numbers.
+
+    Examples
+    --------
+    >>> from utils.notebook.plotting import moving_average
+    >>> moving_average([1, 3, 5, 7], window=2).tolist()
+    [1.0, 2.0, 4.0, 6.0]
     """
     check_positive(window=window)
     numbers = np.asarray(values, dtype=np.float64)
@@ -248,6 +264,17 @@ def heatmap(
     ------
     ValueError
         If there is not one name for each row and column.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from utils.notebook import plotting
+    >>> weights = [[0.9, 0.1], [0.2, 0.8]]
+    >>> names = {"columns": ["le", "chat"], "rows": ["the", "cat"]}
+    >>> ax = plotting.heatmap(weights, **names, xlabel="source", ylabel="target")
+    >>> ax.images[0].get_array().shape
+    (2, 2)
+    >>> plt.close(ax.figure)
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(rows), len(columns)):

@@ -158,6 +158,16 @@ def seed_curves(
     ValueError
         If a curve has no seeds, its seeds have not one finite value for each x, a baseline is not
         finite, a name is both a curve and a baseline, or there is no such band.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from utils.notebook.seed_plots import seed_curves
+    >>> losses = {"LSTM": ([100, 200], {0: [2.1, 1.6], 1: [2.2, 1.5]})}
+    >>> ax = seed_curves(losses, "step", "loss (nats per token)", baselines={"unigram": 2.8})
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['LSTM', 'unigram']
+    >>> plt.close(ax.figure)
     """
     check_choice(BANDS, band=band)
     baselines = baselines or {}

@@ -83,6 +83,14 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
     ValueError
         If `num_sentences` is not a positive integer, or the grammar has fewer sentences besides
         those excluded.
+
+    Examples
+    --------
+    >>> from utils.speech.announcements import sample_sentences
+    >>> for sentence in sample_sentences(2, seed=0):
+    ...     print(sentence)
+    the train to london leaves from platform one
+    please change at plymouth for trains to swindon
     """
     check_positive(num_sentences=num_sentences)
     rng = np.random.default_rng(seed)

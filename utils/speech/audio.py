@@ -88,11 +88,11 @@ def normalize_loudness(samples: np.ndarray) -> np.ndarray:
         it.
     """
     check_clip(samples)
-    centered = samples - samples.mean()
-    root_mean_square = np.sqrt((centered**2).mean())
+    centred = samples - samples.mean()
+    root_mean_square = np.sqrt((centred**2).mean())
     if root_mean_square < 1e-6:
         raise ValueError("the clip is silent: there is nothing to recognize")
-    normalized: np.ndarray = centered * (LOUDNESS / root_mean_square)
+    normalized: np.ndarray = centred * (LOUDNESS / root_mean_square)
     return normalized
 
 
@@ -120,6 +120,15 @@ def add_noise(samples: np.ndarray, *, snr: float, rng: np.random.Generator) -> n
     ValueError
         If the clip is silent, so that the ratio is undefined, if `snr` is neither ∞ nor from −300
         to 300 decibels, if the noise overflows float32, or `check_clip` rejects the clip.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from utils.speech.audio import add_noise
+    >>> samples = np.sin(np.arange(8000, dtype="float32"))
+    >>> noisy = add_noise(samples, snr=10, rng=np.random.default_rng(0))
+    >>> noisy.shape, noisy.dtype
+    ((8000,), dtype('float32'))
     """
     check_clip(samples)
     if not abs(snr) <= MAX_DECIBELS and snr != math.inf:

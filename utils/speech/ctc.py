@@ -40,6 +40,12 @@ def collapse_path(path: Sequence[int]) -> list[int]:
     ------
     ValueError
         If `path` is not a sequence of integers.
+
+    Examples
+    --------
+    >>> from utils.speech.ctc import BLANK, collapse_path
+    >>> collapse_path([4, 4, BLANK, 4, 5, 5])
+    [4, 4, 5]
     """
     path = as_integers(path, name="a path")
     return [
@@ -158,6 +164,15 @@ def ctc_loss(log_probs: torch.Tensor, ids: Sequence[int]) -> torch.Tensor:
     ValueError
         If S steps are too few for the text, or `forward_variables` rejects the text or the
         log-probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.speech.ctc import ctc_loss
+    >>> log_probs = torch.full((3, 5), 0.2).log()  # 3 steps, 5 tokens of equal probability
+    >>> num_alignments = (-ctc_loss(log_probs, [4])).exp() * 5**3
+    >>> round(float(num_alignments))
+    6
     """
     _check_num_steps(log_probs, ids)
     return -forward_variables(log_probs, ids)[-1, -2:].logsumexp(0)
@@ -247,6 +262,14 @@ def best_path(log_probs: torch.Tensor) -> list[int]:
     ------
     ValueError
         If `check_log_probs` rejects the log-probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.speech.ctc import best_path
+    >>> p = torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])  # of the blank and of token 1
+    >>> best_path(p.log())
+    [1, 1]
     """
     check_log_probs(log_probs)
     return collapse_path(log_probs.argmax(-1).tolist())

@@ -40,7 +40,7 @@ class CTCBeamConfig:
     lm_weight
         The weight of the language model, from −10⁶ to 10⁶; at 0 it is not used.
     token_bonus
-        Added to the score for each token, from −10⁶ to 10⁶: a language model favors short texts.
+        Added to the score for each token, from −10⁶ to 10⁶: a language model favours short texts.
 
     Raises
     ------
@@ -115,6 +115,15 @@ def prefix_beam_search(
     ValueError
         If a clip does not hold log-probabilities (S, V), has another V or no possible text, or if
         the language model is missing or `ShallowFusion` rejects it or its probabilities.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.speech.ctc_beam_search import CTCBeamConfig, prefix_beam_search
+    >>> p = torch.tensor([[0.6, 0.0, 0.0, 0.0, 0.4], [0.6, 0.0, 0.0, 0.0, 0.4]])
+    >>> (hypotheses,) = prefix_beam_search([p.log()], CTCBeamConfig(2))
+    >>> [(text.ids, round(text.score, 3)) for text in hypotheses]
+    [([4], -0.446), ([], -1.022)]
     """
     if beam.lm_weight and language_model is None:
         raise ValueError(f"lm_weight={beam.lm_weight} needs a language_model")

@@ -14,6 +14,7 @@ import torch
 
 from utils.arguments import as_integers
 from utils.data.batches import IGNORE_INDEX
+from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import BOS, EOS, PAD
 
 NEVER_IN_TEXTS = {PAD: "the blank", BOS: "BOS", EOS: "EOS"}
@@ -72,8 +73,7 @@ def check_lengths(lengths: torch.Tensor, num_steps: int) -> None:
     ValueError
         If a length is smaller or larger; the message names the first row with such a length.
     """
-    _check_integers(lengths, "lengths")
-    for row, length in enumerate(lengths.tolist()):
+    for row, length in enumerate(as_id_tensor(lengths, name="lengths").tolist()):
         if not 1 <= length <= num_steps:
             raise ValueError(
                 f"row {row} has a length of {length}; lengths must be from 1 to {num_steps}, the "
@@ -140,9 +140,8 @@ def as_texts(targets: torch.Tensor, vocab_size: int) -> list[list[int]]:
     ValueError
         If the ids are not integers, a row has padding before a token, or `as_text` rejects an id.
     """
-    _check_integers(targets, "targets")
     texts = []
-    for row, padded in enumerate(targets.tolist()):
+    for row, padded in enumerate(as_id_tensor(targets, name="targets").tolist()):
         length = len(padded)
         while length and padded[length - 1] == IGNORE_INDEX:
             length -= 1
@@ -199,12 +198,6 @@ def as_batch_texts(
 def count_needed_steps(ids: Sequence[int]) -> int:
     """Return the fewest steps that can give a text: one a token, one a blank between equal ones."""
     return len(ids) + sum(token == following for token, following in itertools.pairwise(ids))
-
-
-def _check_integers(numbers: torch.Tensor, name: str) -> None:
-    """Raise ValueError if a tensor is not of an integer type."""
-    if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
-        raise ValueError(f"{name} must be integers, got {numbers.dtype}")
 
 
 def _check_shape(log_probs: torch.Tensor, name: str, shape: str) -> None:

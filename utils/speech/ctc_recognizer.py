@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.contract import TypedModule
 from utils.models.layers import OutputLayer, make_dropout
 from utils.models.recurrent import Cell, make_rnn
+from utils.models.typed_module import TypedModule
 from utils.speech.ctc_inputs import check_lengths
 from utils.speech.features import NUM_MEL_BANDS
 

@@ -77,9 +77,9 @@ def mel_filters(num_mel_bands: int = NUM_MEL_BANDS, lowest_frequency: float = 60
     corners = np.maximum(corners, corners[0] + np.arange(num_mel_bands + 2) * resolution)
     corners = np.minimum(corners, SAMPLE_RATE / 2)  # (M + 2,)
     frequencies = np.arange(WINDOW_LENGTH // 2 + 1)[:, None] * resolution
-    left, center, right = corners[:-2], corners[1:-1], corners[2:]  # (M,) each
-    rising = (frequencies - left) / (center - left)  # (WINDOW_LENGTH / 2 + 1, M)
-    falling = (right - frequencies) / (right - center)
+    left, centre, right = corners[:-2], corners[1:-1], corners[2:]  # (M,) each
+    rising = (frequencies - left) / (centre - left)  # (WINDOW_LENGTH / 2 + 1, M)
+    falling = (right - frequencies) / (right - centre)
     return torch.tensor(np.clip(np.minimum(rising, falling), 0, None))
 
 
@@ -150,6 +150,15 @@ def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     ValueError
         If the clip is shorter than a window or has several channels, or its samples are not finite
         floating-point numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from utils.data.examples import SAMPLE_RATE
+    >>> from utils.speech.features import log_mel
+    >>> seconds = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    >>> log_mel(np.sin(2 * np.pi * 440 * seconds).astype("float32")).shape
+    torch.Size([97, 40])
     """
     check_clip(samples)
     if isinstance(samples, np.ndarray):

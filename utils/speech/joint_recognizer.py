@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from utils.contract import Memory, TypedModule
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import AttentionScore
 from utils.models.masks import masked_mean
+from utils.models.typed_module import TypedModule
 from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
+from utils.states import Memory
 
 
 class JointRecognizer(TypedModule):

@@ -14,6 +14,7 @@ import torch
 from utils.contract import LanguageModel, StateT
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.model_state import map_tensors, select_rows
+from utils.decoding.token_rules import check_logits
 from utils.runtime import device_of
 
 
@@ -156,8 +157,7 @@ class ShallowFusion:
 
 def _next_log_probs(logits: torch.Tensor) -> torch.Tensor:
     """Return log p of the token after the last, (R, V) float64, from logits (R, T, V)."""
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
+    check_logits(logits)
     log_probs = logits[:, -1].double().log_softmax(-1)  # (R, V)
     if log_probs.isnan().any():
         raise ValueError("the language model gives NaN as log-probabilities; check its weights")

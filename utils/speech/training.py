@@ -21,13 +21,11 @@ from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
-from utils.training.objectives import ModelT, Objective, summed_cross_entropy
+from utils.training.objectives import ModelT, Objective, summed_nll
 from utils.training.training_run import History
 
 
-def ctc_objective(
-    model: SpeechRecognizer, batch: AudioBatch, label_smoothing: float = 0.0
-) -> torch.Tensor:
+def ctc_nll(model: SpeechRecognizer, batch: AudioBatch) -> torch.Tensor:
     """Compute the summed −log p(transcript | audio) of a batch, for ``utils.training.loop.fit``.
 
     Parameters
@@ -36,8 +34,6 @@ def ctc_objective(
         Such as a `CTCRecognizer`.
     batch
         Features and transcripts.
-    label_smoothing
-        Must be 0: CTC has no target at a step whose probability could be smoothed.
 
     Returns
     -------
@@ -47,10 +43,9 @@ def ctc_objective(
     Raises
     ------
     ValueError
-        If `label_smoothing` is not 0, or `ctc_batch_loss` rejects the batch, for example because a
-        clip has too few steps for its transcript.
+        If `ctc_batch_loss` rejects the batch, for example because a clip has too few steps for its
+        transcript.
     """
-    _check_no_smoothing(label_smoothing)
     log_probs, lengths = model(batch.features, batch.lengths)
     return ctc_batch_loss(log_probs, lengths, batch.targets).sum()
 
@@ -68,10 +63,9 @@ def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]
     Returns
     -------
     objective : Objective
-        A function of a `JointRecognizer`, an `AudioBatch` and the label smoothing of the decoder,
-        which returns the summed loss of the batch; for ``utils.training.loop.fit``. It raises
-        ValueError for a transcript that `as_texts` rejects, with a `ctc_weight` above 0 for a batch
-        that `ctc_batch_loss` rejects, and with a `ctc_weight` of 1 for label smoothing.
+        The summed loss of an `AudioBatch` by a `JointRecognizer`, for ``utils.training.loop.fit``.
+        It raises ValueError for a transcript that `as_texts` rejects and, with a `ctc_weight` above
+        0, for a batch that `ctc_batch_loss` rejects.
 
     Raises
     ------
@@ -80,11 +74,7 @@ def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]
     """
     check_number(minimum=0, maximum=1, ctc_weight=ctc_weight)
 
-    def objective(
-        model: JointRecognizer, batch: AudioBatch, label_smoothing: float = 0.0
-    ) -> torch.Tensor:
-        if ctc_weight == 1:  # without the decoder's loss
-            _check_no_smoothing(label_smoothing)
+    def objective(model: JointRecognizer, batch: AudioBatch) -> torch.Tensor:
         encoded = model.encoder.encode(batch.features, batch.lengths)
         as_texts(batch.targets, encoded.log_probs.shape[-1])  # the decoder needs such texts, too
         total = encoded.log_probs.new_zeros(())
@@ -95,19 +85,10 @@ def joint_objective(ctc_weight: float) -> Objective[JointRecognizer, AudioBatch]
             state = model.decoder.begin(model.make_memory(encoded))
             inputs, targets = teacher_forcing_pair(batch.targets)  # (B, L + 1)
             logits, _ = model.decoder(inputs, state)  # (B, L + 1, V)
-            attention_loss = summed_cross_entropy(logits, targets, label_smoothing)
-            total = total + (1 - ctc_weight) * attention_loss
+            total = total + (1 - ctc_weight) * summed_nll(logits, targets)
         return total
 
     return objective
-
-
-def _check_no_smoothing(label_smoothing: float) -> None:
-    """Raise ValueError unless `label_smoothing` is 0."""
-    if label_smoothing != 0:
-        raise ValueError(
-            f"CTC has no label smoothing: expected label_smoothing=0, got {label_smoothing:g}"
-        )
 
 
 @overload
@@ -140,7 +121,7 @@ def train_recognizer(
     steps: int,
     learning_rate: float,
     seed: int = 0,
-    objective: Objective[Any, AudioBatch] = ctc_objective,
+    objective: Objective[Any, AudioBatch] = ctc_nll,
 ) -> History:
     """Train a recognizer on new clips at each step.
 
@@ -158,7 +139,7 @@ def train_recognizer(
     seed
         Seeds the examples.
     objective
-        The loss: `ctc_objective`, or what `joint_objective` returns.
+        The loss: `ctc_nll`, or what `joint_objective` returns.
 
     Returns
     -------

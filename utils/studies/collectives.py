@@ -17,7 +17,7 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     """Add up one vector per process and leave one chunk of the sum in each process.
 
     In each of n − 1 rounds every process sends one chunk, which holds the sum so far, to its right
-    neighbor.
+    neighbour.
 
     Source: ``eq-ring-volume`` (section 7.2); Patarasuk and Yuan 2009.
 
@@ -49,7 +49,7 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
         # collected before any chunk changes: all processes send at the same time
         outgoing = [chunks[rank][(rank - step - 1) % world_size] for rank in range(world_size)]
         for rank in range(world_size):
-            index = (rank - step - 2) % world_size  # of the chunk that the left neighbor sends
+            index = (rank - step - 2) % world_size  # of the chunk that the left neighbour sends
             chunks[rank][index] = chunks[rank][index] + outgoing[rank - 1]
         num_sent += len(outgoing[0])
     return [chunks[rank][rank] for rank in range(world_size)], num_sent
@@ -111,6 +111,14 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     ------
     ValueError
         As `ring_reduce_scatter` does.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.studies.collectives import ring_all_reduce
+    >>> sums, num_sent = ring_all_reduce([torch.tensor([1, 2]), torch.tensor([30, 40])])
+    >>> sums, num_sent
+    ([tensor([31, 42]), tensor([31, 42])], 2)
     """
     chunks, num_sent_to_scatter = ring_reduce_scatter(values)
     sums, num_sent_to_gather = ring_all_gather(chunks)
@@ -141,6 +149,14 @@ def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[i
     ------
     ValueError
         If `num_stages` or `num_micro_batches` is not a positive integer.
+
+    Examples
+    --------
+    >>> from utils.studies.collectives import pipeline_schedule
+    >>> for stage in pipeline_schedule(num_stages=2, num_micro_batches=3):
+    ...     print(stage)
+    [0, 1, 2, None]
+    [None, 0, 1, 2]
     """
     check_positive(num_stages=num_stages, num_micro_batches=num_micro_batches)
     num_ticks = num_stages + num_micro_batches - 1

@@ -42,6 +42,16 @@ class ScalingLaw:
     ------
     ValueError
         If a constant is not a positive number; E may be 0.
+
+    Examples
+    --------
+    >>> from utils.studies.scaling_law import ScalingLaw
+    >>> law = ScalingLaw(E=1.7, A=400, alpha=0.34, B=410, beta=0.28)
+    >>> print(f"{law.loss(1e9, 20e9):.3f}")
+    2.584
+    >>> num_parameters, num_tokens = law.optimum(1e20)
+    >>> print(f"{num_parameters:.2e} {num_tokens:.2e}")
+    6.30e+08 2.64e+10
     """
 
     E: float
@@ -136,6 +146,16 @@ def fit_scaling_law(
     ValueError
         If there are fewer than 6 runs, the three sequences differ in length, a number is not finite
         and above 0, or all runs have the same N or the same D, so that any exponent fits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from utils.studies.scaling_law import ScalingLaw, fit_scaling_law
+    >>> N, D = np.repeat([1e6, 1e7, 1e8], 3), np.tile([1e8, 1e9, 1e10], 3)
+    >>> losses = ScalingLaw(E=1.7, A=400, alpha=0.34, B=410, beta=0.28).loss(N, D)
+    >>> law = fit_scaling_law(N, D, losses)
+    >>> round(law.alpha, 2), round(law.beta, 2)
+    (0.34, 0.28)
     """
     N = _as_positive_array(num_parameters, "num_parameters")
     D = _as_positive_array(num_tokens, "num_tokens")

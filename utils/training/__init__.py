@@ -4,6 +4,7 @@ Modules, in reading order:
 
 - ``config``: the configuration of a run and its learning-rate schedule.
 - ``objectives``: the losses that are minimized, and the form of the batches.
+- ``adversarial``: the objective of adversarial training.
 - ``optimizers``: AdamW and Muon.
 - ``loop``: `fit`, and the single step `train_step`.
 - ``training_run``: everything that changes during a run, and the history that `fit` returns.

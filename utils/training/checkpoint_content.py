@@ -21,7 +21,7 @@ from utils.training.optimizers import Muon
 from utils.training.training_run import History, TrainingRun, describe_tensors, plain_name
 
 # What may change when a run is resumed: it makes no difference to the steps.
-_CHANGEABLE_OPTIONS = ("evaluate_every", "checkpoint_every")
+_CHANGEABLE_OPTIONS = ("validate_every", "checkpoint_every")
 _CHANGEABLE_GROUP_OPTIONS = {"params", "lr", "fused", "foreach", "capturable", "differentiable"}
 _RUN_KEYS = {"config", "history", "layout", "step", "scaler", "random_states"}
 _STRATEGY_KEYS: dict[Strategy, set[str]] = {

@@ -1,7 +1,6 @@
 """The configuration of a training run and its learning-rate schedule.
 
-Derived in section 3.1, as are the loop and AdamW; section 6.1 derives label smoothing, section 7.2
-mixed precision.
+Derived in section 3.1, as are the loop and AdamW; section 7.2 derives mixed precision.
 """
 
 from __future__ import annotations
@@ -70,10 +69,7 @@ class TrainConfig:
         0, not infinity, for no clipping.
     accumulation_steps
         Gradient accumulation: number of batches whose gradients are added up for one step.
-    label_smoothing
-        Probability mass that label smoothing takes from the correct token and spreads over the
-        whole vocabulary.
-    evaluate_every
+    validate_every
         Number of steps between two validations, at most `steps`; 0 for one validation at the end.
     checkpoint_every
         Number of steps between two checkpoints, at most `steps`; 0 for one checkpoint at the end.
@@ -84,6 +80,17 @@ class TrainConfig:
     ------
     ValueError
         If a value is outside its range.
+
+    Examples
+    --------
+    >>> from utils.training.config import TrainConfig
+    >>> config = TrainConfig(steps=500, schedule="cosine")
+    >>> config.learning_rate, config.clip_norm
+    (0.002, 1.0)
+    >>> TrainConfig(steps=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: steps must be a positive integer, got 0
     """
 
     steps: int = 1000
@@ -95,8 +102,7 @@ class TrainConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float = 1.0
     accumulation_steps: int = 1
-    label_smoothing: float = 0.0
-    evaluate_every: int = 0
+    validate_every: int = 0
     checkpoint_every: int = 0
     mixed_precision: bool = True
 
@@ -104,14 +110,14 @@ class TrainConfig:
         check_choice(SCHEDULES, schedule=self.schedule)
         for name in ("steps", "accumulation_steps"):
             self._convert(name, int, partial(check_integer, minimum=1))
-        for name in ("evaluate_every", "checkpoint_every"):
+        for name in ("validate_every", "checkpoint_every"):
             self._convert(name, int, partial(check_integer, minimum=0))
             if getattr(self, name) > self.steps:
                 raise ValueError(
                     f"{name} must be at most steps={self.steps}, or 0 for once at the end, got "
                     f"{getattr(self, name)}"
                 )
-        for name in ("warmup_fraction", "final_learning_rate_fraction", "label_smoothing"):
+        for name in ("warmup_fraction", "final_learning_rate_fraction"):
             self._convert(name, float, partial(check_number, minimum=0, maximum=1))
         for name in ("weight_decay", "clip_norm"):
             self._convert(name, float, partial(check_number, minimum=0))
@@ -161,6 +167,13 @@ def learning_rate_at(config: TrainConfig, step: int) -> float:
     ------
     ValueError
         If the step is not a non-negative integer.
+
+    Examples
+    --------
+    >>> from utils.training.config import TrainConfig, learning_rate_at
+    >>> config = TrainConfig(steps=100, learning_rate=0.01, warmup_fraction=0.1)
+    >>> [round(learning_rate_at(config, step), 4) for step in (0, 4, 9, 10, 55, 100)]
+    [0.001, 0.005, 0.01, 0.01, 0.005, 0.0]
     """
     check_integer(minimum=0, step=step)
     warmup_steps = round(config.warmup_fraction * config.steps)

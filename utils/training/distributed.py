@@ -88,8 +88,8 @@ class Processes:
         Returns
         -------
         loss_module : torch.nn.Module
-            ``loss_module(batch, label_smoothing)`` is the summed loss of this process's rows of
-            `batch`; see `LossModule`.
+            ``loss_module(batch)`` is the summed loss of this process's rows of `batch`; see
+            `LossModule`.
         """
         loss_module = LossModule(model, objective, rank=self.rank, world_size=self.world_size)
         if not self.is_distributed:

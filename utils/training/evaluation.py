@@ -13,7 +13,7 @@ from utils.data.batches import Batch
 from utils.metrics.likelihood import perplexity
 from utils.runtime import device_of, evaluation_mode
 from utils.training.batch_checks import check_not_endless
-from utils.training.objectives import BatchT, ModelT, Objective, count_tokens, cross_entropy
+from utils.training.objectives import BatchT, ModelT, Objective, count_tokens, token_nll
 
 
 @dataclass
@@ -54,9 +54,9 @@ def evaluate(
 
 @torch.inference_mode()
 def evaluate(
-    model: Any, batches: Iterable[Any], *, objective: Objective[Any, Any] = cross_entropy
+    model: Any, batches: Iterable[Any], *, objective: Objective[Any, Any] = token_nll
 ) -> Evaluation:
-    """Evaluate `model` on `batches`, in evaluation mode, teacher-forced, without label smoothing.
+    """Evaluate `model` on `batches`, in evaluation mode, teacher-forced.
 
     The loss is total loss over total tokens, so it does not depend on how a text is batched.
 
@@ -67,7 +67,8 @@ def evaluate(
     batches
         A finite collection of batches, such as the list that ``text_eval_batches`` returns.
     objective
-        The summed loss of a batch, for models and batches of these types.
+        The summed loss of a batch, for models and batches of these types. In evaluation mode those
+        with label smoothing do not smooth.
 
     Returns
     -------
@@ -78,13 +79,25 @@ def evaluate(
     ------
     ValueError
         If there is no token to predict, or if `batches` has no end.
+
+    Examples
+    --------
+    >>> from utils.data.batches import text_eval_batches
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> from utils.training.evaluation import evaluate
+    >>> model = NGramLM.add_k(NGramCounts([4, 5, 4, 5, 4, 6], order=2, vocab_size=7), k=0.1)
+    >>> batches = text_eval_batches([4, 5, 4, 5, 4, 6], batch_size=1, context_length=8)
+    >>> result = evaluate(model, batches)
+    >>> result.num_tokens, round(result.perplexity, 2)
+    (5, 1.77)
     """
     check_not_endless(batches)
     device = device_of(model)
     nll, num_tokens = 0.0, 0
     with evaluation_mode(model):
         for batch in batches:
-            nll += float(objective(model, batch.to(device), 0.0))
+            nll += float(objective(model, batch.to(device)))
             num_tokens += count_tokens(batch)
     if num_tokens == 0:
         raise ValueError("nothing to evaluate: the batches hold no token to predict")

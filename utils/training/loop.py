@@ -37,7 +37,7 @@ from utils.training.objectives import (
     Objective,
     TrainingBatch,
     count_tokens,
-    cross_entropy,
+    token_nll,
 )
 from utils.training.optimizers import OptimizerFactory, adamw
 from utils.training.progress import progress_bar, show_loss
@@ -77,7 +77,7 @@ def train_step(run: TrainingRun, batches: Sequence[TrainingBatch]) -> None:
     for i, batch in enumerate(batches, start=1):
         with processes.gradient_sync(run.loss_module, enabled=i == len(batches)):
             with autocast(run.device, enabled=config.mixed_precision, dtype=run.autocast_dtype):
-                loss = run.loss_module(batch.to(run.device), config.label_smoothing)
+                loss = run.loss_module(batch.to(run.device))
             # Gradients are averaged over the processes; times their number, that is the sum.
             scaler.scale(processes.world_size * loss / num_tokens).backward()
         total = total + loss.detach()
@@ -132,7 +132,7 @@ def fit(
     checkpoint: str | Path | None = None,
     progress: bool = True,
     make_optimizer: OptimizerFactory = adamw,
-    objective: Objective[Any, Any] = cross_entropy,
+    objective: Objective[Any, Any] = token_nll,
     processes: Processes | None = None,
     on_validation: Callable[[History], None] | None = None,
 ) -> History:
@@ -153,7 +153,7 @@ def fit(
         How to train.
     valid
         Validation batches, a collection that can be read several times. The model is validated
-        every `evaluate_every` steps and at the end.
+        every `validate_every` steps and at the end.
     checkpoint
         A file to write checkpoints to. If it exists, the run resumes from it. Only one run at a
         time may write to it.
@@ -164,8 +164,8 @@ def fit(
         ``utils.training.optimizers``. The learning rate of a parameter group is the schedule's
         times the group's "lr_scale", if any.
     objective
-        The summed loss of a batch, for models and batches of these types, such as those in
-        ``utils.training.objectives``.
+        The summed loss of a batch, such as those in ``utils.training.objectives``. A checkpoint
+        does not hold it: resume a run with the objective with which it began.
     processes
         The processes that train together; each of them calls `fit` with the same arguments and
         gets the same history. By default this process alone.
@@ -187,6 +187,18 @@ def fit(
         If the loss or, in a checkpoint or at the end, a parameter is no longer finite.
     OSError
         If the checkpoint cannot be read or written.
+
+    Examples
+    --------
+    >>> from utils.data.batches import TextBatches
+    >>> from utils.models.gpt import GPT
+    >>> from utils.training.config import TrainConfig
+    >>> from utils.training.loop import fit
+    >>> model = GPT(10, width=16, num_layers=1, num_heads=2)
+    >>> batches = TextBatches([4, 5, 6, 7] * 20, batch_size=8, context_length=8)
+    >>> history = fit(model, batches, TrainConfig(steps=20, learning_rate=0.01), progress=False)
+    >>> len(history.losses), history.losses[-1] < history.losses[0]
+    (20, True)
     """
     check_training_batches(batches, config)
     if valid is not None:
@@ -223,7 +235,7 @@ def _take_steps(
     with interrupt_flag() as interrupt, progress_bar(run, visible=progress) as bar:
         while run.step < config.steps and not _must_stop(run, interrupt):
             _timed_step(run, batches)
-            if valid is not None and _is_due(run, config.evaluate_every):
+            if valid is not None and _is_due(run, config.validate_every):
                 validate(run, valid, on_validation)
             if path is not None and _is_due(run, config.checkpoint_every):
                 save_checkpoint(run, path)
@@ -244,7 +256,7 @@ def _timed_step(run: TrainingRun, batches: BatchStream[BatchT]) -> None:
     config = run.config
     first = run.step * config.accumulation_steps
     train_step(run, [batches[first + i] for i in range(config.accumulation_steps)])
-    if _is_due(run, LOSS_EVERY, config.evaluate_every, config.checkpoint_every, config.steps):
+    if _is_due(run, LOSS_EVERY, config.validate_every, config.checkpoint_every, config.steps):
         run.read_losses()
     run.history.seconds += time.perf_counter() - start
 

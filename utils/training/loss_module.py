@@ -43,23 +43,20 @@ class LossModule(nn.Module, Generic[ModelT, BatchT]):
         self.rank = rank
         self.world_size = world_size
 
-    def forward(self, batch: BatchT, label_smoothing: float = 0.0) -> torch.Tensor:
+    def forward(self, batch: BatchT) -> torch.Tensor:
         """Compute the loss of this process's rows of a batch.
 
         Parameters
         ----------
         batch
             The whole batch, the same in every process.
-        label_smoothing
-            Probability mass that label smoothing takes from each target.
 
         Returns
         -------
         loss : torch.Tensor
             The loss summed over the targets of these rows, in nats, a scalar.
         """
-        rows = local_rows(batch, self.rank, self.world_size)
-        return self.objective(self.model, rows, label_smoothing)
+        return self.objective(self.model, local_rows(batch, self.rank, self.world_size))
 
 
 def local_rows(batch: BatchT, rank: int, world_size: int) -> BatchT:

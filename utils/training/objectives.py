@@ -1,10 +1,13 @@
 """Objectives: what a training run minimizes, and the form of the batches it reads.
 
-An objective is the sum of the negative log-likelihoods of a batch's targets, in nats. The training
-loop divides it by the number of targets, so that accumulated batches and several processes give the
-gradient of one large batch. Derived in sections 5.2 (cross-entropy) and 6.1 (label smoothing,
-Szegedy et al. 2016); section 9.1 introduces adversarial training (Miyato et al. 2017).
-``utils.speech`` has more objectives.
+An objective is a function of a model and a batch: the sum of the negative log-likelihoods of the
+batch's targets, in nats. The training loop divides it by the number of targets, so that accumulated
+batches and several processes give the gradient of one large batch. `token_nll` and `label_nll` are
+plain objectives. `token_objective` and `label_objective` make those with label smoothing, which
+smooth in training mode only: in evaluation mode, as for `evaluate`, the loss is the plain one.
+
+Derived in sections 5.2 (cross-entropy) and 6.1 (label smoothing, Szegedy et al. 2016).
+``adversarial`` and ``utils.speech`` have more objectives.
 
 Model, batches and objective of a run belong together: an `Objective` has the types of the models
 and of the batches that it can compute a loss of, and `fit` and `evaluate` need one of their model
@@ -55,11 +58,9 @@ class BatchStream(Protocol[BatchT_co]):
 
 
 class Objective(Protocol[ModelT_contra, BatchT_contra]):
-    """A loss that `fit` minimizes: a function of a model, a batch and the label smoothing."""
+    """A loss that `fit` minimizes: a function of a model and a batch."""
 
-    def __call__(
-        self, model: ModelT_contra, batch: BatchT_contra, label_smoothing: float, /
-    ) -> torch.Tensor:
+    def __call__(self, model: ModelT_contra, batch: BatchT_contra, /) -> torch.Tensor:
         """Compute the loss of a model on a batch.
 
         Parameters
@@ -68,8 +69,6 @@ class Objective(Protocol[ModelT_contra, BatchT_contra]):
             A model of the kind that the objective is made for.
         batch
             A `TrainingBatch` of the sort that the model reads.
-        label_smoothing
-            Probability mass that label smoothing takes from each target.
 
         Returns
         -------
@@ -79,15 +78,13 @@ class Objective(Protocol[ModelT_contra, BatchT_contra]):
         ...
 
 
-def cross_entropy(
-    model: NextTokenModel[Any], batch: Batch, label_smoothing: float = 0.0
-) -> torch.Tensor:
-    """Compute the loss of a language model or an encoder–decoder on a batch.
+def token_nll(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
+    """Compute the negative log-likelihood of a batch by a language model or an encoder–decoder.
 
     The model is teacher-forced: it predicts all T targets of a row in one call. If the batch has a
     source, the call starts from the state that `model.begin` returns for it.
 
-    Source: ``eq-cross-entropy`` (section 5.2); ``eq-label-smoothing`` (section 6.1).
+    Source: ``eq-cross-entropy`` (section 5.2).
 
     Parameters
     ----------
@@ -95,9 +92,6 @@ def cross_entropy(
         A language model, or an encoder–decoder, of the contract in ``utils.contract``.
     batch
         Inputs (B, T), targets (B, T) and source (B, S) or None.
-    label_smoothing
-        Probability mass that label smoothing takes from each target and spreads over the
-        vocabulary.
 
     Returns
     -------
@@ -110,10 +104,61 @@ def cross_entropy(
         If the batch has a source and the model is not an encoder–decoder, or vice versa; if the
         targets do not have the shape of the inputs; or if, on the CPU, an id is outside the
         vocabulary.
+
+    Examples
+    --------
+    >>> from utils.data.batches import text_eval_batches
+    >>> from utils.models.ngram import NGramLM
+    >>> from utils.models.ngram_counts import NGramCounts
+    >>> from utils.training.objectives import token_nll
+    >>> model = NGramLM.mle(NGramCounts([4, 5, 4, 5, 4, 6], order=2, vocab_size=7))
+    >>> (batch,) = text_eval_batches([4, 5, 4, 6], batch_size=1, context_length=8)
+    >>> loss = token_nll(model, batch)  # −log (2/3 · 1 · 1/3)
+    >>> round((-loss).exp().item(), 4)
+    0.2222
     """
+    return summed_nll(_token_logits(model, batch), batch.targets)
+
+
+def token_objective(*, label_smoothing: float) -> Objective[NextTokenModel[Any], Batch]:
+    """Make the objective of a language model or an encoder–decoder with label smoothing.
+
+    Source: ``eq-label-smoothing`` (section 6.1).
+
+    Parameters
+    ----------
+    label_smoothing
+        Probability mass that is taken from each target and spread over the vocabulary.
+
+    Returns
+    -------
+    objective : Objective
+        `token_nll` with label smoothing in training mode.
+
+    Raises
+    ------
+    ValueError
+        If `label_smoothing` is not from 0 to 1.
+    """
+    check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
+
+    def objective(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
+        smoothing = label_smoothing if _is_training(model) else 0.0
+        return summed_nll(_token_logits(model, batch), batch.targets, label_smoothing=smoothing)
+
+    return objective
+
+
+def _is_training(model: object) -> bool:
+    """Return whether a model is in training mode; what is no module has no such mode."""
+    return isinstance(model, nn.Module) and model.training
+
+
+def _token_logits(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
+    """Compute the logits (B, T, V) of the targets of a batch."""
     with _vocabulary_of_inputs(batch.inputs, batch.source):
-        logits, _ = model(batch.inputs, _first_state(model, batch.source))  # (B, T, V)
-    return summed_cross_entropy(logits, batch.targets, label_smoothing)
+        logits, _ = model(batch.inputs, _first_state(model, batch.source))
+    return logits
 
 
 def _first_state(model: NextTokenModel[Any], source: torch.Tensor | None) -> Any:
@@ -132,10 +177,8 @@ def _first_state(model: NextTokenModel[Any], source: torch.Tensor | None) -> Any
     return None if begin is None else begin(source)
 
 
-def label_cross_entropy(
-    model: TextClassifier, batch: LabelledBatch, label_smoothing: float = 0.0
-) -> torch.Tensor:
-    """Compute the loss of a classifier on a batch of labelled texts.
+def label_nll(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
+    """Compute the negative log-likelihood of the labels of a batch by a classifier.
 
     Parameters
     ----------
@@ -143,8 +186,6 @@ def label_cross_entropy(
         A classifier: ``model(ids)`` returns logits (B, number of classes).
     batch
         The ids of the texts (B, S), and their labels as targets (B,).
-    label_smoothing
-        Probability mass that label smoothing takes from each label and spreads over all classes.
 
     Returns
     -------
@@ -157,9 +198,40 @@ def label_cross_entropy(
         If there is not one label for each text, or if, on the CPU, an id is outside the vocabulary
         or a label not a class of the model.
     """
+    return summed_nll(_label_logits(model, batch), batch.targets)
+
+
+def label_objective(*, label_smoothing: float) -> Objective[TextClassifier, LabelledBatch]:
+    """Make the objective of a classifier with label smoothing.
+
+    Parameters
+    ----------
+    label_smoothing
+        Probability mass that is taken from each label and spread over all classes.
+
+    Returns
+    -------
+    objective : Objective
+        `label_nll` with label smoothing in training mode.
+
+    Raises
+    ------
+    ValueError
+        If `label_smoothing` is not from 0 to 1.
+    """
+    check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
+
+    def objective(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
+        smoothing = label_smoothing if _is_training(model) else 0.0
+        return summed_nll(_label_logits(model, batch), batch.targets, label_smoothing=smoothing)
+
+    return objective
+
+
+def _label_logits(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
+    """Compute the logits (B, number of classes) of the texts of a batch."""
     with _vocabulary_of_inputs(batch.inputs):
-        logits = model(batch.inputs)  # (B, number of classes)
-    return summed_cross_entropy(logits, batch.targets, label_smoothing)
+        return model(batch.inputs)
 
 
 @contextmanager
@@ -178,8 +250,8 @@ def _vocabulary_of_inputs(*ids: torch.Tensor | None) -> Iterator[None]:
         ) from error
 
 
-def summed_cross_entropy(
-    logits: torch.Tensor, targets: torch.Tensor, label_smoothing: float = 0.0
+def summed_nll(
+    logits: torch.Tensor, targets: torch.Tensor, *, label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """Sum the negative log-likelihood of targets, padding left out.
 
@@ -205,6 +277,14 @@ def summed_cross_entropy(
         If there is not one target for each row of logits, or if, on the CPU, a target is neither
         from 0 to V − 1 nor IGNORE_INDEX; a GPU reports that as an error of the device, as reading
         the targets would wait for it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.training.objectives import summed_nll
+    >>> logits = torch.tensor([[0.5, 0.25, 0.25], [0.8, 0.1, 0.1]]).log()
+    >>> summed_nll(logits, torch.tensor([0, -100]))  # −log 0.5, and padding
+    tensor(0.6931)
     """
     if logits.shape[:-1] != targets.shape:
         raise ValueError(
@@ -233,51 +313,3 @@ def summed_cross_entropy(
 def count_tokens(batch: TrainingBatch) -> int:
     """Return the number of predicted tokens in a batch, padding left out."""
     return int((batch.targets != IGNORE_INDEX).sum())
-
-
-def adversarial_objective(
-    embedding: nn.Module, *, epsilon: float
-) -> Objective[TextClassifier, LabelledBatch]:
-    """Make the objective of adversarial training, which perturbs the word vectors of a classifier.
-
-    It is the mean of two values of `label_cross_entropy`: that of the batch itself, and that of
-    the batch with each text's word vectors moved in the direction in which its loss grows fastest.
-    In evaluation mode nothing is moved.
-
-    Source: Miyato, Dai and Goodfellow 2017, eq. 5 (section 9.1).
-
-    Parameters
-    ----------
-    embedding
-        The module of the classifier whose output are the word vectors, (B, S, E). The classifier
-        must call it exactly once for a batch.
-    epsilon
-        Norm ε of the perturbation, over all word vectors of a text together.
-
-    Returns
-    -------
-    objective : Objective
-        The objective, for the classifier of which `embedding` is a part.
-
-    Raises
-    ------
-    ValueError
-        If ε is not a non-negative number.
-    """
-    check_number(minimum=0, epsilon=epsilon)
-
-    def objective(
-        model: TextClassifier, batch: LabelledBatch, label_smoothing: float = 0.0
-    ) -> torch.Tensor:
-        if not embedding.training:
-            return label_cross_entropy(model, batch, label_smoothing)
-        vectors: list[torch.Tensor] = []
-        with embedding.register_forward_hook(lambda _, __, output: vectors.append(output)):
-            plain_loss = label_cross_entropy(model, batch, label_smoothing)
-        (gradient,) = torch.autograd.grad(plain_loss, vectors[0], retain_graph=True)  # (B, S, E)
-        norm = gradient.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)  # (B, 1, 1)
-        with embedding.register_forward_hook(lambda _, __, x: x + epsilon * gradient / norm):
-            adversarial_loss = label_cross_entropy(model, batch, label_smoothing)
-        return (plain_loss + adversarial_loss) / 2
-
-    return objective

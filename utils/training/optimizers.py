@@ -65,6 +65,21 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
     ------
     ValueError
         If `lr_scale` is not a positive number, or the model has no such matrix to train.
+
+    Examples
+    --------
+    >>> from utils.models.gpt import GPT
+    >>> from utils.training.config import TrainConfig
+    >>> from utils.training.optimizers import muon
+    >>> optimizer = muon(GPT(50, width=32, num_layers=2), TrainConfig())
+    >>> for group in optimizer.param_groups:
+    ...     print("momentum" in group, [tuple(p.shape) for p in group["params"]])
+    False [(50, 32)]
+    False [(32,), (32,), (32,), (32,), (32,)]
+    True [(32, 32), (32, 32)]
+    True [(32, 128), (32, 128)]
+    True [(96, 32), (96, 32)]
+    True [(128, 32), (128, 32)]
     """
     check_number(above=0, lr_scale=lr_scale)
     outer = _embeddings_and_outputs(model)
@@ -120,9 +135,13 @@ class Muon(torch.optim.AdamW):
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        fused = options.pop("fused", None)
         super().__init__(*arguments, **options)
-        # a GradScaler unscales gradients and skips steps itself, not only in the kernel of AdamW
-        self._step_supports_amp_scaling = False
+        # fused by its groups: where the optimizer itself is, a GradScaler leaves it to the kernel
+        # of AdamW to unscale gradients and to skip steps, and the matrices do not pass that kernel
+        self.defaults["fused"] = fused
+        for group in self.param_groups:
+            group["fused"] = fused
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -201,6 +220,15 @@ def orthogonalize(x: torch.Tensor) -> torch.Tensor:
     -------
     orthogonal : torch.Tensor
         Matrices of the same shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.training.optimizers import orthogonalize
+    >>> x = torch.diag(torch.tensor([1.0, 0.5, 0.1]))
+    >>> singular_values = torch.linalg.svdvals(orthogonalize(x))
+    >>> ((0.7 < singular_values) & (singular_values < 1.3)).all()
+    tensor(True)
     """
     is_tall = x.shape[-2] > x.shape[-1]
     x = x.mT if is_tall else x

@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from utils.torch_internals import is_view
 from utils.training.tensor_file import file_checksum, write_tensor_file
 
 # The file in a checkpoint folder that holds all but the shards: step, configuration, history and
@@ -274,4 +275,4 @@ def _replace_checkpoints(temporary: Path, folder: Path) -> None:
 
 def _clone_view(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
     """Clone an output that is a view (a forward hook): FSDP2 would lose its backward hook."""
-    return output if output._base is None else output.clone()
+    return output.clone() if is_view(output) else output

@@ -48,6 +48,17 @@ def write_tensor_file(path: str | Path, content: dict[str, Any]) -> None:
         If the tree has a value of another type, which a file cannot hold, such as a named tuple.
     OSError
         If the file cannot be written, on a full disk for instance.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import torch
+    >>> from utils.training.tensor_file import read_tensor_file, write_tensor_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_tensor_file(f"{folder}/run", {"step": 3, "weights": [torch.ones(2)]})
+    ...     content = read_tensor_file(f"{folder}/run")
+    >>> content
+    {'step': 3, 'weights': [tensor([1., 1.])]}
     """
     path = as_path(path)
     tensors: dict[str, torch.Tensor] = {}

@@ -100,8 +100,8 @@ class TrainingRun:
     model
         The model as the caller of `fit` has it.
     loss_module
-        Model and objective as one module, distributed over the processes: ``loss_module(batch,
-        label_smoothing)`` is the summed loss of this process's rows.
+        Model and objective as one module, distributed over the processes: ``loss_module(batch)`` is
+        the summed loss of this process's rows.
     optimizer, scaler
         The optimizer, and the loss scaler that float16 needs.
     config

@@ -42,10 +42,8 @@ def validate(
     if validations and validations[-1].step == run.step:
         return
 
-    def loss_of_all_rows(
-        loss_module: nn.Module, batch: BatchT, label_smoothing: float
-    ) -> torch.Tensor:
-        return run.processes.sum(loss_module(batch, label_smoothing))
+    def loss_of_all_rows(loss_module: nn.Module, batch: BatchT) -> torch.Tensor:
+        return run.processes.sum(loss_module(batch))
 
     loss = evaluate(run.loss_module, batches, objective=loss_of_all_rows).loss
     run.check_finite(loss)

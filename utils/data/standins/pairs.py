@@ -46,6 +46,13 @@ def make_pairs(
     -------
     train, valid, test : list of tuple of str and str
         The (source, target) pairs.
+
+    Examples
+    --------
+    >>> from utils.data.standins.pairs import make_pairs
+    >>> train, valid, test = make_pairs("de", "en", sizes=(50, 1, 1))
+    >>> min(train, key=lambda pair: len(pair[0]))
+    ('Ein Hund hat gewartet.', 'A dog waited.')
     """
     sampler = MeaningSampler(seed)
     sources: set[str] = set()

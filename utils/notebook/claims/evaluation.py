@@ -209,11 +209,11 @@ def _compare_on_seeds(spec: ClaimSpec, arms: SeedArms) -> Iterator[TestedCompari
         yield _tested(spec, ", ".join(names), "", result)
     elif expected in BOUNDS:
         for name, row in zip(names, values, strict=True):
-            center = float(threshold or 0.0)
+            centre = float(threshold or 0.0)
             if by_ranks:
-                yield _tested(spec, name, "", seed_tests.wilcoxon_test(row, center))
+                yield _tested(spec, name, "", seed_tests.wilcoxon_test(row, centre))
             else:
-                yield _tested(spec, name, "", seed_tests.t_test(row, center, name="t test"))
+                yield _tested(spec, name, "", seed_tests.t_test(row, centre, name="t test"))
     else:
         test, equivalence = (
             (seed_tests.wilcoxon_test, seed_tests.wilcoxon_equivalence)

@@ -51,14 +51,14 @@ class Comparison(NamedTuple):
     test: str
 
 
-def t_test(values: Array, center: float = 0.0, *, name: str = "paired t test") -> Comparison:
+def t_test(values: Array, centre: float = 0.0, *, name: str = "paired t test") -> Comparison:
     """Test whether the mean of one value for each seed differs from a number, on two sides.
 
     Parameters
     ----------
     values
         Differences of two arms, slopes or the values of one arm, of shape (number of seeds,).
-    center
+    centre
         What the mean is compared with.
     name
         The test's name in the result.
@@ -68,7 +68,7 @@ def t_test(values: Array, center: float = 0.0, *, name: str = "paired t test") -
     comparison : Comparison
         The mean, its 95 % interval and the two-sided p-value.
     """
-    result = _quietly(stats.ttest_1samp, values, center)
+    result = _quietly(stats.ttest_1samp, values, centre)
     return Comparison(
         float(values.mean()), _t_interval(values, LEVEL), LEVEL, _spread(values), _p(result), name
     )
@@ -96,14 +96,14 @@ def t_equivalence(values: Array, margin: float) -> Comparison:
     return Comparison(float(values.mean()), interval, EQUIVALENCE_LEVEL, _spread(values), p, name)
 
 
-def wilcoxon_test(values: Array, center: float = 0.0) -> Comparison:
+def wilcoxon_test(values: Array, centre: float = 0.0) -> Comparison:
     """Test by signed ranks whether values are symmetric about a number, on two sides.
 
     Parameters
     ----------
     values
         Differences of two arms, or the values of one arm, of shape (number of seeds,).
-    center
+    centre
         What they are compared with.
 
     Returns
@@ -111,7 +111,7 @@ def wilcoxon_test(values: Array, center: float = 0.0) -> Comparison:
     comparison : Comparison
         The median and the two-sided p-value, without an interval.
     """
-    result = _quietly(stats.wilcoxon, values - center)
+    result = _quietly(stats.wilcoxon, values - centre)
     median = float(np.median(values))
     return Comparison(median, None, LEVEL, _spread(values), _p(result), "Wilcoxon signed-rank test")
 

@@ -26,7 +26,7 @@ from tools.book_facts import (
     read_equations,
     read_page,
 )
-from tools.book_language import mark_chinese, without_marks
+from tools.chinese_words import mark_chinese, without_marks
 from tools.directives import GeneratedDirective
 from tools.repository import repository_address
 

@@ -1,0 +1,234 @@
+"""Perplexity of the feed-forward language model against its window: for section 4.1.1.
+
+    python -m benchmarks.window                      some ten minutes on one quiet core
+    python -m benchmarks.window --orders 3           one window
+
+Words of Tiny Shakespeare. Each order has its own learning rate: tried are those of RATES, and more
+while the best is at the edge, with a seed that is used for nothing else. The orders then run with
+all seeds for STEPS steps, and the longest once more for twice as many steps, with a rate that is
+tuned again. The validation text chooses rates and parameters, the test text is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks import record
+from utils.console import make_output_safe
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.corpora import load_text
+from utils.data.tokenizers import WordTokenizer
+from utils.data.vocabulary import UNK
+from utils.decoding.scoring import token_log_probs
+from utils.metrics.cost import count_parameters
+from utils.models.language_models import NNLM
+from utils.runtime import seed_everything
+from utils.training.config import TrainConfig
+from utils.training.loop import fit
+
+ORDERS, STEPS = (2, 3, 5), 2400
+RATES, FACTOR, MAX_TRIALS = (0.004, 0.008, 0.016), 2.0, 6
+TUNING_SEED = 100
+MIN_COUNT = 10  # a word seen less often in training becomes <unk>
+FREQUENT = 50  # occurrences of the words whose vectors are compared
+BATCH_SIZE, CONTEXT_LENGTH = 4, 64
+SIZES: dict[str, Any] = {"embedding_size": 32, "hidden_size": 64, "dropout": 0.2}
+
+
+@dataclass(frozen=True)
+class Task:
+    """The words of a text.
+
+    Parameters
+    ----------
+    ids
+        Ids of the parts "train", "valid" and "test", each (N,).
+    tokenizer
+        The vocabulary, from the training text.
+    origin
+        Where the text comes from: "real" or "stand-in".
+    """
+
+    ids: Mapping[str, torch.Tensor]
+    tokenizer: WordTokenizer
+    origin: str
+
+    @classmethod
+    def load(cls) -> Task:
+        """Load Tiny Shakespeare, or its stand-in."""
+        corpus = load_text()
+        tokenizer = WordTokenizer.train(corpus.train, min_count=MIN_COUNT)
+        texts = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}
+        ids = {part: torch.tensor(tokenizer.encode(text)) for part, text in texts.items()}
+        return cls(ids, tokenizer, corpus.origin)
+
+
+def run_trial(
+    task: Task, order: int, *, steps: int, rate: float, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train once.
+
+    Parameters
+    ----------
+    task
+        The data.
+    order
+        The order n of the model, which reads n − 1 words.
+    steps
+        Number of optimizer steps.
+    rate
+        The highest learning rate.
+    seed
+        Seed of the parameters and of the batches.
+
+    Returns
+    -------
+    figures : dict
+        Losses in nats per word, the curve of the validation loss, and mean cosines of vectors.
+    costs : dict
+        Parameters, tokens and seconds of the processor.
+    """
+    start = time.process_time()
+    seed_everything(seed)
+    model = NNLM(len(task.tokenizer), order=order, use_direct_layer=False, **SIZES)
+    windows = TextBatches(
+        task.ids["train"], batch_size=BATCH_SIZE, context_length=CONTEXT_LENGTH, seed=seed
+    )
+    config = TrainConfig(
+        steps=steps, learning_rate=rate, weight_decay=0.01, validate_every=max(1, steps // 8)
+    )
+    valid = text_eval_batches(task.ids["valid"], batch_size=8, context_length=256)
+    history = fit(model, windows, config, valid=valid, progress=False)
+    losses, test = -token_log_probs(model, task.ids["test"]), task.ids["test"][1:]
+    figures = {
+        "validation curve": history.validations,
+        "validation loss": min(loss for _, loss in history.validations),
+        "test loss": float(losses.mean()),
+        "test loss, known words": float(losses[test != UNK].mean()),
+    }
+    for name, layer in (("C", model.embedding), ("U", model.output)):
+        twins, others = twin_cosines(task, layer.weight.detach())
+        figures |= {f"cosine of twins, {name}": twins, f"cosine of others, {name}": others}
+    costs = {
+        "parameters": count_parameters(model),
+        "tokens": steps * BATCH_SIZE * CONTEXT_LENGTH,
+        "processor_seconds": round(time.process_time() - start, 2),
+    }
+    return figures, costs
+
+
+def twin_cosines(task: Task, vectors: torch.Tensor) -> tuple[float, float]:
+    """Compare the vectors of frequent words with and without a capital, such as The and the.
+
+    Parameters
+    ----------
+    task
+        The text.
+    vectors
+        A vector for each word, (V, E).
+
+    Returns
+    -------
+    twins, others : float
+        The mean cosine of a word and its capitalized twin, and of all other such pairs; 0 without.
+    """
+    frequency = torch.bincount(task.ids["train"], minlength=len(task.tokenizer))
+    index = task.tokenizer.vocab.index
+    pairs = [
+        (small, index[word.capitalize()])
+        for word, small in index.items()
+        if word.islower() and word.capitalize() in index
+    ]
+    frequent = [pair for pair in pairs if min(frequency[list(pair)]) >= FREQUENT]
+    if len(frequent) < 2:
+        return 0.0, 0.0
+    small, large = torch.tensor(frequent).T
+    unit = F.normalize(vectors.double(), dim=1)
+    cosines = unit[small] @ unit[large].T  # (pairs, pairs): the diagonal holds the twins
+    total, twins = float(cosines.sum()), float(cosines.diagonal().sum())
+    count = len(frequent)
+    return twins / count, (total - twins) / (count * (count - 1))
+
+
+def tune(task: Task, order: int, steps: int, rows: record.SeedRows) -> dict[float, float]:
+    """Try rates until the best has a worse one on each side; each trial is a row.
+
+    Parameters
+    ----------
+    task
+        The data.
+    order, steps
+        The model and its budget.
+    rows
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The validation losses by rate.
+
+    Raises
+    ------
+    RuntimeError
+        If the best rate is still at an edge after MAX_TRIALS trials.
+    """
+    waiting, scores = list(RATES), dict[float, float]()
+    while waiting:
+        rate = waiting.pop(0)
+        arm, settings = f"n = {order}, rate {rate:g}", settings_of(steps, rate, None)
+        for seed in rows.missing(arm, [TUNING_SEED], settings):
+            figures, costs = run_trial(task, order, steps=steps, rate=rate, seed=seed)
+            rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+        scores[rate] = float(rows.figures(arm, TUNING_SEED)["validation loss"])
+        best = min(scores, key=lambda rate: scores[rate])
+        if not waiting and best in (min(scores), max(scores)):
+            if len(scores) >= MAX_TRIALS:
+                raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
+            waiting.append(best / FACTOR if best == min(scores) else best * FACTOR)
+    return dict(sorted(scores.items()))
+
+
+def settings_of(steps: int, rate: float, grid: Sequence[float] | None) -> dict[str, Any]:
+    """Return the settings of a row."""
+    names = {"optimizer": "AdamW", "learning_rate": rate, "grid": grid, "steps": steps}
+    return names | SIZES | {"batch size": BATCH_SIZE, "context length": CONTEXT_LENGTH}
+
+
+def budgets(orders: Sequence[int]) -> Iterator[tuple[str, int, int]]:
+    """Yield the part, the order and the steps of each arm."""
+    for order in orders:
+        yield "window", order, STEPS
+    yield "longer", max(orders), 2 * STEPS
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("window", __doc__)
+    parser.add_argument("--orders", type=int, nargs="+", default=list(ORDERS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    run, task = record.Run.start("window", arguments), Task.load()
+    for part, order, steps in budgets(options.orders):
+        trials, rows = (
+            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            for name in (f"{part}, trials", part)
+        )
+        scores = tune(task, order, steps, trials)
+        rate = min(scores, key=lambda rate: scores[rate])
+        settings = settings_of(steps, rate, list(scores))
+        for seed in rows.missing(f"n = {order}", options.seeds, settings):
+            figures, costs = run_trial(task, order, steps=steps, rate=rate, seed=seed)
+            rows.write(f"n = {order}", seed, figures=figures, settings=settings, costs=costs)
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])

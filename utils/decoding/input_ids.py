@@ -1,0 +1,34 @@
+"""The ids that a model can read: checks of prompts, texts and sources before they reach it.
+
+An embedding that lacks an id fails without naming it, and on a GPU it ends the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from utils.data.checks import check_ids
+
+
+def check_input_ids(model: object, ids: Iterable[int] | torch.Tensor) -> None:
+    """Check that a model can read ids: its embedding has a vector for each of them.
+
+    Parameters
+    ----------
+    model
+        A language model, an encoder or a decoder, whose inputs are those of its `embedding`, or an
+        encoder–decoder, whose inputs are those of its `decoder`. Of a model without an embedding
+        the size of the vocabulary is unknown; ids need only not be negative.
+    ids
+        The ids, integers in any number and shape.
+
+    Raises
+    ------
+    ValueError
+        If an id is negative or outside the vocabulary.
+    """
+    module = model if hasattr(model, "embedding") else getattr(model, "decoder", None)
+    embedding = getattr(module, "embedding", None)
+    check_ids(ids, getattr(embedding, "num_embeddings", None))
