@@ -1,4 +1,4 @@
-"""Spelling: neighbour, colour and centre in prose and in our own names, and recognize in code.
+"""Spelling: neighbour, colour and centre, and recognize, in prose and in our own names.
 
 Names and values of other libraries, such as ``color=`` of Matplotlib, stay as they are, and so do
 titles of papers.
@@ -94,6 +94,12 @@ def prose_of(path: Path) -> str:
 def test_recognize_and_its_like_have_a_z_in_code():
     for path in [*MODULES, *GUIDES]:
         found = wrong_words(WITH_S, path.read_text(encoding="utf-8"))
+        assert not found, f"{path.relative_to(ROOT)} has {sorted(set(found))}"
+
+
+def test_recognize_and_its_like_have_a_z_in_prose():
+    for path in [*PAGES, *NOTEBOOKS]:
+        found = wrong_words(WITH_S, prose_of(path))
         assert not found, f"{path.relative_to(ROOT)} has {sorted(set(found))}"
 
 
