@@ -14,6 +14,7 @@ from tools.diagrams import (
     language_models,
     masks,
     parallel,
+    pipeline,
     recurrent,
     self_attention,
     training,
@@ -42,7 +43,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     training.training_step,
     parallel.data_parallel,
     parallel.tensor_parallel,
-    parallel.pipeline_parallel,
+    pipeline.pipeline_parallel,
 )
 
 

@@ -1,4 +1,4 @@
-"""Diagrams of three ways to train one model on several devices."""
+"""Diagrams of two ways to train one model on several devices: data and tensor parallelism."""
 
 from __future__ import annotations
 
@@ -117,50 +117,3 @@ def _slice(d: Diagram, x: float, y: float, label: str, is_here: Callable[[int, i
     )
     d.text(x + 26, y, label)
     return box
-
-
-STAGES, PARTS = 3, 4
-HALF = STAGES + PARTS - 1  # ticks of the forward pass, and of the backward pass
-TICK, STAGE = 26.0, 46.0  # width and height of a cell
-
-
-def pipeline_parallel() -> Diagram:
-    """Draw a pipeline of three stages over time, forward and backward."""
-    d = Diagram(
-        "pipeline-parallel",
-        "Pipeline parallelism: each device has some of the layers",
-        "A table with a row for each of three stages, the first layers at the bottom, and a column "
-        "for each tick of time. The batch is cut into four parts, 0 to 3. In the first six ticks "
-        "the parts go forward: stage 0 works on parts 0, 1, 2, 3 in ticks 1 to 4, each next stage "
-        "one tick later. In the last six ticks the gradients come back, from stage 2 down to stage "
-        "0. In the empty cells, the bubble, a device waits: four of twelve ticks for each stage.",
-        variants=each_part("forward", "backward"),
-    )
-    left, bottom = 82.0, 186.0
-    for stage in range(STAGES):
-        y = bottom - (stage + 0.5) * STAGE
-        d.text(8, y - 9, f"stage {stage}", anchor="start", bold=True)
-        d.note(8, y + 9, f"layers {2 * stage + 1}, {2 * stage + 2}", anchor="start")
-        for tick in range(2 * HALF):
-            _tick(d, left + (tick + 0.5) * TICK, y, stage, tick)
-    for tick in range(2 * HALF):
-        d.note(left + (tick + 0.5) * TICK, bottom + 14, str(tick + 1))
-    d.arrow((left + 2, bottom + 34), (left + 2 * HALF * TICK - 2, bottom + 34))
-    d.note(left + HALF * TICK, bottom + 50, "time, in ticks")
-    middle = left + HALF * TICK / 2
-    with d.part("forward"):
-        d.text(middle, 24, "forward", colour="layer-text")
-    with d.part("backward"):
-        d.text(middle + HALF * TICK, 24, "backward", colour="loss-text")
-    return d
-
-
-def _tick(d: Diagram, x: float, y: float, stage: int, tick: int) -> None:
-    """Draw what a stage does at a tick: a part of the batch, or nothing."""
-    forward = tick < HALF
-    part = tick - stage if forward else tick - HALF - (STAGES - 1 - stage)
-    with d.part("forward" if forward else "backward"):
-        if 0 <= part < PARTS:
-            d.box(x, y, TICK - 2, str(part), "layer" if forward else "loss", height=STAGE - 6)
-        else:
-            d.frame(x - TICK / 2 + 1, y - STAGE / 2 + 3, x + TICK / 2 - 1, y + STAGE / 2 - 3)
