@@ -40,7 +40,7 @@ def build_muon(model: nn.Module, rate: float) -> torch.optim.Optimizer:
     config = TrainConfig(learning_rate=rate, betas=(0.9, 0.999))
     optimizer = muon(model, config, lr_scale=1.0)
     for group in optimizer.param_groups:
-        if "momentum" not in group:
+        if not group["orthogonal"]:
             group["lr"] = REST_RATE
     return optimizer
 

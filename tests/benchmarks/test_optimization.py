@@ -123,11 +123,11 @@ def test_weights_start_with_the_scale_that_only_normalization_hides():
 def test_muon_trains_the_hidden_matrices_and_adamw_the_rest():
     model = DeepLM(9, num_layers=3, width=8, scale=1.0)
     groups = build_muon(model, 0.5).param_groups
-    matrices = [group for group in groups if "momentum" in group]
+    matrices = [group for group in groups if group["orthogonal"]]
     inside = {id(p) for group in matrices for p in group["params"]}
     assert inside == {id(layer.weight) for layer in model.hidden}
     assert {group["lr"] for group in matrices} == {0.5}
-    others = [group for group in groups if "momentum" not in group]
+    others = [group for group in groups if not group["orthogonal"]]
     assert {group["lr"] for group in others} == {parts.REST_RATE}
     split = build_split_adam(model, 0.5)
     assert type(split) is torch.optim.Adam
