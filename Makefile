@@ -111,7 +111,7 @@ corpora: $(READY)  ## download all corpora, and check their files
 	$(BIN)/python -m tools.corpora
 
 $(UV):
-	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet uv
+	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet 'uv>=0.9,<1'
 
 constraints: $(UV)  ## refresh the exact tested versions from requirements.txt
 	$(UV) pip compile --universal --python-version $(lastword $(VERSIONS)) --no-annotate --no-header \

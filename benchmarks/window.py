@@ -1,20 +1,21 @@
 """Perplexity of the feed-forward language model against its window: for section 4.1.1.
 
-    python -m benchmarks.window                      some ten minutes on one quiet core
+    python -m benchmarks.window                      some five minutes on one quiet core
     python -m benchmarks.window --orders 3           one window
 
 Words of Tiny Shakespeare. Each order has its own learning rate: tried are those of RATES, and more
-while the best is at the edge, with a seed that is used for nothing else. The orders then run with
-all seeds for STEPS steps, and the longest once more for twice as many steps, with a rate that is
-tuned again. The validation text chooses rates and parameters, the test text is measured.
+while the best is at the edge, with the first seed. The best trial is also the run of this seed; the
+other seeds follow. The validation text chooses rates and parameters, the test text is measured.
+Kneser–Ney models count the same tokens; their rows are the same for all seeds.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -29,20 +30,22 @@ from utils.data.vocabulary import UNK
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
 from utils.models.language_models import NNLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit
 
-ORDERS, STEPS = (2, 3, 5), 2400
-RATES, FACTOR, MAX_TRIALS = (0.004, 0.008, 0.016), 2.0, 6
-TUNING_SEED = 100
-MIN_COUNT = 10  # a word seen less often in training becomes <unk>
+ORDERS, STEPS = (2, 3, 5), 1800  # twice the training text
+COUNTED_ORDERS = (2, 3, 4, 5)
+RATES, FACTOR, MAX_TRIALS = (0.016, 0.032, 0.064), 2.0, 6
+MIN_COUNT = 20  # a word seen less often in training becomes <unk>
 FREQUENT = 50  # occurrences of the words whose vectors are compared
 BATCH_SIZE, CONTEXT_LENGTH = 4, 64
 SIZES: dict[str, Any] = {"embedding_size": 32, "hidden_size": 64, "dropout": 0.2}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """The words of a text.
 
@@ -70,6 +73,7 @@ class Task:
         return cls(ids, tokenizer, corpus.origin)
 
 
+@cache
 def run_trial(
     task: Task, order: int, *, steps: int, rate: float, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -94,6 +98,11 @@ def run_trial(
         Losses in nats per word, the curve of the validation loss, and mean cosines of vectors.
     costs : dict
         Parameters, tokens and seconds of the processor.
+
+    Raises
+    ------
+    SystemExit
+        If a signal stopped the training.
     """
     start = time.process_time()
     seed_everything(seed)
@@ -106,13 +115,9 @@ def run_trial(
     )
     valid = text_eval_batches(task.ids["valid"], batch_size=8, context_length=256)
     history = fit(model, windows, config, valid=valid, progress=False)
-    losses, test = -token_log_probs(model, task.ids["test"]), task.ids["test"][1:]
-    figures = {
-        "validation curve": history.validations,
-        "validation loss": min(loss for _, loss in history.validations),
-        "test loss": float(losses.mean()),
-        "test loss, known words": float(losses[test != UNK].mean()),
-    }
+    if history.interrupted:  # fit returns, so that nothing is lost; half a run is no row
+        raise SystemExit(128 + history.stop_signal)
+    figures: dict[str, Any] = {"validation curve": history.validations, **losses_of(model, task)}
     for name, layer in (("C", model.embedding), ("U", model.output)):
         twins, others = twin_cosines(task, layer.weight.detach())
         figures |= {f"cosine of twins, {name}": twins, f"cosine of others, {name}": others}
@@ -122,6 +127,17 @@ def run_trial(
         "processor_seconds": round(time.process_time() - start, 2),
     }
     return figures, costs
+
+
+def losses_of(model: NNLM | NGramLM, task: Task) -> dict[str, float]:
+    """Measure a model on the validation and the test text, in nats per word."""
+    losses = {part: -token_log_probs(model, task.ids[part]) for part in ("valid", "test")}
+    is_known = task.ids["test"][1:] != UNK
+    return {
+        "validation loss": float(losses["valid"].mean()),
+        "test loss": float(losses["test"].mean()),
+        "test loss, known words": float(losses["test"][is_known].mean()),
+    }
 
 
 def twin_cosines(task: Task, vectors: torch.Tensor) -> tuple[float, float]:
@@ -157,7 +173,9 @@ def twin_cosines(task: Task, vectors: torch.Tensor) -> tuple[float, float]:
     return twins / count, (total - twins) / (count * (count - 1))
 
 
-def tune(task: Task, order: int, steps: int, rows: record.SeedRows) -> dict[float, float]:
+def tune(
+    task: Task, order: int, *, steps: int, seed: int, rows: record.SeedRows
+) -> dict[float, float]:
     """Try rates until the best has a worse one on each side; each trial is a row.
 
     Parameters
@@ -166,6 +184,8 @@ def tune(task: Task, order: int, steps: int, rows: record.SeedRows) -> dict[floa
         The data.
     order, steps
         The model and its budget.
+    seed
+        The seed of the trials.
     rows
         The rows of the trials.
 
@@ -183,10 +203,10 @@ def tune(task: Task, order: int, steps: int, rows: record.SeedRows) -> dict[floa
     while waiting:
         rate = waiting.pop(0)
         arm, settings = f"n = {order}, rate {rate:g}", settings_of(steps, rate, None)
-        for seed in rows.missing(arm, [TUNING_SEED], settings):
+        for _ in rows.missing(arm, [seed], settings):
             figures, costs = run_trial(task, order, steps=steps, rate=rate, seed=seed)
             rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
-        scores[rate] = float(rows.figures(arm, TUNING_SEED)["validation loss"])
+        scores[rate] = float(rows.figures(arm, seed)["validation loss"])
         best = min(scores, key=lambda rate: scores[rate])
         if not waiting and best in (min(scores), max(scores)):
             if len(scores) >= MAX_TRIALS:
@@ -195,17 +215,33 @@ def tune(task: Task, order: int, steps: int, rows: record.SeedRows) -> dict[floa
     return dict(sorted(scores.items()))
 
 
-def settings_of(steps: int, rate: float, grid: Sequence[float] | None) -> dict[str, Any]:
-    """Return the settings of a row."""
-    names = {"optimizer": "AdamW", "learning_rate": rate, "grid": grid, "steps": steps}
-    return names | SIZES | {"batch size": BATCH_SIZE, "context length": CONTEXT_LENGTH}
+def settings_of(
+    steps: int | None, rate: float | None, grid: Sequence[float] | None
+) -> dict[str, Any]:
+    """Return the settings of a row; None stands for what counting does not have."""
+    settings = {"learning_rate": rate, "grid": grid, "steps": steps, "min count": MIN_COUNT}
+    if steps is None:
+        return settings | {"optimizer": None}
+    batches = {"batch size": BATCH_SIZE, "context length": CONTEXT_LENGTH}
+    return settings | {"optimizer": "AdamW"} | SIZES | batches
 
 
-def budgets(orders: Sequence[int]) -> Iterator[tuple[str, int, int]]:
-    """Yield the part, the order and the steps of each arm."""
-    for order in orders:
-        yield "window", order, STEPS
-    yield "longer", max(orders), 2 * STEPS
+def count_ngrams(task: Task, seeds: Sequence[int], rows: record.SeedRows) -> None:
+    """Measure Kneser–Ney models; their rows are the same for each seed."""
+    start = time.process_time()
+    counts = NGramCounts(
+        task.ids["train"], order=max(COUNTED_ORDERS), vocab_size=len(task.tokenizer)
+    )
+    for order in COUNTED_ORDERS:
+        figures = losses_of(NGramLM.kneser_ney(counts, order=order, modified=True), task)
+        costs = {
+            "parameters": None,
+            "tokens": len(task.ids["train"]),
+            "processor_seconds": round(time.process_time() - start, 2),
+        }
+        settings = settings_of(None, None, None)
+        for seed in rows.missing(f"n = {order}", seeds, settings):
+            rows.write(f"n = {order}", seed, figures=figures, settings=settings, costs=costs)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -213,19 +249,21 @@ def main(arguments: Sequence[str]) -> None:
     parser = record.benchmark_parser("window", __doc__)
     parser.add_argument("--orders", type=int, nargs="+", default=list(ORDERS))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = record.Run.start("window", arguments), Task.load()
-    for part, order, steps in budgets(options.orders):
-        trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=task.origin)
-            for name in (f"{part}, trials", part)
-        )
-        scores = tune(task, order, steps, trials)
+    counted, trials, rows = (
+        record.SeedRows(options.out, run, part=part, origin=task.origin)
+        for part in ("counts", "trials", "network")
+    )
+    count_ngrams(task, options.seeds, counted)
+    for order in options.orders:
+        scores = tune(task, order, steps=options.steps, seed=options.seeds[0], rows=trials)
         rate = min(scores, key=lambda rate: scores[rate])
-        settings = settings_of(steps, rate, list(scores))
+        settings = settings_of(options.steps, rate, list(scores))
         for seed in rows.missing(f"n = {order}", options.seeds, settings):
-            figures, costs = run_trial(task, order, steps=steps, rate=rate, seed=seed)
+            figures, costs = run_trial(task, order, steps=options.steps, rate=rate, seed=seed)
             rows.write(f"n = {order}", seed, figures=figures, settings=settings, costs=costs)
 
 

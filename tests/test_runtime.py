@@ -53,6 +53,7 @@ def test_the_number_of_a_gpu_is_below_their_count_and_a_cpu_has_number_0(monkeyp
 def test_a_model_is_where_its_parameters_are():
     assert runtime.device_of(torch.nn.Linear(1, 1, device="meta")).type == "meta"
     assert runtime.device_of(torch.nn.Dropout()).type == "cpu"
+    assert runtime.device_of(lambda ids, state=None: None).type == "cpu"
 
 
 def test_full_precision_is_for_recurrent_layers_and_products_of_matrices(monkeypatch):

@@ -19,7 +19,7 @@ independent of each other, and so are ``decoding`` and ``training``, ``speech`` 
 ``decoding``  sampling, greedy and beam search, scoring, mixtures of models
 ``training``  configuration, objectives, the loop, optimizers, checkpoints, many processes
 ``speech``    features, CTC, recognizers, spoken digits and announcements
-``studies``   scaling laws and collectives: what one section measures and another reads
+``studies``   scaling laws, collectives, pipelines: what one section measures and another reads
 ``command``   ``python -m utils.training``
 ``notebook``  checks, results and figures of the notebooks; uses ``arguments``, ``console`` and the
               randomization test of ``metrics`` alone

@@ -139,6 +139,15 @@ class ConditionalLanguageModel(NextTokenModel[StateT], Protocol[StateT]):
         ...
 
 
+def begins_from_source(model: object) -> bool:
+    """Return whether a model's first state is that of `begin`, as of a decoder, and not None.
+
+    It is asked of the object and not of its type, as ``torch.compile`` wraps a model in a module
+    that only passes attributes on.
+    """
+    return hasattr(model, "begin")
+
+
 class TextClassifier(Protocol):
     """p(class | text), for texts of any length."""
 

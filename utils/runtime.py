@@ -73,9 +73,12 @@ def use_full_precision() -> None:
     torch.backends.cudnn.allow_tf32 = False
 
 
-def device_of(model: nn.Module) -> torch.device:
-    """Return the device of the model's parameters; the CPU for a model without parameters."""
-    parameter = next(model.parameters(), None)
+def device_of(model: object) -> torch.device:
+    """Return the device of the model's parameters; the CPU for a model without parameters.
+
+    A model that is not a torch module, such as a table of counts, has none.
+    """
+    parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return torch.device("cpu") if parameter is None else parameter.device
 
 

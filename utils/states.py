@@ -6,7 +6,6 @@ memories of encoders. The states of other models stand beside the models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -14,7 +13,7 @@ import torch
 
 from utils.torch_internals import register_named_tuple
 
-State: TypeAlias = "torch.Tensor | tuple[State, ...] | list[Any] | Mapping[Any, Any] | None"
+State: TypeAlias = "torch.Tensor | tuple[State, ...] | list[Any] | dict[Any, Any] | None"
 """The state of a model between calls: a tree (named tuples, tuples, lists, dicts) of tensors with
 the batch first, or None. ``utils.decoding.model_state`` reorders it without knowing the model."""
 
@@ -22,7 +21,10 @@ NodeT = TypeVar("NodeT")
 
 
 def register_state(state_type: type[NodeT]) -> type[NodeT]:
-    """Register a named tuple or a dataclass as a node of torch's trees, under its full name.
+    """Register a state or a memory as a node of torch's trees, under its full name.
+
+    A state is a named tuple, whose rows ``utils.decoding.model_state`` selects; a memory, of which
+    decoding selects none, is a dataclass.
 
     An exported model can then take and return it, and can be saved. Use it as a decorator.
     """

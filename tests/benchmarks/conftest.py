@@ -18,7 +18,16 @@ PAIR_SIZES = (120, 10, 12)
 REVIEW_SIZES = (160, 20, 20)
 TAKES = 10  # of each spoken digit: one tests, one validates
 ALL_DIGITS = spoken_digits._all_digits.__wrapped__  # without its cache
-PACKAGES = ("characters", "ladder", "optimization", "speech", "translation", "translation_speed")
+PACKAGES = (
+    "bottleneck",
+    "characters",
+    "ladder",
+    "memory",
+    "optimization",
+    "speech",
+    "translation",
+    "translation_speed",
+)
 
 
 @cache

@@ -21,10 +21,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 UNCONVERTED = set(
     """
     02-2-large-language-models
-    02-3-encoder-decoder
     03-2-encoder-and-decoder-steps
-    04-1-1-nnlm
-    04-1-2-rnnlm
     04-2-encoder-decoder-mathematics
     05-1-a-language-model
     05-2-a-seq2seq-model

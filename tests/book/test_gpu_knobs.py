@@ -44,7 +44,6 @@ BUILDERS: dict[str, Any] = {
 }
 # What a call finds in the function around it, as an expression of the knobs.
 LOCALS: dict[str, dict[str, str]] = {
-    "04-1-1": {"direct": "True"},
     "06-1": {
         "score": "'scaled'",
         "width": "WIDTH * 33 // 32",
@@ -60,10 +59,6 @@ INDIRECT = {
         for D in WIDTHS
     ]""",
     "03-1": "[RNNLM(V, width=WIDTH, cell='lstm', tied=True)]",
-    "04-1-2": """[
-        RNNLM(V, width=width, cell=name.lower(), embedding_size=EMBEDDING)
-        for name, width in WIDTH.items()
-    ]""",
     "06-1": """[
         stack(V, width=WIDTH, num_layers=2, num_heads=4, feedforward_size=WIDTH)
         for stack in (TransformerEncoder, TransformerDecoder)

@@ -24,54 +24,79 @@ ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "book" / "launch"
 PAGE = (ROOT / "book" / "07-beyond-one-machine.md").read_text(encoding="utf-8")
 SBATCH = (LAUNCH / "train.sbatch").read_text(encoding="utf-8")
-JOB = yaml.safe_load((LAUNCH / "pytorchjob.yaml").read_text(encoding="utf-8"))
+RUNTIME, JOB = yaml.safe_load_all((LAUNCH / "trainjob.yaml").read_text(encoding="utf-8"))
 
-# Fields of kubeflow.org/v1 PyTorchJob, from pkg/apis/kubeflow.org/v1 of the training operator, and
-# those of a pod that are used here.
+# Options of sbatch with the form of their values, from its manual page.
+SBATCH_OPTIONS = {
+    "job-name": r"[\w-]+",
+    "nodes": r"\d+",
+    "ntasks-per-node": r"\d+",
+    "gpus-per-node": r"\d+",
+    "cpus-per-task": r"\d+",
+    "time": r"\d+:\d\d:\d\d",
+    "output": r"[\w%.-]+",
+}
+
+# The fields of trainer.kubeflow.org/v1alpha1 that may be used here, as the models of
+# kubeflow-trainer-api 2.3.0 name them, and below them those of JobSet, Job and Pod.
+TRAINER = "trainer.kubeflow.org"
+METADATA = {
+    "name": str,
+    "labels": {f"{TRAINER}/framework": str, f"{TRAINER}/trainjob-ancestor-step": str},
+}
+RESOURCES = {"limits": {"nvidia.com/gpu": int}, "requests": {"nvidia.com/gpu": int}}
+ENVIRONMENT = [{"name": str, "value": str}]
 CONTAINER = {
     "name": str,
     "image": str,
     "workingDir": str,
     "command": [str],
     "args": [str],
-    "env": [{"name": str, "value": str}],
-    "resources": {"limits": {"nvidia.com/gpu": int}, "requests": {"nvidia.com/gpu": int}},
+    "env": ENVIRONMENT,
+    "resources": RESOURCES,
     "volumeMounts": [{"name": str, "mountPath": str, "readOnly": bool}],
-    "ports": [{"name": str, "containerPort": int}],
 }
-POD = {
-    "containers": [CONTAINER],
-    "volumes": [
-        {
-            "name": str,
-            "persistentVolumeClaim": {"claimName": str},
-            "emptyDir": {"medium": str, "sizeLimit": str},
-        }
-    ],
+VOLUME = {
+    "name": str,
+    "persistentVolumeClaim": {"claimName": str},
+    "emptyDir": {"medium": str, "sizeLimit": str},
 }
-REPLICA = {"replicas": int, "restartPolicy": str, "template": {"metadata": dict, "spec": POD}}
-FIELDS = {
+POD = {"restartPolicy": str, "containers": [CONTAINER], "volumes": [VOLUME]}
+REPLICATED_JOB = {
+    "name": str,
+    "replicas": int,
+    "template": {
+        "metadata": METADATA,
+        "spec": {"backoffLimit": int, "template": {"spec": POD}},
+    },
+}
+JOB_SET = {"failurePolicy": {"maxRestarts": int}, "replicatedJobs": [REPLICATED_JOB]}
+RUNTIME_FIELDS = {
     "apiVersion": str,
     "kind": str,
-    "metadata": {"name": str, "namespace": str},
+    "metadata": METADATA,
     "spec": {
-        "runPolicy": {
-            "cleanPodPolicy": str,
-            "ttlSecondsAfterFinished": int,
-            "activeDeadlineSeconds": int,
-            "backoffLimit": int,
+        "mlPolicy": {"numNodes": int, "torch": {}},
+        "template": {"metadata": METADATA, "spec": JOB_SET},
+    },
+}
+JOB_FIELDS = {
+    "apiVersion": str,
+    "kind": str,
+    "metadata": METADATA,
+    "spec": {
+        "runtimeRef": {"apiGroup": str, "kind": str, "name": str},
+        "suspend": bool,
+        "activeDeadlineSeconds": int,
+        "trainer": {
+            "image": str,
+            "command": [str],
+            "args": [str],
+            "env": ENVIRONMENT,
+            "numNodes": int,
+            "numProcPerNode": int,
+            "resourcesPerNode": RESOURCES,
         },
-        "elasticPolicy": {
-            "minReplicas": int,
-            "maxReplicas": int,
-            "rdzvBackend": str,
-            "rdzvPort": int,
-            "rdzvHost": str,
-            "rdzvId": str,
-            "maxRestarts": int,
-        },
-        "nprocPerNode": str,
-        "pytorchReplicaSpecs": {"Master": REPLICA, "Worker": REPLICA},
     },
 }
 
@@ -91,6 +116,12 @@ def check_fields(value, fields, path="job"):
         assert type(value) is fields, f"{path} is {value!r}, not {fields.__name__}"
 
 
+def pod_of_the_runtime():
+    """The specification of the pods in which the nodes train."""
+    (replicated,) = RUNTIME["spec"]["template"]["spec"]["replicatedJobs"]
+    return replicated["template"]["spec"]["template"]["spec"]
+
+
 def parse_torchrun(words):
     """Return torchrun's options and the book's job, whose model can be built."""
     assert Path(words[0]).name == "torchrun"
@@ -103,13 +134,16 @@ def parse_torchrun(words):
     return torchrun, job
 
 
-def test_slurm_reads_all_directives():
+def test_slurm_knows_and_reads_all_directives():
     lines = SBATCH.splitlines()
     commands = [i for i, line in enumerate(lines) if line and not line.startswith("#")]
     directives = [i for i, line in enumerate(lines) if line.startswith("#SBATCH")]
     assert directives[-1] < commands[0], "sbatch stops reading at the first command"
-    tasks = re.search(r"^#SBATCH --ntasks-per-node=(\d+)$", SBATCH, re.MULTILINE)[1]
-    assert tasks == "1", "torchrun starts the processes of a node itself"
+    options = dict(re.fullmatch(r"#SBATCH --([\w-]+)=(\S+)", lines[i]).groups() for i in directives)
+    for name, value in options.items():
+        assert name in SBATCH_OPTIONS, f"sbatch has no option {name}"
+        assert re.fullmatch(SBATCH_OPTIONS[name], value), f"{name} is {value}"
+    assert options["ntasks-per-node"] == "1", "torchrun starts the processes of a node itself"
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash here")
@@ -117,73 +151,101 @@ def test_the_batch_script_runs_the_command_that_is_meant(tmp_path):
     """bash runs it with an srun and a scontrol that only print."""
     path = LAUNCH / "train.sbatch"
     subprocess.run(["bash", "-n", path], check=True)
-    stubs = {"srun": 'printf "%s\\n" "$@"', "scontrol": "printf 'one\\ntwo\\n'"}
+    stubs = {
+        "srun": 'printf "%s\\n" "$SRUN_CPUS_PER_TASK" "$@"',
+        "scontrol": "printf 'one\\ntwo\\n'",
+    }
     for name, command in stubs.items():
         stub = tmp_path / name
         stub.write_text(f"#!/bin/bash\n{command}\n", encoding="utf-8")
         stub.chmod(0o755)
-    nodes, gpus = (
-        int(re.search(rf"--{name}=(\d+)", SBATCH)[1]) for name in ("nodes", "gpus-per-node")
+    nodes, gpus, cpus = (
+        int(re.search(rf"--{name}=(\d+)", SBATCH)[1])
+        for name in ("nodes", "gpus-per-node", "cpus-per-task")
     )
     environment = {
         "SLURM_JOB_NODELIST": "n[1-2]",
         "SLURM_NNODES": str(nodes),
         "SLURM_JOB_ID": "7",
         "SLURM_GPUS_ON_NODE": str(gpus),
+        "SLURM_CPUS_PER_TASK": str(cpus),
         "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
     }
     result = subprocess.run(
         ["bash", path], capture_output=True, text=True, check=True, env=environment
     )
-    torchrun, job = parse_torchrun(result.stdout.splitlines())
+    cpus_of_a_task, *words = result.stdout.splitlines()
+    assert cpus_of_a_task == str(cpus), "srun takes the number from no other variable"
+    torchrun, job = parse_torchrun(words)
     assert torchrun.rdzv_endpoint == "one:29500" and torchrun.rdzv_id == "7"
     assert torchrun.rdzv_backend == "c10d" and torchrun.max_restarts > 0
     assert (torchrun.nnodes, torchrun.nproc_per_node) == (str(nodes), str(gpus))
     assert job.data.batch_size % (nodes * gpus) == 0
 
 
-def test_kubernetes_knows_every_field_of_the_job():
-    check_fields(JOB, FIELDS)
-    spec = JOB["spec"]
-    assert spec["runPolicy"]["cleanPodPolicy"] in ("All", "Running", "None")
-    assert spec["elasticPolicy"]["rdzvBackend"] in ("c10d", "etcd", "etcd-v2")
-    worker = spec["pytorchReplicaSpecs"]["Worker"]
-    assert worker["restartPolicy"] in ("Always", "OnFailure", "Never", "ExitCode")
-    pod = worker["template"]["spec"]
-    names = [container["name"] for container in pod["containers"]]
-    assert names == ["pytorch"], "the operator's name for the container that trains"
+def test_kubernetes_knows_every_field_of_runtime_and_job():
+    check_fields(RUNTIME, RUNTIME_FIELDS)
+    check_fields(JOB, JOB_FIELDS)
+    assert RUNTIME["apiVersion"] == JOB["apiVersion"] == f"{TRAINER}/v1alpha1"
+    assert (RUNTIME["kind"], JOB["kind"]) == ("TrainingRuntime", "TrainJob")
+    for document in (RUNTIME, JOB):
+        assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", document["metadata"]["name"])
+
+
+def test_the_job_and_the_controller_find_what_they_look_for():
+    reference = JOB["spec"]["runtimeRef"]
+    assert reference == {"kind": RUNTIME["kind"], "name": RUNTIME["metadata"]["name"]}
+    (replicated,) = RUNTIME["spec"]["template"]["spec"]["replicatedJobs"]
+    labels = replicated["template"]["metadata"]["labels"]
+    assert labels[f"{TRAINER}/trainjob-ancestor-step"] == "trainer"
+    pod = pod_of_the_runtime()
+    assert [replicated["name"], *(c["name"] for c in pod["containers"])] == ["node", "node"]
     mounted = {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
+def test_a_node_that_fails_restarts_all_of_them():
+    """Nothing restarts a process, a container or a pod by itself."""
+    job_set = RUNTIME["spec"]["template"]["spec"]
+    assert job_set["failurePolicy"]["maxRestarts"] > 0
+    assert job_set["replicatedJobs"][0]["template"]["spec"]["backoffLimit"] == 0
+    assert pod_of_the_runtime()["restartPolicy"] == "Never"
+    assert not any("max-restarts" in word for word in JOB["spec"]["trainer"]["command"])
+
+
 def test_a_field_that_does_not_exist_would_be_reported():
     with pytest.raises(AssertionError, match="no field 'nProcs'"):
-        check_fields({"spec": {"nProcs": 8}}, FIELDS)
-    with pytest.raises(AssertionError, match="not str"):
-        check_fields({"spec": {"nprocPerNode": 8}}, FIELDS)
+        check_fields({"spec": {"trainer": {"nProcs": 8}}}, JOB_FIELDS)
+    with pytest.raises(AssertionError, match="not int"):
+        check_fields({"spec": {"trainer": {"numNodes": "2"}}}, JOB_FIELDS)
 
 
-def test_the_job_runs_the_command_that_is_meant():
-    worker = JOB["spec"]["pytorchReplicaSpecs"]["Worker"]
-    (container,) = worker["template"]["spec"]["containers"]
-    torchrun, job = parse_torchrun(container["command"])
-    gpus = container["resources"]["limits"]["nvidia.com/gpu"]
-    assert torchrun.nproc_per_node == str(gpus)
-    assert job.data.batch_size % (worker["replicas"] * gpus) == 0
+def test_the_job_runs_the_command_that_is_meant(monkeypatch):
+    """With the variables that the controller sets, from which torchrun takes its options."""
+    trainer, (container,) = JOB["spec"]["trainer"], pod_of_the_runtime()["containers"]
+    nodes, gpus = trainer["numNodes"], trainer["numProcPerNode"]
+    for limits in trainer["resourcesPerNode"].values():
+        assert limits == {"nvidia.com/gpu": gpus}
+    monkeypatch.setenv("PET_NNODES", str(nodes))
+    monkeypatch.setenv("PET_NPROC_PER_NODE", str(gpus))
+    monkeypatch.setenv("PET_MASTER_ADDR", "book-node-0-0.book")
+    torchrun, job = parse_torchrun(trainer["command"])
+    assert (torchrun.nnodes, torchrun.nproc_per_node) == (str(nodes), str(gpus))
+    assert torchrun.master_addr == "book-node-0-0.book"
+    assert job.data.batch_size % (nodes * gpus) == 0
     volumes = [mount["mountPath"] for mount in container["volumeMounts"]]
-    assert any(job.run.out.startswith(volume) for volume in volumes), "a disk that all pods see"
+    assert any(job.run.out.startswith(volume) for volume in volumes), "a disk that all nodes see"
 
 
 def test_the_image_is_built_from_what_is_here():
     dockerfile = (LAUNCH / "Dockerfile").read_text(encoding="utf-8")
-    (container,) = JOB["spec"]["pytorchReplicaSpecs"]["Worker"]["template"]["spec"]["containers"]
+    (container,) = pod_of_the_runtime()["containers"]
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     version = re.search(r'^version = "(.+)"', project, re.MULTILINE)[1]
     assert container["image"].endswith(f":{version}") and container["image"] in dockerfile
-    torch_versions = re.search(
-        r"^torch(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE
-    )[1]
-    assert f'"torch{torch_versions}"' in dockerfile
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    newest_torch = re.search(r"^torch\S*?(<[\d.]+)", requirements, re.MULTILINE)[1]
+    assert f'"torch{newest_torch}"' in dockerfile, "the library itself asks for the oldest"
     assert re.search(r"^WORKDIR (\S+)", dockerfile, re.MULTILINE)[1] == container["workingDir"]
     for line in dockerfile.splitlines():
         word, _, rest = line.partition(" ")

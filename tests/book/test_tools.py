@@ -1,5 +1,7 @@
 """What the site's generated pages are made of: facts about the book, and the pieces around them."""
 
+import re
+
 import nbformat
 import pytest
 
@@ -10,7 +12,9 @@ from tools import (
     corpora,
     directives,
     figures,
+    library_page,
     page_parts,
+    repository,
     results_page,
     theme_fixes,
 )
@@ -129,6 +133,39 @@ def test_the_list_of_equations_names_modules_of_every_package():
     equation = book_facts.Equation("eq-handover", "notebooks/x", "a", "3 numbers agree")
     links = "".join(page_parts.equation_links(equation, modules))
     assert links.count("/blob/main/utils/models/") == len(several) and "check-eq-handover" in links
+
+
+def test_the_page_of_the_library_lists_public_names_with_their_lines(tmp_path):
+    (tmp_path / "utils").mkdir()
+    path = tmp_path / "utils" / "small.py"
+    path.write_text(
+        '"""Small things.\n\nMore."""\nimport re\nfrom typing import TypeVar\n\nT = TypeVar("T")\n'
+        "SIZES: dict[str, int] = {}\n_hidden = 1\n\ndef make(x: T) -> T:\n    y = x\n    return y\n"
+        "\nclass Thing:\n    size = 1\n\nEND = re.compile('x')\nEND = None\n"
+    )
+    module = library_page.read_module(path, tmp_path)
+    assert (module.path, module.purpose) == ("utils/small.py", "Small things.")
+    assert list(module.lines.items()) == [("SIZES", 8), ("make", 11), ("Thing", 15), ("END", 18)]
+    address = f"{repository.repository_address()}/blob/main/utils/small.py"
+    assert library_page.source_link(module) == f"[`small`]({address})"
+    assert library_page.name_links(module).startswith(f"[`SIZES`]({address}#L8), [`make`](")
+
+
+def test_every_module_of_the_library_is_on_its_page():
+    lines = list(library_page.LibraryList.markdown(None))
+    headings = [line.removeprefix("### ") for line in lines if line.startswith("### ")]
+    assert headings[:3] == ["`utils`", "`utils.command`", "`utils.data`"]
+    for path in sorted(library_page.LIBRARY.rglob("[!_]*.py")):
+        (row,) = [x for x in lines if f"/{path.relative_to(library_page.ROOT)})" in x]
+        assert row.count("|") == 4 and row.split(" | ")[1].endswith((".", "``."))
+
+
+def test_the_first_program_of_the_library_runs(offline, capsys):
+    text = (library_page.ROOT / "book" / "library.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert "steps=500" in code
+    exec(code.replace("steps=500", "steps=2"), {})
+    assert "STAND-IN" in capsys.readouterr().out
 
 
 def test_previews_are_cut_from_pages_without_their_links():

@@ -36,6 +36,25 @@ def test_every_model_trains_and_is_loaded_again(name, capsys):
     assert logits.shape[2] == len(tokenizer) and not model.training
 
 
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        (
+            "gpt",
+            {"widht": 32},
+            "gpt has no option 'widht'; choose from .*num_layers, .*width, zero_init$",
+        ),
+        ("cnn", {"width": 8, "pool": "max"}, "cnn has no option 'pool'; choose from .*pooling"),
+        ("rnnlm", {"vocab_size": 5}, "rnnlm has no option 'vocab_size'"),
+        ("foo", {}, "model is 'foo'; choose from nnlm, rnnlm"),
+    ],
+)
+def test_an_unknown_model_or_option_is_refused(name, options, message):
+    """The option would be dropped, and the model built with the default."""
+    with pytest.raises(ValueError, match=message):
+        build_model(name, options, vocab_size=9)
+
+
 @pytest.mark.parametrize("name", ["rnn", "attention", "cnn", "transformer"])
 def test_encoder_and_decoder_share_their_embedding(name):
     job = Job.from_options(*parse([name, *SMALL_MODELS[name].split()]))

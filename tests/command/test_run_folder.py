@@ -46,6 +46,10 @@ def finished_run(working_folder, trained_folder):
         (lambda x: x | {"model": ["gpt"]}, r"is damaged: model is \['gpt'\]"),
         (lambda x: x | {"vocab_size": "19"}, "is damaged: vocab_size is '19'"),
         (lambda x: x | {"model_options": None}, "is damaged: model_options is None"),
+        (
+            lambda x: x | {"model_options": x["model_options"] | {"size": 4}},
+            "another version of the book: lstmlm has no option 'size'; choose from .*width",
+        ),
         (lambda x: x | {"data": {}}, "is damaged: tokenizer is None; choose from characters"),
         (lambda x: x | {"seed": True}, "is damaged: seed is True"),
         (lambda x: x | {"other": 1}, "written by another version of the book"),

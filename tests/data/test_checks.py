@@ -5,18 +5,18 @@ import pytest
 import torch
 
 from utils.data.checks import (
+    as_id_list,
     as_id_tensor,
-    as_ids,
-    check_ids,
+    check_ids_in_vocabulary,
     check_text,
     is_integer_tensor,
 )
 
 
 def test_ids_count_from_0():
-    assert as_ids([0, 5]) == [0, 5] and as_ids([]) == []
+    assert as_id_list([0, 5]) == [0, 5] and as_id_list([]) == []
     with pytest.raises(ValueError, match="labels count from 0; got -100"):
-        as_ids([3, -100, -1], name="labels")
+        as_id_list([3, -100, -1], name="labels")
 
 
 def test_ids_become_a_tensor_of_int64():
@@ -26,6 +26,15 @@ def test_ids_become_a_tensor_of_int64():
     for empty in ([], torch.tensor([]), np.array([])):
         assert as_id_tensor(empty).dtype == torch.long and as_id_tensor(empty).tolist() == []
     assert as_id_tensor(torch.ones(2, 3, dtype=torch.long)).shape == (2, 3)
+
+
+def test_a_tensor_of_a_read_only_array_is_a_copy():
+    """Such as that of a file in memory: writing to it would end the process."""
+    ids = np.array([4, 5])
+    assert np.shares_memory(as_id_tensor(ids).numpy(), ids), "an array is not copied"
+    ids.flags.writeable = False
+    tensor = as_id_tensor(ids)
+    assert tensor.tolist() == [4, 5] and not np.shares_memory(tensor.numpy(), ids)
 
 
 @pytest.mark.parametrize("ids", [torch.tensor([2.0]), np.array([2.5]), torch.tensor([True]), [2.0]])
@@ -38,17 +47,17 @@ def test_a_tensor_of_ids_holds_integers_alone(ids):
 
 def test_ids_lie_in_the_vocabulary():
     for make in (list, iter, np.array, torch.tensor, lambda ids: np.array([ids])):
-        check_ids(make([0, 4]), 5)
+        check_ids_in_vocabulary(make([0, 4]), 5)
         for wrong in (-1, 5):
             with pytest.raises(ValueError, match=rf"ids \[{wrong}\] lie outside .* of 5 tokens"):
-                check_ids(make([0, wrong]), 5)
+                check_ids_in_vocabulary(make([0, wrong]), 5)
 
 
 def test_ids_of_an_unknown_vocabulary_count_from_0():
     for make in (list, iter, np.array, torch.tensor):
-        check_ids(make([0, 2**62]))
+        check_ids_in_vocabulary(make([0, 2**62]))
         with pytest.raises(ValueError, match="labels count from 0; got -100"):
-            check_ids(make([3, -1, -100]), name="labels")
+            check_ids_in_vocabulary(make([3, -1, -100]), name="labels")
 
 
 def test_a_bool_is_not_an_integer():

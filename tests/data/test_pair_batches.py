@@ -171,6 +171,12 @@ def test_an_epoch_holds_every_labelled_text_once():
     assert [examples_of(batch) for batch in other_seed] != epochs[0]
 
 
+def test_labelled_texts_may_come_from_a_generator():
+    examples = labelled_examples(3)
+    (batch,) = labelled_eval_batches(iter([examples[0]]), batch_size=1)
+    assert batch.targets.tolist() == [examples[0][1]]
+
+
 def test_labelled_evaluation_holds_everything_once_in_order():
     examples = labelled_examples()
     batches = labelled_eval_batches(examples, batch_size=4)

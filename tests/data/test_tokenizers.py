@@ -44,6 +44,9 @@ def test_bpe_round_trips_every_text_and_knows_everything(bpe, text):
 def test_bpe_batch_is_one_by_one(bpe):
     texts = TEXTS + UNUSUAL_TEXTS
     assert bpe.encode_batch(texts) == [bpe.encode(text) for text in texts]
+    assert bpe.encode_batch(iter(texts)) == bpe.encode_batch(texts)
+    with pytest.raises(ValueError, match="got 'low'; give a list of texts"):
+        bpe.encode_batch("low")
 
 
 def test_bpe_learns_pieces_of_the_training_text(bpe):
@@ -291,6 +294,16 @@ def test_saved_and_loaded_tokenizers_agree(tokenizer_class, tmp_path):
     loaded = tokenizer_class.load(tmp_path / "tokenizer.json")
     assert all(loaded.encode(text) == tokenizer.encode(text) for text in TEXTS + UNUSUAL_TEXTS)
     assert len(loaded) == len(tokenizer)
+
+
+@pytest.mark.parametrize("tokenizer_class", TOKENIZER_CLASSES)
+def test_a_tilde_is_the_home_folder(tokenizer_class, tmp_path, monkeypatch):
+    """As for a checkpoint, which is often saved beside it."""
+    for name in ("HOME", "USERPROFILE"):  # the second on Windows
+        monkeypatch.setenv(name, str(tmp_path))
+    tokenizer_class.train(TEXTS).save("~/tokenizer.json")
+    assert (tmp_path / "tokenizer.json").is_file()
+    assert len(tokenizer_class.load("~/tokenizer.json")) > len(SPECIAL_TOKENS)
 
 
 @pytest.mark.parametrize("tokenizer_class", [CharTokenizer, BPETokenizer])

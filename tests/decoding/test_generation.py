@@ -14,7 +14,7 @@ from utils.data.batches import pad
 from utils.data.vocabulary import BOS, EOS, PAD
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search, best_sequences
-from utils.decoding.generation import check_arguments, generate, prompt_lengths
+from utils.decoding.generation import check_prompt_and_state, generate, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig, sample
 from utils.decoding.token_rules import TokenRules
@@ -167,15 +167,15 @@ def test_arguments_are_checked_without_a_call_of_the_model():
     model = lstm_seq2seq(6, width=4)
     state = model.begin(torch.tensor([[4, 5], [5, 4]]))
     rules = TokenRules(min_length=2)
-    check_arguments(model, bos(2), state, max_length=2, rules=rules)
-    check_arguments(object(), bos(2), None, max_length=2, rules=rules)
+    check_prompt_and_state(model, bos(2), state, max_length=2, rules=rules)
+    check_prompt_and_state(object(), bos(2), None, max_length=2, rules=rules)
     for arguments, max_length, message in (
         ((model, bos(2), None), 2, "starts from state = model.begin"),
         ((model, bos(3), state), 2, "and the prompt 3 rows"),
         ((model, bos(2), state), 1, "min_length is 2, above max_length, 1"),
     ):
         with pytest.raises(ValueError, match=message):
-            check_arguments(*arguments, max_length=max_length, rules=rules)
+            check_prompt_and_state(*arguments, max_length=max_length, rules=rules)
 
 
 # ---- logits that define no distribution ---------------------------------------------------------

@@ -24,7 +24,8 @@ def test_the_best_weight_is_the_one_of_the_highest_mean():
     a, b = torch.tensor([known] * 3 + [unknown]), torch.tensor([unknown] * 3 + [known])
     assert best_mixture_weight(a, b) == 0.75
     assert best_mixture_weight(b, a) == 0.25
-    assert best_mixture_weight(a, b, weights=[0.1, 0.5, 0.9]) == 0.9
+    for weights in ([0.1, 0.5, 0.9], np.array([0.1, 0.5, 0.9]), iter([0.1, 0.5, 0.9])):
+        assert best_mixture_weight(a, b, weights) == 0.9
     assert best_mixture_weight(a, a - 1) == 0.99 == MIXTURE_WEIGHTS[-1]
 
 

@@ -1,6 +1,7 @@
 """Operations on states: any tree of tensors, its structure and types preserved."""
 
 from collections import OrderedDict, defaultdict, namedtuple
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from tests.helpers.tiny_models import state_types
 from utils.decoding.model_state import check_batch_size, map_tensors, select_rows
+from utils.states import Memory
 
 
 class Pair(NamedTuple):
@@ -42,9 +44,18 @@ def test_rows_of_no_state_are_none():
     assert select_rows(None, torch.tensor([2, 0])) is None
 
 
-@pytest.mark.parametrize("state, name", [({"a": 3}, "int"), ([1.5], "float"), ("text", "str")])
+@pytest.mark.parametrize(
+    "state, name",
+    [
+        ({"a": 3}, "int"),
+        ([1.5], "float"),
+        ("text", "str"),
+        (MappingProxyType({}), "mappingproxy"),
+        (Memory(torch.zeros(1, 1, 1), torch.ones(1, 1), torch.zeros(1, 1)), "Memory"),
+    ],
+)
 def test_a_state_that_is_not_a_tree_of_tensors_is_refused(state, name):
-    with pytest.raises(TypeError, match=f"a tree of tensors; this one holds a {name}"):
+    with pytest.raises(TypeError, match=f"a tree of tensors; this one holds a {name}, where only"):
         select_rows(state, torch.tensor([0]))
 
 

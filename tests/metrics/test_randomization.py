@@ -46,6 +46,26 @@ def test_differences_within_the_tolerance_are_equal():
     assert randomization_p_value(first, second, mean_of(2), tolerance=0) < 1
 
 
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint64", "int8", "float16", "float32"])
+def test_the_type_of_the_statistics_does_not_change_the_p_value(dtype):
+    """Unsigned differences would wrap, and those of half precision would be rounded."""
+    first, second = np.array([[1, 1, 1, 1, 1, 0], [0, 0, 0, 1, 0, 0]])[:, :, None].astype(dtype)
+    assert randomization_p_value(first, second, mean_of(6)) == 2 / 2**4
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_what_is_not_finite_has_no_p_value(number):
+    """No difference would be as large as NaN: the p-value would be 0."""
+    first, second = np.ones((6, 1)), np.zeros((6, 1))
+    with pytest.raises(ValueError, match=f"statistic must give finite scores, got {number}"):
+        randomization_p_value(first, second, lambda total: number)
+    first[2] = number
+    with pytest.raises(ValueError, match=rf"item 2 of first is not finite: \[{number}\]"):
+        randomization_p_value(first, second, mean_of(6))
+    with pytest.raises(ValueError, match="second must be real numbers; got an array of <U1"):
+        randomization_p_value(second, np.full((6, 1), "a"), mean_of(6))
+
+
 @pytest.mark.parametrize(
     "first, second, options, message",
     [

@@ -121,6 +121,12 @@ def test_random_exchanges_are_seeded():
     assert first == second
 
 
+def test_texts_and_references_may_come_from_generators():
+    first, second, references = two_systems_of_twelve()
+    expected = paired_bleu_p_value(first, second, references)
+    assert paired_bleu_p_value(iter(first), iter(second), iter(references)) == expected
+
+
 def test_a_test_without_trials_is_refused():
     with pytest.raises(ValueError, match="num_trials must be a positive integer"):
         paired_bleu_p_value(HYPOTHESES, HYPOTHESES, REFERENCES, num_trials=0)

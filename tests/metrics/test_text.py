@@ -272,6 +272,15 @@ def test_self_bleu_is_the_mean_of_each_text_against_the_others():
     assert self_bleu(texts) == pytest.approx(sum(scores) / len(scores))
 
 
+def test_a_space_is_a_token_of_self_bleu_as_any_other():
+    """Of characters: sacrebleu would drop those that are spaces."""
+    with_spaces, with_marks = (
+        [list(text) for text in texts]
+        for texts in (["ab cd ef gh", "ab cd ef xx"], ["ab_cd_ef_gh", "ab_cd_ef_xx"])
+    )
+    assert self_bleu(with_spaces) == self_bleu(with_marks)
+
+
 def test_self_bleu_of_equal_texts_is_100():
     line = REFERENCES[0]
     raw = sacrebleu.sentence_bleu(line, [line, line], tokenize="none").score

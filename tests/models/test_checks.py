@@ -28,8 +28,8 @@ from utils.models.checks import (
     OptionalForm,
     TensorForm,
     check_call,
+    check_id_tensor,
     check_memory,
-    check_token_ids,
 )
 from utils.models.classifiers import WordCNNEncoder
 from utils.models.convolutional import CNNDecoder, CNNEncoder
@@ -246,7 +246,7 @@ def test_a_decoder_refuses_a_source_in_place_of_a_memory():
 @pytest.mark.parametrize("ids", [[[4, 5]], np.array([[4, 5]]), None])
 def test_ids_that_are_not_a_tensor_are_refused(ids):
     with pytest.raises(ValueError, match=r"ids must be a tensor \(B, T\), got \w+"):
-        check_token_ids(ids)
+        check_id_tensor(ids)
 
 
 SIZES: dict[Callable[..., object], str] = {

@@ -148,6 +148,20 @@ def test_predictions_are_in_the_order_of_the_texts():
         model.train()
 
 
+def test_texts_may_be_lists_arrays_or_tensors():
+    model = make_classifier("RNN")
+    ids = torch.tensor([[5, 6], [7, 8]])
+    expected = predict_logits(model, ids.tolist())
+    for sequences in (ids, ids.numpy(), list(ids), iter(ids.tolist())):
+        assert predict_logits(model, sequences).equal(expected)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_id_outside_the_vocabulary_is_named_before_the_model_reads_it(name):
+    with pytest.raises(ValueError, match=r"ids \[99\] lie outside this vocabulary of"):
+        predict_logits(make_classifier(name), [[5, 6], [7, 99]])
+
+
 def test_texts_that_cannot_be_classified_are_named():
     model = make_classifier("RNN")
     with pytest.raises(ValueError, match="sequence 2 has no tokens"):

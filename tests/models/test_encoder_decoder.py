@@ -32,6 +32,17 @@ def test_embeddings_of_different_shapes_are_not_shared():
             share_embeddings(EncoderDecoder(encoder, RNNDecoder(V, width=D)))
 
 
+def test_a_part_without_an_embedding_has_none_to_share():
+    encoder, decoder = RNNEncoder(V, width=D), RNNDecoder(V, width=D)
+    encoder.embedding = torch.nn.Linear(V, D)
+    for part in (encoder, FixedVectorEncoder(encoder)):
+        with pytest.raises(ValueError, match="RNNEncoder has no embedding to share"):
+            share_embeddings(EncoderDecoder(part, decoder))
+    del decoder.embedding
+    with pytest.raises(ValueError, match="RNNDecoder has no embedding to share"):
+        share_embeddings(EncoderDecoder(RNNEncoder(V, width=D), decoder))
+
+
 def test_a_call_without_a_source_is_refused():
     with pytest.raises(TypeError, match="missing 1 required positional argument: 'state'"):
         make("lstm")(IDS)

@@ -238,6 +238,11 @@ def test_a_clip_without_log_probabilities_is_named():
         prefix_beam_search(make_log_probs(0))  # one clip in place of a list
 
 
+def test_a_vocabulary_without_room_for_the_special_tokens_is_refused():
+    with pytest.raises(ValueError, match="a vocabulary of 2 has no tokens besides the special"):
+        prefix_beam_search([torch.full((3, 2), 0.5).log()])
+
+
 def test_no_clips_have_no_texts():
     assert prefix_beam_search([]) == []
 

@@ -54,6 +54,32 @@ def test_half_of_the_adversarial_loss_is_that_of_vectors_moved_up_the_gradient(s
         torch.testing.assert_close(objective(model, batch), plain_loss)
 
 
+@pytest.mark.parametrize("calls", [0, 2])
+def test_an_embedding_that_is_not_called_exactly_once_is_refused(calls):
+    class Repeated(SumOfWords):
+        def forward(self, source):
+            states = sum(self.embedding(source) for _ in range(calls)) + torch.zeros(1, 1, 4)
+            return Memory(states, source != 0, vector=states.sum(1))
+
+    model = Classifier(Repeated(), input_size=4)
+    objective = adversarial_objective(model.encoder.embedding, epsilon=0.7)
+    batch = LabelledBatch(torch.tensor([[4, 5, 6]]), torch.tensor([1]))
+    with pytest.raises(ValueError, match=f"Classifier called the embedding {calls} times"):
+        objective(model, batch)
+
+
+def test_the_mode_is_that_of_the_model():
+    """Frozen word vectors, in evaluation mode for good, are perturbed in training too."""
+    model = Classifier(SumOfWords(), input_size=4, dropout=0.0)
+    model.encoder.embedding.eval()
+    batch = LabelledBatch(torch.tensor([[4, 5, 6]]), torch.tensor([1]))
+    objective = adversarial_objective(model.encoder.embedding, epsilon=0.7)
+    assert objective(model, batch) > label_nll(model, batch)
+    model.encoder.embedding.train()
+    model.training = False
+    assert objective(model, batch) == label_nll(model, batch)
+
+
 def test_labels_are_smoothed_on_request_only():
     runtime.seed_everything(0)
     model = Classifier(SumOfWords(), input_size=4, dropout=0.0)

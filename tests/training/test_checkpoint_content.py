@@ -170,6 +170,20 @@ def test_a_run_with_any_optimizer_resumes(tmp_path, name):
     assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
 
 
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_what_a_newer_torch_keeps_besides_is_no_obstacle(tmp_path, name):
+    path = tmp_path / "run.safetensors"
+    options = {"make_optimizer": OPTIMIZERS[name], "checkpoint": path, "progress": False}
+    make = make_model_with_matrices if name == "muon" else make_model
+    expected = fit(make(), make_stream(), CONFIG, **{**options, "checkpoint": None})
+    fit(make(), InterruptedStream(5), CONFIG, **options)
+    content = read_tensor_file(path)
+    for state in content["optimizer"]["state"].values():
+        state |= {"new_tensor": torch.ones(2), "new_number": 3}
+    write_tensor_file(path, content)
+    assert fit(make(), make_stream(), CONFIG, **options).losses == expected.losses
+
+
 def test_a_parameter_that_the_loss_does_not_depend_on_has_no_state(tmp_path):
     def with_unused(model):
         model.unused = torch.nn.Parameter(torch.ones(3))

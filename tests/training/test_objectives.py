@@ -9,6 +9,7 @@ from torch import nn
 from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.labelled_batches import LabelledBatch
 from utils.models.language_models import RNNLM
+from utils.speech.joint_recognizer import JointRecognizer
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
@@ -84,6 +85,12 @@ def test_a_source_and_a_model_that_reads_one_belong_together():
         token_nll(Conditional(logits), BATCH)
 
 
+def test_a_model_that_begins_from_more_than_a_source_is_refused():
+    model, ids = JointRecognizer(V, width=8), BATCH.inputs
+    with pytest.raises(ValueError, match=r"JointRecognizer is not .*'lengths'.*utils.speech"):
+        token_nll(model, Batch(ids, ids, source=ids))
+
+
 @pytest.mark.parametrize("make_objective", [token_objective, label_objective])
 @pytest.mark.parametrize("smoothing", [-0.1, 1.5, math.nan, True, None])
 def test_label_smoothing_that_is_not_from_0_to_1_is_refused(make_objective, smoothing):
@@ -119,6 +126,17 @@ def test_targets_of_another_layout_than_the_logits_are_refused(shape):
     labels = LabelledBatch(torch.full((6, 3), 4), torch.ones(2, 3, dtype=torch.long))
     with pytest.raises(ValueError, match=r"targets must have the shape \(6,\)"):
         label_nll(lambda ids: torch.randn(6, V), labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int16])
+def test_targets_may_be_any_integers(dtype):
+    logits = torch.randn(1, 5, V)
+    expected = summed_nll(logits, TARGETS)
+    assert summed_nll(logits, TARGETS.to(dtype)) == expected
+    assert summed_nll(logits[0, 0], TARGETS[0, 0]) == summed_nll(logits[:, :1], TARGETS[:, :1])
+    for wrong in (TARGETS.double(), TARGETS > 4):
+        with pytest.raises(ValueError, match=f"targets must be integers, .* {wrong.dtype}"):
+            summed_nll(logits, wrong)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -56,6 +56,31 @@ def test_a_lr_scale_of_rates_that_is_not_positive_is_refused(lr_scale):
         muon(make_model(), CONFIG, lr_scale=lr_scale)
 
 
+@pytest.mark.parametrize("momentum", [-0.1, 1, math.nan, True, None])
+def test_a_momentum_outside_its_range_is_refused(momentum):
+    message = f"momentum must be a number at least 0 and below 1, got {momentum}"
+    with pytest.raises(ValueError, match=message):
+        muon(make_model(), CONFIG, momentum=momentum)
+
+
+def test_a_group_says_whether_its_steps_are_orthogonal():
+    """Those of a checkpoint that was written before groups said so have a momentum, or none."""
+    model = small_gpt()
+    optimizer = muon(model, CONFIG)
+    kinds = [group["orthogonal"] for group in optimizer.param_groups]
+    assert set(kinds) == {True, False}
+    old = optimizer.state_dict()
+    for group in old["param_groups"]:
+        del group["orthogonal"]
+    optimizer.load_state_dict(old)
+    assert [group["orthogonal"] for group in optimizer.param_groups] == kinds
+    group = {"params": [nn.Parameter(torch.eye(2))], "momentum": 0.9, "orthogonal": False}
+    (parameter,), optimizer = group["params"], Muon([group], lr=0.1)
+    parameter.grad = torch.ones(2, 2)
+    optimizer.step()
+    assert "exp_avg" in optimizer.state[parameter], "a step of AdamW"
+
+
 def test_a_step_with_a_closure_is_the_step_after_a_backward_pass():
     """Of all parameters: Muon's matrices too, in the first step and in later ones."""
     torch.manual_seed(0)
@@ -102,7 +127,7 @@ def small_gpt(**options) -> GPT:
 def muon_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that Muon steps, by name."""
     groups = muon(model, TrainConfig()).param_groups
-    chosen = {id(p) for group in groups if "momentum" in group for p in group["params"]}
+    chosen = {id(p) for group in groups if group["orthogonal"] for p in group["params"]}
     return {name: p for name, p in model.named_parameters() if id(p) in chosen}
 
 
@@ -113,7 +138,7 @@ def test_muon_takes_the_matrices_of_linear_layers_and_adamw_the_rest():
     config = TrainConfig(weight_decay=0.1, learning_rate=1e-3)
     groups = muon(model, config, lr_scale=7.0).param_groups
     names = {id(p): name for name, p in model.named_parameters()}
-    inner = {names[id(p)] for group in groups if "momentum" in group for p in group["params"]}
+    inner = {names[id(p)] for group in groups if group["orthogonal"] for p in group["params"]}
     parts = (
         "attention.qkv_projection",
         "attention.output_projection",
@@ -121,11 +146,11 @@ def test_muon_takes_the_matrices_of_linear_layers_and_adamw_the_rest():
         "down_projection",
     )
     assert inner == {f"layers.{i}.{part}.weight" for i in range(2) for part in parts}
-    others = [names[id(p)] for group in groups if "momentum" not in group for p in group["params"]]
+    others = [names[id(p)] for group in groups if not group["orthogonal"] for p in group["params"]]
     assert sorted([*others, *inner]) == sorted(names.values()), "each parameter exactly once"
     decays = {names[id(p)]: group["weight_decay"] for group in groups for p in group["params"]}
     assert all(decays[name] == (0.1 if p.dim() == 2 else 0) for name, p in model.named_parameters())
-    assert {group["lr_scale"] for group in groups if "momentum" in group} == {7.0}
+    assert {group["lr_scale"] for group in groups if group["orthogonal"]} == {7.0}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -141,6 +166,13 @@ def test_embeddings_and_output_matrices_are_left_to_adamw(name):
     inner = muon_parameters(model)
     assert not any(len(p) == V for p in inner.values())
     assert inner.keys() == expected
+
+
+def test_a_matrix_that_two_layers_share_is_stepped_once():
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Tanh(), nn.Linear(4, 4, bias=False))
+    model[2].weight = model[0].weight
+    (group,) = muon(model, CONFIG).param_groups
+    assert [id(matrix) for matrix in group["params"]] == [id(model[0].weight)]
 
 
 @pytest.mark.parametrize(
@@ -199,16 +231,17 @@ def test_the_singular_values_of_a_step_are_near_one():
     assert same(linear.bias.detach(), bias - 0.01, 1e-6), "AdamW's first step is of size lr"
 
 
-def test_the_momentum_is_nesterovs():
+@pytest.mark.parametrize("momentum", [0.95, 0.5])
+def test_the_momentum_is_nesterovs(momentum):
     torch.manual_seed(0)
     linear, gradients = nn.Linear(6, 6, bias=False).double(), torch.randn(3, 6, 6).double()
-    optimizer = muon(linear, TrainConfig(learning_rate=0.01))
+    optimizer = muon(linear, TrainConfig(learning_rate=0.01), momentum=momentum)
     mean = torch.zeros(6, 6).double()
     for gradient in gradients:
         before, linear.weight.grad = linear.weight.detach().clone(), gradient.clone()
         optimizer.step()
-        mean = 0.95 * mean + 0.05 * gradient
-        direction = orthogonalize(0.95 * mean + 0.05 * gradient)
+        mean = momentum * mean + (1 - momentum) * gradient
+        direction = orthogonalize(momentum * mean + (1 - momentum) * gradient)
         assert same(before - linear.weight.detach(), 0.01 * direction, 1e-9)
 
 
@@ -220,7 +253,7 @@ def test_to_maximize_is_to_minimize_the_negative():
         groups = muon(model, CONFIG).param_groups
         optimizer = Muon(
             [
-                {key: group[key] for key in {"params", "momentum"} & group.keys()}
+                {key: group[key] for key in {"params", "momentum", "orthogonal"} & group.keys()}
                 for group in groups
             ],
             lr=0.1,

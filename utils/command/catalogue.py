@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from utils.arguments import check_choice
 from utils.command.training_data import PairData, TextData
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.convolutional import CNNDecoder, CNNEncoder
@@ -61,7 +62,7 @@ MODELS: dict[str, ModelSpec] = {
 def select_model_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Select those of `options` that the parts of a model take.
 
-    The size of the vocabulary is none of them: it is known when the data have been read.
+    The size of the vocabulary is left out: it is known when the data have been read.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
     name
         A key of `MODELS`.
     options
-        Arguments by name, see `select_model_options`: each part gets those that it takes.
+        Arguments by name: each part gets those that it takes. `select_model_options` selects them
+        from more.
     vocab_size
         Size V of the vocabulary.
 
@@ -99,6 +101,12 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
     model : torch.nn.Module
         The untrained model.
 
+    Raises
+    ------
+    ValueError
+        If the model is not in the catalogue, no part takes one of the options, or a value is out of
+        its range.
+
     Examples
     --------
     >>> from utils.command.catalogue import build_model
@@ -106,6 +114,7 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
     >>> count_parameters(build_model("gpt", {"width": 32, "num_layers": 2}, vocab_size=50))
     26336
     """
+    check_model_options(name, options)
     spec = MODELS[name]
     options = {**spec.defaults, **options}
     parts = [part(vocab_size, **select_arguments(part, options)) for part in spec.parts]
@@ -114,6 +123,33 @@ def build_model(name: str, options: Mapping[str, Any], *, vocab_size: int) -> nn
         return model
     encoder, decoder = parts
     return share_embeddings(EncoderDecoder(encoder, decoder))
+
+
+def check_model_options(name: str, options: Mapping[str, Any]) -> None:
+    """Check that a model is in the catalogue, and that its parts take options of these names.
+
+    Parameters
+    ----------
+    name
+        The model's name.
+    options
+        Values of options by name; only the names are checked.
+
+    Raises
+    ------
+    ValueError
+        If the model is unknown or no part takes one of the options; the message lists the valid
+        ones.
+    """
+    check_choice(MODELS, model=name)
+    signatures = [inspect.signature(part) for part in MODELS[name].parts]
+    valid = {option for signature in signatures for option in signature.parameters}
+    valid.discard("vocab_size")
+    for option in options:
+        if option not in valid:
+            raise ValueError(
+                f"{name} has no option {option!r}; choose from {', '.join(sorted(valid))}"
+            )
 
 
 def select_arguments(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -27,7 +27,9 @@ from utils.command.run_folder import (
     write_description,
 )
 from utils.data.batches import Batch
+from utils.data.corpora import Corpus
 from utils.data.errors import DataError
+from utils.data.tokenizers import Tokenizer
 from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.runtime import seed_everything, use_full_precision
@@ -37,7 +39,7 @@ from utils.training.loop import fit
 from utils.training.objectives import BatchStream, count_tokens, token_objective
 from utils.training.optimizers import OPTIMIZERS
 from utils.training.tensor_file import write_tensor_file
-from utils.training.training_run import History
+from utils.training.training_run import History, check_optimizer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,6 +132,32 @@ def train(job: Job, processes: Processes) -> History:
 def _train(job: Job, processes: Processes) -> History:
     """Do the work of `train` in a folder to which no other run writes."""
     resumes = can_resume(job)
+    materials = _prepare(job, processes, resumes=resumes)
+    if processes.rank == 0 and not resumes:
+        write_description(job, materials.corpus, materials.tokenizer)
+    if processes.rank:
+        seed_everything(job.run.seed + processes.rank)  # each process has its own dropout
+    _print_beginning(job, materials, processes, resumes=resumes)
+    history = _fit(job, materials, processes)
+    _leave_weights(job, materials.model, processes)
+    num_characters = job.data.num_characters(materials.corpus.valid, materials.tokenizer)
+    report(history, materials.valid, num_characters=num_characters)
+    print(f"weights of step {history.best_step} in {job.folder / WEIGHTS_FILE}", flush=True)
+    return history
+
+
+class _Materials(NamedTuple):
+    """What a run trains, and on what."""
+
+    corpus: Corpus[Any]
+    tokenizer: Tokenizer
+    batches: BatchStream[Batch]
+    valid: Sequence[Batch]
+    model: nn.Module
+
+
+def _prepare(job: Job, processes: Processes, *, resumes: bool) -> _Materials:
+    """Read the data and build the model; raise ValueError if a part does not suit the others."""
     corpus = job.data.load_corpus()
     if resumes:
         check_corpus(job, corpus)
@@ -138,27 +166,31 @@ def _train(job: Job, processes: Processes) -> History:
     seed_everything(job.run.seed)
     model = build_model(job.model, job.model_options, vocab_size=len(tokenizer))
     model = model.to(processes.device)
-    OPTIMIZERS[job.run.optimizer](model, job.training)  # refuses it before anything is written
+    make_optimizer = OPTIMIZERS[job.run.optimizer]
+    check_optimizer(make_optimizer, model, job.training, strategy=job.run.strategy)
     fingerprint = [resumes, len(tokenizer), len(valid), int(batches[0].targets.sum())]
     processes.check_same("data", fingerprint)
-    if processes.rank == 0 and not resumes:
-        write_description(job, corpus, tokenizer)
-    if processes.rank:
-        seed_everything(job.run.seed + processes.rank)  # each process has its own dropout
-    data = f"{len(tokenizer):,} {job.data.tokenizer} of {corpus.name} ({corpus.origin})"
+    return _Materials(corpus, tokenizer, batches, valid, model)
+
+
+def _print_beginning(
+    job: Job, materials: _Materials, processes: Processes, *, resumes: bool
+) -> None:
+    """Print a line about the model, the data and the devices of a run."""
+    corpus = materials.corpus
+    parameters = f"{count_parameters(materials.model):,} parameters"
+    data = f"{len(materials.tokenizer):,} {job.data.tokenizer} of {corpus.name} ({corpus.origin})"
     devices = f"{processes.world_size} x {processes.device.type}, {processes.strategy}"
     resumption = f"; resumes from {job.folder}" if resumes else ""
-    parameters = f"{count_parameters(model):,} parameters"
     print(f"{job.model}: {parameters}; {data}; {devices}{resumption}", flush=True)
-    history = _fit(job, model, batches, valid, processes)
+
+
+def _leave_weights(job: Job, model: nn.Module, processes: Processes) -> None:
+    """Write the weights of the best validation, with the description that they belong to."""
     weights = processes.full_state_dict(model.state_dict())
     if processes.rank == 0:
-        description = read_description(job.folder)
-        content = {"description": description, "parameters": weights}
+        content = {"description": read_description(job.folder), "parameters": weights}
         write_tensor_file(job.folder / WEIGHTS_FILE, content)
-    report(history, valid, num_characters=job.data.num_characters(corpus.valid, tokenizer))
-    print(f"weights of step {history.best_step} in {job.folder / WEIGHTS_FILE}", flush=True)
-    return history
 
 
 def report(history: History, valid: Sequence[Batch], *, num_characters: int | None) -> None:
@@ -218,19 +250,13 @@ def _output_of_first_process(processes: Processes) -> AbstractContextManager[Any
     return nullcontext() if processes.rank == 0 else redirect_stdout(io.StringIO())
 
 
-def _fit(
-    job: Job,
-    model: nn.Module,
-    batches: BatchStream[Batch],
-    valid: Sequence[Batch],
-    processes: Processes,
-) -> History:
+def _fit(job: Job, materials: _Materials, processes: Processes) -> History:
     """Train the model as the job asks for it."""
     return fit(
-        model,
-        batches,
+        materials.model,
+        materials.batches,
         job.training,
-        valid=valid,
+        valid=materials.valid,
         checkpoint=job.folder / CHECKPOINTS[job.run.strategy],
         progress=job.run.progress and processes.rank == 0 and sys.stderr.isatty(),
         make_optimizer=OPTIMIZERS[job.run.optimizer],

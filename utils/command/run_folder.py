@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from utils.arguments import check_choice
-from utils.command.catalogue import MODELS, build_model
+from utils.command.catalogue import MODELS, build_model, check_model_options
 from utils.command.job import Job
 from utils.command.training_data import TOKENIZERS
 from utils.data.corpora import Corpus
@@ -223,6 +223,12 @@ def read_description(folder: Path) -> dict[str, Any]:
         check_choice(TOKENIZERS, tokenizer=description["data"].get("tokenizer"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
+    try:
+        check_model_options(description["model"], description["model_options"])
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged or was written by another version of the book: {error}"
+        ) from error
     return description
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from utils.arguments import check_integer, check_positive
-from utils.data.checks import as_id_tensor, check_ids
+from utils.data.checks import as_id_tensor, check_ids_in_vocabulary
 from utils.data.vocabulary import PAD
 
 IGNORE_INDEX = -100  # a target that does not count in a loss (torch's default)
@@ -267,5 +267,5 @@ def _as_text_ids(ids: Any, batch_size: int, context_length: int) -> torch.Tensor
     if getattr(ids, "ndim", 1) != 1:
         raise ValueError(f"expected one text, a 1-D tensor of ids; got shape {tuple(ids.shape)}")
     id_tensor = as_id_tensor(ids)
-    check_ids(id_tensor)
+    check_ids_in_vocabulary(id_tensor)
     return id_tensor

@@ -12,7 +12,7 @@ import torch
 from utils.arguments import as_integers
 
 
-def as_ids(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
+def as_id_list(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
     """Convert token ids of any kind to a list; `name` stands for them in messages.
 
     Raises
@@ -21,7 +21,7 @@ def as_ids(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
         If a token id is not an integer, or is negative.
     """
     integers = as_integers(ids, name=name)
-    check_ids(integers, name=name)
+    check_ids_in_vocabulary(integers, name=name)
     return integers
 
 
@@ -49,9 +49,10 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
         if ids.size and ids.dtype.kind in "bfc":
             raise ValueError(f"{name} must be integers; got an array of {ids.dtype}")
         if ids.dtype.kind in "iu":  # others hold objects or texts
-            # torch reads neither negative strides nor another byte order than the machine's
-            native = ids.astype(ids.dtype.newbyteorder("="), order="C", copy=False)
-            ids = torch.as_tensor(native)
+            # torch reads neither negative strides nor another byte order than the machine's, and a
+            # tensor of a read-only array, such as that of a file, could be written to all the same
+            native, is_read_only = ids.dtype.newbyteorder("="), not ids.flags.writeable
+            ids = torch.as_tensor(ids.astype(native, order="C", copy=is_read_only))
     if not isinstance(ids, torch.Tensor):
         integers = as_integers(ids, name=name)
         try:
@@ -68,11 +69,11 @@ def as_id_tensor(ids: Iterable[Any], *, name: str = "token ids") -> torch.Tensor
 
 
 def is_integer_tensor(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor has an integer type; bool is none."""
+    """Return whether a tensor has an integer type, which bool is not."""
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
 
 
-def check_ids(
+def check_ids_in_vocabulary(
     ids: Iterable[int] | np.ndarray | torch.Tensor,
     vocab_size: int | None = None,
     *,

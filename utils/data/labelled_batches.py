@@ -10,7 +10,7 @@ import torch
 
 from utils.arguments import as_integers
 from utils.data.batches import pad
-from utils.data.checks import as_id_tensor, as_ids
+from utils.data.checks import as_id_list, as_id_tensor
 from utils.data.grouped_batches import GroupedBatches, check_not_empty, group_by_length
 
 LabelledExample: TypeAlias = tuple[list[int], int]  # ids of a text, and its label
@@ -129,8 +129,9 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
 
 def _as_id_examples(examples: Sequence[LabelledExample]) -> list[LabelledExample]:
     """Return the examples as lists of ids and labels; raise ValueError for anything else."""
+    examples = list(examples)  # they are read twice
     labels = as_integers([label for _, label in examples], name="labels")
     return [
-        (as_ids(ids, name=f"the ids of labelled example {number}"), label)
+        (as_id_list(ids, name=f"the ids of labelled example {number}"), label)
         for number, ((ids, _), label) in enumerate(zip(examples, labels, strict=True))
     ]

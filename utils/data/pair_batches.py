@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from utils.data.batches import IGNORE_INDEX, Batch, pad
-from utils.data.checks import as_ids
+from utils.data.checks import as_id_list
 from utils.data.grouped_batches import GroupedBatches, check_not_empty, group_by_length
 from utils.data.vocabulary import BOS, EOS, PAD
 
@@ -172,5 +172,5 @@ def _as_id_pairs(pairs: Sequence[IdPair]) -> list[IdPair]:
     id_pairs = []
     for number, (source, target) in enumerate(pairs):
         name = f"the ids of sentence pair {number}"
-        id_pairs.append((as_ids(source, name=name), as_ids(target, name=name)))
+        id_pairs.append((as_id_list(source, name=name), as_id_list(target, name=name)))
     return id_pairs

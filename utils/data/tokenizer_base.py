@@ -15,7 +15,7 @@ from utils.arguments import as_integers
 from utils.data.checks import check_text
 from utils.data.pretokenization import cut_into_parts, split_special_tokens
 from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary
-from utils.files import write_text_atomically
+from utils.files import as_path, write_text_atomically
 
 LoadedTokenizer = TypeVar("LoadedTokenizer")
 _Self = TypeVar("_Self", bound="VocabularyTokenizer")
@@ -215,14 +215,14 @@ def write_tokenizer(path: str | Path, file_type: str, **content: Any) -> None:
     Parameters
     ----------
     path
-        The file; missing folders are created.
+        The file; missing folders are created, and ``~`` is the home folder.
     file_type
         The name of the tokenizer's class in its file.
     **content
         The content of the tokenizer, as JSON values.
     """
     text = json.dumps({"kind": file_type, **content}, ensure_ascii=False)
-    write_text_atomically(Path(path), text)
+    write_text_atomically(as_path(path), text)
 
 
 def read_tokenizer(
@@ -249,8 +249,9 @@ def read_tokenizer(
     ValueError
         If the file is not such a tokenizer, or is damaged.
     """
+    path = as_path(path)
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:  # a RecursionError of very deep nesting
         raise ValueError(f"{path} is not a tokenizer that this book saved ({error})") from error
     if not isinstance(content, dict) or content.get("kind") != file_type:

@@ -16,7 +16,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from utils.arguments import as_integers, check_positive
-from utils.data.checks import check_ids, check_text
+from utils.data.checks import check_ids_in_vocabulary, check_text
 from utils.data.pretokenization import split_words
 from utils.data.tokenizer_base import (
     TextEncoder,
@@ -191,14 +191,17 @@ class BPETokenizer(TextEncoder):
         """Return the ids of a part of a text, with a space in front of its start."""
         return self.backend.encode(" " + text if is_start and text else text).ids
 
-    def encode_batch(self, texts: list[str]) -> list[list[int]]:
+    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """Return the ids of each of `texts`, as `encode` does, computed in parallel.
 
         Raises
         ------
         ValueError
-            If one of `texts` is not a valid text.
+            If `texts` is one text instead of several, or one of them is not a valid text.
         """
+        if isinstance(texts, str):  # an iterable of its characters
+            raise ValueError(f"got {texts!r}; give a list of texts, or encode one text by encode")
+        texts = list(texts)  # they are read several times
         for text in texts:
             check_text(text)
         encodings = self.backend.encode_batch([" " + text for text in texts])
@@ -215,7 +218,7 @@ class BPETokenizer(TextEncoder):
             If an id is not an integer or lies outside the vocabulary.
         """
         ids = [i for i in as_integers(ids) if i not in (PAD, BOS, EOS, UNK)]
-        check_ids(ids, len(self))
+        check_ids_in_vocabulary(ids, len(self))
         return self.backend.decode(ids, skip_special_tokens=False).removeprefix(" ")
 
     def pieces(self, text: str) -> list[str]:

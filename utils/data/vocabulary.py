@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from utils.arguments import as_integers, check_positive, if_given
-from utils.data.checks import check_ids, check_text
+from utils.data.checks import check_ids_in_vocabulary, check_text
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3  # ids of padding, begin and end of sequence, unknown token
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>", "<unk>")  # in the order of their ids
@@ -114,5 +114,5 @@ class Vocabulary:
             If an id is not an integer in 0 … V − 1.
         """
         ids = as_integers(ids)
-        check_ids(ids, len(self))
+        check_ids_in_vocabulary(ids, len(self))
         return [self.tokens[i] for i in ids]

@@ -14,7 +14,7 @@ import torch
 from utils.contract import NextTokenModel, StateT
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_hypotheses import BeamHypotheses, Continuation, Hypothesis
-from utils.decoding.generation import NO_STATE, check_arguments, prompt_lengths
+from utils.decoding.generation import NO_STATE, check_prompt_and_state, prompt_lengths
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.model_state import select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
@@ -68,10 +68,7 @@ def beam_search(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
-        missing or belongs to another batch, `max_length` is negative or below the minimum length,
-        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
-        token), or the rules leave a prompt without a hypothesis.
+        As for `utils.decoding.sampling.sample`, where a prompt may be left without a hypothesis.
 
     Examples
     --------
@@ -86,7 +83,7 @@ def beam_search(
     >>> [(best.ids, round(best.log_prob, 3)) for best in hypotheses]
     [([4, 5], -0.405), ([4, 6], -1.099)]
     """
-    prompt = check_arguments(model, prompt, state, max_length=max_length, rules=rules)
+    prompt = check_prompt_and_state(model, prompt, state, max_length=max_length, rules=rules)
     lengths = prompt_lengths(prompt)
     T = min(lengths, default=0)  # the first call reads as many tokens as all prompts have
     searches = [
@@ -134,10 +131,7 @@ def best_sequences(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
-        missing or belongs to another batch, `max_length` is negative or below the minimum length,
-        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
-        token), or the rules leave a text without a token.
+        As for `utils.decoding.sampling.sample`.
     """
     if beam is None:
         return greedy_search(model, prompt, state, max_length=max_length, rules=rules)

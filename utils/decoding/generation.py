@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import torch
 
 from utils.arguments import check_integer
-from utils.contract import NextTokenModel, StateT
+from utils.contract import NextTokenModel, StateT, begins_from_source
 from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import EOS, PAD
-from utils.decoding.input_ids import check_input_ids
+from utils.decoding.input_ids import check_ids_of_model
 from utils.decoding.model_state import check_batch_size, select_rows
 from utils.decoding.token_rules import TokenRules, allowed_logits
 from utils.runtime import evaluation_mode
@@ -28,7 +28,7 @@ TokenChooser: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 NO_STATE: Any = None
 """The default state of a search: that of a language model that has read no tokens. A model that
-starts from another state is refused by `check_arguments`, as a type checker cannot tell."""
+starts from another state is refused by `check_prompt_and_state`, as a type checker cannot tell."""
 
 
 def generate(
@@ -72,7 +72,7 @@ def generate(
         to another batch, `max_length` is negative or below the minimum length, the logits define
         no distribution, or the rules leave a row without a token.
     """
-    prompt = check_arguments(model, prompt, state, max_length=max_length, rules=rules)
+    prompt = check_prompt_and_state(model, prompt, state, max_length=max_length, rules=rules)
     texts = _Texts(prompt, max_length=max_length, rules=rules)
     ids = texts.all_ids
     with evaluation_mode(model):
@@ -138,7 +138,7 @@ def prompt_lengths(prompt: torch.Tensor) -> list[int]:
     return (prompt != PAD).sum(1).tolist()
 
 
-def check_arguments(
+def check_prompt_and_state(
     model: object, prompt: torch.Tensor, state: State, *, max_length: int, rules: TokenRules
 ) -> torch.Tensor:
     """Check the arguments that greedy search, sampling and beam search have in common.
@@ -168,7 +168,7 @@ def check_arguments(
         by PAD, no id outside the model's vocabulary; the state is given if needed, and has B rows;
         and `max_length` is a non-negative integer, not below the minimum length.
     """
-    if state is None and hasattr(model, "begin"):
+    if state is None and begins_from_source(model):
         raise ValueError(
             f"a search of {type(model).__name__} starts from state = model.begin(source); of a "
             "decoder alone, from model.begin(memory)"
@@ -189,6 +189,6 @@ def check_arguments(
             "a prompt begins with PAD or has PAD between its tokens: pad a shorter prompt only at "
             "the end, and start an empty one from BOS"
         )
-    check_input_ids(model, prompt)
+    check_ids_of_model(model, prompt)
     check_batch_size(state, len(prompt))
     return prompt

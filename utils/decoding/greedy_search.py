@@ -46,10 +46,7 @@ def greedy_search(
     Raises
     ------
     ValueError
-        If the prompt is not ids of the vocabulary, (B, T ≥ 1), padded at the end, the state is
-        missing or belongs to another batch, `max_length` is negative or below the minimum length,
-        the vocabulary has no EOS, the logits define no distribution (NaN, +∞, or −∞ for every
-        token), or the rules leave a text without a token.
+        As for `utils.decoding.sampling.sample`.
 
     Examples
     --------

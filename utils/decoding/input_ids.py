@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import torch
 
-from utils.data.checks import check_ids
+from utils.data.checks import check_ids_in_vocabulary
 
 
-def check_input_ids(model: object, ids: Iterable[int] | torch.Tensor) -> None:
+def check_ids_of_model(model: object, ids: Iterable[int] | torch.Tensor) -> None:
     """Check that a model can read ids: its embedding has a vector for each of them.
 
     Parameters
@@ -31,4 +31,4 @@ def check_input_ids(model: object, ids: Iterable[int] | torch.Tensor) -> None:
     """
     module = model if hasattr(model, "embedding") else getattr(model, "decoder", None)
     embedding = getattr(module, "embedding", None)
-    check_ids(ids, getattr(embedding, "num_embeddings", None))
+    check_ids_in_vocabulary(ids, getattr(embedding, "num_embeddings", None))

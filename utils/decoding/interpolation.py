@@ -7,7 +7,7 @@ two models during a search, for speech, is in ``utils.speech.shallow_fusion``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 
@@ -72,7 +72,7 @@ def mix_log_probs(
 def best_mixture_weight(
     log_probs_a: torch.Tensor,
     log_probs_b: torch.Tensor,
-    weights: Sequence[float] = MIXTURE_WEIGHTS,
+    weights: Iterable[float] = MIXTURE_WEIGHTS,
 ) -> float:
     """Return the weight of model a at which the mean log-probability of the mixture is highest.
 
@@ -97,6 +97,7 @@ def best_mixture_weight(
         are not tensors of one shape or one is above 0, or if the mean is not finite: there are no
         tokens, there is NaN, or both models give a token probability 0.
     """
+    weights = list(weights)
     if not weights:
         raise ValueError("weights is empty: expected at least one, such as 0.5")
     means = [float(mix_log_probs(log_probs_a, log_probs_b, weight).mean()) for weight in weights]

@@ -121,7 +121,10 @@ def _map_tree(function: Callable[..., torch.Tensor], state: Any, *others: Any) -
         items = [_map_tree(function, *parts) for parts in zip(state, *others, strict=True)]
         # a class derived from a named tuple may have a constructor with other parameters
         return state._make(items) if hasattr(state, "_make") else type(state)(items)
-    raise TypeError(f"a state is a tree of tensors; this one holds a {type(state).__name__}")
+    raise TypeError(
+        f"a state is a tree of tensors; this one holds a {type(state).__name__}, where only "
+        "tensors, None, named tuples, tuples, lists and dicts may be"
+    )
 
 
 def _map_dict(

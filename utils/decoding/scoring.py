@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 import torch
 
 from utils.arguments import check_positive
 from utils.contract import LanguageModel, StateT, TextScorer
-from utils.data.checks import as_id_tensor, check_ids
-from utils.decoding.input_ids import check_input_ids
+from utils.data.checks import as_id_tensor, check_ids_in_vocabulary
+from utils.decoding.input_ids import check_ids_of_model
 from utils.decoding.token_rules import check_logits
 from utils.runtime import device_of, evaluation_mode
 
@@ -81,15 +80,17 @@ def _log_probs_by_chunks(
     model: LanguageModel[StateT], ids: torch.Tensor, chunk_length: int
 ) -> torch.Tensor:
     """Compute the result of `token_log_probs` from logits, `chunk_length` tokens at a time."""
-    device = device_of(cast(torch.nn.Module, model))
-    check_input_ids(model, ids)
+    device = device_of(model)
+    check_ids_of_model(model, ids)
     chunks: list[torch.Tensor] = []
     state: StateT | None = None
     for start in range(0, len(ids) - 1, chunk_length):
         chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
         logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)
         check_logits(logits)
-        check_ids(chunk, logits.shape[-1])  # the targets, among the tokens that it predicts
+        check_ids_in_vocabulary(
+            chunk, logits.shape[-1]
+        )  # the targets, among the tokens that it predicts
         logits = logits[0].cpu().double()  # (chunk_length, V); MPS has no float64
         log_probs = logits.log_softmax(-1)  # (chunk_length, V)
         chunks.append(log_probs.gather(-1, chunk[1:, None])[:, 0])  # (chunk_length,)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
 
 from utils.arguments import as_strings
 from utils.contract import ConditionalLanguageModel, StateT
-from utils.data.checks import as_ids
+from utils.data.checks import as_id_list
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import best_sequences
-from utils.decoding.input_ids import check_input_ids
+from utils.decoding.input_ids import check_ids_of_model
 from utils.decoding.token_rules import TokenRules
 from utils.runtime import device_of, evaluation_mode
 
@@ -65,12 +65,14 @@ def decode_sources(
         If a source has no tokens or an id outside the encoder's vocabulary, or `batch_size` is not
         a positive integer.
     """
-    sources = [as_ids(source, name=f"the ids of source {i}") for i, source in enumerate(sources)]
+    sources = [
+        as_id_list(source, name=f"the ids of source {i}") for i, source in enumerate(sources)
+    ]
     lengths = [len(source) for source in sources]
     if 0 in lengths:
         raise ValueError(f"source {lengths.index(0)} has no tokens; leave it out")
-    check_input_ids(getattr(model, "encoder", None), itertools.chain(*sources))
-    device = device_of(cast(torch.nn.Module, model))
+    check_ids_of_model(getattr(model, "encoder", None), itertools.chain(*sources))
+    device = device_of(model)
 
     def decode(group: list[Sequence[int]]) -> Sequence[Output]:
         source = torch.tensor(group, device=device)  # (B, S)

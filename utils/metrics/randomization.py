@@ -8,6 +8,7 @@ Source: Riezler and Maxwell 2005.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -58,8 +59,9 @@ def randomization_p_value(
     Raises
     ------
     ValueError
-        If the arrays are not of one shape (N, S), `num_trials` is not a positive integer, or
-        `tolerance` is not a non-negative number.
+        If the arrays are not of one shape (N, S) or hold anything but finite numbers, a score is
+        not finite, `num_trials` is not a positive integer, or `tolerance` is not a non-negative
+        number.
 
     Examples
     --------
@@ -72,13 +74,17 @@ def randomization_p_value(
     """
     check_positive(num_trials=num_trials)
     check_number(minimum=0, tolerance=tolerance)
+    first, second = _as_statistics(first, "first"), _as_statistics(second, "second")
     if first.shape != second.shape or first.ndim != 2:
         raise ValueError(f"expected two arrays (N, S), got {first.shape} and {second.shape}")
     exchanged = (second - first)[(first != second).any(1)]  # (d, S), the effect of each exchange
     totals = first.sum(0), second.sum(0)  # (S,) each
 
     def difference(change: npt.NDArray[Any]) -> float:
-        return abs(statistic(totals[0] + change) - statistic(totals[1] - change))
+        scores = statistic(totals[0] + change), statistic(totals[1] - change)
+        if not all(map(math.isfinite, scores)):  # NaN would count as a smaller difference
+            raise ValueError(f"statistic must give finite scores, got {scores[0]} and {scores[1]}")
+        return abs(scores[0] - scores[1])
 
     threshold = difference(np.zeros_like(totals[0])) - tolerance
     is_exact = 2 ** len(exchanged) <= num_trials
@@ -93,3 +99,15 @@ def randomization_p_value(
             coins = rng.integers(2, size=(len(numbers), len(exchanged)))  # (R, d)
         num_as_large += sum(bool(difference(change) >= threshold) for change in coins @ exchanged)
     return num_as_large / trials if is_exact else (num_as_large + 1) / (trials + 1)
+
+
+def _as_statistics(table: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
+    """Return statistics as int64 or float64, whose sums and differences neither wrap nor round."""
+    array = np.asarray(table)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers; got an array of {array.dtype}")
+    array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
+    if not np.isfinite(array).all():
+        item = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise ValueError(f"item {item} of {name} is not finite: {array[item]}")
+    return array

@@ -65,9 +65,11 @@ def paired_bleu_p_value(
     0.25
     """
     check_positive(num_trials=num_trials)
+    first_texts = as_strings(first_hypotheses, name="hypotheses")
+    reference_lists = as_reference_lists(first_texts, references)  # perhaps read only once
     first, second = (
-        _sentence_counts(hypotheses, references)  # (N, 10)
-        for hypotheses in (first_hypotheses, second_hypotheses)
+        _sentence_counts(hypotheses, reference_lists)  # (N, 10)
+        for hypotheses in (first_texts, second_hypotheses)
     )
     return randomization_p_value(first, second, _bleu, num_trials=num_trials, tolerance=_TOLERANCE)
 

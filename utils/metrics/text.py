@@ -328,7 +328,13 @@ def self_bleu(sequences: Iterable[Iterable[str]], *, max_ngram_order: int = 4) -
             f"self-BLEU needs at least two texts, none of them empty; got {len(texts)} texts"
         )
     metric = BLEU(tokenize="none", max_ngram_order=max_ngram_order, effective_order=True)
-    lines = [" ".join(as_strings(words, name="the words of a text")) for words in texts]
+    word_lists = [as_strings(words, name="the words of a text") for words in texts]
+    # sacrebleu splits a line at spaces, which a word may contain: each word becomes a number
+    numbers: dict[str, str] = {}
+    lines = [
+        " ".join(numbers.setdefault(word, str(len(numbers))) for word in words)
+        for words in word_lists
+    ]
     scores = [
         as_percentage(metric.sentence_score(line, [*lines[:i], *lines[i + 1 :]]).score)
         for i, line in enumerate(lines)

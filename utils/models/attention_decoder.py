@@ -6,7 +6,7 @@ et al. 2015. The scores are in ``utils.models.attention_scores``.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from utils.arguments import check_choice, check_positive, if_given
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
-from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
 from utils.models.layers import (
     OutputLayer,
     ScaledEmbedding,
@@ -206,14 +206,15 @@ class AttentionDecoder(TiedModule):
         queries, _ = run_batch_first(self.query_rnn, x, state.query_state)  # (B, T, D)
         return self._weigh(queries, state)
 
-    def _state_form(self) -> AttentionDecoderState:
+    def _state_form(self) -> TupleForm:
         """Return the form of a state, for `check_call`."""
-        states: Any = TensorForm((BATCH, None, self.query_rnn.hidden_size))
-        mask: Any = TensorForm((BATCH, None), torch.bool)
+        states = TensorForm((BATCH, None, self.query_rnn.hidden_size))
+        mask = TensorForm((BATCH, None), torch.bool)
         needs_weights = isinstance(self.attention_score, LocationScore)
-        weights: Any = TensorForm((BATCH, None)) if needs_weights else None
+        weights = TensorForm((BATCH, None)) if needs_weights else None
         query_state, output_state = state_form(self.query_rnn), state_form(self.output_rnn)
-        return AttentionDecoderState(states, mask, states, query_state, output_state, weights)
+        parts = (states, mask, states, query_state, output_state, weights)
+        return TupleForm(AttentionDecoderState, parts)
 
     def _last_weights(
         self, weights: torch.Tensor, state: AttentionDecoderState

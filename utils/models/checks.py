@@ -8,7 +8,7 @@ same message when the graph runs. Tensors on the meta device have no values, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
@@ -43,7 +43,27 @@ class OptionalForm(NamedTuple):
         Its form if it is not None.
     """
 
-    form: Any
+    form: Form
+
+
+class TupleForm(NamedTuple):
+    """The form of a named tuple.
+
+    Parameters
+    ----------
+    tuple_type
+        Its type. In place of an `LSTMState` a state may have a plain pair, as torch's LSTM returns
+        it.
+    parts
+        The forms of its fields, in their order.
+    """
+
+    tuple_type: type[Any]
+    parts: tuple[Form, ...]
+
+
+Form: TypeAlias = "TensorForm | OptionalForm | TupleForm | tuple[Form, ...] | None"
+"""What a part of a state must look like: a tree of the forms above, of plain tuples, and None."""
 
 
 def has_values(tensor: torch.Tensor) -> bool:
@@ -71,7 +91,7 @@ def check_values(is_right: torch.Tensor, message: str) -> None:
         assert_when_run(is_right, message)
 
 
-def check_token_ids(ids: torch.Tensor) -> None:
+def check_id_tensor(ids: torch.Tensor) -> None:
     """Check that token ids are (B, T) int64 or int32, the types that an embedding reads.
 
     Raises
@@ -92,7 +112,7 @@ def check_token_ids(ids: torch.Tensor) -> None:
         )
 
 
-def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
+def check_call(model: Any, ids: torch.Tensor, state: State, form: Form) -> None:
     """Check the arguments of a model's call: ids, and a state of this model and this batch.
 
     Parameters
@@ -104,8 +124,7 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
     state
         The state before them.
     form
-        A tree of the same types with `TensorForm` in place of tensors. In place of an `LSTMState`
-        a state may have a plain pair, as torch's LSTM returns it.
+        What the state must look like.
 
     Raises
     ------
@@ -113,7 +132,7 @@ def check_call(model: Any, ids: torch.Tensor, state: State, form: Any) -> None:
         If the ids are not such integers, or a part of the state is not as in `form`; the message
         names the first such part.
     """
-    check_token_ids(ids)
+    check_id_tensor(ids)
     weight = model.embedding.weight
     device = weight.device.type
     casts = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
@@ -165,7 +184,7 @@ class _Comparison(NamedTuple):
     batch_size: int
     dtype: torch.dtype | None  # None if any floating-point type is right
 
-    def difference(self, state: Any, form: Any, path: str = "") -> str:
+    def difference(self, state: Any, form: Form, path: str = "") -> str:
         """Return how a part of a state, at `path`, differs from its form; "" if it does not."""
         if isinstance(form, OptionalForm):
             return "" if state is None else self.difference(state, form.form, path)
@@ -173,11 +192,14 @@ class _Comparison(NamedTuple):
             return self._tensor_difference(state, form, path)
         if form is None:
             return "" if state is None else f"expected None{_at(path)}, got {_describe(state)}"
-        types = (tuple, LSTMState) if isinstance(form, LSTMState) else (type(form),)
-        if type(state) not in types or len(state) != len(form):
-            return f"expected {_describe(form)}{_at(path)}, got {_describe(state)}"
-        for i, (part, part_form) in enumerate(zip(state, form, strict=True)):
-            name = f"{path}.{form._fields[i]}" if hasattr(form, "_fields") else f"{path}[{i}]"
+        tuple_type, parts = form if isinstance(form, TupleForm) else (tuple, form)
+        types = (tuple, LSTMState) if tuple_type is LSTMState else (tuple_type,)
+        if type(state) not in types or len(state) != len(parts):
+            expected = f"a {tuple_type.__name__} of {len(parts)}"
+            return f"expected {expected}{_at(path)}, got {_describe(state)}"
+        names = getattr(tuple_type, "_fields", None)
+        for i, (part, part_form) in enumerate(zip(state, parts, strict=True)):
+            name = f"{path}[{i}]" if names is None else f"{path}.{names[i]}"
             difference = self.difference(part, part_form, name.removeprefix("."))
             if difference:
                 return difference
@@ -207,7 +229,7 @@ def _shape(sizes: Sequence[int | str | None]) -> str:
 
 
 def _describe(part: object) -> str:
-    """Return what a part of a state or of its form is, for a message."""
+    """Return what a part of a state is, for a message."""
     if isinstance(part, torch.Tensor):
         return f"a tensor {tuple(part.shape)}"
     return f"a {type(part).__name__} of {len(part)}" if isinstance(part, tuple) else f"{part!r}"

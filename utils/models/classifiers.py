@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_positive
-from utils.contract import Encoder
+from utils.contract import Encoder, begins_from_source
+from utils.data.checks import as_id_list, check_ids_in_vocabulary
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import PAD
 from utils.models.layers import OutputLayer, make_dropout
@@ -144,7 +146,7 @@ class LanguageModelEncoder(TypedModule):
 def _check_language_model(model: nn.Module) -> None:
     """Raise ValueError unless a model without its `output` returns hidden states."""
     name, output = type(model).__name__, getattr(model, "output", None)
-    if not isinstance(output, nn.Module) or hasattr(model, "begin"):
+    if not isinstance(output, nn.Module) or begins_from_source(model):
         raise ValueError(
             f"expected a language model whose last layer is its output, such as GPT or RNNLM; got "
             f"{name}, which has no such layer or needs a source"
@@ -212,7 +214,7 @@ class Classifier(TypedModule):
 
 @torch.inference_mode()
 def predict_logits(
-    model: Classifier, sequences: Sequence[list[int]], *, batch_size: int = 200
+    model: Classifier, sequences: Iterable[Iterable[int]], *, batch_size: int = 200
 ) -> torch.Tensor:
     """Classify texts in evaluation mode, in batches of equal length.
 
@@ -233,11 +235,15 @@ def predict_logits(
     Raises
     ------
     ValueError
-        If there are no sequences, one has no tokens, or `batch_size` is not a positive integer.
+        If there are no sequences, one has no tokens or an id outside the encoder's vocabulary, or
+        `batch_size` is not a positive integer.
     """
-    if not sequences:
+    texts = [as_id_list(ids, name=f"the ids of sequence {i}") for i, ids in enumerate(sequences)]
+    if not texts:
         raise ValueError("sequences is empty: there is nothing to classify")
-    lengths = [len(ids) for ids in sequences]
+    embedding = getattr(getattr(model.encoder, "body", model.encoder), "embedding", None)
+    check_ids_in_vocabulary(chain(*texts), getattr(embedding, "num_embeddings", None))
+    lengths = [len(ids) for ids in texts]
     if 0 in lengths:
         raise ValueError(f"sequence {lengths.index(0)} has no tokens; omit it")
     device = device_of(model)
@@ -247,4 +253,4 @@ def predict_logits(
 
     groups = group_by_length(lengths, batch_size=batch_size)
     with evaluation_mode(model):
-        return torch.stack(map_groups(classify, sequences, groups)).cpu()  # (N, num_classes)
+        return torch.stack(map_groups(classify, texts, groups)).cpu()  # (N, num_classes)

@@ -6,7 +6,7 @@ Derived in section 3.2. Gehring et al. 2017. The convolution itself is in ``gate
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from torch import nn
 from utils.arguments import check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
-from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
 from utils.models.gated_convolution import GatedConvolution
 from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_dropout
 from utils.models.masks import masked_mean, source_mask
@@ -252,14 +252,15 @@ class CNNDecoder(TiedModule):
         state = state._replace(tokens_read=state.tokens_read + T, previous=tuple(previous))
         return self.output(self.dropout(x)), state
 
-    def _state_form(self) -> CNNDecoderState:
+    def _state_form(self) -> TupleForm:
         """Return the form of a state, for `check_call`."""
         S = None if self.use_attention else 1
-        states: Any = TensorForm((BATCH, S, self.width))
-        mask: Any = TensorForm((BATCH, S), torch.bool)
-        tokens_read: Any = TensorForm((BATCH,), torch.int64)
-        previous: Any = TensorForm((BATCH, self.kernel_size - 1, self.width))
-        return CNNDecoderState(states, mask, tokens_read, (previous,) * len(self.layers))
+        states = TensorForm((BATCH, S, self.width))
+        mask = TensorForm((BATCH, S), torch.bool)
+        tokens_read = TensorForm((BATCH,), torch.int64)
+        previous = TensorForm((BATCH, self.kernel_size - 1, self.width))
+        parts = (states, mask, tokens_read, (previous,) * len(self.layers))
+        return TupleForm(CNNDecoderState, parts)
 
     def _context(
         self, i: int, gated: torch.Tensor, words: torch.Tensor, state: CNNDecoderState

@@ -6,9 +6,10 @@ Wolf 2017.
 
 from __future__ import annotations
 
-from typing import Any, Generic
+from typing import Any, Generic, Protocol, cast
 
 import torch
+from torch import nn
 
 from utils.contract import Decoder, Encoder, MemoryT, StateT
 from utils.models.fixed_vector_encoder import FixedVectorEncoder
@@ -57,24 +58,41 @@ class EncoderDecoder(TiedModule, Generic[StateT]):
         return self.decoder(ids, state)
 
 
+class WithEmbedding(Protocol):
+    """An encoder or a decoder that reads its tokens by an embedding of its own."""
+
+    embedding: nn.Embedding
+
+
 def share_embeddings(model: EncoderDecoder[StateT]) -> EncoderDecoder[StateT]:
     """Let the encoder of `model` use the embedding of its decoder, in place; return the model.
 
     Raises
     ------
     ValueError
-        If the embeddings differ in shape.
+        If encoder or decoder has no `embedding`, or the two differ in shape.
     """
-    encoder: Any = model.encoder
-    decoder: Any = model.decoder
-    if isinstance(encoder, FixedVectorEncoder):
-        encoder = encoder.encoder
+    reading = model.encoder
+    if isinstance(reading, FixedVectorEncoder):
+        reading = reading.encoder
+    encoder = _with_embedding(reading)
+    decoder = _with_embedding(model.decoder)
     if encoder.embedding.weight.shape != decoder.embedding.weight.shape:
         raise ValueError(
             "encoder and decoder can share an embedding only of the same vocabulary and width"
         )
     encoder.embedding = decoder.embedding
     return model
+
+
+def _with_embedding(part: object) -> WithEmbedding:
+    """Return an encoder or a decoder; raise ValueError if it has no embedding."""
+    if not isinstance(getattr(part, "embedding", None), nn.Embedding):
+        raise ValueError(
+            f"{type(part).__name__} has no embedding to share: expected an nn.Embedding as its "
+            "attribute `embedding`"
+        )
+    return cast(WithEmbedding, part)
 
 
 def lstm_seq2seq(

@@ -6,13 +6,13 @@ Introduced in section 6.2. GPT-2: Radford et al. 2019; sliding window: Beltagy e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from utils.arguments import check_positive, if_given
-from utils.models.checks import BATCH, OptionalForm, TensorForm, check_call
+from utils.models.checks import BATCH, OptionalForm, TensorForm, TupleForm, check_call
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import Norm, OutputLayer, TiedModule, make_dropout, make_norm
 from utils.models.multi_head import check_heads
@@ -217,13 +217,13 @@ class GPT(TiedModule):
         logits = self.output(self.norm(x))  # (B, T, V)
         return logits, GPTState(tokens_read, tuple(caches), ngram_context)
 
-    def _state_form(self) -> GPTState:
+    def _state_form(self) -> TupleForm:
         """Return the form of a state, for `check_call`."""
         cache = cache_form(num_heads=self.num_heads, width=self.embedding.embedding_dim)
         order = len(self.ngram_embedding)
-        tokens_read: Any = TensorForm((BATCH,), torch.int64)
-        context: Any = TensorForm((BATCH, order), torch.int64) if order else None
-        return GPTState(tokens_read, (cache,) * len(self.layers), context)
+        tokens_read = TensorForm((BATCH,), torch.int64)
+        context = TensorForm((BATCH, order), torch.int64) if order else None
+        return TupleForm(GPTState, (tokens_read, (cache,) * len(self.layers), context))
 
 
 def init_gpt_weights(model: GPT, *, residual_std: float) -> None:

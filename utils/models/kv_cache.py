@@ -5,11 +5,11 @@ Built in section 7.3; its memory and its speed are measured in sections 6.2 and 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
-from utils.models.checks import BATCH, TensorForm
+from utils.models.checks import BATCH, TensorForm, TupleForm
 from utils.states import register_state
 
 
@@ -38,7 +38,7 @@ class KVCache(NamedTuple):
         return KVCache(self.keys[:, :, start:], self.values[:, :, start:])
 
 
-def cache_form(*, num_heads: int, width: int) -> Any:
+def cache_form(*, num_heads: int, width: int) -> TupleForm:
     """Return the form of a cache of any number of tokens, for `checks.check_call`."""
-    form: Any = TensorForm((BATCH, num_heads, None, width // num_heads))
-    return KVCache(form, form)
+    form = TensorForm((BATCH, num_heads, None, width // num_heads))
+    return TupleForm(KVCache, (form, form))

@@ -13,7 +13,7 @@ from torch import nn
 from utils.arguments import check_choice, check_integer, check_positive, if_given
 from utils.data.checks import is_integer_tensor
 from utils.data.vocabulary import BOS, PAD
-from utils.models.checks import OptionalForm, check_call, check_token_ids
+from utils.models.checks import OptionalForm, check_call, check_id_tensor
 from utils.models.layers import (
     OutputLayer,
     ScaledEmbedding,
@@ -117,7 +117,7 @@ class NNLM(TypedModule):
         ValueError
             If `ids` are not integers (B, T), or `state` is not ids (B, n − 2).
         """
-        check_token_ids(ids)
+        check_id_tensor(ids)
         if state is None:
             state = ids.new_full((ids.shape[0], self.order - 2), BOS)
         self._check_state(ids, state)
@@ -226,6 +226,7 @@ class RNNLM(TiedModule):
         self.output = OutputLayer(
             output_size, vocab_size, embedding=self.embedding if tied else None
         )
+        # the stored results of untied LSTMs (sections 4.1.2 and 5.1) are of torch's own numbers
         if not tied and cell != "lstm":
             nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from utils.data.vocabulary import PAD
-from utils.models.checks import check_token_ids, check_values
+from utils.models.checks import check_id_tensor, check_values
 
 
 def source_mask(source: torch.Tensor) -> torch.Tensor:
@@ -39,7 +39,7 @@ def source_mask(source: torch.Tensor) -> torch.Tensor:
     tensor([[ True,  True,  True],
             [ True, False, False]])
     """
-    check_token_ids(source)
+    check_id_tensor(source)
     is_token = source != PAD  # (B, S)
     check_values(
         is_token.any(1).all(),

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from utils.data.checks import check_ids
+from utils.data.checks import check_ids_in_vocabulary
 from utils.data.vocabulary import BOS
 
 Ids: TypeAlias = Sequence[int] | np.ndarray | torch.Tensor
@@ -108,7 +108,7 @@ def as_id_array(ids: Ids, vocab_size: int) -> np.ndarray:
     array = array.astype(np.int64) if array.size == 0 else array
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(f"expected ids of shape (N,); got {array.dtype} {array.shape}")
-    check_ids(array, vocab_size)
+    check_ids_in_vocabulary(array, vocab_size)
     return array.astype(np.int64)
 
 

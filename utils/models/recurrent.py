@@ -6,13 +6,13 @@ Schmidhuber 1997; GRU: Cho et al. 2014; open forget gates: Gers et al. 2000.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_number
-from utils.models.checks import BATCH, TensorForm, check_values, is_all_true
+from utils.models.checks import BATCH, Form, TensorForm, TupleForm, check_values, is_all_true
 from utils.models.typed_module import TypedModule
 from utils.states import LSTMState
 
@@ -121,10 +121,10 @@ def run_batch_first(
     return states, swap_batch_and_layers(final_state)
 
 
-def state_form(rnn: nn.RNNBase) -> Any:
+def state_form(rnn: nn.RNNBase) -> Form:
     """Return the form of a state of `rnn`, in one direction, for `checks.check_call`."""
-    form: Any = TensorForm((BATCH, rnn.num_layers, rnn.hidden_size))
-    return LSTMState(form, form) if isinstance(rnn, nn.LSTM) else form
+    form = TensorForm((BATCH, rnn.num_layers, rnn.hidden_size))
+    return TupleForm(LSTMState, (form, form)) if isinstance(rnn, nn.LSTM) else form
 
 
 def _zero_state(rnn: nn.RNNBase, x: torch.Tensor) -> RecurrentState:

@@ -9,14 +9,14 @@ called as any language model, ``decoder(ids, state) -> (logits, state)``.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
 from utils.data.vocabulary import PAD
-from utils.models.checks import BATCH, TensorForm, check_call, check_memory
+from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
 from utils.models.layers import (
     OutputLayer,
     ScaledEmbedding,
@@ -144,8 +144,9 @@ class RNNDecoder(TiedModule):
         ValueError
             If `ids` are not integers (B, T), or `state` is of another model, batch or type.
         """
-        vector: Any = TensorForm((BATCH, self.rnn.hidden_size))
-        check_call(self, ids, state, RNNDecoderState(vector, state_form(self.rnn)))
+        vector = TensorForm((BATCH, self.rnn.hidden_size))
+        form = TupleForm(RNNDecoderState, (vector, state_form(self.rnn)))
+        check_call(self, ids, state, form)
         x = self.dropout(self.embedding(ids))  # (B, T, E)
         if self.vector_input != "start":
             vectors = state.vector[:, None].expand(-1, ids.shape[1], -1)  # (B, T, D)

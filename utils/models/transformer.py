@@ -5,7 +5,7 @@ Built in section 7.3. Vaswani et al. 2017.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -13,6 +13,7 @@ from utils.models.checks import (
     BATCH,
     OptionalForm,
     TensorForm,
+    TupleForm,
     check_call,
     check_memory,
     is_all_true,
@@ -183,11 +184,11 @@ class TransformerDecoder(TransformerStack):
         logits = self.output(self.dropout(self.norm(x)))  # (B, T, V)
         return logits, state._replace(tokens_read=tokens_read, caches=tuple(caches))
 
-    def _state_form(self) -> TransformerDecoderState:
+    def _state_form(self) -> TupleForm:
         """Return the form of a state, for `check_call`."""
         cache = cache_form(num_heads=self.num_heads, width=self.embedding.embedding_dim)
-        mask: Any = TensorForm((BATCH, None), torch.bool)
-        tokens_read: Any = TensorForm((BATCH,), torch.int64)
+        mask = TensorForm((BATCH, None), torch.bool)
+        tokens_read = TensorForm((BATCH,), torch.int64)
         n = len(self.layers)
-        optional_cache: Any = OptionalForm(cache)
-        return TransformerDecoderState(mask, (cache,) * n, tokens_read, (optional_cache,) * n)
+        parts = (mask, (cache,) * n, tokens_read, (OptionalForm(cache),) * n)
+        return TupleForm(TransformerDecoderState, parts)

@@ -84,7 +84,9 @@ def equation(
     label
         The equation's label in the book, ``eq-…``.
     *unnamed_sides
-        The two sides without names, in notebooks that are not converted yet.
+        The two sides without names, in notebooks that are not converted yet. Their error is
+        relative to max(1, |right|), and `reason` and `floor` have no effect: until the last such
+        notebook is converted, that comparison is the weaker one for numbers below 1.
     tolerance
         The largest error allowed. The default requires float64.
     reason

@@ -113,8 +113,9 @@ def prefix_beam_search(
     Raises
     ------
     ValueError
-        If a clip does not hold log-probabilities (S, V), has another V or no possible text, or if
-        the language model is missing or `ShallowFusion` rejects it or its probabilities.
+        If a clip does not hold log-probabilities (S, V), has another V or no possible text, if V is
+        too small for the special tokens, or if the language model is missing or `ShallowFusion`
+        rejects it or its probabilities.
 
     Examples
     --------
@@ -130,6 +131,11 @@ def prefix_beam_search(
     if len(log_probs) == 0:
         return []
     padded = pad_clips(log_probs)  # (B, S, V)
+    if padded.shape[2] <= max(NOT_TRANSCRIBED):
+        raise ValueError(
+            f"a vocabulary of {padded.shape[2]} has no tokens besides the special ones, which have "
+            f"the ids 0 to {max(NOT_TRANSCRIBED)}"
+        )
     if language_model is None or not beam.lm_weight:
         return _PrefixSearch(padded.shape, beam, None).run(padded)
     shape = {"batch_size": len(padded), "beam_size": beam.beam_size, "vocab_size": padded.shape[2]}

@@ -23,7 +23,7 @@ class JointRecognizer(TypedModule):
     """An encoder–decoder for speech whose encoder is a CTC recognizer.
 
     It is a `NextTokenModel` of ``utils.contract``, ``model(ids, state)``, with a
-    state of `begin`, so that greedy and beam search decode it. It is no
+    state of `begin`, so that greedy and beam search decode it. It is not a
     `ConditionalLanguageModel`, because `begin` takes features and their lengths instead of a
     source of tokens; ``utils.speech.transcription.transcribe`` replaces
     ``utils.decoding.translation``.

@@ -7,7 +7,7 @@ Shallow fusion adds the weighted log-probability of a language model to that of 
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -60,7 +60,7 @@ class ShallowFusion:
         beam_size: int,
         vocab_size: int,
     ) -> None:
-        device = device_of(cast(torch.nn.Module, model))
+        device = device_of(model)
         if device.type != "cpu":
             raise ValueError(f"the search runs on the CPU; move the model from {device}")
         logits, state = model(torch.full((batch_size * beam_size, 1), BOS), None)

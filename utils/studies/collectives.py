@@ -1,16 +1,13 @@
-"""Ring collectives and pipeline schedules, simulated in one process to count what is sent.
+"""Collectives, simulated in one process to count what is sent.
 
 The page "Beyond one machine" of chapter 7 derives the numbers that these functions count, and
 section 7.2 compares the ring with torch. Here a "process" is an element of a list, and volumes are
-counted in tensor elements, not in bytes. Ring algorithms: Patarasuk and Yuan 2009. Pipeline: Huang
-et al. 2019 (GPipe).
+counted in tensor elements, not in bytes.
 """
 
 from __future__ import annotations
 
 import torch
-
-from utils.arguments import check_positive
 
 
 def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int]:
@@ -41,8 +38,7 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
     """
     _check_vectors(values)
     world_size = len(values)
-    if len(values[0]) % world_size:
-        raise ValueError(f"{len(values[0])} numbers cannot be split into {world_size} equal parts")
+    _check_divisible(values)
     chunks = [list(value.chunk(world_size)) for value in values]  # chunks[rank][i] is (N / n,)
     num_sent = 0
     for step in range(world_size - 1):
@@ -125,48 +121,114 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     return sums, num_sent_to_scatter + num_sent_to_gather
 
 
-def pipeline_schedule(*, num_stages: int, num_micro_batches: int) -> list[list[int | None]]:
-    """Return which micro-batch each pipeline stage processes at each tick of a forward pass.
+def tree_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], list[int]]:
+    """Give every process the sum of all processes' vectors along a binomial tree.
 
-    A micro-batch enters a stage one tick after it entered the stage before.
+    Sums move towards process 0: over distance 1 between neighbours, then 2, 4, … The total
+    returns along the same connections, the longest first.
 
-    Source: Huang et al. 2019, figure 2.
+    Source: Thakur, Rabenseifner and Gropp 2005 (binomial tree).
 
     Parameters
     ----------
-    num_stages
-        Number of processes, each with a consecutive part of the layers.
-    num_micro_batches
-        Number of equal parts into which the batch is divided.
+    values
+        One vector (N,) for each of n processes.
 
     Returns
     -------
-    schedule : list of list
-        One row per stage with ``num_stages + num_micro_batches - 1`` entries: the index of the
-        micro-batch, or None while the stage is idle.
+    sums : list of torch.Tensor
+        The sum (N,), once for each process.
+    num_sent : list of int
+        For each round, the number of elements in a message: N in each of 2·⌈log₂ n⌉ rounds.
 
     Raises
     ------
     ValueError
-        If `num_stages` or `num_micro_batches` is not a positive integer.
+        If there is no process, or `values` are not vectors of the same length.
 
     Examples
     --------
-    >>> from utils.studies.collectives import pipeline_schedule
-    >>> for stage in pipeline_schedule(num_stages=2, num_micro_batches=3):
-    ...     print(stage)
-    [0, 1, 2, None]
-    [None, 0, 1, 2]
+    >>> import torch
+    >>> from utils.studies.collectives import tree_all_reduce
+    >>> sums, num_sent = tree_all_reduce([torch.tensor([1, 2]), torch.tensor([30, 40])])
+    >>> sums, num_sent
+    ([tensor([31, 42]), tensor([31, 42])], [2, 2])
     """
-    check_positive(num_stages=num_stages, num_micro_batches=num_micro_batches)
-    num_ticks = num_stages + num_micro_batches - 1
-    return [
-        [
-            tick - stage if 0 <= tick - stage < num_micro_batches else None
-            for tick in range(num_ticks)
+    _check_vectors(values)
+    world_size, sums = len(values), list(values)
+    distances = [2**i for i in range((world_size - 1).bit_length())]
+    num_sent = []
+    for distance in distances:
+        for rank in range(0, world_size - distance, 2 * distance):
+            sums[rank] = sums[rank] + sums[rank + distance]
+        num_sent.append(len(sums[0]))
+    for distance in reversed(distances):
+        for rank in range(0, world_size - distance, 2 * distance):
+            sums[rank + distance] = sums[rank]
+        num_sent.append(len(sums[0]))
+    return sums, num_sent
+
+
+def halving_doubling_all_reduce(
+    values: list[torch.Tensor],
+) -> tuple[list[torch.Tensor], list[int]]:
+    """Give every process the sum of all processes' vectors by recursive halving and doubling.
+
+    Each process exchanges half of its part of the sum with a partner at distance n/2, half of the
+    rest at n/4, …, until it has one chunk of the sum. The same exchanges in reverse join the
+    chunks.
+
+    Source: Thakur, Rabenseifner and Gropp 2005 (Rabenseifner's algorithm).
+
+    Parameters
+    ----------
+    values
+        One vector (N,) for each of n processes.
+
+    Returns
+    -------
+    sums : list of torch.Tensor
+        The sum (N,), once for each process.
+    num_sent : list of int
+        For each of 2·log₂ n rounds, the number of elements that each process sends:
+        2·(n − 1)·N / n in all.
+
+    Raises
+    ------
+    ValueError
+        If there is no process, `values` are not vectors of the same length, n is not a power of
+        two, or N is not a multiple of n.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.studies.collectives import halving_doubling_all_reduce
+    >>> vectors = [torch.full((4,), 10**rank) for rank in range(4)]
+    >>> sums, num_sent = halving_doubling_all_reduce(vectors)
+    >>> sums[0], num_sent
+    (tensor([1111, 1111, 1111, 1111]), [2, 1, 1, 2])
+    """
+    _check_vectors(values)
+    world_size = len(values)
+    if world_size & (world_size - 1):
+        raise ValueError(f"expected a power of two as the number of processes, got {world_size}")
+    _check_divisible(values)
+    distances = [2**i for i in range(world_size.bit_length() - 1)]
+    held, num_sent = list(values), []
+    for distance in reversed(distances):
+        halves = [part.chunk(2) for part in held]
+        # of two partners, the lower keeps the first half of the part that both hold
+        kept = [int(rank & distance > 0) for rank in range(world_size)]
+        held = [
+            halves[rank][half] + halves[rank ^ distance][half] for rank, half in enumerate(kept)
         ]
-        for stage in range(num_stages)
-    ]
+        num_sent.append(len(held[0]))
+    for distance in distances:
+        num_sent.append(len(held[0]))
+        held = [
+            torch.cat([held[rank & ~distance], held[rank | distance]]) for rank in range(world_size)
+        ]
+    return held, num_sent
 
 
 def _check_vectors(values: list[torch.Tensor]) -> None:
@@ -174,3 +236,9 @@ def _check_vectors(values: list[torch.Tensor]) -> None:
     shapes = [tuple(value.shape) for value in values]
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
         raise ValueError(f"expected one vector of the same length for each process, got {shapes}")
+
+
+def _check_divisible(values: list[torch.Tensor]) -> None:
+    """Raise ValueError unless the vectors can be split into as many chunks as there are."""
+    if len(values[0]) % len(values):
+        raise ValueError(f"{len(values[0])} numbers cannot be split into {len(values)} equal parts")

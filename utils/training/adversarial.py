@@ -11,7 +11,7 @@ from torch import nn
 from utils.arguments import check_number
 from utils.contract import TextClassifier
 from utils.data.labelled_batches import LabelledBatch
-from utils.training.objectives import Objective, label_objective
+from utils.training.objectives import Objective, is_training, label_objective
 
 
 def adversarial_objective(
@@ -43,18 +43,24 @@ def adversarial_objective(
     Raises
     ------
     ValueError
-        If ε is not a non-negative number, or `label_smoothing` not from 0 to 1.
+        If ε is not a non-negative number, or `label_smoothing` not from 0 to 1. The objective
+        raises it if the classifier does not call `embedding` exactly once.
     """
     check_number(minimum=0, epsilon=epsilon)
     label_loss = label_objective(label_smoothing=label_smoothing)
 
     def objective(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
-        if not embedding.training:
+        if not is_training(model):
             return label_loss(model, batch)
         vectors: list[torch.Tensor] = []
         with embedding.register_forward_hook(lambda _, __, output: vectors.append(output)):
             plain_loss = label_loss(model, batch)
-        (gradient,) = torch.autograd.grad(plain_loss, vectors[0], retain_graph=True)  # (B, S, E)
+        if len(vectors) != 1:
+            raise ValueError(
+                f"{type(model).__name__} called the embedding {len(vectors)} times for a batch: "
+                "expected one call, of a module that makes the word vectors of the classifier"
+            )
+        (gradient,) = torch.autograd.grad(plain_loss, vectors, retain_graph=True)  # (B, S, E)
         norm = gradient.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)  # (B, 1, 1)
         with embedding.register_forward_hook(lambda _, __, x: x + epsilon * gradient / norm):
             adversarial_loss = label_loss(model, batch)

@@ -231,7 +231,8 @@ def _check_state(
 ) -> None:
     """Raise ValueError unless the state of one parameter is one that the optimizer can go on with.
 
-    Of optimizers other than Adam and Muon, only the shapes of the usual tensors are known.
+    Of optimizers other than Adam and Muon, only the shapes of the usual tensors are known. What a
+    newer torch keeps besides is left to it.
     """
     shape = tuple(parameter.shape)
     for name in _STATE_TENSORS & state.keys():
@@ -241,10 +242,11 @@ def _check_state(
             )
     if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW, Muon):
         return
-    names = {"momentum_buffer"} if "momentum" in group else {"exp_avg", "exp_avg_sq"}
-    if group.get("amsgrad") and "momentum" not in group:
+    is_orthogonal = group.get("orthogonal", False)  # one of Muon's
+    names = {"step", "momentum_buffer"} if is_orthogonal else {"step", "exp_avg", "exp_avg_sq"}
+    if group.get("amsgrad") and not is_orthogonal:
         names.add("max_exp_avg_sq")
-    if state.keys() != names | {"step"}:
+    if not names <= state.keys():
         raise ValueError(f"its optimizer keeps {sorted(state)} of a parameter")
     if not 0 <= float(state["step"]) <= step:
         raise ValueError(f"its optimizer counts {float(state['step']):g} steps of {step}")

@@ -16,6 +16,7 @@ and their batches.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
@@ -25,8 +26,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_number
-from utils.contract import NextTokenModel, TextClassifier
+from utils.contract import NextTokenModel, TextClassifier, begins_from_source
 from utils.data.batches import IGNORE_INDEX, Batch
+from utils.data.checks import is_integer_tensor
 from utils.data.labelled_batches import LabelledBatch
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
@@ -101,8 +103,8 @@ def token_nll(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the batch has a source and the model is not an encoder–decoder, or vice versa; if the
-        targets do not have the shape of the inputs; or if, on the CPU, an id is outside the
+        If the batch has a source and the model is not an encoder–decoder of tokens, or vice versa;
+        if the targets do not have the shape of the inputs; or if, on the CPU, an id is outside the
         vocabulary.
 
     Examples
@@ -143,14 +145,14 @@ def token_objective(*, label_smoothing: float) -> Objective[NextTokenModel[Any],
     check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
 
     def objective(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
-        smoothing = label_smoothing if _is_training(model) else 0.0
+        smoothing = label_smoothing if is_training(model) else 0.0
         return summed_nll(_token_logits(model, batch), batch.targets, label_smoothing=smoothing)
 
     return objective
 
 
-def _is_training(model: object) -> bool:
-    """Return whether a model is in training mode; what is no module has no such mode."""
+def is_training(model: object) -> bool:
+    """Return whether a model is in training mode, which only a torch module has."""
     return isinstance(model, nn.Module) and model.training
 
 
@@ -161,20 +163,28 @@ def _token_logits(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
     return logits
 
 
-def _first_state(model: NextTokenModel[Any], source: torch.Tensor | None) -> Any:
+def _first_state(model: Any, source: torch.Tensor | None) -> Any:
     """Return the state before the first token: of an encoder–decoder that of `source`, else None.
 
     Raise ValueError if one of the two has no use for the other.
     """
-    begin = getattr(model, "begin", None)
     name = type(model).__name__
-    if source is not None and begin is None:
+    if not begins_from_source(model):
+        if source is None:
+            return None
         raise ValueError(
             f"the batch has a source, but {name} is not an encoder–decoder: it has no begin()"
         )
-    if source is None and begin is not None:
+    if source is None:
         raise ValueError(f"{name} starts from model.begin(source), but the batch has no source")
-    return None if begin is None else begin(source)
+    try:
+        inspect.signature(model.begin).bind(source)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} is not an encoder–decoder of tokens, whose begin() takes a source alone "
+            f"({error}): use its own objective, such as those of utils.speech.training"
+        ) from error
+    return model.begin(source)
 
 
 def label_nll(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
@@ -222,7 +232,7 @@ def label_objective(*, label_smoothing: float) -> Objective[TextClassifier, Labe
     check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
 
     def objective(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
-        smoothing = label_smoothing if _is_training(model) else 0.0
+        smoothing = label_smoothing if is_training(model) else 0.0
         return summed_nll(_label_logits(model, batch), batch.targets, label_smoothing=smoothing)
 
     return objective
@@ -274,9 +284,9 @@ def summed_nll(
     Raises
     ------
     ValueError
-        If there is not one target for each row of logits, or if, on the CPU, a target is neither
-        from 0 to V − 1 nor IGNORE_INDEX; a GPU reports that as an error of the device, as reading
-        the targets would wait for it.
+        If there is not one target for each row of logits, if targets are not integers, or if, on
+        the CPU, a target is neither from 0 to V − 1 nor IGNORE_INDEX; a GPU reports that as an
+        error of the device, as reading the targets would wait for it.
 
     Examples
     --------
@@ -291,12 +301,14 @@ def summed_nll(
             f"targets must have the shape {tuple(logits.shape[:-1])} of the logits "
             f"{tuple(logits.shape)} without V, got {tuple(targets.shape)}"
         )
+    if not is_integer_tensor(targets):
+        raise ValueError(f"targets must be integers, got a tensor of {targets.dtype}")
     V = logits.shape[-1]
-    logits = logits.flatten(0, -2)  # (number of targets, V)
+    logits = logits.reshape(-1, V)  # (number of targets, V)
     try:
         return F.cross_entropy(
             logits if logits.dtype == torch.float64 else logits.float(),
-            targets.flatten(),
+            targets.flatten().long(),  # a model reads ids of int32 as well, this loss does not
             ignore_index=IGNORE_INDEX,
             reduction="sum",
             label_smoothing=label_smoothing,

@@ -41,7 +41,9 @@ def adamw(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
 
 
-def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muon:
+def muon(
+    model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0, momentum: float = 0.95
+) -> Muon:
     """Build Muon for the matrices of linear layers and AdamW for all other parameters.
 
     The others are embeddings, output matrices, biases and gains, and the parameters of recurrent
@@ -55,6 +57,8 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
         Its configuration; `learning_rate` is AdamW's.
     lr_scale
         Muon's learning rate as a multiple of AdamW's, a positive number.
+    momentum
+        Muon's momentum, from 0 to below 1.
 
     Returns
     -------
@@ -64,7 +68,8 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
     Raises
     ------
     ValueError
-        If `lr_scale` is not a positive number, or the model has no such matrix to train.
+        If `lr_scale` is not a positive number, the momentum not one from 0 to below 1, or the model
+        has no such matrix to train.
 
     Examples
     --------
@@ -73,7 +78,7 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
     >>> from utils.training.optimizers import muon
     >>> optimizer = muon(GPT(50, width=32, num_layers=2), TrainConfig())
     >>> for group in optimizer.param_groups:
-    ...     print("momentum" in group, [tuple(p.shape) for p in group["params"]])
+    ...     print(group["orthogonal"], [tuple(p.shape) for p in group["params"]])
     False [(50, 32)]
     False [(32,), (32,), (32,), (32,), (32,)]
     True [(32, 32), (32, 32)]
@@ -82,14 +87,17 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
     True [(128, 32), (128, 32)]
     """
     check_number(above=0, lr_scale=lr_scale)
+    check_number(minimum=0, below=1, momentum=momentum)
     outer = _embeddings_and_outputs(model)
-    matrices = [
-        module.weight
-        for module in model.modules()
-        if isinstance(module, nn.Linear)
-        and module.weight.requires_grad
-        and id(module.weight) not in outer
-    ]
+    matrices = list(
+        dict.fromkeys(  # once for each matrix, which several layers may share
+            module.weight
+            for module in model.modules()
+            if isinstance(module, nn.Linear)
+            and module.weight.requires_grad
+            and id(module.weight) not in outer
+        )
+    )
     if not matrices:
         raise ValueError(
             f"{type(model).__name__} has no linear layer to train with muon besides its output: "
@@ -106,7 +114,8 @@ def muon(model: nn.Module, config: TrainConfig, *, lr_scale: float = 2.0) -> Muo
                 "params": [matrix for matrix in matrices if matrix.shape == shape],
                 "weight_decay": config.weight_decay,
                 "lr_scale": lr_scale,
-                "momentum": 0.95,
+                "orthogonal": True,
+                "momentum": momentum,
             }
         )
     on_cpu = all(parameter.device.type == "cpu" for parameter in model.parameters())
@@ -120,11 +129,12 @@ OPTIMIZERS: dict[OptimizerName, OptimizerFactory] = {"adamw": adamw, "muon": muo
 
 
 class Muon(torch.optim.AdamW):
-    """AdamW, except for parameter groups with a "momentum", whose steps are orthogonal.
+    """AdamW, except for parameter groups with "orthogonal": True, whose steps are orthogonal.
 
-    Such a group holds matrices of one shape, which are orthogonalized together. All singular values
-    of a step are then near 1, so that rare directions are learned as fast as common ones. Groups
-    without it are those of AdamW.
+    Such a group holds matrices of one shape, which are orthogonalized together, and has a
+    "momentum". All singular values of a step are then near 1, so that rare directions are learned
+    as fast as common ones. A group that does not say whether it is one is one if it has a momentum,
+    as in checkpoints of earlier versions; all others are AdamW's.
 
     Source: ``eq-training-muon`` (section 3.1); Jordan et al. 2024.
 
@@ -142,6 +152,18 @@ class Muon(torch.optim.AdamW):
         self.defaults["fused"] = fused
         for group in self.param_groups:
             group["fused"] = fused
+        self._mark_groups()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state; torch calls this when it loads one."""
+        set_state: Callable[..., None] = super().__setstate__
+        set_state(state)
+        self._mark_groups()
+
+    def _mark_groups(self) -> None:
+        """Let each group say whether its steps are orthogonal."""
+        for group in self.param_groups:
+            group.setdefault("orthogonal", "momentum" in group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -163,9 +185,9 @@ class Muon(torch.optim.AdamW):
                 loss = closure()
         groups = self.param_groups
         for group in groups:
-            if "momentum" in group:
+            if group["orthogonal"]:
                 self._orthogonal_step(group)
-        self.param_groups = [group for group in groups if "momentum" not in group]  # AdamW's
+        self.param_groups = [group for group in groups if not group["orthogonal"]]  # AdamW's
         try:
             super().step()
         finally:

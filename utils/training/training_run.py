@@ -236,16 +236,13 @@ def start_run(
             "shards cannot train in float16: they need a GPU with bfloat16 and a model without "
             "recurrent layers, or mixed_precision=False"
         )
-    optimizer = make_optimizer(model, config)
-    _check_optimizer(optimizer, processes.strategy)
+    check_optimizer(make_optimizer, model, config, strategy=processes.strategy)
     model.zero_grad()
-    loss_module = processes.wrap(model, objective)
-    if processes.is_distributed:  # `wrap` has made shards, or copied the first process's parameters
-        optimizer = make_optimizer(model, config)
+    loss_module = processes.wrap(model, objective)  # may replace the parameters by their shards
     return TrainingRun(
         model=model,
         loss_module=loss_module,
-        optimizer=optimizer,
+        optimizer=make_optimizer(model, config),
         scaler=torch.amp.GradScaler("cuda", enabled=needs_scaling),
         config=config,
         processes=processes,
@@ -285,8 +282,29 @@ def _fingerprint(model: nn.Module) -> str:
     return f"{len(trained)} trained tensors, {hashlib.sha256(described.encode()).hexdigest()[:8]}"
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer, strategy: Strategy) -> None:
-    """Raise ValueError if the optimizer needs what `fit` does not give it: a closure, no shards."""
+def check_optimizer(
+    make_optimizer: OptimizerFactory, model: nn.Module, config: TrainConfig, *, strategy: Strategy
+) -> None:
+    """Check that an optimizer can train a model, before anything is changed or written.
+
+    Parameters
+    ----------
+    make_optimizer
+        Builds the optimizer; one is built, and dropped.
+    model
+        The model to train.
+    config
+        Its configuration.
+    strategy
+        The strategy of the processes that train it.
+
+    Raises
+    ------
+    ValueError
+        If `make_optimizer` refuses the model, or the optimizer needs what `fit` does not give it: a
+        closure, or whole matrices where the strategy is "shard".
+    """
+    optimizer = make_optimizer(model, config)
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         name = type(optimizer).__name__

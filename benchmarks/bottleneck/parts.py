@@ -1,0 +1,73 @@
+"""What the benchmark compares: networks, and for how many steps they train."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.bottleneck.networks import WIDTH, Network
+from benchmarks.bottleneck.task import LETTERS, LONGEST
+from benchmarks.bottleneck.training import BATCH_SIZE
+
+NUMBERS, STEPS = (2, 8, 32), (125, 500, 2000)  # of the grid: k, and the length of the training
+FIRST_RATES = (1e-2, 2e-2, 4e-2)
+LONG, TUNED_LONG = (
+    2000,
+    500,
+)  # rates of the longest training are those that were tuned at fewer steps
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A network and the length of its training.
+
+    Parameters
+    ----------
+    network
+        The network.
+    steps
+        Number of training steps.
+    rate_of
+        The arm of the same part whose tuned rate is used; by default the arm is tuned itself.
+    """
+
+    network: Network
+    steps: int = 500
+    rate_of: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is stored of the arm."""
+        fixed = {"optimizer": "Adam", "width": WIDTH, "batch size": BATCH_SIZE}
+        task = {"letters": LETTERS, "longest": LONGEST}
+        plan = {"steps": self.steps, "rate of": self.rate_of}
+        return fixed | task | plan | asdict(self.network)
+
+
+def grid_arm(numbers: int, steps: int) -> str:
+    """Return the name of an arm of the grid."""
+    return f"{numbers} numbers, {steps} steps"
+
+
+PARTS = {
+    "grid": {
+        grid_arm(k, steps): Arm(
+            Network(numbers=k), steps, grid_arm(k, TUNED_LONG) if steps == LONG else None
+        )
+        for steps in STEPS
+        for k in NUMBERS
+    },
+    "decoders": {
+        f"{k} numbers, vector in each step": Arm(Network(numbers=k, memory="vector"))
+        for k in NUMBERS
+    },
+    "memories": {
+        "vector in the first state": Arm(Network(memory="start")),
+        "vector in each step": Arm(Network(memory="vector")),
+        "attention to all states": Arm(Network(memory="states")),
+    },
+    "order": {
+        f"{cell.upper()}, {name}": Arm(Network(cell=cell, reversed_source=name == "reversed"))
+        for cell in ("rnn", "gru")
+        for name in ("in order", "reversed")
+    },
+}
