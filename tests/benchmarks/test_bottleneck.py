@@ -253,7 +253,7 @@ def short(monkeypatch):
     """Arms of four steps, and readers of two."""
     arms = {f"{k} numbers, 4 steps": Arm(Network(numbers=k), 4) for k in (2, 8, 32)}
     monkeypatch.setattr(command, "PARTS", {"grid": arms})
-    monkeypatch.setattr(command, "FIRST_RATES", {4: (0.01, 0.02)})
+    monkeypatch.setattr(command, "FIRST_RATES", (0.01, 0.02))
     monkeypatch.setattr(command, "next_rate", lambda scores: None)
     monkeypatch.setattr(command, "ENCODER_STEPS", 4)
     monkeypatch.setattr(command, "READER_STEPS", 2)
@@ -283,6 +283,22 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, s
     assert len(calls) == 3, "seed 1 alone was missing"
     with pytest.raises(SystemExit):
         run("bottleneck", "grids")
+
+
+def test_an_arm_may_have_the_rate_of_another(run, short):
+    short_arm = command.PARTS["grid"]["8 numbers, 4 steps"]
+    command.PARTS["grid"] = {
+        "short": short_arm,
+        "long": Arm(short_arm.network, steps=6, rate_of="short"),
+    }
+    rows = [StoredRow.from_stored(e) for e in run("bottleneck", "grid", "--seeds", 0)["rows"]]
+    assert {row.arm for row in rows if row.part == "grid, trials"} == {
+        "short, rate 0.01",
+        "short, rate 0.02",
+    }
+    runs = {row.arm: row.settings for row in rows if row.part == "grid"}
+    assert runs["long"]["learning_rate"] == runs["short"]["learning_rate"]
+    assert (runs["long"]["steps"], runs["long"]["rate of"]) == (6, "short")
 
 
 def test_readers_read_the_vectors_of_the_tuned_encoders(run, short, monkeypatch):
