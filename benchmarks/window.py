@@ -227,7 +227,17 @@ def settings_of(
 
 
 def count_ngrams(task: Task, seeds: Sequence[int], rows: record.SeedRows) -> None:
-    """Measure Kneser–Ney models; their rows are the same for each seed."""
+    """Measure Kneser–Ney models; their rows are the same for each seed.
+
+    Parameters
+    ----------
+    task
+        The data.
+    seeds
+        The seeds of the rows.
+    rows
+        The rows to write.
+    """
     start = time.process_time()
     counts = NGramCounts(
         task.ids["train"], order=max(COUNTED_ORDERS), vocab_size=len(task.tokenizer)

@@ -5,6 +5,7 @@ Sphinx extensions, which ``_config.yml`` lists:
 - ``first_page``: the cards and learning paths of the first page.
 - ``results_page``: the tables of the results page.
 - ``claims_page``: the page of claims, each with its evidence.
+- ``library_page``: the tables of the library's page.
 - ``page_parts``: times, marked parts and previews on every page, and the list of equations.
 - ``chinese_words``: marks Chinese words on every page as Chinese.
 - ``book_diagrams``: puts diagrams into the pages, as text and in both themes.

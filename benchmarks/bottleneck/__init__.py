@@ -2,5 +2,5 @@
 
 ``task`` draws strings and measures, ``networks`` has the encoder–decoders, many of which are
 computed at once, ``training`` trains them, ``readers`` trains other readers of a fixed vector,
-``parts`` lists what is compared, and the command in ``__main__`` runs it.
+``parts`` lists what is compared, ``comparison`` tunes and runs it, and ``__main__`` is the command.
 """

@@ -14,13 +14,13 @@ rows of book/results/bottleneck.json; a run that was stopped goes on.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from benchmarks import record
+from benchmarks.bottleneck.comparison import TUNING_SEED, Comparison, Figures, Runs
 from benchmarks.bottleneck.networks import Network, Stack, count_parameters
 from benchmarks.bottleneck.parts import FIRST_RATES, NUMBERS, PARTS, Arm, grid_arm
 from benchmarks.bottleneck.readers import (
@@ -42,103 +42,11 @@ from benchmarks.bottleneck.task import (
 from benchmarks.bottleneck.training import BATCH_SIZE, train
 from utils.console import make_output_safe
 
-TUNING_SEED = 100
-FACTOR, MAX_TRIALS = 2.0, 9
 ENCODER_STEPS = 500  # of the encoders whose vectors are read anew
 FIRST_READER_RATES: dict[ReaderName, tuple[float, ...]] = {
     "stronger decoder": (1e-2, 2e-2, 4e-2),
     "probe": (2.5e-3, 5e-3, 1e-2),
 }
-
-Runs = list[tuple[str, float, int]]  # arm, rate, seed
-Figures = dict[str, Any]
-RunAll = Callable[[Runs], list[Figures]]  # trains them side by side
-
-
-def next_rate(scores: Mapping[float, float]) -> float | None:
-    """Return the rate to try next, or None if the best one has a worse one on each side.
-
-    Raises
-    ------
-    RuntimeError
-        If the best rate is still at an edge after MAX_TRIALS trials.
-    """
-    best = min(scores, key=lambda rate: scores[rate])
-    if min(scores) < best < max(scores):
-        return None
-    if len(scores) >= MAX_TRIALS:
-        raise RuntimeError(f"the best rate is at an edge of those tried: {dict(scores)}")
-    return best / FACTOR if best == min(scores) else best * FACTOR
-
-
-class Comparison:
-    """Arms of one part that are tuned and run side by side.
-
-    Parameters
-    ----------
-    rows, trials
-        The rows of the runs and those of the trials.
-    settings, costs
-        What is stored of each arm but for rate and grid, and its parameters and tokens.
-    run_all
-        Trains runs side by side and returns the figures of each, "bits not read" among them, on the
-        strings that select.
-    """
-
-    def __init__(
-        self,
-        rows: record.SeedRows,
-        trials: record.SeedRows,
-        settings: Mapping[str, dict[str, Any]],
-        costs: Mapping[str, dict[str, Any]],
-        run_all: RunAll,
-    ) -> None:
-        self.rows, self.trials, self.settings, self.costs = rows, trials, settings, costs
-        self._run_all = run_all
-
-    def tune(self, first_rates: Sequence[float]) -> dict[str, dict[float, float]]:
-        """Return the score of each rate tried for each arm, a low one being good."""
-        scores: dict[str, dict[float, float]] = {arm: {} for arm in self.settings}
-        wanted: Runs = [(arm, r, TUNING_SEED) for arm in self.settings for r in first_rates]
-        while wanted:
-            self._measure(self.trials, wanted, dict.fromkeys(self.settings))
-            for arm, rate, seed in wanted:
-                figures = self.trials.figures(_trial(arm, rate), seed)
-                scores[arm][rate] = float(figures["bits not read"])
-            following = {arm: next_rate(tried) for arm, tried in scores.items()}
-            wanted = [(arm, rate, TUNING_SEED) for arm, rate in following.items() if rate]
-        return {arm: dict(sorted(tried.items())) for arm, tried in scores.items()}
-
-    def run(self, scores: Mapping[str, Mapping[float, float]], seeds: Sequence[int]) -> None:
-        """Run each arm at its best rate with all seeds."""
-        best = {arm: min(tried, key=lambda rate: tried[rate]) for arm, tried in scores.items()}
-        runs: Runs = [(arm, rate, seed) for arm, rate in best.items() for seed in seeds]
-        self._measure(self.rows, runs, {arm: list(tried) for arm, tried in scores.items()})
-
-    def _measure(
-        self, rows: record.SeedRows, runs: Runs, grids: Mapping[str, list[float] | None]
-    ) -> None:
-        """Write the rows that are missing."""
-        is_trial = rows is self.trials
-        missing, settings = [], {}
-        for arm, rate, seed in runs:
-            name = _trial(arm, rate) if is_trial else arm
-            settings[name] = self.settings[arm] | {"learning_rate": rate, "grid": grids[arm]}
-            missing += [(arm, rate, seed) for _ in rows.missing(name, [seed], settings[name])]
-        if not missing:
-            return
-        start = time.process_time()
-        all_figures = self._run_all(missing)
-        seconds = round((time.process_time() - start) / len(missing), 2)  # a share of the stack's
-        for (arm, rate, seed), figures in zip(missing, all_figures, strict=True):
-            name = _trial(arm, rate) if is_trial else arm
-            costs = self.costs[arm] | {"processor_seconds": seconds}
-            rows.write(name, seed, figures=figures, settings=settings[name], costs=costs)
-
-
-def _trial(arm: str, rate: float) -> str:
-    """Return the name of the row of a trial."""
-    return f"{arm}, rate {rate:g}"
 
 
 def copying_figures(stack: Stack) -> list[Figures]:
@@ -187,7 +95,26 @@ def _comparison(part: str, arms: Mapping[str, Arm], run: record.Run, options: An
 def compare_arms(
     part: str, arms: Mapping[str, Arm], seeds: Sequence[int], run: record.Run, options: Any
 ) -> dict[str, float]:
-    """Tune and run arms of one shape and length of training; return the rate of each."""
+    """Tune and run arms of one shape and length of training.
+
+    Parameters
+    ----------
+    part
+        The part that the arms belong to.
+    arms
+        The arms by name.
+    seeds
+        The seeds of the runs.
+    run
+        Where and when the benchmark runs.
+    options
+        The options of the command line.
+
+    Returns
+    -------
+    rates : dict of str to float
+        The best learning rate of each arm.
+    """
     sources = {name: arm.rate_of or name for name, arm in arms.items()}
     tuned = {source: PARTS[part][source] for source in sources.values()}
     scores = _comparison(part, tuned, run, options).tune(FIRST_RATES)
@@ -199,7 +126,19 @@ def compare_arms(
 def compare_readers(
     rates: Mapping[str, float], seeds: Sequence[int], run: record.Run, options: Any
 ) -> None:
-    """Tune and run new readers of the vectors that trained encoders write, and untrained ones."""
+    """Tune and run new readers of the vectors that trained encoders write, and untrained ones.
+
+    Parameters
+    ----------
+    rates
+        The learning rate of the encoder of each arm of the grid.
+    seeds
+        The seeds of the runs.
+    run
+        Where and when the benchmark runs.
+    options
+        The options of the command line.
+    """
     keys = [(k, seed) for k in NUMBERS for seed in [TUNING_SEED, *seeds]]
     networks = [Network(numbers=k) for k, _ in keys]
     encoder_seeds = [seed for _, seed in keys]

@@ -39,6 +39,11 @@ class Network:
     memory
         What the decoder is given: "start" puts the vector into its first state only, "vector" into
         each step as well, "states" lets it attend to all states of the encoder.
+
+    Raises
+    ------
+    ValueError
+        If the numbers are out of range, or given where no vector is pressed.
     """
 
     numbers: int | None = None

@@ -38,7 +38,15 @@ class StackedAdam:
         self.plan = TrainConfig(steps=steps, learning_rate=1.0, warmup_fraction=WARMUP)
 
     def step(self, loss: torch.Tensor, step: int) -> None:
-        """Take one step against the gradient of `loss`, a sum over networks."""
+        """Take one step against the gradient of a loss.
+
+        Parameters
+        ----------
+        loss
+            A sum over networks, a scalar.
+        step
+            The number of the step, from 0.
+        """
         gradients = torch.autograd.grad(loss, self.parameters)
         norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)  # (M,)
         factors = (CLIP_NORM / norms.clamp(min=1e-12)).clamp(max=1.0)
@@ -71,7 +79,19 @@ def minimize(
     rates: Sequence[float],
     steps: int,
 ) -> None:
-    """Train `parameters` with `StackedAdam` on the loss of each step."""
+    """Train parameters with `StackedAdam`.
+
+    Parameters
+    ----------
+    parameters
+        Tensors whose first axis is the network.
+    loss
+        Computes the loss of a step, a sum over networks.
+    rates
+        The highest learning rate of each network.
+    steps
+        Number of steps.
+    """
     optimizer = StackedAdam(parameters, rates, steps=steps)
     for step in range(steps):
         optimizer.step(loss(step), step)

@@ -80,7 +80,24 @@ def best_rate(scores: Mapping[float, float], *, can_be_solved: bool) -> float:
 def tune_arm(
     arm: str, recipe: Recipe, task: Characters, rows: record.SeedRows
 ) -> dict[float, float]:
-    """Tune the rate of an arm by `tune`; each trial is a row and is run once only."""
+    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    task
+        The data.
+    rows
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The scores by rate.
+    """
 
     def score(rate: float) -> float:
         name = f"{arm}, rate {rate:g}"

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.bottleneck import __main__ as command
-from benchmarks.bottleneck.__main__ import MAX_TRIALS, TUNING_SEED, next_rate
+from benchmarks.bottleneck import comparison
+from benchmarks.bottleneck.comparison import MAX_TRIALS, TUNING_SEED, next_rate
 from benchmarks.bottleneck.networks import WIDEST, WIDTH, Network, Stack, count_parameters
 from benchmarks.bottleneck.parts import PARTS, Arm
 from benchmarks.bottleneck.readers import READERS, Probe, press, read_anew
@@ -254,7 +255,7 @@ def short(monkeypatch):
     arms = {f"{k} numbers, 4 steps": Arm(Network(numbers=k), 4) for k in (2, 8, 32)}
     monkeypatch.setattr(command, "PARTS", {"grid": arms})
     monkeypatch.setattr(command, "FIRST_RATES", (0.01, 0.02))
-    monkeypatch.setattr(command, "next_rate", lambda scores: None)
+    monkeypatch.setattr(comparison, "next_rate", lambda scores: None)
     monkeypatch.setattr(command, "ENCODER_STEPS", 4)
     monkeypatch.setattr(command, "READER_STEPS", 2)
 

@@ -26,6 +26,6 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
 - ``checks``: labels that touch something, lines through boxes, text too small for a phone.
 - ``gallery``: the list of all diagrams.
 - ``language_models``, ``recurrent``, ``convolution``, ``encoder_decoder``, ``attention``,
-  ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``: the
-  diagrams themselves.
+  ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
+  ``pipeline``: the diagrams themselves.
 """
