@@ -83,7 +83,7 @@ def train_with_fit(model: nn.Module, batches: TextBatches, config: TrainConfig) 
     config
         How to train.
     """
-    fit(model, batches, config, progress=False)
+    fit(model, batches, config, progress=False).raise_if_interrupted()
 
 
 def compare_loops(

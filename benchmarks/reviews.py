@@ -160,7 +160,8 @@ class CNNMethod:
             epsilon=self.adversarial_epsilon,
             label_smoothing=self.label_smoothing,
         )
-        fit(model, batches, config, progress=False, objective=objective)
+        history = fit(model, batches, config, progress=False, objective=objective)
+        history.raise_if_interrupted()
         logits = predict_logits(model, [tokenizer.encode(text) for text, _ in fold.test])
         return fold.accuracy(logits.argmax(1).numpy())
 

@@ -101,7 +101,7 @@ def run_trial(
 
     Raises
     ------
-    SystemExit
+    KeyboardInterrupt, SystemExit
         If a signal stopped the training.
     """
     start = time.process_time()
@@ -115,8 +115,7 @@ def run_trial(
     )
     valid = text_eval_batches(task.ids["valid"], batch_size=8, context_length=256)
     history = fit(model, windows, config, valid=valid, progress=False)
-    if history.interrupted:  # fit returns, so that nothing is lost; half a run is no row
-        raise SystemExit(128 + history.stop_signal)
+    history.raise_if_interrupted()  # half a run is no row
     figures: dict[str, Any] = {"validation curve": history.validations, **losses_of(model, task)}
     for name, layer in (("C", model.embedding), ("U", model.output)):
         twins, others = twin_cosines(task, layer.weight.detach())

@@ -31,6 +31,7 @@ SOURCES = MODULES + sorted(
 )
 # Lines of code in a module; docstrings, comments and blank lines do not count.
 MAX_LINES_OF_CODE = 200
+TRAININGS = ("fit", "train_recognizer")  # functions that return the history of a training
 NOT_CODE = (
     tokenize.COMMENT,
     tokenize.DEDENT,
@@ -344,6 +345,16 @@ def test_a_module_has_tests_where_contributing_says():
                 for inner in imported_modules(modules[near])
             }
         assert name in imported, f"{tests.relative_to(ROOT)} does not import {name}"
+
+
+def test_no_benchmark_stores_what_an_interrupted_training_left():
+    for path in BENCHMARKS.rglob("*.py"):
+        calls = [
+            node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
+        ]
+        names = Counter(ast.unparse(call.func).split(".")[-1] for call in calls)
+        trainings = sum(isinstance(c.func, ast.Name) and c.func.id in TRAININGS for c in calls)
+        assert names["raise_if_interrupted"] >= trainings, path.relative_to(ROOT)
 
 
 def test_a_benchmark_has_tests_of_its_name():

@@ -174,6 +174,7 @@ def train_recipe(
         make_optimizer=recipe.make_optimizer,
         on_validation=on_validation,
     )
+    history.raise_if_interrupted()
     return LossCurve.from_readings(history.validations, valid.readings)
 
 

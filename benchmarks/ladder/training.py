@@ -247,4 +247,5 @@ def fit_recipe(
     history = fit(
         model, batches, config, valid=valid, progress=False, make_optimizer=recipe.make_optimizer
     )
+    history.raise_if_interrupted()
     return model, history

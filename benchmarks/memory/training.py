@@ -198,7 +198,9 @@ def _train_on_strips(
 def _fit(model: Any, batches: Any, recipe: Recipe, rate: float) -> list[float]:
     """Train by the library's loop and return the losses."""
     config = TrainConfig(steps=recipe.steps, learning_rate=rate, clip_norm=CLIP_NORM)
-    return fit(model, batches, config, progress=False).losses
+    history = fit(model, batches, config, progress=False)
+    history.raise_if_interrupted()
+    return history.losses
 
 
 def _bits(model: Any, ids: torch.Tensor) -> float:

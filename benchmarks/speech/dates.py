@@ -215,7 +215,8 @@ def train_digit_model(
     seed_everything(seed)
     model = CTCRecognizer(len(DIGIT_TOKENIZER), strides=STRIDES).to(select_device())
     examples = RandomDigitStrings(speakers, steps=steps)
-    train_recognizer(model, examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed)
+    history = train_recognizer(model, examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed)
+    history.raise_if_interrupted()
     return model
 
 

@@ -134,9 +134,10 @@ def measure_isolated(corpus: Corpus[list[Clip]], *, steps: int, seed: int) -> li
     seed_everything(seed)
     model = CTCRecognizer(len(DIGIT_TOKENIZER), width=WIDTH, dropout=DROPOUT, strides=STRIDES)
     examples = RandomDigits([*corpus.train, *corpus.valid])
-    train_recognizer(
+    history = train_recognizer(
         model.to(select_device()), examples, steps=steps, learning_rate=LEARNING_RATE, seed=seed
     )
+    history.raise_if_interrupted()
     rng = np.random.default_rng([seed, 1])
     samples = [
         surround_with_silence(normalize_loudness(clip.samples), snr=TEST_SNR, rng=rng)

@@ -214,7 +214,7 @@ def train_joint_model(
     model = JointRecognizer(
         len(DIGIT_TOKENIZER), width=WIDTH, attention_score=options.attention_score, strides=STRIDES
     ).to(select_device())
-    train_recognizer(
+    history = train_recognizer(
         model,
         RandomDigitStrings(speakers, steps=steps),
         steps=steps,
@@ -222,6 +222,7 @@ def train_joint_model(
         seed=seed,
         objective=joint_objective(options.ctc_weight),
     )
+    history.raise_if_interrupted()
     return model
 
 

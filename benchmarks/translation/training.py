@@ -127,4 +127,5 @@ def train_translator(job: TranslationJob, task: TranslationTask) -> TrainedModel
         make_optimizer=recipe.make_optimizer,
         objective=token_objective(label_smoothing=LABEL_SMOOTHING),
     )
+    history.raise_if_interrupted()
     return TrainedModel(model, history, time.process_time() - start)

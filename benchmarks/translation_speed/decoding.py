@@ -147,7 +147,8 @@ def train_briefly(task: TranslationTask, case: DecodingCase, *, steps: int) -> E
     model = case.build(len(task.tokenizer), width=DECODED_WIDTH)
     stream = PairBatches(task.train, batch_size=DECODED_BATCH_SIZE, seed=0)
     config = TrainConfig(steps=steps)
-    fit(model, stream, config, progress=False, make_optimizer=case.make_optimizer)
+    history = fit(model, stream, config, progress=False, make_optimizer=case.make_optimizer)
+    history.raise_if_interrupted()
     return model
 
 

@@ -36,7 +36,7 @@ from utils.training.loop import fit, train_step
 from utils.training.objectives import token_nll, token_objective
 from utils.training.optimizers import adamw, muon
 from utils.training.tensor_file import read_tensor_file
-from utils.training.training_run import start_run
+from utils.training.training_run import History, start_run
 
 EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
 
@@ -477,6 +477,15 @@ def test_after_a_run_the_model_is_in_evaluation_mode_without_gradients():
     fit(model, make_stream(), CONFIG, progress=False)
     assert not model.training
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_history_passes_the_signal_on_that_ended_its_run():
+    History().raise_if_interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        History(stop_signal=signal.SIGINT).raise_if_interrupted()
+    with pytest.raises(SystemExit) as stop:
+        History(stop_signal=signal.SIGTERM).raise_if_interrupted()
+    assert stop.value.code == 143
 
 
 def test_the_history_counts_steps_and_tokens():

@@ -148,6 +148,7 @@ class CharacterScaling:
         )
         start_time = time.process_time()
         history = fit(model, batches, config, progress=False, make_optimizer=muon)
+        history.raise_if_interrupted()
         seconds = time.process_time() - start_time
         return ScalingRun(
             width=width,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -84,6 +85,21 @@ class History:
     def interrupted(self) -> bool:
         """Whether a signal ended the run before its last step."""
         return self.stop_signal != 0
+
+    def raise_if_interrupted(self) -> None:
+        """Pass the signal on for a caller whose next lines need a finished run.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If Ctrl-C ended the run.
+        SystemExit
+            If another signal did; the exit code is 128 plus its number.
+        """
+        if self.stop_signal == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.interrupted:
+            raise SystemExit(128 + self.stop_signal)
 
     @property
     def tokens_per_second(self) -> float:
