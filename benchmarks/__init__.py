@@ -22,5 +22,6 @@ What they have in common:
 - ``code_version``: the version of the code that a result depends on.
 - ``record``: files of results, and their provenance.
 - ``timing``: stopwatches, and the comparison of two speeds.
+- ``tuning``: the tuning of learning rates, whose trials are rows.
 - ``worker_pool``: worker processes that end with the process that started them.
 """

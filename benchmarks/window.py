@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks import record
+from benchmarks import record, tuning
 from utils.console import make_output_safe
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpora import load_text
@@ -38,7 +38,7 @@ from utils.training.loop import fit
 
 ORDERS, STEPS = (2, 3, 5), 1800  # twice the training text
 COUNTED_ORDERS = (2, 3, 4, 5)
-RATES, FACTOR, MAX_TRIALS = (0.016, 0.032, 0.064), 2.0, 6
+RATES, MAX_TRIALS = (0.016, 0.032, 0.064), 6
 MIN_COUNT = 20  # a word seen less often in training becomes <unk>
 FREQUENT = 50  # occurrences of the words whose vectors are compared
 BATCH_SIZE, CONTEXT_LENGTH = 4, 64
@@ -198,20 +198,18 @@ def tune(
     RuntimeError
         If the best rate is still at an edge after MAX_TRIALS trials.
     """
-    waiting, scores = list(RATES), dict[float, float]()
-    while waiting:
-        rate = waiting.pop(0)
-        arm, settings = f"n = {order}, rate {rate:g}", settings_of(steps, rate, None)
-        for _ in rows.missing(arm, [seed], settings):
-            figures, costs = run_trial(task, order, steps=steps, rate=rate, seed=seed)
-            rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
-        scores[rate] = float(rows.figures(arm, seed)["validation loss"])
-        best = min(scores, key=lambda rate: scores[rate])
-        if not waiting and best in (min(scores), max(scores)):
-            if len(scores) >= MAX_TRIALS:
-                raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
-            waiting.append(best / FACTOR if best == min(scores) else best * FACTOR)
-    return dict(sorted(scores.items()))
+
+    def score(rate: float) -> float:
+        return tuning.trial_score(
+            rows,
+            f"n = {order}, rate {rate:g}",
+            [seed],
+            settings_of(steps, rate, None),
+            lambda seed: run_trial(task, order, steps=steps, rate=rate, seed=seed),
+            figure="validation loss",
+        )
+
+    return tuning.tune(score, RATES, max_trials=MAX_TRIALS)
 
 
 def settings_of(

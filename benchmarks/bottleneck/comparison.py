@@ -7,29 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import record
+from benchmarks.tuning import next_rate
 
 TUNING_SEED = 100
-FACTOR, MAX_TRIALS = 2.0, 9
 
 Runs = list[tuple[str, float, int]]  # arm, rate, seed
 Figures = dict[str, Any]
 RunAll = Callable[[Runs], list[Figures]]  # trains them side by side
-
-
-def next_rate(scores: Mapping[float, float]) -> float | None:
-    """Return the rate to try next, or None if the best one has a worse one on each side.
-
-    Raises
-    ------
-    RuntimeError
-        If the best rate is still at an edge after MAX_TRIALS trials.
-    """
-    best = min(scores, key=lambda rate: scores[rate])
-    if min(scores) < best < max(scores):
-        return None
-    if len(scores) >= MAX_TRIALS:
-        raise RuntimeError(f"the best rate is at an edge of those tried: {dict(scores)}")
-    return best / FACTOR if best == min(scores) else best * FACTOR
 
 
 class Comparison:

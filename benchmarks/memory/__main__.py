@@ -17,17 +17,16 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 
 import torch
 
-from benchmarks import record
+from benchmarks import record, tuning
 from benchmarks.memory.parts import PARTS
 from benchmarks.memory.task import NUM_SYMBOLS, Characters
 from benchmarks.memory.training import Recipe, run_trial
 from utils.console import make_output_safe
 
-FACTOR, MAX_TRIALS = 2.0, 8
+MAX_TRIALS = 8
 LEARNED = 0.02  # nats below a guess
 SOLVED = 0.05  # nats of the recall task
 
@@ -57,16 +56,11 @@ def tune(
     RuntimeError
         If the best rate is still at an edge after MAX_TRIALS trials.
     """
-    scores = {rate: score(rate) for rate in rates}
-    while True:
-        best = min(scores, key=lambda rate: scores[rate])
-        is_decided = math.isfinite(guess) and not SOLVED < scores[best] <= guess - LEARNED
-        if is_decided or min(scores) < best < max(scores):
-            return dict(sorted(scores.items()))
-        if len(scores) >= MAX_TRIALS:
-            raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
-        new_rate = best / FACTOR if best == min(scores) else best * FACTOR
-        scores[new_rate] = score(new_rate)
+
+    def is_decided(best: float) -> bool:
+        return math.isfinite(guess) and not SOLVED < best <= guess - LEARNED
+
+    return tuning.tune(score, rates, max_trials=MAX_TRIALS, is_decided=is_decided)
 
 
 def best_rate(scores: Mapping[float, float], *, can_be_solved: bool) -> float:
@@ -100,13 +94,15 @@ def tune_arm(
     """
 
     def score(rate: float) -> float:
-        name = f"{arm}, rate {rate:g}"
         settings = recipe.settings() | {"learning_rate": rate, "grid": None}
-        for seed in rows.missing(name, recipe.tuning_seeds, settings):
-            figures, costs = run_trial(recipe, task, rate=rate, seed=seed)
-            rows.write(name, seed, figures=figures, settings=settings, costs=costs)
-        losses = [rows.figures(name, seed)["selection loss"] for seed in recipe.tuning_seeds]
-        return fmean(map(float, losses))
+        return tuning.trial_score(
+            rows,
+            f"{arm}, rate {rate:g}",
+            recipe.tuning_seeds,
+            settings,
+            lambda seed: run_trial(recipe, task, rate=rate, seed=seed),
+            figure="selection loss",
+        )
 
     guess = math.inf if recipe.delay is None else math.log(NUM_SYMBOLS)
     return tune(score, recipe.rates, guess=guess)

@@ -23,6 +23,7 @@ from benchmarks.memory.task import (
     recall_split,
     windows,
 )
+from benchmarks.tuning import finite_loss
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
@@ -33,7 +34,6 @@ from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 
-DIVERGED = 20.0  # nats: what a run counts whose loss is larger or no number
 CLIP_NORM = 1.0
 CONTEXT_LENGTH = 64  # characters in a training window
 STRIPS, BLOCK = 64, 4  # parallel strips of text, and the characters of a block
@@ -139,8 +139,8 @@ def _train_to_recall(model: Any, recipe: Recipe, delay: int, rate: float, seed: 
         logits = model(reporting[0].inputs)[0][:, -1]  # (B, V)
     wanted = reporting[0].targets[:, -1]
     return figures | {
-        "selection loss": _finite(evaluate(model, selection).loss),
-        "loss": _finite(float(F.cross_entropy(logits, wanted))),
+        "selection loss": finite_loss(evaluate(model, selection).loss),
+        "loss": finite_loss(float(F.cross_entropy(logits, wanted))),
         "accuracy": float((logits.argmax(-1) == wanted).float().mean()),
         "share of the first input, start": figures["gradient at the start"][-1],
         "share of the first input, end": gradient_by_distance(model, reporting[0])[-1],
@@ -163,7 +163,7 @@ def _train_on_windows(
     if recipe.units:
         figures["line unit, end"] = unit_that_counts(model, *texts, task.tokenizer.decode)
     return figures | {
-        "selection loss": _finite(evaluate(model, windows(task.selection)).loss),
+        "selection loss": finite_loss(evaluate(model, windows(task.selection)).loss),
         "bits": _bits(model, task.reporting),
         "gradient at the end": gradient_by_distance(model, batch),
         "training curve": [sum(part) / len(part) for part in _parts(losses, 20)],
@@ -191,7 +191,7 @@ def _train_on_strips(
     return {
         "selection loss": -float(token_log_probs(model, task.selection).mean()),
         "bits": _bits(model, task.reporting),
-        "bits, fresh state": _finite(evaluate(model, blocks).loss) / math.log(2),
+        "bits, fresh state": finite_loss(evaluate(model, blocks).loss) / math.log(2),
     }
 
 
@@ -205,7 +205,7 @@ def _fit(model: Any, batches: Any, recipe: Recipe, rate: float) -> list[float]:
 
 def _bits(model: Any, ids: torch.Tensor) -> float:
     """Return bits per character of a text that is read from beginning to end."""
-    nats = _finite(-float(token_log_probs(model, ids).mean()))
+    nats = finite_loss(-float(token_log_probs(model, ids).mean()))
     return nats / math.log(2)
 
 
@@ -213,8 +213,3 @@ def _parts(values: list[float], count: int) -> list[list[float]]:
     """Cut a list into `count` parts of nearly equal length, or fewer of one."""
     edges = [len(values) * i // count for i in range(count + 1)]
     return [values[a:b] for a, b in itertools.pairwise(edges) if b > a]
-
-
-def _finite(loss: float) -> float:
-    """Return a loss, or DIVERGED if it is larger or no number."""
-    return min(DIVERGED, loss)  # of which the first stays where the second is no number

@@ -17,8 +17,8 @@ rates. A new run tunes them as described.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from statistics import fmean
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -26,42 +26,10 @@ from benchmarks import record
 from benchmarks.optimization.parts import PARTS
 from benchmarks.optimization.task import Task
 from benchmarks.optimization.training import Recipe, run_trial
+from benchmarks.tuning import trial_score, tune
 from utils.console import make_output_safe
 
 TUNING_SEEDS = (100, 101)
-FACTOR = 2.0  # between two rates
-MAX_TRIALS = 9
-
-
-def tune(score: Callable[[float], float], rates: Sequence[float]) -> dict[float, float]:
-    """Try all rates, and more until the best has a worse one on each side.
-
-    Parameters
-    ----------
-    score
-        What is to be low, for a rate.
-    rates
-        The rates that are tried in any case.
-
-    Returns
-    -------
-    scores : dict of float to float
-        The scores by rate, in the order of the rates.
-
-    Raises
-    ------
-    RuntimeError
-        If the best rate is still at an edge after MAX_TRIALS trials.
-    """
-    scores = {rate: score(rate) for rate in rates}
-    while True:
-        best = min(scores, key=lambda rate: scores[rate])
-        if min(scores) < best < max(scores):
-            return dict(sorted(scores.items()))
-        if len(scores) >= MAX_TRIALS:
-            raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
-        new_rate = best / FACTOR if best == min(scores) else best * FACTOR
-        scores[new_rate] = score(new_rate)
 
 
 def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dict[float, float]:
@@ -85,13 +53,13 @@ def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dic
     """
 
     def score(rate: float) -> float:
-        name = f"{arm}, rate {rate:g}"
-        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
-        for seed in rows.missing(name, TUNING_SEEDS, settings):
+        def run(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
             trial = run_trial(recipe, task, rate=rate, seed=seed)
-            figures = trial.figures | {"score": trial.score}
-            rows.write(name, seed, figures=figures, settings=settings, costs=trial.costs)
-        return fmean(float(rows.figures(name, seed)["score"]) for seed in TUNING_SEEDS)
+            return trial.figures | {"score": trial.score}, trial.costs
+
+        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
+        name = f"{arm}, rate {rate:g}"
+        return trial_score(rows, name, TUNING_SEEDS, settings, run, figure="score")
 
     return tune(score, recipe.rates)
 

@@ -14,12 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.optimization.task import Task, eval_batches
+from benchmarks.tuning import DIVERGED, finite_loss
 from utils.data.batches import TextBatches
 from utils.runtime import seed_everything
 from utils.training.evaluation import evaluate
 
 CONTEXT_LENGTH = 32
-DIVERGED = 20.0  # nats: what a run counts that ended with more, or with no number
 NUM_BINS = 25  # of the stored curve of training losses
 FIRST_LOOK, GROWTH = 16, 1.15  # validations where steps to a target are counted: steps, factor
 
@@ -201,14 +201,14 @@ def _train(
         for factor, group in zip(factors, optimizer.param_groups, strict=True):
             group["lr"] = factor * rate * recipe.schedule(step, recipe.steps)
         optimizer.step()
-        course.losses.append(_finite(float(loss.detach())))
+        course.losses.append(finite_loss(float(loss.detach())))
         course.norms.append(float(norm))
         if course.losses[-1] == DIVERGED and step >= 20:
             break
         if is_due(step + 1, recipe):
             _validate(model, step + 1, recipe, task, course)
             if train_text:
-                course.training.append((step + 1, _finite(evaluate(model, train_text).loss)))
+                course.training.append((step + 1, finite_loss(evaluate(model, train_text).loss)))
             if recipe.target is not None and course.selection[-1][1] <= recipe.target:
                 break
     return course
@@ -216,10 +216,10 @@ def _train(
 
 def _validate(model: nn.Module, step: int, recipe: Recipe, task: Task, course: _Course) -> None:
     """Measure the selection split and, where its loss is the lowest so far, the reporting split."""
-    loss = _finite(evaluate(model, task.selection).loss)
+    loss = finite_loss(evaluate(model, task.selection).loss)
     lowest = min([DIVERGED, *(loss for _, loss in course.selection)])
     if recipe.target is None and loss < lowest:
-        course.reported = _finite(evaluate(model, task.reporting).loss)
+        course.reported = finite_loss(evaluate(model, task.reporting).loss)
     course.selection.append((step, loss))
 
 
@@ -256,8 +256,3 @@ def steps_to_target(curve: list[tuple[int, float]], target: float) -> float:
         return float(last_step)
     step, loss = curve[-2]
     return step + (last_step - step) * (loss - target) / (loss - last_loss)
-
-
-def _finite(loss: float) -> float:
-    """Return a loss, or DIVERGED if it is larger or no number."""
-    return min(DIVERGED, loss)  # of which the first stays where the second is no number

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from benchmarks.bottleneck import __main__ as command
 from benchmarks.bottleneck import comparison
-from benchmarks.bottleneck.comparison import MAX_TRIALS, TUNING_SEED, next_rate
+from benchmarks.bottleneck.comparison import TUNING_SEED
 from benchmarks.bottleneck.networks import WIDEST, WIDTH, Network, Stack, count_parameters
 from benchmarks.bottleneck.parts import PARTS, Arm
 from benchmarks.bottleneck.readers import READERS, Probe, press, read_anew
@@ -229,14 +229,6 @@ def test_selected_networks_are_copies():
         press(chosen, as_strings(three.source[:2], [False] * 2))[1], press(stack, three)[0]
     )
     assert chosen.seeds == [2, 0] and [n.numbers for n in chosen.networks] == [32, 2]
-
-
-def test_rates_are_tried_until_the_best_is_inside():
-    assert next_rate({1.0: 3.0, 2.0: 1.0, 4.0: 2.0}) is None
-    assert next_rate({1.0: 1.0, 2.0: 2.0}) == 0.5
-    assert next_rate({1.0: 3.0, 2.0: 2.0}) == 4.0
-    with pytest.raises(RuntimeError, match="at an edge"):
-        next_rate({2.0**i: -i for i in range(MAX_TRIALS)})
 
 
 def test_the_grid_is_complete_and_arms_of_a_part_differ_in_what_they_name():

@@ -10,17 +10,17 @@ import torch
 
 from benchmarks.optimization import __main__ as command
 from benchmarks.optimization import parts
-from benchmarks.optimization.__main__ import MAX_TRIALS, TUNING_SEEDS, tune
+from benchmarks.optimization.__main__ import TUNING_SEEDS
 from benchmarks.optimization.networks import DeepLM, build_lstm
 from benchmarks.optimization.parts import PARTS, build_muon, build_split_adam, cosine, trapezoid
 from benchmarks.optimization.task import Task, eval_batches
 from benchmarks.optimization.training import (
     CONTEXT_LENGTH,
-    DIVERGED,
     is_due,
     run_trial,
     steps_to_target,
 )
+from benchmarks.tuning import DIVERGED
 from tests.helpers.benchmark_runs import record_calls
 from utils.data.batches import TextBatches
 from utils.notebook.seed_results import StoredRow
@@ -30,18 +30,6 @@ from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 
 
-@pytest.mark.parametrize("best, trials", [(1.0, 4), (8.0, 6), (0.25, 6)])
-def test_tuning_goes_on_until_the_best_rate_is_inside(best, trials):
-    scores = tune(lambda rate: abs(math.log(rate / best)), (0.5, 1.0, 2.0, 4.0))
-    assert min(scores, key=scores.get) == best and len(scores) == trials
-    assert list(scores) == sorted(scores) and min(scores) < best < max(scores)
-
-
-def test_tuning_does_not_stop_in_a_dip_inside_its_grid():
-    scores = {1.0: 0.5, 2.0: 0.8, 4.0: 0.6, 8.0: 0.9, 0.5: 0.9}
-    assert list(tune(scores.__getitem__, (1.0, 2.0, 4.0, 8.0))) == sorted(scores)
-
-
 def test_arms_of_one_optimizer_in_a_part_share_a_grid():
     for part, arms in PARTS.items():
         for name in {arm.name for arm in arms.values()}:
@@ -49,15 +37,6 @@ def test_arms_of_one_optimizer_in_a_part_share_a_grid():
             assert len(grids) == 1, (part, name)
             (grid,) = grids
             assert grid[-1] / grid[0] > 10, "it spans a decade"
-
-
-def test_tuning_gives_up_where_there_is_no_best_rate():
-    with pytest.raises(RuntimeError, match="at an edge"):
-        tune(lambda rate: -rate, (1.0, 2.0))
-    calls = []
-    with pytest.raises(RuntimeError):
-        tune(lambda rate: calls.append(rate) or rate, (1.0, 2.0))
-    assert len(calls) == MAX_TRIALS
 
 
 def test_schedules_rise_and_fall_where_they_should():

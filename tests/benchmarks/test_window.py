@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from benchmarks import window
-from benchmarks.window import BATCH_SIZE, CONTEXT_LENGTH, FACTOR, MAX_TRIALS, RATES, Task
+from benchmarks.tuning import FACTOR
+from benchmarks.window import BATCH_SIZE, CONTEXT_LENGTH, MAX_TRIALS, RATES, Task
 from tests.helpers.benchmark_runs import record_calls, token_losses
 from utils.data.tokenizers import WordTokenizer
 from utils.data.vocabulary import UNK

@@ -1,0 +1,129 @@
+"""The tuning of a learning rate: a grid that is extended until its best is inside.
+
+Rates are a factor of two apart. Trials are rows of a file of results, as runs are, so that each is
+made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from benchmarks.record import SeedRows
+
+FACTOR = 2.0  # between two rates
+MAX_TRIALS = 9
+DIVERGED = 20.0  # nats: what a run counts whose loss is larger or no number
+
+Figures = dict[str, Any]
+Costs = dict[str, Any]
+
+
+def next_rate(scores: Mapping[float, float], *, max_trials: int = MAX_TRIALS) -> float | None:
+    """Return the rate to try next, or None if the best one has a worse one on each side.
+
+    Parameters
+    ----------
+    scores
+        A score, which is to be low, for each rate tried.
+    max_trials
+        The largest number of rates.
+
+    Returns
+    -------
+    rate : float or None
+        The next rate beyond the edge at which the best one is.
+
+    Raises
+    ------
+    RuntimeError
+        If the best rate is still at an edge after `max_trials` trials.
+    """
+    best = min(scores, key=lambda rate: scores[rate])
+    if min(scores) < best < max(scores):
+        return None
+    if len(scores) >= max_trials:
+        raise RuntimeError(f"the best rate is at an edge of those tried: {dict(scores)}")
+    return best / FACTOR if best == min(scores) else best * FACTOR
+
+
+def tune(
+    score: Callable[[float], float],
+    rates: Sequence[float],
+    *,
+    max_trials: int = MAX_TRIALS,
+    is_decided: Callable[[float], bool] = lambda best: False,
+) -> dict[float, float]:
+    """Try all rates, and more until the best has a worse one on each side.
+
+    Parameters
+    ----------
+    score
+        What is to be low, for a rate.
+    rates
+        The rates that are tried in any case.
+    max_trials
+        The largest number of rates.
+    is_decided
+        Whether no others are tried, given the best score.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The scores by rate, in the order of the rates.
+
+    Raises
+    ------
+    RuntimeError
+        As `next_rate` does.
+    """
+    scores = {rate: score(rate) for rate in rates}
+    while not is_decided(min(scores.values())):
+        rate = next_rate(scores, max_trials=max_trials)
+        if rate is None:
+            break
+        scores[rate] = score(rate)
+    return dict(sorted(scores.items()))
+
+
+def trial_score(
+    rows: SeedRows,
+    trial: str,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    run: Callable[[int], tuple[Figures, Costs]],
+    *,
+    figure: str,
+) -> float:
+    """Run the trials of a rate that have no row yet, and return the mean of a figure of all.
+
+    Parameters
+    ----------
+    rows
+        The rows of the trials.
+    trial
+        The name of these ones.
+    seeds
+        The seeds of the trials.
+    settings
+        What is stored of them.
+    run
+        Returns figures and costs of a seed.
+    figure
+        The name of the figure.
+
+    Returns
+    -------
+    score : float
+        The mean over seeds.
+    """
+    for seed in rows.missing(trial, seeds, settings):
+        figures, costs = run(seed)
+        rows.write(trial, seed, figures=figures, settings=settings, costs=costs)
+    return fmean(float(rows.figures(trial, seed)[figure]) for seed in seeds)
+
+
+def finite_loss(loss: float) -> float:
+    """Return a loss, or DIVERGED if it is larger or no number."""
+    return min(DIVERGED, loss)  # of which the first stays where the second is no number

@@ -1,0 +1,36 @@
+"""The tuning of rates: a grid is extended until its best is inside, and no further."""
+
+import math
+
+import pytest
+
+from benchmarks.tuning import MAX_TRIALS, next_rate, tune
+
+
+@pytest.mark.parametrize("best, trials", [(1.0, 4), (8.0, 6), (0.25, 6)])
+def test_tuning_goes_on_until_the_best_rate_is_inside(best, trials):
+    scores = tune(lambda rate: abs(math.log(rate / best)), (0.5, 1.0, 2.0, 4.0))
+    assert min(scores, key=scores.get) == best and len(scores) == trials
+    assert list(scores) == sorted(scores) and min(scores) < best < max(scores)
+
+
+def test_tuning_does_not_stop_in_a_dip_inside_its_grid():
+    scores = {1.0: 0.5, 2.0: 0.8, 4.0: 0.6, 8.0: 0.9, 0.5: 0.9}
+    assert list(tune(scores.__getitem__, (1.0, 2.0, 4.0, 8.0))) == sorted(scores)
+
+
+def test_tuning_gives_up_where_there_is_no_best_rate():
+    with pytest.raises(RuntimeError, match="at an edge"):
+        tune(lambda rate: -rate, (1.0, 2.0))
+    calls = []
+    with pytest.raises(RuntimeError):
+        tune(lambda rate: calls.append(rate) or rate, (1.0, 2.0))
+    assert len(calls) == MAX_TRIALS
+
+
+def test_rates_are_tried_until_the_best_is_inside():
+    assert next_rate({1.0: 3.0, 2.0: 1.0, 4.0: 2.0}) is None
+    assert next_rate({1.0: 1.0, 2.0: 2.0}) == 0.5
+    assert next_rate({1.0: 3.0, 2.0: 2.0}) == 4.0
+    with pytest.raises(RuntimeError, match="at an edge"):
+        next_rate({2.0**i: -i for i in range(MAX_TRIALS)})
