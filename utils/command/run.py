@@ -39,7 +39,7 @@ from utils.training.loop import fit
 from utils.training.objectives import BatchStream, count_tokens, token_objective
 from utils.training.optimizers import OPTIMIZERS
 from utils.training.tensor_file import write_tensor_file
-from utils.training.training_run import History, check_optimizer
+from utils.training.training_run import History, checked_optimizer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -167,7 +167,8 @@ def _prepare(job: Job, processes: Processes, *, resumes: bool) -> _Materials:
     model = build_model(job.model, job.model_options, vocab_size=len(tokenizer))
     model = model.to(processes.device)
     make_optimizer = OPTIMIZERS[job.run.optimizer]
-    check_optimizer(make_optimizer, model, job.training, strategy=job.run.strategy)
+    # refuses it before anything is written
+    checked_optimizer(make_optimizer, model, job.training, strategy=job.run.strategy)
     fingerprint = [resumes, len(tokenizer), len(valid), int(batches[0].targets.sum())]
     processes.check_same("data", fingerprint)
     return _Materials(corpus, tokenizer, batches, valid, model)

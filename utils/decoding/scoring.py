@@ -88,9 +88,8 @@ def _log_probs_by_chunks(
         chunk = ids[start : start + chunk_length + 1].cpu()  # inputs and, shifted by one, targets
         logits, state = model(chunk[None, :-1].to(device), state)  # (1, chunk_length, V)
         check_logits(logits)
-        check_ids_in_vocabulary(
-            chunk, logits.shape[-1]
-        )  # the targets, among the tokens that it predicts
+        # the targets, too, which must be among the tokens that it predicts
+        check_ids_in_vocabulary(chunk, logits.shape[-1])
         logits = logits[0].cpu().double()  # (chunk_length, V); MPS has no float64
         log_probs = logits.log_softmax(-1)  # (chunk_length, V)
         chunks.append(log_probs.gather(-1, chunk[1:, None])[:, 0])  # (chunk_length,)

@@ -17,7 +17,7 @@ and their batches.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -142,13 +142,7 @@ def token_objective(*, label_smoothing: float) -> Objective[NextTokenModel[Any],
     ValueError
         If `label_smoothing` is not from 0 to 1.
     """
-    check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
-
-    def objective(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
-        smoothing = label_smoothing if is_training(model) else 0.0
-        return summed_nll(_token_logits(model, batch), batch.targets, label_smoothing=smoothing)
-
-    return objective
+    return _smoothed(_token_logits, label_smoothing)
 
 
 def is_training(model: object) -> bool:
@@ -178,13 +172,21 @@ def _first_state(model: Any, source: torch.Tensor | None) -> Any:
     if source is None:
         raise ValueError(f"{name} starts from model.begin(source), but the batch has no source")
     try:
+        return model.begin(source)
+    except TypeError:  # of the call itself, or of something inside
+        _require_source_alone(model, source)
+        raise
+
+
+def _require_source_alone(model: Any, source: torch.Tensor) -> None:
+    """Raise ValueError if the model's begin() needs more than a source."""
+    try:
         inspect.signature(model.begin).bind(source)
     except TypeError as error:
         raise ValueError(
-            f"{name} is not an encoder–decoder of tokens, whose begin() takes a source alone "
-            f"({error}): use its own objective, such as those of utils.speech.training"
+            f"{type(model).__name__} is not an encoder–decoder of tokens, whose begin() takes a "
+            f"source alone ({error}): use its own objective, such as those of utils.speech.training"
         ) from error
-    return model.begin(source)
 
 
 def label_nll(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
@@ -229,19 +231,26 @@ def label_objective(*, label_smoothing: float) -> Objective[TextClassifier, Labe
     ValueError
         If `label_smoothing` is not from 0 to 1.
     """
-    check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
-
-    def objective(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
-        smoothing = label_smoothing if is_training(model) else 0.0
-        return summed_nll(_label_logits(model, batch), batch.targets, label_smoothing=smoothing)
-
-    return objective
+    return _smoothed(_label_logits, label_smoothing)
 
 
 def _label_logits(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
     """Compute the logits (B, number of classes) of the texts of a batch."""
     with _vocabulary_of_inputs(batch.inputs):
         return model(batch.inputs)
+
+
+def _smoothed(
+    logits_of: Callable[[ModelT_contra, BatchT_contra], torch.Tensor], label_smoothing: float
+) -> Objective[ModelT_contra, BatchT_contra]:
+    """Make an objective from the logits of a batch, which smooths labels in training mode."""
+    check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
+
+    def objective(model: Any, batch: Any) -> torch.Tensor:
+        smoothing = label_smoothing if is_training(model) else 0.0
+        return summed_nll(logits_of(model, batch), batch.targets, label_smoothing=smoothing)
+
+    return objective
 
 
 @contextmanager

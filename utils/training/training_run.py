@@ -252,13 +252,15 @@ def start_run(
             "shards cannot train in float16: they need a GPU with bfloat16 and a model without "
             "recurrent layers, or mixed_precision=False"
         )
-    check_optimizer(make_optimizer, model, config, strategy=processes.strategy)
+    optimizer = checked_optimizer(make_optimizer, model, config, strategy=processes.strategy)
     model.zero_grad()
-    loss_module = processes.wrap(model, objective)  # may replace the parameters by their shards
+    loss_module = processes.wrap(model, objective)
+    if processes.is_distributed:  # `wrap` has made shards, or copied the first process's parameters
+        optimizer = make_optimizer(model, config)
     return TrainingRun(
         model=model,
         loss_module=loss_module,
-        optimizer=make_optimizer(model, config),
+        optimizer=optimizer,
         scaler=torch.amp.GradScaler("cuda", enabled=needs_scaling),
         config=config,
         processes=processes,
@@ -298,21 +300,26 @@ def _fingerprint(model: nn.Module) -> str:
     return f"{len(trained)} trained tensors, {hashlib.sha256(described.encode()).hexdigest()[:8]}"
 
 
-def check_optimizer(
+def checked_optimizer(
     make_optimizer: OptimizerFactory, model: nn.Module, config: TrainConfig, *, strategy: Strategy
-) -> None:
-    """Check that an optimizer can train a model, before anything is changed or written.
+) -> torch.optim.Optimizer:
+    """Build an optimizer, or say why it cannot train a model, before anything is changed.
 
     Parameters
     ----------
     make_optimizer
-        Builds the optimizer; one is built, and dropped.
+        Builds the optimizer.
     model
         The model to train.
     config
         Its configuration.
     strategy
         The strategy of the processes that train it.
+
+    Returns
+    -------
+    optimizer : torch.optim.Optimizer
+        The optimizer of the model as it is now; shards need another.
 
     Raises
     ------
@@ -327,3 +334,4 @@ def check_optimizer(
         raise ValueError(f"{name} needs a closure: expected an optimizer that steps without one")
     if strategy == "shard" and isinstance(optimizer, Muon):
         raise ValueError("Muon needs whole matrices: expected adamw with strategy 'shard'")
+    return optimizer
