@@ -67,6 +67,7 @@ INDIRECT = {
     "09-1": "[Classifier(RNNEncoder(V, width=WIDTH), input_size=WIDTH)]",
 }
 SIZES = {"HIDDEN", "LAYERS", "SCALE", "STACK", "STATE", "TRANSLATOR_WIDTH", "WIDTH", "WIDTHS"}
+IMPORTS = (ast.Import, ast.ImportFrom)
 SHALLOW = {"LARGE": {"num_layers": 1}}  # a layer of the largest model stands for all of them
 
 
@@ -84,22 +85,31 @@ def code_cells(path):
     return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
+def parsed(cell):
+    """The syntax tree of a cell, without the lines that are IPython's."""
+    return ast.parse("".join(line for line in cell["source"] if line[:1] not in "%!"))
+
+
 def read_knobs(path):
     """The names that the cell of knobs gives values to, and these values."""
-    (cell,) = [c for c in code_cells(path) if "knobs" in c["metadata"].get("tags", ())]
-    names: dict[str, Any] = dict.fromkeys(("plotting", "runtime", "time", "torch"), _Quiet)
+    cells = code_cells(path)
+    (index,) = [i for i, c in enumerate(cells) if "knobs" in c["metadata"].get("tags", ())]
+    names: dict[str, Any] = {}
+    for cell in cells[1:index]:  # the first one installs what Colab lacks
+        imports = [node for node in parsed(cell).body if isinstance(node, IMPORTS)]
+        exec(compile(ast.Module(imports, []), path.name, "exec"), names)
+    names |= dict.fromkeys(("plotting", "runtime", "time", "torch"), _Quiet)
     names |= {"seed_everything": _Quiet.style, "select_device": runtime.select_device}
     names["use_full_precision"] = runtime.use_full_precision
     known = {*names, "__builtins__"}
-    exec("".join(cell["source"]), names)
+    exec("".join(cells[index]["source"]), names)
     return {name: value for name, value in names.items() if name not in known}
 
 
 def calls_with(path, knobs):
     """The calls of a notebook that build a model and name one of the knobs, as expressions."""
     for cell in code_cells(path):
-        source = "".join(line for line in cell["source"] if line[:1] not in "%!")
-        for node in ast.walk(ast.parse(source)):
+        for node in ast.walk(parsed(cell)):
             is_builder = isinstance(node, ast.Call) and getattr(node.func, "id", "") in BUILDERS
             if is_builder and {getattr(part, "id", "") for part in ast.walk(node)} & knobs:
                 yield ast.unparse(node)

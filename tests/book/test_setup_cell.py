@@ -148,7 +148,6 @@ def test_run_again_it_keeps_what_was_imported(tmp_path):
 @pytest.mark.skipif(not shutil.which("git"), reason="there is no git here")
 def test_the_real_pip_changes_nothing_that_is_installed(tmp_path):
     """Without a network: pip may reach no index, and builds with the setuptools at hand."""
-    assert {"torch", "numpy"} <= set(read_requirements()), "a version would replace Colab's"
     environment = Environment(tmp_path / "env", ["pip", "setuptools>=77", *read_requirements()])
     foreign = environment.site_packages / "utils"
     put_package(foreign)
