@@ -148,6 +148,16 @@ def test_a_step_is_a_non_negative_integer(step):
     assert torch.equal(stream[np.int64(3)].inputs, stream[3].inputs)
 
 
+def test_a_step_of_one_byte_does_not_overflow():
+    stream = without_replacement(100, 8, 16, seed=0)
+    assert torch.equal(stream[np.int8(100)].inputs, stream[100].inputs)
+
+
+def test_a_number_is_no_sequence_to_pad():
+    with pytest.raises(ValueError, match=r"must be 1-D, a list of ids; got one of shape \(\)"):
+        pad([torch.tensor(3)])
+
+
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
     "read",

@@ -48,6 +48,12 @@ def test_labels_and_constants_without_a_ratio_are_refused(labels, alpha, message
         log_count_ratio(sparse.csr_matrix([[1, 0], [1, 1], [0, 1]]), labels, alpha=alpha)
 
 
+@pytest.mark.parametrize("count", [-1, math.nan, math.inf])
+def test_a_count_that_is_none_is_refused(count):
+    with pytest.raises(ValueError, match="negative or not finite"):
+        log_count_ratio(np.array([[count, 1], [1, 2]]), [0, 1])
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_pairs_of_words_are_learned_where_no_single_word_suffices(loss):
     positive = ["not bad at all", "good fun"] * 6

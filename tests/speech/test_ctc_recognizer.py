@@ -116,6 +116,13 @@ def test_a_clip_does_not_depend_on_those_of_its_batch(cell, strides, training):
     assert torch.equal(model(padded, LENGTHS)[0], log_probs), "padding is never read"
 
 
+def test_lengths_of_one_byte_are_read():
+    model, features = CTCRecognizer(20, width=8, num_layers=1), torch.randn(2, 300, NUM_MEL_BANDS)
+    _, expected = model(features, torch.tensor([255, 200]))
+    _, lengths = model(features, torch.tensor([255, 200], dtype=torch.uint8))
+    assert torch.equal(lengths, expected)
+
+
 def test_states_are_zero_at_padding():
     encoded = CTCRecognizer(9, width=8).double().eval().encode(make_features(), LENGTHS)
     steps = torch.arange(encoded.states.shape[1])

@@ -99,6 +99,13 @@ def test_a_reversed_clip_has_the_features_of_its_samples():
     assert torch.equal(log_mel(TONE[::-1]), log_mel(TONE[::-1].copy()))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_read_only_clip_has_its_features_without_a_warning():
+    samples = TONE.copy()
+    samples.setflags(write=False)
+    assert torch.equal(log_mel(samples), log_mel(TONE))
+
+
 @pytest.mark.parametrize(
     "samples, message",
     [

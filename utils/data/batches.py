@@ -65,7 +65,7 @@ def pad(sequences: Iterable[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     Raises
     ------
     ValueError
-        If there are no sequences, or an id is not an integer.
+        If there are no sequences, one is not 1-D, or an id is not an integer.
 
     Examples
     --------
@@ -79,6 +79,8 @@ def pad(sequences: Iterable[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     rows = [as_id_tensor(sequence) for sequence in sequences]
     if not rows:
         raise ValueError("there are no sequences to pad; at least one is needed")
+    if shapes := [tuple(row.shape) for row in rows if row.ndim != 1]:
+        raise ValueError(f"a sequence must be 1-D, a list of ids; got one of shape {shapes[0]}")
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)  # (B, T)
 
 
@@ -162,7 +164,7 @@ class TextBatches(EndlessBatches):
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
-        check_step(step)
+        step = as_step(step)
         draw = self._starts_without_replacement if self.without_replacement else self._starts
         starts = torch.from_numpy(draw(step))  # (B,)
         windows = self.ids[starts[:, None] + torch.arange(self.context_length + 1)]  # (B, T + 1)
@@ -249,8 +251,8 @@ def text_eval_batches(
     return [Batch(inputs[:, window], targets[:, window]) for window in windows]  # (B, T)
 
 
-def check_step(step: int) -> None:
-    """Check that the step of a stream is a non-negative integer.
+def as_step(step: int) -> int:
+    """Return the step of a stream as an int, whose products cannot overflow as those of numpy do.
 
     Raises
     ------
@@ -259,6 +261,7 @@ def check_step(step: int) -> None:
     """
     if isinstance(step, bool) or not isinstance(step, Integral) or step < 0:
         raise ValueError(f"steps count from 0; got {step}")
+    return int(step)
 
 
 def _as_text_ids(ids: Any, batch_size: int, context_length: int) -> torch.Tensor:

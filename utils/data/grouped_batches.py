@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from utils.arguments import check_integer, check_positive
-from utils.data.batches import check_step
+from utils.data.batches import as_step
 
 GroupT = TypeVar("GroupT")
 Item = TypeVar("Item")
@@ -150,7 +150,7 @@ class GroupedBatches(ABC, Generic[GroupT]):
 
     def __getitem__(self, step: int) -> GroupT:
         """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
-        check_step(step)
+        step = as_step(step)
         epoch, index = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._epoch_groups = epoch, self._shuffled_groups(epoch)

@@ -154,11 +154,13 @@ def log_count_ratio(
     Raises
     ------
     ValueError
-        Unless there is one label for each text, the labels are 0 and 1 and both occur, and alpha is
-        positive.
+        Unless there is one label for each text, the labels are 0 and 1 and both occur, no count is
+        negative or not finite, and alpha is positive.
     """
     check_number(above=0, alpha=alpha)  # log 0 is not finite
     rows = sparse.csr_array(counts)  # (N, F)
+    if not (np.isfinite(rows.data) & (rows.data >= 0)).all():
+        raise ValueError("a count is negative or not finite; counts are numbers from 0")
     label_array = _as_labels(labels, rows.shape[0])  # (N,)
     positive, negative = (rows[label_array == label].sum(0) + alpha for label in (1, 0))  # (F,)
     log_ratios: np.ndarray = np.log(positive / positive.sum()) - np.log(negative / negative.sum())

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from utils.arguments import check_integer
-from utils.data.batches import IGNORE_INDEX, EndlessBatches, check_step, pad
+from utils.data.batches import IGNORE_INDEX, EndlessBatches, as_step, pad
 from utils.speech.features import log_mel
 
 ExampleSampler: TypeAlias = Callable[
@@ -72,7 +72,7 @@ class AudioBatches(EndlessBatches):
 
     def __getitem__(self, step: int) -> AudioBatch:
         """Return the batch of `step`, counted from 0; a negative step raises ValueError."""
-        check_step(step)
+        step = as_step(step)
         clips, targets = self.sample_examples(np.random.default_rng([self.seed, step]), step)
         return audio_batch(clips, targets)
 

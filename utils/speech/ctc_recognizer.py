@@ -219,6 +219,7 @@ class CTCRecognizer(TypedModule):
             to F.
         """
         _check_features(features, lengths)
+        lengths = lengths.long()  # uint8 has no negative numbers
         x = zero_padding(features, lengths)  # (B, F, M)
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
             x = F.gelu(convolution(x.mT)).mT  # (B, F, D), with F divided by the stride
