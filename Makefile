@@ -18,6 +18,10 @@ PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
 	for p in python3 python; do $$p $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$p; exit; }; done)
 PIP_ARGS ?=
 ONLY ?=
+# executed/ONLY is removed before it is filled: no path, no second word, no leading dot
+ifneq ($(ONLY),$(filter-out .%,$(notdir $(firstword $(ONLY)))))
+$(error ONLY is "$(ONLY)": expected the beginning of a notebook's name, such as 02-1)
+endif
 # two commands with different notebooks may run at once
 EXECUTED := executed$(addprefix /,$(ONLY))
 VENV ?= .venv
@@ -114,7 +118,7 @@ $(UV):
 	$(PYTHON) -m venv _build/uv && _build/uv/bin/pip install --quiet 'uv>=0.9,<1'
 
 constraints: $(UV)  ## refresh the exact tested versions from requirements.txt
-	$(UV) pip compile --universal --python-version $(lastword $(VERSIONS)) --no-annotate --no-header \
+	$(UV) pip compile --universal --python-version $(OLDEST) --no-annotate --no-header \
 		--upgrade --quiet requirements.txt --output-file constraints.txt
 
 address: $(READY)  ## move the book to another repository: make address URL=https://github.com/me/book

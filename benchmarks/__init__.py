@@ -4,12 +4,14 @@ Run them in the repository's root with ``python -m benchmarks.NAME``. Each write
 where they came from, to book/results/NAME.json, which pages and notebooks read. The benchmarks, of
 which the larger ones are packages:
 
+- ``attention``: what attention looks at and how it is trained, for section 4.2.
 - ``bottleneck``: what a decoder reads from one vector, for section 2.3.
 - ``characters``: the book's recipe for a small GPT compared with nanoGPT's, on Tiny Shakespeare.
 - ``ladder``: neural language models of section 5.1 with several seeds.
 - ``loop``: the time of the training loop relative to that of a bare one.
 - ``memory``: recurrences on a delayed letter and on text, for section 4.1.2.
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
+- ``pairings``: pairs of an encoder and a decoder, for section 3.2.
 - ``reviews``: ten-fold cross-validation of section 9.1.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
 - ``speech``: spoken digits, for section 6.3.

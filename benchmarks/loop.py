@@ -127,9 +127,11 @@ def compare_loops(
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("loop", __doc__)
-    parser.add_argument("--rounds", type=int, default=15, help="2 or more")
-    parser.add_argument("--steps", type=int, default=20, help="in a round")
+    parser.add_argument("--rounds", type=record.positive_integer, default=15, help="2 or more")
+    parser.add_argument("--steps", type=record.positive_integer, default=20, help="in a round")
     options = parser.parse_args(arguments)
+    if options.rounds < 2:
+        parser.error("argument --rounds: expected 2 or more, for the quartiles")
     torch.set_num_threads(1)
     run, task = record.Run.start("loop", arguments), CharacterTask.load()
     results = {}

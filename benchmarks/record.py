@@ -21,6 +21,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.code_version import code_version
@@ -44,6 +45,36 @@ def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParse
         "--out", type=Path, default=RESULTS_FOLDER / f"{name}.json", help="the file of the results"
     )
     return parser
+
+
+def positive_integer(text: str) -> int:
+    """Read a number of seeds, steps or rounds of a command line, the ``type`` of its option.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not a positive integer: the program then ends with code 2 before it measures.
+    """
+    return _integer(text, minimum=1)
+
+
+def non_negative_integer(text: str) -> int:
+    """Read a seed of a command line, as `positive_integer` reads a number of them.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not a non-negative integer.
+    """
+    return _integer(text, minimum=0)
+
+
+def _integer(text: str, *, minimum: int) -> int:
+    """Read an integer of at least `minimum`."""
+    if not text.isascii() or not text.isdecimal() or int(text) < minimum:
+        expected = "a positive integer" if minimum else "a non-negative integer"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -171,7 +202,7 @@ class SeedRows:
         seed : int
             A seed to run now and to hand to `write`.
         """
-        wanted = json.loads(json.dumps([self._code, self._origin, settings]))
+        wanted = json.loads(_as_json([self._code, self._origin, settings]))
         for seed in seeds:
             row = self._rows().get((self._part, arm, seed))
             if row and [row.code, row.provenance.get("origin"), row.settings] == wanted:
@@ -207,7 +238,11 @@ class SeedRows:
         Raises
         ------
         ValueError
-            If the row is incomplete or the file is damaged. The figures are then printed.
+            If the row is incomplete, a number is not finite, or the file is damaged. The figures
+            are then printed.
+        TypeError
+            If JSON cannot hold a value; NumPy's numbers and arrays become Python's. The figures are
+            then printed.
         OSError
             If the file cannot be written. The figures are then printed.
         """
@@ -219,8 +254,8 @@ class SeedRows:
                 content = _read_results(self._path) if self._path.exists() else {}
                 content[ROWS] = [rows[key].stored() for key in sorted(rows)]
                 write_text_atomically(self._path, _as_json(content))
-        except (OSError, ValueError):
-            print(_as_json({"arm": arm, "seed": seed, **figures}), flush=True)
+        except (OSError, TypeError, ValueError):
+            _print_unwritten({"arm": arm, "seed": seed, **figures})
             raise
         print(f"{self._part}/{arm}, seed {seed}: wrote {self._path.name}", flush=True)
 
@@ -247,7 +282,10 @@ def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = Fa
     Raises
     ------
     ValueError
-        If the earlier file is damaged. The results are then printed, so that they are not lost.
+        If a number is not finite or the earlier file is damaged. The results are then printed, so
+        that they are not lost.
+    TypeError
+        If JSON cannot hold a value. The results are then printed.
     OSError
         If the file cannot be written. The results are then printed.
     """
@@ -255,15 +293,28 @@ def write_results(path: Path, results: dict[str, Any], *, keep_others: bool = Fa
         with exclusive(path, wait=True):
             earlier = _read_results(path) if keep_others and path.exists() else {}
             write_text_atomically(path, _as_json(earlier | results))
-    except (OSError, ValueError):
-        print(_as_json(results), flush=True)
+    except (OSError, TypeError, ValueError):
+        _print_unwritten(results)
         raise
     print(f"wrote {path.name}")
 
 
-def _as_json(results: dict[str, Any]) -> str:
-    """Return the text of a file of results."""
-    return json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+def _as_json(results: Any) -> str:
+    """Return the text of a file of results; raise ValueError for a number that is not finite."""
+    text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False, default=_as_python)
+    return text + "\n"
+
+
+def _as_python(value: Any) -> Any:
+    """Return a number or an array of NumPy as Python's own; raise TypeError for others."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f"a file of results holds numbers, texts and lists, not {type(value).__name__}")
+
+
+def _print_unwritten(results: Any) -> None:
+    """Print results that a file cannot hold or that could not be written."""
+    print(json.dumps(results, indent=1, ensure_ascii=False, default=repr), flush=True)
 
 
 def _read_results(path: Path) -> dict[str, Any]:

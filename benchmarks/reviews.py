@@ -267,8 +267,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("reviews", __doc__)
     parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
-    parser.add_argument("--folds", type=int, nargs="+", default=list(range(NUM_FOLDS)))
-    parser.add_argument("--seeds", type=int, default=1, help="how many")
+    indices = range(NUM_FOLDS)
+    parser.add_argument("--folds", type=int, nargs="+", choices=indices, default=list(indices))
+    parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
     options = parser.parse_args(arguments)
     run, corpus = record.Run.start("reviews", arguments), load_reviews()
     folds = make_folds(corpus.all)

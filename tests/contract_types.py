@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from typing_extensions import assert_type
 
+from utils.command.run_folder import load_trained_model
 from utils.contract import (
     ConditionalLanguageModel,
     Decoder,
@@ -28,7 +29,7 @@ from utils.decoding.beam_search import beam_search, best_sequences
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import sample
 from utils.decoding.scoring import token_log_probs
-from utils.decoding.translation import decode_sources
+from utils.decoding.translation import decode_sources, translate
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.classifiers import Classifier, LanguageModelEncoder, WordCNNEncoder
 from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
@@ -147,6 +148,9 @@ if TYPE_CHECKING:
     beam_search(lstm_translator, ids, lstm_translator.begin(source), beam=BeamConfig(2))
     best_sequences(GPT(V), ids, None)
     assert_type(decode_sources(translator, [[4]], greedy_search), list[list[int]])
+    trained, tokenizer = load_trained_model("runs/seq2seq")
+    assert_type(translate(trained, ["a b"], tokenizer), list[str])
+    assert_type(greedy_search(trained, torch.tensor([[1]]), max_length=3), list[list[int]])
 
     # a language model
     lm_1: LanguageModel[Any] = RNNEncoder(V)  # type: ignore[assignment]

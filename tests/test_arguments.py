@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from utils.arguments import (
+    as_finite_number,
     as_integers,
     check_choice,
     check_integer,
     check_number,
     check_positive,
+    check_positive_items,
     if_given,
 )
 
@@ -22,6 +24,12 @@ def test_a_size_is_a_positive_integer(size):
     check_positive(width=1, num_layers=np.int64(3))
     with pytest.raises(ValueError, match=f"num_heads must be a positive integer, got {size!r}"):
         check_positive(width=1, num_heads=size)
+
+
+def test_an_item_that_is_no_size_is_named_by_its_number():
+    check_positive_items(strides=(2, 1), kernel_sizes=())
+    with pytest.raises(ValueError, match=r"^kernel_sizes\[1\] must be a positive .*, got 2\.5"):
+        check_positive_items(strides=(2, 1), kernel_sizes=(1, 2.5))
 
 
 @pytest.mark.parametrize(
@@ -130,3 +138,27 @@ def test_integers_of_any_kind_become_those_of_python(values):
 def test_what_is_not_an_integer_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
         as_integers(values, name="ages")
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.array([2]), torch.tensor([[2.0]])])
+def test_a_number_of_any_kind_becomes_a_float(value):
+    number = as_finite_number(value, name="loss")
+    assert number == 2 and type(number) is float
+
+
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ("2", "loss is '2'; expected one finite number"),
+        (b"2", "loss is b'2'; expected one finite number"),
+        (True, "loss is True; expected one finite number"),
+        (None, "loss is None; expected one finite number"),
+        (torch.ones(2), r"loss is tensor\(\[1., 1.\]\); expected one finite number"),
+        (10**400, "loss is 10+; expected one finite number"),
+        (math.nan, "loss is nan; expected a finite number"),
+        (-math.inf, "loss is -inf; expected a finite number"),
+    ],
+)
+def test_what_is_not_one_finite_number_is_refused(value, message):
+    with pytest.raises(ValueError, match=message):
+        as_finite_number(value, name="loss")

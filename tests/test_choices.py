@@ -12,7 +12,7 @@ from utils.data.standins.pairs import REALIZERS
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore
 from utils.models.recurrent import CELLS, Cell
 from utils.models.transformer_layer import ACTIVATIONS, Activation
-from utils.notebook.claims.claim import KINDS, Expected
+from utils.notebook.claims.claim import EXPECTED, Expected
 from utils.notebook.claims.evaluation import TESTS, THRESHOLDS, Sample, TestName
 from utils.notebook.evidence import BOUNDS, TRENDS
 from utils.speech.announcements import ACCENTS, VARIANTS, VoiceSplit
@@ -43,7 +43,7 @@ def test_a_type_names_the_keys_of_its_table(choice, table):
 
 
 def test_the_types_of_a_claim_name_its_kinds_and_tests():
-    assert KINDS == get_args(Expected) and {*TRENDS, *BOUNDS, *THRESHOLDS} < {*KINDS}
+    assert EXPECTED == get_args(Expected) and {*TRENDS, *BOUNDS, *THRESHOLDS} < {*EXPECTED}
     assert {test for tests in TESTS.values() for test in tests} == {*get_args(TestName)}
 
 

@@ -85,6 +85,28 @@ def test_the_only_writer_of_a_file_removes_what_killed_processes_left_at_once(tm
     assert sorted(tmp_path.iterdir()) == sorted([other, path])
 
 
+@pytest.mark.parametrize("name", ["a" * 255, "ä" * 127, "a" * 235], ids=len)
+def test_a_name_may_be_as_long_as_the_system_allows(name, tmp_path):
+    """And what is written beside it has a longer name than the file."""
+    path = tmp_path / name
+    with exclusive(path, wait=False):
+        write_tensor_file(path, {"x": torch.ones(3)})
+        with pytest.raises(BlockingIOError), exclusive(path, wait=False):
+            pass
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has another limit")
+def test_a_name_that_is_too_long_is_an_error_before_the_work(tmp_path):
+    worked = False
+    with (
+        pytest.raises(OSError, match="too long") as error,
+        exclusive(tmp_path / ("a" * 256), wait=False),
+    ):
+        worked = True
+    assert error.value.errno == errno.ENAMETOOLONG and not worked
+
+
 @pytest.fixture(params=[0o022, 0o002, 0o027, 0o077], ids=oct)
 def umask(request):
     before = os.umask(request.param)

@@ -89,3 +89,34 @@ def test_an_older_version_is_refused_by_name_and_not_found_by_itself(install):
     result = install({}, "PYTHON=python3")
     assert result.returncode != 0
     assert f"needs Python {VERSIONS[0]} or newer; python3 is Python {TOO_OLD}.0" in result.stdout
+
+
+def dry_run(*arguments):
+    """What `make` would run."""
+    return subprocess.run(
+        [shutil.which("make"), "--dry-run", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("only", ["../notebooks", "02-1/..", "/", "..", ".", "02-1 /tmp"])
+@pytest.mark.parametrize("target", ["notebooks", "execute"])
+def test_no_folder_but_that_of_executed_copies_is_removed(target, only):
+    result = dry_run(target, f"ONLY={only}")
+    assert result.returncode != 0 and "rm -rf" not in result.stdout
+    assert f'ONLY is "{only}": expected the beginning of a notebook\'s name' in result.stderr
+
+
+@pytest.mark.parametrize("only, folder", [("02-1", "executed/02-1"), ("", "executed")])
+def test_the_copies_of_some_notebooks_have_a_folder_of_their_own(only, folder):
+    result = dry_run("notebooks", f"ONLY={only}")
+    assert result.returncode == 0, result.stderr
+    assert f"rm -rf {folder} && mkdir -p {folder} && cp notebooks/{only}*.ipynb" in result.stdout
+
+
+def test_the_pinned_versions_suit_the_oldest_python():
+    result = dry_run("constraints")
+    assert f"--python-version {VERSIONS[0]} " in result.stdout

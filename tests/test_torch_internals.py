@@ -19,6 +19,7 @@ from utils.torch_internals import (
 
 UTILS = Path(__file__).resolve().parents[1] / "utils"
 PRIVATE = re.compile(r"_[a-z]\w*")
+TEXTS = ("_orig_mod", ".distcp", ".metadata")  # a prefix of names and endings of files
 # What the library derives classes from, or makes: an attribute of their private names is torch's.
 WEIGHTS = [nn.Parameter(torch.ones(2, 2))]
 OBJECTS = (
@@ -55,13 +56,27 @@ def private_names(text: str) -> set[str]:
     return found
 
 
+def internal_texts(text: str) -> set[str]:
+    """The names of torch's own that a module has in its texts, other than docstrings."""
+    tree = ast.parse(text)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone
+    ]
+    return {name for name in TEXTS for text in texts if name in text}
+
+
 def test_one_module_has_all_private_names_of_torch():
     used = {
-        path.relative_to(UTILS).as_posix(): private_names(path.read_text(encoding="utf-8"))
+        path.relative_to(UTILS).as_posix(): private_names(text) | internal_texts(text)
         for path in UTILS.rglob("*.py")
+        for text in [path.read_text(encoding="utf-8")]
     }
     own = used.pop("torch_internals.py")
-    assert own == {"_apply", "_assert_async", "_base", "_pytree", "_register_namedtuple"}
+    names = {"_apply", "_assert_async", "_base", "_pytree", "_register_namedtuple"}
+    assert own == names | {*TEXTS}
     assert not any(used.values()), {path: names for path, names in used.items() if names}
 
 
@@ -80,6 +95,12 @@ def test_one_module_has_all_private_names_of_torch():
 def test_a_private_name_is_found(text, name):
     (found,) = private_names(text)
     assert found.startswith(name)
+
+
+@pytest.mark.parametrize("text", ["part != '_orig_mod'", "f'__{rank}_*.distcp'", "x = '.metadata'"])
+def test_a_name_of_torchs_in_a_text_is_found(text):
+    assert len(internal_texts(text)) == 1
+    assert not internal_texts(f'"""Docstring: {text}."""')
 
 
 def test_names_that_are_not_torchs_are_not_found():

@@ -9,7 +9,7 @@ bytes.
 from __future__ import annotations
 
 from utils.console import make_output_safe
-from utils.data.corpora import corpus_files
+from utils.data.download import corpus_files
 from utils.data.registry import registry
 
 

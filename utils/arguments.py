@@ -24,6 +24,27 @@ def check_positive(**sizes: int) -> None:
     check_integer(minimum=1, **sizes)
 
 
+def check_positive_items(**sequences: Iterable[int]) -> None:
+    """Check that the items of sequences are positive integers, as ``check_positive`` does.
+
+    Raises
+    ------
+    ValueError
+        For the first that is not; the message gives its number.
+
+    Examples
+    --------
+    >>> from utils.arguments import check_positive_items
+    >>> check_positive_items(kernel_sizes=(3, 0))
+    Traceback (most recent call last):
+        ...
+    ValueError: kernel_sizes[1] must be a positive integer, got 0
+    """
+    for name, items in sequences.items():
+        for number, item in enumerate(items):
+            _check_integer(f"{name}[{number}]", item, minimum=1)
+
+
 def check_integer(*, minimum: int, maximum: int | None = None, **values: int) -> None:
     """Check that arguments are integers of a range, as in ``check_integer(minimum=2, order=n)``.
 
@@ -48,16 +69,22 @@ def check_integer(*, minimum: int, maximum: int | None = None, **values: int) ->
         ...
     ValueError: order must be an integer of at least 2, got 1
     """
+    for name, value in values.items():
+        _check_integer(name, value, minimum=minimum, maximum=maximum)
+
+
+def _check_integer(name: str, value: int, *, minimum: int, maximum: int | None = None) -> None:
+    """Raise ValueError unless a value, `name` in the message, is an integer of a range."""
+    is_integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if is_integer and value >= minimum and (maximum is None or value <= maximum):
+        return
     if maximum is not None:
         expected = f"an integer from {minimum} to {maximum}"
     elif minimum in (0, 1):
         expected = "a positive integer" if minimum else "a non-negative integer"
     else:
         expected = f"an integer of at least {minimum}"
-    for name, value in values.items():
-        is_integer = isinstance(value, Integral) and not isinstance(value, bool)
-        if not is_integer or value < minimum or (maximum is not None and value > maximum):
-            raise ValueError(f"{name} must be {expected}, got {value!r}")
+    raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 def check_number(
@@ -121,6 +148,26 @@ def _describe_range(
     bounds = {"at least": minimum, "above": above, "at most": maximum, "below": below}
     parts = [f"{words} {bound}" for words, bound in bounds.items() if bound is not None]
     return f"a number {' and '.join(parts)}" if parts else "a finite number"
+
+
+def as_finite_number(value: Any, *, name: str) -> float:
+    """Convert one number of any kind to a float; `name` stands for it in messages.
+
+    Raises
+    ------
+    ValueError
+        If `value` is a text, a bool, several numbers, NaN, infinite or too large for a float.
+    """
+    try:
+        if isinstance(value, str | bytes | bool):
+            raise TypeError("not a number")
+        number = float(value)
+    except (OverflowError, TypeError, ValueError, RuntimeError) as error:
+        # RuntimeError: a tensor of several
+        raise ValueError(f"{name} is {value!r}; expected one finite number") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}; expected a finite number")
+    return number
 
 
 def check_choice(choices: Iterable[object], **options: object) -> None:

@@ -4,8 +4,22 @@ A language model is called as ``model(ids, state=None) -> (logits, state)``: ``i
 ``logits`` (B, T, V). One call with T > 1 (teacher forcing) gives the same numbers as T calls with
 one token each that pass the state on (decoding). A decoder is called in the same way, but needs a
 state: at first that of ``decoder.begin(memory)``. An encoder–decoder needs one too, at first that
-of ``model.begin(source)``. All three are a `NextTokenModel`. Decoding and scoring know models by
-these types only.
+of ``model.begin(source)``. All three are a `NextTokenModel`. Decoding and scoring call models as
+these types say.
+
+A model reads PAD like any other token. At the end of a row it changes no logits before it, but the
+state after it has read it as well, so that a row cannot be continued from a state after padding.
+``utils.decoding.generation`` continues rows of different lengths: it reads what all of them have,
+and then token by token.
+
+Some attributes are used where a model has them, and no type requires them:
+
+- ``embedding``, or that of a ``decoder`` or an ``encoder``, with the size of the vocabulary: ids
+  are checked against it before the model reads them. Of a model without one, ids need only not be
+  negative.
+- ``output``: the last layer, in place of which `LanguageModelEncoder` puts the identity.
+- ``output_parameters()`` of any part, such as an `OutputLayer` of ``utils.models.layers``: the
+  output matrices, by which optimizers such as Muon tell them from others.
 
 A state differs from model to model, and so does an encoder's memory (``utils.states``). The type
 variables `StateT` and `MemoryT` link a model to its own, so that a type checker rejects a search
@@ -18,9 +32,6 @@ torch declares modules to accept any call, so that the protocols name ``forward`
 Two kinds of models have other calls, each with its own objective: a classifier returns one row of
 logits for each text (`TextClassifier`), and a CTC recognizer log-probabilities for each
 step of a clip (`SpeechRecognizer`).
-
-The last layer of a model is an `OutputLayer` of ``utils.models.layers``, by which optimizers such
-as Muon find the output matrix.
 """
 
 from __future__ import annotations
@@ -139,13 +150,36 @@ class ConditionalLanguageModel(NextTokenModel[StateT], Protocol[StateT]):
         ...
 
 
-def begins_from_source(model: object) -> bool:
-    """Return whether a model's first state is that of `begin`, as of a decoder, and not None.
+def needs_first_state(model: object) -> bool:
+    """Return whether a model needs the state of `begin` before the first token, where others None.
 
     It is asked of the object and not of its type, as ``torch.compile`` wraps a model in a module
     that only passes attributes on.
     """
     return hasattr(model, "begin")
+
+
+def vocab_size_of(model: object) -> int | None:
+    """Return the number of ids that a model can read: the number of vectors of its `embedding`.
+
+    A model without one has the embedding of its `decoder`, or else of its `encoder` or its `body`.
+
+    Parameters
+    ----------
+    model
+        A language model, an encoder, a decoder, an encoder–decoder or a classifier.
+
+    Returns
+    -------
+    vocab_size : int or None
+        The size V of the vocabulary; None if the model has no embedding.
+    """
+    for name in ("embedding", "decoder", "encoder", "body"):
+        part = getattr(model, name, None)
+        if part is not None:
+            size = getattr(part, "num_embeddings", None)
+            return size if name == "embedding" else vocab_size_of(part)
+    return None
 
 
 class TextClassifier(Protocol):

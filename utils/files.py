@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import os
 import re
 import shutil
@@ -25,6 +26,8 @@ BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 BYTE_ORDER_MARK = "\ufeff"
+# A name may have 255 bytes; of a longer one than this, files beside it have the checksum.
+_LONG_NAME_BYTES = 200
 
 
 @contextmanager
@@ -66,9 +69,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(path, min_age=STALE_SECONDS)
     # a folder, because safetensors also writes to a second file next to its target
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=path.parent))
+    name = _short_name(path)
+    folder = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=".unfinished", dir=path.parent))
     try:
-        temporary = folder / path.name
+        temporary = folder / name
         temporary.touch()
         permissions = temporary.stat().st_mode  # safetensors would leave the file to its owner only
         yield temporary
@@ -177,11 +181,13 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     BlockingIOError
         If another process or thread holds the lock and `wait` is False.
     OSError
-        If the folder cannot be written.
+        If the folder cannot be written, or the name is too long.
     """
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.lstat()  # a name that is too long is an error now, not at the end of the work
     is_new = not path.parent.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock_file = path.with_name(f".{path.name}.lock")
+    lock_file = path.with_name(f".{_short_name(path)}.lock")
     lock = FileLock(lock_file, blocking=wait)
     try:
         lock.acquire()
@@ -226,7 +232,7 @@ def remove_unfinished(path: Path, *, min_age: float = 0.0) -> None:
         Seconds since an unfinished file was last changed; a younger one stays. 0 removes them all:
         the caller must be the only writer of `path`.
     """
-    name = re.compile(rf"\.{re.escape(path.name)}\.[^.]+\.unfinished")
+    name = re.compile(rf"\.{re.escape(_short_name(path))}\.[^.]+\.unfinished")
     for folder in path.parent.glob(".*.unfinished"):
         if not name.fullmatch(folder.name):
             continue
@@ -236,3 +242,9 @@ def remove_unfinished(path: Path, *, min_age: float = 0.0) -> None:
             continue
         if not min_age or time.time() - newest > min_age:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_name(path: Path) -> str:
+    """Return the name of a file, or if it is long its checksum, to which an ending can be added."""
+    name = os.fsencode(path.name)
+    return path.name if len(name) <= _LONG_NAME_BYTES else hashlib.sha256(name).hexdigest()

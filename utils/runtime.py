@@ -76,7 +76,7 @@ def use_full_precision() -> None:
 def device_of(model: object) -> torch.device:
     """Return the device of the model's parameters; the CPU for a model without parameters.
 
-    A model that is not a torch module, such as a table of counts, has none.
+    A model that is not a torch module, such as an object with the call of one, has none.
     """
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None
     return torch.device("cpu") if parameter is None else parameter.device
@@ -86,7 +86,8 @@ def device_of(model: object) -> torch.device:
 def evaluation_mode(model: object) -> Iterator[None]:
     """Put the model in evaluation mode for the block, and each of its modules back afterwards.
 
-    A model that is not a torch module, such as a table of counts, has no modes and stays as it is.
+    A model that is not a torch module, such as an object with the call of one, has no modes and
+    stays as it is.
 
     Examples
     --------

@@ -60,9 +60,10 @@ class Memory:
     Parameters
     ----------
     states
-        One vector for each source token, (B, S, D).
+        The encoder's outputs, (B, S, D): one vector for each source token, or for each step of
+        audio. They are called states as in the literature; a `State` is something else.
     is_token
-        True where the source has a token, False where it is padded, (B, S) bool.
+        True where the source has a token or a step of audio, False where it is padded, (B, S) bool.
     vector
         One vector for the whole source, (B, D).
     """
@@ -83,7 +84,7 @@ class RecurrentMemory(Memory):
     Parameters
     ----------
     states, is_token, vector
-        As of `Memory`.
+        As in `Memory`.
     final_state
         The state of the LSTM after the last token of each source.
     """

@@ -1,7 +1,8 @@
 """What the library takes from torch beyond its public interface; no other module uses such names.
 
-They begin with an underscore in torch and may change with any version: if a new one breaks the
-library, look here first.
+They are names that begin with an underscore in torch, a prefix that it puts before the names of
+parameters, and names of files that it writes. They may change with any version: if a new one breaks
+the library, look here first.
 """
 
 from __future__ import annotations
@@ -13,6 +14,17 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
+
+COMPILED_PART = "_orig_mod"
+"""Where ``torch.compile`` keeps the module that it wraps: "_orig_mod.output.weight"."""
+
+SHARDING_METADATA = ".metadata"
+"""The file of a distributed checkpoint that lists its shards."""
+
+
+def shard_files(rank: int) -> str:
+    """Return the pattern of the files that one process writes of a distributed checkpoint."""
+    return f"__{rank}_*.distcp"
 
 
 def register_named_tuple(tuple_type: type[Any], *, name: str) -> None:

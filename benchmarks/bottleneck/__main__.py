@@ -1,52 +1,42 @@
 """Bits that a decoder reads from one vector, by its size and the training: for section 2.3.
 
-    python -m benchmarks.bottleneck              some five minutes of one quiet core
+    python -m benchmarks.bottleneck              some nine minutes of one quiet core
     python -m benchmarks.bottleneck grid         one part
 
 Strings of random letters are copied. Encoder and decoder have a fixed width; between them, a linear
-map presses the vector to k numbers and another widens it again. Each arm has its own learning rate:
-rates a factor of two apart are tried with one seed that is used for nothing else, more of them
-while the best is at an edge. The longest training has the rates of a shorter one. Tuning and
-figures use different strings. Networks of one shape are trained side by side. Trials and runs are
-rows of book/results/bottleneck.json; a run that was stopped goes on.
+layer projects the vector to k numbers and another widens it again. Each arm has its own learning
+rate: rates a factor of two apart are tried with two seeds that are used for nothing else, more of
+them while the best is at an edge. Tuning and figures use different strings. Networks of one shape
+are trained side by side. Trials and runs are rows of book/results/bottleneck.json; a run that was
+stopped goes on.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
 from benchmarks import record
-from benchmarks.bottleneck.comparison import TUNING_SEED, Comparison, Figures, Runs
+from benchmarks.bottleneck.comparison import TUNING_SEEDS, Comparison, Figures, Runs
 from benchmarks.bottleneck.networks import Network, Stack, count_parameters
-from benchmarks.bottleneck.parts import FIRST_RATES, NUMBERS, PARTS, Arm, grid_arm
-from benchmarks.bottleneck.readers import (
-    BATCH_SIZES,
-    HIDDEN,
-    READER_STEPS,
-    READERS,
-    ReaderName,
-    read_anew,
-)
+from benchmarks.bottleneck.parts import FIRST_RATES, PARTS, Arm, grid_arm
+from benchmarks.bottleneck.readers import READER_STEPS, READERS, Reader, read_anew
 from benchmarks.bottleneck.task import (
     BEYOND,
-    LETTER_BITS,
     LONGEST,
     REPORTING,
     SELECTION,
+    bits_not_read,
     readings,
 )
 from benchmarks.bottleneck.training import BATCH_SIZE, train
 from utils.console import make_output_safe
 
-ENCODER_STEPS = 500  # of the encoders whose vectors are read anew
-FIRST_READER_RATES: dict[ReaderName, tuple[float, ...]] = {
-    "stronger decoder": (1e-2, 2e-2, 4e-2),
-    "probe": (2.5e-3, 5e-3, 1e-2),
-}
+READ_NUMBERS, ENCODER_STEPS = 8, 500  # of the encoders whose vectors are read anew
 
 
 def copying_figures(stack: Stack) -> list[Figures]:
@@ -57,13 +47,12 @@ def copying_figures(stack: Stack) -> list[Figures]:
         for split, asked in ((SELECTION, range(1, LONGEST + 1)), (REPORTING, lengths))
     )
     result = []
-    for i in range(len(stack.networks)):
-        unread = [n * LETTER_BITS - float(r.bits[i]) for n, r in selection.items()]
+    for i, unread in enumerate(bits_not_read(selection)):
         bits = [float(reading.bits[i]) for reading in reporting.values()]
         exact = [float(reading.exact[i]) for reading in reporting.values()]
         result.append(
             {
-                "bits not read": sum(unread) / len(unread),
+                "bits not read": unread,
                 "bits read of the longest": bits[LONGEST - 1],
                 "letters copied": sum(exact[:LONGEST]),
                 "bits read": bits,
@@ -115,18 +104,16 @@ def compare_arms(
     rates : dict of str to float
         The best learning rate of each arm.
     """
-    sources = {name: arm.rate_of or name for name, arm in arms.items()}
-    tuned = {source: PARTS[part][source] for source in sources.values()}
-    scores = _comparison(part, tuned, run, options).tune(FIRST_RATES)
-    own_scores = {name: scores[source] for name, source in sources.items()}
-    _comparison(part, arms, run, options).run(own_scores, seeds)
-    return {arm: min(tried, key=lambda rate: tried[rate]) for arm, tried in own_scores.items()}
+    comparison = _comparison(part, arms, run, options)
+    scores = comparison.tune(FIRST_RATES)
+    comparison.run(scores, seeds)
+    return {arm: min(tried, key=lambda rate: tried[rate]) for arm, tried in scores.items()}
 
 
 def compare_readers(
     rates: Mapping[str, float], seeds: Sequence[int], run: record.Run, options: Any
 ) -> None:
-    """Tune and run new readers of the vectors that trained encoders write, and untrained ones.
+    """Tune and run new decoders of frozen vectors.
 
     Parameters
     ----------
@@ -139,50 +126,41 @@ def compare_readers(
     options
         The options of the command line.
     """
-    keys = [(k, seed) for k in NUMBERS for seed in [TUNING_SEED, *seeds]]
-    networks = [Network(numbers=k) for k, _ in keys]
-    encoder_seeds = [seed for _, seed in keys]
-    encoder_rates = [rates[grid_arm(k, ENCODER_STEPS)] for k, _ in keys]
+    encoder_seeds = [*TUNING_SEEDS, *seeds]
+    networks = [Network(numbers=READ_NUMBERS)] * len(encoder_seeds)
+    encoder_rates = [rates[grid_arm(READ_NUMBERS, ENCODER_STEPS)]] * len(encoder_seeds)
     trained = train(networks, rates=encoder_rates, seeds=encoder_seeds, steps=ENCODER_STEPS)
-    stacks = {"": trained, "untrained, ": Stack(networks, encoder_seeds)}
-    for reader in READERS:
-        for prefix, encoders in stacks.items():
-            if prefix and reader != "probe":
-                continue
-            arms = {f"{prefix}{k} numbers, {reader}": k for k in NUMBERS}
+    untrained = Stack(networks, encoder_seeds)
+    for name, reader in READERS.items():
+        encoders = trained if reader.trained_encoder else untrained
+        comparison = _reader_comparison(name, reader, encoders, run, options)
+        comparison.run(comparison.tune(FIRST_RATES), seeds)
 
-            def run_all(
-                runs: Runs,
-                arms: Mapping[str, int] = arms,
-                encoders: Stack = encoders,
-                reader: ReaderName = reader,
-            ) -> list[Figures]:
-                chosen = encoders.select([keys.index((arms[arm], seed)) for arm, _, seed in runs])
-                run_rates = [rate for _, rate, _ in runs]
-                selection, reporting = read_anew(
-                    reader, chosen, rates=run_rates, steps=READER_STEPS
-                )
-                return [
-                    {"bits not read": LONGEST * LETTER_BITS - s, "bits read of the longest": r}
-                    for s, r in zip(selection, reporting, strict=True)
-                ]
 
-            batch_size = BATCH_SIZES[reader]
-            settings = {
-                "optimizer": "Adam",
-                "steps": READER_STEPS,
-                "batch size": batch_size,
-                "hidden": HIDDEN if reader == "probe" else None,
-                "encoder steps": 0 if prefix else ENCODER_STEPS,
-            }
-            costs = {"parameters": None, "tokens": READER_STEPS * batch_size * LONGEST}
-            comparison = Comparison(
-                *_rows("readers", run, options),
-                dict.fromkeys(arms, settings),
-                dict.fromkeys(arms, costs),
-                run_all,
-            )
-            comparison.run(comparison.tune(FIRST_READER_RATES[reader]), seeds)
+def _reader_comparison(
+    name: str, reader: Reader, encoders: Stack, run: record.Run, options: Any
+) -> Comparison:
+    """Return the comparison, of one arm, that tunes and runs a reader."""
+
+    def run_all(runs: Runs) -> list[Figures]:
+        chosen = encoders.select([encoders.seeds.index(seed) for _, _, seed in runs])
+        read = read_anew(reader, chosen, rates=[rate for _, rate, _ in runs], steps=READER_STEPS)
+        return [{"bits not read": n, "bits read of the longest": bits} for n, bits in read]
+
+    settings = {
+        "optimizer": "Adam",
+        "steps": READER_STEPS,
+        "batch size": BATCH_SIZE,
+        "numbers": READ_NUMBERS,
+        "encoder steps": ENCODER_STEPS if reader.trained_encoder else 0,
+    } | asdict(reader)
+    mean_length = sum(reader.lengths) / len(reader.lengths)
+    costs = {
+        "parameters": None,  # as many as the decoder has; the encoder is frozen
+        "tokens": round(READER_STEPS * BATCH_SIZE * (mean_length + 1)),  # with EOS
+    }
+    rows, trials = _rows("readers", run, options)
+    return Comparison(rows, trials, {name: settings}, {name: costs}, run_all)
 
 
 def _rows(part: str, run: record.Run, options: Any) -> tuple[record.SeedRows, record.SeedRows]:
@@ -199,7 +177,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = record.benchmark_parser("bottleneck", __doc__)
     names = [*PARTS, "readers"]
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(names):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(names)}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from benchmarks import record
 from benchmarks.tuning import next_rate
 
-TUNING_SEED = 100
+TUNING_SEEDS = (100, 101)
 
 Runs = list[tuple[str, float, int]]  # arm, rate, seed
 Figures = dict[str, Any]
@@ -44,14 +45,14 @@ class Comparison:
     def tune(self, first_rates: Sequence[float]) -> dict[str, dict[float, float]]:
         """Return the score of each rate tried for each arm, a low one being good."""
         scores: dict[str, dict[float, float]] = {arm: {} for arm in self.settings}
-        wanted: Runs = [(arm, r, TUNING_SEED) for arm in self.settings for r in first_rates]
+        wanted = [(arm, rate) for arm in self.settings for rate in first_rates]
         while wanted:
-            self._measure(self.trials, wanted, dict.fromkeys(self.settings))
-            for arm, rate, seed in wanted:
-                figures = self.trials.figures(_trial(arm, rate), seed)
-                scores[arm][rate] = float(figures["bits not read"])
+            runs: Runs = [(arm, rate, seed) for arm, rate in wanted for seed in TUNING_SEEDS]
+            self._measure(self.trials, runs, dict.fromkeys(self.settings))
+            for arm, rate in wanted:
+                scores[arm][rate] = self._score(arm, rate)
             following = {arm: next_rate(tried) for arm, tried in scores.items()}
-            wanted = [(arm, rate, TUNING_SEED) for arm, rate in following.items() if rate]
+            wanted = [(arm, rate) for arm, rate in following.items() if rate]
         return {arm: dict(sorted(tried.items())) for arm, tried in scores.items()}
 
     def run(self, scores: Mapping[str, Mapping[float, float]], seeds: Sequence[int]) -> None:
@@ -59,6 +60,11 @@ class Comparison:
         best = {arm: min(tried, key=lambda rate: tried[rate]) for arm, tried in scores.items()}
         runs: Runs = [(arm, rate, seed) for arm, rate in best.items() for seed in seeds]
         self._measure(self.rows, runs, {arm: list(tried) for arm, tried in scores.items()})
+
+    def _score(self, arm: str, rate: float) -> float:
+        """Return the mean score of the trials of a rate."""
+        figures = [self.trials.figures(_trial(arm, rate), seed) for seed in TUNING_SEEDS]
+        return fmean(float(each["bits not read"]) for each in figures)
 
     def _measure(
         self, rows: record.SeedRows, runs: Runs, grids: Mapping[str, list[float] | None]

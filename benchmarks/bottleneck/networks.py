@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from benchmarks.bottleneck.task import VOCAB_SIZE, Strings
 
 WIDTH = 48  # D of encoder and decoder
-WIDEST = 32  # the most numbers that a vector is pressed to
+WIDEST = 32  # the most numbers that a vector is projected to
 
 Cell: TypeAlias = Literal["gru", "rnn"]
 Memory: TypeAlias = Literal["start", "vector", "states"]
@@ -30,7 +30,7 @@ class Network:
     Parameters
     ----------
     numbers
-        Numbers k to which a linear map presses the encoder's vector before another widens it;
+        Numbers k to which a linear layer projects the encoder's vector before another widens it;
         None hands the vector over as it is.
     cell
         The recurrent cell: "gru", or "rnn" with a tanh.
@@ -43,7 +43,7 @@ class Network:
     Raises
     ------
     ValueError
-        If the numbers are out of range, or given where no vector is pressed.
+        If the numbers are out of range, or given where no vector is projected.
     """
 
     numbers: int | None = None
@@ -77,8 +77,8 @@ def _sizes(network: Network) -> dict[str, tuple[int, int]]:
 def initial_parameters(network: Network, seed: int) -> Parameters:
     """Draw the parameters of one network.
 
-    Word vectors are standard normal; all else is uniform within ±1/√D, and after the press within
-    ±1/√k, as in PyTorch's layers.
+    Word vectors are standard normal; all else is uniform within ±1/√D, and after the k numbers
+    within ±1/√k, as in PyTorch's layers.
     """
     generator = torch.Generator().manual_seed(seed)
     parameters = {}
@@ -93,7 +93,7 @@ def initial_parameters(network: Network, seed: int) -> Parameters:
 
 
 def count_parameters(network: Network) -> int:
-    """Count the numbers that a network trains; those behind a closed place of the press do not."""
+    """Count the numbers that a network trains; those behind a closed place do not."""
     shapes = {name: torch.Size(size).numel() for name, size in _sizes(network).items()}
     if network.numbers is not None:
         shapes["narrow"] = shapes["widen"] = WIDTH * network.numbers
@@ -118,7 +118,7 @@ class Stack:
 
     def __init__(self, networks: Sequence[Network], seeds: Sequence[int]) -> None:
         if len({tuple(_sizes(network).items()) for network in networks}) != 1:
-            raise ValueError("networks of one stack must have the same cell, memory and press")
+            raise ValueError("networks of one stack must have the same cell, memory and bottleneck")
         self.networks, self.seeds = list(networks), list(seeds)
         self.cell, self.memory = networks[0].cell, networks[0].memory
         self.reversed_source = [network.reversed_source for network in networks]
@@ -142,7 +142,7 @@ class Stack:
         states = self._run("encoder", source, zeros)
         return states, states[:, :, -1]
 
-    def press(self, vector: torch.Tensor) -> torch.Tensor:
+    def narrow(self, vector: torch.Tensor) -> torch.Tensor:
         """Return the k numbers of `vector` (M, B, D), zeros behind them: (M, B, WIDEST)."""
         return (vector @ self.parameters["narrow"]) * self.is_open
 
@@ -150,7 +150,7 @@ class Stack:
         """Compute the teacher-forced logits (M, B, n + 1, V) of a batch."""
         states, vector = self.encode(strings.source)
         if "narrow" in self.parameters:
-            vector = self.widen(self.press(vector))  # (M, B, D)
+            vector = self.widen(self.narrow(vector))  # (M, B, D)
         return self.decode(strings.inputs, vector, states)
 
     def widen(self, numbers: torch.Tensor) -> torch.Tensor:

@@ -11,10 +11,6 @@ from benchmarks.bottleneck.training import BATCH_SIZE
 
 NUMBERS, STEPS = (2, 8, 32), (125, 500, 2000)  # of the grid: k, and the length of the training
 FIRST_RATES = (1e-2, 2e-2, 4e-2)
-LONG, TUNED_LONG = (
-    2000,
-    500,
-)  # rates of the longest training are those that were tuned at fewer steps
 
 
 @dataclass(frozen=True)
@@ -27,20 +23,16 @@ class Arm:
         The network.
     steps
         Number of training steps.
-    rate_of
-        The arm of the same part whose tuned rate is used; by default the arm is tuned itself.
     """
 
     network: Network
     steps: int = 500
-    rate_of: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return what is stored of the arm."""
         fixed = {"optimizer": "Adam", "width": WIDTH, "batch size": BATCH_SIZE}
         task = {"letters": LETTERS, "longest": LONGEST}
-        plan = {"steps": self.steps, "rate of": self.rate_of}
-        return fixed | task | plan | asdict(self.network)
+        return fixed | task | {"steps": self.steps} | asdict(self.network)
 
 
 def grid_arm(numbers: int, steps: int) -> str:
@@ -50,11 +42,7 @@ def grid_arm(numbers: int, steps: int) -> str:
 
 PARTS = {
     "grid": {
-        grid_arm(k, steps): Arm(
-            Network(numbers=k), steps, grid_arm(k, TUNED_LONG) if steps == LONG else None
-        )
-        for steps in STEPS
-        for k in NUMBERS
+        grid_arm(k, steps): Arm(Network(numbers=k), steps) for steps in STEPS for k in NUMBERS
     },
     "decoders": {
         f"{k} numbers, vector in each step": Arm(Network(numbers=k, memory="vector"))

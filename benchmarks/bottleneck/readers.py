@@ -1,105 +1,79 @@
-"""Other readers of a vector that an encoder has been trained to write, and trains no more.
+"""New decoders for the vectors of encoders that are trained no more.
 
-If such a reader reads more bits than the encoder's own decoder, then these bits were stored and not
-read. Readers read strings of the greatest training length only.
+A decoder that reads a frozen vector can differ from the one that was trained with the encoder in
+three ways: in what it computes, in the strings it learns to read, and in the encoder, which may be
+untrained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
-from benchmarks.bottleneck.networks import WIDEST, Parameters, Stack
+from benchmarks.bottleneck.networks import Memory, Stack
 from benchmarks.bottleneck.task import (
-    LETTERS,
     LONGEST,
     REPORTING,
     SELECTION,
     Strings,
     as_strings,
-    bits_read,
-    measured_letters,
-    read,
+    bits_not_read,
+    readings,
     training_letters,
 )
-from benchmarks.bottleneck.training import minimize, summed_loss
-from utils.data.vocabulary import SPECIAL_TOKENS
-
-ReaderName: TypeAlias = Literal["stronger decoder", "probe"]
-READERS: tuple[ReaderName, ...] = ("stronger decoder", "probe")
+from benchmarks.bottleneck.training import BATCH_SIZE, minimize, summed_loss
 
 READER_STEPS = 500
-HIDDEN = 128  # units in each of the probe's two hidden layers
-BATCH_SIZES = {"stronger decoder": 32, "probe": 128}
 NEW_SEED = 1000  # added to an encoder's seed for the parameters and the strings of its readers
 
 
-class Probe:
-    """M networks of two hidden layers, which guess all letters from the k numbers at once.
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """A decoder of frozen vectors, and the strings that it learns to read.
 
     Parameters
     ----------
-    encoders
-        The trained networks whose vectors are read.
-    seeds
-        The seed of each one's parameters.
+    memory
+        What the decoder is given, as in `Network`: "start" is the decoder that encoders are trained
+        with, "vector" one that has the vector in each step and a hidden layer.
+    longest_only
+        Whether all training strings have `LONGEST` letters, and not 1 to `LONGEST`.
+    trained_encoder
+        Whether the encoder is trained, with a decoder of its own, before it is frozen.
     """
 
-    def __init__(self, encoders: Stack, seeds: Sequence[int]) -> None:
-        self.encoders = encoders
-        example = self._numbers(measured_letters(split=0, length=LONGEST))  # (M, B, WIDEST)
-        self.mean = example.mean(1, keepdim=True)
-        self.scale = example.std(1, keepdim=True).clamp(min=1e-6)  # closed places stay zero
-        sizes = ((WIDEST, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, LONGEST * LETTERS))
-        self.parameters: Parameters = {}
-        for i, (inputs, outputs) in enumerate(sizes):
-            fan_in = encoders.is_open.sum(-1).flatten() if i == 0 else torch.tensor(inputs)
-            drawn = torch.stack([_uniform((inputs, outputs), seed + i) for seed in seeds])
-            drawn = drawn * (6 / fan_in.view(-1, 1, 1)) ** 0.5  # keeps the scale through a ReLU
-            self.parameters[f"matrix {i}"] = drawn.requires_grad_()
-            self.parameters[f"bias {i}"] = torch.zeros(len(seeds), 1, outputs, requires_grad=True)
+    memory: Memory = "start"
+    longest_only: bool = False
+    trained_encoder: bool = True
 
-    def logits(self, strings: Strings) -> torch.Tensor:
-        """Compute the logits (M, B, LONGEST, LETTERS) of the letters of a batch."""
-        x = (press(self.encoders, strings) - self.mean) / self.scale  # (M, B, WIDEST)
-        for i in range(3):
-            x = torch.baddbmm(self.parameters[f"bias {i}"], x, self.parameters[f"matrix {i}"])
-            x = x.relu() if i < 2 else x
-        return x.unflatten(-1, (LONGEST, LETTERS))
-
-    def _numbers(self, letters: torch.Tensor) -> torch.Tensor:
-        """Return the k numbers of the same strings for each network."""
-        num_networks = len(self.encoders.networks)
-        letters = letters.expand(num_networks, -1, -1)
-        return press(self.encoders, as_strings(letters, self.encoders.reversed_source))
+    @property
+    def lengths(self) -> list[int]:
+        """The lengths of its training strings."""
+        return [LONGEST] if self.longest_only else list(range(1, LONGEST + 1))
 
 
-def _uniform(size: tuple[int, int], seed: int) -> torch.Tensor:
-    """Draw numbers between −1 and 1."""
-    return 2 * torch.rand(size, generator=torch.Generator().manual_seed(seed)) - 1
-
-
-@torch.no_grad()
-def press(encoders: Stack, strings: Strings) -> torch.Tensor:
-    """Return the k numbers that trained encoders write for a batch, (M, B, WIDEST)."""
-    _, vector = encoders.encode(strings.source)
-    return encoders.press(vector)
+READERS = {
+    "plain decoder, lengths 1 to 8": Reader(),
+    "plain decoder, 8 letters only": Reader(longest_only=True),
+    "stronger decoder, lengths 1 to 8": Reader(memory="vector"),
+    "stronger decoder, 8 letters only": Reader(memory="vector", longest_only=True),
+    "untrained encoder, 8 letters only": Reader(longest_only=True, trained_encoder=False),
+}
 
 
 def read_anew(
-    reader: ReaderName, encoders: Stack, *, rates: Sequence[float], steps: int
-) -> list[list[float]]:
-    """Train a reader for each of M encoders and return the bits that it reads of a string.
+    reader: Reader, encoders: Stack, *, rates: Sequence[float], steps: int
+) -> list[tuple[float, float]]:
+    """Train a new decoder for each of M encoders, and measure the bits that it reads of a string.
 
     Parameters
     ----------
     reader
-        "stronger decoder" is given the vector in each step; "probe" is a `Probe`.
+        The decoder and its strings.
     encoders
-        The trained networks, which stay as they are.
+        The networks whose vectors are read. They stay as they are.
     rates
         The learning rate of each reader.
     steps
@@ -107,55 +81,36 @@ def read_anew(
 
     Returns
     -------
-    bits : list of two lists of float
-        Bits read of strings of `LONGEST` letters: of those that select, and of those that report.
+    bits : list of tuple of float
+        For each reader: the bits not read of the strings that select, in the mean of the lengths
+        it was trained on, and the bits read of reporting strings of `LONGEST` letters.
     """
     seeds = [seed + NEW_SEED for seed in encoders.seeds]
-    parameters, loss, measure = (
-        _probe(encoders, seeds) if reader == "probe" else _decoder(encoders, seeds)
-    )
-
-    def draw(step: int) -> Strings:
-        letters = training_letters(seeds, step, batch_size=BATCH_SIZES[reader], length=LONGEST)
-        return as_strings(letters, encoders.reversed_source)
-
-    minimize(parameters, lambda step: loss(draw(step)), rates=rates, steps=steps)
-    bits = []
-    for split in (SELECTION, REPORTING):
-        letters = measured_letters(split, LONGEST).expand(len(seeds), -1, -1)
-        with torch.no_grad():
-            bits.append(measure(as_strings(letters, encoders.reversed_source)).tolist())
-    return bits
-
-
-Measure: TypeAlias = Callable[[Strings], torch.Tensor]
-
-
-def _probe(encoders: Stack, seeds: Sequence[int]) -> tuple[Parameters, Measure, Measure]:
-    """Return the parameters of a probe, its loss and the bits that it reads."""
-    probe = Probe(encoders, seeds)
-
-    def letters(strings: Strings) -> torch.Tensor:
-        return strings.targets[..., :-1] - len(SPECIAL_TOKENS)  # (M, B, LONGEST)
-
-    return (
-        probe.parameters,
-        lambda strings: summed_loss(probe.logits(strings), letters(strings)),
-        lambda strings: bits_read(probe.logits(strings), letters(strings)),
-    )
-
-
-def _decoder(encoders: Stack, seeds: Sequence[int]) -> tuple[Parameters, Measure, Measure]:
-    """Return the parameters of a stronger decoder, its loss and the bits that it reads."""
-    new = Stack([replace(network, memory="vector") for network in encoders.networks], seeds)
-    of_encoder = [name for name in new.parameters if name.startswith(("encoder", "narrow"))]
-    parameters = {name: p for name, p in new.parameters.items() if name not in of_encoder}
+    decoders = Stack([replace(each, memory=reader.memory) for each in encoders.networks], seeds)
+    of_encoder = ("encoder", "narrow")
+    parameters = {
+        name: p for name, p in decoders.parameters.items() if not name.startswith(of_encoder)
+    }
 
     def logits(strings: Strings) -> torch.Tensor:
-        return new.decode(strings.inputs, new.widen(press(encoders, strings)))
+        return decoders.decode(strings.inputs, decoders.widen(frozen_vectors(encoders, strings)))
 
-    return (
-        parameters,
-        lambda strings: summed_loss(logits(strings), strings.targets),
-        lambda strings: read(logits(strings), strings.targets).bits,
+    def loss(step: int) -> torch.Tensor:
+        length = LONGEST if reader.longest_only else None
+        letters = training_letters(seeds, step, batch_size=BATCH_SIZE, length=length)
+        strings = as_strings(letters, encoders.reversed_source)
+        return summed_loss(logits(strings), strings.targets)
+
+    minimize(parameters, loss, rates=rates, steps=steps)
+    selection, reporting = (
+        readings(logits, encoders.reversed_source, split=split, lengths=lengths)
+        for split, lengths in ((SELECTION, reader.lengths), (REPORTING, [LONGEST]))
     )
+    return list(zip(bits_not_read(selection), reporting[LONGEST].bits.tolist(), strict=True))
+
+
+@torch.no_grad()
+def frozen_vectors(encoders: Stack, strings: Strings) -> torch.Tensor:
+    """Return the k numbers that encoders write for a batch, (M, B, WIDEST), without a gradient."""
+    _, vector = encoders.encode(strings.source)
+    return encoders.narrow(vector)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -160,3 +160,10 @@ def readings(
             strings = as_strings(letters, reversed_source)
             result[length] = read(predict(strings), strings.targets)
     return result
+
+
+def bits_not_read(by_length: Mapping[int, Reading]) -> list[float]:
+    """Return, for each network, the bits not read of a string, in the mean of the lengths."""
+    unread = [length * LETTER_BITS - reading.bits for length, reading in by_length.items()]
+    means: list[float] = torch.stack(unread).mean(0).tolist()
+    return means

@@ -30,10 +30,14 @@ from utils.console import make_output_safe
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("characters", __doc__)
-    parser.add_argument("--seeds", type=int, default=1, help="how many")
-    parser.add_argument("--steps", type=int, default=nanogpt.STEPS, help="of the baseline")
+    parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
     parser.add_argument(
-        "--book-steps", type=int, help="of the book's recipe: by default as many as take equal time"
+        "--steps", type=record.positive_integer, default=nanogpt.STEPS, help="of the baseline"
+    )
+    parser.add_argument(
+        "--book-steps",
+        type=record.positive_integer,
+        help="of the book's recipe: by default as many as take equal time",
     )
     parser.add_argument("--ablation", action="store_true", help="instead of the comparison")
     options = parser.parse_args(arguments)

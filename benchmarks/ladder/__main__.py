@@ -28,9 +28,11 @@ from utils.data.corpora import load_text
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("ladder", __doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
-    parser.add_argument("--steps", type=int, help="of each model, instead of its own")
+    parser.add_argument(
+        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, corpus = record.Run.start("ladder", arguments), load_text()

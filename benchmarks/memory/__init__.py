@@ -2,8 +2,9 @@
 
 - ``__main__``: its command.
 - ``parts``: the arms that are compared.
-- ``networks``: the networks that are trained.
-- ``task``: the symbol to recall, and the characters.
-- ``training``: one run of an arm.
+- ``recall``, ``recall_networks``: the recall task, and its networks, trained side by side.
+- ``networks``: the networks that read text.
+- ``task``: the tokens of the recall task, and the characters.
+- ``training``: one run of an arm that reads text.
 - ``gradients``: what is measured of a network beside its loss.
 """

@@ -1,80 +1,108 @@
 """How far back recurrent networks learn to reach, by their start, their cell and their training.
 
-    python -m benchmarks.memory                       some four minutes on one quiet core
+    python -m benchmarks.memory                       some fifteen minutes on one quiet core
     python -m benchmarks.memory recall                one part
     python -m benchmarks.memory recall --arms minGRU  one arm
 
-Each arm has its own learning rate: rates are tried with one or two seeds that are used for nothing
-else, more of them while the best is at an edge. The recall task can be solved: where several rates
-end below SOLVED nats, the middle one, or the lower of two, is taken. An arm that learns at none of
-the rates (its loss stays within LEARNED nats of a guess) keeps the best. Rates are chosen by the
-first fifth of the validation text, or by sequences of their own, and figures measured elsewhere.
-Trials and runs are rows of book/results/memory.json; a run that was stopped goes on.
+Each arm has its own learning rate, tuned with seeds that are used for nothing else. Rates are a
+factor of two apart. On the recall task all arms try the same nine, and of those that solve the task
+the middle one is taken. On text the grid is extended while the best is at an edge; rates are chosen
+by the first fifth of the validation text, and figures measured on the second.
+Trials and runs are rows of book/results/memory.json; a run that was stopped goes on. A trial of the
+recall task is a row with the losses of all rates.
 """
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from benchmarks import record, tuning
-from benchmarks.memory.parts import PARTS
-from benchmarks.memory.task import NUM_SYMBOLS, Characters
+from benchmarks import record
+from benchmarks.memory.parts import PARTS, RECALL
+from benchmarks.memory.recall import RECALL_RATES, RecallArm, best_rate, train_side_by_side
+from benchmarks.memory.task import Characters
 from benchmarks.memory.training import Recipe, run_trial
+from benchmarks.tuning import trial_score, tune
 from utils.console import make_output_safe
 
-MAX_TRIALS = 8
-LEARNED = 0.02  # nats below a guess
-SOLVED = 0.05  # nats of the recall task
+RECALL_TUNING_SEEDS = (100, 101, 102)
+LOSSES = "loss by rate"
 
 
-def tune(
-    score: Callable[[float], float], rates: Sequence[float], *, guess: float = math.inf
-) -> dict[float, float]:
-    """Try all rates, and more until the best has a worse one on each side.
+def tune_recall(arm: str, recipe: RecallArm, rows: record.SeedRows) -> dict[float, float]:
+    """Train an arm of the recall task at all rates, with each tuning seed that has no row yet.
 
     Parameters
     ----------
-    score
-        The loss for a rate.
-    rates
-        The rates that are tried in any case.
-    guess
-        The loss of a guess in a task that can be solved; infinite in one that cannot. Where a
-        rate solves it, or none is better than a guess by LEARNED nats, no others are tried.
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    rows
+        The rows of the trials.
 
     Returns
     -------
     scores : dict of float to float
-        The losses by rate, in the order of the rates.
-
-    Raises
-    ------
-    RuntimeError
-        If the best rate is still at an edge after MAX_TRIALS trials.
+        The mean loss over the tuning seeds by rate.
     """
+    settings = recipe.settings() | {"learning_rate": None, "grid": list(RECALL_RATES)}
+    waiting = list(rows.missing(arm, RECALL_TUNING_SEEDS, settings))
+    pairs = [(rate, seed) for seed in waiting for rate in RECALL_RATES]
+    if pairs:
+        rates, seeds = zip(*pairs, strict=True)
+        runs = train_side_by_side(recipe, rates=rates, seeds=seeds)
+        for seed in waiting:
+            own = [run for run, (_, s) in zip(runs, pairs, strict=True) if s == seed]
+            losses = [figures["loss"] for figures, _ in own]
+            rows.write(arm, seed, figures={LOSSES: losses}, settings=settings, costs=own[0][1])
+    trials = [rows.figures(arm, seed)[LOSSES] for seed in RECALL_TUNING_SEEDS]
+    means = torch.tensor(trials).mean(dim=0).tolist()
+    return dict(zip(RECALL_RATES, means, strict=True))
 
-    def is_decided(best: float) -> bool:
-        return math.isfinite(guess) and not SOLVED < best <= guess - LEARNED
 
-    return tuning.tune(score, rates, max_trials=MAX_TRIALS, is_decided=is_decided)
+def run_recall_arm(
+    arm: str,
+    recipe: RecallArm,
+    seeds: Sequence[int],
+    *,
+    trials: record.SeedRows,
+    rows: record.SeedRows,
+) -> None:
+    """Tune an arm of the recall task and run the seeds that have no row yet, side by side.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    seeds
+        The seeds that it is to have.
+    trials, rows
+        The rows of the trials and of the runs.
+    """
+    scores = tune_recall(arm, recipe, trials)
+    rate = best_rate(scores)
+    settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
+    waiting = list(rows.missing(arm, seeds, settings))
+    runs = train_side_by_side(recipe, rates=[rate] * len(waiting), seeds=waiting) if waiting else []
+    for seed, (figures, costs) in zip(waiting, runs, strict=True):
+        rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
 
 
-def best_rate(scores: Mapping[float, float], *, can_be_solved: bool) -> float:
-    """Return the rate of the lowest loss, or the middle one of those that solve."""
-    solving = [rate for rate in sorted(scores) if scores[rate] < SOLVED]
-    if can_be_solved and solving:
-        return solving[(len(solving) - 1) // 2]
-    return min(scores, key=lambda rate: scores[rate])
-
-
-def tune_arm(
-    arm: str, recipe: Recipe, task: Characters, rows: record.SeedRows
-) -> dict[float, float]:
-    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
+def run_text_arm(
+    arm: str,
+    recipe: Recipe,
+    task: Characters,
+    seeds: Sequence[int],
+    *,
+    trials: record.SeedRows,
+    rows: record.SeedRows,
+) -> None:
+    """Tune an arm that reads text and run the seeds that have no row yet.
 
     Parameters
     ----------
@@ -84,55 +112,56 @@ def tune_arm(
         What it trains and how.
     task
         The data.
-    rows
-        The rows of the trials.
-
-    Returns
-    -------
-    scores : dict of float to float
-        The scores by rate.
+    seeds
+        The seeds that it is to have.
+    trials, rows
+        The rows of the trials and of the runs.
     """
 
     def score(rate: float) -> float:
-        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
-        return tuning.trial_score(
-            rows,
+        return trial_score(
+            trials,
             f"{arm}, rate {rate:g}",
             recipe.tuning_seeds,
-            settings,
-            lambda seed: run_trial(recipe, task, rate=rate, seed=seed),
+            recipe.settings() | {"learning_rate": rate, "grid": None},
+            lambda seed: run_trial(recipe, task, rate=rate, seed=seed, is_trial=True),
             figure="selection loss",
         )
 
-    guess = math.inf if recipe.delay is None else math.log(NUM_SYMBOLS)
-    return tune(score, recipe.rates, guess=guess)
+    scores = tune(score, recipe.rates)
+    rate = min(scores, key=lambda rate: scores[rate])
+    settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
+    for seed in rows.missing(arm, seeds, settings):
+        figures, costs = run_trial(recipe, task, rate=rate, seed=seed)
+        rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
+    parts: Mapping[str, Mapping[str, RecallArm | Recipe]] = {"recall": RECALL, **PARTS}
     parser = record.benchmark_parser("memory", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    parser.add_argument("--seeds", type=int, nargs="+", help="by default 10 of recall, 5 of text")
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - PARTS.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if unknown := set(options.parts) - parts.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     torch.set_num_threads(1)
     run, task = record.Run.start("memory", arguments), Characters.load()
-    for part in options.parts or PARTS:
+    for part in options.parts or parts:
         trials, rows = (
             record.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
-        for arm, recipe in PARTS[part].items():
+        for arm, recipe in parts[part].items():
             if options.arms and arm not in options.arms:
                 continue
-            scores = tune_arm(arm, recipe, task, trials)
-            rate = best_rate(scores, can_be_solved=recipe.delay is not None)
-            settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
-            for seed in rows.missing(arm, options.seeds, settings):
-                figures, costs = run_trial(recipe, task, rate=rate, seed=seed)
-                rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+            if isinstance(recipe, RecallArm):
+                seeds = options.seeds or range(10)
+                run_recall_arm(arm, recipe, seeds, trials=trials, rows=rows)
+            else:
+                seeds = options.seeds or range(5)
+                run_text_arm(arm, recipe, task, seeds, trials=trials, rows=rows)
 
 
 if __name__ == "__main__":

@@ -85,8 +85,10 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("speech", __doc__)
     parser.add_argument("part", choices=SPEECH_PARTS)
-    parser.add_argument("--seeds", type=int, default=1, help="how many")
-    parser.add_argument("--steps", type=int, help="of each model, instead of its own")
+    parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
+    parser.add_argument(
+        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+    )
     options = parser.parse_args(arguments)
     use_full_precision()
     run, corpus = record.Run.start("speech", arguments), load_digits()

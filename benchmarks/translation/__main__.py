@@ -92,11 +92,15 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("translation", __doc__)
     parser.add_argument("part", choices=TRANSLATION_PARTS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=BAKE_OFF_STEPS, default=list(BAKE_OFF_STEPS))
     parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS))
-    parser.add_argument("--steps", type=int, help="of each model, instead of its own")
-    parser.add_argument("--processes", type=int, default=1, help="models trained at a time")
+    parser.add_argument(
+        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+    )
+    parser.add_argument(
+        "--processes", type=record.positive_integer, default=1, help="models trained at a time"
+    )
     options = parser.parse_args(arguments)
     run = record.Run.start("translation", arguments)
     for name, results in run_jobs(plan_jobs(options), run, processes=options.processes):

@@ -40,14 +40,22 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("translation_speed", __doc__)
     parser.add_argument("part", choices=["training", "decoding"])
-    parser.add_argument("--rounds", type=int, default=15, help="2 or more")
+    parser.add_argument("--rounds", type=record.positive_integer, default=15, help="2 or more")
     parser.add_argument(
-        "--steps", type=int, default=DECODED_STEPS, help="of training before decoding"
+        "--steps",
+        type=record.positive_integer,
+        default=DECODED_STEPS,
+        help="of training before decoding",
     )
     parser.add_argument(
-        "--sentences", type=int, default=SINGLE_SENTENCES, help="decoded one at a time in a round"
+        "--sentences",
+        type=record.positive_integer,
+        default=SINGLE_SENTENCES,
+        help="decoded one at a time in a round",
     )
     options = parser.parse_args(arguments)
+    if options.rounds < 2:
+        parser.error("argument --rounds: expected 2 or more, for the quartiles")
     torch.set_num_threads(1)
     run, task = record.Run.start("translation_speed", arguments), TranslationTask.load()
     if options.part == "training":

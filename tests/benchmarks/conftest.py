@@ -19,11 +19,14 @@ REVIEW_SIZES = (160, 20, 20)
 TAKES = 10  # of each spoken digit: one tests, one validates
 ALL_DIGITS = spoken_digits._all_digits.__wrapped__  # without its cache
 PACKAGES = (
+    "attention",
     "bottleneck",
     "characters",
     "ladder",
     "memory",
     "optimization",
+    "pairings",
+    "scaling",
     "speech",
     "translation",
     "translation_speed",

@@ -8,12 +8,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks import record
 from benchmarks.bottleneck import __main__ as command
-from benchmarks.bottleneck import comparison
-from benchmarks.bottleneck.comparison import TUNING_SEED
-from benchmarks.bottleneck.networks import WIDEST, WIDTH, Network, Stack, count_parameters
+from benchmarks.bottleneck import comparison, readers
+from benchmarks.bottleneck.comparison import TUNING_SEEDS
+from benchmarks.bottleneck.networks import (
+    WIDEST,
+    WIDTH,
+    Network,
+    Stack,
+    count_parameters,
+    initial_parameters,
+)
 from benchmarks.bottleneck.parts import PARTS, Arm
-from benchmarks.bottleneck.readers import READERS, Probe, press, read_anew
+from benchmarks.bottleneck.readers import NEW_SEED, READERS, Reader, frozen_vectors, read_anew
 from benchmarks.bottleneck.task import (
     LETTER_BITS,
     LETTERS,
@@ -22,7 +30,9 @@ from benchmarks.bottleneck.task import (
     REPORTING,
     SELECTION,
     VOCAB_SIZE,
+    Reading,
     as_strings,
+    bits_not_read,
     bits_read,
     measured_letters,
     read,
@@ -95,7 +105,7 @@ def test_no_more_than_k_numbers_reach_the_decoder():
     stack = Stack([Network(numbers=2), Network(numbers=WIDEST)], [0, 0])
     strings = batch([0, 0])
     before = stack.logits(strings)
-    numbers = press(stack, strings)
+    numbers = frozen_vectors(stack, strings)
     assert numbers[0, :, 2:].abs().max() == 0 and numbers[1].abs().min() > 0
     with torch.no_grad():
         stack.parameters["narrow"][:, :, 2:] += 1.0
@@ -198,26 +208,50 @@ def test_a_string_is_exact_only_with_its_end():
     assert reading.by_position[0].tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("reader", READERS)
+def test_bits_not_read_are_a_mean_over_lengths():
+    def reading(*bits):
+        return Reading(torch.tensor(bits), torch.zeros(2), torch.zeros(2, 1))
+
+    by_length = {1: reading(4.0, 3.0), 2: reading(6.0, 8.0)}
+    assert bits_not_read(by_length) == pytest.approx([(0 + 2) / 2, (1 + 0) / 2])
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 def test_readers_learn_and_leave_the_encoder_alone(reader):
     encoders = Stack([Network(numbers=8), Network(numbers=WIDEST)], [0, 1])
     before = {name: x.clone() for name, x in encoders.parameters.items()}
-    unread, _ = read_anew(reader, encoders, rates=[1e-6, 1e-6], steps=1)
-    selection, reporting = read_anew(reader, encoders, rates=[0.05, 0.05], steps=60)
-    assert all(after > first + 0.5 for first, after in zip(unread, selection, strict=True))
-    assert selection == pytest.approx(reporting, abs=1) and selection != reporting
+    first = read_anew(reader, encoders, rates=[1e-6, 1e-6], steps=1)
+    after = read_anew(reader, encoders, rates=[0.05, 0.05], steps=60)
+    for (unread_first, _), (unread, _) in zip(first, after, strict=True):
+        assert unread < unread_first - 0.5
     assert all(torch.equal(before[name], x) for name, x in encoders.parameters.items())
 
 
-def test_a_probe_reads_the_numbers_and_nothing_else():
-    encoders = Stack([Network(numbers=2), Network(numbers=2)], [0, 0])
-    with torch.no_grad():
-        encoders.parameters["narrow"][1] = 0.0  # the second encoder stores nothing
-    probe = Probe(encoders, [5, 5])
-    logits = probe.logits(as_strings(measured_letters(1, LONGEST).expand(2, -1, -1), [False] * 2))
-    assert logits.shape == (2, NUM_STRINGS, LONGEST, LETTERS)
-    assert torch.equal(logits[1], logits[1, :1].expand_as(logits[1]))
-    assert not torch.allclose(logits[0, 0], logits[0, 1])
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_readers_are_trained_and_selected_on_strings_of_their_lengths(reader, monkeypatch):
+    calls = record_calls(monkeypatch, readers, "training_letters")
+    measured = record_calls(monkeypatch, readers, "readings")
+    encoders = Stack([Network(numbers=8)], [3])
+    ((unread, longest),) = read_anew(reader, encoders, rates=[0.01], steps=40)
+    lengths = {call.shape[-1] for _, call in calls}
+    expected = {LONGEST} if reader.longest_only else set(range(1, LONGEST + 1))
+    assert lengths == expected == set(reader.lengths)
+    (_, selection), (_, reporting) = measured
+    assert set(selection) == expected and set(reporting) == {LONGEST}
+    assert unread == bits_not_read(selection)[0]
+    assert longest == pytest.approx(reporting[LONGEST].bits.item())
+
+
+def test_a_new_plain_decoder_reads_as_the_encoders_own_would():
+    encoders = Stack([Network(numbers=8)], [3])
+    decoder = Stack([Network(numbers=8)], [3 + NEW_SEED])
+    ((_, bits),) = read_anew(Reader(), encoders, rates=[0.0], steps=1)
+    strings = as_strings(measured_letters(REPORTING, LONGEST)[None], [False])
+    for name, parameter in encoders.parameters.items():
+        if name.startswith(("encoder", "narrow")):
+            decoder.parameters[name] = parameter
+    expected = read(decoder.logits(strings), strings.targets).bits.item()
+    assert bits == pytest.approx(expected, abs=1e-4)
 
 
 def test_selected_networks_are_copies():
@@ -226,7 +260,8 @@ def test_selected_networks_are_copies():
     strings = batch([0, 0])
     three = as_strings(strings.targets[:1, :, :-1].expand(3, -1, -1), [False] * 3)
     assert torch.equal(
-        press(chosen, as_strings(three.source[:2], [False] * 2))[1], press(stack, three)[0]
+        frozen_vectors(chosen, as_strings(three.source[:2], [False] * 2))[1],
+        frozen_vectors(stack, three)[0],
     )
     assert chosen.seeds == [2, 0] and [n.numbers for n in chosen.networks] == [32, 2]
 
@@ -239,6 +274,22 @@ def test_the_grid_is_complete_and_arms_of_a_part_differ_in_what_they_name():
     assert {(a.network.cell, a.network.reversed_source) for a in PARTS["order"].values()} == {
         (cell, turned) for cell in ("rnn", "gru") for turned in (False, True)
     }
+
+
+def test_a_rate_is_chosen_by_the_mean_over_the_tuning_seeds(tmp_path):
+    unread = {0.01: (9, 9), 0.02: (1, 9), 0.04: (4, 4), 0.08: (9, 9)}
+
+    def run_all(runs):
+        trials = [(rate, TUNING_SEEDS.index(seed)) for _, rate, seed in runs]
+        return [{"bits not read": unread[rate][i]} for rate, i in trials]
+
+    rows = record.SeedRows(
+        tmp_path / "rows.json", record.Run.start("bottleneck", []), part="a", origin="real"
+    )
+    settings = {"GRU": {"optimizer": "Adam", "steps": 1}}
+    costs = {"GRU": {"parameters": 1, "tokens": 1}}
+    tuning = comparison.Comparison(rows, rows, settings, costs, run_all)
+    assert tuning.tune([0.01, 0.02, 0.04]) == {"GRU": {0.01: 9, 0.02: 5, 0.04: 4, 0.08: 9}}
 
 
 @pytest.fixture
@@ -257,14 +308,12 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, s
     content = run("bottleneck", "grid", "--seeds", 0, 2)
     rows = {row.key: row for row in map(StoredRow.from_stored, content["rows"])}
     arms = list(command.PARTS["grid"])
-    assert len(calls) == 2 and len(rows) == 3 * 2 + 3 * 2
+    assert len(calls) == 2 and len(rows) == 3 * 2 * len(TUNING_SEEDS) + 3 * 2
     for arm in arms:
-        scores = {
-            rate: rows["grid, trials", f"{arm}, rate {rate:g}", TUNING_SEED].figures[
-                "bits not read"
-            ]
-            for rate in (0.01, 0.02)
-        }
+        scores = {}
+        for rate in (0.01, 0.02):
+            trials = (rows["grid, trials", f"{arm}, rate {rate:g}", s] for s in TUNING_SEEDS)
+            scores[rate] = sum(trial.figures["bits not read"] for trial in trials)
         row = rows["grid", arm, 2]
         assert row.settings["learning_rate"] == min(scores, key=scores.get)
         assert row.settings["grid"] == [0.01, 0.02] and row.settings["steps"] == 4
@@ -278,33 +327,24 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, s
         run("bottleneck", "grids")
 
 
-def test_an_arm_may_have_the_rate_of_another(run, short):
-    short_arm = command.PARTS["grid"]["8 numbers, 4 steps"]
-    command.PARTS["grid"] = {
-        "short": short_arm,
-        "long": Arm(short_arm.network, steps=6, rate_of="short"),
-    }
-    rows = [StoredRow.from_stored(e) for e in run("bottleneck", "grid", "--seeds", 0)["rows"]]
-    assert {row.arm for row in rows if row.part == "grid, trials"} == {
-        "short, rate 0.01",
-        "short, rate 0.02",
-    }
-    runs = {row.arm: row.settings for row in rows if row.part == "grid"}
-    assert runs["long"]["learning_rate"] == runs["short"]["learning_rate"]
-    assert (runs["long"]["steps"], runs["long"]["rate of"]) == (6, "short")
-
-
 def test_readers_read_the_vectors_of_the_tuned_encoders(run, short, monkeypatch):
     calls = record_calls(monkeypatch, command, "train")
+    readings = record_calls(monkeypatch, command, "read_anew")
     content = run("bottleneck", "readers", "--seeds", 0)
     rows = [StoredRow.from_stored(entry) for entry in content["rows"]]
     runs = [row for row in rows if row.part == "readers"]
-    names = {f"{k} numbers, {reader}" for k in (2, 8, 32) for reader in READERS}
-    names |= {f"untrained, {k} numbers, probe" for k in (2, 8, 32)}
-    assert {row.arm for row in runs} == names and {row.seed for row in runs} == {0}
+    assert {row.arm for row in runs} == set(READERS) and {row.seed for row in runs} == {0}
     encoders = calls[-1][1]
-    assert encoders.seeds == [TUNING_SEED, 0] * 3
-    assert [network.numbers for network in encoders.networks] == [2, 2, 8, 8, 32, 32]
+    assert encoders.seeds == [*TUNING_SEEDS, 0]
+    assert {network.numbers for network in encoders.networks} == {command.READ_NUMBERS}
+    for (reader, read_encoders), _ in readings:
+        network, seed = read_encoders.networks[0], read_encoders.seeds[0]
+        drawn = initial_parameters(network, seed)["encoder.input"]
+        is_drawn = torch.equal(read_encoders.parameters["encoder.input"][0], drawn)
+        assert is_drawn != reader.trained_encoder
     for row in runs:
-        assert row.settings["encoder steps"] == (0 if row.arm.startswith("untrained") else 4)
+        is_untrained = "untrained" in row.arm
+        assert row.settings["encoder steps"] == (0 if is_untrained else 4)
+        assert row.settings["memory"] == ("vector" if "stronger" in row.arm else "start")
+        assert row.settings["longest_only"] == row.arm.endswith("8 letters only")
         assert row.figures["bits read of the longest"] <= LONGEST * LETTER_BITS

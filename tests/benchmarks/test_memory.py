@@ -1,55 +1,148 @@
-"""Memory of recurrent networks: starts, scan, tasks, gradients by distance, and tuning."""
+"""Memory of recurrent networks: recall side by side, starts, scan, gradients by distance."""
 
+import copy
 import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from benchmarks.memory.__main__ import MAX_TRIALS, SOLVED, best_rate, tune
 from benchmarks.memory.gradients import gradient_by_distance, line_lengths, unit_that_counts
-from benchmarks.memory.networks import MinGRULM, build_recurrent, scan
-from benchmarks.memory.parts import DELAYS, PARTS, WIDTH, build_open_lstm
-from benchmarks.memory.task import (
-    BLANK,
-    QUERY,
-    REPORTING_SEED,
-    SELECTION_SEED,
-    Characters,
-    RecallBatches,
-    recall_split,
+from benchmarks.memory.networks import BlockLM, scan
+from benchmarks.memory.parts import PARTS, RECALL
+from benchmarks.memory.recall import (
+    RECALL_RATES,
+    SideBySideAdam,
+    best_rate,
+    losses,
+    train_side_by_side,
 )
+from benchmarks.memory.recall_networks import RecallNetwork, RecallNetworks, draw_parameters
+from benchmarks.memory.task import BLANK, NUM_SYMBOLS, QUERY, Characters
 from benchmarks.memory.training import run_trial
-from utils.data.batches import IGNORE_INDEX, Batch
+from utils.data.batches import Batch
 from utils.runtime import seed_everything
+from utils.training.config import TrainConfig
 
-GUESS = math.log(8)
-
-
-def test_arms_with_another_start_differ_in_the_recurrent_matrix_alone():
-    def parameters(start):
-        seed_everything(0)
-        return dict(build_recurrent(9, width=8, start=start).named_parameters())
-
-    plain = parameters("torch")
-    for start in ("orthogonal", "identity"):
-        other = parameters(start)
-        changed = [name for name in plain if not torch.equal(plain[name], other[name])]
-        assert changed == ["rnn.weight_hh_l0"]
-    assert torch.equal(other["rnn.weight_hh_l0"], torch.eye(8))
-    matrix = parameters("orthogonal")["rnn.weight_hh_l0"]
-    assert torch.allclose(matrix @ matrix.T, torch.eye(8), atol=1e-5)
-    with pytest.raises(ValueError, match="torch, orthogonal, identity"):
-        build_recurrent(9, width=8, start="zero")
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-def test_forget_gates_start_with_the_given_bias():
-    seed_everything(0)
-    model = build_open_lstm(9, bias=4.0)
-    bias = (model.rnn.bias_ih_l0 + model.rnn.bias_hh_l0).detach()
-    assert (bias[WIDTH : 2 * WIDTH] == 4.0).all()
-    assert (bias[:WIDTH].abs() < 1).all() and (bias[2 * WIDTH :].abs() < 1).all()
+def sequences(delay):
+    """The eight sequences of the recall task, (8, delay + 1)."""
+    ids = torch.full((NUM_SYMBOLS, delay + 1), BLANK)
+    ids[:, 0], ids[:, -1] = torch.arange(NUM_SYMBOLS), QUERY
+    return ids
+
+
+def torch_layer(cell, p):
+    """torch's layer with the parameters of one network."""
+    D = p["embedding"].shape[1]
+    layer = CELLS[cell](D, D, batch_first=True)
+    names = ("input", "recurrent", "input bias", "recurrent bias")
+    for parameter, name in zip(layer.parameters(), names, strict=True):
+        parameter.data = p[name].T.contiguous() if p[name].dim() == 2 else p[name]
+    return layer
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("frame", ["bare", "scaled", "normalized", "block"])
+def test_a_network_beside_others_is_torchs_layer(cell, frame):
+    network = RecallNetwork(cell=cell, width=6, frame=frame)
+    side_by_side = RecallNetworks(network, seeds=[3, 4])
+    p = draw_parameters(network, seed=4)
+    x = p["embedding"][sequences(5)]  # (8, T, D)
+    scale = {"bare": lambda x: x, "scaled": lambda x: x * math.sqrt(6)}
+    read = scale.get(frame, lambda x: F.layer_norm(x, (6,)))(x)
+    h = torch_layer(cell, p)(read)[0][:, -1]
+    if frame == "block":
+        h = x[:, -1] + h
+        wide = F.gelu(F.layer_norm(h, (6,)) @ p["widen"] + p["widen bias"])
+        h = F.layer_norm(h + wide @ p["narrow"] + p["narrow bias"], (6,))
+    logits = h @ p["output"] + p["output bias"]
+    assert torch.allclose(side_by_side(side_by_side.inputs(5))[1], logits, atol=1e-5)
+
+
+def test_a_mingru_beside_others_is_its_recurrence():
+    network = RecallNetwork(cell="mingru", width=4, keep_bias=2.0)
+    p, ids = draw_parameters(network, seed=1), sequences(3)
+    assert (p["input bias"][:4] == 2.0).all()
+    h = torch.zeros(NUM_SYMBOLS, 4)
+    for t in range(ids.shape[1]):
+        keep, candidate = (p["embedding"][ids[:, t]] @ p["input"] + p["input bias"]).chunk(2, -1)
+        h = keep.sigmoid() * h + (1 - keep.sigmoid()) * candidate
+    expected = h @ p["output"] + p["output bias"]
+    networks = RecallNetworks(network, seeds=[1])
+    assert torch.allclose(networks(networks.inputs(3))[0], expected, atol=1e-5)
+
+
+def test_other_starts_change_the_recurrent_matrix_or_the_gate_that_keeps_alone():
+    plain, other = (
+        draw_parameters(RecallNetwork(cell="rnn", start=start), seed=0)
+        for start in ("torch", "orthogonal")
+    )
+    assert [n for n in plain if not torch.equal(plain[n], other[n])] == ["recurrent"]
+    assert torch.allclose(other["recurrent"] @ other["recurrent"].T, torch.eye(32), atol=1e-5)
+    lstm = draw_parameters(RecallNetwork(cell="lstm", keep_bias=4.0), seed=0)
+    assert (lstm["input bias"][32:64] == 4).all() and (lstm["recurrent bias"][32:64] == 0).all()
+    assert (lstm["input bias"][:32].abs() < 1).all() and (lstm["input bias"][64:].abs() < 1).all()
+    with pytest.raises(ValueError, match="start"):
+        RecallNetwork(cell="rnn", start="zero")
+
+
+def test_each_network_takes_the_steps_of_torchs_adamw():
+    network = RecallNetwork(cell="gru", width=5)
+    networks = RecallNetworks(network, seeds=[0, 1])
+    rates, config = (0.01, 0.04), TrainConfig(steps=10, learning_rate=1.0, clip_norm=0.3)
+    adam = SideBySideAdam(networks, rates, config)
+    alone = [copy.deepcopy(networks) for _ in rates]
+    for r, (single, rate) in enumerate(zip(alone, rates, strict=True)):
+        for name, p in single.p.items():
+            single.p[name] = nn.Parameter(p[r : r + 1].detach())
+        rule = torch.optim.AdamW(single.parameters(), betas=config.betas, weight_decay=0.0)
+        for step in range(6):
+            progress = 1.0 if step < 1 else 1 - step / 10  # without a warm-up, linearly
+            rule.param_groups[0]["lr"] = rate * progress
+            rule.zero_grad()
+            losses(single, 3).sum().backward()
+            nn.utils.clip_grad_norm_(single.parameters(), 0.3)
+            rule.step()
+    for step in range(6):
+        adam.step(losses(networks, 3), step)
+    for r, single in enumerate(alone):
+        for name, p in networks.p.items():
+            assert torch.allclose(p[r], single.p[name][0], atol=1e-5), name
+
+
+def test_networks_side_by_side_do_not_disturb_each_other():
+    arm = dataclasses.replace(RECALL["LSTM, b = 4"], steps=12, delay=4)
+    together = train_side_by_side(arm, rates=(0.01, 0.05), seeds=(0, 1))
+    for (figures, costs), rate, seed in zip(together, (0.01, 0.05), (0, 1), strict=True):
+        ((alone, _),) = train_side_by_side(arm, rates=(rate,), seeds=(seed,))
+        for name, value in alone.items():
+            assert figures[name] == pytest.approx(value, rel=1e-3), name
+        assert costs["parameters"] == 9098
+
+
+def test_an_arm_learns_over_a_short_delay():
+    arm = dataclasses.replace(RECALL["RNN, delay 5"], delay=2, steps=120)
+    ((figures, _),) = train_side_by_side(arm, rates=(0.02,), seeds=(0,))
+    assert figures["loss"] < 0.5
+
+
+def test_the_share_of_the_symbol_is_that_of_the_gradient_by_distance():
+    network = RecallNetwork(cell="rnn", width=6)
+    arm = dataclasses.replace(RECALL["RNN"], network=network, delay=4, steps=12)
+    ((figures, _),) = train_side_by_side(arm, rates=(0.01,), seeds=(7,))
+    p, ids = draw_parameters(network, seed=7), sequences(4)
+    vectors = p["embedding"][ids].requires_grad_()
+    logits = torch_layer("rnn", p)(vectors)[0][:, -1] @ p["output"] + p["output bias"]
+    F.cross_entropy(logits, ids[:, 0], reduction="sum").backward()
+    norms = vectors.grad.norm(dim=-1)  # (8, T)
+    expected = float((norms[:, 0] / norms.sum(dim=1)).mean())
+    assert figures["share of the first input, start"] == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 8, 13])
@@ -63,9 +156,10 @@ def test_a_scan_is_the_loop(length):
     assert torch.allclose(scan(a, b), torch.stack(states, dim=1), atol=1e-6)
 
 
-def test_a_mingru_reads_on_where_it_stopped_and_sees_no_later_token():
+@pytest.mark.parametrize("cell", ["mingru", "rnn"])
+def test_a_model_in_blocks_reads_on_where_it_stopped_and_sees_no_later_token(cell):
     seed_everything(0)
-    model = MinGRULM(9, width=8)
+    model = BlockLM(9, cell=cell, width=8)
     ids = torch.randint(9, (2, 12))
     whole, _ = model(ids)
     first, state = model(ids[:, :7])
@@ -74,17 +168,6 @@ def test_a_mingru_reads_on_where_it_stopped_and_sees_no_later_token():
     changed = ids.clone()
     changed[:, 8] = (ids[:, 8] + 1) % 9
     assert torch.equal(model(changed)[0][:, :8], whole[:, :8])
-
-
-def test_only_the_symbol_after_the_query_is_asked_for():
-    batch = RecallBatches(4, batch_size=6, seed=1)[3]
-    assert batch.inputs.shape == (6, 5)
-    assert (batch.inputs[:, 1:-1] == BLANK).all() and (batch.inputs[:, -1] == QUERY).all()
-    assert torch.equal(batch.targets[:, -1], batch.inputs[:, 0])
-    assert (batch.targets[:, :-1] == IGNORE_INDEX).all()
-    assert torch.equal(batch.inputs, RecallBatches(4, batch_size=6, seed=1)[3].inputs)
-    (selection,), (reporting,) = (recall_split(4, s) for s in (SELECTION_SEED, REPORTING_SEED))
-    assert not torch.equal(selection.inputs, reporting.inputs)
 
 
 class Forgetful(torch.nn.Module):
@@ -129,36 +212,22 @@ def test_the_unit_that_counts_is_found():
     assert unit_that_counts(Counter(), first, second, decode) == pytest.approx(1)
 
 
-def test_tuning_ends_inside_its_grid_or_where_a_task_is_decided():
-    def tried(score, **options):
-        return list(tune(score, (1.0, 2.0, 4.0), **options))
-
-    assert tried(lambda rate: abs(math.log(rate / 8))) == [1.0, 2.0, 4.0, 8.0, 16.0]
-    assert tried(lambda rate: GUESS, guess=GUESS) == [1.0, 2.0, 4.0]
-    assert tried(lambda rate: SOLVED / rate / 2, guess=GUESS) == [1.0, 2.0, 4.0]
-    assert len(tried(lambda rate: abs(math.log(rate / 8)) + 0.5, guess=GUESS)) == 5
-    calls = []
-    with pytest.raises(RuntimeError, match="at an edge"):
-        tune(lambda rate: calls.append(rate) or -rate, (1.0, 2.0))
-    assert len(calls) == MAX_TRIALS
-
-
 def test_of_the_rates_that_solve_a_task_the_middle_one_is_taken():
-    scores = {1.0: 0.04, 2.0: 0.03, 4.0: 0.01, 8.0: 2.0}
-    assert best_rate(scores, can_be_solved=True) == 2.0
-    assert best_rate(scores, can_be_solved=False) == 4.0
-    assert best_rate({1.0: 1.0, 2.0: 0.5}, can_be_solved=True) == 2.0
+    assert best_rate({1.0: 0.04, 2.0: 0.03, 4.0: 0.01, 8.0: 2.0}) == 2.0
+    assert best_rate({1.0: 0.04, 2.0: 0.03, 4.0: 2.0}) == 1.0
+    assert best_rate({1.0: 1.0, 2.0: 0.5, 4.0: 1.5}) == 2.0
 
 
 def test_arms_of_a_part_have_one_budget():
     for part, arms in PARTS.items():
         budgets = {(r.steps, r.batch_size, r.rates, r.tuning_seeds) for r in arms.values()}
         assert len(budgets) == 1, part
-    for name, recipe in PARTS["recall"].items():
-        assert recipe.delay in DELAYS, name
+    assert len({arm.steps for arm in RECALL.values()}) == 1
+    assert {arm.delay for name, arm in RECALL.items() if "delay" not in name} == {30}
     build = {name: recipe.build(69) for name, recipe in PARTS["characters"].items()}
     sizes = {n: sum(p.numel() for p in model.parameters()) for n, model in build.items()}
-    assert max(sizes.values()) < 1.1 * min(sizes.values()), sizes
+    assert max(sizes.values()) < 1.01 * min(sizes.values()), sizes
+    assert sizes["minGRU"] == sizes["RNN in blocks"]
 
 
 @pytest.fixture
@@ -166,9 +235,8 @@ def task(short_corpora):
     return Characters.load()
 
 
-def test_a_trial_reports_what_the_page_reads(task):
+def test_a_run_reports_what_the_page_reads_and_a_trial_what_selects(task):
     wanted = {
-        "recall": {"loss", "accuracy", "share of the first input, start"},
         "characters": {"bits", "gradient at the start", "gradient at the end"},
         "strips": {"bits", "bits, fresh state"},
     }
@@ -177,6 +245,8 @@ def test_a_trial_reports_what_the_page_reads(task):
         figures, costs = run_trial(recipe, task, rate=0.01, seed=0)
         assert figures.keys() >= wanted[part] | {"selection loss"}
         assert costs["parameters"] > 0 and costs["tokens"] > 0
+        trial, _ = run_trial(recipe, task, rate=0.01, seed=0, is_trial=True)
+        assert trial == {"selection loss": figures["selection loss"]}
     assert not torch.equal(task.selection[:99], task.reporting[:99])
 
 
@@ -188,14 +258,24 @@ def test_a_carried_state_changes_the_training_and_reads_better_text(task):
 
 
 def test_the_command_writes_trials_and_runs_once(run, capsys, monkeypatch):
-    recipe = PARTS["recall"]["RNN, delay 5"]
-    monkeypatch.setitem(PARTS["recall"], "RNN, delay 5", dataclasses.replace(recipe, steps=5))
-    arguments = ("recall", "--arms", "RNN, delay 5", "--seeds", 0)
+    for name in ("RNN, delay 5", "minGRU"):
+        arm = dataclasses.replace(RECALL[name], steps=12, delay=2)
+        monkeypatch.setitem(RECALL, name, arm)
+    recipe = PARTS["strips"]["fresh state"]
+    monkeypatch.setitem(PARTS["strips"], "fresh state", dataclasses.replace(recipe, steps=3))
+    arms = ("RNN, delay 5", "fresh state")
+    arguments = ("recall", "strips", "--arms", *arms, "--seeds", 0)
+    monkeypatch.setattr("benchmarks.memory.__main__.tune", lambda score, rates: {0.1: score(0.1)})
     rows = run("memory", *arguments)["rows"]
-    assert [row["seed"] for row in rows if row["part"] == "recall"] == [0]
-    (row,) = [row for row in rows if row["part"] == "recall"]
-    assert row["settings"]["learning_rate"] in row["settings"]["grid"]
-    assert np.isfinite(row["figures"]["loss"])
+    runs = {row["part"]: row for row in rows if not row["part"].endswith("trials")}
+    assert runs.keys() == {"recall", "strips"}
+    assert all(row["seed"] == 0 for row in runs.values())
+    for row in runs.values():
+        assert row["settings"]["learning_rate"] in row["settings"]["grid"]
+    trials = [row for row in rows if row["part"] == "recall, trials"]
+    assert len(trials) == 3
+    assert all(len(row["figures"]["loss by rate"]) == len(RECALL_RATES) for row in trials)
+    assert np.isfinite(runs["recall"]["figures"]["loss"])
     capsys.readouterr()
     run("memory", *arguments)
     assert "wrote" not in capsys.readouterr().out

@@ -1,11 +1,13 @@
 """Files of results: their provenance, and that they are written completely."""
 
+import importlib
 import json
 import subprocess
 import sys
 import threading
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 
@@ -224,6 +226,67 @@ def test_processes_that_write_at_once_lose_no_row(tmp_path):
     assert [row.key for row in read_rows(path)] == [
         (part, "LSTM", seed) for part in "ab" for seed in range(12)
     ]
+
+
+def test_numbers_of_numpy_are_stored_as_pythons(tmp_path):
+    path = tmp_path / "results.json"
+    figures = {"a": np.int64(3), "b": np.float32(0.5), "c": np.arange(2), "d": np.bool_(True)}
+    settings = SETTINGS | {"steps": np.int64(5)}
+    rows = seed_rows(path)
+    rows.write("LSTM", 0, figures=figures, settings=settings, costs=COSTS)
+    ((row,),) = [json.loads(path.read_text())["rows"]]
+    assert row["figures"] == {"a": 3, "b": 0.5, "c": [0, 1], "d": True}
+    assert list(rows.missing("LSTM", [0, 1], settings)) == [1]
+
+
+@pytest.mark.parametrize("value, error", [(float("nan"), ValueError), ({1}, TypeError)])
+def test_a_figure_that_json_cannot_hold_is_printed_and_not_stored(tmp_path, capsys, value, error):
+    path = tmp_path / "results.json"
+    with pytest.raises(error):
+        seed_rows(path).write("LSTM", 0, figures={"x": value}, settings=SETTINGS, costs=COSTS)
+    assert '"x": ' in capsys.readouterr().out and not path.exists()
+    with pytest.raises(error):
+        write_results(path, {"x": value})
+    assert '"x": ' in capsys.readouterr().out and not path.exists()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "²"])
+def test_a_number_of_seeds_that_is_not_positive_ends_the_program(text, capsys):
+    parser = benchmark_parser("loop", "")
+    parser.add_argument("--seeds", type=record.positive_integer)
+    parser.add_argument("--first-seed", type=record.non_negative_integer)
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args([f"--seeds={text}"])
+    assert stop.value.code == 2
+    assert f"--seeds: expected a positive integer, got {text!r}" in capsys.readouterr().err
+    assert parser.parse_args(["--seeds=2", "--first-seed=0"]).first_seed == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "reviews --seeds 0",
+        "reviews --folds 10",
+        "loop --steps 0",
+        "loop --rounds 1",
+        "ladder --steps 0",
+        "ladder --seeds -1",
+        "translation bake-off --processes 0",
+        "speech isolated --seeds 0",
+        "characters --book-steps 0",
+        "optimization --seeds -1",
+        "translation_speed training --rounds 1",
+    ],
+)
+def test_a_benchmark_refuses_an_empty_measurement(line, capsys, tmp_path):
+    name, *arguments = line.split()
+    module = importlib.import_module(f"benchmarks.{name}")
+    if hasattr(module, "__path__"):
+        module = importlib.import_module(f"benchmarks.{name}.__main__")
+    with pytest.raises(SystemExit) as stop:
+        module.main([*arguments, "--out", str(tmp_path / "results.json")])
+    (option,) = [word for word in arguments if word.startswith("--")]
+    assert stop.value.code == 2 and f"error: argument {option}: " in capsys.readouterr().err
 
 
 def test_a_row_that_cannot_be_written_is_printed(tmp_path, capsys):

@@ -1,12 +1,14 @@
 """The parser: the help names every option, and a wrong command line gives one line."""
 
 import re
+from itertools import chain
 
 import pytest
 import torch
 
 from tests.helpers.command_lines import SMALL_MODELS, error_line, run
-from utils.command.parser import parse
+from utils.command.catalogue import MODELS
+from utils.command.parser import _FORMS, _types_of, parse
 
 
 def test_help_names_every_option_of_a_model(capsys):
@@ -37,8 +39,20 @@ def test_help_names_every_option_of_a_model(capsys):
         ("gtp", "choose from 'nnlm', 'rnnlm', 'lstmlm', 'gpt'"),
         ("gpt --widht 8", "unknown option --widht: did you mean --width?"),
         ("nnlm --qqq 8", "unknown option --qqq: expected one of --help, --order, --embedding-size"),
-        ("gpt --width x", "argument --width: Expected a <class 'int'>. Got value: x"),
-        ("gpt --betas 0.9", "argument --betas: Expected a <class 'tuple'>. Got value: 0.9"),
+        ("gpt --width x", "argument --width: expected an integer, got 'x'"),
+        ("gpt --steps=1:30", "argument --steps: expected an integer, got '1:30'"),
+        ("gpt --steps 0x10", "argument --steps: expected an integer, got '0x10'"),
+        ("gpt --steps=1e3", "argument --steps: expected an integer, got '1e3'"),
+        ("gpt --seed=1_000", "argument --seed: expected an integer, got '1_000'"),
+        ("gpt --vocab-size 1e12", "argument --vocab-size: expected an integer, got '1e12'"),
+        ("gpt --vocab-size=~", "argument --vocab-size: expected an integer, got '~'"),
+        ("gpt --learning-rate 1:30.5", "--learning-rate: expected a number, got '1:30.5'"),
+        ("gpt --progress 1", "argument --progress: expected true or false, got '1'"),
+        ("gpt --betas 0.9", "argument --betas: expected a list of two numbers such as [0.9,0.98]"),
+        ("gpt --betas 0.9,0.98", "expected a list of two numbers such as [0.9,0.98]"),
+        ("gpt --ngram-table-sizes 10", "expected a list of integers such as [1000,2000]"),
+        ("gpt --file null", "argument --file: leave it out for its default, or write ./null"),
+        ("gpt --file text --tokenizer bpe --vocab-size 1000000000000", "from 260 to 1000000, got"),
         ("gpt --file text --width 30", "4 heads do not divide a width of 30"),
         ("gpt --file text --positional-encoding x", "choose from learned, rotary, sinusoidal"),
         (
@@ -67,6 +81,44 @@ def test_help_names_every_option_of_a_model(capsys):
 )
 def test_a_wrong_option_gives_one_line_with_the_expected_values(line, message, capsys):
     assert message in error_line(line, capsys)
+
+
+@pytest.mark.parametrize("name", ["#notes.txt", "~", "&x", "5", "1:30", "[1]", '"a"', "true", "-"])
+def test_the_name_of_a_file_or_folder_is_taken_as_it_is(name):
+    for options in (["--file", name], ["--file=" + name]):
+        assert parse(["gpt", *options])[1]["file"] == name
+    assert parse(["gpt", "--out=" + name])[1]["out"] == name
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["--steps", "007"], {"steps": 7}),
+        (["--weight-decay=.5"], {"weight_decay": 0.5}),
+        (["--learning-rate", "2e-3"], {"learning_rate": 0.002}),
+        (["--vocab-size=null"], {"vocab_size": None}),
+        (["--betas", "[0.9, 0.98]"], {"betas": (0.9, 0.98)}),
+        (["--ngram-table-sizes=[5,6]"], {"ngram_table_sizes": [5, 6]}),
+        (["--progress", "false"], {"progress": False}),
+    ],
+)
+def test_a_number_is_read_in_its_usual_forms(words, expected):
+    _, options = parse(["gpt", *words])
+    assert {name: options[name] for name in expected} == expected
+
+
+def test_every_option_of_numbers_has_a_form():
+    """The others are names, which jsonargparse takes as they are."""
+    types = set(chain.from_iterable(_types_of(spec).values() for spec in MODELS.values()))
+    with_numbers = {x.removesuffix(" | None") for x in types if re.search("int|float|bool", x)}
+    assert with_numbers == set(_FORMS)
+
+
+def test_an_unknown_option_is_answered_with_the_options_as_they_are_documented(capsys):
+    _, _, listed = error_line("gpt --qqq 8", capsys).partition("expected one of ")
+    options = listed.split(", ")
+    assert {"--help", "--width", "--ngram-table-sizes", "--steps", "--out"} < {*options}
+    assert all(re.fullmatch("--[a-z0-9-]+", option) for option in options), options
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -311,7 +312,7 @@ def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
     report(history, [batch], num_characters=40)
     first, second = capsys.readouterr().out.splitlines()
     expected = "1.3863 nats per token, perplexity 4.00, 1.000 bits per character"
-    assert first == f"validation: {expected}"
+    assert first == f"validation: {expected} (in separate windows of 11 tokens)"
     assert second == "trained 3 steps, 1,200 tokens per second"
     report(History(losses=[3.0], stop_signal=2), [batch], num_characters=40)
     assert capsys.readouterr().out.startswith("interrupted after 1 steps")
@@ -319,6 +320,8 @@ def test_the_report_gives_the_lowest_loss_in_three_measures(capsys):
     assert capsys.readouterr().out == "trained 0 steps, 0 tokens per second\n"
     report(history, [batch], num_characters=None)
     assert "no bits per character, as its tokens do not spell" in capsys.readouterr().out
+    report(history, [replace(batch, source=torch.ones(2, 3).long())], num_characters=40)
+    assert capsys.readouterr().out.splitlines()[0] == f"validation: {expected}"
 
 
 def test_bits_are_counted_for_each_character_that_is_predicted(capsys, monkeypatch):

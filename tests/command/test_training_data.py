@@ -9,6 +9,8 @@ import torch
 from tests.helpers.command_lines import TEXT, error_line
 from utils.command import training_data
 from utils.command.training_data import PairData, TextData
+from utils.data.corpora import Corpus
+from utils.data.vocabulary import SPECIAL_TOKENS
 
 
 @pytest.mark.parametrize("data_class", [TextData, PairData])
@@ -20,6 +22,21 @@ def test_the_seed_is_that_of_the_batches(data_class):
         train_batches, _ = data.batches(corpus, tokenizer, seed=seed)
         inputs.append(train_batches[0].inputs)
     assert torch.equal(inputs[0], inputs[1]) and not torch.equal(inputs[0], inputs[2])
+
+
+@pytest.mark.parametrize("data_class", [TextData, PairData])
+def test_without_a_size_a_vocabulary_has_the_largest_that_the_help_names(data_class):
+    """Of Byte-pair encoding 4000 tokens; others have all that occur, here 6,000 letters."""
+    text = "".join(chr(0x4E00 + i) * 2 for i in range(6000))
+    split = text if data_class is TextData else [(text, text)]
+    corpus = Corpus("letters", "real", split, split, split)
+    sizes = {
+        name: len(data_class(tokenizer=name, vocab_size=None).train_tokenizer(corpus))
+        for name in ("bpe", "characters")
+    }
+    assert sizes == {"bpe": 4000, "characters": 6000 + len(SPECIAL_TOKENS)}
+    help_text = " ".join(data_class.__doc__.split())
+    assert "4000 for bpe, and no limit for the others" in help_text
 
 
 class ListTokenizer:

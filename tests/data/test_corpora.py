@@ -6,7 +6,8 @@ import os
 import pytest
 
 from tests.helpers.file_server import CONTENT, WRONG_CONTENT, file_entry, responds
-from utils.data.corpora import corpus_files, load_digits, load_pairs, load_reviews, load_text
+from utils.data.corpora import load_digits, load_pairs, load_reviews, load_text
+from utils.data.download import corpus_files
 from utils.data.errors import DataError
 from utils.data.registry import registry
 
@@ -56,11 +57,14 @@ def test_a_wrong_response_never_leads_to_a_stand_in(server, download_cache, monk
     "call, names",
     [
         (lambda: corpus_files("ptb"), "multi30k.*tiny_shakespeare.*spoken_digits"),
-        (lambda: load_text("ptb"), "'ptb'.*tiny_shakespeare"),  # type: ignore[arg-type]
-        (lambda: load_pairs("wmt"), "'wmt'.*multi30k, tatoeba"),  # type: ignore[arg-type]
-        (lambda: load_pairs(source_language="xx"), "'xx'.*de, en, fr"),  # type: ignore[arg-type]
-        (lambda: load_pairs(target_language="zh"), "'zh'.*de, en, fr"),
-        (lambda: load_pairs("tatoeba"), "'de'.*en, zh"),
+        (lambda: load_text("ptb"), "^name is 'ptb'.*tiny_shakespeare"),  # type: ignore[arg-type]
+        (lambda: load_pairs("wmt"), "^name is 'wmt'.*multi30k, tatoeba"),  # type: ignore[arg-type]
+        (
+            lambda: load_pairs(source_language="xx"),  # type: ignore[arg-type]
+            "^source_language is 'xx'.*de, en, fr",
+        ),
+        (lambda: load_pairs(target_language="zh"), "^target_language is 'zh'.*de, en, fr"),
+        (lambda: load_pairs("tatoeba"), "^source_language is 'de'.*en, zh"),
         (lambda: load_pairs(source_language="en", target_language="en"), "both 'en'"),
         (
             lambda: load_pairs(test="test_2015"),  # type: ignore[arg-type]

@@ -30,8 +30,8 @@ from tests.helpers.file_server import (
     truncates,
 )
 from utils.data import download
-from utils.data.corpora import corpus_files, load_text
-from utils.data.download import MAX_ATTEMPTS, cache_folder
+from utils.data.corpora import load_text
+from utils.data.download import MAX_ATTEMPTS, cache_folder, corpus_files
 from utils.data.errors import DataError, NoNetwork, OfflineRequested
 from utils.data.registry import registry
 
@@ -303,10 +303,10 @@ def test_a_broken_link_in_the_cache_is_replaced_or_an_error(toy, server, downloa
 
 RESOLVE = """
 import json, sys
-from utils.data.download import resolve
+from utils.data.download import corpus_files
 from utils.data.registry import registry
 registry()["toy"] = json.loads(sys.argv[1])
-print(resolve("toy")["file.bin"].stat().st_size)
+print(corpus_files("toy")["file.bin"].stat().st_size)
 """
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from utils.data import labelled_batches, pair_batches
 from utils.data.batches import IGNORE_INDEX
 from utils.data.grouped_batches import group_by_length
 from utils.data.labelled_batches import (
@@ -118,6 +119,20 @@ def test_a_batch_of_pairs_holds_integers_alone():
     assert pair_batch([([4, 5], [6]), ([7], [])]).source.tolist() == [[4, 5], [7, PAD]]
     with pytest.raises(ValueError, match="sentence pair 1 count from 0; got -100"):
         pair_batch([([4], [5]), ([4], [5, IGNORE_INDEX, 6])])
+
+
+@pytest.mark.parametrize(
+    "module, make, examples",
+    [(pair_batches, PairBatches, [([4], [5])]), (labelled_batches, LabelledBatches, [([4], 1)])],
+    ids=["pairs", "labelled texts"],
+)
+def test_ids_are_checked_once_and_not_in_each_batch(module, make, examples, monkeypatch):
+    stream, calls = make(examples, batch_size=1), []
+    monkeypatch.setattr(module, "as_id_list", lambda ids, **_: calls.append(ids) or ids)
+    assert stream[0].inputs is not None and stream[7].inputs is not None
+    assert not calls
+    make(examples, batch_size=1)
+    assert calls, "the check would be seen"
 
 
 def test_pairs_of_tensors_are_read():

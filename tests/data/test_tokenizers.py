@@ -59,6 +59,22 @@ def test_bpe_needs_room_for_all_bytes():
         BPETokenizer.train(TEXTS, max_vocab_size=100)
 
 
+@pytest.mark.parametrize("size", [10**6 + 1, 2**63, 10**30])
+def test_a_size_for_which_rust_would_abort_is_refused(size):
+    with pytest.raises(ValueError, match="max_vocab_size must be an integer from 260 to 1000000"):
+        BPETokenizer.train(TEXTS, max_vocab_size=size)
+
+
+@pytest.mark.parametrize("tokenizer_class", TOKENIZER_CLASSES)
+def test_what_is_no_collection_of_texts_is_named(tokenizer_class):
+    with pytest.raises(ValueError, match="expected a text or several texts, got None"):
+        tokenizer_class.train(None)
+
+
+def test_no_pair_reaches_a_huge_count():
+    assert len(BPETokenizer.train(TEXTS, min_count=10**30)) == 260
+
+
 def test_specials_are_left_out_when_decoding(bpe):
     ids = [BOS, *bpe.encode("a dog"), EOS, PAD, PAD]
     assert bpe.decode(ids) == "a dog"
@@ -71,6 +87,12 @@ def test_characters_round_trip_and_words_read_well():
     assert all(characters.decode(characters.encode(text)) == text for text in TEXTS)
     words = WordTokenizer.train(TEXTS)
     assert words.decode(words.encode("the dog , the cat .")) == "the dog, the cat."
+
+
+@pytest.mark.parametrize("text", ["a (b) c", "[a] b", "a {b}", "“a b”, ‘c’", "see (a; b). c!"])
+def test_words_come_back_with_no_spaces_inside_brackets_and_quotation_marks(text):
+    words = WordTokenizer.train(text)
+    assert words.decode(words.encode(text)) == text
 
 
 def test_all_unknown_words_and_another_script_become_unk():
@@ -358,6 +380,43 @@ def test_a_damaged_tokenizer_is_named(tokenizer_class, content, tmp_path):
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(ValueError, match=r"tokenizer\.json is a damaged tokenizer"):
         tokenizer_class.load(path)
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda backend: backend["model"]["vocab"].pop("Q"), "do not have the ids 0 to"),
+        (lambda backend: backend["model"]["vocab"].update(Q=5000), "do not have the ids 0 to"),
+        (lambda backend: _rename(backend["model"]["vocab"], "Q", "QQ"), "lacks 1 of the 256 bytes"),
+        (lambda backend: backend["model"]["merges"].append(["Q", "Q"]), "damaged"),
+        (lambda backend: backend["pre_tokenizer"].update(use_regex=False), "its settings"),
+        (lambda backend: backend.update(normalizer={"type": "Lowercase"}), "its settings"),
+        (
+            lambda backend: backend.update(
+                truncation={
+                    "direction": "Right",
+                    "max_length": 2,
+                    "strategy": "LongestFirst",
+                    "stride": 0,
+                }
+            ),
+            "its settings",
+        ),
+    ],
+    ids=["hole", "id", "byte", "merge", "pre_tokenizer", "normalizer", "truncation"],
+)
+def test_a_damaged_bpe_file_that_could_still_encode_is_refused(bpe, damage, message, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    bpe.save(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    damage(content["tokenizer"])
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"is a damaged tokenizer .*{message}|{message} tokenizer"):
+        BPETokenizer.load(path)
+
+
+def _rename(vocabulary, old, new):
+    vocabulary[new] = vocabulary.pop(old)
 
 
 def test_bpe_separates_texts_by_a_space_where_a_special_token_was(bpe):

@@ -86,6 +86,21 @@ def test_a_filter_takes_logits_of_any_number_of_dimensions(filter_logits, value)
     assert torch.equal(filter_logits(LOGITS[:, None], value), expected[:, None])
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda logits: filter_top_k(logits, 2),
+        lambda logits: filter_top_p(logits, 0.5),
+        lambda logits: filter_min_p(logits, 0.5),
+        lambda logits: penalize_repetition(logits, torch.tensor([[0]]), 2.0),
+    ],
+    ids=["top-k", "top-p", "min-p", "penalty"],
+)
+def test_logits_that_are_integers_are_refused(call):
+    with pytest.raises(ValueError, match="must be floating-point numbers, got torch"):
+        call(torch.tensor([[2, -2, 1]]))
+
+
 def test_the_penalty_lowers_only_tokens_that_have_occurred():
     logits = torch.tensor([[2.0, -2.0, 1.0, 0.0], [2.0, -2.0, 1.0, -math.inf]])
     previous_ids = torch.tensor([[0, 1, 0], [3, 3, 2]])

@@ -5,6 +5,7 @@ import torch
 
 from tests.helpers.decoding_models import FixedLogits
 from utils.decoding.input_ids import check_ids_of_model
+from utils.models.classifiers import Classifier, LanguageModelEncoder
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.language_models import RNNLM
@@ -16,6 +17,8 @@ MODELS = {
     "language model": (lambda: RNNLM(V, width=4), V),
     "encoder": (lambda: RNNEncoder(SOURCE_V, width=4), SOURCE_V),
     "fixed vector": (lambda: FixedVectorEncoder(RNNEncoder(SOURCE_V, width=4)), SOURCE_V),
+    "encoder of hidden states": (lambda: LanguageModelEncoder(RNNLM(V, width=4)), V),
+    "classifier": (lambda: Classifier(RNNEncoder(SOURCE_V, width=4), input_size=4), SOURCE_V),
     "encoder–decoder": (
         lambda: EncoderDecoder(RNNEncoder(SOURCE_V, width=4), RNNDecoder(V, width=4)),
         V,

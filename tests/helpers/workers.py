@@ -115,7 +115,7 @@ def compute_gradients(processes, make_model, batch, dtype):
     local_loss = loss_module(batch) / count_tokens(batch)
     (processes.world_size * local_loss).backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
-    return float(processes.sum(local_loss.detach())), processes.full_state_dict(gradients)
+    return float(processes.all_reduce(local_loss.detach())), processes.full_state_dict(gradients)
 
 
 class ProgramEnd(Exception):
@@ -221,7 +221,7 @@ def join_different_models(processes):
 
 def count_received_bytes(processes, work):
     """Return the bytes that this process receives for `work`."""
-    processes.any(False)  # a barrier
+    processes.is_true_in_any(False)  # a barrier
     before = received_bytes()
     work()
     return None if before is None else received_bytes() - before
@@ -230,7 +230,7 @@ def count_received_bytes(processes, work):
 def all_reduce_bytes(processes):
     """Return the bytes that this process receives for one all-reduce."""
     x = torch.ones(ALL_REDUCE_BYTES // 4)
-    return count_received_bytes(processes, lambda: processes.sum(x))
+    return count_received_bytes(processes, lambda: processes.all_reduce(x))
 
 
 class CollectiveCalls(TorchDispatchMode):

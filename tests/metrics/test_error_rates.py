@@ -1,4 +1,4 @@
-"""Word and character error rates: the edits that turn transcripts into their references."""
+"""Word and character error rates: the edits that turn references into their transcripts."""
 
 import pytest
 
@@ -12,6 +12,15 @@ def test_word_errors_count_the_edits_of_all_texts():
     counts = (errors.substitutions, errors.deletions, errors.insertions, errors.reference_length)
     assert counts == (1, 2, 0, 8)
     assert errors.rate == pytest.approx(3 / 8)
+
+
+@every_measure
+def test_the_edits_turn_the_reference_into_the_hypothesis(measure):
+    missing, added = measure(["a c"], ["a b c"]), measure(["a b c"], ["a c"])
+    edits = (missing.substitutions, missing.deletions, missing.insertions)
+    opposite = (added.substitutions, added.insertions, added.deletions)
+    num_units = 1 if measure is word_errors else 2  # "b", or its character and a space
+    assert edits == opposite == (0, num_units, 0)
 
 
 def test_an_error_rate_can_exceed_one():

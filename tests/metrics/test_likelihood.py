@@ -47,6 +47,13 @@ def test_no_tokens_or_characters_are_refused(measure, count):
         measure(1.0, count)
 
 
+@pytest.mark.parametrize("nll, count", [(10**400, 3), (3.0, 10**400)])
+@every_measure
+def test_integers_beyond_a_float_are_refused(measure, nll, count):
+    with pytest.raises(ValueError, match="needs numbers below 1e308"):
+        measure(nll, count)
+
+
 @pytest.mark.parametrize("count", [math.nan, math.inf])
 @every_measure
 def test_a_number_of_tokens_that_is_not_finite_is_refused(measure, count):

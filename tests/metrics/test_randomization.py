@@ -53,6 +53,13 @@ def test_the_type_of_the_statistics_does_not_change_the_p_value(dtype):
     assert randomization_p_value(first, second, mean_of(6)) == 2 / 2**4
 
 
+@pytest.mark.parametrize("value", [2**62, -(2**61), np.uint64(2**64 - 1)])
+def test_integers_whose_sums_would_wrap_are_refused(value):
+    first, second = np.full((6, 1), value), np.zeros((6, 1), dtype=np.int64)
+    with pytest.raises(ValueError, match=r"first has integers up to .* too large to add"):
+        randomization_p_value(first, second, mean_of(6))
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_what_is_not_finite_has_no_p_value(number):
     """No difference would be as large as NaN: the p-value would be 0."""

@@ -27,13 +27,13 @@ def two_systems_of_twelve():
     return first, second, texts
 
 
-def p_value_of_all_exchanges(first, second, references):
+def p_value_of_all_exchanges(first, second, references, **options):
     """The equation eq-randomization over all 2ⁿ exchanges of n sentences."""
 
     def difference(coins):
         pairs = [(b, a) if c else (a, b) for a, b, c in zip(first, second, coins, strict=True)]
         left, right = zip(*pairs, strict=True)
-        return abs(bleu(left, references) - bleu(right, references))
+        return abs(bleu(left, references, **options) - bleu(right, references, **options))
 
     n = len(first)
     actual = difference([0] * n)
@@ -125,6 +125,30 @@ def test_texts_and_references_may_come_from_generators():
     first, second, references = two_systems_of_twelve()
     expected = paired_bleu_p_value(first, second, references)
     assert paired_bleu_p_value(iter(first), iter(second), iter(references)) == expected
+
+
+CHINESE = ["他在学校学习中文", "我们明天去北京", "她喜欢喝热茶", "这本书很有意思"]
+WORSE = ["他在学习校中文学", "我明天去了北京", "她喜喝欢热的茶", "这书本有很意思"]
+
+
+@pytest.mark.parametrize(
+    "first, second, references, options",
+    [
+        (CHINESE, WORSE, CHINESE, {"tokenize": "zh"}),
+        ([text.upper() for text in FIRST], SECOND, SIX_REFERENCES, {"lowercase": True}),
+    ],
+    ids=["zh", "lowercase"],
+)
+def test_the_texts_are_compared_as_bleu_reads_them(first, second, references, options):
+    """Without its tokenizer a Chinese sentence is one word, and no system has a match."""
+    p = paired_bleu_p_value(first, second, references, **options)
+    assert p == p_value_of_all_exchanges(first, second, references, **options)
+    assert p != paired_bleu_p_value(first, second, references)
+
+
+def test_an_unknown_tokenizer_is_refused():
+    with pytest.raises(ValueError, match="unknown tokenizer 'chinese'; choose from"):
+        paired_bleu_p_value(CHINESE, WORSE, CHINESE, tokenize="chinese")
 
 
 def test_a_test_without_trials_is_refused():

@@ -11,7 +11,7 @@ from tests.helpers.tensors import randn, same
 from tests.helpers.tiny_models import DECODERS
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.convolutional import CNNDecoder
-from utils.models.recurrent_decoders import RNNDecoder
+from utils.models.recurrent_decoders import LSTMDecoder, RNNDecoder
 from utils.models.transformer import TransformerDecoder
 from utils.states import Memory
 
@@ -32,15 +32,17 @@ def memory():
     return Memory(randn(B, S, D), is_token, randn(B, D))
 
 
-@pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.parametrize("name", [*DECODERS, "lstm"])
 def test_an_output_is_tied_to_the_embedding_and_starts_without_a_bias(name):
-    decoder = DECODERS[name](D)
+    """Only an LSTM decoder has a bias from the start, as the language model that it is."""
+    decoder = LSTMDecoder(V, width=D) if name == "lstm" else DECODERS[name](D)
     assert decoder.output.weight is decoder.embedding.weight
-    assert decoder.output.bias.shape == (V,) and not decoder.output.bias.any()
+    assert decoder.output.bias.shape == (V,)
+    assert bool(decoder.output.bias.any()) == (name == "lstm")
 
 
 @pytest.mark.parametrize("embedding_size", [4, D, 2 * D])
-@pytest.mark.parametrize("decoder_class", [AttentionDecoder, RNNDecoder])
+@pytest.mark.parametrize("decoder_class", [AttentionDecoder, LSTMDecoder, RNNDecoder])
 def test_a_map_leads_to_an_embedding_of_another_size(decoder_class, embedding_size):
     decoder = decoder_class(V, width=D, embedding_size=embedding_size)
     width = 2 * D if decoder_class is AttentionDecoder else D  # of what the output reads

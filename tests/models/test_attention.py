@@ -98,12 +98,32 @@ def test_the_kernels_own_causal_mask_takes_no_other_mask_and_as_many_queries_as_
 @pytest.mark.parametrize("mask", [torch.ones(2, 2), torch.ones(2, 2, dtype=torch.int64), [[True]]])
 def test_a_mask_that_is_not_boolean_is_refused(mask):
     x = torch.randn(2, 4)
-    for call in (masked_softmax, lambda x, mask: fused_attention(x, x, x, mask)):
+    for call in (attention, fused_attention):
         with pytest.raises(ValueError, match="a mask is a bool tensor"):
-            call(x[:, :2] if call is masked_softmax else x, mask)
+            call(x, x, x, mask)
+    with pytest.raises(ValueError, match="a mask is a bool tensor"):
+        masked_softmax(x[:, :2], mask)
 
 
-def test_a_row_of_unmasked_scores_of_minus_infinity_has_no_weights():
-    scores = torch.tensor([[-math.inf, 1.0], [2.0, -math.inf]])
-    weights = masked_softmax(scores, torch.tensor([True, False]))
-    assert weights.tolist() == [[0.0, 0.0], [1.0, 0.0]]
+@pytest.mark.parametrize(
+    "mask, expected",
+    [
+        (None, [[0.0, 0.0], [1.0, 0.0]]),
+        (torch.tensor([True, True]), [[0.0, 0.0], [1.0, 0.0]]),
+        (torch.tensor([False, True]), [[0.0, 0.0], [0.0, 0.0]]),
+    ],
+    ids=["no mask", "all", "second"],
+)
+def test_scores_of_minus_infinity_have_no_weights(mask, expected):
+    scores = torch.tensor([[-math.inf, -math.inf], [2.0, -math.inf]], requires_grad=True)
+    weights = masked_softmax(scores, mask)
+    assert weights.tolist() == expected
+    weights.square().sum().backward()
+    assert torch.isfinite(scores.grad).all()
+
+
+def test_a_score_that_is_no_number_is_not_hidden():
+    scores = torch.tensor([math.nan, 1.0])
+    for mask in (None, torch.tensor([True, True])):
+        assert masked_softmax(scores, mask).isnan().all()
+    assert masked_softmax(scores, torch.tensor([False, True])).tolist() == [0.0, 1.0]

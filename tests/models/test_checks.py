@@ -3,14 +3,18 @@
 Most tests run on every model of tiny_models.py.
 """
 
+import importlib
+import inspect
+import pkgutil
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import utils.models
+import utils.speech
 from tests.helpers.tiny_models import (
     ENCODER_DECODERS,
     IDS,
@@ -31,14 +35,20 @@ from utils.models.checks import (
     check_id_tensor,
     check_memory,
 )
-from utils.models.classifiers import WordCNNEncoder
-from utils.models.convolutional import CNNDecoder, CNNEncoder
-from utils.models.encoder_decoder import EncoderDecoder
+from utils.models.convolutional import CNNDecoder
+from utils.models.encoder_decoder import EncoderDecoder, lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import NNLM, RNNLM
+from utils.models.layers import make_norm
+from utils.models.multi_head import SelfAttention
+from utils.models.nbsvm import NBSVM
+from utils.models.ngram_counts import NGramCounts
+from utils.models.recurrent import make_rnn
 from utils.models.recurrent_decoders import RNNDecoder
-from utils.models.recurrent_encoders import LSTMEncoder, RNNEncoder
-from utils.models.transformer import TransformerDecoder, TransformerEncoder
+from utils.models.recurrent_encoders import RNNEncoder
+from utils.models.transformer import TransformerDecoder
+from utils.models.transformer_stack import TransformerStack
+from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.states import LSTMState, Memory
 
 every_model = pytest.mark.parametrize("name", MODELS)
@@ -249,25 +259,106 @@ def test_ids_that_are_not_a_tensor_are_refused(ids):
         check_id_tensor(ids)
 
 
-SIZES: dict[Callable[..., object], str] = {
-    NNLM: "vocab_size embedding_size hidden_size",
-    RNNLM: "vocab_size width num_layers embedding_size",
-    GPT: "vocab_size width num_layers num_heads context_length feedforward_size",
-    WordCNNEncoder: "vocab_size embedding_size num_filters",
-    CNNEncoder: "vocab_size width num_layers kernel_size",
-    CNNDecoder: "vocab_size width num_layers kernel_size",
-    RNNEncoder: "vocab_size width num_layers embedding_size",
-    LSTMEncoder: "vocab_size width num_layers embedding_size",
-    RNNDecoder: "vocab_size width num_layers embedding_size",
-    AttentionDecoder: "vocab_size width num_layers embedding_size",
-    TransformerEncoder: "vocab_size width num_layers num_heads max_positions feedforward_size",
+SIZES = {
+    "context_length",
+    "embedding_size",
+    "feedforward_size",
+    "head_width",
+    "hidden_size",
+    "in_features",
+    "input_size",
+    "kernel_size",
+    "max_positions",
+    "num_classes",
+    "num_filters",
+    "num_heads",
+    "num_layers",
+    "order",
+    "out_features",
+    "vocab_size",
+    "width",
+    "window",
+}
+SEQUENCES = {"kernel_sizes", "ngram_table_sizes", "strides", "table_sizes"}  # of sizes
+ARGUMENTS = {  # of parameters without a default
+    "cell": "gru",
+    "dropout": 0.0,
+    "encoder": nn.Identity(),
+    "encoding": "learned",
+    "head_width": 4,
+    "in_features": 4,
+    "input_size": 4,
+    "max_positions": 4,
+    "norm": "rms",
+    "num_heads": 3,
+    "num_layers": 1,
+    "order": 2,
+    "out_features": 4,
+    "sequences": [],
+    "table_sizes": (9,),
+    "vocab_size": V,
+    "width": 12,
 }
 
 
-@pytest.mark.parametrize(
-    "build, size", [(build, size) for build, sizes in SIZES.items() for size in sizes.split()]
-)
-def test_a_size_that_is_not_a_positive_integer_is_named(build, size):
-    for wrong in (0, 2.0):
-        with pytest.raises(ValueError, match=f"^{size} must be a positive integer, got {wrong}"):
-            build(**{"vocab_size": V, size: wrong})
+def module_classes(package):
+    """The classes of torch modules of a package; of stacks, those that can be built."""
+    for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for value in vars(importlib.import_module(info.name)).values():
+            is_own = inspect.isclass(value) and value.__module__ == info.name
+            if is_own and issubclass(value, nn.Module) and value is not TransformerStack:
+                yield value
+
+
+BUILDERS = [
+    *module_classes(utils.models),
+    *module_classes(utils.speech),
+    NBSVM,
+    NGramCounts,
+    lstm_seq2seq,
+    make_norm,
+    make_rnn,
+]
+
+
+def cases(names):
+    """Each builder with each of its parameters that has one of some names."""
+    return [
+        pytest.param(build, name, id=f"{build.__name__}-{name}")
+        for build in BUILDERS
+        for name in inspect.signature(build).parameters
+        if name in names
+    ]
+
+
+def build_with(build, name, value):
+    """Build something of valid arguments except for one."""
+    parameters = inspect.signature(build).parameters.values()
+    required = [parameter.name for parameter in parameters if parameter.default is parameter.empty]
+    return build(**{key: ARGUMENTS[key] for key in required} | {name: value})
+
+
+def test_the_modules_of_all_packages_are_found():
+    found = {case.values[0] for case in cases(SIZES)}
+    assert {GPT, NNLM, SelfAttention, CTCRecognizer} < found and len(found) > 25
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5])
+@pytest.mark.parametrize("build, name", cases(SIZES))
+def test_a_size_that_is_no_positive_integer_is_refused_by_its_name(build, name, wrong):
+    with pytest.raises(ValueError, match=rf"^{name} must be an? .*integer.*, got {wrong}"):
+        build_with(build, name, wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5])
+@pytest.mark.parametrize("build, name", cases(SEQUENCES))
+def test_a_size_in_a_sequence_is_refused_by_its_number(build, name, wrong):
+    with pytest.raises(ValueError, match=rf"^{name}\[1\] must be a positive integer, got {wrong}"):
+        build_with(build, name, (9, wrong))
+
+
+@pytest.mark.parametrize("wrong", [5.0, -0.1, None])
+@pytest.mark.parametrize("build, name", cases({"dropout"}))
+def test_a_dropout_that_is_no_probability_is_refused(build, name, wrong):
+    with pytest.raises(ValueError, match=f"^dropout must be a number from 0 to 1, got {wrong}"):
+        build_with(build, name, wrong)

@@ -89,11 +89,11 @@ def test_the_epsilon_of_a_norm_is_an_option(norm):
     for epsilon in (0.5, 1e-3):
         expected = centred / (centred.pow(2).mean(-1, keepdim=True) + epsilon).sqrt()
         assert same(make_norm(norm, D, epsilon=epsilon).double()(x), expected)
-    for wrong in (0.0, -1e-6, float("nan")):
-        with pytest.raises(ValueError, match=f"epsilon .* a positive number, got {wrong}"):
+    for wrong in (0.0, -1e-06, float("nan"), float("inf"), 1e-300):
+        with pytest.raises(
+            ValueError, match=rf"epsilon must be a number at least 1\.17.*, got {wrong}"
+        ):
             make_norm(norm, D, epsilon=wrong)
-    with pytest.raises(ValueError, match=r"epsilon must be a number at least 1\.17.*, got 1e-300"):
-        make_norm(norm, D, epsilon=1e-300)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

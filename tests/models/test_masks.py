@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from utils.models.masks import causal_mask, masked_mean, source_mask
+from utils.models.masks import causal_mask, length_mask, masked_mean, source_mask
 
 
 def test_the_mask_of_a_source_is_true_at_tokens():
@@ -13,9 +13,19 @@ def test_the_mask_of_a_source_is_true_at_tokens():
     ]
 
 
+def test_the_mask_of_lengths_is_true_before_them():
+    assert length_mask(torch.tensor([2, 0, 3]), 3).int().tolist() == [
+        [1, 1, 0],
+        [0, 0, 0],
+        [1, 1, 1],
+    ]
+
+
 def test_the_mean_is_taken_over_tokens():
     x = torch.arange(12.0).view(2, 3, 2)
     is_token = torch.tensor([[True, True, False], [True, True, True]])
+    assert masked_mean(x, is_token).tolist() == [[1.0, 2.0], [8.0, 9.0]]
+    x[0, 2] = torch.nan  # where no token is
     assert masked_mean(x, is_token).tolist() == [[1.0, 2.0], [8.0, 9.0]]
 
 

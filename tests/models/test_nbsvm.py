@@ -109,8 +109,9 @@ def test_mistakes_are_named():
         NBSVM().fit(["a", "b"], [1, 1])
     with pytest.raises(ValueError, match="one label for each of 2 texts"):
         NBSVM().fit(["a", "b"], [1])
-    with pytest.raises(ValueError, match="alpha must be a positive number"):
-        NBSVM(alpha=-1)
+    for name in ("alpha", "C"):
+        with pytest.raises(ValueError, match=f"^{name} must be a positive number"):
+            NBSVM(**{name: -1})
     for interpolation in (2, -0.1):
         with pytest.raises(ValueError, match="interpolation must be a number from 0 to 1"):
             NBSVM(interpolation=interpolation)

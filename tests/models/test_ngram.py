@@ -466,6 +466,7 @@ def bigram_model() -> NGramLM:
         (lambda: NGramLM.add_k(count(TEXT, 2), -1), "k must be"),
         (lambda: NGramLM.add_k(count(TEXT, 2), math.nan), "k must be"),
         (lambda: NGramLM.add_k(count(TEXT, 2), math.inf), "k must be"),
+        (lambda: NGramLM.add_k(count(TEXT, 2), 1e308), "k must be"),
         (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=0), "discount must be .*, got 0"),
         (lambda: NGramLM.kneser_ney(count(TEXT, 2), discount=1.5), "discount must be .*, got 1.5"),
         (

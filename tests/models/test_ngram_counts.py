@@ -155,6 +155,10 @@ def test_followers_are_the_n_grams_that_continue_a_context():
             "order must be a positive integer, got 0",
         ),
         (
+            lambda: NGramCounts(TEXT, order=101, vocab_size=V),
+            "order must be an integer from 1 to 100, got 101",
+        ),
+        (
             lambda: NGramCounts(TEXT, order=2, vocab_size=0),
             "vocab_size must be a positive integer, got 0",
         ),

@@ -51,10 +51,20 @@ def test_the_vectors_of_pairs_and_triples_are_added_up(T):
     tokens = torch.randint(7, (2, T + 2))
     vectors, context = embedding(tokens[:, 2:], tokens[:, :2])
     assert vectors.shape == (2, T, 3) and torch.equal(context, tokens[:, T:])
-    pairs, triples = (table.weight for table in embedding)
+    pairs, triples = (table.weight for table in embedding.tables)
     for b, t in itertools.product(range(2), range(T)):
         x, y, z = tokens[b, t : t + 3].tolist()
         assert same(vectors[b, t], pairs[7 * y + z] + triples[49 * x + 7 * y + z], 1e-6)
+
+
+def test_the_names_of_the_tables_are_their_numbers():
+    """So are those of stored weights."""
+    assert list(NGramEmbedding(7, 3, table_sizes=(49, 50)).state_dict()) == ["0.weight", "1.weight"]
+
+
+def test_there_must_be_a_table():
+    with pytest.raises(ValueError, match="table_sizes is empty: expected at least one"):
+        NGramEmbedding(7, 3, table_sizes=())
 
 
 def test_padding_precedes_the_first_token():

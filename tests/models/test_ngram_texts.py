@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from utils.data.vocabulary import BOS
+from utils.data.batches import pad
+from utils.data.vocabulary import BOS, PAD
 from utils.models.ngram_texts import as_id_array, join_texts
 
 V = 9
@@ -50,3 +51,11 @@ def test_mistakes_are_named():
             as_id_array(ids, V)
     with pytest.raises(ValueError, match="sentence 1 has BOS"):
         join_texts([[4], [5, BOS]], order=2, vocab_size=V)
+
+
+def test_sentences_that_are_padded_are_refused():
+    sentences = [[4, 5, 2], [4, 2]]
+    for padded in (pad(sentences), pad(sentences).numpy(), [[4, 5, 2], [4, 2, PAD]]):
+        with pytest.raises(ValueError, match=r"sentence 1 has PAD .* lists of their own len"):
+            join_texts(padded, order=2, vocab_size=V)
+    assert PAD in join_texts([4, PAD, 5], order=2, vocab_size=V).tokens, "of a running text"

@@ -52,6 +52,18 @@ def test_a_network_with_the_batch_first_is_torchs(cell):
     assert same(run_batch_first(rnn, x)[0], run_batch_first(rnn, x, zero_state)[0])
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_steps_leave_the_state_as_it_is(cell):
+    """The state before the first token is zero."""
+    rnn = make_rnn(cell, **SIZES)
+    no_steps = torch.zeros(B, 0, 5)
+    states, zeros = run_batch_first(rnn, no_steps)
+    assert states.shape == (B, 0, D)
+    assert all(part.shape == (B, LAYERS, D) and not part.any() for part in parts(zeros))
+    _, given = run_batch_first(rnn, torch.ones(B, 2, 5))
+    assert run_batch_first(rnn, no_steps, given)[1] is given
+
+
 def test_an_lstm_computes_its_gate_equations():
     """The loop of Hochreiter and Schmidhuber's cell, with the network's weights."""
     rnn = make_rnn("lstm", **SIZES).double()

@@ -68,6 +68,19 @@ def test_an_lstm_decoder_refuses_the_memory_of_another_encoder(memory):
         model.begin(IDS)
 
 
+@pytest.mark.parametrize(
+    "sizes, message",
+    [
+        ({"width": 2 * D}, f"length {D}, but the encoder's vector have length {2 * D}"),
+        ({"num_layers": 3}, "final state has 3 layers, but the decoder has 2"),
+    ],
+)
+def test_an_lstm_decoder_refuses_an_encoder_of_another_size(sizes, message):
+    encoder = LSTMEncoder(V, **{"width": D, "num_layers": 2} | sizes)
+    with pytest.raises(ValueError, match=message):
+        LSTMDecoder(V, width=D, num_layers=2).begin(encoder(IDS))
+
+
 @pytest.mark.parametrize("options", [{}, {"embedding_size": 4, "num_layers": 1}])
 def test_an_lstm_decoder_is_a_tied_language_model_of_lstm_cells(options):
     torch.manual_seed(1)

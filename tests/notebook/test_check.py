@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from utils.notebook import cell_output, check
+from utils.notebook.relative_error import compare, relative_scale
 
 ROOT = Path(__file__).resolve().parents[2]
 INF, NAN = float("inf"), float("nan")
@@ -73,6 +74,19 @@ def test_sides_that_agree_are_named(capsys, left, right):
     assert line.startswith("✓ eq-x: loops = torch, ") and "largest error" in line
 
 
+@pytest.mark.parametrize("convert", [int, np.int64, np.uint64, lambda x: torch.tensor([x])])
+def test_integers_are_compared_exactly(convert):
+    """In double precision 2⁵³ + 1 is 2⁵³."""
+    big, next_one = convert(2**53), convert(2**53 + 1)
+    relative_error = compare("eq-x", [big], [next_one], relative_scale).error
+    assert 0 < relative_error < 2e-16
+    assert compare("eq-x", [next_one], [next_one], relative_scale).error == 0
+    assert compare("eq-x", [-5, 0], [-4, 0], relative_scale).error == 0.2
+    opposite = np.array([-(2**63)]), np.array([2**63], dtype=np.uint64)
+    assert compare("eq-x", *opposite, relative_scale).error == 2.0
+    assert compare("eq-x", np.int8(100), np.float32(100.5), relative_scale).error < 0.01
+
+
 def test_the_error_is_relative_however_small_the_numbers_are(capsys):
     for size in (1e-30, 1e-12, 1.0, 1e12):
         check.equation("eq-x", by_hand=size * (1 + 1e-10), numpy=size)
@@ -127,6 +141,30 @@ def test_a_side_that_is_zero_needs_the_size_of_what_cancels():
 def test_wrong_arguments_are_refused(sides, message):
     with pytest.raises(ValueError, match=f"^eq-x: {message}"):
         check.equation("eq-x", **sides)
+
+
+@pytest.mark.parametrize("label", ["x", "claim-x", "", None, 5])
+def test_a_label_is_that_of_an_equation(label):
+    with pytest.raises(ValueError, match="expected that of an equation, eq-…"):
+        check.equation(label, loops=1.0, torch=1.0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "1.0",
+        b"1",
+        ["1", "2"],
+        {1.0},
+        (x for x in [1.0]),
+        np.datetime64("2020-01-01"),
+        10**400,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_no_number_is_not_compared(value):
+    with pytest.raises(AssertionError, match=r"^eq-x: \w+ is no number, array or tensor of them"):
+        check.equation("eq-x", loops=value, torch=1.0)
 
 
 def test_another_tolerance_has_its_reason_in_the_evidence(monkeypatch):

@@ -127,6 +127,11 @@ def test_a_name_with_dollars_is_not_a_formula():
     assert cbook.is_math_text(ax.get_xlabel()), "the labels of the axes may have formulas"
 
 
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
+    ax = plotting.curves({"_a": ([1], [1]), "b": ([1], [2])}, "x", "y")
+    assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["_a", "b"]
+
+
 def test_without_a_chinese_font_characters_are_written_as_numbers(monkeypatch):
     monkeypatch.setattr(plotting, "CHINESE_FONTS", ())
     plotting.style()

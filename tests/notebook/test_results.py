@@ -45,11 +45,19 @@ def test_results_are_stored_with_their_origin(displayed):
     assert "1,234,567" in html and "tiny (stand-in), cpu, seed 0" in html
 
 
-@pytest.mark.parametrize("wrong", [NAN, INF, "many", "1.5", None, [1, 2], torch.ones(2)])
+@pytest.mark.parametrize(
+    "wrong", [NAN, INF, "many", "1.5", b"1.5", True, 10**400, None, [1, 2], torch.ones(2)]
+)
 def test_a_result_that_is_not_a_finite_number_is_refused(displayed, wrong):
     with pytest.raises(ValueError, match="loss"):
         report_results(("tiny", "real"), loss=wrong)
     assert not displayed
+
+
+def test_the_name_of_a_corpus_is_no_html(displayed):
+    report_results(("<b>", "real"), loss=1.0)
+    (((content,), _),) = displayed
+    assert "&lt;b&gt;" in content["text/html"]
 
 
 def test_tolerances_name_results(displayed):

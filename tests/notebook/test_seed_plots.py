@@ -93,6 +93,13 @@ def test_names_are_drawn_as_they_are():
     assert not any(cbook.is_math_text(text.get_text()) for text in ax.get_legend().get_texts())
 
 
+def test_a_name_that_begins_with_an_underscore_is_in_the_legend():
+    """matplotlib leaves such labels out."""
+    ax = seed_curves({"_a": (X, Y), "b": (X, Y)}, "x", "y", baselines={"_c": 1.0})
+    texts = [text.get_text().strip() for text in ax.get_legend().get_texts()]
+    assert texts == ["_a", "b", "_c"]
+
+
 @pytest.mark.parametrize(
     "lines, options, message",
     [

@@ -75,6 +75,17 @@ def test_collectives_need_vectors_of_one_length(function, values):
         function(values)
 
 
+@pytest.mark.parametrize("function", [ring_all_reduce, halving_doubling_all_reduce])
+def test_vectors_may_come_from_a_generator(function):
+    vectors = make_vectors(4, 8)
+    assert torch.equal(function(x for x in vectors)[0][0], function(vectors)[0][0])
+
+
+def test_vectors_of_bool_are_refused():
+    with pytest.raises(ValueError, match="expected vectors of numbers, got bool"):
+        ring_all_reduce([torch.ones(2, dtype=torch.bool)] * 2)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8])
 def test_a_tree_adds_up_in_few_rounds_of_whole_vectors(n):
     sums, sent = tree_all_reduce(make_vectors(n, 5))

@@ -89,3 +89,17 @@ def test_small_losses_are_fitted_as_large_ones():
     """The search began outside its bounds for losses below 0.01."""
     law = fit_scaling_law(PARAMETERS, TOKENS, 1e-4 * LAW.loss(PARAMETERS, TOKENS))
     assert law.loss(2e6, 2e6) == pytest.approx(1e-4 * LAW.loss(2e6, 2e6), rel=0.05)
+
+
+def test_a_floor_that_is_given_is_kept_and_the_rest_is_fitted():
+    law = fit_scaling_law(PARAMETERS, TOKENS, LAW.loss(PARAMETERS, TOKENS), E=LAW.E)
+    for name in ("E", "A", "alpha", "B", "beta"):
+        assert getattr(law, name) == pytest.approx(getattr(LAW, name), rel=0.02), name
+    lower = fit_scaling_law(PARAMETERS, TOKENS, LAW.loss(PARAMETERS, TOKENS), E=1.2)
+    assert lower.E == 1.2 and lower.alpha < LAW.alpha and lower.beta < LAW.beta
+
+
+@pytest.mark.parametrize("floor", [0.0, -1.0, 9.0, np.nan])
+def test_a_floor_that_the_losses_exclude_is_refused(floor):
+    with pytest.raises(ValueError, match="E must be a positive number below the lowest loss"):
+        fit_scaling_law(PARAMETERS, TOKENS, LAW.loss(PARAMETERS, TOKENS), E=floor)

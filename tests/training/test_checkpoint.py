@@ -296,7 +296,8 @@ def test_a_layer_that_is_called_module_keeps_its_name(path):
 
 def other_model(*, num_layers=2, dtype=torch.float32, width=8, tied=True):
     runtime.seed_everything(7)
-    return RNNLM(V, width=width, num_layers=num_layers, cell="lstm", tied=tied).to(dtype)
+    sizes = {"width": width, "num_layers": num_layers}
+    return RNNLM(V, **sizes, cell="lstm", tied=tied, dropout=0.3).to(dtype)
 
 
 def muon_without_matrices(model, config):
@@ -372,6 +373,29 @@ def test_a_refused_checkpoint_changes_nothing(finished_run, path, case):
     assert later["python"] == random_state["python"]
     assert torch.equal(later["numpy"]["key"], random_state["numpy"]["key"])
     assert path.read_bytes() == content and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"num_heads": 4}, "layers.0.attention.num_heads is 2, here 4"),
+        ({"dropout": 0.1}, "dropout.p is 0.3, here 0.1"),
+        ({"activation": "gelu"}, "layers.0.activation is squared_relu, here gelu"),
+        ({"positional_encoding": "sinusoidal"}, "embedding_scale is 1.0, here 2.8"),
+    ],
+    ids=["num_heads", "dropout", "activation", "positional_encoding"],
+)
+def test_a_model_that_differs_only_in_what_its_tensors_do_not_show_is_refused(
+    path, options, message
+):
+    sizes = {"width": 8, "num_layers": 1, "num_heads": 2, "context_length": 10, "dropout": 0.3}
+    fit(GPT(V, **sizes), make_stream(), CONFIG, checkpoint=path, progress=False)
+    with pytest.raises(ValueError, match=f"belongs to another model: there {message}"):
+        fit(GPT(V, **sizes | options), make_stream(), CONFIG, checkpoint=path, progress=False)
+    content = read_tensor_file(path)
+    del content["layout"]["modules"]  # as in a checkpoint of an earlier version
+    write_tensor_file(path, content)
+    fit(GPT(V, **sizes), make_stream(), CONFIG, checkpoint=path, progress=False)
 
 
 def test_an_optimizer_with_another_option_is_refused(path):

@@ -569,7 +569,9 @@ def test_the_bytes_of_a_socket_are_counted():
 def test_a_group_of_one_process_needs_no_torchrun():
     with process_group("data", "cpu") as processes:
         assert (
-            not processes.is_distributed and processes.gather(3) == [3] and not processes.any(False)
+            not processes.is_distributed
+            and processes.gather(3) == [3]
+            and not processes.is_true_in_any(False)
         )
 
 

@@ -1,4 +1,4 @@
-"""Evaluation: total loss over total tokens, however the batches are cut."""
+"""Evaluation: total loss over total tokens, of pairs in any batches, of a text in its windows."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from tests.helpers.small_runs import PAIRS, SIZES, TEXT, V, make_model, make_stream
 from utils import runtime
-from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
+from utils.data.batches import IGNORE_INDEX, Batch, TextBatches, text_eval_batches
 from utils.data.pair_batches import pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.speech.audio_batches import AudioBatches
@@ -26,7 +26,7 @@ def test_the_perplexity_of_a_uniform_model_is_the_size_of_the_vocabulary():
     assert evaluation.perplexity == pytest.approx(V) and evaluation.num_tokens == 40
 
 
-def test_evaluation_does_not_depend_on_batching_or_padding():
+def test_evaluation_of_pairs_does_not_depend_on_batching_or_padding():
     runtime.seed_everything(0)
     model = lstm_seq2seq(V, width=8, num_layers=1, dropout=0.5).double().train()
     assert len({len(target) for _, target in PAIRS}) > 1, "some targets are padded"
@@ -36,6 +36,18 @@ def test_evaluation_does_not_depend_on_batching_or_padding():
     assert together.num_tokens == alone.num_tokens == sum(len(target) + 1 for _, target in PAIRS)
     assert together.nll == pytest.approx(alone.nll, rel=1e-12)
     assert model.training, "evaluation leaves the mode as it was"
+
+
+def test_a_window_of_a_text_is_read_without_the_tokens_before_it():
+    """The loss depends on where the text is cut: it is that of each window as a text of its own."""
+    model = make_model().double()
+    batches = text_eval_batches(TEXT, batch_size=2, context_length=5)
+    losses = [evaluate(model, [batch]).nll for batch in reversed(batches)]
+    assert evaluate(model, batches).nll == pytest.approx(sum(losses), rel=1e-12)
+    whole = text_eval_batches(TEXT, batch_size=1, context_length=len(TEXT))
+    first, second = evaluate(model, batches), evaluate(model, whole)
+    assert first.num_tokens == second.num_tokens == len(TEXT) - 1
+    assert abs(first.loss - second.loss) > 1e-4
 
 
 def test_evaluation_smooths_no_labels():

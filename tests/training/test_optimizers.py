@@ -331,6 +331,15 @@ def test_the_polynomials_map_singular_values_into_the_stated_range():
     assert 0.72 < sigma.min() < 0.74 and 1.26 < sigma.max() < 1.27
 
 
+def test_singular_values_below_that_range_grow_by_the_stated_factor_at_most():
+    factor = math.prod(a for a, _, _ in POLYNOMIALS)
+    assert round(factor, 1) == 78.3
+    sizes = torch.tensor([1e-2, 1e-3, 1e-6, 0.0], dtype=torch.float64)
+    sizes = torch.cat([(1 - sizes.square().sum()).sqrt()[None], sizes])  # of norm 1
+    results = orthogonalize(sizes.diag()).diagonal()[1:]
+    assert (results <= factor * sizes[1:]).all() and 0.07 < results[1] < 0.08
+
+
 class InterruptedBatches(list[Batch]):
     """Batches that raise KeyboardInterrupt at one step, once."""
 

@@ -192,6 +192,23 @@ def test_a_value_that_a_file_cannot_hold_is_refused_when_it_is_written(tmp_path,
     assert read_tensor_file(path) == {"step": 0.5}
 
 
+@pytest.mark.parametrize("dtype", [torch.complex128, torch.int4], ids=str)
+def test_a_tensor_that_a_file_cannot_hold_is_refused_when_it_is_written(tmp_path, dtype):
+    path = tmp_path / "run.safetensors"
+    with pytest.raises(ValueError, match=f"cannot hold a tensor of {dtype}: convert it"):
+        write_tensor_file(path, {"state": [torch.empty(2, dtype=dtype)]})
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (1, 3, 2)])
+def test_a_single_value_with_a_stride_is_stored(tmp_path, shape):
+    """To torch it is contiguous whatever its strides are, but it cannot be viewed as bytes."""
+    column = torch.ones(shape)[..., :1, 0]
+    assert column.is_contiguous() and column.stride(-1) == 2
+    write_tensor_file(tmp_path / "run.safetensors", {"column": column})
+    assert torch.equal(read_tensor_file(tmp_path / "run.safetensors")["column"], column)
+
+
 def test_a_named_tuple_is_refused_when_it_is_written(tmp_path):
     path = tmp_path / "run.safetensors"
     point = namedtuple("Point", "x y")(torch.ones(1), 2)

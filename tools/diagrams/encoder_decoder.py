@@ -94,3 +94,62 @@ def _decoder_step(d: Diagram, x: float, t: int, token: Box) -> tuple[Box, Box]:
     d.arrow(vector.top, state.bottom, label="(B, T, E)" if t == 1 else "")
     d.arrow(state.top, output.bottom, label="(B, T, D)" if t == 1 else "")
     return state, output
+
+
+def context_vector() -> Diagram:
+    """Draw the two ways to hand one vector to a decoder."""
+    d = Diagram(
+        "context-vector",
+        "Two ways to hand the vector of the source to the decoder",
+        "The encoder reads ein, Hund, rennt; its last state is the vector c. Above, c is handed "
+        "over at the start: from c the decoder computes its state h 0, and reads BOS, a, dog "
+        "without c. In the middle, c is handed over at every step: an arrow leads from c to each "
+        "state of the decoder, beside the word that it reads.",
+        variants={"start": ("encoder", "start"), "every": ("encoder", "every")},
+    )
+    with d.part("encoder"):
+        c = _small_encoder(d, 452)
+    with d.part("start"):
+        d.text(6, 24, "at the start", anchor="start", bold=True)
+        states = _small_decoder(d, 92)
+        first = d.box(66, 92, 46, "$h^d_0$", "state")
+        d.arrow(first.right, states[0].left, colour="state")
+        d.arrow((c.x, c.y - 17), (c.x, 400), (14, 400), (14, 92), first.left, colour="state")
+    with d.part("every"):
+        d.text(34, 196, "at every step", anchor="start", bold=True)
+        states = _small_decoder(d, 282)
+        d.arrow((c.x, c.y - 17), (c.x, 382), (164, 382), colour="state", head=False)
+        for state in states:
+            d.dot(state.x + 14, 382, "state")
+            d.arrow((state.x + 14, 382), state.bottom_at(state.x + 14), colour="state")
+    return d
+
+
+def _small_encoder(d: Diagram, y: float) -> Box:
+    """Draw an encoder without its embeddings, and return the position of its vector."""
+    d.text(6, y, "encoder", anchor="start", bold=True)
+    before = Box(0, 0, 0, 0)
+    for s, (x, word) in enumerate(zip((110, 190, 270), SOURCE, strict=True), start=1):
+        token = d.token(x, y + 62, word)
+        state = d.box(x, y, 50, f"$h^e_{s}$", "state")
+        d.arrow(token.top, state.bottom)
+        if s > 1:
+            d.arrow(before.right, state.left, colour="state")
+        before = state
+    c = d.box(360, y, 46, "$c$", "state", height=34)
+    d.arrow(before.right, c.left, colour="state", strong=True)
+    return c
+
+
+def _small_decoder(d: Diagram, y: float) -> list[Box]:
+    """Draw three steps of a decoder, and return its states."""
+    states: list[Box] = []
+    for t, x in enumerate((150, 236, 322), start=1):
+        token = d.token(x - 12, y + 62, INPUT[t - 1])
+        states.append(d.box(x, y, 54, f"$h^d_{t}$", "state"))
+        d.arrow(token.top, states[-1].bottom_at(x - 12))
+        word = d.token(x, y - 58, LABEL[t - 1])
+        d.arrow(states[-1].top, word.bottom)
+        if t > 1:
+            d.arrow(states[-2].right, states[-1].left, colour="state")
+    return states

@@ -60,7 +60,7 @@ MODELS: dict[str, ModelSpec] = {
 
 
 def select_model_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Select those of `options` that the parts of a model take.
+    """Select the options that the parts of a model take.
 
     The size of the vocabulary is left out: it is known when the data have been read.
 
@@ -153,7 +153,7 @@ def check_model_options(name: str, options: Mapping[str, Any]) -> None:
 
 
 def select_arguments(function: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Select those of `options` that a function or a class's constructor takes.
+    """Select the options that a function or a class's constructor takes.
 
     Parameters
     ----------

@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
-from utils.command.catalogue import MODELS
+from utils.command.catalogue import MODELS, ModelSpec
 from utils.command.job import RunConfig
 from utils.training.config import TrainConfig
 
@@ -26,6 +26,15 @@ disk is full, memory is exhausted, a file or folder cannot be read or written, o
 obtained; 2 the command is wrong, as --file is not a text or --out not a folder, or does not suit
 the data, the machine or an earlier run in the folder; 130 Ctrl-C ended the run, 143 SIGTERM did,
 and 129 SIGHUP, which a closed terminal sends: the same command resumes from the checkpoint."""
+
+# How the values of an option of each type are written, and what they are called.
+_FORMS = {
+    "int": ("[+-]?[0-9]{1,4000}", "an integer"),
+    "float": (r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", "a number"),
+    "bool": ("true|false", "true or false"),
+    "Sequence[int]": (r"\[[-+0-9, ]*\]", "a list of integers such as [1000,2000]"),
+    "tuple[float, float]": (r"\[[-+.eE0-9, ]*\]", "a list of two numbers such as [0.9,0.98]"),
+}
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
@@ -62,7 +71,13 @@ def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
 
 def build_parser() -> ArgumentParser:
     """Build the parser of the whole command line."""
-    parser = _Parser(PROGRAM, description=DESCRIPTION, epilog=EXIT_CODES, allow_abbrev=False)
+    parser = _Parser(
+        PROGRAM,
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        allow_abbrev=False,
+        parser_mode="json",  # YAML would read "#notes.txt" and "~" as nothing
+    )
     models = parser.add_subcommands(dest="model", metavar="MODEL", title="models")
     for name, spec in MODELS.items():
         parts = ", ".join(part.__name__ for part in spec.parts)
@@ -73,23 +88,69 @@ def build_parser() -> ArgumentParser:
 def _model_parser(name: str) -> ArgumentParser:
     """Build the parser of the options of one model."""
     spec = MODELS[name]
-    parser = _Parser(usage=f"{PROGRAM} {name} [--OPTION VALUE ...]")
-    options: set[str] = set()
+    parser = _Parser(usage=f"{PROGRAM} {name} [--OPTION VALUE ...]", parser_mode="json")
+    options: list[str] = []
     for part in spec.parts:
         add = parser.add_class_arguments if inspect.isclass(part) else parser.add_function_arguments
-        options.update(add(part, skip={*options, "vocab_size"}))
+        options += add(part, skip={*options, "vocab_size"})
     parser.set_defaults(**spec.defaults)
     for config in (spec.data_class, TrainConfig, RunConfig):
-        options.update(parser.add_class_arguments(config, skip=set(options)))
+        options += parser.add_class_arguments(config, skip=set(options))
+    types = _types_of(spec)
+    parser.types = {name: types[name] for name in options}
     return parser
+
+
+def _types_of(spec: ModelSpec) -> dict[str, str]:
+    """Return the types in the signatures of a model's parts and configurations, by name."""
+    types: dict[str, str] = {}
+    for part in (RunConfig, TrainConfig, *spec.parts, spec.data_class):
+        for name, parameter in inspect.signature(part).parameters.items():
+            types[name] = inspect.formatannotation(parameter.annotation).strip("'")
+    return types
 
 
 class _Parser(ArgumentParser):
     """jsonargparse, with options spelled with dashes and error messages of one line."""
 
+    types: Mapping[str, str] = {}  # the types of all options but help, by name
+
     def add_argument(self, *names: str, **options: Any) -> Any:
         """Add an argument; jsonargparse uses this method for groups of arguments too."""
         return super().add_argument(*(name.replace("_", "-") for name in names), **options)
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *positional: Any, **named: Any
+    ) -> Any:
+        """Parse the words of a command line; jsonargparse calls it for the words of a model too.
+
+        Numbers are checked and rewritten first: jsonargparse reads single ones as YAML, to which
+        1:30 is 90 and ``5 # x`` is 5.
+        """
+        if args is None or not self.types:
+            return super().parse_args(args, *positional, **named)
+        words = []
+        option = ""  # whose value the next word is
+        for word in args:
+            name, equals, value = word.partition("=")
+            if not word.startswith("--"):
+                words.append(self._checked(option, word))
+                option = ""
+            elif equals:
+                words.append(f"{name}={self._checked(name, value)}")
+                option = ""
+            else:
+                words.append(word)
+                option = word
+        return super().parse_args(words, *positional, **named)
+
+    def _checked(self, option: str, word: str) -> str:
+        """Return the value of an option in the form for jsonargparse, or exit with code 2."""
+        option_type = self.types.get(option.removeprefix("--").replace("-", "_"), "")
+        try:
+            return _rewrite(word, option_type)
+        except ValueError as error:
+            self.error(f"argument {option}: {error}, got {word!r}")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and exit with code 2."""
@@ -106,6 +167,39 @@ class _Parser(ArgumentParser):
 
     def _expected(self, option: str) -> str:
         """Return the option that is spelled most like an unknown one, or all options."""
-        options = [name for name in self._option_string_actions if name.startswith("--")]
+        options = ["--help", *(f"--{name.replace('_', '-')}" for name in self.types)]
         similar = difflib.get_close_matches(option, options, 1)
         return f"did you mean {similar[0]}?" if similar else f"expected one of {', '.join(options)}"
+
+
+def _rewrite(word: str, option_type: str) -> str:
+    """Return the value of an option in the form that YAML and JSON share.
+
+    Parameters
+    ----------
+    word
+        The value on the command line.
+    option_type
+        The type of the option in its signature, such as "int | None".
+
+    Returns
+    -------
+    word : str
+        The same value; a value of another type than a number, a bool or a list as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is not a value of this type; the message says what was expected.
+    """
+    kind = option_type.removesuffix(" | None")
+    if word == "null" and kind != option_type:
+        if kind == "str":
+            raise ValueError("leave it out for its default, or write ./null for a file")
+        return word
+    pattern, expected = _FORMS.get(kind, (".*", ""))
+    if not re.fullmatch(pattern, word, re.DOTALL):
+        raise ValueError(f"expected {expected}")
+    if kind == "int":
+        return str(int(word))
+    return repr(float(word)) if kind == "float" else word

@@ -197,6 +197,9 @@ def _leave_weights(job: Job, model: nn.Module, processes: Processes) -> None:
 def report(history: History, valid: Sequence[Batch], *, num_characters: int | None) -> None:
     """Print the lowest validation loss in the three usual measures, and the speed.
 
+    The loss of a running text depends on the windows in which it is read (see `evaluate`), so that
+    their length belongs to the result.
+
     Parameters
     ----------
     history
@@ -217,12 +220,20 @@ def report(history: History, valid: Sequence[Batch], *, num_characters: int | No
         )
         print(
             f"validation: {nll / num_tokens:.4f} nats per token, perplexity "
-            f"{perplexity(nll, num_tokens):.2f}, {bits}"
+            f"{perplexity(nll, num_tokens):.2f}, {bits}{_window_note(valid)}"
         )
     print(
         f"{'interrupted after' if history.interrupted else 'trained'} {len(history.losses)} "
         f"steps, {history.tokens_per_second:,.0f} tokens per second"
     )
+
+
+def _window_note(valid: Sequence[Batch]) -> str:
+    """Return how much of a running text the model saw at once; "" for sentence pairs."""
+    lengths = [batch.inputs.shape[1] for batch in valid if batch.source is None]
+    if not lengths:
+        return ""
+    return f" (in separate windows of {max(lengths)} tokens)"
 
 
 def _signal_code(signal_number: int) -> int:

@@ -13,8 +13,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from utils.arguments import check_choice
 from utils.command.catalogue import MODELS, build_model, check_model_options
 from utils.command.job import Job
@@ -43,8 +41,11 @@ DESCRIPTION_TYPES = {
 }
 
 
-def load_trained_model(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
+def load_trained_model(folder: str | Path) -> tuple[Any, Tokenizer]:
     """Load the model and the tokenizer that a run has left in a folder.
+
+    The model's type depends on the run: a `LanguageModel` or a `ConditionalLanguageModel` of
+    ``utils.contract``. A type checker accepts it for both.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def load_trained_model(folder: str | Path) -> tuple[nn.Module, Tokenizer]:
 
     Returns
     -------
-    model : torch.nn.Module
+    model : LanguageModel or ConditionalLanguageModel
         The model with the parameters of the best validation, in evaluation mode on the CPU.
     tokenizer : Tokenizer
         The tokenizer that made the model's vocabulary.
@@ -193,8 +194,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     Returns
     -------
     description : dict
-        That of `Job.description`, the size of the vocabulary, and checksums of the corpus and of
-        the tokenizer's file.
+        What `Job.description` returns, the size of the vocabulary, and checksums of the corpus and
+        of the tokenizer's file.
 
     Raises
     ------

@@ -207,7 +207,7 @@ class TextData(TrainingData[str]):
         Parameters
         ----------
         corpus, tokenizer, seed
-            See `TrainingData`; the seed is that of the draw of the training windows.
+            See `TrainingData`; the seed determines which training windows are drawn.
 
         Returns
         -------
@@ -246,7 +246,8 @@ class PairData(TrainingData[list[SentencePair]]):
     tokenizer
         Name of the tokenizer: characters, words or bpe.
     vocab_size
-        Size of the largest vocabulary; null for no limit.
+        Size of the largest vocabulary; null for the tokenizer's default: 4000 for bpe, and no limit
+        for the others.
     batch_size
         Number of pairs in a batch; a source length with fewer pairs gives smaller batches.
     """
@@ -285,7 +286,7 @@ class PairData(TrainingData[list[SentencePair]]):
         Parameters
         ----------
         corpus, tokenizer, seed
-            See `TrainingData`; the seed is that of the order of the training pairs.
+            See `TrainingData`; the seed determines the order of the training pairs.
 
         Returns
         -------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from utils.arguments import as_integers
+from utils.arguments import as_integers, check_integer
 
 
 def as_id_list(ids: Iterable[int], *, name: str = "token ids") -> list[int]:
@@ -73,6 +73,11 @@ def is_integer_tensor(tensor: torch.Tensor) -> bool:
     return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
 
 
+def is_padded_at_end(is_token: torch.Tensor) -> torch.Tensor:
+    """Return whether no token follows padding in a mask of tokens (B, T), as one bool."""
+    return (is_token[:, 1:] <= is_token[:, :-1]).all()
+
+
 def check_ids_in_vocabulary(
     ids: Iterable[int] | np.ndarray | torch.Tensor,
     vocab_size: int | None = None,
@@ -123,3 +128,17 @@ def check_text(text: object) -> None:
             f"a text has the lone surrogate {text[error.start]!r} at position {error.start}, which "
             "does not encode any character: decode the text with the encoding of its file"
         ) from None
+
+
+def check_split_sizes(sizes: Sequence[int]) -> None:
+    """Check the numbers of examples for training, validation and test.
+
+    Raises
+    ------
+    ValueError
+        Unless they are three non-negative integers.
+    """
+    if len(sizes) != 3:
+        raise ValueError(f"expected three sizes: training, validation and test; got {sizes!r}")
+    for number, size in enumerate(sizes):
+        check_integer(minimum=0, **{f"sizes[{number}]": size})

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from utils.arguments import check_choice
 from utils.console import safe_print
 from utils.data import corpus_formats
-from utils.data.download import resolve
+from utils.data.download import corpus_files
 from utils.data.errors import NoNetwork
 from utils.data.examples import Clip, ExampleSplits, LabelledReview, Language, SentencePair
 from utils.data.standins.pairs import make_pairs
@@ -69,25 +68,6 @@ class Corpus(Generic[Split]):
         return self.train + self.valid + self.test
 
 
-def corpus_files(name: str) -> dict[str, Path]:
-    """Find the files of a corpus, downloaded if needed, and check them.
-
-    Returns
-    -------
-    paths : dict of str to Path
-        The path of each file by its name.
-
-    Raises
-    ------
-    ValueError
-        If ``registry.json`` has no such corpus.
-    DataError
-        If a file is unavailable or not the expected one (NoNetwork if no server answered: there is
-        no stand-in for a file).
-    """
-    return resolve(name)
-
-
 def load_text(name: TextCorpusName = "tiny_shakespeare") -> Corpus[str]:
     """Load a running text.
 
@@ -108,9 +88,9 @@ def load_text(name: TextCorpusName = "tiny_shakespeare") -> Corpus[str]:
     DataError
         If a file or a server's response is not the expected one.
     """
-    check_choice(get_args(TextCorpusName), **{"text corpus": name})
+    check_choice(get_args(TextCorpusName), name=name)
     text, origin = _load_or_standin(
-        name, lambda: corpus_formats.read_text(resolve(name)["input.txt"]), make_text
+        name, lambda: corpus_formats.read_text(corpus_files(name)["input.txt"]), make_text
     )
     return split_text(name, origin, text)
 
@@ -154,9 +134,10 @@ def load_pairs(
     DataError
         If a file or a server's response is not the expected one.
     """
-    check_choice(CORPUS_LANGUAGES, **{"corpus of sentence pairs": name})
-    for language in (source_language, target_language):
-        check_choice(CORPUS_LANGUAGES[name], **{f"language of {name}": language})
+    check_choice(CORPUS_LANGUAGES, name=name)
+    check_choice(
+        CORPUS_LANGUAGES[name], source_language=source_language, target_language=target_language
+    )
     if source_language == target_language:
         raise ValueError(
             f"source_language and target_language are both {source_language!r}; "
@@ -167,7 +148,7 @@ def load_pairs(
     def load() -> ExampleSplits[SentencePair]:
         if name == "multi30k":
             return _load_multi30k(source_language, target_language, test)
-        return corpus_formats.read_tatoeba(resolve(name)["cmn.txt"], source_language)
+        return corpus_formats.read_tatoeba(corpus_files(name)["cmn.txt"], source_language)
 
     splits, origin = _load_or_standin(
         name, load, lambda: make_pairs(source_language, target_language)
@@ -192,7 +173,7 @@ def load_reviews() -> Corpus[list[LabelledReview]]:
     """
 
     def load() -> ExampleSplits[LabelledReview]:
-        paths = resolve("movie_reviews")
+        paths = corpus_files("movie_reviews")
         return corpus_formats.read_reviews(paths["rt-polarity.pos"], paths["rt-polarity.neg"])
 
     splits, origin = _load_or_standin("movie_reviews", load, make_reviews)
@@ -215,7 +196,7 @@ def load_digits() -> Corpus[list[Clip]]:
     """
 
     def load() -> list[Clip]:
-        (path,) = resolve("spoken_digits").values()
+        (path,) = corpus_files("spoken_digits").values()
         return corpus_formats.read_digits(path)
 
     clips, origin = _load_or_standin("spoken_digits", load, make_digits)
@@ -234,7 +215,7 @@ def _load_multi30k(
         (f"{part}.{source_language}.gz", f"{part}.{target_language}.gz")
         for part in ("train", "val", test)
     ]
-    paths = resolve("multi30k", only=[name for pair in names for name in pair])
+    paths = corpus_files("multi30k", only=[name for pair in names for name in pair])
     return corpus_formats.read_multi30k(
         [(paths[source], paths[target]) for source, target in names]
     )

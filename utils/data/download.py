@@ -38,7 +38,7 @@ class _TemporaryError(Exception):
     """An interrupted response, or a busy server: another attempt may succeed."""
 
 
-def resolve(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
+def corpus_files(name: str, *, only: Iterable[str] | None = None) -> dict[str, Path]:
     """Find, or download, the files of a corpus, and check them.
 
     Parameters

@@ -37,7 +37,7 @@ class LabelledBatch:
 
 
 class LabelledBatches(GroupedBatches[LabelledBatch]):
-    """Batches of labelled texts, reshuffled in each epoch: ``stream[step]`` is that of a step.
+    """Batches of labelled texts, reshuffled in each epoch: ``stream[step]`` is one batch.
 
     A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
     and their labels as targets (B,). Each epoch of ``len(stream)`` steps contains every text once,
@@ -70,7 +70,7 @@ class LabelledBatches(GroupedBatches[LabelledBatch]):
 
     def make_batch(self, indices: Sequence[int]) -> LabelledBatch:
         """Return the batch of the texts with these indices."""
-        return labelled_batch([self.examples[i] for i in indices])
+        return _make_labelled_batch([self.examples[i] for i in indices])
 
 
 def labelled_eval_batches(
@@ -100,7 +100,7 @@ def labelled_eval_batches(
     lengths = [len(ids) for ids, _ in examples]
     check_not_empty(lengths, "labelled example", "a text")
     groups = group_by_length(lengths, batch_size=batch_size)
-    return [labelled_batch([examples[i] for i in group]) for group in groups]
+    return [_make_labelled_batch([examples[i] for i in group]) for group in groups]
 
 
 def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
@@ -121,7 +121,11 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
     ValueError
         If there are no texts, an id is not a non-negative integer, or a label not an integer.
     """
-    examples = _as_id_examples(examples)
+    return _make_labelled_batch(_as_id_examples(examples))
+
+
+def _make_labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
+    """Return the batch of examples whose ids and labels have been checked."""
     inputs = pad([ids for ids, _ in examples])  # (B, T)
     labels = as_id_tensor([label for _, label in examples], name="labels")  # (B,)
     return LabelledBatch(inputs, labels)

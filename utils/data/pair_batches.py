@@ -29,7 +29,7 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> list
 
 
 class PairBatches(GroupedBatches[Batch]):
-    """Batches of sentence pairs, reshuffled in each epoch: ``stream[step]`` is that of a step.
+    """Batches of sentence pairs, reshuffled in each epoch: ``stream[step]`` is one batch.
 
     A batch depends on the seed and the step alone. It holds sources of one length (B, S) and
     targets of similar lengths. The inputs (B, T) are BOS and the target, padded with PAD; the
@@ -75,7 +75,7 @@ class PairBatches(GroupedBatches[Batch]):
 
     def make_batch(self, indices: Sequence[int]) -> Batch:
         """Return the batch of the pairs with these indices."""
-        return pair_batch([self.pairs[i] for i in indices])
+        return _make_pair_batch([self.pairs[i] for i in indices])
 
 
 def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch]:
@@ -103,7 +103,7 @@ def pair_eval_batches(pairs: Sequence[IdPair], *, batch_size: int) -> list[Batch
     lengths = [len(source) for source, _ in pairs]
     check_not_empty(lengths, "sentence pair", "a source")
     groups = group_by_length(lengths, batch_size=batch_size)
-    return [pair_batch([pairs[i] for i in group]) for group in groups]
+    return [_make_pair_batch([pairs[i] for i in group]) for group in groups]
 
 
 def pair_batch(pairs: Sequence[IdPair]) -> Batch:
@@ -136,7 +136,11 @@ def pair_batch(pairs: Sequence[IdPair]) -> Batch:
     >>> batch.targets.tolist()
     [[4, 5, 2], [6, 2, -100]]
     """
-    pairs = _as_id_pairs(pairs)
+    return _make_pair_batch(_as_id_pairs(pairs))
+
+
+def _make_pair_batch(pairs: Sequence[IdPair]) -> Batch:
+    """Return the batch of pairs whose ids have been checked."""
     source = pad([source for source, _ in pairs])  # (B, S)
     inputs, targets = teacher_forcing_pair(
         pad([target for _, target in pairs], IGNORE_INDEX)

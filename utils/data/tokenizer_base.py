@@ -103,7 +103,7 @@ class VocabularyTokenizer(TextEncoder):
         The vocabulary of the tokens that `split` returns.
     """
 
-    file_type: str  # the name of the tokenizer in its saved file
+    kind: str  # of tokenizer: its name in a saved file
 
     def __init__(self, vocab: Vocabulary) -> None:
         self.vocab = vocab
@@ -178,7 +178,7 @@ class VocabularyTokenizer(TextEncoder):
 
     def save(self, path: str | Path) -> None:
         """Write the tokenizer to a JSON file, completely or not at all."""
-        write_tokenizer(path, self.file_type, tokens=self.vocab.tokens[len(SPECIAL_TOKENS) :])
+        write_tokenizer(path, self.kind, tokens=self.vocab.tokens[len(SPECIAL_TOKENS) :])
 
     @classmethod
     def load(cls: type[_Self], path: str | Path) -> _Self:
@@ -189,9 +189,7 @@ class VocabularyTokenizer(TextEncoder):
         ValueError
             If the file is not a tokenizer of this class.
         """
-        return read_tokenizer(
-            path, cls.file_type, lambda content: cls(Vocabulary(content["tokens"]))
-        )
+        return read_tokenizer(path, cls.kind, lambda content: cls(Vocabulary(content["tokens"])))
 
 
 def training_texts(texts: str | Iterable[str], *, allow_special: bool) -> Iterator[str]:
@@ -202,6 +200,8 @@ def training_texts(texts: str | Iterable[str], *, allow_special: bool) -> Iterat
     ValueError
         If one of `texts` is not a valid text.
     """
+    if not isinstance(texts, Iterable):
+        raise ValueError(f"expected a text or several texts, got {texts!r}")
     for text in [texts] if isinstance(texts, str) else texts:
         check_text(text)
         for part in split_special_tokens(text) if allow_special else [text]:
@@ -209,24 +209,24 @@ def training_texts(texts: str | Iterable[str], *, allow_special: bool) -> Iterat
                 yield part
 
 
-def write_tokenizer(path: str | Path, file_type: str, **content: Any) -> None:
+def write_tokenizer(path: str | Path, kind: str, **content: Any) -> None:
     """Write a tokenizer to a JSON file, completely or not at all.
 
     Parameters
     ----------
     path
         The file; missing folders are created, and ``~`` is the home folder.
-    file_type
+    kind
         The name of the tokenizer's class in its file.
     **content
         The content of the tokenizer, as JSON values.
     """
-    text = json.dumps({"kind": file_type, **content}, ensure_ascii=False)
+    text = json.dumps({"kind": kind, **content}, ensure_ascii=False)
     write_text_atomically(as_path(path), text)
 
 
 def read_tokenizer(
-    path: str | Path, file_type: str, build: Callable[[dict[str, Any]], LoadedTokenizer]
+    path: str | Path, kind: str, build: Callable[[dict[str, Any]], LoadedTokenizer]
 ) -> LoadedTokenizer:
     """Read what `write_tokenizer` wrote.
 
@@ -234,7 +234,7 @@ def read_tokenizer(
     ----------
     path
         The file.
-    file_type
+    kind
         The name of the tokenizer's class in its file.
     build
         Builds the tokenizer from the file's content.
@@ -254,9 +254,9 @@ def read_tokenizer(
         content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:  # a RecursionError of very deep nesting
         raise ValueError(f"{path} is not a tokenizer that this book saved ({error})") from error
-    if not isinstance(content, dict) or content.get("kind") != file_type:
+    if not isinstance(content, dict) or content.get("kind") != kind:
         actual = content.get("kind") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} contains {actual!r}; expected a {file_type!r} tokenizer")
+        raise ValueError(f"{path} contains {actual!r}; expected a {kind!r} tokenizer")
     try:
         return build(content)
     except Exception as error:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from utils.arguments import as_integers, check_positive
+from utils.arguments import as_integers, check_integer, check_positive
 from utils.data.checks import check_ids_in_vocabulary, check_text
 from utils.data.pretokenization import split_words
 from utils.data.tokenizer_base import (
@@ -27,7 +27,11 @@ from utils.data.tokenizer_base import (
 )
 from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
-SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:!?)\]’'])")
+# Rust allocates memory for the whole vocabulary before it reads a text, and aborts Python if it
+# cannot; the largest vocabularies in use have some 260 000 tokens.
+MAX_BPE_VOCAB_SIZE = 10**6
+SPACE_BEFORE_MARK = re.compile(r"\s+([.,;:!?)\]}”’'])")
+SPACE_AFTER_MARK = re.compile(r"([(\[{“‘])\s+")
 
 
 class Tokenizer(Protocol):
@@ -59,7 +63,7 @@ class CharTokenizer(VocabularyTokenizer):
     'ehle'
     """
 
-    file_type = "characters"
+    kind = "characters"
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -88,7 +92,7 @@ class WordTokenizer(VocabularyTokenizer):
     'I hear, and I <unk>.'
     """
 
-    file_type = "words"
+    kind = "words"
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -97,8 +101,8 @@ class WordTokenizer(VocabularyTokenizer):
 
     @staticmethod
     def join(tokens: list[str]) -> str:
-        """Return `tokens` joined by spaces, with none before closing punctuation marks."""
-        return SPACE_BEFORE_MARK.sub(r"\1", " ".join(tokens))
+        """Return `tokens` joined by spaces, with none inside brackets and before closing marks."""
+        return SPACE_AFTER_MARK.sub(r"\1", SPACE_BEFORE_MARK.sub(r"\1", " ".join(tokens)))
 
 
 class BPETokenizer(TextEncoder):
@@ -124,7 +128,7 @@ class BPETokenizer(TextEncoder):
     'a lower wall'
     """
 
-    file_type = "bpe"
+    kind = "bpe"
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
         self.backend = backend
@@ -145,7 +149,8 @@ class BPETokenizer(TextEncoder):
         texts
             A text or several texts, from the training split alone.
         max_vocab_size
-            The largest size of the vocabulary, special tokens and the 256 bytes included.
+            The largest size of the vocabulary, special tokens and the 256 bytes included; at most
+            10⁶.
         min_count
             Minimum count of a pair to be merged.
         allow_special
@@ -160,7 +165,7 @@ class BPETokenizer(TextEncoder):
         ------
         ValueError
             If a size or count is not a positive integer, `max_vocab_size` is less than the 260
-            special tokens and bytes, or one of `texts` is not a valid text.
+            special tokens and bytes or more than 10⁶, or one of `texts` is not a valid text.
         """
         check_positive(max_vocab_size=max_vocab_size, min_count=min_count)
         alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -169,12 +174,11 @@ class BPETokenizer(TextEncoder):
             raise ValueError(
                 f"max_vocab_size={max_vocab_size}: byte-level BPE needs at least {needed} tokens"
             )
-        backend = tokenizers.Tokenizer(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        backend.decoder = decoders.ByteLevel()
+        check_integer(minimum=needed, maximum=MAX_BPE_VOCAB_SIZE, max_vocab_size=max_vocab_size)
+        backend = _byte_level(models.BPE())
         trainer = trainers.BpeTrainer(
             vocab_size=max_vocab_size,
-            min_frequency=min_count,
+            min_frequency=min(min_count, 2**63),  # no pair is as frequent, and Rust takes no more
             special_tokens=list(SPECIAL_TOKENS),
             initial_alphabet=alphabet,
             show_progress=False,
@@ -227,7 +231,7 @@ class BPETokenizer(TextEncoder):
 
     def save(self, path: str | Path) -> None:
         """Write the tokenizer to a JSON file, completely or not at all."""
-        write_tokenizer(path, self.file_type, tokenizer=json.loads(self.backend.to_str()))
+        write_tokenizer(path, self.kind, tokenizer=json.loads(self.backend.to_str()))
 
     @classmethod
     def load(cls, path: str | Path) -> BPETokenizer:
@@ -239,8 +243,16 @@ class BPETokenizer(TextEncoder):
             If the file is not a tokenizer of this class.
         """
         return read_tokenizer(
-            path, cls.file_type, lambda content: cls(_as_backend(content["tokenizer"]))
+            path, cls.kind, lambda content: cls(_as_backend(content["tokenizer"]))
         )
+
+
+def _byte_level(model: models.BPE) -> tokenizers.Tokenizer:
+    """Return a tokenizer of bytes with these merges."""
+    backend = tokenizers.Tokenizer(model)
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
 def _without_special_tokens_in_text(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
@@ -251,8 +263,17 @@ def _without_special_tokens_in_text(backend: tokenizers.Tokenizer) -> tokenizers
 
 
 def _as_backend(content: Any) -> tokenizers.Tokenizer:
-    """Return the tokenizer from JSON values; raise ValueError without special tokens."""
+    """Return the tokenizer from JSON values; raise ValueError if `save` did not write them."""
     backend = tokenizers.Tokenizer.from_str(json.dumps(content))
+    stored = json.loads(backend.to_str())  # in the form of the installed version
+    vocab, merges = stored["model"]["vocab"], stored["model"]["merges"]
+    if sorted(vocab.values()) != list(range(len(vocab))):
+        raise ValueError(f"its {len(vocab)} tokens do not have the ids 0 to {len(vocab) - 1}")
     if tuple(map(backend.id_to_token, range(len(SPECIAL_TOKENS)))) != SPECIAL_TOKENS:
         raise ValueError(f"its first tokens are not {', '.join(SPECIAL_TOKENS)}")
+    if missing := set(pre_tokenizers.ByteLevel.alphabet()) - vocab.keys():
+        raise ValueError(f"its vocabulary lacks {len(missing)} of the 256 bytes")
+    rebuilt = _byte_level(models.BPE(vocab, list(map(tuple, merges))))
+    if json.loads(rebuilt.to_str()) != stored:
+        raise ValueError("its settings are not those of byte-level BPE in this book")
     return backend

@@ -1,7 +1,8 @@
 """From a model's distributions to text: search, sampling, translation and scoring.
 
-The package knows a model only by its contract (``utils.contract``), so every function serves
-n-gram models, recurrent networks and Transformers, with or without a source. Options are passed
+The package calls a model by its contract (``utils.contract``), so every function serves n-gram
+models, recurrent networks and Transformers, with or without a source. Beyond calls it looks for the
+embeddings of a model, to check ids before they are read (``input_ids``). Options are passed
 under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamConfig(…)``,
 ``rules=TokenRules(…)``; where `beam` may be None, that is greedy search.
 

@@ -26,9 +26,9 @@ class BeamConfig:
     ``log_prob / ((5 + n) / 6) ** length_penalty + token_bonus * n``.
 
     By default a search ends safely: once it has all the hypotheses that it returns and no partial
-    one can still overtake any of them. The log-probability of a partial hypothesis bounds that of
-    every continuation, so its score at the most favourable length up to the maximum is a bound of
-    theirs. With ``length_penalty > 0`` this maximum matters: a small `max_length` ends the search
+    one can still overtake any of them. No continuation is more probable than its
+    partial hypothesis, whose score at the most favourable length up to the maximum is therefore a
+    bound. With ``length_penalty > 0`` this maximum matters: a small `max_length` ends the search
     sooner. A beam of size 1 is greedy search, which ends with its first EOS.
 
     Source: ``eq-length-penalty`` (section 5.2), Wu et al. 2016; ``eq-token-bonus`` (section 3.2),

@@ -44,21 +44,12 @@ def beam_search(
 
     Parameters
     ----------
-    model
-        A language model; it is in evaluation mode during the call.
-    prompt
-        Ids (B, T) with T ≥ 1, such as a column of BOS. Shorter prompts are padded with PAD at the
-        end; each is continued from its own end.
-    state
-        The model's state before the prompt: None for a language model that has read no tokens,
-        ``model.begin(source)`` for an encoder–decoder.
+    model, prompt, state
+        As for `utils.decoding.sampling.sample`.
     beam
         The beam size K, the ranking and the end of the search.
-    max_length
-        The maximum number of new tokens.
-    rules
-        Which tokens may come next: a minimum length, n-grams that may not occur twice; by default
-        all except PAD and BOS.
+    max_length, rules
+        As for `utils.decoding.sampling.sample`.
 
     Returns
     -------

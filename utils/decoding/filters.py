@@ -36,7 +36,7 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `top_k` is not a positive integer.
+        If `top_k` is not a positive integer, or the logits are no floating-point numbers.
 
     Examples
     --------
@@ -47,6 +47,7 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_positive(top_k=top_k)
+    _check_floating_point(logits)
     indices = logits.topk(min(top_k, logits.shape[-1]), -1).indices  # (…, k)
     is_best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, indices, True)  # (…, V)
     return _keep_only(logits, is_best)
@@ -75,7 +76,7 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `top_p` is not above 0 and at most 1.
+        If `top_p` is not above 0 and at most 1, or the logits are no floating-point numbers.
 
     Examples
     --------
@@ -86,6 +87,7 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(above=0, maximum=1, top_p=top_p)
+    _check_floating_point(logits)
     if top_p == 1:
         return logits
     p, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # (…, V)
@@ -115,7 +117,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `min_p` is not from 0 to 1.
+        If `min_p` is not from 0 to 1, or the logits are no floating-point numbers.
 
     Examples
     --------
@@ -126,6 +128,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(minimum=0, maximum=1, min_p=min_p)
+    _check_floating_point(logits)
     if min_p == 0:
         return logits
     highest = logits.max(-1, keepdim=True).values  # (…, 1)
@@ -175,7 +178,7 @@ def penalize_repetition(
     Raises
     ------
     ValueError
-        If the penalty is outside this range.
+        If the penalty is outside this range, or the logits are no floating-point numbers.
 
     Examples
     --------
@@ -186,11 +189,18 @@ def penalize_repetition(
     tensor([[ 1., -4.,  1.]])
     """
     check_repetition_penalty(repetition_penalty)
+    _check_floating_point(logits)
     previous = logits.gather(-1, previous_ids)  # (B, N)
     lowered = torch.where(
         previous > 0, previous / repetition_penalty, previous * repetition_penalty
     )
     return logits.scatter(-1, previous_ids, lowered)
+
+
+def _check_floating_point(logits: torch.Tensor) -> None:
+    """Raise ValueError for logits that are integers."""
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be floating-point numbers, got {logits.dtype}")
 
 
 def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:

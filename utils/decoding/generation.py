@@ -14,8 +14,8 @@ from typing import Any, TypeAlias
 import torch
 
 from utils.arguments import check_integer
-from utils.contract import NextTokenModel, StateT, begins_from_source
-from utils.data.checks import as_id_tensor
+from utils.contract import NextTokenModel, StateT, needs_first_state
+from utils.data.checks import as_id_tensor, is_padded_at_end
 from utils.data.vocabulary import EOS, PAD
 from utils.decoding.input_ids import check_ids_of_model
 from utils.decoding.model_state import check_batch_size, select_rows
@@ -168,7 +168,7 @@ def check_prompt_and_state(
         by PAD, no id outside the model's vocabulary; the state is given if needed, and has B rows;
         and `max_length` is a non-negative integer, not below the minimum length.
     """
-    if state is None and begins_from_source(model):
+    if state is None and needs_first_state(model):
         raise ValueError(
             f"a search of {type(model).__name__} starts from state = model.begin(source); of a "
             "decoder alone, from model.begin(memory)"
@@ -184,7 +184,7 @@ def check_prompt_and_state(
         )
     prompt = as_id_tensor(prompt, name="the ids of a prompt")
     is_token = prompt != PAD  # (B, T)
-    if not is_token[:, 0].all() or (is_token[:, 1:] > is_token[:, :-1]).any():
+    if not is_token[:, 0].all() or not is_padded_at_end(is_token):
         raise ValueError(
             "a prompt begins with PAD or has PAD between its tokens: pad a shorter prompt only at "
             "the end, and start an empty one from BOS"

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import torch
 
+from utils.contract import vocab_size_of
 from utils.data.checks import check_ids_in_vocabulary
 
 
@@ -18,9 +19,8 @@ def check_ids_of_model(model: object, ids: Iterable[int] | torch.Tensor) -> None
     Parameters
     ----------
     model
-        A language model, an encoder or a decoder, whose inputs are those of its `embedding`, or an
-        encoder–decoder, whose inputs are those of its `decoder`. Of a model without an embedding
-        the size of the vocabulary is unknown; ids need only not be negative.
+        The model, whose vocabulary `vocab_size_of` finds. If it finds none, ids need only not be
+        negative.
     ids
         The ids, integers in any number and shape.
 
@@ -29,6 +29,4 @@ def check_ids_of_model(model: object, ids: Iterable[int] | torch.Tensor) -> None
     ValueError
         If an id is negative or outside the vocabulary.
     """
-    module = model if hasattr(model, "embedding") else getattr(model, "decoder", None)
-    embedding = getattr(module, "embedding", None)
-    check_ids_in_vocabulary(ids, getattr(embedding, "num_embeddings", None))
+    check_ids_in_vocabulary(ids, vocab_size_of(model))

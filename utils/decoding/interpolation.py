@@ -12,8 +12,7 @@ from collections.abc import Iterable
 import torch
 
 from utils.arguments import check_number
-
-_MAX_LOG_PROB = 1e-3  # rounding may leave a logarithm of a probability slightly above 0
+from utils.metrics.likelihood import MAX_LOG_PROB
 
 MIXTURE_WEIGHTS = tuple(i / 100 for i in range(1, 100))
 """The weights that `best_mixture_weight` tries by default: 0.01, 0.02, … 0.99."""
@@ -107,7 +106,7 @@ def best_mixture_weight(
             "be a token, no NaN, and for each token a probability above 0 by one of the models"
         )
     largest = max(float(log_probs_a.max()), float(log_probs_b.max()))
-    if largest > _MAX_LOG_PROB:
+    if largest > MAX_LOG_PROB:
         raise ValueError(
             f"a log-probability is at most 0, got {largest:.3g}: give log p, not p or −log p"
         )

@@ -12,12 +12,13 @@ from utils.arguments import as_strings
 
 @dataclass(frozen=True)
 class ErrorCounts:
-    """The edits that turn hypotheses into their references.
+    """The edits that turn references into the hypotheses.
 
     Parameters
     ----------
     substitutions, deletions, insertions
-        The number of edits of each kind. A deletion is a unit missing from the hypothesis.
+        The number of edits of each kind. A deletion is a unit of the reference that is missing from
+        the hypothesis, an insertion one that only the hypothesis has.
     reference_length
         The number of words or characters in the references.
     """
@@ -34,10 +35,10 @@ class ErrorCounts:
 
 
 def word_errors(hypotheses: Iterable[str], references: Iterable[str]) -> ErrorCounts:
-    """Count word errors: the fewest edits that turn the hypotheses into the references.
+    """Count word errors: the fewest edits that turn the references into the hypotheses.
 
-    Words are separated by white space of any kind and length. The rate is that of the corpus: the
-    edits of all texts divided by the words of all references.
+    Words are separated by white space of any kind and length. The rate describes the corpus: it is
+    the edits of all texts divided by the words of all references.
 
     Source: ``eq-wer`` (section 6.3).
 

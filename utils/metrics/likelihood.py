@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import math
 
+MAX_LOG_PROB = 1e-3
+"""The largest number accepted as a log-probability: rounding may leave one slightly above 0."""
+
 _LARGEST_EXPONENT = 709  # exp(710) overflows a float64
 _TOLERANCE = 1e-6  # nats per token by which rounding may make a log-probability positive
 
@@ -87,6 +90,10 @@ def bits_per_character(nll: float, num_characters: int) -> float:
 
 def _mean(nll: float, count: int, *, of: str, unit: str) -> float:
     """Return nll / count after checking both; `of` and `unit` are for the messages."""
+    try:
+        nll, count = float(nll), float(count)
+    except OverflowError as error:  # an integer of more than 308 digits
+        raise ValueError(f"{of} needs numbers below 1e308: {error}") from None
     if count <= 0:
         raise ValueError(f"{of} needs at least one {unit}, got {count}")
     if not math.isfinite(count):

@@ -59,9 +59,9 @@ def randomization_p_value(
     Raises
     ------
     ValueError
-        If the arrays are not of one shape (N, S) or hold anything but finite numbers, a score is
-        not finite, `num_trials` is not a positive integer, or `tolerance` is not a non-negative
-        number.
+        If the arrays are not of one shape (N, S), hold anything but finite numbers, or integers
+        whose sums exceed 64 bits, a score is not finite, `num_trials` is not a positive integer, or
+        `tolerance` is not a non-negative number.
 
     Examples
     --------
@@ -106,6 +106,10 @@ def _as_statistics(table: npt.ArrayLike, name: str) -> npt.NDArray[Any]:
     array = np.asarray(table)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be real numbers; got an array of {array.dtype}")
+    if array.dtype.kind in "iu" and array.size:
+        largest = max(-int(array.min()), int(array.max()))
+        if 4 * len(array) * largest >= 2**63:  # of the sums after all exchanges
+            raise ValueError(f"{name} has integers up to {largest}, too large to add: give floats")
     array = array.astype(np.float64 if array.dtype.kind == "f" else np.int64)
     if not np.isfinite(array).all():
         item = int(np.argwhere(~np.isfinite(array))[0, 0])

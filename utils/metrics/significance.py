@@ -13,7 +13,7 @@ from sacrebleu.metrics import BLEU
 
 from utils.arguments import as_strings, check_positive
 from utils.metrics.randomization import randomization_p_value
-from utils.metrics.text import References, as_reference_lists
+from utils.metrics.text import References, as_reference_lists, make_bleu_metric
 
 _TOLERANCE = 1e-9  # BLEU; differences this close are equal
 
@@ -23,9 +23,11 @@ def paired_bleu_p_value(
     second_hypotheses: Sequence[str],
     references: References,
     *,
+    tokenize: str = "13a",
+    lowercase: bool = False,
     num_trials: int = 10_000,
 ) -> float:
-    """Compute the p-value of the difference in corpus BLEU (13a) between two systems.
+    """Compute the p-value of the difference in corpus BLEU between two systems.
 
     It is the probability of a difference at least as large as the observed one if a coin flip for
     each sentence decides whether the systems exchange their hypotheses. Only the d sentences whose
@@ -42,6 +44,8 @@ def paired_bleu_p_value(
         The translations of the two systems as plain text, in the order of `references`.
     references
         One reference for each sentence, or several lists of references, as for `bleu`.
+    tokenize, lowercase
+        As for `bleu`: "zh" for Chinese.
     num_trials
         The maximum number of exchanges.
 
@@ -53,8 +57,8 @@ def paired_bleu_p_value(
     Raises
     ------
     ValueError
-        If the lists differ in length or are empty, a sentence has no reference, or `num_trials` is
-        not a positive integer.
+        If `bleu` rejects an argument, the systems differ in their number of hypotheses, or
+        `num_trials` is not a positive integer.
 
     Examples
     --------
@@ -65,20 +69,21 @@ def paired_bleu_p_value(
     0.25
     """
     check_positive(num_trials=num_trials)
+    # effective_order changes no counts; without it sacrebleu warns of single sentences
+    metric = make_bleu_metric(tokenize=tokenize, lowercase=lowercase, effective_order=True)
     first_texts = as_strings(first_hypotheses, name="hypotheses")
     reference_lists = as_reference_lists(first_texts, references)  # perhaps read only once
     first, second = (
-        _sentence_counts(hypotheses, reference_lists)  # (N, 10)
+        _sentence_counts(metric, hypotheses, reference_lists)  # (N, 10)
         for hypotheses in (first_texts, second_hypotheses)
     )
     return randomization_p_value(first, second, _bleu, num_trials=num_trials, tolerance=_TOLERANCE)
 
 
-def _sentence_counts(hypotheses: Sequence[str], references: References) -> np.ndarray:
+def _sentence_counts(metric: BLEU, hypotheses: Sequence[str], references: References) -> np.ndarray:
     """Return the counts of BLEU for each sentence, (N, 10): matches, n-grams, and two lengths."""
     hypotheses = as_strings(hypotheses, name="hypotheses")
     reference_lists = as_reference_lists(hypotheses, references)
-    metric = BLEU(effective_order=True)  # the counts are the same, without a warning
     rows = []
     for hypothesis, *texts in zip(hypotheses, *reference_lists, strict=True):
         score = metric.sentence_score(hypothesis, [text for text in texts if text is not None])

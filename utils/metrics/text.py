@@ -89,7 +89,7 @@ def bleu(
     >>> round(bleu(hypotheses, [first, second]), 1)
     82.2
     """
-    metric = _bleu_metric(tokenize, lowercase)
+    metric = make_bleu_metric(tokenize=tokenize, lowercase=lowercase)
     texts = as_strings(hypotheses, name="hypotheses")
     reference_lists = as_reference_lists(texts, references)
     return as_percentage(metric.corpus_score(texts, reference_lists).score)
@@ -137,7 +137,7 @@ def bleu_interval(
     True
     """
     check_integer(minimum=2, num_resamples=num_resamples)
-    metric = _bleu_metric(tokenize, lowercase)
+    metric = make_bleu_metric(tokenize=tokenize, lowercase=lowercase)
     texts = as_strings(hypotheses, name="hypotheses")
     reference_lists = as_reference_lists(texts, references)
     result = metric.corpus_score(texts, reference_lists, n_bootstrap=num_resamples)
@@ -237,14 +237,32 @@ def as_percentage(score: float) -> float:
     return min(score, 100.0)
 
 
-def _bleu_metric(tokenize: str, lowercase: bool) -> BLEU:
-    """Return the metric of sacrebleu after checking the name of its tokenizer."""
-    if tokenize not in BLEU.TOKENIZERS:
+def make_bleu_metric(*, tokenize: str, lowercase: bool, **options: Any) -> BLEU:
+    """Make the metric of sacrebleu after checking the name of its tokenizer.
+
+    Parameters
+    ----------
+    tokenize, lowercase
+        As for `bleu`.
+    **options
+        Other arguments of sacrebleu's class.
+
+    Returns
+    -------
+    metric : sacrebleu.metrics.BLEU
+        The metric.
+
+    Raises
+    ------
+    ValueError
+        If the tokenizer is unknown or needs a package that is not installed.
+    """
+    if not isinstance(tokenize, str) or tokenize not in BLEU.TOKENIZERS:
         raise ValueError(
             f"unknown tokenizer {tokenize!r}; choose from {', '.join(BLEU.TOKENIZERS)}"
         )
     try:
-        return BLEU(tokenize=tokenize, lowercase=lowercase)
+        return BLEU(tokenize=tokenize, lowercase=lowercase, **options)
     except (ImportError, RuntimeError) as error:  # of several lines
         reason = " ".join(str(error).split())
         raise ValueError(f"the tokenizer {tokenize!r} cannot be used: {reason}") from error

@@ -37,6 +37,11 @@ def attention(
     weights : torch.Tensor
         The attention weights, (…, T, S); zero for a query without a key to attend to.
 
+    Raises
+    ------
+    ValueError
+        If the mask is not boolean.
+
     Examples
     --------
     >>> import torch
@@ -60,7 +65,7 @@ def _check_mask(mask: torch.Tensor) -> None:
 
 
 def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Compute the softmax over the unmasked scores.
+    """Compute the softmax over the unmasked scores; a score of −∞ counts as masked.
 
     Parameters
     ----------
@@ -73,7 +78,7 @@ def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> to
     -------
     weights : torch.Tensor
         Weights (…, S), zero where `mask` is False; they sum to 1, or to 0 if the whole row is
-        masked or all its unmasked scores are −∞.
+        masked or −∞.
 
     Raises
     ------
@@ -87,12 +92,13 @@ def masked_softmax(scores: torch.Tensor, mask: torch.Tensor | None = None) -> to
     >>> masked_softmax(torch.zeros(4), torch.tensor([True, True, False, False]))
     tensor([0.5000, 0.5000, 0.0000, 0.0000])
     """
-    if mask is None:
-        return scores.softmax(-1)
-    _check_mask(mask)
-    # the lowest number, not −∞, whose softmax is NaN if a whole row is masked
-    scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1).masked_fill(~mask, 0.0)
+    counts = scores != -math.inf  # (…, S); true of NaN, which must not be hidden
+    if mask is not None:
+        _check_mask(mask)
+        counts = counts & mask
+    # the lowest number, not −∞, whose softmax is NaN if no score of a row counts
+    scores = scores.masked_fill(~counts, torch.finfo(scores.dtype).min)
+    return scores.softmax(-1).masked_fill(~counts, 0.0)
 
 
 def fused_attention(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
 from utils.data.vocabulary import PAD
@@ -17,10 +16,10 @@ from utils.models.attention import masked_softmax
 from utils.models.attention_scores import ATTENTION_SCORES, AttentionScore, LocationScore
 from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
 from utils.models.layers import (
-    OutputLayer,
     ScaledEmbedding,
     TiedModule,
     make_dropout,
+    make_tied_output,
     projection_or_identity,
 )
 from utils.models.recurrent import (
@@ -129,8 +128,7 @@ class AttentionDecoder(TiedModule):
             cell, input_size=2 * width, width=width, num_layers=num_layers, dropout=dropout
         )
         self.output_projection = projection_or_identity(2 * width, embedding_size)
-        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
-        nn.init.zeros_(self.output.bias)
+        self.output = make_tied_output(self.embedding)
         self.dropout = make_dropout(dropout)
 
     def begin(self, memory: Memory) -> AttentionDecoderState:
@@ -162,7 +160,7 @@ class AttentionDecoder(TiedModule):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`: that of `begin` or of an earlier call.
+            The state before `ids`, which `begin` or an earlier call returned.
 
         Returns
         -------
@@ -194,7 +192,7 @@ class AttentionDecoder(TiedModule):
     def attention_weights(self, ids: torch.Tensor, state: AttentionDecoderState) -> torch.Tensor:
         """Compute the attention weights (B, T, S) of `ids` (B, T), without dropout.
 
-        Those of each step sum to 1 over the S states of the encoder.
+        The weights of each step sum to 1 over the S states of the encoder.
 
         Raises
         ------

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
+from utils.arguments import check_integer, check_positive
 from utils.models.typed_module import TypedModule
 
 
@@ -28,10 +29,16 @@ class MultiplicativeScore(TypedModule):
     ----------
     width
         Length D of queries and states.
+
+    Raises
+    ------
+    ValueError
+        If `width` is not a positive integer.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        check_positive(width=width)
         self.key_projection = nn.Linear(width, width, bias=False)
 
     def forward(self, query: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
@@ -61,10 +68,16 @@ class AdditiveScore(TypedModule):
     ----------
     width
         Length D of queries and states, and number of hidden units.
+
+    Raises
+    ------
+    ValueError
+        If `width` is not a positive integer.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        check_positive(width=width)
         self.query_projection = nn.Linear(width, width, bias=False)
         self.key_projection = nn.Linear(width, width)
         self.score_projection = nn.Linear(width, 1, bias=False)
@@ -92,10 +105,17 @@ class LocationScore(AdditiveScore):
         Number of filters of the convolution.
     radius
         Number of source positions that a filter covers on each side.
+
+    Raises
+    ------
+    ValueError
+        If `width` or `num_filters` is not a positive integer, or `radius` a non-negative one.
     """
 
     def __init__(self, width: int, *, num_filters: int = 8, radius: int = 7) -> None:
         super().__init__(width)
+        check_positive(num_filters=num_filters)
+        check_integer(minimum=0, radius=radius)
         self.convolution = nn.Conv1d(1, num_filters, 2 * radius + 1, padding=radius, bias=False)
         self.location_projection = nn.Linear(num_filters, width, bias=False)
 

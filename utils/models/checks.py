@@ -27,7 +27,7 @@ class TensorForm(NamedTuple):
     shape
         Its shape, where `BATCH` stands for the number of rows and None for any size.
     dtype
-        Its type; None for that of the model's parameters.
+        Its type; None for the type of the model's parameters.
     """
 
     shape: tuple[int | str | None, ...]

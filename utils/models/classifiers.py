@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_positive
-from utils.contract import Encoder, begins_from_source
+from utils.arguments import check_positive, check_positive_items
+from utils.contract import Encoder, needs_first_state, vocab_size_of
 from utils.data.checks import as_id_list, check_ids_in_vocabulary
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import PAD
@@ -70,8 +70,7 @@ class WordCNNEncoder(TypedModule):
         )
         if len(kernel_sizes) == 0:
             raise ValueError("kernel_sizes is empty: expected at least one size, such as (3, 4, 5)")
-        for kernel_size in kernel_sizes:
-            check_positive(kernel_size=kernel_size)
+        check_positive_items(kernel_sizes=kernel_sizes)
         self.kernel_sizes = tuple(kernel_sizes)
         self.embedding = nn.Embedding(vocab_size, embedding_size, padding_idx=PAD)
         nn.init.uniform_(self.embedding.weight, -0.25, 0.25)
@@ -146,7 +145,7 @@ class LanguageModelEncoder(TypedModule):
 def _check_language_model(model: nn.Module) -> None:
     """Raise ValueError unless a model without its `output` returns hidden states."""
     name, output = type(model).__name__, getattr(model, "output", None)
-    if not isinstance(output, nn.Module) or begins_from_source(model):
+    if not isinstance(output, nn.Module) or needs_first_state(model):
         raise ValueError(
             f"expected a language model whose last layer is its output, such as GPT or RNNLM; got "
             f"{name}, which has no such layer or needs a source"
@@ -241,8 +240,7 @@ def predict_logits(
     texts = [as_id_list(ids, name=f"the ids of sequence {i}") for i, ids in enumerate(sequences)]
     if not texts:
         raise ValueError("sequences is empty: there is nothing to classify")
-    embedding = getattr(getattr(model.encoder, "body", model.encoder), "embedding", None)
-    check_ids_in_vocabulary(chain(*texts), getattr(embedding, "num_embeddings", None))
+    check_ids_in_vocabulary(chain(*texts), vocab_size_of(model))
     lengths = [len(ids) for ids in texts]
     if 0 in lengths:
         raise ValueError(f"sequence {lengths.index(0)} has no tokens; omit it")

@@ -16,7 +16,7 @@ from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
 from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
 from utils.models.gated_convolution import GatedConvolution
-from utils.models.layers import OutputLayer, ScaledEmbedding, TiedModule, make_dropout
+from utils.models.layers import ScaledEmbedding, TiedModule, make_dropout, make_tied_output
 from utils.models.masks import masked_mean, source_mask
 from utils.models.positions import sinusoidal_encoding, token_positions
 from utils.models.typed_module import TypedModule
@@ -191,8 +191,7 @@ class CNNDecoder(TiedModule):
             nn.Linear(width, width) for _ in range(num_layers if use_attention else 0)
         )
         self.context_projections = nn.ModuleList(nn.Linear(width, width) for _ in range(num_layers))
-        self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
-        nn.init.zeros_(self.output.bias)
+        self.output = make_tied_output(self.embedding)
         self.dropout = make_dropout(dropout)
 
     def begin(self, memory: Memory) -> CNNDecoderState:
@@ -222,7 +221,7 @@ class CNNDecoder(TiedModule):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`: that of `begin` or of an earlier call.
+            The state before `ids`, which `begin` or an earlier call returned.
 
         Returns
         -------

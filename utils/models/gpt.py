@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from utils.arguments import check_positive, if_given
+from utils.arguments import check_positive, check_positive_items, if_given
 from utils.models.checks import BATCH, OptionalForm, TensorForm, TupleForm, check_call
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import Norm, OutputLayer, TiedModule, make_dropout, make_norm
@@ -53,7 +53,8 @@ class GPT(TiedModule):
     GPT-2 approximates GELU by a tanh, while "gelu" is exact.
 
     A text may be longer than `context_length`: the window of each layer slides, in one call as well
-    as token by token. Padding belongs at the end of a row, where no token attends to it.
+    as token by token. Padding belongs at the end of a row, where no token attends to it, and where
+    no text is continued: a later call would attend to it (see ``utils.contract``).
 
     Source: section 6.2; Radford et al. 2019, section 2.3.
 
@@ -83,8 +84,8 @@ class GPT(TiedModule):
     feedforward_size, norm_epsilon
         As in `TransformerLayer`.
     ngram_table_sizes
-        Number of rows of each table of n-gram vectors: for pairs, triples and so on. To each
-        token's vector, those of the pair, triple and so on that it completes are added. With Vⁿ
+        Number of rows of each table of n-gram vectors: for pairs, triples and so on. The
+        vectors of the pair, triple and so on that a token completes are added to its own. With Vⁿ
         rows, each n-gram has its own; with fewer, some share one (see `NGramEmbedding`).
 
     Raises
@@ -135,9 +136,7 @@ class GPT(TiedModule):
             **if_given(feedforward_size=feedforward_size),
         )
         check_heads(width, num_heads)
-        check_positive(
-            **{f"ngram_table_sizes[{i}]": rows for i, rows in enumerate(ngram_table_sizes)}
-        )
+        check_positive_items(ngram_table_sizes=ngram_table_sizes)
         self.context_length = context_length
         self.num_heads = num_heads
         self.embedding = nn.Embedding(vocab_size, width)
@@ -167,7 +166,11 @@ class GPT(TiedModule):
         )
         self.norm = make_norm(norm, width, bias=bias, epsilon=norm_epsilon)
         self.output = OutputLayer(width, vocab_size, bias=False, embedding=self.embedding)
-        self.ngram_embedding = NGramEmbedding(vocab_size, width, table_sizes=ngram_table_sizes)
+        self.ngram_embedding = (
+            NGramEmbedding(vocab_size, width, table_sizes=ngram_table_sizes)
+            if len(ngram_table_sizes) > 0
+            else None
+        )
         init_gpt_weights(
             self, residual_std=0.0 if zero_init else WEIGHT_STD / (2 * num_layers) ** 0.5
         )
@@ -203,7 +206,7 @@ class GPT(TiedModule):
         positions = tokens_read[:, None] + token_positions(ids)  # (B or 1, T)
         x = self.embedding(ids) * self.embedding_scale  # (B, T, D)
         ngram_context = None if state is None else state.ngram_context
-        if self.ngram_embedding:
+        if self.ngram_embedding is not None:
             vectors, ngram_context = self.ngram_embedding(ids, ngram_context)
             x = x + vectors
         x, rotary = self.positional_encoding(x, positions)
@@ -220,9 +223,9 @@ class GPT(TiedModule):
     def _state_form(self) -> TupleForm:
         """Return the form of a state, for `check_call`."""
         cache = cache_form(num_heads=self.num_heads, width=self.embedding.embedding_dim)
-        order = len(self.ngram_embedding)
-        tokens_read = TensorForm((BATCH,), torch.int64)
-        context = TensorForm((BATCH, order), torch.int64) if order else None
+        tokens_read, context = TensorForm((BATCH,), torch.int64), None
+        if self.ngram_embedding is not None:
+            context = TensorForm((BATCH, len(self.ngram_embedding.tables)), torch.int64)
         return TupleForm(GPTState, (tokens_read, (cache,) * len(self.layers), context))
 
 
@@ -239,7 +242,9 @@ def init_gpt_weights(model: GPT, *, residual_std: float) -> None:
         Standard deviation of the matrices whose result is added to the residual stream: the last
         of each attention and of each feed-forward network.
     """
-    std_of = dict.fromkeys(model.ngram_embedding, NGRAM_STD)
+    std_of: dict[nn.Module, float] = {}
+    if model.ngram_embedding is not None:
+        std_of = dict.fromkeys(model.ngram_embedding.tables, NGRAM_STD)
     for module in model.modules():
         if isinstance(module, TransformerLayer):
             std_of[module.attention.output_projection] = residual_std

@@ -19,6 +19,7 @@ from utils.models.layers import (
     ScaledEmbedding,
     TiedModule,
     make_dropout,
+    make_tied_output,
     projection_or_identity,
 )
 from utils.models.recurrent import (
@@ -211,24 +212,26 @@ class RNNLM(TiedModule):
             **if_given(embedding_size=embedding_size),
         )
         embedding_size = embedding_size or width
-        output_size = embedding_size if tied else width
         self.cell = cell
-        self.embedding = (
-            ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
-            if tied
-            else nn.Embedding(vocab_size, embedding_size)
-        )
+        self.embedding: nn.Embedding
+        if tied:
+            self.embedding = ScaledEmbedding(vocab_size, embedding_size, padding_idx=PAD)
+        else:
+            self.embedding = nn.Embedding(vocab_size, embedding_size)
         self.rnn = make_rnn(
             cell, input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
         self.dropout = make_dropout(dropout)
-        self.output_projection = projection_or_identity(width, output_size)
-        self.output = OutputLayer(
-            output_size, vocab_size, embedding=self.embedding if tied else None
-        )
-        # the stored results of untied LSTMs (sections 4.1.2 and 5.1) are of torch's own numbers
+        # torch's own initial numbers, with which the stored results were measured: all biases of
+        # the output, and below the word vectors of untied LSTMs (sections 4.1.2 and 5.1)
+        if tied:
+            self.output_projection = projection_or_identity(width, embedding_size)
+            self.output = make_tied_output(self.embedding, zero_bias=False)
+        else:
+            self.output_projection = nn.Identity()
+            self.output = OutputLayer(width, vocab_size)
         if not tied and cell != "lstm":
-            nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)
+            nn.init.normal_(self.embedding.weight, std=embedding_size**-0.5)  # of length about 1
 
     def forward(
         self, ids: torch.Tensor, state: RecurrentState | None = None

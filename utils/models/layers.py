@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_number, if_given
+from utils.arguments import check_choice, check_number, check_positive, if_given
 from utils.models.typed_module import TypedModule
 from utils.torch_internals import ReplacingModule
 
@@ -73,8 +73,8 @@ class ScaledEmbedding(nn.Embedding):
     """Embedding multiplied by √E, for a matrix tied to the output.
 
     Rows start with length about 1, so that as an output matrix they give logits of moderate size;
-    the factor √E makes each number of a vector that the network reads about 1 as well. Constructor
-    arguments as of `torch.nn.Embedding`.
+    the factor √E makes each number of a vector that the network reads about 1 as well. The
+    constructor takes the arguments of `torch.nn.Embedding`.
 
     Source: Vaswani et al. 2017, section 3.4.
     """
@@ -111,6 +111,11 @@ class OutputLayer(nn.Linear):
     embedding
         An embedding of `out_features` vectors of length `in_features`, whose matrix becomes the
         matrix of this layer; None for a matrix of its own.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer.
     """
 
     def __init__(
@@ -121,6 +126,7 @@ class OutputLayer(nn.Linear):
         bias: bool = True,
         embedding: nn.Embedding | None = None,
     ) -> None:
+        check_positive(in_features=in_features, out_features=out_features)
         super().__init__(in_features, out_features, bias=bias)
         if embedding is not None:
             assert embedding.weight.shape == self.weight.shape, "the matrices differ in shape"
@@ -129,6 +135,27 @@ class OutputLayer(nn.Linear):
     def output_parameters(self) -> list[torch.Tensor]:
         """Return a list of the output matrix alone."""
         return [self.weight]
+
+
+def make_tied_output(embedding: nn.Embedding, *, zero_bias: bool = True) -> OutputLayer:
+    """Make the output layer of a model whose output matrix is that of its embedding.
+
+    Parameters
+    ----------
+    embedding
+        The embedding, of V vectors of length E.
+    zero_bias
+        Let the bias start at 0; otherwise it starts with random numbers, as torch draws them.
+
+    Returns
+    -------
+    output : OutputLayer
+        A layer with a bias, from (…, E) to logits (…, V).
+    """
+    output = OutputLayer(embedding.embedding_dim, embedding.num_embeddings, embedding=embedding)
+    if zero_bias:
+        nn.init.zeros_(output.bias)
+    return output
 
 
 def make_dropout(dropout: float) -> nn.Dropout:
@@ -187,7 +214,8 @@ def make_norm(
     Raises
     ------
     ValueError
-        If the name is unknown, or epsilon is not a positive number or too small.
+        If the name is unknown, `width` is not a positive integer, or epsilon is not a number of at
+        least `MIN_EPSILON`.
 
     Examples
     --------
@@ -197,7 +225,7 @@ def make_norm(
     tensor([0.8485, 1.1314])
     """
     check_choice(NORMS, norm=norm)
-    check_number(above=0, **if_given(epsilon=epsilon))
+    check_positive(width=width)
     check_number(minimum=MIN_EPSILON, **if_given(epsilon=epsilon))
     if norm == "rms":
         return nn.RMSNorm(width, eps=RMS_EPSILON if epsilon is None else epsilon)

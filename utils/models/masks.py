@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 
+from utils.data.checks import is_padded_at_end
 from utils.data.vocabulary import PAD
 from utils.models.checks import check_id_tensor, check_values
 
@@ -46,18 +47,46 @@ def source_mask(source: torch.Tensor) -> torch.Tensor:
         "a source sentence has no tokens; give each at least one, such as EOS",
     )
     check_values(
-        (is_token[:, 1:] <= is_token[:, :-1]).all(),
+        is_padded_at_end(is_token),
         "a source sentence is padded before a token; pad at the end only",
     )
     return is_token
 
 
+def length_mask(lengths: torch.Tensor, S: int) -> torch.Tensor:
+    """Return the mask of the valid steps of rows that are padded at the end.
+
+    Parameters
+    ----------
+    lengths
+        The number of valid steps of each row, (B,).
+    S
+        The number of steps, padding included.
+
+    Returns
+    -------
+    is_valid : torch.Tensor
+        True before the length of each row, False from it on, (B, S) bool.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.masks import length_mask
+    >>> length_mask(torch.tensor([3, 1]), 3)
+    tensor([[ True,  True,  True],
+            [ True, False, False]])
+    """
+    return torch.arange(S, device=lengths.device) < lengths[:, None]
+
+
 def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
     """Return the mean (B, D) of `x` (B, S, D) over the positions where `is_token` (B, S) is True.
 
+    What stands at the other positions has no part in it, even NaN.
+
     Source: ``eq-pooling`` (section 3.2).
     """
-    return (x * is_token[:, :, None]).sum(1) / is_token.sum(1, keepdim=True)
+    return x.masked_fill(~is_token[:, :, None], 0.0).sum(1) / is_token.sum(1, keepdim=True)
 
 
 def causal_mask(

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from utils.arguments import check_number, check_positive, if_given
 from utils.models.attention import fused_attention
 from utils.models.kv_cache import KVCache
-from utils.models.layers import RMS_EPSILON
+from utils.models.layers import MIN_EPSILON, RMS_EPSILON
 from utils.models.masks import causal_mask
 from utils.models.positions import RotaryAngles, rotate
 from utils.models.typed_module import TypedModule
@@ -39,9 +39,10 @@ def check_heads(width: int, num_heads: int) -> None:
     Raises
     ------
     ValueError
-        If `num_heads` is not positive or does not divide `width`.
+        If a size is not a positive integer, or `num_heads` does not divide `width`.
     """
-    if num_heads < 1 or width % num_heads:
+    check_positive(width=width, num_heads=num_heads)
+    if width % num_heads:
         raise ValueError(f"{num_heads} heads do not divide a width of {width} evenly")
 
 
@@ -73,8 +74,8 @@ class SelfAttention(TypedModule):
     Raises
     ------
     ValueError
-        If `num_heads` does not divide `width`, the window is not a positive integer or attention
-        is not causal, or epsilon is not a positive number.
+        If a size is not a positive integer, `num_heads` does not divide `width`, attention with a
+        window is not causal, epsilon is below `MIN_EPSILON`, or `dropout` is not from 0 to 1.
 
     Examples
     --------
@@ -101,7 +102,7 @@ class SelfAttention(TypedModule):
         super().__init__()
         check_heads(width, num_heads)
         check_positive(**if_given(window=window))
-        check_number(above=0, norm_epsilon=norm_epsilon)
+        check_number(minimum=MIN_EPSILON, norm_epsilon=norm_epsilon)
         check_number(minimum=0, maximum=1, dropout=dropout)
         if window is not None and not causal:
             raise ValueError(
@@ -208,7 +209,8 @@ class CrossAttention(TypedModule):
     Raises
     ------
     ValueError
-        If `num_heads` does not divide `width`.
+        If a size is not a positive integer, `num_heads` does not divide `width`, or `dropout` is
+        not from 0 to 1.
 
     Examples
     --------
@@ -225,6 +227,7 @@ class CrossAttention(TypedModule):
     ) -> None:
         super().__init__()
         check_heads(width, num_heads)
+        check_number(minimum=0, maximum=1, dropout=dropout)
         self.num_heads = num_heads
         self.dropout = dropout
         self.query_projection = nn.Linear(width, width, bias=bias)

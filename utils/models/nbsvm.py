@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from utils.arguments import check_choice, check_number
+from utils.arguments import check_choice, check_number, check_positive
 
 Loss: TypeAlias = Literal["squared hinge", "logistic"]
 """The name of a loss of the linear classifier."""
@@ -41,10 +41,10 @@ class NBSVM:
         Inverse regularization strength, as in scikit-learn: the weight of the loss relative to the
         penalty on the squared norm of the classifier's coefficients.
     interpolation
-        Factor β of each learned coefficient, from 0 to 1; that of the mean magnitude of all
-        coefficients is 1 − β.
+        Factor β of each learned coefficient, from 0 to 1; the mean magnitude of all
+        coefficients has the factor 1 − β.
     loss
-        "squared hinge", that of a support vector machine, or "logistic".
+        "squared hinge", the loss of a support vector machine, or "logistic".
 
     Attributes
     ----------
@@ -62,7 +62,8 @@ class NBSVM:
     Raises
     ------
     ValueError
-        For an unknown loss, an interpolation outside [0, 1], or an alpha that is not positive.
+        For an unknown loss, an order that is not a positive integer, an interpolation outside
+        [0, 1], or an alpha or C that is not positive.
 
     Examples
     --------
@@ -82,8 +83,9 @@ class NBSVM:
         interpolation: float = 0.25,
         loss: Loss = "squared hinge",
     ) -> None:
+        check_positive(order=order)
         check_number(minimum=0, maximum=1, interpolation=interpolation)
-        check_number(above=0, alpha=alpha)
+        check_number(above=0, alpha=alpha, C=C)
         self.vectorizer = CountVectorizer(
             token_pattern=r"\S+", ngram_range=(1, order), binary=True, lowercase=False
         )
@@ -110,6 +112,7 @@ class NBSVM:
         ValueError
             Unless there is one label for each text, and the labels are 0 and 1 and both occur.
         """
+        texts = list(texts)  # they may come from a generator
         label_array = _as_labels(labels, len(texts))  # (N,)
         counts = self.vectorizer.fit_transform(texts)  # (N, F)
         self.log_ratio = log_count_ratio(counts, label_array, alpha=self.alpha)

@@ -78,9 +78,9 @@ class NGramLM(TypedModule):
         Raises
         ------
         ValueError
-            For a negative or infinite k, or an order that was not counted.
+            For a k that is not from 0 to 10³⁰, or an order that was not counted.
         """
-        check_number(minimum=0, k=k)
+        check_number(minimum=0, maximum=1e30, k=k)  # k V is finite
         return cls(counts, add_k_estimates(counts, k, order=counts.as_order(order)))
 
     @classmethod

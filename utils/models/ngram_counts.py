@@ -14,10 +14,11 @@ from numbers import Integral
 
 import numpy as np
 
-from utils.arguments import check_positive
+from utils.arguments import check_integer, check_positive
 from utils.data.vocabulary import BOS
 from utils.models.ngram_texts import Ids, JoinedTexts, as_id_array, join_texts
 
+MAX_ORDER = 100  # the time to count one text grows with its square
 SENTINEL_KEY = np.iinfo(np.int64).max
 """Ends each array of keys, so that a search always returns a valid index."""
 
@@ -34,7 +35,7 @@ class NGramCounts:
         the ids of sentences, each counted after one BOS, its own where it begins with BOS. No
         n-gram of sentences has two BOS.
     order
-        The largest n.
+        The largest n; at most 100.
     vocab_size
         V; ids are 0 … V − 1.
     never_predicted
@@ -62,8 +63,9 @@ class NGramCounts:
     Raises
     ------
     ValueError
-        If a size is not a positive integer, for ids outside the vocabulary, for a sentence with
-        BOS after its first token, and if a token that is never predicted occurs, or none is left.
+        If a size is not a positive integer, `order` is above 100, for ids outside the vocabulary,
+        for a sentence with BOS after its first token or with PAD, and if a token that is never
+        predicted occurs, or none is left.
 
     Examples
     --------
@@ -84,6 +86,7 @@ class NGramCounts:
         never_predicted: Sequence[int] = (),
     ) -> None:
         check_positive(order=order, vocab_size=vocab_size)
+        check_integer(minimum=1, maximum=MAX_ORDER, order=order)
         self.order, self.vocab_size = order, vocab_size
         self.base = max(vocab_size, BOS + 1)
         self.uniform_probs = _uniform_probs(vocab_size, never_predicted)

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from utils.arguments import check_positive, check_positive_items
 from utils.data.vocabulary import PAD
 from utils.models.typed_module import TypedModule
 
 
-class NGramEmbedding(TypedModule, nn.ModuleList):
+class NGramEmbedding(TypedModule):
     """Tables of the vectors of pairs, triples and so on, which are summed for each token.
 
     Parameters
@@ -27,11 +28,27 @@ class NGramEmbedding(TypedModule, nn.ModuleList):
         Length D of the vectors.
     table_sizes
         Number of rows of each table: for pairs, for triples, and so on (see `ngram_row`).
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer, or there is no table.
     """
 
     def __init__(self, vocab_size: int, width: int, *, table_sizes: Sequence[int]) -> None:
-        super().__init__(nn.Embedding(rows, width) for rows in table_sizes)
+        check_positive(vocab_size=vocab_size, width=width)
+        check_positive_items(table_sizes=table_sizes)
+        if len(table_sizes) == 0:
+            raise ValueError("table_sizes is empty: expected at least one, the rows for pairs")
+        super().__init__()
         self.vocab_size = vocab_size
+        for i, rows in enumerate(table_sizes):
+            self.add_module(str(i), nn.Embedding(rows, width))
+
+    @property
+    def tables(self) -> list[nn.Embedding]:
+        """The tables, in the order of `table_sizes`."""
+        return [table for table in self.children() if isinstance(table, nn.Embedding)]
 
     def forward(
         self, ids: torch.Tensor, context: torch.Tensor | None = None
@@ -53,13 +70,12 @@ class NGramEmbedding(TypedModule, nn.ModuleList):
         context : torch.Tensor
             The last n − 1 tokens, (B, n − 1) int64.
         """
-        (B, T), ids = ids.shape, ids.long()
+        (B, T), ids, tables = ids.shape, ids.long(), self.tables
         if context is None:
-            context = ids.new_full((B, len(self)), PAD)
+            context = ids.new_full((B, len(tables)), PAD)
         tokens = torch.cat([context, ids], 1)  # (B, n − 1 + T)
         vectors = []
-        for n, table in enumerate(self, start=2):
-            assert isinstance(table, nn.Embedding)
+        for n, table in enumerate(tables, start=2):
             padded = tokens[:, tokens.shape[1] - (T + n - 1) :]  # (B, T + n − 1)
             ngrams = torch.stack([padded[:, i : i + T] for i in range(n)], -1)  # (B, T, n)
             rows = ngram_row(ngrams, vocab_size=self.vocab_size, rows=table.num_embeddings)

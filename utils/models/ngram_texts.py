@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from utils.data.checks import check_ids_in_vocabulary
-from utils.data.vocabulary import BOS
+from utils.data.vocabulary import BOS, PAD
 
 Ids: TypeAlias = Sequence[int] | np.ndarray | torch.Tensor
 """The token ids of one text, (N,)."""
@@ -62,8 +62,8 @@ def join_texts(sequences: Ids | Iterable[Ids], *, order: int, vocab_size: int) -
     Raises
     ------
     ValueError
-        For ids outside the vocabulary, for a sentence with BOS after its first token, and for what
-        is not a collection.
+        For ids outside the vocabulary, for a sentence with BOS after its first token or with PAD,
+        and for what is not a collection.
     """
     if not isinstance(sequences, Iterable):
         raise ValueError(f"expected ids of a text or of sentences, got {sequences!r}")
@@ -73,7 +73,7 @@ def join_texts(sequences: Ids | Iterable[Ids], *, order: int, vocab_size: int) -
     texts = sequences if are_sentences else [sequences]
     arrays = [as_id_array(ids, vocab_size) for ids in texts]  # type: ignore[arg-type]
     if are_sentences:
-        arrays = [_without_bos(ids, number) for number, ids in enumerate(arrays)]
+        arrays = [_as_sentence(ids, number) for number, ids in enumerate(arrays)]
     padding = np.full(min(1, order - 1) if are_sentences else order - 1, BOS)
     lengths = [length for ids in arrays for length in (len(padding), len(ids))]
     return JoinedTexts(
@@ -119,8 +119,19 @@ def _are_sentences(sequences: Ids | Sequence[Ids]) -> bool:
     return len(sequences) > 0 and np.ndim(sequences[0]) == 1
 
 
-def _without_bos(ids: np.ndarray, number: int) -> np.ndarray:
-    """Return a sentence without the BOS that it may begin with; raise ValueError for another."""
+def _as_sentence(ids: np.ndarray, number: int) -> np.ndarray:
+    """Return a sentence without the BOS that it may begin with.
+
+    Raises
+    ------
+    ValueError
+        For another BOS, and for padding, which would be counted as a word.
+    """
+    if PAD in ids:
+        raise ValueError(
+            f"sentence {number} has PAD (id {PAD}), which would be counted like a word: give the "
+            "sentences as lists of their own lengths, not padded in one tensor"
+        )
     ids = ids[1:] if len(ids) and ids[0] == BOS else ids
     if BOS in ids:
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import torch
 from torch import nn
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_positive
 from utils.models.checks import check_values, has_values
 from utils.models.typed_module import TypedModule
 from utils.states import register_state
@@ -55,8 +55,8 @@ class PositionalEncoding(TypedModule):
     Raises
     ------
     ValueError
-        If `encoding` is unknown, if it is rotary and `head_width` is odd, or if it is
-        sinusoidal and `width` is odd.
+        If `encoding` is unknown, a size is not a positive integer, if it is rotary and `head_width`
+        is odd, or if it is sinusoidal and `width` is odd.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class PositionalEncoding(TypedModule):
     ) -> None:
         super().__init__()
         check_choice(POSITIONAL_ENCODINGS, positional_encoding=encoding)
+        check_positive(width=width, head_width=head_width, max_positions=max_positions)
         if encoding != "learned":
             _check_even(head_width if encoding == "rotary" else width)
         self.encoding = encoding

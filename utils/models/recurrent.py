@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_number
+from utils.arguments import check_choice, check_number, check_positive
 from utils.models.checks import BATCH, Form, TensorForm, TupleForm, check_values, is_all_true
 from utils.models.typed_module import TypedModule
 from utils.states import LSTMState
@@ -64,9 +64,10 @@ def make_rnn(
     Raises
     ------
     ValueError
-        If the cell is unknown, or `dropout` is not a number from 0 to 1.
+        If the cell is unknown, a size is not a positive integer, or `dropout` is not from 0 to 1.
     """
     check_choice(CELLS, cell=cell)
+    check_positive(input_size=input_size, width=width, num_layers=num_layers)
     check_number(minimum=0, maximum=1, dropout=dropout)
     rnn = CELLS[cell](
         input_size,
@@ -113,9 +114,9 @@ def run_batch_first(
         The state of all layers after the last step.
     """
     if x.shape[1] == 0:  # torch rejects an empty sequence
-        return x.new_zeros(x.shape[0], 0, rnn.hidden_size), _zero_state(
-            rnn, x
-        ) if state is None else state
+        if state is None:
+            state = _zero_state(rnn, x)
+        return x.new_zeros(x.shape[0], 0, rnn.hidden_size), state
     layers_first = None if state is None else swap_batch_and_layers(state)
     states, final_state = rnn(x, layers_first)  # (B, T, D)
     return states, swap_batch_and_layers(final_state)
@@ -150,11 +151,11 @@ def run_packed(
     Returns
     -------
     states : torch.Tensor
-        The hidden states of the last layer, zero at padding; those of two directions side by side,
-        (B, S, D).
+        The hidden states of the last layer, zero at padding, (B, S, D); two directions side by
+        side.
     final_state : RecurrentState
-        The state of all layers after the last token of each source; of two directions, those of
-        each layer one after the other.
+        The state of all layers after the last token of each source; with two directions, each
+        layer has two states, one after the other.
 
     Raises
     ------
@@ -213,7 +214,7 @@ class InitialState(TypedModule):
     Raises
     ------
     ValueError
-        If the cell is unknown.
+        If the cell is unknown, or a size is not a positive integer.
     """
 
     def __init__(
@@ -221,6 +222,7 @@ class InitialState(TypedModule):
     ) -> None:
         super().__init__()
         check_choice(CELLS, cell=cell)
+        check_positive(width=width, num_layers=num_layers)
         self.width, self.num_layers, self.cell = width, num_layers, cell
         self.projection = nn.Linear(width, num_layers * width) if from_vector else None
 

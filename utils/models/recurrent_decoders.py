@@ -12,16 +12,15 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
-from torch import nn
 
 from utils.arguments import check_choice, check_positive, if_given
 from utils.data.vocabulary import PAD
 from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
 from utils.models.layers import (
-    OutputLayer,
     ScaledEmbedding,
     TiedModule,
     make_dropout,
+    make_tied_output,
     projection_or_identity,
 )
 from utils.models.recurrent import (
@@ -119,8 +118,7 @@ class RNNDecoder(TiedModule):
             cell, input_size=input_size, width=width, num_layers=num_layers, dropout=dropout
         )
         self.output_projection = projection_or_identity(width, embedding_size)
-        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
-        nn.init.zeros_(self.output.bias)
+        self.output = make_tied_output(self.embedding)
         self.dropout = make_dropout(dropout)
 
     def begin(self, memory: Memory) -> RNNDecoderState:
@@ -159,9 +157,10 @@ class RNNDecoder(TiedModule):
 class LSTMDecoder(TiedModule):
     """LSTM that starts from the state in which an `LSTMEncoder` ends.
 
-    After that it computes what an `RNNLM` of LSTM cells with tied embeddings computes. It has no
-    parameters of its own for the first state, so encoder and decoder have the same width and number
-    of layers.
+    After that it computes what an `RNNLM` of LSTM cells with tied embeddings computes, and starts
+    from the same random numbers: the bias of its output, which starts at 0 in the other decoders,
+    is drawn too. It has no parameters of its own for the first state, so encoder and decoder have
+    the same width and number of layers.
 
     Source: ``eq-handover`` (section 5.2); Sutskever et al. 2014.
 
@@ -207,7 +206,8 @@ class LSTMDecoder(TiedModule):
         )
         self.dropout = make_dropout(dropout)
         self.output_projection = projection_or_identity(width, embedding_size)
-        self.output = OutputLayer(embedding_size, vocab_size, embedding=self.embedding)
+        # torch's own initial bias, with which the stored results of section 5.2 were measured
+        self.output = make_tied_output(self.embedding, zero_bias=False)
 
     def begin(self, memory: RecurrentMemory) -> LSTMState:
         """Return the state in which the encoder ended, its parts (B, layers, D).
@@ -215,12 +215,20 @@ class LSTMDecoder(TiedModule):
         Raises
         ------
         ValueError
-            If `memory` is not a `RecurrentMemory`.
+            If `memory` is not a `RecurrentMemory`, or its state is not of this width and number of
+            layers.
         """
         if not isinstance(memory, RecurrentMemory):
             raise ValueError(
                 "an LSTMDecoder starts from the final state of an LSTMEncoder; this encoder's "
                 f"{type(memory).__name__} has none: use an LSTMEncoder, or an RNNDecoder"
+            )
+        check_memory(memory, width=self.rnn.hidden_size, parts=("vector",))
+        num_layers = memory.final_state.hidden.shape[1]
+        if num_layers != self.rnn.num_layers:
+            raise ValueError(
+                f"the encoder's final state has {num_layers} layers, but the decoder has "
+                f"{self.rnn.num_layers}: build both with the same num_layers"
             )
         return memory.final_state
 

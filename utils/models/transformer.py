@@ -151,7 +151,7 @@ class TransformerDecoder(TransformerStack):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`: that of `begin` or of an earlier call.
+            The state before `ids`, which `begin` or an earlier call returned.
 
         Returns
         -------

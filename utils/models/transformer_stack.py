@@ -14,11 +14,11 @@ from utils.arguments import check_positive, if_given
 from utils.data.vocabulary import PAD
 from utils.models.layers import (
     Norm,
-    OutputLayer,
     ScaledEmbedding,
     TiedModule,
     make_dropout,
     make_final_norm,
+    make_tied_output,
 )
 from utils.models.multi_head import check_heads
 from utils.models.positions import EncodingName, PositionalEncoding, RotaryAngles
@@ -122,8 +122,7 @@ class TransformerStack(TiedModule):
         )
         self.dropout = make_dropout(dropout)
         if self.is_decoder:
-            self.output = OutputLayer(width, vocab_size, embedding=self.embedding)
-            nn.init.zeros_(self.output.bias)
+            self.output = make_tied_output(self.embedding)
         init_xavier(self.layers)
 
     def embed(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from utils.console import safe_print
 
 EQUATION_KEY = "llm_book_equation"  # of an output's metadata, for the record of an equation
-CLAIM_KEY = "llm_book_claim"  # for that of a claim
+CLAIM_KEY = "llm_book_claim"  # of an output's metadata, for the record of a claim
 
 _cells_of_labels: dict[str, CellRun] = {}  # the last run of the cell that used a claim's label
 

@@ -102,10 +102,11 @@ def equation(
     ------
     AssertionError
         If the error is larger than `tolerance`, the two sides differ in shape or structure, there
-        is nothing to compare, or a value is complex.
+        is nothing to compare, or a value is complex or no number.
     ValueError
-        If there are not two sides with names of the list, both are the same object, another
-        tolerance has no reason, or tolerance or floor is not a non-negative number.
+        If the label does not begin with ``eq-``, there are not two sides with names of the list,
+        both are the same object, another tolerance has no reason, or tolerance or floor is not a
+        non-negative number.
 
     Examples
     --------
@@ -119,6 +120,8 @@ def equation(
         ...
     AssertionError: eq-root: by_hand and closed_form differ by 0.00015 of their size, over 1e-09
     """
+    if not isinstance(label, str) or not label.startswith("eq-"):
+        raise ValueError(f"the label is {label!r}; expected that of an equation, eq-…")
     if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_evidence.py
         _equation_with_unnamed_sides(label, *unnamed_sides, tolerance=tolerance, **sides)
         return
@@ -183,7 +186,7 @@ def claim(
     seeds
         The seeds of arms that are sequences.
     over
-        "seeds", or "items" where the noise is that of the test set.
+        "seeds", or "items" where the noise comes from the choice of the test set.
     test
         Over seeds "t", the default, or "ranks". Over items "resampling".
     margin

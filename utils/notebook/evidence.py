@@ -42,8 +42,8 @@ def claim_evidence(record: Mapping[str, Any]) -> str:
     Parameters
     ----------
     record
-        What `check.claim` stores: "kind", "unit", "threshold", "comparisons", and "seeds" or
-        "items".
+        What `check.claim` stores: "kind" (what is expected), "unit", "threshold", "comparisons",
+        and "seeds" or "items".
 
     Returns
     -------
@@ -61,16 +61,16 @@ def claim_evidence(record: Mapping[str, Any]) -> str:
 
 def _comparison_words(record: Mapping[str, Any], comparison: Mapping[str, Any]) -> str:
     """Return the words for one comparison of a claim."""
-    kind, unit, threshold = record["kind"], record["unit"], record["threshold"]
+    expected, unit, threshold = record["kind"], record["unit"], record["threshold"]
     subject, effect = comparison["subject"], comparison["effect"]
-    if kind in TRENDS:
+    if expected in TRENDS:
         name = "slope" if comparison["test"].startswith("t ") else "mean rank correlation"
         words = f"{name} {effect:+.4g} {unit if name == 'slope' else ''}".rstrip()
-    elif kind in BOUNDS:
-        words = f"{subject} {effect:.4g} {unit}, {kind} {threshold:g}"
+    elif expected in BOUNDS:
+        words = f"{subject} {effect:.4g} {unit}, {expected} {threshold:g}"
     else:
         words = f"{subject} − {comparison['other']} = {effect:+.4g} {unit}"
-    if kind == "no difference":
+    if expected == "no difference":
         words += f", margin ±{threshold:g}"
     if comparison["interval"] is not None:
         low, high = (f"{end:.4g}" for end in comparison["interval"])

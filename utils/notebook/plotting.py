@@ -129,6 +129,15 @@ def literal(text: object) -> str:
     return "".join(characters).replace("$", r"\$")
 
 
+def legend_label(name: object) -> str:
+    """Return a name for a legend, drawn as `literal` does, even if it begins with an underscore.
+
+    matplotlib leaves such labels out of legends; behind a space they are shown.
+    """
+    label = literal(name)
+    return f" {label}" if label.startswith("_") else label
+
+
 def _has_glyph(character: str) -> bool:
     """Return whether a font of the style can draw a character."""
     families = [font_manager.FontProperties(family=[name]) for name in mpl.rcParams["font.family"]]
@@ -175,7 +184,7 @@ def curves(
     """
     ax = _axes(ax)
     for name, (x, y) in lines.items():
-        ax.plot(x, y, label=literal(name), markevery=max(1, len(x) // MARKERS_PER_CURVE))
+        ax.plot(x, y, label=legend_label(name), markevery=max(1, len(x) // MARKERS_PER_CURVE))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_xscale("log" if logx else "linear")
     ax.set_yscale("log" if logy else "linear")

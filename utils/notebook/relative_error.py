@@ -40,7 +40,7 @@ def require(condition: bool | np.bool_, message: str) -> None:
     Parameters
     ----------
     condition
-        What must hold.
+        The condition that must be true.
     message
         The message of the error.
 
@@ -56,7 +56,8 @@ def require(condition: bool | np.bool_, message: str) -> None:
 def compare(label: str, left: Any, right: Any, scale: Callable[[Array, Array], float]) -> Agreement:
     """Compare two results; the error of two arrays is max |left − right| / scale(left, right).
 
-    NaN equals nothing, and an infinity equals only itself.
+    NaN equals nothing, and an infinity equals only itself. Two arrays of integers are compared
+    exactly, all others in double precision.
 
     Parameters
     ----------
@@ -105,7 +106,9 @@ def relative_scale(left: Array, right: Array, *, floor: float = 0.0) -> float:
     return float(max(left.max(initial=0.0), right.max(initial=0.0), floor))
 
 
-def _array_pairs(label: str, left: Any, right: Any) -> Iterator[tuple[Array, Array]]:
+def _array_pairs(
+    label: str, left: Any, right: Any
+) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Traverse two nested structures in parallel and yield their leaves as arrays."""
     if isinstance(left, Mapping) and isinstance(right, Mapping):
         differing = set(left) ^ set(right)
@@ -125,23 +128,44 @@ def _array_pairs(label: str, left: Any, right: Any) -> Iterator[tuple[Array, Arr
         yield arrays
 
 
-def _as_array(label: str, value: Any) -> Array:
-    """Convert a number, array or tensor to a float64 array."""
+def _as_array(label: str, value: Any) -> npt.NDArray[Any]:
+    """Convert a number, array or tensor to an array, of integers as they are, else of float64."""
     torch = sys.modules.get("torch")  # if it is not loaded, no value is a tensor
     if torch is not None and isinstance(value, torch.Tensor):
         value = value.detach().cpu()
-        value = (value if value.is_complex() else value.double()).numpy()  # numpy lacks bfloat16
+        value = (value.double() if value.is_floating_point() else value).numpy()  # no bfloat16
     array = np.asarray(value)
     require(not np.iscomplexobj(array), f"{label}: complex; compare real and imaginary parts")
-    return array.astype(np.float64)
+    if array.dtype.kind in "iu":
+        return array
+    items = array.ravel().tolist() if array.dtype.kind == "O" else []
+    is_numeric = array.dtype.kind in "bfO" and not any(isinstance(x, str | bytes) for x in items)
+    try:
+        if is_numeric:
+            return array.astype(np.float64)
+    except (OverflowError, TypeError, ValueError):  # such as a set, or an integer of 400 digits
+        pass
+    raise AssertionError(f"{label}: {type(value).__name__} is no number, array or tensor of them")
 
 
-def _largest_error(left: Array, right: Array, scale: Callable[[Array, Array], float]) -> float:
+def _largest_error(
+    left: npt.NDArray[Any], right: npt.NDArray[Any], scale: Callable[[Array, Array], float]
+) -> float:
     """Return the largest difference of two arrays, relative to their scale."""
-    with np.errstate(invalid="ignore"):  # inf − inf is NaN, but equal infinities are equal
-        difference = np.where(left == right, 0.0, np.abs(left - right))
+    difference = _difference(left, right)
     largest = difference.max(initial=0.0)
     if largest == 0:  # also where both sides are zero
         return 0.0
     with np.errstate(all="ignore"):
-        return float(largest / scale(*(np.abs(a[np.isfinite(a)]) for a in (left, right))))
+        sides = (side.astype(np.float64) for side in (left, right))
+        return float(largest / scale(*(np.abs(side[np.isfinite(side)]) for side in sides)))
+
+
+def _difference(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> Array:
+    """Return |left − right| of each pair of values."""
+    if {left.dtype.kind, right.dtype.kind} <= {"i", "u"}:
+        # as Python's own integers: in double precision neighbours from 2⁵³ on are equal
+        return np.asarray(abs(left.astype(object) - right.astype(object)), dtype=np.float64)
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # inf − inf is NaN, but equal infinities are equal
+        return np.where(left == right, 0.0, np.abs(left - right))

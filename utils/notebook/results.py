@@ -7,6 +7,7 @@ stores them in the output of the cell. `load_results` reads what the benchmarks 
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import platform
@@ -16,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from utils.arguments import as_finite_number
 from utils.console import safe_print
 
 if TYPE_CHECKING:
@@ -95,7 +97,9 @@ def report_results(
         raise ValueError(
             "no results given; name each one, as in report_results(corpus, perplexity=9.5)"
         )
-    results = {name: _as_finite_number(name, value) for name, value in values.items()}
+    results = {
+        name: as_finite_number(value, name=f"result {name!r}") for name, value in values.items()
+    }
     name, origin = corpus if isinstance(corpus, tuple) else (corpus.name, corpus.origin)
     record: dict[str, Any] = {
         "values": results,
@@ -194,19 +198,6 @@ def _complete_tolerances(
     return completed
 
 
-def _as_finite_number(name: str, value: Any) -> float:
-    """Convert a result to a float; raise ValueError if it is not one finite number."""
-    try:
-        if isinstance(value, str):
-            raise TypeError("a string")
-        number = float(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of several
-        raise ValueError(f"result {name!r} is {value!r}; expected a number") from error
-    if not math.isfinite(number):
-        raise ValueError(f"result {name!r} is {number}; expected a finite number")
-    return number
-
-
 def _format(value: float) -> str:
     """Format integers without decimals and other numbers with four significant digits."""
     return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:,.4g}"
@@ -220,4 +211,4 @@ def _html_table(record: Mapping[str, Any]) -> str:
         for name, value in record["values"].items()
     )
     caption = f"{record['corpus']} ({record['origin']}), {record['device']}, seed {record['seed']}"
-    return f"<table><caption>{caption}</caption><tbody>{rows}</tbody></table>"
+    return f"<table><caption>{html.escape(caption)}</caption><tbody>{rows}</tbody></table>"

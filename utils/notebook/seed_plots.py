@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from utils.arguments import check_choice
-from utils.notebook.plotting import COLOURS, LINE_STYLES, MARKERS, MARKERS_PER_CURVE, literal
+from utils.notebook.plotting import COLOURS, LINE_STYLES, MARKERS, MARKERS_PER_CURVE, legend_label
 from utils.notebook.relative_error import Array
 
 SeedCurve: TypeAlias = tuple[Sequence[Any], Any]
@@ -179,13 +179,15 @@ def seed_curves(
         looks.append(look_of(name, avoid=looks))
         options = looks[-1].options()
         step = max(1, len(x) // MARKERS_PER_CURVE)
-        ax.plot(x, values.mean(0), label=literal(name), markevery=step, **options)
+        ax.plot(x, values.mean(0), label=legend_label(name), markevery=step, **options)
         if len(values) > 1:
             low, high = _band(values, band)
             ax.fill_between(x, low, high, color=options["color"], alpha=BAND_OPACITY, linewidth=0)
     for name, value in baselines.items():
         looks.append(look_of(name, avoid=looks))
-        ax.axhline(value, label=literal(name), color=looks[-1].options()["color"], linestyle=":")
+        ax.axhline(
+            value, label=legend_label(name), color=looks[-1].options()["color"], linestyle=":"
+        )
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_xscale("log" if logx else "linear")
     ax.set_yscale("log" if logy else "linear")

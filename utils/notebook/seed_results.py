@@ -45,7 +45,8 @@ class StoredRow:
         What was set before the run: SETTINGS and whatever else describes the arm. "learning_rate"
         was chosen on validation from the list "grid". None stands for what an arm does not have.
     costs
-        What the run took: COSTS. "parameters" is their number, "tokens" those of the training.
+        What the run took: COSTS. "parameters" is their number, "tokens" the number of
+        tokens in training.
     code
         The version of the code that the row depends on (``benchmarks.code_version``).
     provenance

@@ -231,8 +231,8 @@ def ctc_batch_loss(
     Returns
     -------
     losses : torch.Tensor
-        −log p(text | audio) of each row, (B,); those of half precision are computed and returned in
-        float32.
+        −log p(text | audio) of each row, (B,); losses of inputs in half precision are computed and
+        returned in float32.
 
     Raises
     ------

@@ -16,11 +16,11 @@ from utils.arguments import as_integers
 from utils.data.batches import IGNORE_INDEX
 from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import BOS, EOS, PAD
+from utils.metrics.likelihood import MAX_LOG_PROB
+from utils.models.masks import length_mask
 
 NEVER_IN_TEXTS = {PAD: "the blank", BOS: "BOS", EOS: "EOS"}
 """Ids that a text of CTC cannot contain, and what they stand for."""
-
-MAX_LOG_PROB = 1e-3  # rounding may leave a logarithm of a probability slightly above 0
 
 
 def check_log_probs(log_probs: torch.Tensor, *, name: str = "log_probs") -> None:
@@ -217,8 +217,7 @@ def _check_shape(log_probs: torch.Tensor, name: str, shape: str) -> None:
 
 def _check_values(log_probs: torch.Tensor, lengths: torch.Tensor, names: Sequence[str]) -> None:
     """Raise ValueError for NaN or a number above 0 at a valid step of `log_probs` (B, S, V)."""
-    steps = torch.arange(log_probs.shape[1], device=log_probs.device)  # (S,)
-    is_valid = steps < lengths.to(log_probs.device)[:, None]  # (B, S)
+    is_valid = length_mask(lengths.to(log_probs.device), log_probs.shape[1])  # (B, S)
     is_wrong = ~(log_probs <= MAX_LOG_PROB).all(-1) & is_valid  # (B, S); NaN is not <= 0
     if not is_wrong.any():
         return

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_positive
+from utils.arguments import check_positive, check_positive_items
 from utils.models.layers import OutputLayer, make_dropout
+from utils.models.masks import length_mask
 from utils.models.recurrent import Cell, make_rnn
 from utils.models.typed_module import TypedModule
 from utils.speech.ctc_inputs import check_lengths
@@ -57,10 +58,16 @@ class BidirectionalRNN(TypedModule):
         The number of layers.
     dropout
         The probability of dropout between layers.
+
+    Raises
+    ------
+    ValueError
+        If the cell is unknown, a size is not a positive integer, or `dropout` is not from 0 to 1.
     """
 
     def __init__(self, cell: Cell, *, width: int, num_layers: int, dropout: float) -> None:
         super().__init__()
+        check_positive(width=width, num_layers=num_layers)
         self.layers = nn.ModuleList()
         for layer in range(num_layers):
             input_size = width if layer == 0 else 2 * width
@@ -155,8 +162,7 @@ class CTCRecognizer(TypedModule):
         self.strides = tuple(strides)
         if not self.strides:
             raise ValueError("strides is empty; give one stride for each convolution")
-        for stride in self.strides:
-            check_positive(stride=stride)
+        check_positive_items(strides=self.strides)
         input_sizes = [NUM_MEL_BANDS, *[width] * (len(strides) - 1)]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(input_size, width, kernel_size=5, stride=stride, padding=2)
@@ -246,8 +252,8 @@ def zero_padding(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     masked : torch.Tensor
         The vectors, (B, S, D), with zeros from the length of each clip on.
     """
-    steps = torch.arange(x.shape[1], device=x.device)  # (S,)
-    return x.masked_fill((steps >= lengths[:, None])[..., None], 0.0)
+    is_valid = length_mask(lengths, x.shape[1])  # (B, S)
+    return x.masked_fill(~is_valid[..., None], 0.0)
 
 
 def _check_features(features: torch.Tensor, lengths: torch.Tensor) -> None:

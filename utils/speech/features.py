@@ -119,10 +119,7 @@ def power_spectrogram(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     """
     check_samples(samples)
     check_clip_length(samples)
-    if isinstance(samples, np.ndarray):
-        # torch reads neither a reversed array nor, without a warning, a read-only one
-        is_read_only = not samples.flags.writeable
-        samples = torch.from_numpy(samples.astype(samples.dtype, order="C", copy=is_read_only))
+    samples = _as_tensor(samples)
     frames = samples.unfold(-1, WINDOW_LENGTH, HOP_LENGTH)  # (…, F, WINDOW_LENGTH)
     window = torch.hann_window(WINDOW_LENGTH, dtype=samples.dtype, device=samples.device)
     spectra: torch.Tensor = torch.fft.rfft(frames * window)  # (…, F, WINDOW_LENGTH / 2 + 1)
@@ -163,11 +160,17 @@ def log_mel(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
     torch.Size([97, 40])
     """
     check_clip(samples)
-    if isinstance(samples, np.ndarray):
-        # torch reads neither a reversed array nor, without a warning, a read-only one
-        is_read_only = not samples.flags.writeable
-        samples = torch.from_numpy(samples.astype(samples.dtype, order="C", copy=is_read_only))
+    samples = _as_tensor(samples)
     energies = power_spectrogram(samples) @ mel_filters().to(samples)  # (F, M)
     log_energies = (energies + ENERGY_FLOOR).log()
     mean, deviation = log_energies.mean(0), log_energies.std(0, correction=0)  # (M,) each
     return (log_energies - mean) / (deviation + 1e-3)
+
+
+def _as_tensor(samples: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Return samples, an array or a tensor, as a tensor of their type."""
+    if isinstance(samples, torch.Tensor):
+        return samples
+    # torch reads neither a reversed array nor, without a warning, a read-only one
+    is_read_only = not samples.flags.writeable
+    return torch.from_numpy(samples.astype(samples.dtype, order="C", copy=is_read_only))

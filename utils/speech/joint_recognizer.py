@@ -13,7 +13,7 @@ from torch import nn
 
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import AttentionScore
-from utils.models.masks import masked_mean
+from utils.models.masks import length_mask, masked_mean
 from utils.models.typed_module import TypedModule
 from utils.speech.ctc_recognizer import CTCRecognizer, EncodedAudio
 from utils.states import Memory
@@ -98,8 +98,7 @@ class JointRecognizer(TypedModule):
             steps of the clip and False at padding.
         """
         states = self.memory_projection(self.memory_norm(encoded.states))  # (B, S, D)
-        steps = torch.arange(states.shape[1], device=states.device)  # (S,)
-        is_clip = steps < encoded.lengths[:, None]  # (B, S)
+        is_clip = length_mask(encoded.lengths, states.shape[1])  # (B, S)
         return Memory(states, is_clip, vector=masked_mean(states, is_clip))
 
     def forward(
@@ -112,7 +111,7 @@ class JointRecognizer(TypedModule):
         ids
             Tokens, (B, T) int64.
         state
-            The state before `ids`: that of `begin` or of an earlier call.
+            The state before `ids`, which `begin` or an earlier call returned.
 
         Returns
         -------

@@ -7,6 +7,8 @@ counted in tensor elements, not in bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 
@@ -36,7 +38,7 @@ def ring_reduce_scatter(values: list[torch.Tensor]) -> tuple[list[torch.Tensor],
         If there is no process, `values` are not vectors of the same length, or N is not a multiple
         of n.
     """
-    _check_vectors(values)
+    values = _check_vectors(values)
     world_size = len(values)
     _check_divisible(values)
     chunks = [list(value.chunk(world_size)) for value in values]  # chunks[rank][i] is (N / n,)
@@ -73,7 +75,7 @@ def ring_all_gather(chunks: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     ValueError
         If there is no process, or the chunks are not vectors of the same length.
     """
-    _check_vectors(chunks)
+    chunks = _check_vectors(chunks)
     world_size = len(chunks)
     received = [{rank: chunk} for rank, chunk in enumerate(chunks)]  # received[rank][i] is (N / n,)
     num_sent = 0
@@ -154,7 +156,7 @@ def tree_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], lis
     >>> sums, num_sent
     ([tensor([31, 42]), tensor([31, 42])], [2, 2])
     """
-    _check_vectors(values)
+    values = _check_vectors(values)
     world_size, sums = len(values), list(values)
     distances = [2**i for i in range((world_size - 1).bit_length())]
     num_sent = []
@@ -208,7 +210,7 @@ def halving_doubling_all_reduce(
     >>> sums[0], num_sent
     (tensor([1111, 1111, 1111, 1111]), [2, 1, 1, 2])
     """
-    _check_vectors(values)
+    values = _check_vectors(values)
     world_size = len(values)
     if world_size & (world_size - 1):
         raise ValueError(f"expected a power of two as the number of processes, got {world_size}")
@@ -231,11 +233,15 @@ def halving_doubling_all_reduce(
     return held, num_sent
 
 
-def _check_vectors(values: list[torch.Tensor]) -> None:
-    """Raise ValueError unless there is a vector and all have the same positive length."""
+def _check_vectors(values: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Return vectors as a list; raise ValueError unless all have the same positive length."""
+    values = list(values)
     shapes = [tuple(value.shape) for value in values]
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 1 or not shapes[0][0]:
         raise ValueError(f"expected one vector of the same length for each process, got {shapes}")
+    if any(value.dtype == torch.bool for value in values):
+        raise ValueError("expected vectors of numbers, got bool, of which + is not the sum")
+    return values
 
 
 def _check_divisible(values: list[torch.Tensor]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +21,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 HUBER_DELTA = 1e-3  # residual at which the Huber loss becomes linear, as in Hoffmann et al.
 MIN_RUNS = 6  # one more than the law has constants
+FIXED = 1e-9  # half the interval of a logarithm that is not to vary
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,17 @@ def fit_scaling_law(
     num_parameters: Sequence[float] | Array,
     num_tokens: Sequence[float] | Array,
     losses: Sequence[float] | Array,
+    *,
+    E: float | None = None,
 ) -> ScalingLaw:
     """Fit a scaling law to the losses of trained models.
 
     The law has the smallest sum of Huber losses of log L(N, D) − log loss, so that a few failed
     runs have little influence. The search starts from a grid of points and keeps the best result.
+
+    The constants are searched within bounds: E from exp(−5) nats, or a hundredth of the lowest
+    loss, to the lowest loss; the exponents from 0.02 to 2. A fit that ends at a bound has not found
+    that constant. Fits with several values of E show how far the runs determine it.
 
     Source: ``eq-scaling-huber`` (section 2.2); Hoffmann et al. 2022, eq. 3.
 
@@ -135,6 +142,8 @@ def fit_scaling_law(
         N and D of each run, all positive.
     losses
         Validation loss of each run in nats per token, positive.
+    E
+        Irreducible loss in nats per token, to fit the other constants alone; None to fit it too.
 
     Returns
     -------
@@ -145,7 +154,8 @@ def fit_scaling_law(
     ------
     ValueError
         If there are fewer than 6 runs, the three sequences differ in length, a number is not finite
-        and above 0, or all runs have the same N or the same D, so that any exponent fits.
+        and above 0, all runs have the same N or the same D, so that any exponent fits, or `E` is
+        not a positive number below the lowest loss.
 
     Examples
     --------
@@ -171,18 +181,28 @@ def fit_scaling_law(
             "a fit needs runs of different N and of different D; one of them is constant"
         )
 
+    lowest = np.log(observed.min())  # E cannot exceed the lowest loss
+    bounds_of_log = [min(-5, lowest - 5), lowest]
+    if E is not None:
+        if not 0 < E < observed.min():
+            raise ValueError(
+                f"E must be a positive number below the lowest loss {observed.min():g}, got {E}"
+            )
+        bounds_of_log = [np.log(E) - FIXED, np.log(E) + FIXED]
+
     def residuals(variables: Array) -> Array:
         return np.log(_law_from_variables(variables).loss(N, D)) - np.log(observed)
 
-    lowest = np.log(observed.min())  # E cannot exceed the lowest loss
     # in the order of `_law_from_variables`
-    starts = itertools.product((lowest - 0.4,), (1, 4), (0.4,), (1, 4), (0.4,))
-    bounds = np.transpose([(min(-5, lowest - 5), lowest), (-5, 20), (0.02, 2), (-5, 20), (0.02, 2)])
+    first_log = lowest - 0.4 if E is None else np.log(E)
+    starts = itertools.product((first_log,), (1, 4), (0.4,), (1, 4), (0.4,))
+    bounds = np.transpose([bounds_of_log, (-5, 20), (0.02, 2), (-5, 20), (0.02, 2)])
     fits = [
         least_squares(residuals, start, bounds=bounds, loss="huber", f_scale=HUBER_DELTA)
         for start in starts
     ]
-    return _law_from_variables(min(fits, key=lambda fit: fit.cost).x)
+    law = _law_from_variables(min(fits, key=lambda fit: fit.cost).x)
+    return law if E is None else replace(law, E=float(E))
 
 
 def _as_positive_array(values: npt.ArrayLike, name: str) -> Array:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from utils.arguments import check_positive
-from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.batches import Batch, TextBatches, text_eval_batches
 from utils.data.corpora import Corpus
 from utils.data.tokenizers import CharTokenizer
 from utils.metrics.cost import count_parameters
@@ -21,7 +22,9 @@ from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
+from utils.training.objectives import Objective, token_nll
 from utils.training.optimizers import muon
+from utils.training.training_run import History
 
 # The setting that all models of the study have in common; only the width varies.
 NUM_LAYERS = 2
@@ -97,10 +100,7 @@ class CharacterScaling:
         learning_rate_factor: float = 1.0,
         device: torch.device | str = "cpu",
     ) -> ScalingRun:
-        """Train a new model with Muon and measure its validation loss.
-
-        The learning rate falls linearly to zero at the last step, because a run that is stopped
-        early would look worse than one that was planned for its length.
+        """Train a new model by `fit_model` and measure its validation loss.
 
         Parameters
         ----------
@@ -137,28 +137,73 @@ class CharacterScaling:
             num_heads=NUM_HEADS,
             context_length=CONTEXT_LENGTH,
         ).to(device)
-        config = TrainConfig(
-            steps=steps,
-            learning_rate=learning_rate_factor * learning_rate_for(width),
-            warmup_fraction=0.05,
-            weight_decay=0.1,
-        )
-        batches = TextBatches(
-            self.train_ids, batch_size=BATCH_SIZE, context_length=CONTEXT_LENGTH, seed=seed
-        )
+        rate = learning_rate_factor * learning_rate_for(width)
         start_time = time.process_time()
-        history = fit(model, batches, config, progress=False, make_optimizer=muon)
-        history.raise_if_interrupted()
+        history = self.fit_model(model, steps=steps, learning_rate=rate, seed=seed)
         seconds = time.process_time() - start_time
         return ScalingRun(
             width=width,
             num_parameters=count_parameters(model),
             num_tokens=history.num_tokens,
-            learning_rate=config.learning_rate,
+            learning_rate=rate,
             seed=seed,
             loss=round(evaluate(model, self.valid_batches).loss, 5),
             seconds=round(seconds, 2),
         )
+
+    def fit_model(
+        self,
+        model: GPT,
+        *,
+        steps: int,
+        learning_rate: float,
+        seed: int = 0,
+        batch_size: int = BATCH_SIZE,
+        objective: Objective[Any, Batch] = token_nll,
+    ) -> History:
+        """Train a model with Muon.
+
+        The learning rate falls linearly to zero at the last step, because a run that is stopped
+        early would look worse than one that was planned for its length.
+
+        Parameters
+        ----------
+        model
+            The model, on its device.
+        steps
+            Training steps of `batch_size` windows with CONTEXT_LENGTH tokens each.
+        learning_rate
+            The highest learning rate.
+        seed
+            Seed of the order of the data.
+        batch_size
+            Windows in a training step.
+        objective
+            What the training minimizes.
+
+        Returns
+        -------
+        history : History
+            The training losses and tokens.
+
+        Raises
+        ------
+        KeyboardInterrupt, SystemExit
+            If a signal stopped the training.
+        ValueError
+            If `TrainConfig` or `TextBatches` rejects a value.
+        """
+        config = TrainConfig(
+            steps=steps, learning_rate=learning_rate, warmup_fraction=0.05, weight_decay=0.1
+        )
+        batches = TextBatches(
+            self.train_ids, batch_size=batch_size, context_length=CONTEXT_LENGTH, seed=seed
+        )
+        history = fit(
+            model, batches, config, progress=False, make_optimizer=muon, objective=objective
+        )
+        history.raise_if_interrupted()
+        return history
 
 
 def learning_rate_for(width: int) -> float:

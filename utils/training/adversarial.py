@@ -19,7 +19,7 @@ def adversarial_objective(
 ) -> Objective[TextClassifier, LabelledBatch]:
     """Make the objective of adversarial training, which perturbs the word vectors of a classifier.
 
-    It is the mean of two values of `label_objective`: that of the batch itself, and that of the
+    It is the mean of two values of `label_objective`: one for the batch itself, and one for the
     batch with each text's word vectors moved in the direction in which its loss grows fastest. In
     evaluation mode nothing is moved.
 
@@ -38,13 +38,14 @@ def adversarial_objective(
     Returns
     -------
     objective : Objective
-        The objective, for the classifier of which `embedding` is a part.
+        The objective, for the classifier of which `embedding` is a part. It computes gradients
+        within a loss, which the strategy "shard" of several processes does not support.
 
     Raises
     ------
     ValueError
         If ε is not a non-negative number, or `label_smoothing` not from 0 to 1. The objective
-        raises it if the classifier does not call `embedding` exactly once.
+        raises it if the classifier does not call `embedding` exactly once, or is sharded.
     """
     check_number(minimum=0, epsilon=epsilon)
     label_loss = label_objective(label_smoothing=label_smoothing)
@@ -61,6 +62,8 @@ def adversarial_objective(
                 "expected one call, of a module that makes the word vectors of the classifier"
             )
         (gradient,) = torch.autograd.grad(plain_loss, vectors, retain_graph=True)  # (B, S, E)
+        if any(hasattr(parameter, "to_local") for parameter in model.parameters()):
+            raise ValueError("adversarial training needs whole parameters: use strategy='data'")
         norm = gradient.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)  # (B, 1, 1)
         with embedding.register_forward_hook(lambda _, __, x: x + epsilon * gradient / norm):
             adversarial_loss = label_loss(model, batch)

@@ -86,7 +86,7 @@ def check_parameters(run: TrainingRun) -> None:
     parameters = [x.detach() for x in run.trained_parameters]
     shards = [x.to_local() if hasattr(x, "to_local") else x for x in parameters]
     flags = [x.isfinite().all().to(run.device) for x in shards]
-    if run.processes.any(not torch.stack(flags).all()):
+    if run.processes.is_true_in_any(not torch.stack(flags).all()):
         raise FloatingPointError(
             f"a parameter is infinite or NaN by step {run.step}, though the loss is finite: look "
             "for a gradient that is not, such as that of sqrt(0) or of 0 · log 0, or try a lower "

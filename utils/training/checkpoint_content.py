@@ -15,10 +15,17 @@ import torch
 
 from utils.arguments import check_integer, check_number
 from utils.runtime import get_random_state, set_random_state
+from utils.torch_internals import SHARDING_METADATA
 from utils.training.config import TrainConfig
 from utils.training.distributed import Strategy
 from utils.training.optimizers import Muon
-from utils.training.training_run import History, TrainingRun, describe_tensors, plain_name
+from utils.training.training_run import (
+    History,
+    TrainingRun,
+    describe_modules,
+    describe_tensors,
+    plain_name,
+)
 
 # What may change when a run is resumed: it makes no difference to the steps.
 _CHANGEABLE_OPTIONS = ("validate_every", "checkpoint_every")
@@ -35,9 +42,10 @@ _STATE_TENSORS = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"}
 def describe_run(run: TrainingRun) -> dict[str, Any]:
     """Return what a model and an optimizer must have in common with those of a checkpoint.
 
-    That is the type and the shape of each tensor of the model by name, the optimizer's class, and
-    of each of its groups the names of the parameters and the options that make a difference. Which
-    parameters have a state is stored beside them, so that a lost state is noticed.
+    That is the type and the shape of each tensor of the model by name, the classes and plain
+    attributes of its modules, the optimizer's class, and of each of its groups the names of the
+    parameters and the options that make a difference. Which parameters have a state is stored
+    beside them, so that a lost state is noticed.
     """
     names = {id(x): plain_name(run.model, name) for name, x in run.model.named_parameters()}
     groups = [
@@ -54,6 +62,7 @@ def describe_run(run: TrainingRun) -> dict[str, Any]:
     ]
     return {
         "model": describe_tensors(run.model_tensors()),
+        "modules": describe_modules(run.model),
         "optimizer": type(run.optimizer).__name__,
         "groups": groups,
     }
@@ -124,13 +133,15 @@ def _check_config(
 
 def _check_layout(saved: dict[str, Any], expected: dict[str, Any], path: Path) -> None:
     """Raise ValueError unless the model and the optimizer are like those of the checkpoint."""
-    for name in sorted(saved["model"].keys() | expected["model"].keys()):
-        theirs, ours = saved["model"].get(name), expected["model"].get(name)
-        if theirs != ours:
-            raise ValueError(
-                f"{path} belongs to another model: there {name} is {theirs or 'missing'}, here "
-                f"{ours or 'missing'}"
-            )
+    for part in ("model", "modules"):
+        saved_part = saved.get(part, expected[part])  # older checkpoints do not describe modules
+        for name in sorted(saved_part.keys() | expected[part].keys()):
+            theirs, ours = saved_part.get(name), expected[part].get(name)
+            if theirs != ours:
+                raise ValueError(
+                    f"{path} belongs to another model: there {name} is {theirs or 'missing'}, here "
+                    f"{ours or 'missing'}"
+                )
     theirs, ours = ([layout["optimizer"], *_group_names(layout)] for layout in (saved, expected))
     if theirs != ours:
         raise ValueError(
@@ -164,7 +175,7 @@ def _check_values(saved: dict[str, Any], run: TrainingRun, expected: dict[str, A
     if has_best is not bool(saved["history"]["validations"]):
         raise ValueError("it must have best parameters if it has validations, and only then")
     if is_sharded:
-        if ".metadata" not in saved["checksums"]:
+        if SHARDING_METADATA not in saved["checksums"]:
             raise ValueError("it has no checksums of its shards")
         return
     for name in ("model", "best_parameters"):

@@ -123,7 +123,7 @@ class Processes:
             return cast(DistributedDataParallel, loss_module).no_sync()
         return nullcontext()
 
-    def sum(self, x: torch.Tensor) -> torch.Tensor:
+    def all_reduce(self, x: torch.Tensor) -> torch.Tensor:
         """Return the sum of `x`, of any shape, over the processes: the same in each."""
         if self.world_size == 1:
             return x
@@ -131,13 +131,13 @@ class Processes:
         dist.all_reduce(x)
         return x
 
-    def any(self, flag: bool) -> bool:
+    def is_true_in_any(self, flag: bool) -> bool:
         """Return whether `flag` is true in any process."""
-        return bool(self.sum(torch.tensor(int(flag), device=self.device)))
+        return bool(self.all_reduce(torch.tensor(int(flag), device=self.device)))
 
     def barrier(self) -> None:
         """Wait until every process has called this method."""
-        self.any(False)
+        self.is_true_in_any(False)
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all processes, by rank."""

@@ -58,7 +58,10 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate `model` on `batches`, in evaluation mode, teacher-forced.
 
-    The loss is total loss over total tokens, so it does not depend on how a text is batched.
+    The loss is total loss over total tokens, so that for sentence pairs and labelled texts it does
+    not depend on how they are batched. No state passes from batch to batch: a window of a running
+    text is read without the tokens before it, and the loss depends on where the text is cut, so on
+    its batch size and context length.
 
     Parameters
     ----------

@@ -165,7 +165,7 @@ def fit(
         times the group's "lr_scale", if any.
     objective
         The summed loss of a batch, such as those in ``utils.training.objectives``. A checkpoint
-        does not hold it: resume a run with the objective with which it began.
+        holds neither the objective nor the data: resume a run with those with which it began.
     processes
         The processes that train together; each of them calls `fit` with the same arguments and
         gets the same history. By default this process alone.
@@ -271,7 +271,7 @@ def _must_stop(run: TrainingRun, interrupt: Interrupt) -> bool:
     processes = run.processes
     if processes.is_distributed and not _is_due(run, LOSS_EVERY):
         return False
-    return processes.any(interrupt.is_set())
+    return processes.is_true_in_any(interrupt.is_set())
 
 
 def _finish(

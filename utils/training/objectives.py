@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from utils.arguments import check_number
-from utils.contract import NextTokenModel, TextClassifier, begins_from_source
+from utils.contract import NextTokenModel, TextClassifier, needs_first_state
 from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.checks import is_integer_tensor
 from utils.data.labelled_batches import LabelledBatch
@@ -158,12 +158,12 @@ def _token_logits(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
 
 
 def _first_state(model: Any, source: torch.Tensor | None) -> Any:
-    """Return the state before the first token: of an encoder–decoder that of `source`, else None.
+    """Return the state before the first token, which an encoder–decoder computes from `source`.
 
     Raise ValueError if one of the two has no use for the other.
     """
     name = type(model).__name__
-    if not begins_from_source(model):
+    if not needs_first_state(model):
         if source is None:
             return None
         raise ValueError(

@@ -20,7 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from utils.torch_internals import is_view
+from utils.torch_internals import SHARDING_METADATA, is_view, shard_files
 from utils.training.tensor_file import file_checksum, write_tensor_file
 
 # The file in a checkpoint folder that holds all but the shards: step, configuration, history and
@@ -58,9 +58,9 @@ def check_torch_for_sharding() -> None:
 def shard_model(model: nn.Module, *, device: torch.device, world_size: int) -> nn.Module:
     """Cut the parameters of `model` along their first dimension, one part for each process.
 
-    The parameters of the first process are the ones that are cut. Those of a layer in an
-    ``nn.ModuleList`` are gathered when the layer is needed and freed afterwards; all others are
-    gathered once for a step.
+    The parameters of the first process are the ones that are cut. Each layer in
+    an ``nn.ModuleList`` has its parameters gathered when it is needed and freed afterwards; all
+    other parameters are gathered once for a step.
 
     Parameters
     ----------
@@ -141,11 +141,11 @@ def save_shards(
         distributed_checkpoint.save(
             _sharded_tensors(model, optimizer, best_parameters), checkpoint_id=temporary
         )
-        checksums = _gather_dicts(_checksums(temporary, f"__{dist.get_rank()}_*.distcp"))
+        checksums = _gather_dicts(_checksums(temporary, shard_files(dist.get_rank())))
         if dist.get_rank() == 0:
             description = {
                 "has_best_parameters": best_parameters is not None,
-                "checksums": checksums | _checksums(temporary, ".metadata"),
+                "checksums": checksums | _checksums(temporary, SHARDING_METADATA),
             }
             write_tensor_file(temporary / RUN_FILE, {**run_values, **description})
             _replace_checkpoints(temporary, path / name)

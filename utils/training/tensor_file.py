@@ -13,12 +13,13 @@ import hashlib
 import json
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from utils.files import as_path, atomic_file
 
@@ -45,7 +46,8 @@ def write_tensor_file(path: str | Path, content: dict[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If the tree has a value of another type, which a file cannot hold, such as a named tuple.
+        If the tree has a value of another type, which a file cannot hold, such as a named tuple,
+        or a tensor of a type that safetensors lacks, such as complex128.
     OSError
         If the file cannot be written, on a full disk for instance.
 
@@ -142,7 +144,7 @@ def _content_checksum(text: str, tensors: dict[str, torch.Tensor]) -> str:
     for key in sorted(tensors):
         x = tensors[key]
         checksum.update(f"\n{key} {x.dtype} {tuple(x.shape)}\n".encode())
-        checksum.update(x.contiguous().flatten().view(torch.uint8).numpy().data)
+        checksum.update(x.flatten().view(torch.uint8).numpy().data)
     return checksum.hexdigest()
 
 
@@ -161,9 +163,13 @@ def _to_json(tree: Tree, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(tree, torch.Tensor):
         if tree.layout != torch.strided or tree.is_meta or tree.is_quantized:
             raise ValueError("a checkpoint holds dense tensors with values: convert the others")
+        if not _is_storable(tree.dtype):
+            raise ValueError(f"a checkpoint cannot hold a tensor of {tree.dtype}: convert it")
         key = str(len(tensors))
-        # a copy, because safetensors refuses shared memory: tied parameters are stored twice
-        tensors[key] = tree.detach().to("cpu", copy=True).contiguous()
+        # a copy, because safetensors refuses shared memory: tied parameters are stored twice; a
+        # copy of all values in a new order, because `contiguous` keeps the strides of one value
+        copy = torch.empty(tree.shape, dtype=tree.dtype, device="cpu")
+        tensors[key] = copy.copy_(tree.detach())
         return {"tensor": key}
     if isinstance(tree, dict):
         # pairs, because JSON would turn the optimizer's integer keys into strings
@@ -171,6 +177,16 @@ def _to_json(tree: Tree, tensors: dict[str, torch.Tensor]) -> Any:
     if isinstance(tree, (list, tuple)) and type(tree) in (list, tuple):
         return {type(tree).__name__: [_to_json(value, tensors) for value in tree]}
     return _to_key(tree)
+
+
+@cache
+def _is_storable(dtype: torch.dtype) -> bool:
+    """Return whether safetensors can write tensors of a type."""
+    try:
+        save({"x": torch.empty(0, dtype=dtype)})
+    except (KeyError, RuntimeError):
+        return False
+    return True
 
 
 def _to_key(value: Any) -> Any:

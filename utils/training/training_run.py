@@ -12,6 +12,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from utils.runtime import device_of, half_precision
+from utils.torch_internals import COMPILED_PART
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes, Strategy
 from utils.training.objectives import BatchT, ModelT, Objective
@@ -164,7 +166,7 @@ class TrainingRun:
 
     @cached_property
     def trained_parameters(self) -> list[nn.Parameter]:
-        """The parameters that the optimizer changes: those of the model in its order, then others.
+        """The parameters that the optimizer changes: first the model's in its order, then others.
 
         Their gradients alone are clipped.
         """
@@ -187,7 +189,7 @@ class TrainingRun:
             If the last loss is not finite.
         """
         if self._device_losses:
-            losses = self.processes.sum(torch.stack(self._device_losses))
+            losses = self.processes.all_reduce(torch.stack(self._device_losses))
             self.history.losses += losses.tolist()
             self._device_losses.clear()
         if self.history.losses:
@@ -271,15 +273,15 @@ def start_run(
 def plain_name(model: nn.Module, name: str) -> str:
     """Return the name of a tensor of a model without the prefixes of torch's wrappers.
 
-    ``torch.compile`` adds ``_orig_mod.`` and ``DistributedDataParallel`` adds ``module.``, to a
-    model or to parts of it: "_orig_mod.output.weight" of a ``state_dict`` becomes "output.weight",
-    its name in a checkpoint.
+    ``torch.compile`` adds `COMPILED_PART` and ``DistributedDataParallel`` adds ``module``, to a
+    model or to parts of it: "module.output.weight" of a ``state_dict`` becomes "output.weight", its
+    name in a checkpoint.
     """
     parts: list[str] = []
     module: Any = model
     for part in name.split("."):
         is_wrapped = isinstance(module, (DataParallel, DistributedDataParallel))
-        if part != "_orig_mod" and not (is_wrapped and part == "module"):
+        if part != COMPILED_PART and not (is_wrapped and part == "module"):
             parts.append(part)
         module = getattr(module, part, None)
     return ".".join(parts)
@@ -291,6 +293,38 @@ def describe_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
         name: f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
         for name, x in tensors.items()
     }
+
+
+def describe_modules(model: nn.Module) -> dict[str, str]:
+    """Return what of a model its tensors do not show, such as its heads, dropout and activation.
+
+    Parameters
+    ----------
+    model
+        The model; torch's wrappers around it or its parts are left out.
+
+    Returns
+    -------
+    description : dict of str to str
+        By `plain_name` the class of each module, and its public attributes that are numbers,
+        strings or named functions.
+    """
+    description = {}
+    for name, module in model.named_modules():
+        is_wrapper = isinstance(module, (DataParallel, DistributedDataParallel))
+        if is_wrapper or COMPILED_PART in dict(module.named_children()):
+            continue
+        module_name = plain_name(model, name)
+        prefix = f"{module_name}." if module_name else ""
+        description[f"{prefix}class"] = type(module).__name__
+        for attribute, value in vars(module).items():
+            if attribute == "training" or attribute.startswith("_"):
+                continue
+            if isinstance(value, (int, float, str)):
+                description[prefix + attribute] = repr(value)
+            elif isinstance(value, (FunctionType, BuiltinFunctionType)):
+                description[prefix + attribute] = value.__name__
+    return description
 
 
 def _fingerprint(model: nn.Module) -> str:

@@ -43,7 +43,7 @@ def validate(
         return
 
     def loss_of_all_rows(loss_module: nn.Module, batch: BatchT) -> torch.Tensor:
-        return run.processes.sum(loss_module(batch))
+        return run.processes.all_reduce(loss_module(batch))
 
     loss = evaluate(run.loss_module, batches, objective=loss_of_all_rows).loss
     run.check_finite(loss)

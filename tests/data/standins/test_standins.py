@@ -34,6 +34,37 @@ def test_pairs_never_overlap(source, target):
     assert splits[0] != make_pairs(source, target, sizes=(900, 50, 50), seed=1)[0]
 
 
+@pytest.mark.parametrize(
+    "languages, options, message",
+    [
+        (("xx", "de"), {}, "source_language is 'xx'; choose from de, en, fr, zh"),
+        (("de", "xx"), {}, "target_language is 'xx'; choose from de, en, fr, zh"),
+        (("de", "de"), {}, "both 'de'"),
+        (("de", "en"), {"sizes": (-1, 1, 1)}, r"sizes\[0\] must be a non-negative integer, got -1"),
+        (("de", "en"), {"sizes": (1, 1)}, "expected three sizes"),
+        (("de", "en"), {"sizes": (1, 1, 0.5)}, r"sizes\[2\] must be"),
+        (("de", "en"), {"seed": None}, "seed must be"),
+    ],
+)
+def test_pairs_that_cannot_be_made_are_refused(languages, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_pairs(*languages, **{"sizes": (1, 1, 1)} | options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"sizes": (2, -1, 1)}, r"sizes\[1\] must be"),
+        ({"noise": 2.0}, "noise must be a number from 0 to 1"),
+        ({"noise": float("nan")}, "noise must be a number from 0 to 1"),
+        ({"seed": -1}, "seed must be"),
+    ],
+)
+def test_reviews_that_cannot_be_made_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_reviews(**{"sizes": (2, 1, 1)} | options)
+
+
 def test_pairs_offline_come_in_every_language(offline, capsys):
     corpus = load_pairs()
     assert corpus.origin == "stand-in"

@@ -269,15 +269,35 @@ def test_arms_that_decide_nothing_are_refused(arms, message):
         claim(arms, seeds=None if "a" in arms and isinstance(arms["a"], dict) else SEEDS)
 
 
+@pytest.mark.parametrize("test", ["t", "ranks"])
+def test_a_difference_of_nothing_but_rounding_does_not_hold(test):
+    low = np.array([1.5, 1.6, 1.7, 1.4, 1.3, 1.2])
+    for arms, expected in (
+        ({"a": low - 1e-12, "b": low}, "lower"),
+        ({1: low, 2: low + 5e-13, 3: low + 1e-12}, "grows"),
+    ):
+        spec = ClaimSpec("claim-x", expected, test=test)
+        result = evaluate_claim(spec, arms, seeds=range(6), unit="nats", context={})
+        assert not result.holds
+
+
+@pytest.mark.parametrize("expected, bound", [("lower", None), ("at least", 0.0)])
+def test_a_statistic_that_is_nan_is_named(expected, bound):
+    arms = {"a": np.arange(20.0), "b": np.arange(20.0)[::-1]}
+    spec = ClaimSpec("claim-x", expected, bound, "items", "resampling", lambda total: math.nan)
+    with pytest.raises(ValueError, match="statistic must give finite scores, got nan"):
+        evaluate_claim(spec, arms, seeds=None, unit="nats", context={})
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"label": "eq-x"}, "the label is 'eq-x'; expected claim-…"),
         ({"label": "claim-"}, "expected claim-…"),
         ({"label": "claim-X y"}, "expected claim-…"),
-        ({"expected": "better"}, "expected is 'better'; choose from lower, higher, no difference"),
-        ({"over": "folds"}, "over is 'folds'; choose from seeds, items"),
-        ({"test": "z"}, "test is 'z'; choose from t, ranks"),
+        ({"expected": "better"}, "^claim-x: expected is 'better'; choose from lower, higher, no"),
+        ({"over": "folds"}, "^claim-x: over is 'folds'; choose from seeds, items"),
+        ({"test": "z"}, "^claim-x: test is 'z'; choose from t, ranks"),
         ({"unit": " "}, "name it"),
         ({"shared": ""}, "shared is ''"),
         ({"differs": {}}, "differs is {}"),

@@ -8,6 +8,8 @@ elision; Chinese classifiers, relative clauses before the noun, times and locati
 
 from __future__ import annotations
 
+from utils.arguments import check_choice, check_integer
+from utils.data.checks import check_split_sizes
 from utils.data.examples import ExampleSplits, Language, SentencePair
 from utils.data.standins.chinese import Chinese
 from utils.data.standins.english import English
@@ -47,6 +49,12 @@ def make_pairs(
     train, valid, test : list of tuple of str and str
         The (source, target) pairs.
 
+    Raises
+    ------
+    ValueError
+        If a language is unknown or both are the same, or a size or the seed is not a non-negative
+        integer.
+
     Examples
     --------
     >>> from utils.data.standins.pairs import make_pairs
@@ -54,6 +62,11 @@ def make_pairs(
     >>> min(train, key=lambda pair: len(pair[0]))
     ('Ein Hund hat gewartet.', 'A dog waited.')
     """
+    check_choice(REALIZERS, source_language=source_language, target_language=target_language)
+    if source_language == target_language:
+        raise ValueError(f"source and target language are both {source_language!r}: give two")
+    check_split_sizes(sizes)
+    check_integer(minimum=0, seed=seed)
     sampler = MeaningSampler(seed)
     sources: set[str] = set()
     targets: set[str] = set()

@@ -6,6 +6,8 @@ import random
 from collections.abc import Sequence
 from pydoc_data import topics
 
+from utils.arguments import check_integer, check_number
+from utils.data.checks import check_split_sizes
 from utils.data.examples import ExampleSplits, LabelledReview
 
 ASPECTS = "acting plot music dialogue ending story cast direction humour romance".split()
@@ -55,7 +57,15 @@ def make_reviews(
     -------
     train, valid, test : list of tuple of str and int
         The pairs of a review and its label, 1 for positive and 0 for negative.
+
+    Raises
+    ------
+    ValueError
+        If a size or the seed is not a non-negative integer, or `noise` not from 0 to 1.
     """
+    check_split_sizes(sizes)
+    check_integer(minimum=0, seed=seed)
+    check_number(minimum=0, maximum=1, noise=noise)
     rng = random.Random(seed)
     distinct: set[str] = set()
     splits: ExampleSplits[LabelledReview] = ([], [], [])

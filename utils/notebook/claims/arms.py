@@ -6,12 +6,12 @@ each seed, `read_item_arms` those with one row of statistics for each item of a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from utils.arguments import as_finite_number
 from utils.notebook.relative_error import Array
 from utils.notebook.seed_results import SeedValues
 
@@ -77,7 +77,7 @@ def read_seed_arms(label: str, arms: Arms, seeds: Iterable[Hashable] | None) -> 
     ValueError
         If an arm has no seeds, fewer than three, a seed twice, other seeds than the first arm, or a
         value that is not a finite number; or if stored arms differ in the origin of their data, or
-        those of one file in the version of its code.
+        the arms of one file in the version of its code.
     """
     given = None if seeds is None else list(seeds)
     mappings = {name: _as_mapping(label, name, arm, given) for name, arm in arms.items()}
@@ -94,7 +94,7 @@ def read_seed_arms(label: str, arms: Arms, seeds: Iterable[Hashable] | None) -> 
                 f"{_listed(arm)}; the arms are paired by seed, so run all with the same ones"
             )
     values = [
-        [_finite(label, f"{name!r}, seed {seed}", arm[seed]) for seed in first]
+        [as_finite_number(arm[seed], name=f"{label}: {name!r}, seed {seed}") for seed in first]
         for name, arm in mappings.items()
     ]
     _refuse_mixtures(label, arms)
@@ -194,19 +194,6 @@ def _as_table(label: str, name: object, arm: Any) -> Array:
             f"{label}: {name!r} has the shape {table.shape}; give (items,), or (items, statistics)"
         )
     return table.reshape(len(table), -1)
-
-
-def _finite(label: str, name: str, value: Any) -> float:
-    """Convert a value to a float; raise ValueError if it is not a finite number."""
-    try:
-        if isinstance(value, str | bool):
-            raise TypeError("not a number")
-        number = float(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of several
-        raise ValueError(f"{label}: {name} is {value!r}; expected one finite number") from error
-    if not math.isfinite(number):
-        raise ValueError(f"{label}: {name} is {number}; expected a finite number")
-    return number
 
 
 def _listed(arm: Mapping[Any, Any]) -> str:

@@ -18,7 +18,7 @@ Expected: TypeAlias = Literal[
 ]
 """What a claim can expect; the first three compare the first arm with each other arm."""
 
-KINDS: tuple[Expected, ...] = get_args(Expected)
+EXPECTED: tuple[Expected, ...] = get_args(Expected)
 
 
 class TestedComparison(NamedTuple):
@@ -51,7 +51,7 @@ class Claim:
     label
         Its label, ``claim-…``.
     expected
-        One of KINDS.
+        One of EXPECTED.
     unit
         The unit of the values.
     comparisons
@@ -59,7 +59,7 @@ class Claim:
     arms
         The values that were compared, by the name of the arm.
     threshold
-        The bound or the margin; None for other kinds.
+        The bound or the margin; None where `expected` needs none.
     context
         What else is stored: "shared", "differs", "sources" and "rates_on_edges".
     """
@@ -97,7 +97,7 @@ class Claim:
         """Return what is stored in the metadata of the output."""
         return {
             "label": self.label,
-            "kind": self.expected,
+            "kind": self.expected,  # its name in the outputs of notebooks
             "holds": self.holds,
             "unit": self.unit,
             "threshold": self.threshold,

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from utils.arguments import check_choice
 from utils.notebook.claims import item_tests, seed_tests
 from utils.notebook.claims.arms import (
@@ -24,10 +26,11 @@ from utils.notebook.claims.arms import (
     read_seed_arms,
     sources,
 )
-from utils.notebook.claims.claim import KINDS, Claim, Expected, TestedComparison
-from utils.notebook.claims.item_tests import Statistic
+from utils.notebook.claims.claim import EXPECTED, Claim, Expected, TestedComparison
+from utils.notebook.claims.item_tests import ROUNDING, Statistic
 from utils.notebook.claims.seed_tests import Comparison
 from utils.notebook.evidence import BOUNDS, TRENDS
+from utils.notebook.relative_error import Array
 
 LABEL = re.compile(r"claim-[a-z0-9]+(-[a-z0-9]+)*")
 UPWARD = ("higher", "grows", "at least")
@@ -36,7 +39,7 @@ THRESHOLDS: dict[Expected, Literal["margin", "bound"]] = {
     "at least": "bound",
     "at most": "bound",
 }
-"""What a claim needs a number for; other kinds have no threshold."""
+"""What a claim needs a number for; those that expect anything else have no threshold."""
 
 Sample: TypeAlias = Literal["seeds", "items"]
 """What a claim is tested over."""
@@ -59,9 +62,9 @@ class ClaimSpec:
     label
         The claim's label, ``claim-…``.
     expected
-        One of KINDS.
+        One of EXPECTED.
     threshold
-        The margin or the bound; None for other kinds.
+        The margin or the bound; None where `expected` needs none.
     over
         "seeds" or "items".
     test
@@ -86,9 +89,12 @@ class ClaimSpec:
     def __post_init__(self) -> None:
         if not isinstance(self.label, str) or not LABEL.fullmatch(self.label):
             raise ValueError(f"the label is {self.label!r}; expected claim-… with a-z, 0-9 and -")
-        check_choice(KINDS, **{f"{self.label}: expected": self.expected})
-        check_choice(TESTS, **{f"{self.label}: over": self.over})
-        check_choice(TESTS[self.over], **{f"{self.label}: test": self.test})
+        try:
+            check_choice(EXPECTED, expected=self.expected)
+            check_choice(TESTS, over=self.over)
+            check_choice(TESTS[self.over], test=self.test)
+        except ValueError as error:
+            raise ValueError(f"{self.label}: {error}") from error
         if self.statistic is not None and self.over == "seeds":
             raise ValueError(f"{self.label}: a statistic needs over='items'")
         if self.expected in TRENDS and self.over == "items":
@@ -202,10 +208,11 @@ def _compare_on_seeds(spec: ClaimSpec, arms: SeedArms) -> Iterator[TestedCompari
     if expected in TRENDS:
         numbers = [float(name) for name in arms.names]
         rising = expected == "grows"
+        changes = _differences(values, values[0])  # neither slopes nor ranks depend on values[0]
         if by_ranks:
-            result = seed_tests.page_test(numbers, values, rising=rising)
+            result = seed_tests.page_test(numbers, changes, rising=rising)
         else:
-            result = seed_tests.slope_test(numbers, values)
+            result = seed_tests.slope_test(numbers, changes)
         yield _tested(spec, ", ".join(names), "", result)
     elif expected in BOUNDS:
         for name, row in zip(names, values, strict=True):
@@ -221,9 +228,16 @@ def _compare_on_seeds(spec: ClaimSpec, arms: SeedArms) -> Iterator[TestedCompari
             else (seed_tests.t_test, seed_tests.t_equivalence)
         )
         for name, row in zip(names[1:], values[1:], strict=True):
-            differences = values[0] - row
+            differences = _differences(values[0], row)
             result = test(differences) if threshold is None else equivalence(differences, threshold)
             yield _tested(spec, names[0], name, result)
+
+
+def _differences(left: Array, right: Array) -> Array:
+    """Return left − right, and 0 where that is nothing but rounding."""
+    differences = left - right
+    largest = max(np.abs(left).max(), np.abs(right).max())
+    return np.where(np.abs(differences) <= ROUNDING * largest, 0.0, differences)
 
 
 def _compare_on_items(spec: ClaimSpec, arms: ItemArms) -> Iterator[TestedComparison]:

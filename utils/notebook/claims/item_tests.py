@@ -44,6 +44,7 @@ def randomization_test(left: Array, right: Array, statistic: Statistic) -> Compa
         The difference of the scores, its 95 % bootstrap interval and the two-sided p-value.
     """
     scores = statistic(left.sum(0)), statistic(right.sum(0))
+    _check_scores(*scores)
     p = randomization_p_value(
         left,
         right,
@@ -65,7 +66,7 @@ def bootstrap(
     left
         The statistics of each item, of shape (number of items, number of statistics).
     right
-        Those of the system that it is compared with; None to bootstrap one score.
+        The statistics of a second system for the same items; None to bootstrap one score.
     statistic
         Computes the score from the sum of the items' statistics, (number of statistics,).
     level
@@ -81,6 +82,8 @@ def bootstrap(
         others = 0.0 if right is None else _scores(right, i, statistic, axis)
         return _scores(left, i, statistic, axis) - others
 
+    effect = float(score(np.arange(len(left), dtype=np.float64)))
+    _check_scores(effect)
     result = stats.bootstrap(
         (np.arange(len(left)),),
         score,
@@ -92,8 +95,13 @@ def bootstrap(
         random_state=np.random.default_rng(RESAMPLING_SEED),
     )
     interval = (float(result.confidence_interval.low), float(result.confidence_interval.high))
-    effect = float(score(np.arange(len(left), dtype=np.float64)))
     return Comparison(effect, interval, level, None, None, "bootstrap of the items")
+
+
+def _check_scores(*scores: float) -> None:
+    """Raise ValueError if a score is not finite."""
+    if not np.isfinite(scores).all():
+        raise ValueError(f"statistic must give finite scores, got {', '.join(map(str, scores))}")
 
 
 def _scores(table: Array, indices: Array, statistic: Statistic, axis: int) -> Array:

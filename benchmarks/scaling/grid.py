@@ -1,25 +1,15 @@
-"""How the loss falls with parameters and tokens: the experiment of section 2.2, larger.
+"""The grid: each width is trained on each budget with each seed.
 
-    python -m benchmarks.scaling            about a quarter of an hour on one thread
-
-Each width is trained from scratch on each budget with each seed, by
-``utils.studies.scaling_runs``. The section leaves the largest width out of the fit of the law and
-tests the law on it. Before that, each width tries half and twice the learning rate that the rule
-gives it, to show what the rule costs. Results go to book/results/scaling.json, or to `--out=FILE`,
-when all runs are done.
+Before that, each width tries half and twice the learning rate that the rule gives it, to show what
+the rule costs.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-import scipy
-
-from benchmarks import record
-from utils.console import make_output_safe
-from utils.data.corpora import load_text
 from utils.studies.scaling_runs import (
     BATCH_SIZE,
     CONTEXT_LENGTH,
@@ -121,23 +111,37 @@ def train_all(
     return runs
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("scaling", __doc__)
-    parser.add_argument("--seeds", type=int, default=2, help="how many")
-    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS)
-    parser.add_argument("--steps", type=int, nargs="+", default=STEP_BUDGETS, help="of each budget")
-    parser.add_argument(
-        "--trial-steps", type=int, default=TRIAL_STEPS, help="of the trials of learning rates"
-    )
-    options = parser.parse_args(arguments)
-    run, corpus = record.Run.start("scaling", arguments), load_text()
-    study = CharacterScaling(corpus)
-    trials = try_learning_rates(study, widths=options.widths, steps=options.trial_steps)
-    runs = train_all(
-        study, widths=options.widths, step_budgets=options.steps, num_seeds=options.seeds
-    )
-    results = {
+def run_grid(
+    study: CharacterScaling,
+    *,
+    widths: Sequence[int],
+    step_budgets: Sequence[int],
+    trial_steps: int,
+    num_seeds: int,
+) -> dict[str, Any]:
+    """Try the learning rates, train all, and return what is stored.
+
+    Parameters
+    ----------
+    study
+        Trains a model of a width.
+    widths
+        Sizes D of the models.
+    step_budgets
+        The numbers of training steps.
+    trial_steps
+        Training steps of the trials of learning rates.
+    num_seeds
+        The number of seeds, from 0 on.
+
+    Returns
+    -------
+    results : dict
+        The parts "settings", "learning_rates" and "runs" of the file of results.
+    """
+    trials = try_learning_rates(study, widths=widths, steps=trial_steps)
+    runs = train_all(study, widths=widths, step_budgets=step_budgets, num_seeds=num_seeds)
+    return {
         "settings": {
             "num_layers": NUM_LAYERS,
             "num_heads": NUM_HEADS,
@@ -147,18 +151,9 @@ def main(arguments: Sequence[str]) -> None:
             "vocab_size": study.vocab_size,
         },
         "learning_rates": {
-            "steps": options.trial_steps,
+            "steps": trial_steps,
             "factors": LEARNING_RATE_FACTORS,
             "rows": [asdict(trial) for trial in trials],
         },
         "runs": [asdict(result) for result in runs],
-        "provenance": run.provenance(
-            seeds=range(options.seeds), origin=corpus.origin, scipy=scipy.__version__
-        ),
     }
-    record.write_results(options.out, results)
-
-
-if __name__ == "__main__":
-    make_output_safe()
-    main(sys.argv[1:])

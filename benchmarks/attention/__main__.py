@@ -1,0 +1,118 @@
+"""Attention by its score and by its training: for section 4.2.
+
+    python -m benchmarks.attention                     some eight minutes on one quiet core
+    python -m benchmarks.attention choice              one part
+    python -m benchmarks.attention alignment --arms general
+
+Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with two seeds
+that are used for nothing else, more of them while the best is at an edge. Rates are chosen by the
+loss on strings or sentences of their own, and figures measured on others. The translations are
+those of the stand-in grammar, whose words have gold links; two aligners that learn nothing of
+translation are measured on the same sentences. Trials and runs are rows of
+book/results/attention.json; a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from benchmarks import record
+from benchmarks.attention.counting import IBMModel1
+from benchmarks.attention.parts import PARTS
+from benchmarks.attention.task import Translation, alignment_error_rate, diagonal
+from benchmarks.attention.training import Recipe, run_trial
+from benchmarks.tuning import trial_score, tune
+from utils.console import make_output_safe
+from utils.notebook.seed_results import COSTS, SETTINGS
+
+TUNING_SEEDS = (100, 101)
+ORIGIN = "real"  # strings and sentences are drawn, and replace no corpus
+
+
+def tune_arm(
+    arm: str, recipe: Recipe, task: Translation | None, rows: record.SeedRows
+) -> dict[float, float]:
+    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    task
+        The sentence pairs; None for copying.
+    rows
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The scores by rate.
+    """
+
+    def score(rate: float) -> float:
+        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
+        return trial_score(
+            rows,
+            f"{arm}, rate {rate:g}",
+            TUNING_SEEDS,
+            settings,
+            lambda seed: run_trial(recipe, task, rate=rate, seed=seed),
+            figure="selection loss",
+        )
+
+    return tune(score, recipe.rates)
+
+
+def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
+    """Write the alignment error of the diagonal and of IBM Model 1, which have no seed."""
+    settings = dict.fromkeys(SETTINGS) | {"pairs": len(task.train)}
+    counted = IBMModel1(task.train, vocab_size=task.vocab_size)
+    aligners = {
+        "diagonal": [diagonal(pair) for pair in task.linked],
+        "IBM Model 1": [counted.align(*pair) for pair in task.reporting],
+    }
+    costs = dict.fromkeys(COSTS)
+    for name, places in aligners.items():
+        for seed in rows.missing(name, [0], settings):
+            figures = {"alignment error": alignment_error_rate(places, task.linked)}
+            rows.write(name, seed, figures=figures, settings=settings, costs=costs)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("attention", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - PARTS.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    run = record.Run.start("attention", arguments)
+    for part in options.parts or PARTS:
+        task = Translation.make() if part == "alignment" else None
+        trials, rows = (
+            record.SeedRows(options.out, run, part=name, origin=ORIGIN)
+            for name in (f"{part}, trials", part)
+        )
+        if task:
+            measure_baselines(task, rows)
+        for arm, recipe in PARTS[part].items():
+            if options.arms and arm not in options.arms:
+                continue
+            scores = tune_arm(arm, recipe, task, trials)
+            rate = min(scores, key=lambda rate: scores[rate])
+            settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
+            for seed in rows.missing(arm, options.seeds, settings):
+                figures, costs = run_trial(recipe, task, rate=rate, seed=seed)
+                rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])

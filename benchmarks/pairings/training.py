@@ -1,0 +1,155 @@
+"""One run of an arm: teacher forcing or scheduled sampling, and what is measured then."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.pairings.measures import exact_share, first_mistakes, history_figures
+from benchmarks.pairings.parts import WIDTH, Arm
+from benchmarks.pairings.task import Task
+from benchmarks.tuning import Costs, Figures, finite_loss
+from utils.data.pair_batches import PairBatches, pair_eval_batches
+from utils.runtime import seed_everything
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+
+STEPS, BATCH_SIZE = 300, 16
+KAPPA = STEPS / 5  # of the inverse sigmoid
+
+
+class ScheduledSampling(nn.Module):
+    """A model that, in training, reads a true word with a probability and else one it has drawn.
+
+    Source: ``eq-scheduled-sampling`` (section 3.2); Bengio et al. 2015.
+
+    Parameters
+    ----------
+    model
+        An encoder–decoder.
+    epsilon
+        The probability of the true word in a step of training.
+    seed
+        The seed of the draws.
+    """
+
+    def __init__(self, model: nn.Module, epsilon: Callable[[int], float], *, seed: int) -> None:
+        super().__init__()
+        self.model, self.epsilon, self.steps_done = model, epsilon, 0
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def begin(self, source: torch.Tensor) -> Any:
+        """Return the first state for `source` (B, S)."""
+        return self.model.begin(source)  # type: ignore[operator]
+
+    def forward(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
+        """Compute the logits (B, T, V) after each of `ids` (B, T), or of what replaces them."""
+        if not self.training:
+            outputs, state = self.model(ids, state)
+            return outputs, state
+        epsilon, word, steps = self.epsilon(self.steps_done), ids[:, :1], []
+        for t in range(ids.shape[1]):
+            logits, state = self.model(word, state)  # (B, 1, V)
+            steps.append(logits)
+            p = logits[:, 0].detach().softmax(-1)
+            drawn = p.multinomial(1, generator=self.generator)  # (B, 1)
+            is_true = torch.rand(len(ids), 1, generator=self.generator) < epsilon
+            if t + 1 < ids.shape[1]:
+                word = torch.where(is_true, ids[:, t + 1 : t + 2], drawn)
+        self.steps_done += 1
+        return torch.cat(steps, 1), state
+
+
+def inverse_sigmoid(step: int) -> float:
+    """Return the probability of the true word in a step, which falls from almost 1.
+
+    Source: ``eq-inverse-sigmoid`` (section 3.2); Bengio et al. 2015.
+    """
+    return KAPPA / (KAPPA + math.exp(step / KAPPA))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one run measured.
+
+    Parameters
+    ----------
+    score
+        What tuning wants low: the wrong answers among the selection pairs. Their loss, which adds
+        less than one, decides between equal numbers.
+    figures, costs
+        What is stored.
+    """
+
+    score: float
+    figures: Figures
+    costs: Costs
+
+
+def settings(arm: Arm) -> dict[str, Any]:
+    """Return what is stored of an arm."""
+    return {
+        "optimizer": "AdamW",
+        "steps": STEPS,
+        "batch size": BATCH_SIZE,
+        "width": WIDTH,
+        "kappa": KAPPA if arm.scheduled else None,
+    }
+
+
+def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEPS) -> Trial:
+    """Train once and measure.
+
+    Parameters
+    ----------
+    arm
+        What is trained and how.
+    task
+        The data.
+    rate
+        The learning rate.
+    seed
+        The seed of parameters, batches and draws.
+    steps
+        The number of steps.
+
+    Returns
+    -------
+    trial : Trial
+        What was measured.
+    """
+    start = time.process_time()
+    seed_everything(seed)
+    model: Any = arm.build(task.vocab_size)
+    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if arm.scheduled else model
+    batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
+    config = TrainConfig(steps=steps, learning_rate=rate)
+    fit(trained, batches, config, progress=False)
+    loss, reported = (
+        finite_loss(evaluate(model, pair_eval_batches(pairs, batch_size=500)).loss)
+        for pairs in (task.selection, task.reporting)
+    )
+    exact_selection = exact_share(model, task.selection)
+    same_kind, others = first_mistakes(model, task.reporting, task.kinds())
+    figures: Figures = {
+        "exact": exact_share(model, task.reporting),
+        "loss": reported,
+        "exact, selection": exact_selection,
+    }
+    sets = {"planted": task.planted(), "same kind": same_kind, "others": others}
+    for name, items in sets.items():
+        figures |= {f"{name}, {key}": n for key, n in history_figures(model, items).items()}
+    score = (1 - exact_selection) * len(task.selection) + loss / (1 + loss)
+    costs: Costs = {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "tokens": sum(int((batches[k].targets >= 0).sum()) for k in range(steps)),
+        "processor_seconds": round(time.process_time() - start, 2),
+    }
+    return Trial(score, figures, costs)

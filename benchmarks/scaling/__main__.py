@@ -1,0 +1,152 @@
+"""Loss by parameters and tokens: for section 2.2.
+
+    python -m benchmarks.scaling                   about half an hour on one quiet core
+    python -m benchmarks.scaling repetition        one part
+
+In "grid" each width is trained from scratch on each budget with each seed, at a learning rate that
+a rule gives it. The section fits its law to these runs, and tests the law on sizes and budgets that
+it leaves out. "equal compute" trains several widths at equal 6·N·D, with three seeds.
+In the other parts each arm has its rate tuned by itself, with two seeds that are used for nothing
+else, in a grid of factors of two that is extended while the best rate is at its edge. Rates are
+chosen by characters 20,000 to 40,000 of the validation text; figures are measured on the first
+20,000. Results go to book/results/scaling.json, or to `--out=FILE`; a part other than the grid that
+was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import scipy
+import torch
+
+from benchmarks import record
+from benchmarks.scaling.grid import STEP_BUDGETS, TRIAL_STEPS, WIDTHS, run_grid
+from benchmarks.scaling.parts import PARTS, TUNED_PARTS, equal_compute_arms
+from benchmarks.scaling.training import Recipe, Study, run_trial
+from benchmarks.tuning import trial_score, tune
+from utils.console import make_output_safe
+from utils.data.corpora import load_text
+from utils.studies.scaling_runs import learning_rate_for
+
+TUNING_SEEDS = (100, 101)
+
+
+def train_seeds(
+    arm: str,
+    recipe: Recipe,
+    study: Study,
+    rows: record.SeedRows,
+    *,
+    rate: float,
+    seeds: Sequence[int],
+    grid: list[float] | None = None,
+) -> None:
+    """Train an arm with each seed that has no row yet.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    study
+        The data.
+    rows
+        The rows to write.
+    rate
+        Its learning rate.
+    seeds
+        The seeds.
+    grid
+        The rates tried; None where a rule gives the rate.
+    """
+    settings = recipe.settings(rate, grid)
+    for seed in rows.missing(arm, seeds, settings):
+        figures, costs = run_trial(study, recipe, rate=rate, seed=seed)
+        rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+
+
+def tune_arm(arm: str, recipe: Recipe, study: Study, trials: record.SeedRows) -> dict[float, float]:
+    """Tune the rate of an arm by `tune`, from the rule's rate on; each trial is a row.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    study
+        The data.
+    trials
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The selection losses by rate.
+    """
+
+    def score(rate: float) -> float:
+        def run(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+            return run_trial(study, recipe, rate=rate, seed=seed)
+
+        settings, name = recipe.settings(rate, None), f"{arm}, rate {rate:g}"
+        return trial_score(trials, name, TUNING_SEEDS, settings, run, figure="selection loss")
+
+    rule = learning_rate_for(recipe.width)
+    return tune(score, [rule / 2, rule, 2 * rule])
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("scaling", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--seeds", type=int, default=5, help="how many, in the tuned parts")
+    parser.add_argument("--grid-seeds", type=int, default=2, help="how many, in the grid")
+    parser.add_argument("--equal-seeds", type=int, default=3, help="how many, at equal compute")
+    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of the grid")
+    parser.add_argument("--steps", type=int, nargs="+", default=STEP_BUDGETS, help="of the grid")
+    parser.add_argument(
+        "--trial-steps", type=int, default=TRIAL_STEPS, help="of the trials of learning rates"
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    run, corpus = record.Run.start("scaling", arguments), load_text()
+    study, parts = Study(corpus), options.parts or PARTS
+
+    def rows_of(part: str) -> record.SeedRows:
+        return record.SeedRows(options.out, run, part=part, origin=corpus.origin)
+
+    if "grid" in parts:
+        results = run_grid(
+            study,
+            widths=options.widths,
+            step_budgets=options.steps,
+            trial_steps=options.trial_steps,
+            num_seeds=options.grid_seeds,
+        )
+        provenance = run.provenance(
+            seeds=range(options.grid_seeds), origin=corpus.origin, scipy=scipy.__version__
+        )
+        results["provenance"] = provenance
+        record.write_results(options.out, results, keep_others=True)
+    equal = equal_compute_arms(study.vocab_size) if "equal compute" in parts else {}
+    for arm, recipe in equal.items():
+        rate, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
+        train_seeds(arm, recipe, study, rows_of("equal compute"), rate=rate, seeds=seeds)
+    for part, arms in TUNED_PARTS.items():
+        for arm, recipe in arms.items() if part in parts else ():
+            scores = tune_arm(arm, recipe, study, rows_of(f"{part}, trials"))
+            rate = min(scores, key=lambda rate: scores[rate])
+            seeds, grid = range(options.seeds), list(scores)
+            train_seeds(arm, recipe, study, rows_of(part), rate=rate, seeds=seeds, grid=grid)
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])
