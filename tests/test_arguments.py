@@ -10,6 +10,7 @@ import torch
 from utils.arguments import (
     as_finite_number,
     as_integers,
+    check_bool,
     check_choice,
     check_integer,
     check_number,
@@ -17,6 +18,14 @@ from utils.arguments import (
     check_positive_items,
     if_given,
 )
+from utils.data.batches import TextBatches
+from utils.models.convolutional import CNNDecoder
+from utils.models.gpt import GPT
+from utils.models.language_models import NNLM, RNNLM
+from utils.models.ngram import NGramLM
+from utils.models.ngram_counts import NGramCounts
+from utils.models.recurrent_encoders import RNNEncoder
+from utils.models.transformer import TransformerEncoder
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, "2", True, None])
@@ -140,7 +149,7 @@ def test_what_is_not_an_integer_is_refused(values, message):
         as_integers(values, name="ages")
 
 
-@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.array([2]), torch.tensor([[2.0]])])
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.array(2), torch.tensor([[2.0]])])
 def test_a_number_of_any_kind_becomes_a_float(value):
     number = as_finite_number(value, name="loss")
     assert number == 2 and type(number) is float
@@ -162,3 +171,41 @@ def test_a_number_of_any_kind_becomes_a_float(value):
 def test_what_is_not_one_finite_number_is_refused(value, message):
     with pytest.raises(ValueError, match=message):
         as_finite_number(value, name="loss")
+
+
+@pytest.mark.parametrize("flag", [True, False, np.True_])
+def test_a_bool_is_true_or_false(flag):
+    check_bool(bias=flag)
+
+
+@pytest.mark.parametrize("flag", ["no", "", 0, 1, None, np.array([True])], ids=repr)
+def test_what_only_counts_as_true_or_false_is_refused(flag):
+    with pytest.raises(ValueError, match="bias must be True or False, got"):
+        check_bool(bias=flag)
+
+
+@pytest.mark.parametrize(
+    "build, name",
+    [
+        (lambda no: GPT(10, qk_norm=no), "qk_norm"),
+        (lambda no: GPT(10, zero_init=no), "zero_init"),
+        (lambda no: GPT(10, bias=no), "bias"),
+        (lambda no: TransformerEncoder(10, norm_first=no), "norm_first"),
+        (lambda no: NNLM(10, use_direct_layer=no), "use_direct_layer"),
+        (lambda no: RNNLM(10, tied=no), "tied"),
+        (lambda no: RNNEncoder(10, bidirectional=no), "bidirectional"),
+        (lambda no: CNNDecoder(10, use_attention=no), "use_attention"),
+        (
+            lambda no: NGramLM.kneser_ney(NGramCounts([4], order=1, vocab_size=5), modified=no),
+            "modified",
+        ),
+        (
+            lambda no: TextBatches([4] * 9, batch_size=1, context_length=2, without_replacement=no),
+            "without_replacement",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_word_is_no_decision(build, name):
+    with pytest.raises(ValueError, match=f"{name} must be True or False, got 'no'"):
+        build("no")

@@ -11,6 +11,8 @@ from collections.abc import Hashable, Iterable
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
+import numpy as np
+
 Value = TypeVar("Value")
 
 
@@ -150,21 +152,55 @@ def _describe_range(
     return f"a number {' and '.join(parts)}" if parts else "a finite number"
 
 
+def check_bool(**flags: bool) -> None:
+    """Check that arguments are True or False: "no" would count as true.
+
+    Raises
+    ------
+    ValueError
+        For the first that is neither; a bool of NumPy is one.
+
+    Examples
+    --------
+    >>> from utils.arguments import check_bool
+    >>> check_bool(bias="no")
+    Traceback (most recent call last):
+        ...
+    ValueError: bias must be True or False, got 'no'
+    """
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise ValueError(f"{name} must be True or False, got {flag!r}")
+
+
 def as_finite_number(value: Any, *, name: str) -> float:
-    """Convert one number of any kind to a float; `name` stands for it in messages.
+    """Convert one number of any kind to a float.
+
+    Parameters
+    ----------
+    value
+        A number of Python, NumPy or torch.
+    name
+        What it is, for the message.
+
+    Returns
+    -------
+    number : float
+        The number.
 
     Raises
     ------
     ValueError
         If `value` is a text, a bool, several numbers, NaN, infinite or too large for a float.
     """
+    message = f"{name} is {value!r}; expected one finite number"
+    if isinstance(value, str | bytes | bool):
+        raise ValueError(message)
     try:
-        if isinstance(value, str | bytes | bool):
-            raise TypeError("not a number")
         number = float(value)
     except (OverflowError, TypeError, ValueError, RuntimeError) as error:
         # RuntimeError: a tensor of several
-        raise ValueError(f"{name} is {value!r}; expected one finite number") from error
+        raise ValueError(message) from error
     if not math.isfinite(number):
         raise ValueError(f"{name} is {number}; expected a finite number")
     return number

@@ -1,15 +1,15 @@
-"""Attention by its score and by its training: for section 4.2.
+"""What attention aligns, and soft and hard choices: for section 4.2.
 
-    python -m benchmarks.attention                     some eight minutes on one quiet core
+    python -m benchmarks.attention                     some five minutes on one quiet core
     python -m benchmarks.attention choice              one part
-    python -m benchmarks.attention alignment --arms general
+    python -m benchmarks.attention choice --arms soft
 
 Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with two seeds
 that are used for nothing else, more of them while the best is at an edge. Rates are chosen by the
 loss on strings or sentences of their own, and figures measured on others. The translations are
-those of the stand-in grammar, whose words have gold links; two aligners that learn nothing of
-translation are measured on the same sentences. Trials and runs are rows of
-book/results/attention.json; a run that was stopped goes on.
+those of the stand-in grammar, whose words have gold links; two baselines without a network are
+measured on the same sentences. Trials and runs are rows of book/results/attention.json; a run that
+was stopped goes on. The stored alignments have three seeds.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = record.benchmark_parser("attention", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(7)))
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

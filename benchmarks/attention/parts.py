@@ -12,12 +12,11 @@ from benchmarks.attention.training import Recipe
 LETTERS = 6
 small = partial(Recipe, rates=(0.004, 0.008, 0.016), batch_size=32)
 copier = partial(build, width=48)
-translator = partial(build, width=64, is_bidirectional=True)
+translator = partial(build, width=64, score="additive", is_bidirectional=True)
 
 PARTS: dict[str, dict[str, Recipe]] = {
     "alignment": {
-        "additive": small(build=partial(translator, score="additive"), steps=400),
-        "general": small(build=partial(translator, score="general"), steps=400),
+        "additive": small(build=translator, steps=400),
     },
     "choice": {
         name: small(build=copier, steps=300, length=LETTERS, estimator=name)

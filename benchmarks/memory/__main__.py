@@ -1,6 +1,6 @@
 """How far back recurrent networks learn to reach, by their start, their cell and their training.
 
-    python -m benchmarks.memory                       some fifteen minutes on one quiet core
+    python -m benchmarks.memory                       some ten minutes on one quiet core
     python -m benchmarks.memory recall                one part
     python -m benchmarks.memory recall --arms minGRU  one arm
 
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = record.benchmark_parser("memory", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", help="by default 10 of recall, 5 of text")
+    parser.add_argument("--seeds", type=int, nargs="+", help="by default 10 of recall, 3 of text")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str]) -> None:
                 seeds = options.seeds or range(10)
                 run_recall_arm(arm, recipe, seeds, trials=trials, rows=rows)
             else:
-                seeds = options.seeds or range(5)
+                seeds = options.seeds or range(3)
                 run_text_arm(arm, recipe, task, seeds, trials=trials, rows=rows)
 
 

@@ -35,19 +35,12 @@ RECALL: dict[str, RecallArm] = {
 }
 
 characters = partial(Recipe, steps=300, batch_size=16, rates=(0.008, 0.016, 0.032))
-strips = partial(Recipe, steps=600, batch_size=64, rates=(0.008, 0.016, 0.032))
-lstm = partial(build_recurrent, cell="lstm", width=60)
 
 PARTS: dict[str, dict[str, Recipe]] = {
     "characters": {
         "RNN": characters(build=partial(build_recurrent, width=120)),
-        "LSTM": characters(build=lstm, units=True),
-        "GRU": characters(build=partial(build_recurrent, cell="gru", width=70)),
+        "LSTM": characters(build=partial(build_recurrent, cell="lstm", width=60), units=True),
         "minGRU": characters(build=partial(BlockLM, cell="mingru", width=43)),
         "RNN in blocks": characters(build=partial(BlockLM, cell="rnn", width=43)),
-    },
-    "strips": {
-        "fresh state": strips(build=lstm, carried=False),
-        "carried state": strips(build=lstm, carried=True),
     },
 }

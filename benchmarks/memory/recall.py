@@ -83,12 +83,11 @@ def train_side_by_side(
     networks = RecallNetworks(arm.network, seeds)
     generators = [torch.Generator().manual_seed(100_003 * seed + 1) for seed in seeds]
     adam = SideBySideAdam(networks, rates, TrainConfig(steps=arm.steps, learning_rate=1.0))
-    shares = {"start": _share_of_the_symbol(networks, arm.delay)}
+    shares = _share_of_the_symbol(networks, arm.delay)
     for step in range(arm.steps):
         weights = torch.stack([_draw(generator) for generator in generators])  # (R, 8)
         adam.step(weights * losses(networks, arm.delay), step)
     last = losses(networks, arm.delay).mean(dim=1).tolist()  # (R,)
-    shares["end"] = _share_of_the_symbol(networks, arm.delay)
     sizes = sum(p[0].numel() for p in networks.parameters())
     costs = {
         "parameters": sizes,
@@ -99,8 +98,7 @@ def train_side_by_side(
         (
             {
                 "loss": finite_loss(last[r]),
-                "share of the first input, start": shares["start"][r],
-                "share of the first input, end": shares["end"][r],
+                "share of the first input, start": shares[r],
             },
             costs,
         )

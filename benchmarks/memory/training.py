@@ -8,26 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import nn
-from torch.nn import functional as F
-
 from benchmarks.memory.gradients import gradient_by_distance, unit_that_counts
 from benchmarks.memory.task import Characters, windows
 from benchmarks.tuning import finite_loss
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
-from utils.models.language_models import RNNLM
 from utils.runtime import seed_everything
-from utils.states import LSTMState
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 
 CLIP_NORM = 1.0
 CONTEXT_LENGTH = 64  # characters in a training window
-STRIPS, BLOCK = 64, 4  # parallel strips of text, and the characters of a block
 UNIT_TEXT = 1000  # characters on which single units are chosen, and as many to measure them
 
 Figures = dict[str, Any]
@@ -45,9 +38,6 @@ class Recipe:
         The learning rates that tuning tries first.
     steps, batch_size
         The budget.
-    carried
-        Whether the state is carried from block to block of parallel strips; None for random
-        windows, each with a fresh state.
     units
         Whether single units are measured.
     tuning_seeds
@@ -58,20 +48,17 @@ class Recipe:
     rates: tuple[float, ...]
     steps: int
     batch_size: int
-    carried: bool | None = None
     units: bool = False
     tuning_seeds: tuple[int, ...] = (100, 101)
 
     def settings(self) -> dict[str, Any]:
         """Return what is stored of the recipe."""
-        length = CONTEXT_LENGTH if self.carried is None else BLOCK
         return {
             "optimizer": "AdamW",
             "steps": self.steps,
             "batch size": self.batch_size,
-            "context length": length,
+            "context length": CONTEXT_LENGTH,
             "clip norm": CLIP_NORM,
-            "carried": self.carried,
         }
 
 
@@ -103,24 +90,15 @@ def run_trial(
     start = time.process_time()
     seed_everything(seed)
     model = recipe.build(len(task.tokenizer))
-    if recipe.carried is None:
-        before = {} if is_trial else _inside(model, recipe, task, "start")
-        _train_on_windows(model, recipe, task, rate, seed)
-        figures = {"selection loss": finite_loss(evaluate(model, windows(task.selection)).loss)}
-        if not is_trial:
-            figures |= before | _inside(model, recipe, task, "end")
-            figures["bits"] = _bits(model, task.reporting)
-    else:
-        _train_on_strips(model, recipe, task, rate, seed)
-        figures = {"selection loss": math.log(2) * _bits(model, task.selection)}
-        if not is_trial:
-            blocks = text_eval_batches(task.reporting, batch_size=STRIPS, context_length=BLOCK)
-            figures["bits"] = _bits(model, task.reporting)
-            figures["bits, fresh state"] = finite_loss(evaluate(model, blocks).loss) / math.log(2)
-    length = int(recipe.settings()["context length"])
+    before = {} if is_trial else _inside(model, recipe, task, "start")
+    _train(model, recipe, task, rate, seed)
+    figures = {"selection loss": finite_loss(evaluate(model, windows(task.selection)).loss)}
+    if not is_trial:
+        nats = finite_loss(-float(token_log_probs(model, task.reporting).mean()))
+        figures |= before | _inside(model, recipe, task, "end") | {"bits": nats / math.log(2)}
     costs = {
         "parameters": count_parameters(model),
-        "tokens": recipe.steps * recipe.batch_size * length,
+        "tokens": recipe.steps * recipe.batch_size * CONTEXT_LENGTH,
         "processor_seconds": round(time.process_time() - start, 2),
     }
     return figures, costs
@@ -136,35 +114,10 @@ def _inside(model: Any, recipe: Recipe, task: Characters, when: str) -> Figures:
     return figures
 
 
-def _train_on_windows(model: Any, recipe: Recipe, task: Characters, rate: float, seed: int) -> None:
+def _train(model: Any, recipe: Recipe, task: Characters, rate: float, seed: int) -> None:
     """Train on windows of text, each with a fresh state."""
     batches = TextBatches(
         task.train, batch_size=recipe.batch_size, context_length=CONTEXT_LENGTH, seed=seed
     )
     config = TrainConfig(steps=recipe.steps, learning_rate=rate, clip_norm=CLIP_NORM)
     fit(model, batches, config, progress=False).raise_if_interrupted()
-
-
-def _train_on_strips(
-    model: RNNLM, recipe: Recipe, task: Characters, rate: float, seed: int
-) -> None:
-    """Train on short blocks of parallel strips, with or without the state of the block before."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
-    strips = text_eval_batches(task.train, batch_size=STRIPS, context_length=BLOCK)
-    state: Any = None
-    for step in range(recipe.steps):
-        batch = strips[(seed * recipe.steps + step) % len(strips)]
-        for group in optimizer.param_groups:
-            group["lr"] = rate * (1 - step / recipe.steps)
-        logits, state = model(batch.inputs, state if recipe.carried else None)
-        state = LSTMState(*(part.detach() for part in state))  # it goes on, its history does not
-        optimizer.zero_grad()
-        F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten()).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
-        optimizer.step()
-
-
-def _bits(model: Any, ids: torch.Tensor) -> float:
-    """Return bits per character of a text that is read from beginning to end."""
-    nats = finite_loss(-float(token_log_probs(model, ids).mean()))
-    return nats / math.log(2)

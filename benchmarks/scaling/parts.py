@@ -45,7 +45,6 @@ TUNED_PARTS: dict[str, dict[str, Recipe]] = {
     "batches": {
         "small batches": Recipe(width=32, steps=160),
         "large batches": Recipe(width=32, steps=40, batch_size=32),
-        "large batches, as many updates": Recipe(width=32, steps=160, batch_size=32),
     },
     "experts": {"four experts": Recipe(width=32, steps=160, num_experts=4)},  # see "small batches"
 }

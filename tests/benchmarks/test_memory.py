@@ -236,46 +236,36 @@ def task(short_corpora):
 
 
 def test_a_run_reports_what_the_page_reads_and_a_trial_what_selects(task):
-    wanted = {
-        "characters": {"bits", "gradient at the start", "gradient at the end"},
-        "strips": {"bits", "bits, fresh state"},
-    }
-    for part, arms in PARTS.items():
-        recipe = dataclasses.replace(next(iter(arms.values())), steps=3, units=part == "characters")
-        figures, costs = run_trial(recipe, task, rate=0.01, seed=0)
-        assert figures.keys() >= wanted[part] | {"selection loss"}
-        assert costs["parameters"] > 0 and costs["tokens"] > 0
-        trial, _ = run_trial(recipe, task, rate=0.01, seed=0, is_trial=True)
-        assert trial == {"selection loss": figures["selection loss"]}
+    recipe = dataclasses.replace(PARTS["characters"]["LSTM"], steps=3)
+    figures, costs = run_trial(recipe, task, rate=0.01, seed=0)
+    wanted = {"bits", "gradient at the start", "gradient at the end", "line unit, start"}
+    assert figures.keys() >= wanted | {"line unit, end", "selection loss"}
+    assert costs["parameters"] > 0 and costs["tokens"] > 0
+    trial, _ = run_trial(recipe, task, rate=0.01, seed=0, is_trial=True)
+    assert trial == {"selection loss": figures["selection loss"]}
     assert not torch.equal(task.selection[:99], task.reporting[:99])
 
 
-def test_a_carried_state_changes_the_training_and_reads_better_text(task):
-    recipe = dataclasses.replace(PARTS["strips"]["carried state"], steps=12, batch_size=64)
-    fresh = dataclasses.replace(recipe, carried=False)
-    bits = [run_trial(r, task, rate=0.01, seed=0)[0]["bits"] for r in (recipe, recipe, fresh)]
-    assert bits[0] == bits[1] != bits[2]
-
-
 def test_the_command_writes_trials_and_runs_once(run, capsys, monkeypatch):
-    for name in ("RNN, delay 5", "minGRU"):
+    for name in ("RNN, delay 5", "RNN"):
         arm = dataclasses.replace(RECALL[name], steps=12, delay=2)
         monkeypatch.setitem(RECALL, name, arm)
-    recipe = PARTS["strips"]["fresh state"]
-    monkeypatch.setitem(PARTS["strips"], "fresh state", dataclasses.replace(recipe, steps=3))
-    arms = ("RNN, delay 5", "fresh state")
-    arguments = ("recall", "strips", "--arms", *arms, "--seeds", 0)
+    recipe = PARTS["characters"]["RNN"]
+    monkeypatch.setitem(PARTS["characters"], "RNN", dataclasses.replace(recipe, steps=3))
+    arms = ("RNN, delay 5", "RNN")
+    arguments = ("recall", "characters", "--arms", *arms, "--seeds", 0)
     monkeypatch.setattr("benchmarks.memory.__main__.tune", lambda score, rates: {0.1: score(0.1)})
     rows = run("memory", *arguments)["rows"]
-    runs = {row["part"]: row for row in rows if not row["part"].endswith("trials")}
-    assert runs.keys() == {"recall", "strips"}
+    runs = {(row["part"], row["arm"]): row for row in rows if "trials" not in row["part"]}
+    wanted = {("recall", "RNN, delay 5"), ("recall", "RNN"), ("characters", "RNN")}
+    assert runs.keys() == wanted
     assert all(row["seed"] == 0 for row in runs.values())
     for row in runs.values():
         assert row["settings"]["learning_rate"] in row["settings"]["grid"]
     trials = [row for row in rows if row["part"] == "recall, trials"]
-    assert len(trials) == 3
+    assert len(trials) == 6
     assert all(len(row["figures"]["loss by rate"]) == len(RECALL_RATES) for row in trials)
-    assert np.isfinite(runs["recall"]["figures"]["loss"])
+    assert np.isfinite(runs["recall", "RNN"]["figures"]["loss"])
     capsys.readouterr()
     run("memory", *arguments)
     assert "wrote" not in capsys.readouterr().out

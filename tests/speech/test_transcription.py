@@ -122,6 +122,13 @@ CLIPS = {
 }
 
 
+def test_a_clip_without_a_list_is_refused(model):
+    clip = make_tone(440)
+    for function in (lambda: clip_log_probs(model.encoder, clip), lambda: transcribe(model, clip)):
+        with pytest.raises(ValueError, match=r"got one clip of \d+ samples; give a list of clips"):
+            function()
+
+
 @pytest.mark.parametrize("name", CLIPS)
 def test_only_clips_of_one_channel_are_accepted(model, name):
     clip, message = CLIPS[name]

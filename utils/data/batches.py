@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from utils.arguments import check_integer, check_positive
+from utils.arguments import check_bool, check_integer, check_positive
 from utils.data.checks import as_id_tensor, check_ids_in_vocabulary
 from utils.data.vocabulary import PAD
 
@@ -151,6 +151,7 @@ class TextBatches(EndlessBatches):
         without_replacement: bool = False,
     ) -> None:
         check_integer(minimum=0, seed=seed)
+        check_bool(without_replacement=without_replacement)
         self.ids = _as_text_ids(ids, batch_size, context_length)
         if len(self.ids) <= context_length:
             raise ValueError(

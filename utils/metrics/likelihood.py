@@ -91,7 +91,7 @@ def bits_per_character(nll: float, num_characters: int) -> float:
 def _mean(nll: float, count: int, *, of: str, unit: str) -> float:
     """Return nll / count after checking both; `of` and `unit` are for the messages."""
     try:
-        nll, count = float(nll), float(count)
+        float(nll), float(count)
     except OverflowError as error:  # an integer of more than 308 digits
         raise ValueError(f"{of} needs numbers below 1e308: {error}") from None
     if count <= 0:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_positive
+from utils.arguments import check_bool, check_choice, check_positive
 from utils.data.vocabulary import PAD
 from utils.models.attention import fused_attention
 from utils.models.checks import BATCH, TensorForm, TupleForm, check_call, check_memory
@@ -182,6 +182,7 @@ class CNNDecoder(TiedModule):
         check_positive(
             vocab_size=vocab_size, width=width, num_layers=num_layers, kernel_size=kernel_size
         )
+        check_bool(use_attention=use_attention)
         self.width, self.kernel_size, self.use_attention = width, kernel_size, use_attention
         self.embedding = ScaledEmbedding(vocab_size, width, padding_idx=PAD)
         self.layers = nn.ModuleList(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from utils.arguments import check_positive, check_positive_items, if_given
+from utils.arguments import check_bool, check_positive, check_positive_items, if_given
 from utils.models.checks import BATCH, OptionalForm, TensorForm, TupleForm, check_call
 from utils.models.kv_cache import KVCache, cache_form
 from utils.models.layers import Norm, OutputLayer, TiedModule, make_dropout, make_norm
@@ -136,6 +136,7 @@ class GPT(TiedModule):
             **if_given(feedforward_size=feedforward_size),
         )
         check_heads(width, num_heads)
+        check_bool(zero_init=zero_init)
         check_positive_items(ngram_table_sizes=ngram_table_sizes)
         self.context_length = context_length
         self.num_heads = num_heads

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_integer, check_positive, if_given
+from utils.arguments import check_bool, check_choice, check_integer, check_positive, if_given
 from utils.data.checks import is_integer_tensor
 from utils.data.vocabulary import BOS, PAD
 from utils.models.checks import OptionalForm, check_call, check_id_tensor
@@ -83,6 +83,7 @@ class NNLM(TypedModule):
             vocab_size=vocab_size, embedding_size=embedding_size, hidden_size=hidden_size
         )
         check_integer(minimum=2, order=order)
+        check_bool(use_direct_layer=use_direct_layer)
         window_size = (order - 1) * embedding_size
         self.order = order
         self.embedding = nn.Embedding(vocab_size, embedding_size)
@@ -205,6 +206,7 @@ class RNNLM(TiedModule):
     ) -> None:
         super().__init__()
         check_choice(CELLS, cell=cell)
+        check_bool(tied=tied)
         check_positive(
             vocab_size=vocab_size,
             width=width,

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_number, check_positive, if_given
+from utils.arguments import check_bool, check_choice, check_number, check_positive, if_given
 from utils.models.typed_module import TypedModule
 from utils.torch_internals import ReplacingModule
 
@@ -127,6 +127,7 @@ class OutputLayer(nn.Linear):
         embedding: nn.Embedding | None = None,
     ) -> None:
         check_positive(in_features=in_features, out_features=out_features)
+        check_bool(bias=bias)
         super().__init__(in_features, out_features, bias=bias)
         if embedding is not None:
             assert embedding.weight.shape == self.weight.shape, "the matrices differ in shape"

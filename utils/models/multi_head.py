@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_number, check_positive, if_given
+from utils.arguments import check_bool, check_number, check_positive, if_given
 from utils.models.attention import fused_attention
 from utils.models.kv_cache import KVCache
 from utils.models.layers import MIN_EPSILON, RMS_EPSILON
@@ -104,6 +104,7 @@ class SelfAttention(TypedModule):
         check_positive(**if_given(window=window))
         check_number(minimum=MIN_EPSILON, norm_epsilon=norm_epsilon)
         check_number(minimum=0, maximum=1, dropout=dropout)
+        check_bool(causal=causal, qk_norm=qk_norm, bias=bias)
         if window is not None and not causal:
             raise ValueError(
                 f"window={window} needs causal=True: attention in both directions has no window"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from utils.arguments import check_number
+from utils.arguments import check_bool, check_number
 from utils.data.vocabulary import BOS
 from utils.models.ngram_counts import NGramCounts
 from utils.models.ngram_estimates import (
@@ -153,6 +153,7 @@ class NGramLM(TypedModule):
             For a discount outside (0, 1] or together with `modified`, or an order that was not
             counted.
         """
+        check_bool(modified=modified)
         order = counts.as_order(order)
         values = [*counts.continuation[1:order], counts.raw[order]]
         discounts = choose_discounts(values, discount, modified=modified)

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import nn
 
-from utils.arguments import check_choice, check_number, check_positive
+from utils.arguments import check_bool, check_choice, check_number, check_positive
 from utils.models.checks import BATCH, Form, TensorForm, TupleForm, check_values, is_all_true
 from utils.models.typed_module import TypedModule
 from utils.states import LSTMState
@@ -69,6 +69,7 @@ def make_rnn(
     check_choice(CELLS, cell=cell)
     check_positive(input_size=input_size, width=width, num_layers=num_layers)
     check_number(minimum=0, maximum=1, dropout=dropout)
+    check_bool(bidirectional=bidirectional)
     rnn = CELLS[cell](
         input_size,
         width,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_choice, check_positive, if_given
+from utils.arguments import check_bool, check_choice, check_positive, if_given
 from utils.models.kv_cache import KVCache
 from utils.models.layers import RMS_EPSILON, Norm, make_dropout, make_norm
 from utils.models.multi_head import CrossAttention, SelfAttention
@@ -105,6 +105,7 @@ class TransformerLayer(TypedModule):
     ) -> None:
         super().__init__()
         check_choice(ACTIVATIONS, activation=activation)
+        check_bool(norm_first=norm_first, use_cross_attention=use_cross_attention)
         check_positive(
             width=width, num_heads=num_heads, **if_given(feedforward_size=feedforward_size)
         )

@@ -48,7 +48,8 @@ def clip_log_probs(
     Raises
     ------
     ValueError
-        If `log_mel` rejects a clip, or `batch_size` is not a positive integer.
+        If `log_mel` rejects a clip, `clips` is a single one, or `batch_size` is not a positive
+        integer.
     """
 
     def log_probs_of(group: Sequence[np.ndarray]) -> list[torch.Tensor]:
@@ -56,7 +57,7 @@ def clip_log_probs(
         rows = zip(log_probs.cpu().double(), lengths.tolist(), strict=True)
         return [row[:length] for row, length in rows]
 
-    groups = group_by_similar_length([len(clip) for clip in clips], batch_size=batch_size)
+    groups = group_by_similar_length(_lengths(clips), batch_size=batch_size)
     with evaluation_mode(model):
         return map_groups(log_probs_of, clips, groups)
 
@@ -94,7 +95,7 @@ def transcribe(
     Raises
     ------
     ValueError
-        If `log_mel` rejects a clip, or a size is not a positive integer.
+        If `log_mel` rejects a clip, `clips` is a single one, or a size is not a positive integer.
     """
     device = device_of(model)
 
@@ -103,7 +104,7 @@ def transcribe(
         prompt = torch.full((len(group), 1), BOS, device=device)
         return best_sequences(model, prompt, state, beam=beam, max_length=max_length)
 
-    groups = group_by_similar_length([len(clip) for clip in clips], batch_size=batch_size)
+    groups = group_by_similar_length(_lengths(clips), batch_size=batch_size)
     with evaluation_mode(model):
         return map_groups(ids_of, clips, groups)
 
@@ -149,3 +150,10 @@ def _features(
     features, lengths = log_mel_batch(clips)  # (B, F, M) and (B,)
     weight = encoder.output.weight
     return features.to(weight), lengths.to(weight.device)
+
+
+def _lengths(clips: Sequence[np.ndarray]) -> list[int]:
+    """Return the number of samples of each clip; raise ValueError for a clip without a list."""
+    if isinstance(clips, np.ndarray) and clips.ndim == 1:
+        raise ValueError(f"got one clip of {len(clips)} samples; give a list of clips: [clip]")
+    return [len(clip) for clip in clips]

@@ -62,7 +62,8 @@ def adversarial_objective(
                 "expected one call, of a module that makes the word vectors of the classifier"
             )
         (gradient,) = torch.autograd.grad(plain_loss, vectors, retain_graph=True)  # (B, S, E)
-        if any(hasattr(parameter, "to_local") for parameter in model.parameters()):
+        parameters = model.parameters() if isinstance(model, nn.Module) else ()
+        if any(hasattr(parameter, "to_local") for parameter in parameters):
             raise ValueError("adversarial training needs whole parameters: use strategy='data'")
         norm = gradient.flatten(1).norm(dim=1)[:, None, None].clamp_min(1e-12)  # (B, 1, 1)
         with embedding.register_forward_hook(lambda _, __, x: x + epsilon * gradient / norm):

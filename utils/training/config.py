@@ -12,7 +12,7 @@ from functools import partial
 from numbers import Real
 from typing import Literal, TypeAlias
 
-from utils.arguments import check_choice, check_integer, check_number
+from utils.arguments import check_bool, check_choice, check_integer, check_number
 
 
 def _cosine(progress: float) -> float:
@@ -126,8 +126,7 @@ class TrainConfig:
         if not is_pair or not all(map(_is_decay_rate, self.betas)):
             raise ValueError(f"betas must be two numbers from 0 to below 1, got {self.betas!r}")
         object.__setattr__(self, "betas", tuple(map(float, self.betas)))
-        if not isinstance(self.mixed_precision, bool):
-            raise ValueError(f"mixed_precision must be True or False, got {self.mixed_precision!r}")
+        check_bool(mixed_precision=self.mixed_precision)
 
     def _convert(self, name: str, number_type: type, check: Callable[..., None]) -> None:
         """Check a number and make it one of Python's own, as a checkpoint stores those only."""
