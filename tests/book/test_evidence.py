@@ -20,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 UNCONVERTED = set(
     """
-    03-2-encoder-and-decoder-steps
     05-1-a-language-model
     05-2-a-seq2seq-model
     06-1-machine-translation

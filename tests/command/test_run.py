@@ -232,8 +232,7 @@ def test_the_module_is_the_command():
     )
     assert result.returncode == 2 and result.stdout == ""
     assert result.stderr == (
-        "python -m utils.training lstmlm: error: "
-        "argument --width: Expected a <class 'int'>. Got value: x\n"
+        "python -m utils.training lstmlm: error: argument --width: expected an integer, got 'x'\n"
     )
 
 
