@@ -90,7 +90,7 @@ def _arms() -> dict[str, Arm]:
         "GRU → GRU, c in each step": in_each_step,
         "scheduled sampling": replace(in_each_step, scheduled=True),
     }
-    for encoder, cell in (("GRU", "GRU"), ("CNN", "CNN"), ("CNN", "GRU")):
+    for encoder, cell in (("GRU", "GRU"), ("CNN", "CNN")):
         arm = Arm(encoder=encoder, decoder=f"{cell}, attention")
         arms[f"{encoder} → {arm.decoder}"] = arm
         arms[f"{encoder} → {cell}, one vector"] = replace(arm, one_vector=True)

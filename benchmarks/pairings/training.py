@@ -131,7 +131,7 @@ def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEP
     trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if arm.scheduled else model
     batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
     config = TrainConfig(steps=steps, learning_rate=rate)
-    fit(trained, batches, config, progress=False)
+    fit(trained, batches, config, progress=False).raise_if_interrupted()
     loss, reported = (
         finite_loss(evaluate(model, pair_eval_batches(pairs, batch_size=500)).loss)
         for pairs in (task.selection, task.reporting)

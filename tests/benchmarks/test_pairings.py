@@ -128,7 +128,7 @@ def test_a_control_has_the_parameters_of_its_arm_and_sees_one_state(task):
             assert sizes[0] == sizes[1], name
             assert isinstance(model.encoder, FixedVectorEncoder)
             assert model.encoder(torch.tensor([[4, 5, 6]])).states.shape == (1, 1, 48)
-    assert sum(arm.one_vector for arm in ARMS.values()) == 3
+    assert sum(arm.one_vector for arm in ARMS.values()) == 2
 
 
 class Witness(torch.nn.Module):
