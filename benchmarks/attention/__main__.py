@@ -69,7 +69,15 @@ def tune_arm(
 
 
 def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
-    """Write the alignment error of the diagonal and of IBM Model 1, which have no seed."""
+    """Write the alignment error of the diagonal and of IBM Model 1, which have no seed.
+
+    Parameters
+    ----------
+    task
+        The sentence pairs and their gold links.
+    rows
+        Where the errors are stored.
+    """
     settings = dict.fromkeys(SETTINGS) | {"pairs": len(task.train)}
     counted = IBMModel1(task.train, vocab_size=task.vocab_size)
     aligners = {

@@ -76,7 +76,7 @@ def train_side_by_side(
 
     Returns
     -------
-    runs : list of (dict, dict)
+    runs : list of tuple
         Figures and costs of each network.
     """
     start = time.process_time()
@@ -135,7 +135,15 @@ class SideBySideAdam:
         self._squares = [torch.zeros_like(p) for p in self._parameters]
 
     def step(self, losses: torch.Tensor, step: int) -> None:
-        """Take the step of a number, counted from 0, on the sums of the losses (R, n)."""
+        """Take a step on the sum of each network's losses.
+
+        Parameters
+        ----------
+        losses
+            The losses of R networks, (R, n).
+        step
+            The number of the step, counted from 0.
+        """
         gradients = torch.autograd.grad(losses.sum(), self._parameters)
         norms = torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)  # (R,)
         factors = (self._config.clip_norm / (norms + 1e-6)).clamp(max=1.0)

@@ -50,7 +50,22 @@ class ScheduledSampling(nn.Module):
         return self.model.begin(source)  # type: ignore[operator]
 
     def forward(self, ids: torch.Tensor, state: Any = None) -> tuple[torch.Tensor, Any]:
-        """Compute the logits (B, T, V) after each of `ids` (B, T), or of what replaces them."""
+        """Compute the logits after each of `ids`, or of what replaces them in training.
+
+        Parameters
+        ----------
+        ids
+            The true words, (B, T).
+        state
+            What `begin` or the last call returned.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits (B, T, V).
+        state : Any
+            The state for the next call.
+        """
         if not self.training:
             outputs, state = self.model(ids, state)
             return outputs, state
