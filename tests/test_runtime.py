@@ -188,7 +188,7 @@ def test_signals_that_come_together_are_handled_one_after_the_other(acting_handl
     with runtime.interrupt_flag() as flag:
         signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
         for number in numbers:
-            os.kill(os.getpid(), number)
+            signal.pthread_kill(threading.get_ident(), number)  # not to another thread
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
         assert flag.signal_number == signal.SIGHUP, "Python handles them in their order"
         assert acting_handlers == [signal.SIGINT] and terminated == [signal.SIGTERM]
