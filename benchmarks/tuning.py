@@ -53,7 +53,6 @@ def tune(
     rates: Sequence[float],
     *,
     max_trials: int = MAX_TRIALS,
-    is_decided: Callable[[float], bool] = lambda best: False,
 ) -> dict[float, float]:
     """Try all rates, and more until the best has a worse one on each side.
 
@@ -65,8 +64,6 @@ def tune(
         The rates that are tried in any case.
     max_trials
         The largest number of rates.
-    is_decided
-        Whether no others are tried, given the best score.
 
     Returns
     -------
@@ -79,12 +76,36 @@ def tune(
         As `next_rate` does.
     """
     scores = {rate: score(rate) for rate in rates}
-    while not is_decided(min(scores.values())):
-        rate = next_rate(scores, max_trials=max_trials)
-        if rate is None:
-            break
+    while (rate := next_rate(scores, max_trials=max_trials)) is not None:
         scores[rate] = score(rate)
     return dict(sorted(scores.items()))
+
+
+def run_missing(
+    rows: SeedRows,
+    arm: str,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    run: Callable[..., tuple[Figures, Costs]],
+) -> None:
+    """Run the seeds of an arm that have no row yet, and write a row of each.
+
+    Parameters
+    ----------
+    rows
+        The rows to write.
+    arm
+        The name of the arm, or of the trials of one rate.
+    seeds
+        The seeds that it is to have.
+    settings
+        What is stored of them.
+    run
+        Returns figures and costs for the keyword argument `seed`.
+    """
+    for seed in rows.missing(arm, seeds, settings):
+        figures, costs = run(seed=seed)
+        rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
 
 
 def trial_score(
@@ -92,7 +113,7 @@ def trial_score(
     trial: str,
     seeds: Sequence[int],
     settings: Mapping[str, Any],
-    run: Callable[[int], tuple[Figures, Costs]],
+    run: Callable[..., tuple[Figures, Costs]],
     *,
     figure: str,
 ) -> float:
@@ -109,7 +130,7 @@ def trial_score(
     settings
         What is stored of them.
     run
-        Returns figures and costs of a seed.
+        Returns figures and costs for the keyword argument `seed`.
     figure
         The name of the figure.
 
@@ -118,9 +139,7 @@ def trial_score(
     score : float
         The mean over seeds.
     """
-    for seed in rows.missing(trial, seeds, settings):
-        figures, costs = run(seed)
-        rows.write(trial, seed, figures=figures, settings=settings, costs=costs)
+    run_missing(rows, trial, seeds, settings, run)
     return fmean(float(rows.figures(trial, seed)[figure]) for seed in seeds)
 
 

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -205,7 +205,7 @@ def tune(
             f"n = {order}, rate {rate:g}",
             [seed],
             settings_of(steps, rate, None),
-            lambda seed: run_trial(task, order, steps=steps, rate=rate, seed=seed),
+            partial(run_trial, task, order, steps=steps, rate=rate),
             figure="validation loss",
         )
 
@@ -259,9 +259,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("window", arguments), Task.load()
+    benchmark, task = record.Run.start("window", arguments), Task.load()
     counted, trials, rows = (
-        record.SeedRows(options.out, run, part=part, origin=task.origin)
+        record.SeedRows(options.out, benchmark, part=part, origin=task.origin)
         for part in ("counts", "trials", "network")
     )
     count_ngrams(task, options.seeds, counted)
@@ -269,9 +269,8 @@ def main(arguments: Sequence[str]) -> None:
         scores = tune(task, order, steps=options.steps, seed=options.seeds[0], rows=trials)
         rate = min(scores, key=lambda rate: scores[rate])
         settings = settings_of(options.steps, rate, list(scores))
-        for seed in rows.missing(f"n = {order}", options.seeds, settings):
-            figures, costs = run_trial(task, order, steps=options.steps, rate=rate, seed=seed)
-            rows.write(f"n = {order}", seed, figures=figures, settings=settings, costs=costs)
+        run = partial(run_trial, task, order, steps=options.steps, rate=rate)
+        tuning.run_missing(rows, f"n = {order}", options.seeds, settings, run)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
@@ -24,7 +25,7 @@ from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.parts import PARTS
 from benchmarks.attention.task import Translation, alignment_error_rate, diagonal
 from benchmarks.attention.training import Recipe, run_trial
-from benchmarks.tuning import trial_score, tune
+from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
 from utils.notebook.seed_results import COSTS, SETTINGS
 
@@ -61,7 +62,7 @@ def tune_arm(
             f"{arm}, rate {rate:g}",
             TUNING_SEEDS,
             settings,
-            lambda seed: run_trial(recipe, task, rate=rate, seed=seed),
+            partial(run_trial, recipe, task, rate=rate),
             figure="selection loss",
         )
 
@@ -116,9 +117,8 @@ def main(arguments: Sequence[str]) -> None:
             scores = tune_arm(arm, recipe, task, trials)
             rate = min(scores, key=lambda rate: scores[rate])
             settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
-            for seed in rows.missing(arm, options.seeds, settings):
-                figures, costs = run_trial(recipe, task, rate=rate, seed=seed)
-                rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+            run_arm = partial(run_trial, recipe, task, rate=rate)
+            run_missing(rows, arm, options.seeds, settings, run_arm)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -24,7 +25,7 @@ from benchmarks.memory.parts import PARTS, RECALL
 from benchmarks.memory.recall import RECALL_RATES, RecallArm, best_rate, train_side_by_side
 from benchmarks.memory.task import Characters
 from benchmarks.memory.training import Recipe, run_trial
-from benchmarks.tuning import trial_score, tune
+from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
 
 RECALL_TUNING_SEEDS = (100, 101, 102)
@@ -124,16 +125,14 @@ def run_text_arm(
             f"{arm}, rate {rate:g}",
             recipe.tuning_seeds,
             recipe.settings() | {"learning_rate": rate, "grid": None},
-            lambda seed: run_trial(recipe, task, rate=rate, seed=seed, is_trial=True),
+            partial(run_trial, recipe, task, rate=rate, is_trial=True),
             figure="selection loss",
         )
 
     scores = tune(score, recipe.rates)
     rate = min(scores, key=lambda rate: scores[rate])
     settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
-    for seed in rows.missing(arm, seeds, settings):
-        figures, costs = run_trial(recipe, task, rate=rate, seed=seed)
-        rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+    run_missing(rows, arm, seeds, settings, partial(run_trial, recipe, task, rate=rate))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import scipy
 import torch
@@ -26,7 +26,7 @@ from benchmarks import record
 from benchmarks.scaling.grid import STEP_BUDGETS, TRIAL_STEPS, WIDTHS, run_grid
 from benchmarks.scaling.parts import PARTS, TUNED_PARTS, equal_compute_arms
 from benchmarks.scaling.training import Recipe, Study, run_trial
-from benchmarks.tuning import trial_score, tune
+from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
 from utils.data.corpora import load_text
 from utils.studies.scaling_runs import learning_rate_for
@@ -63,10 +63,8 @@ def train_seeds(
     grid
         The rates tried; None where a rule gives the rate.
     """
-    settings = recipe.settings(rate, grid)
-    for seed in rows.missing(arm, seeds, settings):
-        figures, costs = run_trial(study, recipe, rate=rate, seed=seed)
-        rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
+    run = partial(run_trial, study, recipe, rate=rate)
+    run_missing(rows, arm, seeds, recipe.settings(rate, grid), run)
 
 
 def tune_arm(arm: str, recipe: Recipe, study: Study, trials: record.SeedRows) -> dict[float, float]:
@@ -90,9 +88,7 @@ def tune_arm(arm: str, recipe: Recipe, study: Study, trials: record.SeedRows) ->
     """
 
     def score(rate: float) -> float:
-        def run(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-            return run_trial(study, recipe, rate=rate, seed=seed)
-
+        run = partial(run_trial, study, recipe, rate=rate)
         settings, name = recipe.settings(rate, None), f"{arm}, rate {rate:g}"
         return trial_score(trials, name, TUNING_SEEDS, settings, run, figure="selection loss")
 
