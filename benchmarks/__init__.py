@@ -13,7 +13,9 @@ which the larger ones are packages:
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``pairings``: pairs of an encoder and a decoder, for section 3.2.
 - ``reviews``: ten-fold cross-validation of section 9.1.
+- ``rounding``: weights rounded to bfloat16 in two ways, for section 7.2.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
+- ``seq2seq``: the LSTM translator of section 5.2, reversed source and longer training.
 - ``speech``: spoken digits, for section 6.3.
 - ``translation``: encoder–decoders on Multi30k, for section 6.1.
 - ``translation_speed``: the speed of their training and decoding, compared with tutorials.

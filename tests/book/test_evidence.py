@@ -26,7 +26,6 @@ UNCONVERTED = set(
     06-2-text-generation
     06-3-speech-recognition
     07-1-tensorflow
-    07-2-pytorch
     07-3-transformer
     08-1-compute-and-memory
     08-2-interpretability

@@ -7,6 +7,7 @@ from functools import cache
 
 from tools.diagrams import (
     attention,
+    autograd,
     convolution,
     ctc,
     encoder_decoder,
@@ -18,6 +19,7 @@ from tools.diagrams import (
     recurrent,
     scaling,
     self_attention,
+    stacked,
     training,
     transformer,
 )
@@ -31,6 +33,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     recurrent.rnn,
     recurrent.lstm,
     recurrent.gru,
+    stacked.stacked_lstm,
     encoder_decoder.encoder_decoder,
     encoder_decoder.context_vector,
     attention.attention,
@@ -45,6 +48,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     ctc.ctc,
     ctc.ctc_lattice,
     training.training_step,
+    autograd.computation_graph,
     parallel.data_parallel,
     parallel.tensor_parallel,
     pipeline.pipeline_parallel,
