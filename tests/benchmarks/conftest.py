@@ -19,6 +19,7 @@ REVIEW_SIZES = (160, 20, 20)
 TAKES = 10  # of each spoken digit: one tests, one validates
 ALL_DIGITS = spoken_digits._all_digits.__wrapped__  # without its cache
 PACKAGES = (
+    "after_pretraining",
     "attention",
     "bottleneck",
     "characters",
@@ -27,7 +28,9 @@ PACKAGES = (
     "optimization",
     "pairings",
     "scaling",
+    "seq2seq",
     "speech",
+    "transformer",
     "translation",
     "translation_speed",
 )

@@ -20,13 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 UNCONVERTED = set(
     """
-    05-1-a-language-model
-    05-2-a-seq2seq-model
-    06-1-machine-translation
     06-2-text-generation
     06-3-speech-recognition
     07-1-tensorflow
-    07-3-transformer
     08-1-compute-and-memory
     08-2-interpretability
     08-3-robustness

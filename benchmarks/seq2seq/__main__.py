@@ -1,0 +1,94 @@
+"""The LSTM translator of section 5.2: the order of its source, and a longer training.
+
+    python -m benchmarks.seq2seq                     some eight minutes on one quiet core
+    python -m benchmarks.seq2seq order --seeds 0 1
+
+Captions of Multi30k, German to English. Both arms of the part "order" have their own learning rate:
+rates a factor of two apart are tried with a seed that is used for nothing else, more of them while
+the best is at an edge. Validation sentences choose rates and parameters, test sentences report.
+The part "long" trains one model on more pairs, and stores its translations and searches; its rate
+was not tuned. Trials and runs are rows of book/results/seq2seq.json;
+a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from benchmarks import record
+from benchmarks.seq2seq.task import LONG, LONG_RATE, ORDERS, RATES, TUNING_SEEDS, Recipe, Task
+from benchmarks.seq2seq.training import run_trial
+from benchmarks.tuning import run_missing, trial_score, tune
+from utils.console import make_output_safe
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("seq2seq", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="of order, long")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the part order")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - {"order", "long"}:
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are order, long")
+    torch.set_num_threads(1)
+    run, task = record.Run.start("seq2seq", arguments), Task.load()
+    parts = options.parts or ["order", "long"]
+    trials, order, long = (
+        record.SeedRows(options.out, run, part=part, origin=task.origin)
+        for part in ("order, trials", "order", "long")
+    )
+    if "order" in parts:
+        for arm, recipe in ORDERS.items():
+            compare(task, arm, recipe, options.seeds, trials, order)
+    if "long" in parts:
+        settings = LONG.settings(LONG_RATE, None)
+        run_missing(long, "LSTM", [0], settings, partial(run_trial, task, LONG, rate=LONG_RATE))
+
+
+def compare(
+    task: Task,
+    arm: str,
+    recipe: Recipe,
+    seeds: Sequence[int],
+    trials: record.SeedRows,
+    rows: record.SeedRows,
+) -> None:
+    """Tune the rate of an arm, and run its seeds that have no row yet.
+
+    Parameters
+    ----------
+    task
+        The data.
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    seeds
+        The seeds of the runs.
+    trials, rows
+        The rows of the trials and of the runs.
+    """
+
+    def score(rate: float) -> float:
+        return trial_score(
+            trials,
+            f"{arm}, rate {rate:g}",
+            TUNING_SEEDS,
+            recipe.settings(rate, None),
+            partial(run_trial, task, recipe, rate=rate, is_tuning=True),
+            figure="validation loss",
+        )
+
+    scores = tune(score, RATES)
+    rate = min(scores, key=lambda rate: scores[rate])
+    settings = recipe.settings(rate, list(scores))
+    run_missing(rows, arm, seeds, settings, partial(run_trial, task, recipe, rate=rate))
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])
