@@ -44,11 +44,7 @@ BUILDERS: dict[str, Any] = {
 }
 # What a call finds in the function around it, as an expression of the knobs.
 LOCALS: dict[str, dict[str, str]] = {
-    "06-1": {
-        "score": "'scaled'",
-        "width": "WIDTH * 33 // 32",
-        "encoder": "CNNEncoder(V, width=width, num_layers=2)",
-    },
+    "06-1": {"options": "{'cell': 'lstm', 'attention_score': 'scaled'}"},
     "06-2": {"options": "{}"},
     "08-3": {"encoder": "WordCNNEncoder(V, embedding_size=EMBEDDING, num_filters=FILTERS)"},
 }
@@ -59,11 +55,6 @@ INDIRECT = {
         for D in WIDTHS
     ]""",
     "03-1": "[RNNLM(V, width=WIDTH, cell='lstm', tied=True)]",
-    "06-1": """[
-        stack(V, width=WIDTH, num_layers=2, num_heads=4, feedforward_size=WIDTH)
-        for stack in (TransformerEncoder, TransformerDecoder)
-    ]""",
-    "07-3": "[TransformerLayer(STACK['width'], num_heads=STACK['num_heads'], bias=True)]",
     "09-1": "[Classifier(RNNEncoder(V, width=WIDTH), input_size=WIDTH)]",
 }
 SIZES = {"HIDDEN", "LAYERS", "SCALE", "STACK", "STATE", "TRANSLATOR_WIDTH", "WIDTH", "WIDTHS"}

@@ -1,0 +1,124 @@
+"""What the parts of a Transformer are good for: for section 7.3.
+
+    python -m benchmarks.transformer                     some seven minutes on one quiet core
+    python -m benchmarks.transformer norm                one part
+    python -m benchmarks.transformer positions --arms rotary
+
+Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with a seed
+that is used for nothing else, more of them while the best is at an edge. Rates are chosen by the
+loss on validation text, and figures measured on test text. Masked letters are also predicted by
+counts of their neighbours. Trials and runs are rows of book/results/transformer.json; a run that
+was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from benchmarks import record
+from benchmarks.transformer.counting import NeighbourCounts
+from benchmarks.transformer.parts import PARTS
+from benchmarks.transformer.task import Characters, Words
+from benchmarks.transformer.training import Recipe, run_trial
+from benchmarks.tuning import run_missing, trial_score, tune
+from utils.console import make_output_safe
+from utils.notebook.seed_results import COSTS, SETTINGS
+
+TUNING_SEEDS = (100,)
+
+
+def tune_arm(
+    arm: str, recipe: Recipe, task: Characters | Words, rows: record.SeedRows
+) -> dict[float, float]:
+    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    task
+        The text.
+    rows
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The scores by rate.
+    """
+
+    def score(rate: float) -> float:
+        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
+        return trial_score(
+            rows,
+            f"{arm}, rate {rate:g}",
+            TUNING_SEEDS,
+            settings,
+            partial(run_trial, recipe, task, rate=rate),
+            figure="selection loss",
+        )
+
+    return tune(score, recipe.rates)
+
+
+def count_neighbours(task: Words, rows: record.SeedRows) -> None:
+    """Write the loss of counting letters, and of counting them by their neighbours.
+
+    Parameters
+    ----------
+    task
+        The words.
+    rows
+        Where the losses are stored; counting has no seed.
+    """
+    settings = dict.fromkeys(SETTINGS) | {"words": len(task.rows["train"])}
+    costs = dict.fromkeys(COSTS)
+    for seed in rows.missing("counts", [0], settings):
+        counts = NeighbourCounts(task.rows["train"], vocab_size=task.vocab_size)
+        test = task.eval_batches("test")
+        counts.weights[:] = 0.001, 0.999, 0, 0, 0
+        figures = {"loss by frequency": counts.loss(test)}
+        counts.weights[:] = 0.2
+        counts.fit(task.eval_batches("valid"))
+        figures["loss"] = counts.loss(test)
+        rows.write("counts", seed, figures=figures, settings=settings, costs=costs)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("transformer", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - PARTS.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    run = record.Run.start("transformer", arguments)
+    for part in options.parts or PARTS:
+        task = Words.load() if part == "masked" else Characters.load()
+        trials, rows = (
+            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            for name in (f"{part}, trials", part)
+        )
+        if isinstance(task, Words):
+            count_neighbours(task, rows)
+        for arm, recipe in PARTS[part].items():
+            if options.arms and arm not in options.arms:
+                continue
+            scores = tune_arm(arm, recipe, task, trials)
+            rate = min(scores, key=lambda rate: scores[rate])
+            settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
+            run_arm = partial(run_trial, recipe, task, rate=rate)
+            run_missing(rows, arm, options.seeds, settings, run_arm)
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])
