@@ -1,47 +1,201 @@
-"""The language models of section 5.1 with several seeds, and GPT beside them.
+"""The language models of section 5.1 with several seeds.
 
-    python -m benchmarks.ladder
+    python -m benchmarks.ladder equal size          some ten minutes on one quiet core
+    python -m benchmarks.ladder long --seeds 0      four minutes of words, twelve of characters
 
-Trains the window model, the simple recurrent network, the LSTM and GPT (``recipes``) on characters
-and on words of one text, each for as many steps as one quiet core does in a minute (the last GPT:
-in five), and mixes each with the best Kneser–Ney n-gram model. Steps are counted, so that a busy
-machine gets the same losses later; the seconds are measured. For each seed,
-book/results/ladder.json gets the loss by time, the loss at the end, alone and mixed, and where the
-run came from. `--units` and `--seeds` choose parts; the other parts of the file stay as they are.
-The test text is not used here: the notebook uses it, once.
+``equal`` trains four networks of nearly equal size on equally many characters, with one optimizer
+and a learning rate tuned for each, and mixes each with the best modified Kneser–Ney model.
+``size`` does the same for the LSTM and the counts on parts of the training text. ``long``
+(``recipes``) trains networks of several sizes for as many steps as one quiet core does in a minute,
+the last GPT in five, with rates and optimizers chosen without a recorded search, on characters and
+on words, and measures them on the validation text alone. Steps are counted, so that a busy machine
+gets the same losses later; the seconds are measured. Trials and runs of ``equal`` and ``size`` are
+rows of book/results/ladder.json; a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 
 from benchmarks import record
+from benchmarks.ladder import equal
 from benchmarks.ladder.recipes import UNITS
 from benchmarks.ladder.training import train_unit
+from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
-from utils.data.corpora import load_text
+from utils.data.corpora import Corpus, load_text
+from utils.decoding.scoring import token_log_probs
+from utils.notebook.seed_results import SETTINGS
+
+TUNING_SEEDS = (100,)
+COUNTING_SETTINGS: dict[str, Any] = dict.fromkeys(SETTINGS) | {"estimate": "modified Kneser–Ney"}
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("ladder", __doc__)
-    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
-    parser.add_argument(
-        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+def measure_counts(
+    text: equal.Characters, rows: record.SeedRows, *, suffix: str = ""
+) -> equal.Counted:
+    """Write a row of the n-gram model of each order, and return the best one.
+
+    Parameters
+    ----------
+    text
+        The text.
+    rows
+        Where the losses are stored.
+    suffix
+        What ends the names of the arms.
+
+    Returns
+    -------
+    counted : Counted
+        The model of the order with the lowest validation loss.
+    """
+    losses = {}
+    for order in equal.ORDERS:
+        arm = f"{order}-gram{suffix}"
+        for seed in rows.missing(arm, [0], COUNTING_SETTINGS):
+            model, costs = equal.count(text, order)
+            valid, test = (token_log_probs(model, ids) for ids in (text.valid, text.test))
+            figures = {
+                "validation loss": -float(valid.mean()),
+                "loss": -float(test.mean()),
+                "sample": equal.draw(model, text, seed=0),
+            }
+            rows.write(arm, seed, figures=figures, settings=COUNTING_SETTINGS, costs=costs)
+        losses[order] = float(rows.figures(arm, 0)["validation loss"])
+    return equal.best_counts(losses, text)
+
+
+def run_arm(
+    arm: str,
+    name: str,
+    text: equal.Characters,
+    counted: equal.Counted,
+    *,
+    trials: record.SeedRows,
+    rows: record.SeedRows,
+    options: argparse.Namespace,
+) -> None:
+    """Tune the learning rate of a network, and write a row of each seed.
+
+    Parameters
+    ----------
+    arm
+        Its name in the file.
+    name
+        Its name in `NETWORKS`.
+    text
+        The text.
+    counted
+        The n-gram model to mix with.
+    trials, rows
+        Where trials and runs are stored.
+    options
+        The options of the command.
+    """
+    settings = {"optimizer": "AdamW", "steps": options.steps or equal.STEPS}
+    run: Callable[..., Any] = partial(
+        equal.run_network,
+        name,
+        text,
+        steps=settings["steps"],  # type: ignore[arg-type]
     )
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    run, corpus = record.Run.start("ladder", arguments), load_text()
+
+    def score(rate: float) -> float:
+        return trial_score(
+            trials,
+            f"{arm}, rate {rate:g}",
+            TUNING_SEEDS,
+            settings | {"learning_rate": rate, "grid": None},
+            partial(run, None, rate=rate),
+            figure="validation loss",
+        )
+
+    scores = tune(score, equal.RATES)
+    rate = min(scores, key=lambda rate: scores[rate])
+    chosen = settings | {"learning_rate": rate, "grid": list(scores), "order": counted.order}
+    run_missing(rows, arm, options.seeds, chosen, partial(run, counted, rate=rate))
+
+
+def run_part(part: str, corpus: Corpus[str], run: record.Run, options: argparse.Namespace) -> None:
+    """Run the part equal or size.
+
+    Parameters
+    ----------
+    part
+        Its name.
+    corpus
+        The text.
+    run
+        The run that writes its rows.
+    options
+        The options of the command.
+    """
+    trials, rows = (
+        record.SeedRows(options.out, run, part=name, origin=corpus.origin)
+        for name in (f"{part}, trials", part)
+    )
+    store = partial(run_arm, trials=trials, rows=rows, options=options)
+    if part == "equal":
+        text = equal.Characters.from_corpus(corpus)
+        counted = measure_counts(text, rows)
+        for name in options.networks:
+            store(name, name, text, counted)
+        return
+    for fraction, divisor in equal.FRACTIONS.items():
+        text = equal.Characters.from_corpus(corpus, divisor=divisor)
+        counted = measure_counts(text, rows, suffix=f", {fraction}")
+        store(f"LSTM, {fraction}", "LSTM", text, counted)
+
+
+def run_long(corpus: Corpus[str], run: record.Run, options: argparse.Namespace) -> None:
+    """Train all models of each unit for their own steps.
+
+    Parameters
+    ----------
+    corpus
+        The text.
+    run
+        The run that writes the figures.
+    options
+        The options of the command.
+    """
     for name in options.units:
         for seed in options.seeds:
             part_run = run.restarted()
             part = train_unit(name, corpus, seed=seed, steps=options.steps)
             part["provenance"] = part_run.provenance(seeds=[seed], origin=corpus.origin)
             record.write_results(options.out, {f"{name}, seed {seed}": part}, keep_others=True)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("ladder", __doc__)
+    parts = ("equal", "size", "long")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
+    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
+    networks = list(equal.NETWORKS)
+    parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
+    parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
+    parser.add_argument(
+        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+    )
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - set(parts):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    torch.set_num_threads(1)
+    run, corpus = record.Run.start("ladder", arguments), load_text()
+    for part in options.parts or ("equal", "size"):
+        if part == "long":
+            run_long(corpus, run, options)
+        else:
+            run_part(part, corpus, run, options)
 
 
 if __name__ == "__main__":
