@@ -53,6 +53,7 @@ SECTIONS = {
     "8.1": "notebooks/08-1-compute-and-memory.ipynb",
     "8.2": "notebooks/08-2-interpretability.ipynb",
     "8.3": "notebooks/08-3-robustness.ipynb",
+    "8.4": "notebooks/08-4-after-pretraining.ipynb",
     "9": "book/09-faq.md",
     "9.1": "notebooks/09-1-text-classification.ipynb",
 }

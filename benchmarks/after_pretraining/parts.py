@@ -1,0 +1,217 @@
+"""The parts of the benchmark, their arms, and one run of an arm."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, TypeAlias
+
+from benchmarks.after_pretraining import rewards
+from benchmarks.after_pretraining.measure import accuracy, describe, pass_curve, sentence_loss
+from benchmarks.after_pretraining.models import PRETRAINING, ROWS_IN_BATCH, instruct, pretrained
+from benchmarks.after_pretraining.task import Style, demonstrations
+from utils.metrics.cost import count_parameters
+from utils.models.gpt import GPT
+
+NUM_DEMONSTRATIONS = 200
+INSTRUCTION_STEPS = 30
+Method: TypeAlias = Literal["demonstrations", "own answers", "DPO"] | rewards.Gradient
+Figures: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """What is trained and how, but for the learning rate.
+
+    Parameters
+    ----------
+    method
+        How.
+    rates
+        The learning rates that tuning tries first.
+    steps
+        Number of steps, each on ROWS_IN_BATCH answers.
+    style
+        Of the demonstrations.
+    is_instructed
+        Whether training starts from the instructed model, or from the pretrained one.
+    reward
+        What policy gradients maximize.
+    kl_weight
+        The weight of the divergence from the start model.
+    """
+
+    method: Method
+    rates: tuple[float, ...]
+    steps: int
+    style: Style = "mixed"
+    is_instructed: bool = True
+    reward: str = "right"
+    kl_weight: float = 0.0
+
+    def settings(self, start_rate: float | None) -> dict[str, Any]:
+        """Return what is stored of the arm; `start_rate` is the rate that instructed the start."""
+        return {
+            "optimizer": "AdamW",
+            "steps": self.steps,
+            "method": self.method,
+            "style": self.style,
+            "answers in a step": ROWS_IN_BATCH,
+            "reward": self.reward,
+            "KL weight": self.kl_weight,
+            "pretraining steps": PRETRAINING.steps,
+            "rate of instruction": start_rate,
+        }
+
+
+INSTRUCTED = Arm(
+    method="demonstrations",
+    rates=(2e-3, 4e-3, 8e-3),
+    steps=INSTRUCTION_STEPS,
+    is_instructed=False,
+)
+STEPS = 40
+PARTS: dict[str, dict[str, Arm]] = {
+    "instruction": {
+        style: Arm(
+            method="demonstrations",
+            rates=INSTRUCTED.rates,
+            steps=INSTRUCTION_STEPS,
+            style=style,
+            is_instructed=False,
+        )
+        for style in ("mixed", "worked", "short")
+    },
+    "rewards": {
+        "more demonstrations": Arm(method="demonstrations", rates=(5e-4, 1e-3, 2e-3), steps=STEPS),
+        "own right answers": Arm(method="own answers", rates=(5e-4, 1e-3, 2e-3), steps=STEPS),
+        "DPO": Arm(method="DPO", rates=(3.125e-5, 6.25e-5, 1.25e-4), steps=STEPS),
+        "REINFORCE": Arm(method="REINFORCE", rates=(2.5e-4, 5e-4, 1e-3), steps=STEPS),
+        "GRPO": Arm(method="GRPO", rates=(2.5e-4, 5e-4, 1e-3), steps=STEPS),
+        "GRPO without deviation": Arm(
+            method="GRPO without deviation", rates=(2.5e-4, 5e-4, 1e-3), steps=STEPS
+        ),
+    },
+    "length": {
+        name: Arm(method="REINFORCE", rates=(5e-4,), steps=STEPS, reward="length", kl_weight=weight)
+        for name, weight in (("no penalty", 0.0), ("KL penalty", 0.1))
+    },
+}
+
+
+@cache
+def _instructed(seed: int, rate: float) -> GPT:
+    """Instruct once for each seed of a process."""
+    model = pretrained(seed)
+    pairs = demonstrations("mixed", NUM_DEMONSTRATIONS, seed=seed)
+    instruct(model, pairs, steps=INSTRUCTION_STEPS, rate=rate, seed=seed)
+    return model
+
+
+@cache
+def _draws(seed: int, start_rate: float, steps: int) -> rewards.Draws:
+    """Draw from the instructed model once for each seed of a process."""
+    return rewards.draw_from_start(_instructed(seed, start_rate), steps=steps, seed=seed)
+
+
+def start_of(arm: Arm, seed: int, start_rate: float | None) -> GPT:
+    """Return the model that an arm starts from."""
+    if not arm.is_instructed:
+        return pretrained(seed)
+    assert start_rate is not None, "the start is instructed at a rate"
+    return copy.deepcopy(_instructed(seed, start_rate))
+
+
+def run_arm(
+    arm: Arm, start_rate: float | None, *, rate: float, seed: int, is_trial: bool = False
+) -> tuple[Figures, dict[str, Any]]:
+    """Train once, and measure.
+
+    Parameters
+    ----------
+    arm
+        What to train.
+    start_rate
+        The rate that instructed the start; None for an arm that starts from pretraining.
+    rate
+        The learning rate.
+    seed
+        The seed of all stages.
+    is_trial
+        Whether only the error for selection is measured.
+
+    Returns
+    -------
+    figures : dict
+        What is reported.
+    costs : dict
+        Parameters, tokens and seconds of the processor.
+    """
+    start = start_of(arm, seed, start_rate)
+    model = copy.deepcopy(start)
+    began = time.process_time()
+    curves, tokens = train(arm, model, start, start_rate, rate=rate, seed=seed)
+    figures: Figures = {"selection error": 1 - accuracy(model, "selection")}
+    if not is_trial:
+        figures |= describe(model, start) | {"pass@k": pass_curve(model), "curves": curves}
+        figures["sentence loss at start"] = sentence_loss(start)
+    costs = {
+        "parameters": count_parameters(model),
+        "tokens": tokens,
+        "processor_seconds": round(time.process_time() - began, 2),
+    }
+    return figures, costs
+
+
+def train(
+    arm: Arm, model: GPT, start: GPT, start_rate: float | None, *, rate: float, seed: int
+) -> tuple[dict[str, list[float]], int]:
+    """Train a model by the method of an arm, in place.
+
+    Parameters
+    ----------
+    arm
+        What to train.
+    model, start
+        The model, and the one that it started from.
+    start_rate
+        The rate that instructed the start; None for an arm that starts from pretraining.
+    rate
+        The learning rate.
+    seed
+        The seed of all draws.
+
+    Returns
+    -------
+    curves : dict of str to list of float
+        What was noted at each step.
+    tokens : int
+        The number of predicted tokens.
+    """
+    if arm.method == "demonstrations":
+        pairs = demonstrations(arm.style, NUM_DEMONSTRATIONS, seed=seed)
+        order = seed + (1000 if arm.is_instructed else 0)  # another one than that of the start
+        return {}, instruct(model, pairs, steps=arm.steps, rate=rate, seed=order)
+    assert start_rate is not None, "these methods start from the instructed model"
+    if arm.method == "own answers":
+        draws = _draws(seed, start_rate, arm.steps)
+        tokens = rewards.train_on_own_answers(model, draws, steps=arm.steps, rate=rate, seed=seed)
+        return {}, tokens
+    if arm.method == "DPO":
+        draws = _draws(seed, start_rate, arm.steps)
+        losses, tokens = rewards.train_by_dpo(
+            model, start, draws, steps=arm.steps, rate=rate, seed=seed
+        )
+        return {"loss": losses}, tokens
+    config = rewards.PolicyConfig(
+        gradient=arm.method,
+        steps=arm.steps,
+        rate=rate,
+        seed=seed,
+        reward=arm.reward,
+        kl_weight=arm.kl_weight,
+    )
+    curves = rewards.train_policy(model, start, config)
+    return curves, round(sum(curves["tokens"]) * ROWS_IN_BATCH)

@@ -1,0 +1,206 @@
+"""Policy gradients on drawn answers: log-probabilities, advantages in a group, the clipped loss.
+
+A batch of drawn answers is a ``Batch`` whose targets are IGNORE_INDEX outside the answers, as
+``utils.data.answer_batches`` makes it. As all objectives of the library, the loss is a sum: divided
+by the number of answers of one optimizer step, it is the same however these are spread over
+batches.
+
+Derived in section 8.4. Williams 1992 (REINFORCE), Schulman et al. 2017 (clipping), Shao et al. 2024
+(groups).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from utils.arguments import check_bool, check_number
+from utils.data.batches import IGNORE_INDEX
+
+
+def token_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Compute log p of each target.
+
+    Parameters
+    ----------
+    logits
+        Logits (B, T, V).
+    targets
+        The tokens (B, T), IGNORE_INDEX where none counts.
+
+    Returns
+    -------
+    log_probs : torch.Tensor
+        In nats, (B, T); 0 where no target counts.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.training.policy_gradient import token_log_probs
+    >>> logits = torch.tensor([[[0.5, 0.25, 0.25], [0.8, 0.1, 0.1]]]).log()
+    >>> token_log_probs(logits, torch.tensor([[0, -100]])).exp()
+    tensor([[0.5000, 1.0000]])
+    """
+    losses = F.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="none"
+    )
+    return -losses.view(targets.shape)  # (B, T)
+
+
+def token_entropies(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Compute the entropy of the distribution that each target was drawn from.
+
+    Parameters
+    ----------
+    logits
+        Logits (B, T, V).
+    targets
+        The tokens (B, T), IGNORE_INDEX where none counts.
+
+    Returns
+    -------
+    entropies : torch.Tensor
+        In nats, (B, T); 0 where no target counts.
+    """
+    entropies: torch.Tensor = torch.special.entr(logits.softmax(-1)).sum(-1)  # (B, T)
+    return entropies.masked_fill(targets == IGNORE_INDEX, 0.0)
+
+
+def token_kl(
+    logits: torch.Tensor, reference_logits: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Compute the KL divergence of a model from a reference at each target.
+
+    Its sum over an answer, averaged over answers drawn from the model, is the divergence of whole
+    answers.
+
+    Source: ``eq-token-kl`` (section 8.4).
+
+    Parameters
+    ----------
+    logits, reference_logits
+        Logits (B, T, V) of the model and of the reference.
+    targets
+        The tokens (B, T), IGNORE_INDEX where none counts.
+
+    Returns
+    -------
+    divergences : torch.Tensor
+        KL(model ‖ reference) in nats, (B, T); 0 where no target counts.
+    """
+    log_p, log_q = logits.log_softmax(-1), reference_logits.log_softmax(-1)
+    divergences = (log_p.exp() * (log_p - log_q)).sum(-1)  # (B, T)
+    return divergences.masked_fill(targets == IGNORE_INDEX, 0.0)
+
+
+def group_advantages(
+    rewards: torch.Tensor, *, scale_by_std: bool, epsilon: float = 1e-6
+) -> torch.Tensor:
+    """Compare each reward with the mean of its group: the answers to one prompt.
+
+    Source: ``eq-group-advantage`` (section 8.4); Shao et al. 2024.
+
+    Parameters
+    ----------
+    rewards
+        The rewards (P, G) of G answers to each of P prompts.
+    scale_by_std
+        Whether to divide by the group's standard deviation (with G − 1), as GRPO does.
+    epsilon
+        Added to the standard deviation, so that a group of equal rewards has advantages of zero.
+
+    Returns
+    -------
+    advantages : torch.Tensor
+        The advantages (P, G).
+
+    Raises
+    ------
+    ValueError
+        If rewards are not (P, G) with at least two answers in a group, or `epsilon` is not
+        positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.training.policy_gradient import group_advantages
+    >>> group_advantages(torch.tensor([[1.0, 0.0, 0.0, 0.0]]), scale_by_std=False)
+    tensor([[ 0.7500, -0.2500, -0.2500, -0.2500]])
+    """
+    check_bool(scale_by_std=scale_by_std)
+    check_number(above=0, epsilon=epsilon)
+    if rewards.ndim != 2 or rewards.shape[1] < 2:
+        raise ValueError(
+            "rewards must be (P, G) with at least two answers to each prompt, got "
+            f"{tuple(rewards.shape)}"
+        )
+    advantages = rewards - rewards.mean(1, keepdim=True)  # (P, G)
+    return advantages / (rewards.std(1, keepdim=True) + epsilon) if scale_by_std else advantages
+
+
+def policy_loss(
+    log_probs: torch.Tensor,
+    drawn_log_probs: torch.Tensor,
+    advantages: torch.Tensor,
+    targets: torch.Tensor,
+    *,
+    clip_range: float = 0.2,
+) -> torch.Tensor:
+    """Compute the clipped loss of drawn answers, summed over their tokens and over answers.
+
+    The first step after the draw has ratios of one, and the gradient of REINFORCE. In later steps
+    on the same answers, a token whose ratio has left the range on the side to which its advantage
+    pushes it has no gradient.
+
+    Source: ``eq-clipped`` (section 8.4); Schulman et al. 2017, equation 7.
+
+    Parameters
+    ----------
+    log_probs
+        log p of the tokens under the model that is trained, (B, T).
+    drawn_log_probs
+        log p of them under the model that drew them, (B, T), without a gradient.
+    advantages
+        The advantage of each answer, (B,).
+    targets
+        The tokens (B, T), IGNORE_INDEX where none counts.
+    clip_range
+        How far a ratio may leave 1, above 0.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        The sum, a scalar; divide it by the number of answers of the step.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, an answer has no token that counts, or `clip_range` is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.training.policy_gradient import policy_loss
+    >>> log_p = torch.tensor([[0.5, 0.2], [0.4, 1.0]]).log()
+    >>> targets = torch.tensor([[7, 8], [9, -100]])
+    >>> policy_loss(log_p, log_p, torch.tensor([1.0, -1.0]), targets)  # −1·2 + 1·1
+    tensor(-1.)
+    """
+    check_number(above=0, clip_range=clip_range)
+    if not log_probs.shape == drawn_log_probs.shape == targets.shape:
+        raise ValueError(
+            "log-probabilities and targets must have one shape (B, T), got "
+            f"{tuple(log_probs.shape)}, {tuple(drawn_log_probs.shape)} and {tuple(targets.shape)}"
+        )
+    if advantages.shape != targets.shape[:1]:
+        raise ValueError(
+            f"advantages must be one for each of {len(targets)} answers, got "
+            f"{tuple(advantages.shape)}"
+        )
+    is_answer = targets != IGNORE_INDEX  # (B, T)
+    if not bool(is_answer.any(1).all()):
+        raise ValueError("each answer needs a token that counts; a row of targets has none")
+    ratio = (log_probs - drawn_log_probs).exp()  # (B, T)
+    clipped = ratio.clamp(1 - clip_range, 1 + clip_range)
+    gain = torch.minimum(ratio * advantages[:, None], clipped * advantages[:, None])  # (B, T)
+    return -gain.masked_fill(~is_answer, 0.0).sum()
