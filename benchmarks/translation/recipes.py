@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.convolutional import CNNDecoder, CNNDecoderState, CNNEncoder
@@ -46,7 +46,12 @@ class ModelBuilder(Protocol):
 
 
 def build_recurrent(
-    vocab_size: int, *, dropout: float, cell: Cell = "lstm", single_vector: bool = False
+    vocab_size: int,
+    *,
+    dropout: float,
+    cell: Cell = "lstm",
+    single_vector: bool = False,
+    score: Literal["scaled", "multiplicative"] = "scaled",
 ) -> EncoderDecoder[AttentionDecoderState]:
     """Build a bidirectional recurrent encoder and a decoder with attention between two layers.
 
@@ -62,6 +67,8 @@ def build_recurrent(
         The recurrent cell, "lstm" or "gru".
     single_vector
         Whether the decoder attends to the encoder's vector alone.
+    score
+        The score of attention, divided by √D if it is "scaled".
 
     Returns
     -------
@@ -70,7 +77,7 @@ def build_recurrent(
     """
     encoder = RNNEncoder(vocab_size, width=256, num_layers=1, cell=cell, dropout=dropout)
     decoder = AttentionDecoder(
-        vocab_size, width=256, num_layers=1, cell=cell, attention_score="scaled", dropout=dropout
+        vocab_size, width=256, num_layers=1, cell=cell, attention_score=score, dropout=dropout
     )
     return EncoderDecoder(FixedVectorEncoder(encoder) if single_vector else encoder, decoder)
 

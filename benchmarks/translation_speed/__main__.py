@@ -8,14 +8,16 @@
                cache as well, and as a tutorial's Transformer does it, which reads its whole answer
                again for each token
 
-The tutorials' side (``tutorial_rnns``, ``tutorial_transformer``) does as they do: random batches of
-128 padded to the longest sentence; recurrent decoders that are called token by token and read their
-own token half of the time; a Transformer with its attention written out. The book's side: batches
-of equal source length, a known target read in one call, fused attention, one matrix for the
-target's embedding and the output. Both sides have separate embeddings for source and target, the
-same loss and the same optimizer. They take turns in one process, on one thread, and each round
-gives the ratio of their processor times; medians and quartiles go to
-book/results/translation_speed.json.
+The tutorials' side (``tutorial_rnns``, ``tutorial_transformer``) has random batches of 128, padded
+to the longest sentence, for all models. Random batches waste about half of their positions, batches
+of similar lengths a tenth or less, and some tutorials form such batches: the ratio measures padding
+and code together, and does not say how much of it is either. Otherwise it does as they do:
+recurrent decoders that are called token by token and read their own token half of the time; a
+Transformer with its attention written out. The book's side: batches of equal source length, a known
+target read in one call, fused attention, one matrix for the target's embedding and the output. Both
+sides have separate embeddings for source and target, the same loss and the same optimizer. They
+take turns in one process, on one thread, and each round gives the ratio of their processor times;
+medians and quartiles go to book/results/translation_speed.json.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def equal_width(
 
 
 def padded_batches(pairs: Sequence[IdPair], num_batches: int) -> list[Batch]:
-    """Return batches as the tutorials draw them: any sentences, padded to the longest.
+    """Return random batches: any sentences, padded to the longest.
 
     Parameters
     ----------

@@ -15,9 +15,12 @@ from benchmarks.translation import evaluation, training
 from benchmarks.translation.evaluation import bleu_by_length, choose_ranking, stored_ranking
 from benchmarks.translation.jobs import BAKE_OFF_STEPS, BUDGETS, TOKEN_BONUSES
 from benchmarks.translation.recipes import RECIPES
+from benchmarks.translation.root import RootArm, build_arm, divided_adamw, run_arm, score_matrix
 from benchmarks.translation.task import TranslationTask
 from tests.helpers.benchmark_runs import record_calls, token_losses
+from utils.data.corpora import load_pairs
 from utils.data.vocabulary import BOS, EOS
+from utils.training.config import TrainConfig
 
 
 def plan(**options):
@@ -143,3 +146,46 @@ def test_bleu_by_length_has_each_sentence_in_its_class():
     assert rows[0].bleu < 10
     assert rows[1].bleu == pytest.approx(100)
     assert rows[2].bleu is None
+
+
+def test_the_root_is_a_smaller_start_and_a_smaller_rate(short_corpora):
+    task = TranslationTask.load()
+    scaled, both, neither = (
+        run_arm(arm, task, seed=0, steps=3)[0]
+        for arm in (
+            RootArm(score="scaled"),
+            RootArm(divides_start=True, divides_rate=True),
+            RootArm(),
+        )
+    )
+    assert scaled["steps measured"] == [0, 1, 2, 3]
+    assert both["places"] == pytest.approx(scaled["places"], rel=1e-3)
+    assert neither["places"][-1] < 0.99 * scaled["places"][-1]
+
+
+def test_the_divided_rate_is_that_of_the_score_alone():
+    model = build_arm(RootArm(divides_rate=True), 40)
+    optimizer = divided_adamw(model, TrainConfig())
+    scales = {
+        id(p): group.get("lr_scale", 1.0)
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    weight = score_matrix(model)
+    assert scales.pop(id(weight)) == 1 / 16 and set(scales.values()) == {1.0}
+    assert len(scales) + 1 == len(list(model.parameters()))
+
+
+def test_the_parts_with_rows_store_what_was_measured(run):
+    content = run("translation", "root", "--seeds", 0, "--steps", 1)
+    rows = {row["arm"]: row for row in content["rows"]}
+    assert len(rows) == 4 and rows["without, smaller rate"]["settings"]["rate of W divided"]
+    assert all(len(row["figures"]["places"]) == 2 for row in rows.values())
+    content = run("translation", "chinese", "--seeds", 0, 1, "--steps", 1)
+    (row,) = (row for row in content["rows"] if row["part"] == "chinese")
+    test = load_pairs("tatoeba", source_language="en", target_language="zh").test
+    references = [[reference for _, reference in test]]
+    figures = row["figures"]
+    score = corpus_bleu(figures["answers"], references, tokenize="zh").score
+    assert figures["BLEU, characters"] == pytest.approx(score)
+    assert figures["chrF"] == pytest.approx(corpus_chrf(figures["answers"], references).score)
