@@ -1,13 +1,13 @@
 """What attention aligns, and soft and hard choices: for section 4.2.
 
-    python -m benchmarks.attention                     some five minutes on one quiet core
+    python -m benchmarks.attention                     some eight minutes on one quiet core
     python -m benchmarks.attention choice              one part
     python -m benchmarks.attention choice --arms soft
 
 Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with two seeds
 that are used for nothing else, more of them while the best is at an edge. Rates are chosen by the
 loss on strings or sentences of their own, and figures measured on others. The translations are
-those of the stand-in grammar, whose words have gold links; two baselines without a network are
+those of the stand-in grammar, whose words have gold links; baselines without a network are
 measured on the same sentences. Trials and runs are rows of book/results/attention.json; a run that
 was stopped goes on. The stored alignments have three seeds.
 """
@@ -23,7 +23,13 @@ import torch
 from benchmarks import record
 from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.parts import PARTS
-from benchmarks.attention.task import Translation, alignment_error_rate, diagonal
+from benchmarks.attention.task import (
+    Translation,
+    alignment_error_rate,
+    diagonal,
+    drawn_error_rate,
+    first_gold,
+)
 from benchmarks.attention.training import Recipe, run_trial
 from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
@@ -70,7 +76,7 @@ def tune_arm(
 
 
 def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
-    """Write the alignment error of the diagonal and of IBM Model 1, which have no seed.
+    """Write the alignment errors of baselines and of the best links, which have no seed.
 
     Parameters
     ----------
@@ -84,11 +90,14 @@ def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
     aligners = {
         "diagonal": [diagonal(pair) for pair in task.linked],
         "IBM Model 1": [counted.align(*pair) for pair in task.reporting],
+        "one gold link": [first_gold(pair) for pair in task.linked],
     }
+    errors = {name: alignment_error_rate(links, task.linked) for name, links in aligners.items()}
+    errors["chance"] = drawn_error_rate(task.linked)
     costs = dict.fromkeys(COSTS)
-    for name, places in aligners.items():
+    for name, error in errors.items():
         for seed in rows.missing(name, [0], settings):
-            figures = {"alignment error": alignment_error_rate(places, task.linked)}
+            figures = {"alignment error": error}
             rows.write(name, seed, figures=figures, settings=settings, costs=costs)
 
 

@@ -1,10 +1,10 @@
-"""Hard attention: a place is drawn from the weights, and trained by REINFORCE or exactly."""
+"""Hard attention: one place is drawn from the weights, and trained exactly or by REINFORCE."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch.nn import functional as F
@@ -12,11 +12,13 @@ from torch.nn import functional as F
 from benchmarks.attention.networks import LuongDecoder, LuongState
 from utils.data.batches import Batch
 from utils.models.encoder_decoder import EncoderDecoder
+from utils.training.objectives import token_nll
 
 BASELINE_MEMORY = 0.9  # of the running mean of rewards
 
 Model: TypeAlias = EncoderDecoder[LuongState]
-Estimator: TypeAlias = Literal["soft", "exact", "reinforce", "reinforce with baseline"]
+Estimator: TypeAlias = Literal["soft", "mixture", "bound", "reinforce with baseline", "reinforce"]
+Reading: TypeAlias = Literal["soft", "mixture", "one drawn", "largest weight"]
 
 
 class HardObjective:
@@ -31,11 +33,17 @@ class HardObjective:
     ----------
     has_baseline
         Whether the running mean of rewards is subtracted.
+
+    Attributes
+    ----------
+    drawn_losses
+        Of each call the mean negative log-likelihood from the drawn places, in nats.
     """
 
     def __init__(self, *, has_baseline: bool) -> None:
         self.has_baseline = has_baseline
         self.baseline: float | None = None
+        self.drawn_losses: list[float] = []
 
     def __call__(self, model: Model, batch: Batch) -> torch.Tensor:
         """Return a loss, summed over targets, whose gradient is the estimate."""
@@ -45,6 +53,7 @@ class HardObjective:
         log_p = _log_likelihood(_decoder(model).read(queries, contexts), batch.targets)  # (B, T)
         log_chosen = weights.gather(2, places[..., None])[..., 0].clamp(min=1e-30).log()  # (B, T)
         reward = log_p.detach()
+        self.drawn_losses.append(-float(reward.mean()))
         baseline = self._next_baseline(float(reward.mean())) if self.has_baseline else 0.0
         return -(log_p + (reward - baseline) * log_chosen).sum()
 
@@ -65,12 +74,80 @@ def mixture_nll(model: Model, batch: Batch) -> torch.Tensor:
     model
         An encoder–decoder without input feeding.
     batch
-        A batch.
+        A batch without padding.
 
     Returns
     -------
     loss : torch.Tensor
         −Σ log Σ_s α_ts p(w_t | place s), in nats, a scalar.
+    """
+    log_weights, log_p = from_each_place(model, batch)
+    return -torch.logsumexp(log_p + log_weights, -1).sum()
+
+
+def drawn_nll(model: Model, batch: Batch) -> torch.Tensor:
+    """Compute the expected negative log-likelihood from one drawn place, over all draws.
+
+    It is what REINFORCE minimizes, without the noise of drawing: an upper bound of `mixture_nll`.
+
+    Source: ``eq-hard-gradient`` (section 4.2).
+
+    Parameters
+    ----------
+    model, batch
+        As for `mixture_nll`.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        −Σ Σ_s α_ts log p(w_t | place s), in nats, a scalar.
+    """
+    log_weights, log_p = from_each_place(model, batch)
+    return -(log_weights.exp() * log_p).sum()
+
+
+def largest_nll(model: Model, batch: Batch) -> torch.Tensor:
+    """Compute the negative log-likelihood from the place of the largest weight.
+
+    Parameters
+    ----------
+    model, batch
+        As for `mixture_nll`.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        In nats, a scalar.
+    """
+    log_weights, log_p = from_each_place(model, batch)
+    return -log_p.gather(-1, log_weights.argmax(-1, keepdim=True)).sum()
+
+
+READINGS: dict[Reading, Callable[[Any, Batch], torch.Tensor]] = {
+    "soft": token_nll,
+    "mixture": mixture_nll,
+    "one drawn": drawn_nll,
+    "largest weight": largest_nll,
+}
+"""How a trained model turns its weights into a prediction."""
+
+
+def from_each_place(model: Model, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute what the model predicts from each place alone.
+
+    Parameters
+    ----------
+    model
+        An encoder–decoder without input feeding.
+    batch
+        A batch; targets that do not count are read as the id 0.
+
+    Returns
+    -------
+    log_weights : torch.Tensor
+        Logarithms of the attention weights, (B, T, S).
+    log_p : torch.Tensor
+        Log-probabilities of the targets from the state of each place as the context, (B, T, S).
     """
     queries, weights, states = _look(model, batch)
     num_steps, num_places = weights.shape[1:]
@@ -78,8 +155,8 @@ def mixture_nll(model: Model, batch: Batch) -> torch.Tensor:
         queries[:, :, None].expand(-1, -1, num_places, -1),
         states[:, None].expand(-1, num_steps, -1, -1),
     )  # (B, T, S, V)
-    log_p = _log_likelihood(of_places, batch.targets[..., None].expand(-1, -1, num_places))
-    return -torch.logsumexp(log_p + weights.clamp(min=1e-30).log(), -1).sum()
+    targets = batch.targets.clamp(min=0)[..., None].expand(-1, -1, num_places)  # (B, T, S)
+    return weights.clamp(min=1e-30).log(), _log_likelihood(of_places, targets)
 
 
 def _decoder(model: Model) -> LuongDecoder:

@@ -6,20 +6,28 @@ from functools import partial
 from typing import get_args
 
 from benchmarks.attention.choice import Estimator
-from benchmarks.attention.networks import build
+from benchmarks.attention.networks import ScoreName, build
 from benchmarks.attention.training import Recipe
 
 LETTERS = 6
-small = partial(Recipe, rates=(0.004, 0.008, 0.016), batch_size=32)
+small = partial(Recipe, rates=(0.004, 0.008, 0.016))
 copier = partial(build, width=48)
-translator = partial(build, width=64, score="additive", is_bidirectional=True)
+translator = partial(build, width=64, is_bidirectional=True)
 
 PARTS: dict[str, dict[str, Recipe]] = {
     "alignment": {
-        "additive": small(build=translator, steps=400),
+        score: small(build=partial(translator, score=score), steps=1000, batch_size=32)
+        for score in get_args(ScoreName)
     },
     "choice": {
-        name: small(build=copier, steps=300, length=LETTERS, estimator=name)
+        name: small(
+            build=copier,
+            steps=300,
+            batch_size=32,
+            length=LETTERS,
+            estimator=name,
+            clip_norm=0,  # a clipped estimate would be biased, and the more the noisier it is
+        )
         for name in get_args(Estimator)
     },
 }

@@ -12,8 +12,8 @@ from utils.data.batches import Batch
 from utils.data.pair_batches import IdPair, PairBatches, pair_eval_batches
 from utils.data.vocabulary import BOS, SPECIAL_TOKENS
 
-LETTERS = 8
-COPYING_VOCABULARY = len(SPECIAL_TOKENS) + LETTERS
+ALPHABET = 8
+COPYING_VOCABULARY = len(SPECIAL_TOKENS) + ALPHABET
 SELECTION_SEED, REPORTING_SEED = 9_001, 9_002
 MEASURED_STRINGS = 500
 PAIRS = (4_000, 300, 300)  # to train on, to choose rates, to report
@@ -125,6 +125,31 @@ def alignment_error_rate(predicted: Iterable[Sequence[int]], pairs: Iterable[Lin
     if not gold:
         raise ValueError("no pair has a gold link: the alignment error rate is undefined")
     return 1 - 2 * right / (made + gold)
+
+
+def drawn_error_rate(pairs: Iterable[LinkedPair]) -> float:
+    """Compute the alignment error of a place drawn uniformly for each word: that of chance.
+
+    Parameters
+    ----------
+    pairs
+        Pairs with their gold links.
+
+    Returns
+    -------
+    rate : float
+        1 − 2 E |A ∩ G| / (|A| + |G|).
+    """
+    right, made, gold = 0.0, 0, 0
+    for pair in pairs:
+        right += len(pair.links) / len(pair.source)
+        made, gold = made + len({t for t, _ in pair.links}), gold + len(pair.links)
+    return 1 - 2 * right / (made + gold)
+
+
+def first_gold(pair: LinkedPair) -> list[int]:
+    """Link each word to its first gold link: the lowest error that one link for a word can have."""
+    return [min((s for u, s in pair.links if u == t), default=0) for t in range(len(pair.target))]
 
 
 def diagonal(pair: LinkedPair) -> list[int]:

@@ -10,7 +10,14 @@ from typing import Any
 
 import torch
 
-from benchmarks.attention.choice import Estimator, HardObjective, mixture_nll, places_used
+from benchmarks.attention.choice import (
+    READINGS,
+    Estimator,
+    HardObjective,
+    Reading,
+    from_each_place,
+    places_used,
+)
 from benchmarks.attention.task import (
     COPYING_VOCABULARY,
     REPORTING_SEED,
@@ -21,18 +28,26 @@ from benchmarks.attention.task import (
     measured_strings,
 )
 from benchmarks.tuning import finite_loss
-from utils.data.batches import Batch
-from utils.data.vocabulary import BOS
+from utils.data.batches import IGNORE_INDEX, Batch, pad
+from utils.data.vocabulary import BOS, EOS
 from utils.metrics.cost import count_parameters
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
-from utils.training.objectives import token_nll
+from utils.training.training_run import History
 
 EXAMPLE = 18  # the reporting pair whose weights are stored: its verb comes last in German
 CURVE_POINTS = 40
+ALIGNMENTS = 6  # in the course of a training
+OWN_READING: dict[Estimator, Reading] = {  # what an arm is trained for
+    "soft": "soft",
+    "mixture": "mixture",
+    "bound": "one drawn",
+    "reinforce with baseline": "one drawn",
+    "reinforce": "one drawn",
+}
 
 Figures = dict[str, Any]
 
@@ -53,6 +68,8 @@ class Recipe:
         Letters to copy; None for translation.
     estimator
         How the choice of a place is trained.
+    clip_norm
+        The largest norm of a gradient; 0 for no clipping.
     """
 
     build: Callable[[int], EncoderDecoder[Any]]
@@ -61,6 +78,7 @@ class Recipe:
     batch_size: int
     length: int | None = None
     estimator: Estimator = "soft"
+    clip_norm: float = 1.0
 
     def settings(self) -> dict[str, Any]:
         """Return what is stored of the recipe."""
@@ -70,15 +88,14 @@ class Recipe:
             "batch size": self.batch_size,
             "letters": self.length,
             "estimator": self.estimator,
+            "clip norm": self.clip_norm,
         }
 
     def objective(self) -> Callable[[Any, Batch], torch.Tensor]:
         """Return what training minimizes."""
-        if self.estimator == "soft":
-            return token_nll
-        if self.estimator == "exact":
-            return mixture_nll
-        return HardObjective(has_baseline=self.estimator == "reinforce with baseline")
+        if self.estimator.startswith("reinforce"):
+            return HardObjective(has_baseline=self.estimator == "reinforce with baseline")
+        return READINGS[OWN_READING[self.estimator]]
 
 
 def run_trial(
@@ -123,21 +140,25 @@ def run_trial(
 
 
 def _copy(model: Any, recipe: Recipe, length: int, rate: float, seed: int) -> Figures:
-    """Train to copy, and measure the loss, the right letters and the weight on the right place."""
+    """Train to copy, and measure the loss by each reading and the weight on the right place."""
     batches = CopyingBatches(length, batch_size=recipe.batch_size, seed=seed)
-    losses = _fit(model, batches, recipe, rate)
-    objective = token_nll if recipe.estimator == "soft" else mixture_nll
+    objective = recipe.objective()
+    losses = _fit(model, batches, recipe, rate, objective).losses
+    if isinstance(objective, HardObjective):
+        losses = objective.drawn_losses
     selection, reporting = (
         measured_strings(length, split) for split in (SELECTION_SEED, REPORTING_SEED)
     )
     (batch,) = reporting
     with torch.no_grad():
         weights = model.decoder.attention_weights(batch.inputs, model.begin(batch.source))
+    own = READINGS[OWN_READING[recipe.estimator]]
     figures = {
-        "selection loss": finite_loss(evaluate(model, selection, objective=objective).loss),
-        "loss": finite_loss(evaluate(model, reporting, objective=objective).loss),
+        "selection loss": finite_loss(evaluate(model, selection, objective=own).loss),
         "training curve": _curve(losses),
     }
+    for name, reading in READINGS.items():
+        figures[f"loss, {name}"] = finite_loss(evaluate(model, reporting, objective=reading).loss)
     if weights.shape[-1] == length:
         on_place = weights.diagonal(dim1=1, dim2=2)  # (B, T)
         figures["weight on the right place"] = float(on_place.mean())
@@ -146,42 +167,85 @@ def _copy(model: Any, recipe: Recipe, length: int, rate: float, seed: int) -> Fi
 
 
 def _translate(model: Any, recipe: Recipe, task: Translation, rate: float, seed: int) -> Figures:
-    """Train to translate, and measure the loss and the alignment."""
+    """Train to translate, and measure the loss and, in the course of training, the alignment."""
     batches = task.batches(batch_size=recipe.batch_size, seed=seed)
-    losses = _fit(model, batches, recipe, rate)
-    rows = [_weights(model, source, target) for source, target in task.reporting]
-    now = [row[:-1].argmax(-1).tolist() for row in rows]  # the last step predicts EOS
-    after = [row[1:].argmax(-1).tolist() for row in rows]
+    selection = task.eval_batches(task.selection)
+    course: list[dict[str, float]] = []
+
+    def measure(history: History) -> None:
+        latest = history.validations[-1]
+        errors = _alignment_errors(model, task)
+        course.append({"step": latest.step, "selection loss": latest.loss, **errors})
+
+    history = _fit(model, batches, recipe, rate, recipe.objective(), selection, measure)
     example = task.linked[EXAMPLE]
+    weights = _weights(model, task)[0][EXAMPLE, : len(example.target), : len(example.source)]
     return {
-        "selection loss": finite_loss(evaluate(model, task.eval_batches(task.selection)).loss),
+        "selection loss": finite_loss(history.best_loss),
         "loss": finite_loss(evaluate(model, task.eval_batches(task.reporting)).loss),
-        "training curve": _curve(losses),
-        "alignment error": alignment_error_rate(now, task.linked),
-        "alignment error, one step later": alignment_error_rate(after, task.linked),
-        "places used": places_used(rows),
+        "training curve": _curve(history.losses),
+        "course": course,
+        **_alignment_errors(model, task),
         "example": {
             "source": example.source,
             "target": example.target,
             "links": sorted(example.links),
-            "weights": [[round(w, 4) for w in row] for row in rows[EXAMPLE][:-1].tolist()],
+            "weights": [[round(w, 4) for w in row] for row in weights.tolist()],
         },
     }
 
 
+def _alignment_errors(model: Any, task: Translation) -> dict[str, float]:
+    """Compute the error of the largest weight, and of the largest posterior of the same model."""
+    weights, posterior = _weights(model, task)
+    return {
+        name: alignment_error_rate(values.argmax(-1).tolist(), task.linked)
+        for name, values in (("alignment error", weights), ("posterior's error", posterior))
+    }
+
+
 @torch.no_grad()
-def _weights(model: Any, source: list[int], target: list[int]) -> torch.Tensor:
-    """Return the attention weights (T + 1, S) of a pair; the last row predicts EOS."""
-    ids, inputs = torch.tensor([source]), torch.tensor([[BOS, *target]])
-    return model.decoder.attention_weights(inputs, model.begin(ids))[0]
+def _weights(model: Any, task: Translation) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return weights and posteriors, up to a factor, (N, T, S) of all reporting pairs.
+
+    The posterior multiplies a weight by the probability of the word that is there, given the state
+    of that place alone. Rows after the end of a target are of no use.
+    """
+    sources, targets = zip(*task.reporting, strict=True)
+    inputs = pad([[BOS, *target] for target in targets], EOS)
+    batch = Batch(inputs, pad([[*target, EOS] for target in targets], IGNORE_INDEX), pad(sources))
+    log_weights, log_p = from_each_place(model, batch)
+    return log_weights.exp(), (log_weights + log_p).exp()
 
 
-def _fit(model: Any, batches: Any, recipe: Recipe, rate: float) -> list[float]:
-    """Train by the library's loop and return the losses."""
-    config = TrainConfig(steps=recipe.steps, learning_rate=rate, warmup_fraction=0.1)
-    history = fit(model, batches, config, objective=recipe.objective(), progress=False)
+def _fit(
+    model: Any,
+    batches: Any,
+    recipe: Recipe,
+    rate: float,
+    objective: Callable[[Any, Batch], torch.Tensor],
+    valid: list[Batch] | None = None,
+    on_validation: Callable[[History], None] | None = None,
+) -> History:
+    """Train by the library's loop."""
+    config = TrainConfig(
+        steps=recipe.steps,
+        learning_rate=rate,
+        warmup_fraction=0.1,
+        clip_norm=recipe.clip_norm,
+        validate_every=max(1, recipe.steps // ALIGNMENTS),
+    )
+    history = fit(
+        model,
+        batches,
+        config,
+        objective=objective,
+        valid=valid,
+        progress=False,
+        on_validation=on_validation,
+    )
     history.raise_if_interrupted()
-    return history.losses
+    return history
 
 
 def _curve(losses: list[float]) -> list[float]:

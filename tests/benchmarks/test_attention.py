@@ -8,7 +8,15 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.attention import __main__ as command
-from benchmarks.attention.choice import HardObjective, mixture_nll, places_used
+from benchmarks.attention.choice import (
+    READINGS,
+    HardObjective,
+    drawn_nll,
+    from_each_place,
+    largest_nll,
+    mixture_nll,
+    places_used,
+)
 from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.links import LinkedPair, linked_pairs, split
 from benchmarks.attention.networks import SCORES, build
@@ -19,7 +27,10 @@ from benchmarks.attention.task import (
     Translation,
     alignment_error_rate,
     diagonal,
+    drawn_error_rate,
+    first_gold,
 )
+from benchmarks.attention.training import OWN_READING
 from utils.data.batches import Batch
 from utils.runtime import seed_everything
 
@@ -70,6 +81,22 @@ def test_alignment_error_counts_words_with_a_link_only():
 def test_the_diagonal_goes_from_the_first_word_to_the_last():
     assert diagonal(PAIR) == [0, 1, 2]
     assert diagonal(PAIR._replace(target=["a"] * 6)) == [0, 0, 1, 1, 2, 2]
+
+
+def test_chance_is_the_mean_over_all_places():
+    pairs = [PAIR, PAIR._replace(links=PAIR.links | {(2, 0)})]
+    errors = [
+        alignment_error_rate([[i, i, i], [j, j, j]], pairs) for i in range(3) for j in range(3)
+    ]
+    assert drawn_error_rate(pairs) == pytest.approx(np.mean(errors))
+
+
+def test_no_link_of_a_word_is_better_than_a_gold_one():
+    more = PAIR._replace(links=PAIR.links | {(2, 0)})
+    assert alignment_error_rate([first_gold(PAIR)], [PAIR]) == 0
+    best = alignment_error_rate([first_gold(more)], [more])
+    all_choices = [[0, s, u] for s in range(3) for u in range(3)]
+    assert best == min(alignment_error_rate([links], [more]) for links in all_choices) > 0
 
 
 def test_counting_finds_what_translates_what():
@@ -131,6 +158,19 @@ def test_the_mixture_sums_over_places(small):
     assert torch.allclose(mixture_nll(model, batch), expected, rtol=1e-5)
 
 
+def test_the_other_readings_take_one_place(small):
+    model, batch, log_p, weights = small
+    expected = -(log_p * weights).sum()
+    assert torch.allclose(drawn_nll(model, batch), expected, rtol=1e-5)
+    assert drawn_nll(model, batch) > mixture_nll(model, batch)  # Jensen
+    rows = zip(log_p.flatten(0, 1), weights.flatten(0, 1), strict=True)
+    expected = -sum(row[weight.argmax()] for row, weight in rows)
+    assert torch.allclose(largest_nll(model, batch), expected, rtol=1e-5)
+    log_weights, of_places = from_each_place(model, batch)
+    assert torch.allclose(log_weights.exp(), weights) and torch.allclose(of_places, log_p)
+    assert set(OWN_READING.values()) <= READINGS.keys()
+
+
 @pytest.mark.parametrize("has_baseline", [False, True])
 def test_reinforce_is_right_on_average(small, has_baseline, monkeypatch):
     model, _, _, _ = small
@@ -146,6 +186,10 @@ def test_reinforce_is_right_on_average(small, has_baseline, monkeypatch):
 
     reward, weights = expected_reward()
     exact = torch.autograd.grad(-reward, parameters)
+    for part, wanted in zip(
+        torch.autograd.grad(drawn_nll(model, batch), parameters), exact, strict=True
+    ):
+        assert torch.allclose(part, wanted, atol=1e-6)
     estimates = []
     for place in range(3):
         drawn = torch.tensor([[place]])
@@ -163,7 +207,7 @@ def test_the_baseline_is_the_mean_of_earlier_rewards(small):
     objective = HardObjective(has_baseline=True)
     objective(model, batch)
     first = objective.baseline
-    assert -4 < first < 0
+    assert -4 < first < 0 and objective.drawn_losses == [pytest.approx(-first)]
     objective.baseline = 0.0
     objective(model, batch)
     assert objective.baseline == pytest.approx(0.1 * first, rel=0.3)
@@ -177,7 +221,7 @@ def test_places_used_counts_equal_weights():
 
 def test_arms_of_a_part_have_one_budget():
     for part, arms in PARTS.items():
-        budgets = {(a.steps, a.batch_size, a.length, a.rates) for a in arms.values()}
+        budgets = {(a.steps, a.batch_size, a.length, a.rates, a.clip_norm) for a in arms.values()}
         assert len(budgets) == 1, part
 
 
@@ -207,7 +251,8 @@ def test_the_command_writes_trials_runs_and_baselines(run, short):
     shape = (len(example["target"]), len(example["source"]))
     assert np.shape(example["weights"]) == shape
     copied = [row["figures"] for row in rows if row["part"] == "choice"]
-    assert len(copied) == 8 and all(1 < figures["loss"] < 8 for figures in copied)
+    losses = [figures[f"loss, {reading}"] for figures in copied for reading in READINGS]
+    assert len(copied) == 10 and all(1 < loss < 8 for loss in losses)
 
 
 def test_a_misspelt_part_is_refused(run, capsys):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from tools.diagrams.boxes import Box, spread
+from tools.diagrams.boxes import Box, Point, spread
 from tools.diagrams.canvas import each_part
 from tools.diagrams.vocabulary import Diagram
 
 SOURCE = ("ein", "Hund", "rennt")
 INPUT = ("BOS", "a", "dog", "runs")
 LABEL = ("a", "dog", "runs", "EOS")
-WEIGHTS = ((0.8, 0.1, 0.1), (0.1, 0.8, 0.1), (0.0, 0.2, 0.8), (0.1, 0.1, 0.8))  # step, source
+WEIGHTS = ((0.8, 0.1, 0.1), (0.1, 0.7, 0.2), (0.0, 0.2, 0.8), (0.1, 0.1, 0.8))  # step, source
+SHOWN = 2  # the step of section 4.2's worked example: it has read a and predicts dog
 
 
 def attention() -> Diagram:
@@ -18,14 +19,14 @@ def attention() -> Diagram:
         "attention",
         "A decoder with attention: each step has its own context vector",
         "Below, the encoder has one state for each source word: ein, Hund, rennt. Above, the "
-        "decoder reads BOS, a, dog, runs and predicts a, dog, runs, EOS. At every step it takes a "
-        "weighted sum of all encoder states, the context c of that step. Step 3, which reads dog "
-        "and predicts runs, is emphasized: its weights are 0.0, 0.2 and 0.8, so that it takes "
-        "mostly the state of rennt.",
-        emphasis=("encoder", "step-3"),
+        "decoder reads BOS, a, dog, runs and predicts a, dog, runs, EOS. At every step a query, "
+        "made of the words read so far, decides the weights of a sum of all encoder states, the "
+        "context c of that step. Step 2, which reads a and predicts dog, is emphasized: its "
+        "weights are 0.1, 0.7 and 0.2, so that it takes mostly the state of Hund.",
+        emphasis=("encoder", f"step-{SHOWN}"),
         variants={
             "encoder": ("encoder",),
-            **{f"step-{t}": ("encoder", f"step-{t}") for t in (1, 2, 4)},
+            **{f"step-{t}": ("encoder", f"step-{t}") for t in (1, 3, 4)},
         },
     )
     states = _encoder_states(d)
@@ -56,13 +57,22 @@ def _encoder_states(d: Diagram) -> list[Box]:
 
 def _attending_step(d: Diagram, x: float, t: int, states: list[Box], before: Box | None) -> Box:
     """Draw step `t` of the decoder with its context, and return its state."""
-    context = d.box(x + 22, 268, 34, f"$c_{t}$", "attention", height=30)
+    context = d.box(x + 25, 268, 32, f"$c_{t}$", "attention", height=30)
     for state, weight in zip(states, WEIGHTS[t - 1], strict=True):
         d.weighted(state.top, context.bottom, weight)
-    token = d.token(x - 22, 268, INPUT[t - 1])
-    state = d.box(x, 188, 54, f"$h^d_{t}$", "state")
-    d.arrow(token.top, state.bottom_at(x - 22))
-    d.arrow(context.top, state.bottom_at(x + 22), colour="attention")
+        if t == SHOWN:
+            d.box(
+                *_between(state.top, context.bottom, 0.3),
+                30,
+                f"{weight:.1f}",
+                "attention",
+                height=24,
+            )
+    token = d.token(x - 25, 268, INPUT[t - 1])
+    d.arrow(token.right, context.left)  # the query
+    state = d.box(x, 188, 62, f"$h^d_{t}$", "state")
+    d.arrow(token.top, state.bottom_at(x - 25))
+    d.arrow(context.top, state.bottom_at(x + 25), colour="attention")
     if before:
         d.arrow(before.right, state.left, colour="state", strong=True)
     output = d.box(x, 116, 54, f"$p_{t}$", "output")
@@ -72,16 +82,21 @@ def _attending_step(d: Diagram, x: float, t: int, states: list[Box], before: Box
     return state
 
 
+def _between(start: Point, end: Point, share: float) -> Point:
+    """Return the point at a share of the way from `start` to `end`."""
+    return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])
+
+
 def attention_computation() -> Diagram:
     """Draw one step of a decoder with attention in full."""
     d = Diagram(
         "attention-computation",
         "One step of attention: scores, weights, context",
         "On the left, the encoder states of the source words, ein, Hund, rennt. On the right, the "
-        "decoder reads the word dog; its first layer gives the query q. A score compares the query "
-        "with each state. A softmax over the source turns the scores into weights, here 0.0, 0.2 "
-        "and 0.8, which add up to 1. The sum of the states with these weights is the context c. "
-        "The decoder's second layer reads query and context, and its output predicts the word runs "
+        "decoder reads the word a; its first layer gives the query q. A score compares the query "
+        "with each state. A softmax over the source turns the scores into weights, here 0.1, 0.7 "
+        "and 0.2, which add up to 1. The sum of the states with these weights is the context c. "
+        "The decoder's second layer reads query and context, and its output predicts the word dog "
         "from its state and the context.",
         variants=each_part("scores", "weights", "context", "decoder"),
     )
@@ -118,7 +133,7 @@ def _source_side(d: Diagram) -> list[Box]:
 
 def _weighted_sum(d: Diagram, softmax: Box, states: list[Box]) -> Box:
     """Draw the weights and the context, and return the position of the context."""
-    for state, weight in zip(states, WEIGHTS[2], strict=True):
+    for state, weight in zip(states, WEIGHTS[SHOWN - 1], strict=True):
         with d.part("weights"):
             cell = d.box(state.x, 286, 44, f"{weight:.1f}", "attention", height=28)
             d.arrow(softmax.top_at(state.x), cell.bottom)
@@ -133,7 +148,7 @@ def _weighted_sum(d: Diagram, softmax: Box, states: list[Box]) -> Box:
 def _target_side(d: Diagram, score: Box, context: Box) -> None:
     """Draw the step of the decoder: query, second layer, output."""
     with d.part("scores", "decoder"):
-        token = d.token(330, 576, "dog")
+        token = d.token(330, 576, "a")
         query = d.box(330, 512, 50, "$q_t$", "state")
         d.arrow(token.top, query.bottom, label="(B, E)")
         d.arrow((258, 512), query.left, colour="state")
@@ -154,5 +169,5 @@ def _target_side(d: Diagram, score: Box, context: Box) -> None:
         d.arrow(hidden.top, output.bottom, label="(B, D)")
         d.dot(236, 214, "attention")
         d.arrow((236, 214), (236, 80), output.left, colour="attention")
-        word = d.token(330, 24, "runs")
+        word = d.token(330, 24, "dog")
         d.arrow(output.top, word.bottom, label="(B, V)")
