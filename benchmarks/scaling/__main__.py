@@ -1,11 +1,15 @@
 """Loss by parameters and tokens: for section 2.2.
 
     python -m benchmarks.scaling                   about half an hour on one quiet core
-    python -m benchmarks.scaling repetition        one part
+    python -m benchmarks.scaling batches           one part
 
 In "grid" each width is trained from scratch on each budget with each seed, at a learning rate that
 a rule gives it. The section fits its law to these runs, and tests the law on sizes and budgets that
-it leaves out. "equal compute" trains several widths at equal 6·N·D, with three seeds.
+it leaves out. "equal operations" trains several widths with equally many operations, with three
+seeds at the rule's rate; "rates" tunes the rate of each of them, and "tuned rates" trains again
+those that another rate suits better; "equal compute" is the first at the rule's rate and equal
+6·N·D, which leaves out attention's products. "balance" trains experts with and without the loss
+that keeps them equally busy.
 In the other parts each arm has its rate tuned by itself, with two seeds that are used for nothing
 else, in a grid of factors of two that is extended while the best rate is at its edge. Rates are
 chosen by characters 20,000 to 40,000 of the validation text; figures are measured on the first
@@ -23,8 +27,20 @@ import scipy
 import torch
 
 from benchmarks import record
-from benchmarks.scaling.grid import STEP_BUDGETS, TRIAL_STEPS, WIDTHS, run_grid
-from benchmarks.scaling.parts import PARTS, TUNED_PARTS, equal_compute_arms
+from benchmarks.scaling.grid import (
+    LEARNING_RATE_FACTORS,
+    STEP_BUDGETS,
+    TRIAL_STEPS,
+    WIDTHS,
+    run_grid,
+)
+from benchmarks.scaling.parts import (
+    BALANCE,
+    PARTS,
+    TUNED_PARTS,
+    equal_compute_arms,
+    equal_operations_arms,
+)
 from benchmarks.scaling.training import Recipe, Study, run_trial
 from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
@@ -96,13 +112,44 @@ def tune_arm(arm: str, recipe: Recipe, study: Study, trials: record.SeedRows) ->
     return tune(score, [rule / 2, rule, 2 * rule])
 
 
+def tune_factor(
+    arm: str, recipe: Recipe, study: Study, trials: record.SeedRows
+) -> dict[float, float]:
+    """Tune the factor of the rule's rate of an arm by `tune`; each trial is a row.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    recipe
+        What it trains and how.
+    study
+        The data.
+    trials
+        The rows of the trials.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The selection losses by factor.
+    """
+
+    def score(factor: float) -> float:
+        rate = factor * learning_rate_for(recipe.width)
+        run = partial(run_trial, study, recipe, rate=rate)
+        settings, name = recipe.settings(rate, None), f"{arm}, rate × {factor:g}"
+        return trial_score(trials, name, TUNING_SEEDS, settings, run, figure="selection loss")
+
+    return tune(score, LEARNING_RATE_FACTORS)
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("scaling", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, default=5, help="how many, in the tuned parts")
     parser.add_argument("--grid-seeds", type=int, default=2, help="how many, in the grid")
-    parser.add_argument("--equal-seeds", type=int, default=3, help="how many, at equal compute")
+    parser.add_argument("--equal-seeds", type=int, default=3, help="how many, at an equal cost")
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of the grid")
     parser.add_argument("--steps", type=int, nargs="+", default=STEP_BUDGETS, help="of the grid")
     parser.add_argument(
@@ -131,10 +178,24 @@ def main(arguments: Sequence[str]) -> None:
         )
         results["provenance"] = provenance
         record.write_results(options.out, results, keep_others=True)
-    equal = equal_compute_arms(study.vocab_size) if "equal compute" in parts else {}
-    for arm, recipe in equal.items():
-        rate, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
-        train_seeds(arm, recipe, study, rows_of("equal compute"), rate=rate, seeds=seeds)
+    ruled = {
+        "equal operations": equal_operations_arms(study.vocab_size),
+        "equal compute": equal_compute_arms(study.vocab_size),
+        "balance": BALANCE,
+    }
+    for part, arms in ruled.items():
+        for arm, recipe in arms.items() if part in parts else ():
+            rate, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
+            train_seeds(arm, recipe, study, rows_of(part), rate=rate, seeds=seeds)
+    tuned = equal_operations_arms(study.vocab_size) if "rates" in parts else {}
+    for arm, recipe in tuned.items():
+        rule, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
+        scores = tune_factor(arm, recipe, study, rows_of("rates"))
+        factor = min(scores, key=lambda factor: scores[factor])
+        rate, grid = factor * rule, [each * rule for each in scores]
+        if factor != 1:
+            again = rows_of("tuned rates")
+            train_seeds(arm, recipe, study, again, rate=rate, seeds=seeds, grid=grid)
     for part, arms in TUNED_PARTS.items():
         for arm, recipe in arms.items() if part in parts else ():
             scores = tune_arm(arm, recipe, study, rows_of(f"{part}, trials"))

@@ -5,6 +5,8 @@ Derived in section 2.2; Fedus et al. 2022 ("Switch Transformers").
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -20,7 +22,7 @@ BALANCE_WEIGHT = 0.01  # of the loss that keeps the experts equally busy
 class Experts(nn.Module):
     """Several feed-forward networks of 4·D units, of which a router chooses one for each token.
 
-    Source: ``eq-experts`` (section 2.2); Fedus et al. 2022, eqs. 1, 2 and 4.
+    Source: ``eq-experts`` and ``eq-balance`` (section 2.2); Fedus et al. 2022, eqs. 1, 2 and 4.
 
     Parameters
     ----------
@@ -40,6 +42,7 @@ class Experts(nn.Module):
             nn.init.zeros_(down.weight)
         self.up, self.down = nn.ModuleList(ups), nn.ModuleList(downs)
         self.imbalance = torch.zeros(())  # of the last batch; 1 if all experts are equally busy
+        self.shares = torch.zeros(num_experts)  # of the tokens of the last batch, by expert
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Send each vector of `x` (B, T, D) through its expert; the result is (B, T, D)."""
@@ -51,8 +54,8 @@ class Experts(nn.Module):
             rows = (chosen == expert).nonzero()[:, 0]  # the tokens of this expert
             update = down(F.relu(up(tokens[rows])) ** 2)
             out = out.index_add(0, rows, gate[rows, None] * update)
-        shares = F.one_hot(chosen, probs.shape[1]).to(probs.dtype).mean(0)  # (experts,)
-        self.imbalance = probs.shape[1] * (shares * probs.mean(0)).sum()
+        self.shares = F.one_hot(chosen, probs.shape[1]).to(probs.dtype).mean(0)  # (experts,)
+        self.imbalance = probs.shape[1] * (self.shares * probs.mean(0)).sum()
         return out.view_as(x)
 
 
@@ -113,10 +116,23 @@ def with_experts(model: GPT, *, num_experts: int) -> GPT:
     return model
 
 
-def balanced_nll(model: GPT, batch: Batch) -> torch.Tensor:
+@torch.no_grad()
+def largest_share(model: GPT, batches: Sequence[Batch]) -> float:
+    """Compute the share of the tokens that the busiest expert of a layer gets, mean of layers."""
+    layers = [layer for layer in model.modules() if isinstance(layer, Experts)]
+    tokens = torch.zeros(len(layers), len(layers[0].up))
+    for batch in batches:
+        token_nll(model, batch)
+        tokens += batch.inputs.numel() * torch.stack([layer.shares for layer in layers])
+    return float((tokens.amax(1) / tokens.sum(1)).mean())
+
+
+def balanced_nll(
+    model: GPT, batch: Batch, *, balance_weight: float = BALANCE_WEIGHT
+) -> torch.Tensor:
     """Compute the summed loss of a batch, and in training what keeps the experts equally busy."""
     loss = token_nll(model, batch)
     if not model.training:
         return loss
     imbalances = [layer.imbalance for layer in model.modules() if isinstance(layer, Experts)]
-    return loss + BALANCE_WEIGHT * batch.targets.numel() * torch.stack(imbalances).sum()
+    return loss + balance_weight * batch.targets.numel() * torch.stack(imbalances).sum()

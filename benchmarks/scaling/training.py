@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
-from benchmarks.scaling.experts import balanced_nll, with_experts
+from benchmarks.scaling.experts import (
+    BALANCE_WEIGHT,
+    balanced_nll,
+    largest_share,
+    with_experts,
+)
 from benchmarks.tuning import finite_loss
 from utils.data.batches import text_eval_batches
 from utils.data.corpora import Corpus
@@ -45,12 +51,15 @@ class Recipe:
         Windows in a step.
     num_experts
         Experts in each layer; 1 for a plain feed-forward network.
+    balance_weight
+        Weight of the loss that keeps the experts equally busy.
     """
 
     width: int
     steps: int
     batch_size: int = BATCH_SIZE
     num_experts: int = 1
+    balance_weight: float = BALANCE_WEIGHT
 
     def build(self, vocab_size: int) -> GPT:
         """Build the model."""
@@ -115,7 +124,7 @@ def run_trial(study: Study, recipe: Recipe, *, rate: float, seed: int) -> tuple[
     -------
     figures : dict
         The losses in nats per character on the first part of the validation text, on the second,
-        and in the last tenth of the training.
+        and in the last tenth of the training; with experts, the share of the busiest one.
     costs : dict
         Parameters, tokens and seconds of the processor.
     """
@@ -128,7 +137,9 @@ def run_trial(study: Study, recipe: Recipe, *, rate: float, seed: int) -> tuple[
         learning_rate=rate,
         seed=seed,
         batch_size=recipe.batch_size,
-        objective=balanced_nll if recipe.num_experts > 1 else token_nll,
+        objective=partial(balanced_nll, balance_weight=recipe.balance_weight)
+        if recipe.num_experts > 1
+        else token_nll,
     )
     last = history.losses[-max(1, recipe.steps // 10) :]
     figures = {
@@ -136,6 +147,8 @@ def run_trial(study: Study, recipe: Recipe, *, rate: float, seed: int) -> tuple[
         "selection loss": round(finite_loss(evaluate(model, study.selection_batches).loss), 5),
         "last training loss": round(finite_loss(sum(last) / len(last)), 5),
     }
+    if recipe.num_experts > 1:
+        figures["largest share"] = round(largest_share(model, study.valid_batches), 5)
     costs = {
         "parameters": count_parameters(model),
         "tokens": history.num_tokens,

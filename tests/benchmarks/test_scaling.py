@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -10,12 +10,20 @@ from torch.nn import functional as F
 
 from benchmarks.record import RESULTS_FOLDER
 from benchmarks.scaling import __main__ as command
-from benchmarks.scaling.experts import BALANCE_WEIGHT, Experts, balanced_nll
-from benchmarks.scaling.parts import EQUAL_COMPUTE, TUNED_PARTS, equal_compute_arms
+from benchmarks.scaling.experts import BALANCE_WEIGHT, Experts, balanced_nll, largest_share
+from benchmarks.scaling.parts import (
+    BALANCE,
+    EQUAL_COMPUTE,
+    EQUAL_OPERATIONS,
+    TUNED_PARTS,
+    equal_compute_arms,
+    equal_operations_arms,
+)
 from benchmarks.scaling.training import Recipe, Study, run_trial
 from tests.helpers.benchmark_runs import record_calls, window_losses
 from utils.data.corpora import load_text
 from utils.data.tokenizers import CharTokenizer
+from utils.metrics.cost import count_flops
 from utils.models.gpt_cost import gpt_parameters
 from utils.notebook.seed_results import StoredRow
 from utils.runtime import seed_everything
@@ -79,21 +87,45 @@ def test_the_stored_runs_are_real_and_span_two_orders_of_magnitude():
     runs = [ScalingRun(**run) for run in content["runs"]]
     assert all(0.5 < run.loss < math.log(content["settings"]["vocab_size"]) for run in runs)
     assert [asdict(run) for run in runs] == content["runs"]
-    equal = [row for row in content["rows"] if row["part"] == "equal compute"]
-    assert {row["seed"] for row in equal} == {0, 1, 2}
-    for row in equal:
-        compute = 6 * row["costs"]["parameters"] * row["costs"]["tokens"]
-        assert compute == pytest.approx(float(row["arm"].split()[2].rstrip(",")), rel=0.05)
+    for part, per_token, arms in (
+        ("equal compute", short_form, equal_compute_arms(69)),
+        ("equal operations", all_operations, equal_operations_arms(69)),
+    ):
+        equal = [row for row in content["rows"] if row["part"] == part]
+        assert {row["seed"] for row in equal} == {0, 1, 2}
+        assert {row["arm"] for row in equal} == arms.keys()
+        for row in equal:
+            compute = per_token(row["settings"]["width"]) * row["costs"]["tokens"]
+            assert compute == pytest.approx(float(row["arm"].split()[2].rstrip(",")), rel=0.05)
 
 
-def test_models_of_one_amount_of_compute_cost_the_same():
-    arms = equal_compute_arms(69)
-    assert len(arms) == sum(map(len, EQUAL_COMPUTE.values()))
+def short_form(width):
+    """6·N of a token."""
+    return 6 * sum(p.numel() for p in Recipe(width=width, steps=1).build(69).parameters())
+
+
+def all_operations(width):
+    """The operations of a token in training, counted by PyTorch."""
+    model = Recipe(width=width, steps=1).build(69)
+    x = torch.zeros(1, CONTEXT_LENGTH, dtype=torch.long)
+    return count_flops(lambda: model(x)[0].sum().backward()) / CONTEXT_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("arms", "amounts", "per_token"),
+    [
+        (equal_compute_arms(69), EQUAL_COMPUTE, short_form),
+        (equal_operations_arms(69), EQUAL_OPERATIONS, all_operations),
+    ],
+    ids=["6ND", "all operations"],
+)
+def test_models_of_one_amount_of_compute_cost_the_same(arms, amounts, per_token):
+    assert len(arms) == sum(map(len, amounts.values()))
     for name, recipe in arms.items():
-        parameters = sum(p.numel() for p in recipe.build(69).parameters())
-        compute = 6 * parameters * recipe.steps * recipe.batch_size * CONTEXT_LENGTH
+        tokens = recipe.steps * recipe.batch_size * CONTEXT_LENGTH
         wanted = float(name.split()[2].rstrip(","))
-        assert wanted in EQUAL_COMPUTE and compute == pytest.approx(wanted, rel=0.05), name
+        assert wanted in amounts, name
+        assert per_token(recipe.width) * tokens == pytest.approx(wanted, rel=0.05), name
 
 
 def test_arms_of_a_part_differ_in_what_is_named_only():
@@ -103,6 +135,9 @@ def test_arms_of_a_part_differ_in_what_is_named_only():
     for arms in TUNED_PARTS.values():
         assert len({recipe.width for recipe in arms.values()}) == 1
     (experts,) = TUNED_PARTS["experts"].values()
+    balanced, unbalanced = BALANCE.values()
+    assert balanced == experts == replace(unbalanced, balance_weight=BALANCE_WEIGHT)
+    assert unbalanced.balance_weight == 0
     assert (experts.width, experts.steps, experts.batch_size) == (
         small.width,
         small.steps,
@@ -141,6 +176,23 @@ def study(short_corpora):
 
 
 @torch.no_grad()
+def test_the_busiest_expert_is_counted_over_all_batches(study):
+    model = Recipe(width=8, steps=1, num_experts=3).build(study.vocab_size).eval()
+    counts = torch.zeros(NUM_LAYERS, 3)
+    layers = [layer for layer in model.modules() if isinstance(layer, Experts)]
+    for layer, row in zip(layers, counts, strict=True):
+
+        def count(module, inputs, row=row):
+            gates = F.linear(inputs[0].flatten(0, -2), module.router)
+            row += torch.bincount(gates.argmax(-1), minlength=3)
+
+        layer.register_forward_pre_hook(count)
+    share = largest_share(model, study.valid_batches)
+    assert share == pytest.approx(float((counts.amax(1) / counts.sum(1)).mean()), rel=1e-5)
+    assert 1 / 3 < share < 1
+
+
+@torch.no_grad()
 def test_balance_counts_in_training_only(study):
     model = Recipe(width=8, steps=1, num_experts=3).build(study.vocab_size)
     batch = study.valid_batches[0]
@@ -150,6 +202,7 @@ def test_balance_counts_in_training_only(study):
     assert len(imbalances) == NUM_LAYERS
     extra = BALANCE_WEIGHT * batch.targets.numel() * float(sum(imbalances))
     assert float(balanced_nll(model, batch)) == pytest.approx(float(plain) + extra, rel=1e-5)
+    assert balanced_nll(model, batch, balance_weight=0) == plain
 
 
 def test_a_model_with_experts_learns_and_starts_as_the_identity(study):
@@ -183,24 +236,37 @@ def test_the_other_parts_store_their_trials_and_seeds_and_go_on(run, monkeypatch
     arms = {"C = 1.0e+09, d = 8": Recipe(width=8, steps=2)}
     monkeypatch.setattr(command, "equal_compute_arms", lambda vocab_size: arms)
     calls = record_calls(monkeypatch, command, "run_trial")
-    parts = ["equal compute", "batches", "--seeds", 3, "--equal-seeds", 2]
+    monkeypatch.setattr(command, "equal_operations_arms", lambda vocab_size: arms)
+    parts = ["equal compute", "rates", "batches", "--seeds", 3, "--equal-seeds", 2]
     rows = [StoredRow.from_stored(entry) for entry in run("scaling", *parts)["rows"]]
     by_part = {part: [row for row in rows if row.part == part] for part in {r.part for r in rows}}
     assert [row.seed for row in by_part["equal compute"]] == [0, 1]
     assert {row.settings["learning_rate"] for row in by_part["equal compute"]} == {
         learning_rate_for(8)
     }
+    best, grid = best_rate(by_part["rates"])
+    rule = learning_rate_for(8)
+    assert {rule / 2, rule, 2 * rule} <= set(grid) and min(grid) < best < max(grid)
+    again = by_part.get("tuned rates", [])
+    assert {row.settings["learning_rate"] for row in again} == ({best} - {rule})
+    assert all(row.settings["grid"] == grid for row in again)
     tuned = by_part["batches"]
     assert [row.seed for row in tuned] == [0, 1, 2]
-    scores: dict[float, list[float]] = {}
-    for row in by_part["batches, trials"]:
-        assert row.seed in command.TUNING_SEEDS
-        scores.setdefault(row.settings["learning_rate"], []).append(row.figures["selection loss"])
-    means = {rate: sum(values) / len(values) for rate, values in scores.items()}
-    assert tuned[0].settings["learning_rate"] == min(means, key=means.get)
-    assert tuned[0].settings["grid"] == sorted(means)
+    best, grid = best_rate(by_part["batches, trials"])
+    assert tuned[0].settings["learning_rate"] == best
+    assert tuned[0].settings["grid"] == grid
     number = len(calls)
     run("scaling", *parts)
     assert len(calls) == number, "all rows are there"
     with pytest.raises(SystemExit):
         run("scaling", "batch")
+
+
+def best_rate(trials):
+    """The rate with the lowest mean selection loss, and all rates, of the rows of trials."""
+    scores: dict[float, list[float]] = {}
+    for row in trials:
+        assert row.seed in command.TUNING_SEEDS
+        scores.setdefault(row.settings["learning_rate"], []).append(row.figures["selection loss"])
+    means = {rate: sum(values) / len(values) for rate, values in scores.items()}
+    return min(means, key=means.get), sorted(means)

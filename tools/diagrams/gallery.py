@@ -30,6 +30,8 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     language_models.nnlm,
     scaling.large_model,
     scaling.model_life,
+    scaling.layer_sizes,
+    scaling.experts,
     recurrent.rnn,
     recurrent.lstm,
     recurrent.gru,

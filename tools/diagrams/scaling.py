@@ -9,7 +9,7 @@ STAGES: tuple[tuple[str, Meaning, str, str], ...] = (
     ("pretraining", "layer", "trillions of tokens of text", "predict the next token"),
     ("instruction tuning", "layer", "instructions with answers", "predict the answer"),
     ("preferences", "output", "pairs: one answer preferred", "raise the better one"),
-    ("rewards", "output", "problems with a checker", "raise what is right"),
+    ("rewards", "output", "problems with a checker", "reward correct answers"),
 )
 
 
@@ -19,7 +19,7 @@ def large_model() -> Diagram:
         "large-model",
         "What is large in a large language model",
         "From bottom to top: the text; the tokenizer, whose vocabulary has V entries, ten thousand "
-        "to a million; the D tokens that the model reads in training, up to some ten trillion; the "
+        "to a million; the D tokens that the model reads in training, up to tens of trillions; the "
         "model with N parameters, up to a trillion and more; and the loss in nats per token, a "
         "function of N and D. Between model and tokens: the cost, about six times N times D "
         "operations.",
@@ -33,7 +33,7 @@ def large_model() -> Diagram:
     tokens = d.grid(x, 256, rows=1, columns=8, cell=18, meaning=lambda i, j: "embedding")
     d.arrow(tokenizer.top, tokens.bottom)
     d.text(side, 248, "$D$ tokens read")
-    d.note(side, 267, "up to some ten trillion")
+    d.note(side, 267, "up to tens of trillions")
     model = d.box(x, 170, 160, "model", "layer", height=52)
     d.arrow(tokens.top, model.bottom)
     d.text(side, 162, "$N$ parameters")
@@ -41,7 +41,7 @@ def large_model() -> Diagram:
     d.text(side, 212, "cost: $C ≈ 6 N D$ operations")
     loss = d.box(x, 78, 160, "loss", "loss")
     d.arrow(model.top, loss.bottom)
-    d.text(side, 70, "$L(N, D)$")
+    d.text(side, 70, "depends on $N$ and $D$")
     d.note(side, 89, "nats per token")
     return d
 
@@ -65,4 +65,94 @@ def model_life() -> Diagram:
         if previous is not None:
             d.arrow(previous.bottom, box.top)
         previous = box
+    return d
+
+
+def layer_sizes() -> Diagram:
+    """Draw the matrices of a layer of the book's GPT, with their shapes and parameters."""
+    d = Diagram(
+        "layer-sizes",
+        "The matrices of one layer",
+        "From bottom to top: T vectors of width d; a norm; a matrix d × 3d to queries, keys and "
+        "values, 3d² parameters; attention of T positions to T, without parameters; a matrix d × d "
+        "out of it, d² parameters; a sum with the input; a norm; a matrix d × 4d into the hidden "
+        "layer, 4d² parameters; the squared ReLU; a matrix 4d × d out of it, 4d² parameters; a sum "
+        "with the input of this half. The matrices have 12d² parameters together.",
+    )
+    x, side = 118.0, 216.0
+    y = _half(d, x, 560, ("queries, keys, values", "attention"), ("3d", "d"), "attention")
+    top = _half(d, x, y, ("into the hidden layer", "squared ReLU"), ("4d", "4d"), "layer")
+    d.arrow((x, top), (x, top - 24), label="(T, d)")
+    d.note(x, 572, "(T, d)")
+    for row, (matrix, count) in enumerate(
+        (("d × 3d", "3 d²"), ("", "no parameters"), ("d × d", "d²"))
+    ):
+        _sizes(d, side, 560 - 70 - 58 * row, matrix, count)
+    for row, (matrix, count) in enumerate((("d × 4d", "4 d²"), ("", ""), ("4d × d", "4 d²"))):
+        _sizes(d, side, y - 70 - 58 * row, matrix, count)
+    return d
+
+
+def _half(
+    d: Diagram,
+    x: float,
+    y: float,
+    names: tuple[str, str],
+    widths: tuple[str, str],
+    meaning: Meaning,
+) -> float:
+    """Draw a norm, a matrix, a step without weights, a matrix and the sum with the input."""
+    norm = d.box(x, y - 30, 150, "norm", height=20, size=12.5)
+    d.arrow((x, y), norm.bottom)
+    first = d.box(x, y - 70, 150, names[0], meaning, height=30, size=12.5)
+    d.arrow(norm.top, first.bottom)
+    step = d.box(x, y - 128, 150, names[1], height=26, size=12.5)
+    d.arrow(first.top, step.bottom, label=f"(T, {widths[0]})")
+    second = d.box(x, y - 186, 150, "output matrix", meaning, height=30, size=12.5)
+    d.arrow(step.top, second.bottom, label=f"(T, {widths[1]})")
+    add = d.operation(x, y - 224, "+")
+    d.arrow(second.top, add.bottom)
+    d.dot(x, y - 7)
+    d.arrow((x, y - 7), (x - 92, y - 7), (x - 92, add.y), add.left)
+    return add.top[1]
+
+
+def _sizes(d: Diagram, x: float, y: float, matrix: str, count: str) -> None:
+    """Write the shape of a matrix and its number of parameters."""
+    if matrix:
+        d.text(x, y, matrix, anchor="start")
+    if count:
+        d.note(x + (66 if matrix else 0), y, count, anchor="start")
+
+
+def experts() -> Diagram:
+    """Draw a layer of four experts, of which the router chooses one for a token."""
+    d = Diagram(
+        "experts",
+        "A mixture of four experts",
+        "From bottom to top: the vector x of one token goes to the router, whose softmax gives "
+        "four probabilities, and to the expert with the largest one, here the second of four. The "
+        "other three are not computed. The result of the expert is multiplied by its probability, "
+        "0.6, which gives y.",
+    )
+    xs = (52.0, 142.0, 232.0, 322.0)
+    x = d.vector(187, 330, "state")
+    d.note(226, 330, "x of one token", anchor="start")
+    router = d.box(322, 262, 96, "router W", "attention")
+    d.arrow((187, 318), (187, 262), router.left)
+    d.bars((295, 313, 331, 349), 226, (0.2, 0.6, 0.1, 0.1), full=56, colour="attention")
+    d.arrow(router.top, (322, 230))
+    d.note(322, 176, "probabilities p")
+    for i, at in enumerate(xs):
+        chosen = i == 1
+        d.box(at, 130, 80, f"FFN {i + 1}", "layer" if chosen else "absent")
+    d.dot(187, 262)
+    d.arrow((187, 262), (142, 262), (142, 148), strong=True)
+    gate = d.operation(142, 80, "·")
+    d.arrow((142, 114), gate.bottom)
+    d.note(162, 80, "$p_2$ = 0.6", anchor="start")
+    y = d.vector(142, 36, "state")
+    d.arrow(gate.top, y.bottom)
+    d.note(172, 36, "y", anchor="start")
+    d.arrow(x.top, (187, 262), head=False)
     return d
