@@ -30,7 +30,7 @@ READY := $(VENV)/.ready
 INSTALL ?= $(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt -c constraints.txt
 UV := _build/uv/bin/uv
 DOCSTRINGS := tests/test_docstrings.py
-WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_launch.py
+WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_editions.py tests/book/test_launch.py
 UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
@@ -41,7 +41,7 @@ test: SELECTION :=
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help install book serve lab check test lint format unit coverage oldest notebooks execute corpora \
+.PHONY: help install book pdf epub serve lab check test lint format unit coverage oldest notebooks execute corpora \
 	constraints address clean
 
 help:  ## show this list
@@ -64,6 +64,12 @@ install: $(READY)  ## set up .venv, which all other targets do as well
 book: $(READY)  ## build the website into _build/html from the executed notebooks
 	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --quiet
 	@echo "The book is ready: open _build/html/index.html, or run 'make serve'."
+
+pdf: book  ## make the whole book as a PDF, which the site then offers (needs Chromium)
+	$(BIN)/python -m tools.editions pdf
+
+epub: book  ## make the whole book as an EPUB, which the site then offers (needs Chromium)
+	$(BIN)/python -m tools.editions epub
 
 serve: book  ## build the website and serve it at http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html

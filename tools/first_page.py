@@ -1,4 +1,4 @@
-"""Sphinx directives of the first page: ``chapter-cards`` and ``learning-path``.
+"""Sphinx directives of the first page: ``chapter-cards``, ``learning-path`` and ``editions``.
 
 A picture whose nodes are links is put into the page itself, not shown as an image: only so do the
 links work, and the keyboard and the dark theme reach its boxes.
@@ -15,6 +15,7 @@ from sphinx.util.typing import ExtensionMetadata
 
 from tools.book_facts import format_duration, read_chapters, read_page
 from tools.directives import GeneratedDirective, link
+from tools.editions.offer import offer_editions
 
 NUMBERED_PART = "Chapters"  # the caption of the numbered chapters in _toc.yml
 
@@ -60,6 +61,29 @@ class LearningPath(GeneratedDirective):
         yield from (f"**{self.arguments[0]}** ({times})", "")
         for name, _, note in steps:
             yield f"1. {link(name, read_page(name).title)}" + (f": {note}" if note else "")
+
+
+class Editions(GeneratedDirective):
+    """A paragraph for each edition of the book, which becomes a link where the edition is made.
+
+    Each line of the content is the kind of an edition, a colon, and what the link says.
+    """
+
+    optional_arguments = 0
+
+    def markdown(self) -> Iterator[str]:
+        """Yield a paragraph for each line."""
+        for line in self.content:
+            yield from (line.partition(": ")[2], "")
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the content, and mark each paragraph by its edition; Sphinx calls this."""
+        paragraphs = super().run()
+        for line, paragraph in zip(self.content, paragraphs, strict=True):
+            kind = line.partition(": ")[0]
+            if isinstance(paragraph, nodes.Element):
+                paragraph["classes"] += ["edition", f"edition-{kind}"]
+        return paragraphs
 
 
 def inline_pictures(app: Sphinx, doctree: nodes.document, _docname: str) -> None:
@@ -112,9 +136,17 @@ def with_description(svg: str, *, name: str, description: str) -> str:
     return svg
 
 
+def offer_built_editions(app: Sphinx, error: Exception | None) -> None:
+    """Link to the editions that lie beside the site that was built."""
+    if error is None and app.builder.format == "html":
+        offer_editions(Path(app.outdir))
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the directives and the replacement of pictures; Sphinx calls this."""
     app.add_directive("chapter-cards", ChapterCards)
     app.add_directive("learning-path", LearningPath)
+    app.add_directive("editions", Editions)
     app.connect("doctree-resolved", inline_pictures)
+    app.connect("build-finished", offer_built_editions)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

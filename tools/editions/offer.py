@@ -1,0 +1,45 @@
+"""The links to the editions on the first page: only to those that lie beside the site.
+
+The directive ``editions`` of `tools.first_page` writes a paragraph for each edition. It is hidden
+until the edition is made, so that no link leads nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+FOLDER = "editions"  # of the site
+NAME = "llm-foundations-book"
+FIRST_PAGE = "book/index.html"
+PARAGRAPH = re.compile(
+    r'<p class="edition edition-(\w+)"[^>]*>(?:<a [^>]*>)?(.*?)(?:</a> \([^)]*\))?</p>', re.DOTALL
+)
+
+
+def edition_path(site: Path, kind: str) -> Path:
+    """Return where an edition of a site lies: ``kind`` is "pdf" or "epub"."""
+    return site / FOLDER / f"{NAME}.{kind}"
+
+
+def offer_editions(site: Path) -> None:
+    """Link the first page of a site to the editions that are there, and hide the others.
+
+    Parameters
+    ----------
+    site
+        The built site, whose first page is changed.
+    """
+
+    def offer(paragraph: re.Match[str]) -> str:
+        kind, text = paragraph.groups()
+        path = edition_path(site, kind)
+        opening = f'<p class="edition edition-{kind}"'
+        if not path.is_file():
+            return f"{opening} hidden>{text}</p>"
+        link = f'<a href="../{path.relative_to(site).as_posix()}">{text}</a>'
+        return f"{opening}>{link} ({path.stat().st_size / 1e6:.0f} MB)</p>"
+
+    page = site / FIRST_PAGE
+    if page.is_file():
+        page.write_text(PARAGRAPH.sub(offer, page.read_text(encoding="utf-8")), encoding="utf-8")
