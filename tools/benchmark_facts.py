@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from statistics import mean, stdev
@@ -87,11 +88,18 @@ def benchmark_rows(
 
 
 def collect_provenances(content: Any) -> list[dict[str, Any]]:
-    """Return every provenance in a benchmark's file, those of inner parts included."""
+    """Return every provenance in a benchmark's file, those of inner parts and of rows included."""
+    if isinstance(content, list):
+        return [provenance for item in content for provenance in collect_provenances(item)]
     if not isinstance(content, dict):
         return []
     inner = [provenance for value in content.values() for provenance in collect_provenances(value)]
     return [content["provenance"], *inner] if "provenance" in content else inner
+
+
+def seed_row_counts(content: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of runs that a benchmark's file has seed by seed, for each part."""
+    return dict(Counter(row["part"] for row in content.get(ROWS, [])))
 
 
 def format_values(values: Sequence[float]) -> str:

@@ -21,6 +21,7 @@ from tools.benchmark_facts import (
     collect_provenances,
     format_number,
     format_values,
+    seed_row_counts,
 )
 from tools.book_facts import (
     ROOT,
@@ -102,7 +103,11 @@ class Benchmarks(GeneratedDirective):
             columns = (columns_of.get(path.stem) or last_keys)[:MAX_COLUMNS]
             yield from (f"### {path.stem.replace('_', ' ').capitalize()}", "")
             yield from benchmark_origin(path.stem, collect_provenances(content))
-            yield from (*benchmark_table(benchmark_rows(content, columns), columns), "")
+            if rows := benchmark_rows(content, columns):
+                yield from (*benchmark_table(rows, columns), "")
+            if counts := seed_row_counts(content):
+                parts = ", ".join(f"*{part}* {count}" for part, count in counts.items())
+                yield from (f"Runs stored seed by seed, which claims show: {parts}.", "")
 
 
 def benchmark_table(
@@ -147,7 +152,7 @@ def benchmark_origin(name: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[s
     line : str
         Markdown.
     """
-    call = re.compile(rf"""stored\(["']{name}["']\)""")
+    call = re.compile(rf"""(?:(?:stored|load_\w+)\(|^[A-Z_]+ = )["']{name}["']""", re.MULTILINE)
     readers = [
         page_name
         for page_name in page_names()

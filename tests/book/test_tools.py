@@ -102,6 +102,16 @@ def test_benchmark_rows_join_seeds_and_leave_curves_out():
     assert benchmark_facts.collect_provenances(content) == [{"a": 1}]
 
 
+def test_runs_stored_seed_by_seed_are_counted_and_named_by_their_readers():
+    rows = [{"part": part, "provenance": {"seeds": [0]}} for part in ("grid", "grid", "trials")]
+    content = {"rows": rows}
+    assert benchmark_facts.seed_row_counts(content) == {"grid": 2, "trials": 1}
+    runs = benchmark_facts.collect_provenances(content)
+    assert runs == [{"seeds": [0]}] * 3
+    text = " ".join(results_page.benchmark_origin("attention", runs))
+    assert text.startswith("Read in [4.2](") and "Seeds 0;" in text
+
+
 def test_figures_in_words():
     format_values, format_number = benchmark_facts.format_values, benchmark_facts.format_number
     assert format_values([2.0]) == "2" and format_values([7, 7]) == "7"
