@@ -8,6 +8,7 @@ which the larger ones are packages:
 - ``bottleneck``: what a decoder reads from one vector, for section 2.3.
 - ``characters``: the book's recipe for a small GPT compared with nanoGPT's, on Tiny Shakespeare.
 - ``ladder``: neural language models of section 5.1 with several seeds.
+- ``ladder_controls``: equal passes, and mixtures of two n-gram models, for section 5.1.
 - ``loop``: the time of the training loop relative to that of a bare one.
 - ``memory``: recurrences on a delayed letter and on text, for section 4.1.2.
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
@@ -15,7 +16,7 @@ which the larger ones are packages:
 - ``reviews``: ten-fold cross-validation of section 9.1.
 - ``rounding``: weights rounded to bfloat16 in two ways, for section 7.2.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
-- ``seq2seq``: the LSTM translator of section 5.2, reversed source and longer training.
+- ``seq2seq``: the LSTM translator of section 5.2, reversed or no source, and longer training.
 - ``speech``: spoken digits, for section 6.3.
 - ``translation``: encoder–decoders on Multi30k, for section 6.1.
 - ``translation_speed``: the speed of their training and decoding, compared with tutorials.
