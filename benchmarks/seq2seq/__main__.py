@@ -1,14 +1,15 @@
 """The LSTM translator of section 5.2: the order of its source, and a longer training.
 
-    python -m benchmarks.seq2seq                     some eight minutes on one quiet core
+    python -m benchmarks.seq2seq                     some thirteen minutes on one quiet core
     python -m benchmarks.seq2seq order --seeds 0 1
 
 Captions of Multi30k, German to English. Both arms of the part "order" have their own learning rate:
 rates a factor of two apart are tried with a seed that is used for nothing else, more of them while
 the best is at an edge. Validation sentences choose rates and parameters, test sentences report.
-The part "long" trains one model on more pairs, and stores its translations and searches; its rate
-was not tuned. Trials and runs are rows of book/results/seq2seq.json;
-a run that was stopped goes on.
+The part "control" is the same decoder without a source, tuned alike, in the same batches.
+The part "long" trains one model on more pairs, and stores its translations and searches; beside it
+is one without a source. Their rate was not tuned. Trials and runs are rows of
+book/results/seq2seq.json; a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -20,33 +21,49 @@ from functools import partial
 import torch
 
 from benchmarks import record
-from benchmarks.seq2seq.task import LONG, LONG_RATE, ORDERS, RATES, TUNING_SEEDS, Recipe, Task
+from benchmarks.seq2seq.task import (
+    LONG,
+    LONG_NO_SOURCE,
+    LONG_RATE,
+    NO_SOURCE,
+    ORDERS,
+    RATES,
+    TUNING_SEEDS,
+    Recipe,
+    Task,
+)
 from benchmarks.seq2seq.training import run_trial
 from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
+
+PARTS = ("order", "control", "long")
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("seq2seq", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="of order, long")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the part order")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="of order, control, long")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of order, control")
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - {"order", "long"}:
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are order, long")
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
     run, task = record.Run.start("seq2seq", arguments), Task.load()
-    parts = options.parts or ["order", "long"]
-    trials, order, long = (
-        record.SeedRows(options.out, run, part=part, origin=task.origin)
-        for part in ("order, trials", "order", "long")
-    )
+    parts = options.parts or PARTS
+
+    def rows(part: str) -> record.SeedRows:
+        return record.SeedRows(options.out, run, part=part, origin=task.origin)
+
     if "order" in parts:
         for arm, recipe in ORDERS.items():
-            compare(task, arm, recipe, options.seeds, trials, order)
+            compare(task, arm, recipe, options.seeds, rows("order, trials"), rows("order"))
+    if "control" in parts:
+        trials = rows("control, trials")
+        compare(task, "no source", NO_SOURCE, options.seeds, trials, rows("control"))
     if "long" in parts:
-        settings = LONG.settings(LONG_RATE, None)
-        run_missing(long, "LSTM", [0], settings, partial(run_trial, task, LONG, rate=LONG_RATE))
+        for arm, recipe in {"LSTM": LONG, "no source": LONG_NO_SOURCE}.items():
+            trial = partial(run_trial, task, recipe, rate=LONG_RATE)
+            run_missing(rows("long"), arm, [0], recipe.settings(LONG_RATE, None), trial)
 
 
 def compare(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from utils.data.corpora import load_pairs
@@ -22,6 +22,9 @@ class Recipe:
     ----------
     is_reversed
         Whether the source is read from its end.
+    has_source
+        Whether the model is given the source; without it, it reads one EOS in its place, in the
+        same batches.
     width
         Length D of word vectors and states.
     batch_size
@@ -33,6 +36,7 @@ class Recipe:
     """
 
     is_reversed: bool
+    has_source: bool = True
     width: int = 128
     batch_size: int = 32
     steps: int = 400
@@ -40,7 +44,8 @@ class Recipe:
 
     def settings(self, rate: float, grid: Sequence[float] | None) -> dict[str, Any]:
         """Return what is stored of the recipe with its rate and the rates tried."""
-        return {
+        control: dict[str, Any] = {} if self.has_source else {"source": "one EOS"}
+        return control | {
             "optimizer": "AdamW",
             "learning_rate": rate,
             "grid": None if grid is None else list(grid),
@@ -53,7 +58,9 @@ class Recipe:
 
 
 ORDERS = {"reversed": Recipe(is_reversed=True), "as written": Recipe(is_reversed=False)}
+NO_SOURCE = Recipe(is_reversed=True, has_source=False)
 LONG = Recipe(is_reversed=True, batch_size=64, steps=1500, validations=10)
+LONG_NO_SOURCE = replace(LONG, has_source=False)
 LONG_RATE = 0.006
 TUNING_SEEDS = (100,)
 RATES = (0.004, 0.008, 0.016)

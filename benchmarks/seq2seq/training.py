@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from benchmarks.seq2seq.control import NoSource
 from benchmarks.seq2seq.measures import Figures, Model, measure, translate
 from benchmarks.seq2seq.search import search_trees
 from benchmarks.seq2seq.task import LONG, Recipe, Task
@@ -53,6 +54,8 @@ def run_trial(
     start = time.process_time()
     seed_everything(seed)
     model = lstm_seq2seq(len(task.tokenizer), width=recipe.width, num_layers=1, dropout=DROPOUT)
+    if not recipe.has_source:
+        model.encoder = NoSource(model.encoder)
     curve: list[Figures] = []
     history = _fit(model, task, recipe, rate, seed, None if is_tuning else curve)
     seconds = time.process_time() - start

@@ -7,9 +7,10 @@ import torch
 
 from benchmarks.seq2seq import __main__ as command
 from benchmarks.seq2seq import measures, search, training
+from benchmarks.seq2seq.control import NoSource
 from benchmarks.seq2seq.measures import POSITIONS, bleu_by_fifth, losses_by_position
 from benchmarks.seq2seq.search import search_tree
-from benchmarks.seq2seq.task import LONG, ORDERS, TUNING_SEEDS, Task
+from benchmarks.seq2seq.task import LONG, LONG_NO_SOURCE, NO_SOURCE, ORDERS, TUNING_SEEDS, Task
 from tests.helpers.benchmark_runs import record_calls, token_losses
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.beam_config import BeamConfig
@@ -103,6 +104,25 @@ def test_only_the_order_of_the_source_differs():
     assert not as_written.is_reversed
 
 
+def test_only_the_source_is_missing_in_the_controls():
+    assert dataclasses.replace(NO_SOURCE, has_source=True) == ORDERS["reversed"]
+    assert dataclasses.replace(LONG_NO_SOURCE, has_source=True) == LONG
+    settings = NO_SOURCE.settings(0.1, [0.1])
+    assert settings.pop("source") == "one EOS"
+    assert settings == ORDERS["reversed"].settings(0.1, [0.1])
+
+
+def test_a_model_without_a_source_reads_one_eos_instead(wild):
+    ids = torch.tensor([[BOS, 5, 6], [BOS, 7, 8]])
+    sources = torch.tensor([[4, 5, 6, 7], [8, 7, 6, 5]])
+    of_eos, _ = wild(ids, wild.begin(torch.tensor([[EOS], [EOS]])))
+    with_source, _ = wild(ids, wild.begin(sources))
+    wild.encoder = NoSource(wild.encoder)
+    without, _ = wild(ids, wild.begin(sources))
+    assert torch.equal(without, of_eos)
+    assert not torch.allclose(without, with_source, atol=0.01)
+
+
 @pytest.fixture
 def short(monkeypatch):
     """A few steps of small models, and one trial of each rate."""
@@ -110,13 +130,16 @@ def short(monkeypatch):
     orders = {name: dataclasses.replace(recipe, **small) for name, recipe in ORDERS.items()}
     long = dataclasses.replace(LONG, **small | {"steps": 5})
     monkeypatch.setattr(command, "ORDERS", orders)
+    monkeypatch.setattr(command, "NO_SOURCE", dataclasses.replace(NO_SOURCE, **small))
+    no_source = dataclasses.replace(long, has_source=False)
+    monkeypatch.setattr(command, "LONG_NO_SOURCE", no_source)
     for module in (command, training, measures):
         monkeypatch.setattr(module, "LONG", long)
     monkeypatch.setattr(measures, "MAX_LENGTH", 6)
     monkeypatch.setattr(command, "tune", lambda score, rates: {rate: score(rate) for rate in rates})
 
 
-def test_the_command_writes_trials_runs_and_the_long_run(run, short, monkeypatch):
+def test_the_command_writes_trials_runs_controls_and_the_long_runs(run, short, monkeypatch):
     trained = record_calls(monkeypatch, training, "fit")
     rows = run("seq2seq", "--seeds", 3, 4, 5)["rows"]
     by_key = {(row["part"], row["arm"], row["seed"]): row for row in rows}
@@ -136,15 +159,24 @@ def test_the_command_writes_trials_runs_and_the_long_run(run, short, monkeypatch
             assert [point["step"] for point in row["figures"]["curve"]] == [2, 4]
             assert len(row["figures"]["BLEU by fifth"]) == 5
             assert "greedy" not in row["figures"]
+    assert len([key for key in by_key if key[0] == "control, trials"]) == 3 * len(TUNING_SEEDS)
+    for seed in (3, 4, 5):
+        row = by_key["control", "no source", seed]
+        assert row["settings"]["source"] == "one EOS"
+        assert row["settings"]["grid"] == by_key["order", "reversed", seed]["settings"]["grid"]
+        assert len(row["figures"]["loss by position"]) > 0 and "greedy" not in row["figures"]
+    without = by_key["long", "no source", 0]
+    assert without["settings"]["source"] == "one EOS" and "greedy" not in without["figures"]
     long = by_key["long", "LSTM", 0]["figures"]
     assert len(long["greedy"]) == len(long["beam"]) == len(task.texts["test"])
     assert "searches" in long
     sources = [stream.pairs[0][0] for (_, stream, _), _ in trained]
     first = task.ids["train"][0][0]
-    assert sources.count(first) == 6 and sources.count(first[::-1]) == 7  # 3 trials, 3 seeds, long
+    assert sources.count(first) == 6  # 3 trials, 3 seeds
+    assert sources.count(first[::-1]) == 6 + 6 + 2  # the same with a source and without; long
 
 
 def test_a_misspelt_part_is_refused(run, capsys):
     with pytest.raises(SystemExit):
         run("seq2seq", "ordre")
-    assert "there are order, long" in capsys.readouterr().err
+    assert "there are order, control, long" in capsys.readouterr().err
