@@ -1,14 +1,14 @@
 """What the parts of a Transformer are good for: for section 7.3.
 
-    python -m benchmarks.transformer                     some seven minutes on one quiet core
+    python -m benchmarks.transformer                     some eleven minutes on one quiet core
     python -m benchmarks.transformer norm                one part
     python -m benchmarks.transformer positions --arms rotary
 
 Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with a seed
 that is used for nothing else, more of them while the best is at an edge. Rates are chosen by the
 loss on validation text, and figures measured on test text. Masked letters are also predicted by
-counts of their neighbours. Trials and runs are rows of book/results/transformer.json; a run that
-was stopped goes on.
+counts of their neighbours, and rotary models are also measured under two controls. Trials and runs
+are rows of book/results/transformer.json; a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import partial
 import torch
 
 from benchmarks import record
-from benchmarks.transformer.counting import NeighbourCounts
+from benchmarks.transformer.counting import FREQUENCY, NARROW, WIDE, NeighbourCounts
 from benchmarks.transformer.parts import PARTS
 from benchmarks.transformer.task import Characters, Words
 from benchmarks.transformer.training import Recipe, run_trial
@@ -68,7 +68,7 @@ def tune_arm(
 
 
 def count_neighbours(task: Words, rows: record.SeedRows) -> None:
-    """Write the loss of counting letters, and of counting them by their neighbours.
+    """Write the loss of counting letters, and of counting them by one or two neighbours a side.
 
     Parameters
     ----------
@@ -80,13 +80,15 @@ def count_neighbours(task: Words, rows: record.SeedRows) -> None:
     settings = dict.fromkeys(SETTINGS) | {"words": len(task.rows["train"])}
     costs = dict.fromkeys(COSTS)
     for seed in rows.missing("counts", [0], settings):
-        counts = NeighbourCounts(task.rows["train"], vocab_size=task.vocab_size)
-        test = task.eval_batches("test")
-        counts.weights[:] = 0.001, 0.999, 0, 0, 0
-        figures = {"loss by frequency": counts.loss(test)}
-        counts.weights[:] = 0.2
-        counts.fit(task.eval_batches("valid"))
-        figures["loss"] = counts.loss(test)
+        figures = {}
+        for name, chains in (
+            ("frequency", FREQUENCY),
+            ("one a side", NARROW),
+            ("two a side", WIDE),
+        ):
+            counts = NeighbourCounts(task.rows["train"], vocab_size=task.vocab_size, chains=chains)
+            counts.fit(task.eval_batches("valid"))
+            figures[f"loss, {name}"] = counts.loss(task.eval_batches("test"))
         rows.write("counts", seed, figures=figures, settings=settings, costs=costs)
 
 
@@ -102,12 +104,12 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     run = record.Run.start("transformer", arguments)
     for part in options.parts or PARTS:
-        task = Words.load() if part == "masked" else Characters.load()
+        task = Words.load() if part.startswith("masked") else Characters.load()
         trials, rows = (
             record.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
-        if isinstance(task, Words):
+        if isinstance(task, Words) and part == "masked":
             count_neighbours(task, rows)
         for arm, recipe in PARTS[part].items():
             if options.arms and arm not in options.arms:

@@ -149,6 +149,27 @@ class MaskedLM(nn.Module):
         return states @ self.encoder.embedding.weight.T + self.bias, None
 
 
+class UndividedProjection(nn.Module):
+    """Queries, keys and values whose scores are as large as if no root divided them.
+
+    Parameters
+    ----------
+    projection
+        The map of an attention to queries, keys and values, one below another.
+    head_width
+        Length d of a query of one head.
+    """
+
+    def __init__(self, projection: nn.Linear, head_width: int) -> None:
+        super().__init__()
+        self.projection, self.factor = projection, head_width**0.5
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return queries times the root of d, keys and values of `x` (B, T, D): (B, T, 3 D)."""
+        q, k, v = self.projection(x).chunk(3, -1)
+        return torch.cat([q * self.factor, k, v], -1)
+
+
 def attentions(model: nn.Module) -> list[SelfAttention]:
     """Return the self-attentions of a model."""
     return [module for module in model.modules() if isinstance(module, SelfAttention)]
@@ -162,6 +183,10 @@ def language_model(
     activation: Any = "gelu",
     feedforward_size: int | None = None,
     hidden_std: float | None = None,
+    word_std: float | None = None,
+    num_heads: int = SIZES["num_heads"],
+    query_std: float | None = None,
+    divided: bool = True,
 ) -> GPT:
     """Build a small decoder-only Transformer.
 
@@ -178,6 +203,14 @@ def language_model(
     hidden_std
         Standard deviation of the initial matrices in front of the hidden units; None for that of
         GPT-2.
+    word_std
+        Standard deviation of the initial word vectors; None for that of GPT-2.
+    num_heads
+        Number H of heads.
+    query_std
+        Standard deviation of the initial matrices of queries, keys and values; None for GPT-2's.
+    divided
+        Whether scores are divided by the root of the width of a head.
 
     Returns
     -------
@@ -187,7 +220,7 @@ def language_model(
     encoding: Any = "rotary" if positions == "none" else positions
     model = GPT(
         vocab_size,
-        **SIZES,
+        **SIZES | {"num_heads": num_heads},
         context_length=CONTEXT_LENGTH,
         positional_encoding=encoding,
         activation=activation,
@@ -197,16 +230,36 @@ def language_model(
     if positions == "none":
         model.positional_encoding = NoPositions()  # type: ignore[assignment]
     if num_groups is not None:
-        for layer in model.layers:
-            attention = GroupedAttention(
-                SIZES["width"], num_heads=SIZES["num_heads"], num_groups=num_groups
+        _share_keys(model, num_groups)
+    for names, std in (
+        (("up_projection", "gate_projection"), hidden_std),
+        (("qkv_projection",), query_std),
+        (("embedding",), word_std),
+    ):
+        if std is not None:
+            _redraw(model, names, std)
+    if not divided:
+        for attention in attentions(model):
+            attention.qkv_projection = UndividedProjection(  # type: ignore[assignment]
+                attention.qkv_projection, SIZES["width"] // num_heads
             )
-            for matrix in (attention.query_projection, attention.kv_projection):
-                nn.init.normal_(matrix.weight, std=0.02)
-            nn.init.zeros_(attention.output_projection.weight)
-            layer.attention = attention
-    if hidden_std is not None:
-        for name, parameter in model.named_parameters():
-            if "up_projection" in name or "gate_projection" in name:
-                nn.init.normal_(parameter, std=hidden_std)
     return model
+
+
+def _redraw(model: GPT, names: tuple[str, ...], std: float) -> None:
+    """Draw anew the parameters whose names contain one of `names`."""
+    for name, parameter in model.named_parameters():
+        if any(part in name for part in names):
+            nn.init.normal_(parameter, std=std)
+
+
+def _share_keys(model: GPT, num_groups: int) -> None:
+    """Give each layer a `GroupedAttention`."""
+    for layer in model.layers:
+        attention = GroupedAttention(
+            SIZES["width"], num_heads=SIZES["num_heads"], num_groups=num_groups
+        )
+        for matrix in (attention.query_projection, attention.kv_projection):
+            nn.init.normal_(matrix.weight, std=0.02)
+        nn.init.zeros_(attention.output_projection.weight)
+        layer.attention = attention

@@ -17,6 +17,8 @@ GATED_SIZE = round(8 * SIZES["width"] / 3)  # as many parameters as without a ga
 LARGER_START = SIZES["width"] ** -0.5  # keeps the size of a normalized vector
 
 stack = partial(Stack, width=32, num_layers=12, num_heads=4)
+one_head = partial(language_model, num_heads=1, query_std=LARGER_START)  # as in eq-dot-variance
+HIGH_RATES = (0.004, 0.008, 0.016)
 small = partial(
     Recipe, rates=(0.004, 0.008, 0.016), steps=240, batch_size=10, length=CONTEXT_LENGTH
 )
@@ -34,12 +36,31 @@ masked = partial(Recipe, rates=(0.004, 0.008, 0.016), steps=700, batch_size=48, 
 PARTS: dict[str, dict[str, Recipe]] = {
     "positions": {
         "rotary": small(build=language_model, lengths=True),
-        "sinusoidal": small(build=partial(language_model, positions="sinusoidal"), lengths=True),
         "none": small(build=partial(language_model, positions="none"), lengths=True),
+    },
+    "lengths": {
+        "rotary": small(build=language_model, lengths=True, controls=True),
+        "sinusoidal": small(
+            build=partial(language_model, positions="sinusoidal", word_std=LARGER_START),
+            lengths=True,
+        ),
+    },
+    "pre-norm": {
+        "constant rate": deep(build=partial(stack, norm_first=True), warmup=0.0, rates=HIGH_RATES),
+        "warm-up": deep(build=partial(stack, norm_first=True), warmup=0.5, rates=HIGH_RATES),
+    },
+    "root": {
+        "divided by √d": small(build=one_head),
+        "undivided": small(build=partial(one_head, divided=False)),
     },
     "masked": {
         "both sides": masked(build=partial(MaskedLM, causal=False)),
         "left side only": masked(build=partial(MaskedLM, causal=True)),
+    },
+    "masked, longer": {
+        "both sides": masked(
+            build=partial(MaskedLM, causal=False), steps=2100, rates=(0.002, 0.004, 0.008)
+        ),
     },
     "norm": {
         "post-norm, no warm-up": deep(build=partial(stack, norm_first=False), warmup=0.0),

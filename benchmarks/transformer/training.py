@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from benchmarks.transformer.controls import CONTROLS, control_of
 from benchmarks.transformer.networks import CONTEXT_LENGTH, attentions
 from benchmarks.transformer.task import Characters, Words
 from benchmarks.tuning import finite_loss
@@ -47,6 +48,8 @@ class Recipe:
         As in `TrainConfig`.
     lengths
         Whether texts of other lengths than in training are measured too.
+    controls
+        Whether longer texts are also measured under each of CONTROLS.
     """
 
     build: Callable[[int], Any]
@@ -58,6 +61,7 @@ class Recipe:
     schedule: Schedule = "linear"
     clip_norm: float = 1.0
     lengths: bool = False
+    controls: bool = False
 
     def settings(self) -> dict[str, Any]:
         """Return what is stored of the recipe."""
@@ -122,7 +126,8 @@ def run_trial(
         "training curve": _curve(history.losses),
     }
     if recipe.lengths and isinstance(task, Characters):
-        figures |= measure_lengths(model.eval(), task.ids["test"])
+        controls = CONTROLS if recipe.controls else ()
+        figures |= measure_lengths(model.eval(), task.ids["test"], controls=controls)
     costs = {
         "parameters": count_parameters(model),
         "tokens": tokens,
@@ -132,7 +137,7 @@ def run_trial(
 
 
 @torch.no_grad()
-def measure_lengths(model: GPT, ids: torch.Tensor) -> Figures:
+def measure_lengths(model: GPT, ids: torch.Tensor, *, controls: Iterable[str] = ()) -> Figures:
     """Measure the same predictions after texts of different lengths, all of which end there.
 
     Parameters
@@ -141,12 +146,14 @@ def measure_lengths(model: GPT, ids: torch.Tensor) -> Figures:
         A model of `language_model`.
     ids
         A text, (N,).
+    controls
+        Names of CONTROLS under which texts longer than in training are measured too.
 
     Returns
     -------
     figures : dict
         "loss after n" tokens for each n of LENGTHS, with attention to all of them and, beyond the
-        length of training, in a window of that length.
+        length of training, in a window of that length and under the controls.
     """
     longest = LENGTHS[-1]
     rows = ids[: (len(ids) - 1) // longest * longest].view(-1, longest)
@@ -154,10 +161,12 @@ def measure_lengths(model: GPT, ids: torch.Tensor) -> Figures:
     rows = rows[:-1]  # the last one has no token behind it
     figures: Figures = {}
     for length in LENGTHS:
-        for name, window in (("", None), (", window", CONTEXT_LENGTH)):
-            if name and length <= CONTEXT_LENGTH:
-                continue
-            with window_of(model, window):
+        views = {"": window_of(model, None)}
+        if length > CONTEXT_LENGTH:
+            views[", window"] = window_of(model, CONTEXT_LENGTH)
+            views |= {f", {control}": control_of(model, control) for control in controls}
+        for name, view in views.items():
+            with view:
                 logits, _ = model(rows[:, -length:])  # (rows, length, V)
             loss = F.cross_entropy(logits[:, -LAST:].flatten(0, 1), targets.flatten())
             figures[f"loss after {length}{name}"] = finite_loss(float(loss))
