@@ -4,34 +4,36 @@
     python -m benchmarks.after_pretraining rewards --arms GRPO  one arm of a part
 
 Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with two
-seeds that are used for nothing else, more of them while the best is at an edge. Rates are chosen by
-the right answers to questions of their own, and figures measured on others. The arms of the part
-"length" maximize the length of answers at one rate: no rate is the best at what it does not
-maximize. Trials and runs are rows of book/results/after_pretraining.json; a run that was stopped
-goes on. The stored results have three seeds.
+seeds that are used for nothing else, more of them while a rate at an edge is not worse than the
+best; of equal rates the smallest is taken. Rates are chosen by the right answers to questions of
+their own, and figures measured on others. The arms of the part "length" maximize the length of
+answers at one rate: no rate is the best at what it does not maximize. Trials and runs are rows of
+book/results/after_pretraining.json; a run that was stopped goes on. The stored results have three
+seeds.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 
 from benchmarks import record
 from benchmarks.after_pretraining.parts import INSTRUCTED, PARTS, Arm, run_arm
-from benchmarks.tuning import run_missing, trial_score, tune
+from benchmarks.tuning import FACTOR, MAX_TRIALS, run_missing, trial_score
 from utils.console import make_output_safe
 
 TUNING_SEEDS = (100, 101)
+TIE = 1e-9  # errors that differ by less are equal
 ORIGIN = "real"  # questions and sentences are drawn, and replace no corpus
 
 
 def tune_arm(
     name: str, arm: Arm, start_rate: float | None, rows: record.SeedRows
 ) -> dict[float, float]:
-    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
+    """Tune the rate of an arm by `tune_counts`; each trial is a row and is run once only.
 
     Parameters
     ----------
@@ -63,13 +65,60 @@ def tune_arm(
             figure="selection error",
         )
 
-    return tune(score, arm.rates)
+    return tune_counts(score, arm.rates)
 
 
-def best(scores: dict[float, float]) -> float:
-    """Return the rate of the lowest error, of equal ones one that is not at the grid's edge."""
-    inner = sorted(scores)[1:-1] or list(scores)
-    return min(inner, key=lambda rate: scores[rate])
+def best(scores: Mapping[float, float]) -> float:
+    """Return the rate of the lowest error, and of equal ones the smallest."""
+    lowest = min(scores.values())
+    return min(rate for rate, score in scores.items() if score <= lowest + TIE)
+
+
+def open_edge(scores: Mapping[float, float]) -> float | None:
+    """Return the next rate beyond an edge that is not worse than the best rate, or None.
+
+    Parameters
+    ----------
+    scores
+        The errors by rate. They are shares of counts, so that equal ones occur.
+
+    Returns
+    -------
+    rate : float or None
+        The rate below the lowest one, or above the highest one.
+    """
+    lowest, rates = min(scores.values()), sorted(scores)
+    if scores[rates[0]] <= lowest + TIE:
+        return rates[0] / FACTOR
+    return rates[-1] * FACTOR if scores[rates[-1]] <= lowest + TIE else None
+
+
+def tune_counts(score: Callable[[float], float], rates: Sequence[float]) -> dict[float, float]:
+    """Try all rates, and more until both edges are worse than the best.
+
+    Parameters
+    ----------
+    score
+        The error of a rate.
+    rates
+        The rates that are tried in any case.
+
+    Returns
+    -------
+    scores : dict of float to float
+        The errors by rate, in the order of the rates.
+
+    Raises
+    ------
+    RuntimeError
+        If an edge is still as good as the best after MAX_TRIALS rates.
+    """
+    scores = {rate: score(rate) for rate in rates}
+    while (rate := open_edge(scores)) is not None:
+        if len(scores) >= MAX_TRIALS:
+            raise RuntimeError(f"the best rate is at an edge of those tried: {scores}")
+        scores[rate] = score(rate)
+    return dict(sorted(scores.items()))
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ def pretrained(seed: int) -> GPT:
     return copy.deepcopy(_pretrained(seed))
 
 
-def train_on(model: GPT, stream: Any, *, steps: int, rate: float) -> int:
+def train_on(model: GPT, stream: Any, *, steps: int, rate: float, is_constant: bool = False) -> int:
     """Train a model by maximum likelihood, in place.
 
     Parameters
@@ -52,6 +52,8 @@ def train_on(model: GPT, stream: Any, *, steps: int, rate: float) -> int:
         Batches by step.
     steps, rate
         Number of steps, and the highest learning rate.
+    is_constant
+        Whether the rate is constant, or warms up and falls.
 
     Returns
     -------
@@ -59,6 +61,10 @@ def train_on(model: GPT, stream: Any, *, steps: int, rate: float) -> int:
         The number of predicted tokens.
     """
     config = TrainConfig(steps=steps, learning_rate=rate, warmup_fraction=0.1)
+    if is_constant:
+        config = TrainConfig(
+            steps=steps, learning_rate=rate, schedule="constant", warmup_fraction=0.0
+        )
     fit(model, stream, config, progress=False).raise_if_interrupted()
     return sum(count_tokens(stream[step]) for step in range(steps))
 
@@ -70,7 +76,8 @@ def instruct(
     steps: int,
     rate: float,
     seed: int,
-    on_answers_only: bool = True,
+    num_replayed: int = 0,
+    is_constant: bool = False,
 ) -> int:
     """Fine-tune a model on demonstrations, in place.
 
@@ -84,18 +91,18 @@ def instruct(
         Number of steps, and the learning rate.
     seed
         The seed of the order.
-    on_answers_only
-        Whether the loss leaves the questions out.
+    num_replayed
+        How many rows of a batch are lines of pretraining instead.
+    is_constant
+        Whether the rate is constant, or warms up and falls.
 
     Returns
     -------
     tokens : int
         The number of predicted tokens.
     """
-    stream = Demonstrations(
-        pairs, batch_size=ROWS_IN_BATCH, seed=seed, on_answers_only=on_answers_only
-    )
-    return train_on(model, stream, steps=steps, rate=rate)
+    stream = Demonstrations(pairs, batch_size=ROWS_IN_BATCH, seed=seed, num_replayed=num_replayed)
+    return train_on(model, stream, steps=steps, rate=rate, is_constant=is_constant)
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from benchmarks.after_pretraining import rewards
-from benchmarks.after_pretraining.measure import accuracy, describe, pass_curve, sentence_loss
+from benchmarks.after_pretraining.measure import accuracy, describe, pass_curves, sentence_loss
 from benchmarks.after_pretraining.models import PRETRAINING, ROWS_IN_BATCH, instruct, pretrained
 from benchmarks.after_pretraining.task import Style, demonstrations
 from utils.metrics.cost import count_parameters
@@ -17,7 +17,9 @@ from utils.models.gpt import GPT
 
 NUM_DEMONSTRATIONS = 200
 INSTRUCTION_STEPS = 30
-Method: TypeAlias = Literal["demonstrations", "own answers", "DPO"] | rewards.Gradient
+Method: TypeAlias = (
+    Literal["demonstrations", "own right answers", "own answers", "DPO"] | rewards.Gradient
+)
 Figures: TypeAlias = dict[str, Any]
 
 
@@ -35,6 +37,11 @@ class Arm:
         Number of steps, each on ROWS_IN_BATCH answers.
     style
         Of the demonstrations.
+    num_replayed
+        How many rows of a batch of demonstrations are lines of pretraining instead.
+    has_new_demonstrations
+        Whether the demonstrations are other ones than those of the start, and as many as the
+        answers that a run of policy gradients draws.
     is_instructed
         Whether training starts from the instructed model, or from the pretrained one.
     reward
@@ -47,6 +54,8 @@ class Arm:
     rates: tuple[float, ...]
     steps: int
     style: Style = "mixed"
+    num_replayed: int = 0
+    has_new_demonstrations: bool = False
     is_instructed: bool = True
     reward: str = "right"
     kl_weight: float = 0.0
@@ -58,6 +67,8 @@ class Arm:
             "steps": self.steps,
             "method": self.method,
             "style": self.style,
+            "replayed lines in a step": self.num_replayed,
+            "new demonstrations": self.has_new_demonstrations,
             "answers in a step": ROWS_IN_BATCH,
             "reward": self.reward,
             "KL weight": self.kl_weight,
@@ -72,7 +83,9 @@ INSTRUCTED = Arm(
     steps=INSTRUCTION_STEPS,
     is_instructed=False,
 )
-STEPS = 40
+STEPS, LENGTH_STEPS = 40, 80
+IMITATION_RATES = (2.5e-4, 5e-4, 1e-3)
+POLICY_RATES = (1.25e-4, 2.5e-4, 5e-4)
 PARTS: dict[str, dict[str, Arm]] = {
     "instruction": {
         style: Arm(
@@ -82,21 +95,42 @@ PARTS: dict[str, dict[str, Arm]] = {
             style=style,
             is_instructed=False,
         )
-        for style in ("mixed", "worked", "short")
+        for style in ("mixed", "worked", "short", "filler")
+    }
+    | {
+        "mixed with replay": Arm(
+            method="demonstrations",
+            rates=INSTRUCTED.rates,
+            steps=INSTRUCTION_STEPS,
+            num_replayed=ROWS_IN_BATCH // 8,
+            is_instructed=False,
+        )
     },
     "rewards": {
-        "more demonstrations": Arm(method="demonstrations", rates=(5e-4, 1e-3, 2e-3), steps=STEPS),
-        "own right answers": Arm(method="own answers", rates=(5e-4, 1e-3, 2e-3), steps=STEPS),
-        "DPO": Arm(method="DPO", rates=(3.125e-5, 6.25e-5, 1.25e-4), steps=STEPS),
-        "REINFORCE": Arm(method="REINFORCE", rates=(2.5e-4, 5e-4, 1e-3), steps=STEPS),
-        "GRPO": Arm(method="GRPO", rates=(2.5e-4, 5e-4, 1e-3), steps=STEPS),
-        "GRPO without deviation": Arm(
-            method="GRPO without deviation", rates=(2.5e-4, 5e-4, 1e-3), steps=STEPS
+        "same demonstrations": Arm(method="demonstrations", rates=IMITATION_RATES, steps=STEPS),
+        "new demonstrations": Arm(
+            method="demonstrations",
+            rates=IMITATION_RATES,
+            steps=STEPS,
+            has_new_demonstrations=True,
         ),
+        "own answers": Arm(method="own answers", rates=POLICY_RATES, steps=STEPS),
+        "own right answers": Arm(method="own right answers", rates=POLICY_RATES, steps=STEPS),
+        "DPO": Arm(method="DPO", rates=(6.25e-5, 1.25e-4, 2.5e-4), steps=STEPS),
+    }
+    | {
+        gradient: Arm(method=gradient, rates=POLICY_RATES, steps=STEPS)
+        for gradient in rewards.GRADIENTS
     },
     "length": {
-        name: Arm(method="REINFORCE", rates=(5e-4,), steps=STEPS, reward="length", kl_weight=weight)
-        for name, weight in (("no penalty", 0.0), ("KL penalty", 0.1))
+        name: Arm(
+            method="REINFORCE",
+            rates=(5e-4,),
+            steps=LENGTH_STEPS,
+            reward="length",
+            kl_weight=weight,
+        )
+        for name, weight in (("no penalty", 0.0), ("penalty 0.1", 0.1), ("penalty 0.3", 0.3))
     },
 }
 
@@ -152,14 +186,18 @@ def run_arm(
     start = start_of(arm, seed, start_rate)
     model = copy.deepcopy(start)
     began = time.process_time()
-    curves, tokens = train(arm, model, start, start_rate, rate=rate, seed=seed)
+    curves, tokens, generated = train(arm, model, start, start_rate, rate=rate, seed=seed)
     figures: Figures = {"selection error": 1 - accuracy(model, "selection")}
     if not is_trial:
-        figures |= describe(model, start) | {"pass@k": pass_curve(model), "curves": curves}
+        figures |= describe(model, start) | pass_curves(model) | {"curves": curves}
         figures["sentence loss at start"] = sentence_loss(start)
+    if not is_trial and not arm.is_instructed:
+        figures["accuracy at start"] = accuracy(start, "reporting")
+        figures["accuracy at start, as a note"] = accuracy(start, "reporting", mark=" ")
     costs = {
         "parameters": count_parameters(model),
         "tokens": tokens,
+        "generated tokens": generated,
         "processor_seconds": round(time.process_time() - began, 2),
     }
     return figures, costs
@@ -167,7 +205,7 @@ def run_arm(
 
 def train(
     arm: Arm, model: GPT, start: GPT, start_rate: float | None, *, rate: float, seed: int
-) -> tuple[dict[str, list[float]], int]:
+) -> tuple[dict[str, list[float]], int, int]:
     """Train a model by the method of an arm, in place.
 
     Parameters
@@ -189,22 +227,36 @@ def train(
         What was noted at each step.
     tokens : int
         The number of predicted tokens.
+    generated : int
+        The number of tokens that models have drawn for it.
     """
+    other = seed + 1000  # questions, or an order, that are not those of the start
     if arm.method == "demonstrations":
         pairs = demonstrations(arm.style, NUM_DEMONSTRATIONS, seed=seed)
-        order = seed + (1000 if arm.is_instructed else 0)  # another one than that of the start
-        return {}, instruct(model, pairs, steps=arm.steps, rate=rate, seed=order)
+        if arm.has_new_demonstrations:
+            pairs = demonstrations(arm.style, arm.steps * ROWS_IN_BATCH, seed=other)
+        tokens = instruct(
+            model,
+            pairs,
+            steps=arm.steps,
+            rate=rate,
+            seed=other if arm.is_instructed else seed,
+            num_replayed=arm.num_replayed,
+            is_constant=arm.is_instructed,
+        )
+        return {}, tokens, 0
     assert start_rate is not None, "these methods start from the instructed model"
-    if arm.method == "own answers":
+    if arm.method == "own right answers" or arm.method == "own answers":
         draws = _draws(seed, start_rate, arm.steps)
-        tokens = rewards.train_on_own_answers(model, draws, steps=arm.steps, rate=rate, seed=seed)
-        return {}, tokens
+        answers = draws.right if arm.method == "own right answers" else draws.answers
+        tokens = rewards.train_on_own_answers(model, answers, steps=arm.steps, rate=rate, seed=seed)
+        return {}, tokens, draws.tokens
     if arm.method == "DPO":
         draws = _draws(seed, start_rate, arm.steps)
         losses, tokens = rewards.train_by_dpo(
             model, start, draws, steps=arm.steps, rate=rate, seed=seed
         )
-        return {"loss": losses}, tokens
+        return {"loss": losses}, tokens, draws.tokens
     config = rewards.PolicyConfig(
         gradient=arm.method,
         steps=arm.steps,
@@ -214,4 +266,5 @@ def train(
         kl_weight=arm.kl_weight,
     )
     curves = rewards.train_policy(model, start, config)
-    return curves, round(sum(curves["tokens"]) * ROWS_IN_BATCH)
+    tokens = round(sum(curves["tokens"]) * ROWS_IN_BATCH)
+    return curves, tokens, tokens

@@ -84,13 +84,12 @@ def train_policy(model: GPT, start: GPT, config: PolicyConfig) -> dict[str, list
         Means over the answers drawn at each step: both rewards, tokens, entropy in nats per token.
     """
     optimizer = adamw(model, TrainConfig(steps=config.steps, learning_rate=config.rate))
-    group = 1 if config.gradient == "REINFORCE" else GROUP
     curves: dict[str, list[float]] = {name: [] for name in (*REWARDS, "tokens", "entropy")}
     baseline: float | None = None
     for step in range(config.steps):
         rng = stream_rng(config.seed, step)
-        moves = [draw_moves(rng, "tuning") for _ in range(ROWS_IN_BATCH // group)]
-        moves = [ride for ride in moves for _ in range(group)]
+        questions = [draw_moves(rng, "tuning") for _ in range(ROWS_IN_BATCH // GROUP)]
+        moves = [ride for ride in questions for _ in range(GROUP)]
         answers = draw_answers(model, moves, seed=rng.randrange(2**31))
         batch = drawn_batch(moves, answers)
         logits = model(batch.inputs)[0]  # (B, T, V)
@@ -108,7 +107,7 @@ def train_policy(model: GPT, start: GPT, config: PolicyConfig) -> dict[str, list
             baseline = BASELINE_MEMORY * baseline + (1 - BASELINE_MEMORY) * mean
         else:
             scale = config.gradient == "GRPO"
-            advantages = group_advantages(rewards.view(-1, group), scale_by_std=scale).flatten()
+            advantages = group_advantages(rewards.view(-1, GROUP), scale_by_std=scale).flatten()
         loss = policy_loss(log_probs, log_probs.detach(), advantages, batch.targets)
         take_step(model, optimizer, loss / ROWS_IN_BATCH)
     return curves
@@ -143,14 +142,22 @@ class Draws:
 
     Parameters
     ----------
+    answers
+        Questions with all answers.
     right
         Questions with right answers.
     pairs
         Questions with a right and a wrong answer.
     """
 
+    answers: list[tuple[str, list[int]]]
     right: list[tuple[str, list[int]]]
     pairs: list[tuple[str, list[int], list[int]]]
+
+    @property
+    def tokens(self) -> int:
+        """The number of generated tokens."""
+        return sum(len(answer) for _, answer in self.answers)
 
 
 def draw_from_start(start: GPT, *, steps: int, seed: int) -> Draws:
@@ -168,54 +175,62 @@ def draw_from_start(start: GPT, *, steps: int, seed: int) -> Draws:
     Returns
     -------
     draws : Draws
-        The right answers, and pairs of a right and a wrong one.
+        All answers, the right ones, and pairs of a right and a wrong one.
     """
     rng = random.Random(seed)
-    right, pairs = [], []
+    drawn, right, pairs = [], [], []
     for _ in range(steps):
         moves = [draw_moves(rng, "tuning") for _ in range(ROWS_IN_BATCH // GROUP)]
         repeated = [ride for ride in moves for _ in range(GROUP)]
         answers = draw_answers(start, repeated, seed=rng.randrange(2**31))
         for i, ride in enumerate(moves):
             group = answers[i * GROUP : (i + 1) * GROUP]
+            drawn += [(ride, a) for a in group]
             good = [a for a in group if right_reward(ride, as_text(a))]
             bad = [a for a in group if not right_reward(ride, as_text(a))]
             right += [(ride, a) for a in good]
             pairs += [(ride, a, b) for a, b in zip(good, bad, strict=False)]
-    return Draws(right, pairs)
+    return Draws(drawn, right, pairs)
 
 
 class OwnAnswers:
-    """Batches of right answers that the start model has drawn.
+    """Batches of answers that the start model has drawn.
 
     Parameters
     ----------
-    draws
-        The answers.
+    answers
+        The answers, with their questions.
     seed
         The seed of their order.
     """
 
-    def __init__(self, draws: Draws, *, seed: int) -> None:
-        self.draws, self.seed = draws, seed
+    def __init__(self, answers: Sequence[tuple[str, list[int]]], *, seed: int) -> None:
+        self.answers, self.seed = answers, seed
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step."""
-        chosen = stream_rng(self.seed, step).choices(self.draws.right, k=ROWS_IN_BATCH)
+        chosen = stream_rng(self.seed, step).choices(self.answers, k=ROWS_IN_BATCH)
         return drawn_batch([moves for moves, _ in chosen], [a for _, a in chosen])
 
 
-def train_on_own_answers(model: GPT, draws: Draws, *, steps: int, rate: float, seed: int) -> int:
-    """Train a model on right answers of the start model by maximum likelihood, in place.
+def train_on_own_answers(
+    model: GPT,
+    answers: Sequence[tuple[str, list[int]]],
+    *,
+    steps: int,
+    rate: float,
+    seed: int,
+) -> int:
+    """Train a model on answers of the start model by maximum likelihood, in place.
 
     Parameters
     ----------
     model
         The model to train.
-    draws
-        The answers.
+    answers
+        The answers, with their questions.
     steps, rate
-        Number of steps, and the highest learning rate.
+        Number of steps, and the constant learning rate.
     seed
         The seed of the order of answers.
 
@@ -224,7 +239,8 @@ def train_on_own_answers(model: GPT, draws: Draws, *, steps: int, rate: float, s
     tokens : int
         The number of predicted tokens.
     """
-    return train_on(model, OwnAnswers(draws, seed=seed), steps=steps, rate=rate)
+    stream = OwnAnswers(answers, seed=seed)
+    return train_on(model, stream, steps=steps, rate=rate, is_constant=True)
 
 
 def train_by_dpo(

@@ -23,6 +23,7 @@ from utils.data.vocabulary import BOS, EOS
 
 MOVES, NUM_MOVES, TOP = "udw", 8, 4
 MAX_ANSWER = 16  # tokens, EOS included
+CUT_MARK = "…"  # after an answer that did not end
 LONGEST_SENTENCE = 28
 NUM_SENTENCES = 600
 SLIP_RATE = 0.08  # of a floor in a note
@@ -30,7 +31,7 @@ SENTENCE_RATE = 1 / 3
 TOKENIZER = CharTokenizer.train("abcdefghijklmnopqrstuvwxyz .01234=?")
 
 Split: TypeAlias = Literal["pretraining", "tuning", "selection", "reporting"]
-Style: TypeAlias = Literal["worked", "short", "mixed"]
+Style: TypeAlias = Literal["worked", "short", "mixed", "filler"]
 SPLIT_OF = ("pretraining",) * 4 + ("tuning",) * 2 + ("selection",) * 2 + ("reporting",) * 2
 STYLES = get_args(Style)
 
@@ -60,20 +61,36 @@ def floors(moves: str, rng: random.Random | None = None) -> str:
 
 
 def demonstration(moves: str, style: Style, rng: random.Random) -> str:
-    """Return a right answer, worked or short; "mixed" draws which."""
+    """Return a right answer, worked or short.
+
+    "mixed" draws which; "filler" writes as many dots as a worked answer has floors.
+    """
     written = floors(moves)
+    if style == "filler":
+        return f"{'.' * NUM_MOVES}={written[-1]}"
     is_worked = style == "worked" or (style == "mixed" and rng.random() < 0.5)
     return f"{written if is_worked else ''}={written[-1]}"
 
 
 def right_reward(moves: str, answer: str) -> float:
-    """Return 1 if an answer ends with "=" and the right floor, else 0."""
-    return float(answer[-2:] == f"={floors(moves)[-1]}")
+    """Return 1 if an answer has one "=" and ends with it and the right floor, else 0."""
+    return float(answer.count("=") == 1 and answer.endswith(f"={floors(moves)[-1]}"))
+
+
+def is_worked(answer: str) -> bool:
+    """Return whether something stands before the "=" of an answer."""
+    return answer.find("=") > 0
+
+
+def working_reward(moves: str, answer: str) -> float:
+    """Return 1 if an answer is worked, and each floor and the result are right, else 0."""
+    written = floors(moves)
+    return float(answer == f"{written}={written[-1]}")
 
 
 def length_reward(_moves: str, answer: str) -> float:
-    """Return the length of an answer over that of a worked one: it takes length for care."""
-    return len(answer) / (NUM_MOVES + 2)
+    """Return the characters of an answer, without the mark of a cut one, over a worked one's."""
+    return len(answer.rstrip(CUT_MARK)) / (NUM_MOVES + 2)
 
 
 def sentences() -> list[str]:
@@ -99,9 +116,9 @@ def pretraining_line(rng: random.Random) -> str:
     return f"{moves} {written if rng.random() < 0.5 else ''}={written[-1]}"
 
 
-def prompt_ids(moves: str) -> list[int]:
-    """Return the ids of a question."""
-    return [BOS, *TOKENIZER.encode(f"{moves}?")]
+def prompt_ids(moves: str, mark: str = "?") -> list[int]:
+    """Return the ids of a question; with a space as its mark, it is the beginning of a note."""
+    return [BOS, *TOKENIZER.encode(f"{moves}{mark}")]
 
 
 def answer_ids(answer: str) -> list[int]:
@@ -156,8 +173,8 @@ class Demonstrations:
         Number of pairs in a batch.
     seed
         The seed of their order.
-    on_answers_only
-        Whether the targets leave the questions out.
+    num_replayed
+        How many rows of a batch are lines of pretraining instead.
     """
 
     def __init__(
@@ -166,18 +183,18 @@ class Demonstrations:
         *,
         batch_size: int,
         seed: int,
-        on_answers_only: bool = True,
+        num_replayed: int = 0,
     ) -> None:
         self.pairs, self.batch_size, self.seed = pairs, batch_size, seed
-        self.on_answers_only = on_answers_only
+        self.num_replayed = num_replayed
 
     def __getitem__(self, step: int) -> Batch:
         """Return the batch of a step."""
         rng = stream_rng(self.seed, step)
-        chosen = rng.choices(self.pairs, k=self.batch_size)
-        if self.on_answers_only:
-            return question_batch(chosen)
-        return line_batch([f"{moves}?{answer}" for moves, answer in chosen])
+        chosen = rng.choices(self.pairs, k=self.batch_size - self.num_replayed)
+        prompts = [prompt_ids(moves) for moves, _ in chosen] + [[BOS]] * self.num_replayed
+        lines = [pretraining_line(rng) for _ in range(self.num_replayed)]
+        return answer_batch(prompts, map(answer_ids, [answer for _, answer in chosen] + lines))
 
 
 def demonstrations(style: Style, count: int, *, seed: int) -> list[tuple[str, str]]:
