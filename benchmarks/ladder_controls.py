@@ -139,10 +139,10 @@ def run_passes(
         def validation_loss(rate: float) -> float:
             return trial_score(
                 trials,
-                f"LSTM, {fraction}, rate {rate:g}",  # noqa: B023 - called in this round
+                f"LSTM, {fraction}, rate {rate:g}",
                 TUNING_SEEDS,
-                settings | {"learning_rate": rate, "grid": None},  # noqa: B023
-                partial(run, None, rate=rate),  # noqa: B023
+                settings | {"learning_rate": rate, "grid": None},
+                partial(run, None, rate=rate),
                 figure="validation loss",
             )
 

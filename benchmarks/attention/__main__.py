@@ -1,6 +1,6 @@
 """What attention aligns, and soft and hard choices: for section 4.2.
 
-    python -m benchmarks.attention                     some eight minutes on one quiet core
+    python -m benchmarks.attention                     some ten minutes on one quiet core
     python -m benchmarks.attention choice              one part
     python -m benchmarks.attention choice --arms soft
 

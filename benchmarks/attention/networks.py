@@ -9,16 +9,16 @@ from torch import nn
 
 from utils.data.vocabulary import PAD
 from utils.models.attention import masked_softmax
-from utils.models.attention_scores import AdditiveScore, MultiplicativeScore
+from utils.models.attention_scores import AdditiveScore, MultiplicativeScore, ScaledScore
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.models.layers import ScaledEmbedding
 from utils.models.recurrent import InitialState, RecurrentState, make_rnn, run_batch_first
 from utils.models.recurrent_encoders import RNNEncoder
 from utils.states import Memory
 
-ScoreName: TypeAlias = Literal["additive", "general"]
+ScoreName: TypeAlias = Literal["additive", "general", "scaled"]
 
-SCORES = {"additive": AdditiveScore, "general": MultiplicativeScore}
+SCORES = {"additive": AdditiveScore, "general": MultiplicativeScore, "scaled": ScaledScore}
 
 
 class LuongState(NamedTuple):
@@ -50,7 +50,7 @@ class LuongDecoder(nn.Module):
     width
         Length D of all vectors.
     score
-        "general" or "additive".
+        "general", "additive", or "scaled": general, divided by √D.
     """
 
     def __init__(self, vocab_size: int, *, width: int, score: ScoreName = "general") -> None:

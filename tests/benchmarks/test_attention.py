@@ -121,6 +121,19 @@ def test_steps_one_by_one_are_one_call(score):
         assert torch.allclose(step[:, 0], whole[:, t], atol=1e-5)
 
 
+def test_the_scaled_score_is_the_general_one_divided_by_the_root_of_the_width():
+    models = []
+    for score in ("general", "scaled"):
+        seed_everything(0)
+        models.append(build(12, width=16, score=score))
+    source, ids = torch.randint(4, 12, (3, 5)), torch.randint(4, 12, (3, 6))
+    general, scaled = (m.decoder.attention_weights(ids, m.begin(source)) for m in models)
+    assert not torch.allclose(general, scaled, atol=1e-4)
+    models[0].decoder.score.key_projection.weight.data /= 16**0.5
+    divided = models[0].decoder.attention_weights(ids, models[0].begin(source))
+    assert torch.allclose(divided, scaled, atol=1e-6)
+
+
 def test_padding_of_the_source_changes_nothing():
     seed_everything(0)
     model = build(12, width=8, is_bidirectional=True)
