@@ -44,6 +44,7 @@ BUILDERS: dict[str, Any] = {
 }
 # What a call finds in the function around it, as an expression of the knobs.
 LOCALS: dict[str, dict[str, str]] = {
+    "05-1": {"NUM_CHARACTERS": "V"},
     "06-1": {"options": "{'cell': 'lstm', 'attention_score': 'scaled'}"},
     "06-2": {"options": "{}"},
     "08-3": {"encoder": "WordCNNEncoder(V, embedding_size=EMBEDDING, num_filters=FILTERS)"},
