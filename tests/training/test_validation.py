@@ -45,6 +45,22 @@ def test_each_validation_is_reported():
     assert reports == [(step, step, loss) for step, loss in history.validations]
 
 
+def test_a_report_sees_evaluation_mode_and_training_goes_on_with_dropout():
+    model, of_steps, of_reports = make_model(), [], []
+    model.register_forward_pre_hook(lambda module, _: of_steps.append(module.training))
+    config = replace(CONFIG, steps=4, validate_every=2)
+    fit(
+        model,
+        make_stream(),
+        config,
+        valid=[make_stream()[1000]],
+        progress=False,
+        on_validation=lambda _: of_reports.append(model.training),
+    )
+    assert of_reports == [False, False]
+    assert of_steps == [True, True, False, True, True, False]
+
+
 def test_a_validation_loss_that_is_no_number_stops_the_run_and_leaves_the_last_checkpoint(tmp_path):
     class BrokenInEvaluation(RNNLM):
         def forward(self, ids, state=None):

@@ -170,7 +170,8 @@ def fit(
         The processes that train together; each of them calls `fit` with the same arguments and
         gets the same history. By default this process alone.
     on_validation
-        A function that is called with the history after each validation.
+        A function that is called with the history after each validation, with the model in
+        evaluation mode.
 
     Returns
     -------

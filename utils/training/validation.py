@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
+from utils.runtime import evaluation_mode
 from utils.training.evaluation import evaluate
 from utils.training.objectives import BatchT
 from utils.training.training_run import History, TrainingRun, Validation
@@ -31,7 +32,8 @@ def validate(
     batches
         The validation batches.
     on_validation
-        A function that is called with the history after the validation.
+        A function that is called with the history after the validation, with the model in
+        evaluation mode: what it samples from the model is drawn without dropout.
 
     Raises
     ------
@@ -53,4 +55,5 @@ def validate(
         run.history.best_step = run.step
     validations.append(Validation(run.step, loss))
     if on_validation is not None:
-        on_validation(run.history)
+        with evaluation_mode(run.loss_module):
+            on_validation(run.history)
