@@ -4,6 +4,7 @@ Run them in the repository's root with ``python -m benchmarks.NAME``. Each write
 where they came from, to book/results/NAME.json, which pages and notebooks read. The benchmarks, of
 which the larger ones are packages:
 
+- ``after_pretraining``: instruction, preferences and rewards after pretraining, for section 8.4.
 - ``attention``: what attention looks at and how it is trained, for section 4.2.
 - ``bottleneck``: what a decoder reads from one vector, for section 2.3.
 - ``characters``: the book's recipe for a small GPT compared with nanoGPT's, on Tiny Shakespeare.
@@ -18,6 +19,7 @@ which the larger ones are packages:
 - ``scaling``: loss by parameters and tokens, for section 2.2.
 - ``seq2seq``: the LSTM translator of section 5.2, reversed or no source, and longer training.
 - ``speech``: spoken digits, for section 6.3.
+- ``transformer``: parts of a Transformer and what each is good for, for section 7.3.
 - ``translation``: encoder–decoders on Multi30k, for section 6.1.
 - ``translation_speed``: the speed of their training and decoding, compared with tutorials.
 - ``window``: perplexity by the window of a feed-forward model, for section 4.1.1.

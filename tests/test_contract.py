@@ -110,7 +110,7 @@ def test_one_batch_can_be_learned_by_heart(name):
     inputs = torch.cat([torch.full((4, 1), 1), IDS[:, 1:]], 1)
     targets = torch.cat([IDS[:, 1:], torch.full((4, 1), 2)], 1)
     batch = Batch(inputs, targets, source)
-    fit(model, [batch] * 100, TrainConfig(steps=100, learning_rate=3e-2), progress=False)
+    fit(model, [batch] * 200, TrainConfig(steps=200, learning_rate=1e-2), progress=False)
     context_length = 1 if name in ("LM: nnlm, one word", "LM: gpt, window of one") else 5
     assert evaluate(model, [batch]).loss < lowest_loss(batch, context_length) + 0.05
 

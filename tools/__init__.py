@@ -20,6 +20,10 @@ What these extensions import:
 - ``benchmark_facts``: the stored numbers of the benchmarks as rows of tables.
 - ``directives``: the base of the directives whose content is made from those facts.
 
+The book as one file:
+
+- ``editions``: makes the PDF and the EPUB from the built site.
+
 Pictures:
 
 - ``figures``: draws the pictures in ``book/_static``; ``model_map`` and ``timeline`` are two of

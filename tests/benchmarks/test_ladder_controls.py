@@ -8,6 +8,7 @@ from benchmarks.ladder import equal
 from benchmarks.ladder.equal import BATCH_SIZE, CONTEXT_LENGTH, FRACTIONS, Characters
 from tests.helpers.benchmark_runs import record_calls, token_losses
 from utils.data.corpora import load_text
+from utils.decoding.interpolation import MIXTURE_WEIGHTS
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 
@@ -29,8 +30,8 @@ def test_two_tables_are_mixed_with_the_weight_best_on_validation(run):
     (valid, test), (valid_too, test_too) = (probabilities(text, n) for n in (2, controls.ORDER))
     figures = rows["counts", f"{controls.ORDER}-gram + 2-gram", 0]["figures"]
     losses = {}
-    for w in torch.arange(101, dtype=torch.float64) / 100:
-        losses[round(float(w), 2)] = -torch.log(w * valid + (1 - w) * valid_too).mean().item()
+    for w in MIXTURE_WEIGHTS:
+        losses[w] = -torch.log(w * valid + (1 - w) * valid_too).mean().item()
     best = min(losses, key=losses.get)
     assert figures["validation loss"] == pytest.approx(losses[best], abs=1e-5)
     w = figures["weight"]

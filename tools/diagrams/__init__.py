@@ -27,5 +27,5 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
 - ``gallery``: the list of all diagrams.
 - ``language_models``, ``recurrent``, ``convolution``, ``encoder_decoder``, ``attention``,
   ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
-  ``pipeline``, ``scaling``: the diagrams themselves.
+  ``pipeline``, ``scaling``, ``autograd``, ``stacked``: the diagrams themselves.
 """

@@ -18,4 +18,5 @@ Modules, in the order of the work:
 - ``batches``: padding, and batches from one running text.
 - ``grouped_batches``: groups of sequences of equal or similar length, and the base class of
   ``pair_batches`` and ``labelled_batches``: batches of sentence pairs, and of texts with labels.
+- ``answer_batches``: batches of prompts with answers, of which only the answers are predicted.
 """

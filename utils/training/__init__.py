@@ -5,6 +5,8 @@ Modules, in reading order:
 - ``config``: the configuration of a run and its learning-rate schedule.
 - ``objectives``: the losses that are minimized, and the form of the batches.
 - ``adversarial``: the objective of adversarial training.
+- ``preferences``: direct preference optimization, the loss of pairs of answers.
+- ``policy_gradient``: policy gradients on drawn answers, with advantages in a group.
 - ``optimizers``: AdamW and Muon.
 - ``loop``: `fit`, and the single step `train_step`.
 - ``training_run``: everything that changes during a run, and the history that `fit` returns.
