@@ -85,7 +85,24 @@ def asked(split: Split, count: int) -> tuple[str, ...]:
 
 
 def accuracy(model: GPT, split: Split, *, seed: int = 0, mark: str = "?") -> float:
-    """Return the share of right answers, one drawn for each question."""
+    """Return the share of right answers, one drawn for each question.
+
+    Parameters
+    ----------
+    model
+        The model that answers.
+    split
+        The split of the questions.
+    seed
+        The seed of the draws.
+    mark
+        The mark after a question.
+
+    Returns
+    -------
+    share : float
+        From 0 to 1.
+    """
     moves = asked(split, NUM_QUESTIONS)
     answers = draw_answers(model, moves, seed=seed, mark=mark)
     return fmean(right_reward(ride, as_text(a)) for ride, a in zip(moves, answers, strict=True))

@@ -43,7 +43,20 @@ class Recipe:
     validations: int = 4
 
     def settings(self, rate: float, grid: Sequence[float] | None) -> dict[str, Any]:
-        """Return what is stored of the recipe with its rate and the rates tried."""
+        """Return what is stored of the recipe with its rate and the rates tried.
+
+        Parameters
+        ----------
+        rate
+            The learning rate.
+        grid
+            The rates tried; None if there was no search.
+
+        Returns
+        -------
+        settings : dict
+            The settings of a row.
+        """
         control: dict[str, Any] = {} if self.has_source else {"source": "one EOS"}
         return control | {
             "optimizer": "AdamW",
