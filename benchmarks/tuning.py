@@ -7,6 +7,7 @@ made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -141,6 +142,46 @@ def trial_score(
     """
     run_missing(rows, trial, seeds, settings, run)
     return fmean(float(rows.figures(trial, seed)[figure]) for seed in seeds)
+
+
+def run_tuned_arm(
+    arm: str,
+    settings: Mapping[str, Any],
+    run: Callable[..., tuple[Figures, Costs]],
+    *,
+    rates: Sequence[float],
+    tuning_seeds: Sequence[int],
+    seeds: Sequence[int],
+    trials: SeedRows,
+    rows: SeedRows,
+) -> None:
+    """Tune the rate of an arm by its selection loss, and run the seeds that have no row yet.
+
+    Parameters
+    ----------
+    arm
+        The name of the arm.
+    settings
+        What is stored of it, but for the learning rate and the grid.
+    run
+        Returns figures and costs for the keyword arguments `rate` and `seed`.
+    rates
+        The rates that are tried in any case.
+    tuning_seeds, seeds
+        The seeds of the trials and of the runs.
+    trials, rows
+        The rows of the trials and of the runs.
+    """
+
+    def score(rate: float) -> float:
+        of_trial = {**settings, "learning_rate": rate, "grid": None}
+        name, run_trial = f"{arm}, rate {rate:g}", partial(run, rate=rate)
+        return trial_score(trials, name, tuning_seeds, of_trial, run_trial, figure="selection loss")
+
+    scores = tune(score, rates)
+    rate = min(scores, key=lambda rate: scores[rate])
+    of_arm = {**settings, "learning_rate": rate, "grid": list(scores)}
+    run_missing(rows, arm, seeds, of_arm, partial(run, rate=rate))
 
 
 def finite_loss(loss: float) -> float:

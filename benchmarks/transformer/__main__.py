@@ -23,48 +23,12 @@ from benchmarks import record
 from benchmarks.transformer.counting import FREQUENCY, NARROW, WIDE, NeighbourCounts
 from benchmarks.transformer.parts import PARTS
 from benchmarks.transformer.task import Characters, Words
-from benchmarks.transformer.training import Recipe, run_trial
-from benchmarks.tuning import run_missing, trial_score, tune
+from benchmarks.transformer.training import run_trial
+from benchmarks.tuning import run_tuned_arm
 from utils.console import make_output_safe
 from utils.notebook.seed_results import COSTS, SETTINGS
 
 TUNING_SEEDS = (100,)
-
-
-def tune_arm(
-    arm: str, recipe: Recipe, task: Characters | Words, rows: record.SeedRows
-) -> dict[float, float]:
-    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
-
-    Parameters
-    ----------
-    arm
-        The name of the arm.
-    recipe
-        What it trains and how.
-    task
-        The text.
-    rows
-        The rows of the trials.
-
-    Returns
-    -------
-    scores : dict of float to float
-        The scores by rate.
-    """
-
-    def score(rate: float) -> float:
-        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
-        return trial_score(
-            rows,
-            f"{arm}, rate {rate:g}",
-            TUNING_SEEDS,
-            settings,
-            partial(run_trial, recipe, task, rate=rate),
-            figure="selection loss",
-        )
-
-    return tune(score, recipe.rates)
 
 
 def count_neighbours(task: Words, rows: record.SeedRows) -> None:
@@ -114,11 +78,16 @@ def main(arguments: Sequence[str]) -> None:
         for arm, recipe in PARTS[part].items():
             if options.arms and arm not in options.arms:
                 continue
-            scores = tune_arm(arm, recipe, task, trials)
-            rate = min(scores, key=lambda rate: scores[rate])
-            settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
-            run_arm = partial(run_trial, recipe, task, rate=rate)
-            run_missing(rows, arm, options.seeds, settings, run_arm)
+            run_tuned_arm(
+                arm,
+                recipe.settings(),
+                partial(run_trial, recipe, task),
+                rates=recipe.rates,
+                tuning_seeds=TUNING_SEEDS,
+                seeds=options.seeds,
+                trials=trials,
+                rows=rows,
+            )
 
 
 if __name__ == "__main__":

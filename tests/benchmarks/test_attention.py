@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks import tuning
 from benchmarks.attention import __main__ as command
 from benchmarks.attention.choice import (
     READINGS,
@@ -247,7 +248,7 @@ def short(monkeypatch):
     }
     task = Translation.make((40, 10, 20))
     monkeypatch.setattr(command, "PARTS", parts)
-    monkeypatch.setattr(command, "tune", lambda score, rates: {rates[0]: score(rates[0])})
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rates[0]: score(rates[0])})
     monkeypatch.setattr(command.Translation, "make", lambda: task)
 
 

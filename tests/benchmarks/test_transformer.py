@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from benchmarks import tuning
 from benchmarks.transformer import __main__ as command
 from benchmarks.transformer.controls import CONTROLS, NEAREST, control_of, few_keys
 from benchmarks.transformer.counting import (
@@ -232,7 +233,7 @@ def test_the_command_writes_trials_runs_and_counts(run, monkeypatch):
         for part, arms in PARTS.items()
     }
     monkeypatch.setattr(command, "PARTS", parts)
-    monkeypatch.setattr(command, "tune", lambda score, rates: {rates[0]: score(rates[0])})
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rates[0]: score(rates[0])})
     rows = run("transformer", "--seeds", 0, 1)["rows"]
     names = {(row["part"], row["arm"]) for row in rows}
     for part, arms in PARTS.items():
