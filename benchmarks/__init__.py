@@ -15,6 +15,7 @@ which the larger ones are packages:
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``pairings``: pairs of an encoder and a decoder, for section 3.2.
 - ``reviews``: ten-fold cross-validation of section 9.1.
+- ``stored_models``: the GPT and the LSTM of book/models, trained for longer than a page can.
 - ``rounding``: weights rounded to bfloat16 in two ways, for section 7.2.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
 - ``seq2seq``: the LSTM translator of section 5.2, reversed or no source, and longer training.

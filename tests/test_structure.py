@@ -194,6 +194,8 @@ def test_the_built_library_has_every_file(wheel):
     expected = {path.relative_to(ROOT).as_posix() for path in files}
     results = (ROOT / "book" / "results").glob("*.json")
     expected |= {f"utils/notebook/stored_results/{path.name}" for path in results}
+    models = (ROOT / "book" / "models").glob("*/*.*")
+    expected |= {f"utils/models/stored_models/{path.parent.name}/{path.name}" for path in models}
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert names == expected
     assert {name.partition("/")[0] for name in names} == {"utils"}, "another name at the top level"
@@ -205,10 +207,12 @@ sys.path.insert(0, sys.argv[1])
 import utils
 from utils.data.registry import registry
 from utils.data.standins.pairs import make_pairs
+from utils.models.stored import load_stored_model
 from utils.notebook.results import load_results
 assert registry()
 assert make_pairs("de", "en", sizes=(1, 1, 1))
 assert load_results("characters")["comparison"]
+assert load_stored_model("gpt-pieces").facts["origin"] == "real"
 print(utils.__file__)
 """
 
