@@ -9,6 +9,7 @@ What a chapter imports:
 - ``seed_results``: reads from the benchmarks one value for each seed.
 - ``plotting``: the common style of all figures, line plots and heat maps.
 - ``seed_plots``: means with bands over seeds, baselines, one look for each name.
+- ``own_process``: runs a function of a notebook in a process of its own.
 
 What ``check`` consists of:
 

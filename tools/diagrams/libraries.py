@@ -1,0 +1,79 @@
+"""Diagrams of one model in several libraries: a layer carried over, and one text on backends."""
+
+from __future__ import annotations
+
+from tools.diagrams.boxes import Box, spread
+from tools.diagrams.palette import Meaning
+from tools.diagrams.vocabulary import Diagram
+
+WEIGHTS = ((1, 0, 2), (-1, 1, 0))  # of the layer, a row for each output
+CELL = 30
+BACKENDS = ("TensorFlow", "JAX", "PyTorch")
+
+
+def dense_carried() -> Diagram:
+    """Draw the weights of a linear layer as PyTorch and as Keras store them."""
+    d = Diagram(
+        "dense-carried",
+        "A linear layer in PyTorch and in Keras: the same six numbers",
+        "On the left, the matrix W of PyTorch has two rows of three numbers: 1, 0, 2 for the first "
+        "output and −1, 1, 0 for the second. On the right, the kernel K of Keras has these as two "
+        "columns. An arrow between them says that K is W transposed. Below, both layers give the "
+        "same outputs, 7.5 and 0.5, for the inputs 1, 2, 3 and the biases 0.5 and −0.5.",
+    )
+    d.text(98, 24, "PyTorch: $W$ (out, in)", bold=True)
+    d.text(302, 24, "Keras: $K$ (in, out)", bold=True)
+    matrix = _numbers(d, 98, 94, rows=2, columns=3, transposed=False)
+    kernel = _numbers(d, 302, 94, rows=3, columns=2, transposed=True)
+    d.arrow(matrix.right, kernel.left, label="$K = W^T$")
+    left = d.box(98, 178, 172, "$y = W x + b$", "layer")
+    right = d.box(302, 178, 172, "$y = x K + b$", "layer")
+    d.arrow((98, matrix.bottom[1]), left.top)
+    d.arrow((302, kernel.bottom[1]), right.top)
+    result = d.box(200, 248, 230, "$y = (7.5, 0.5)$", "output")
+    d.arrow(left.bottom, result.top_at(130))
+    d.arrow(right.bottom, result.top_at(270))
+    d.note(200, 282, "for $x = (1, 2, 3)$ and $b = (0.5, -0.5)$")
+    return d
+
+
+def _numbers(d: Diagram, x: float, y: float, *, rows: int, columns: int, transposed: bool) -> Box:
+    """Draw the weights as a grid, those of the first output coloured."""
+
+    def meaning(i: int, j: int) -> Meaning:
+        return "embedding" if (j if transposed else i) == 0 else "state"
+
+    grid = d.grid(x, y, rows=rows, columns=columns, cell=CELL, meaning=meaning)
+    for i in range(rows):
+        for j in range(columns):
+            number = WEIGHTS[j][i] if transposed else WEIGHTS[i][j]
+            at_x, at_y = x + (j - (columns - 1) / 2) * CELL, y + (i - (rows - 1) / 2) * CELL
+            d.text(at_x, at_y, str(number).replace("-", "−"))
+    return grid
+
+
+def keras_backends() -> Diagram:
+    """Draw one text of a model and one set of weights that run on three backends."""
+    d = Diagram(
+        "keras-backends",
+        "One model in Keras on three backends, compared with the same model in PyTorch",
+        "At the top left, the model of this book in PyTorch hands on its weights, transposed and "
+        "reordered; at the top right stands the text of the same model in Keras. Arrows lead from "
+        "both to three processes, one each for TensorFlow, JAX and PyTorch. Each process computes "
+        "logits, gradients and a step of the optimizer. At the bottom, all three are compared with "
+        "what the model of this book computes.",
+    )
+    own = d.box(100, 40, 170, "this book's GPT", "layer", height=36)
+    text = d.box(300, 40, 170, "KerasGPT", "layer", height=36)
+    bus = 112.0
+    xs = spread(72, 328, len(BACKENDS))
+    d.arrow(own.bottom, (100, bus), label="weights, by $π$", head=False)
+    d.arrow(text.bottom, (300, bus), label="text", head=False)
+    d.arrow((xs[0], bus), (xs[-1], bus), head=False)
+    results = "logits, gradients, a step: equal to $10^{-5}$"
+    compared = d.box(200, 232, 376, results, "output", height=36)
+    for x, backend in zip(xs, BACKENDS, strict=True):
+        process = d.box(x, 160, 116, backend, "state", height=36)
+        d.arrow((x, bus), process.top)
+        d.arrow(process.bottom, compared.top_at(x))
+    return d
