@@ -11,6 +11,9 @@ under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamCo
 - ``beam_config``, ``beam_hypotheses``: the options of beam search, its hypotheses for one prompt.
 - ``sampling``: draw each next token from the distribution.
 - ``filters``: top-k, top-p, min-p and the repetition penalty, which shape that distribution.
+- ``further_filters``: typical sampling, frequency and presence penalties.
+- ``speculative``: a cheap model proposes tokens that an expensive one checks.
+- ``constraints``: an automaton that says which tokens may come next.
 - ``translation``: translate texts, or decode many sources with any search.
 - ``scoring``: the log-probability of each token of a given text.
 - ``interpolation``: mixtures of two models' probabilities.

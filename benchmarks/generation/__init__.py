@@ -1,0 +1,7 @@
+"""The benchmark ``generation``: rules of decoding compared on one stored GPT.
+
+- ``__main__``: its command.
+- ``rules``: the rules of decoding and their settings.
+- ``diversity``: texts by each rule, what a judge and a student make of them.
+- ``task``: the text, the stored model that writes, the judge, the passages.
+"""

@@ -1,0 +1,48 @@
+"""Rules of decoding compared on one stored GPT: for section 6.2.
+
+    python -m benchmarks.generation                          some four minutes of one quiet core
+    python -m benchmarks.generation --arms "top_p 0.8"
+
+The stored GPT continues passages by each rule with each of its settings, and two models that count
+do so beside it. A judge reads the texts, and a student learns from them. Runs are rows of
+book/results/generation.json; a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from benchmarks import record
+from benchmarks.generation.diversity import run_rule
+from benchmarks.generation.rules import RULES, SETTINGS
+from benchmarks.generation.task import GenerationTask
+from benchmarks.tuning import run_missing
+from utils.console import make_output_safe
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("generation", __doc__)
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these rules, by name")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    options = parser.parse_args(arguments)
+    if unknown := set(options.arms or ()) - {rule.name for rule in RULES}:
+        parser.error(f"no rule {', '.join(sorted(unknown))}")
+    torch.set_num_threads(1)
+    run, task = record.Run.start("generation", arguments), GenerationTask.load()
+    rows = record.SeedRows(options.out, run, part="diversity", origin=task.origin)
+    none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
+    for seed in options.seeds:
+        for rule in RULES:
+            if not options.arms or rule.name in options.arms:
+                settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
+                run_missing(rows, rule.name, [seed], settings, partial(run_rule, rule, task))
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])

@@ -1,0 +1,118 @@
+"""Speculative decoding: the distribution of the text is the target's, and tokens are counted."""
+
+import itertools
+from collections import Counter
+
+import pytest
+import torch
+
+from tests.helpers.decoding_models import FixedLogits
+from tests.helpers.tensors import multiply_weights
+from utils.decoding.greedy_search import greedy_search
+from utils.decoding.sampling import SamplingConfig
+from utils.decoding.speculative import acceptance, residual, speculative_sample
+from utils.models.gpt import GPT
+from utils.models.gpt_rewind import rewind_gpt
+
+PROMPT = torch.tensor([[4, 5, 6]])
+
+
+def gpt(seed, layers=2):
+    """A random GPT with sharp distributions and without EOS, in float64."""
+    torch.manual_seed(seed)
+    sizes = {"width": 16, "num_layers": layers, "num_heads": 2, "context_length": 48}
+    return multiply_weights(GPT(8, zero_init=False, **sizes).double().eval(), 6)
+
+
+def same_state(state, _count):
+    """Rewind a model without memory."""
+    return state
+
+
+def write(target, draft, **options):
+    generator = torch.Generator().manual_seed(0)
+    return speculative_sample(
+        target, draft, PROMPT, rewind=rewind_gpt, generator=generator, **options
+    )
+
+
+def test_accepted_and_replaced_tokens_have_the_targets_distribution():
+    """One proposal, enumerated: q · acceptance + the probability of a rejection · residual."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(20):
+        p, q = torch.randn(2, 7, generator=generator, dtype=torch.float64).softmax(-1)
+        accepted = q * acceptance(p, q)
+        assert torch.allclose(accepted + (1 - accepted.sum()) * residual(p, q), p)
+
+
+def test_equal_distributions_accept_all_and_have_a_residual():
+    p = torch.tensor([0.5, 0.25, 0.25, 0.0])
+    assert acceptance(p, p).tolist() == [1.0] * 4
+    assert torch.equal(residual(p, p), p)
+
+
+@pytest.mark.parametrize("draft_length", [1, 3, 5])
+def test_the_target_as_its_own_draft_accepts_all(draft_length):
+    model = gpt(0)
+    text = write(model, model, draft_length=draft_length, max_length=13)
+    assert text.accepted == text.proposed and len(text.ids) == 13
+    rounds = -(-12 // (draft_length + 1))
+    assert text.target_calls == 1 + rounds
+
+
+@pytest.mark.parametrize("draft_length", [1, 4])
+def test_states_are_rewound_to_the_accepted_text(draft_length):
+    """With the best token alone, the text is that of greedy search, whatever the draft proposes."""
+    best, lengths, rejected = SamplingConfig(top_k=1), [], 0
+    for seed in range(0, 12, 2):
+        target, draft = gpt(seed), gpt(seed + 1, layers=1)
+        text = write(target, draft, draft_length=draft_length, max_length=12, sampling=best)
+        expected = greedy_search(target, PROMPT, max_length=12)[0]  # ends at EOS
+        assert text.ids[: len(expected)] == expected
+        lengths.append(len(expected))
+        rejected += text.proposed - text.accepted
+    assert max(lengths) == 12 and rejected > 5
+
+
+def test_the_texts_have_the_targets_distribution():
+    logits = [-9.0, -9.0, 0.0, 1.0, 2.0, 0.5]
+    target, draft = FixedLogits(logits), FixedLogits([-9.0, -9.0, 2.0, -1.0, 0.0, 1.0])
+    generator = torch.Generator().manual_seed(0)
+    drawn = Counter(
+        tuple(
+            speculative_sample(
+                target,
+                draft,
+                torch.tensor([[3]]),
+                rewind=same_state,
+                draft_length=2,
+                max_length=3,
+                generator=generator,
+            ).ids
+        )
+        for _ in range(1500)
+    )
+    p = torch.tensor(logits).double()
+    p[:2] = -torch.inf
+    p = p.softmax(-1)
+    for text in itertools.product(range(2, 6), repeat=3):
+        expected = float(p[list(text)].prod())
+        assert abs(drawn[text] / 1500 - expected) < 5 * (expected / 1500) ** 0.5 + 1e-3
+
+
+def test_what_the_counts_mean():
+    target, draft = gpt(0), gpt(1, layers=1)
+    text = write(target, draft, draft_length=3, max_length=15)
+    assert len(text.ids) == 15 == text.accepted + text.target_calls
+    assert text.proposed <= 3 * (text.target_calls - 1)
+
+
+@pytest.mark.parametrize("prompt", [torch.zeros(2, 3), torch.zeros(1, 0), torch.zeros(3)])
+def test_a_prompt_is_one_text(prompt):
+    with pytest.raises(ValueError, match="one text"):
+        speculative_sample(gpt(0), gpt(1), prompt.long(), rewind=rewind_gpt)
+
+
+def test_a_window_that_has_slid_is_refused():
+    with pytest.raises(ValueError, match="has slid"):
+        write(gpt(0), gpt(1), max_length=60)

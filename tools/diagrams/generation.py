@@ -1,0 +1,89 @@
+"""Diagrams of text generation: the loop that chooses tokens, and speculative decoding."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from tools.diagrams.canvas import each_part
+from tools.diagrams.vocabulary import Diagram
+
+BARS = (0.62, 0.34, 0.25, 0.19, 0.09, 0.06)  # of a distribution, as parts of the full height
+
+
+def generation() -> Diagram:
+    """Draw the loop of generation: model, distribution, rule, draw, and back."""
+    d = Diagram(
+        "generation",
+        "Text generation as a loop",
+        "From bottom to top: the text so far, a king, enters the model, which gives logits; they "
+        "become a distribution over six tokens. A rule reshapes it: the last three tokens lose "
+        "their probability, and the first three gain. One token, comes, is drawn at random and "
+        "appended to the text, and the loop begins again.",
+        variants=each_part("model", "rule"),
+    )
+    x = 150.0
+    xs = [x - 55 + 22 * i for i in range(6)]
+    with d.part("model"):
+        first, last = d.token(x - 26, 440, "a"), d.token(x + 22, 440, "king")
+        model = d.box(x, 374, 176, "language model", "layer")
+        d.arrow(first.top, (first.x, model.bottom[1]))
+        d.arrow(last.top, (last.x, model.bottom[1]))
+        d.bars(xs, 308, BARS, full=80)
+        d.arrow(model.top, (x, 312), label="logits (B, V)")
+        d.note(x + 108, 284, "softmax: $p$", anchor="start")
+    with d.part("rule"):
+        rule = d.box(x, 222, 176, "rule: top-$k$, top-$p$, …", "plain")
+        d.arrow((x, 252), rule.bottom)
+        kept = sum(BARS[:3])
+        d.bars(xs[:3], 150, [value / kept for value in BARS[:3]], full=80)
+        d.bars(xs[3:], 150, [0.0] * 3, full=80, colour="faint")
+        d.arrow(rule.top, (x, 154))
+        d.note(x + 108, 126, "$q$", anchor="start")
+        drawn = d.token(x, 48, "comes", meaning="output")
+        d.arrow((x, 92), drawn.bottom, label="draw")
+    d.arrow(drawn.right, (352, 48), (352, 440), (last.right[0], 440), dashed=True)
+    d.note(346, 352, "append", anchor="end")
+    return d
+
+
+def speculative() -> Diagram:
+    """Draw one round of speculative decoding."""
+    d = Diagram(
+        "speculative",
+        "One round of speculative decoding",
+        "From top to bottom. A draft model proposes three tokens one after the other: comes, to, "
+        "and die. One call of the target model reads all of them and gives the distributions p₁ to "
+        "p₄. Comes and to are accepted; die is rejected and replaced by a token drawn from what p₃ "
+        "has more than q₃: court. The round has written three tokens with one call of the target.",
+        variants=each_part("draft", "target", "check"),
+    )
+    xs = (96.0, 196.0, 296.0)
+    words = ("comes", "to", "die")
+    with d.part("draft"):
+        d.text(8, 30, "draft", anchor="start", bold=True)
+        boxes = [d.token(x, 30, word) for x, word in zip(xs, words, strict=True)]
+        for left, right in pairwise(boxes):
+            d.arrow(left.right, right.left)
+        d.note(8, 52, "3 calls", anchor="start")
+    with d.part("target"):
+        d.text(8, 126, "target", anchor="start", bold=True)
+        d.note(8, 148, "1 call", anchor="start")
+        model = d.box(220, 126, 320, "reads all three, $T$ = 4", "layer")
+        for box in boxes:
+            d.arrow(box.bottom, (box.x, model.top[1]))
+        for i, x in enumerate((*xs, 366.0)):
+            d.arrow((x, model.bottom[1]), (x, 190))
+            d.note(x, 202, f"$p_{i + 1}$")
+    with d.part("check"):
+        d.text(8, 262, "check", anchor="start", bold=True)
+        for x, word in zip(xs[:2], words, strict=False):
+            token = d.token(x, 262, word, meaning="layer")
+            d.arrow((x, 216), token.top)
+        rejected = d.token(xs[2], 262, "die", meaning="loss")
+        d.arrow((xs[2], 216), rejected.top)
+        new = d.token(xs[2], 330, "court", meaning="output")
+        d.arrow(rejected.bottom, new.top, label="draw anew")
+        d.legend(24, 376, "accepted", "layer")
+        d.legend(134, 376, "rejected", "loss")
+        d.legend(240, 376, "drawn anew", "output")
+    return d

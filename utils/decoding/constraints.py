@@ -1,0 +1,168 @@
+"""Constrained decoding: a finite automaton says which tokens may come next.
+
+Derived in section 6.2. Willard and Louf 2023 put the tokens of a language model on the transitions
+of an automaton over characters. `Constrained` is a language model by the contract, so that every
+search and `sample` serve it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from utils.contract import NextTokenModel
+from utils.data.vocabulary import EOS
+from utils.states import register_state
+
+DEAD = -1
+"""The state after a token that is not allowed."""
+
+
+class TokenAutomaton:
+    """An automaton over characters that reads tokens.
+
+    Parameters
+    ----------
+    transitions
+        For each state the next state after a character. State 0 is the first.
+    final
+        The states in which a text may end.
+    texts
+        The text of each token of the vocabulary; None for tokens that are never allowed. That of
+        EOS is not read: it is allowed in final states.
+
+    Attributes
+    ----------
+    next_state
+        The state after each token in each state, (states, V) int64; DEAD where the token is not
+        allowed, or no text from there ends in a final state.
+
+    Raises
+    ------
+    ValueError
+        If no text ends in a final state.
+
+    Examples
+    --------
+    >>> from utils.decoding.constraints import TokenAutomaton
+    >>> automaton = TokenAutomaton([{"a": 0, "b": 1}, {}], {1}, [None, None, None, "a", "aab", "c"])
+    >>> automaton.next_state.tolist()
+    [[-1, -1, -1, 0, 1, -1], [-1, -1, 1, -1, -1, -1]]
+    """
+
+    def __init__(
+        self,
+        transitions: Sequence[Mapping[str, int]],
+        final: Collection[int],
+        texts: Sequence[str | None],
+    ) -> None:
+        table = [
+            [self._read(transitions, state, text) for text in texts]
+            for state in range(len(transitions))
+        ]
+        for state in range(len(transitions)):
+            table[state][EOS] = state if state in final else DEAD
+        self.next_state = torch.tensor(table)  # (states, V)
+        alive = torch.tensor([state in final for state in range(len(transitions))])
+        for _ in transitions:  # a state is alive if some token leads to one that is
+            leads = (self.next_state != DEAD) & alive[self.next_state]  # (states, V)
+            alive = alive | leads.any(-1)
+        if not alive[0]:
+            raise ValueError("no text of these tokens ends in a final state")
+        self.next_state[~alive[self.next_state]] = DEAD
+
+    @staticmethod
+    def _read(transitions: Sequence[Mapping[str, int]], state: int, text: str | None) -> int:
+        """Return the state after a text, or DEAD."""
+        if not text:
+            return DEAD
+        for character in text:
+            state = transitions[state].get(character, DEAD)
+            if state == DEAD:
+                return DEAD
+        return state
+
+
+@register_state
+class ConstrainedState(NamedTuple):
+    """The state of a `Constrained` model.
+
+    Parameters
+    ----------
+    of_model
+        The state of the model that it constrains.
+    of_automaton
+        The state of the automaton in each row, (B,) int64.
+    """
+
+    of_model: Any
+    of_automaton: torch.Tensor
+
+
+class Constrained:
+    """A language model whose next tokens an automaton allows; the logits of others are −∞.
+
+    The first call reads the prompt, which the automaton does not; the texts of a batch have prompts
+    of one length.
+
+    Source: ``eq-constrained`` (section 6.2).
+
+    Parameters
+    ----------
+    model
+        The language model to constrain.
+    automaton
+        What is allowed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.decoding.constraints import Constrained, TokenAutomaton
+    >>> from utils.models.gpt import GPT
+    >>> automaton = TokenAutomaton([{"a": 0, "b": 1}, {}], {1}, [None, None, None, "a", "b"])
+    >>> logits, state = Constrained(GPT(vocab_size=5), automaton)(torch.tensor([[3, 3]]))
+    >>> logits[0, -1].isfinite().tolist()
+    [False, False, False, True, True]
+    """
+
+    def __init__(self, model: NextTokenModel[Any], automaton: TokenAutomaton) -> None:
+        self.model, self.automaton = model, automaton
+
+    def __call__(
+        self, ids: torch.Tensor, state: ConstrainedState | None = None
+    ) -> tuple[torch.Tensor, ConstrainedState]:
+        """Compute the logits of the next token, and the states after `ids`.
+
+        Parameters
+        ----------
+        ids
+            Tokens, (B, T): the prompt in the first call.
+        state
+            The state after the tokens before them.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            Logits, (B, T, V), in which a token that is not allowed has −∞. Those within
+            the prompt are the model's.
+        state : ConstrainedState
+            The state after `ids`.
+        """
+        table = self.automaton.next_state.to(ids.device)  # (states, V)
+        of_model = None if state is None else state.of_model
+        logits, of_model = self.model(ids, of_model)  # (B, T, V)
+        logits = logits.clone()
+        if state is None:
+            current = ids.new_zeros(len(ids))  # (B,)
+            places = [(ids.shape[1] - 1, current)]
+        else:
+            current, places = state.of_automaton, []
+            for t in range(ids.shape[1]):
+                current = table[current, ids[:, t]]
+                places.append((t, current))
+        for t, reached in places:
+            logits[:, t] = logits[:, t].masked_fill(table[reached] == DEAD, -math.inf)
+        return logits, ConstrainedState(of_model, current)
