@@ -8,13 +8,16 @@ which the larger ones are packages:
 - ``attention``: what attention looks at and how it is trained, for section 4.2.
 - ``bottleneck``: what a decoder reads from one vector, for section 2.3.
 - ``characters``: the book's recipe for a small GPT compared with nanoGPT's, on Tiny Shakespeare.
+- ``compression``: a trained GPT pruned, distilled and adapted, for section 8.1.
+- ``generation``: rules of decoding compared on one stored GPT, for section 6.2.
+- ``interpretability``: attributions, heads and features with controls, for section 8.2.
 - ``ladder``: neural language models of section 5.1 with several seeds.
 - ``ladder_controls``: equal passes, and mixtures of two n-gram models, for section 5.1.
 - ``loop``: the time of the training loop relative to that of a bare one.
 - ``memory``: recurrences on a delayed letter and on text, for section 4.1.2.
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``pairings``: pairs of an encoder and a decoder, for section 3.2.
-- ``reviews``: ten-fold cross-validation of section 9.1.
+- ``reviews``: classifiers of film reviews, and ten-fold cross-validation, for section 9.1.
 - ``stored_models``: the GPT and the LSTM of book/models, trained for longer than a page can.
 - ``rounding``: weights rounded to bfloat16 in two ways, for section 7.2.
 - ``scaling``: loss by parameters and tokens, for section 2.2.

@@ -1,60 +1,185 @@
-"""Cross-validation: each review is tested on once, and the accuracy is that of the classifier."""
+"""Classifiers of reviews: each fold is tested on once, labels are few, accuracies are theirs."""
 
 import dataclasses
+import json
 from collections import Counter
 from statistics import mean, stdev
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import reviews
-from benchmarks.reviews import METHODS, NUM_FOLDS, make_folds
+from benchmarks.reviews import __main__ as command
+from benchmarks.reviews import counting, features, folds, networks
+from benchmarks.reviews.counting import fit_minilm, fit_naive_bayes, run_method
+from benchmarks.reviews.folds import METHODS, NUM_FOLDS, make_folds
+from benchmarks.reviews.networks import NETWORKS, MeanEncoder, run_network
+from benchmarks.reviews.task import Reviews
 from tests.helpers.benchmark_runs import record_calls
 from utils.data.corpora import load_reviews
 from utils.data.tokenizers import WordTokenizer
 from utils.models.nbsvm import NBSVM
 
 
+@pytest.fixture(autouse=True)
+def fixed_vectors(monkeypatch):
+    """Vectors of words in place of MiniLM's, which takes seconds to load."""
+
+    class Encoder:
+        def encode(self, texts, **_):
+            return [[float(word in text) for word in ("a", "good", "bad", ".")] for text in texts]
+
+    monkeypatch.setattr(features, "_encoder", Encoder)
+    monkeypatch.setattr(features, "_known", {})
+
+
+@pytest.fixture
+def task(short_corpora):
+    networks.word_tokenizer.cache_clear()
+    yield Reviews.load()
+    networks.word_tokenizer.cache_clear()
+
+
 def test_each_review_is_tested_on_once(short_corpora):
     corpus = load_reviews().all
-    folds = make_folds(corpus)
-    assert len(folds) == NUM_FOLDS
-    assert Counter(review for fold in folds for review in fold.test) == Counter(corpus)
-    num_positive = [sum(label for _, label in fold.test) for fold in folds]
+    cut = make_folds(corpus)
+    assert len(cut) == NUM_FOLDS
+    assert Counter(review for fold in cut for review in fold.test) == Counter(corpus)
+    num_positive = [sum(label for _, label in fold.test) for fold in cut]
     assert max(num_positive) - min(num_positive) <= 1, "as many of each label everywhere"
-    for fold in folds:
+    for fold in cut:
         assert not set(fold.train) & set(fold.test) and len(fold.train) > 8 * len(fold.test)
 
 
 def test_the_command_stores_the_accuracy_of_each_fold(run, monkeypatch):
     monkeypatch.setitem(METHODS, "CNN", dataclasses.replace(METHODS["CNN"], epochs=1))
-    calls = record_calls(monkeypatch, reviews, "fit")
-    content = run("reviews", "--folds", 0, 3)
-    assert list(content) == ["NBSVM", "CNN"]
+    calls = record_calls(monkeypatch, folds, "fit")
+    content = run("reviews", "folds", "--folds", 0, 3)
+    assert list(content) == list(METHODS)
+    cut = make_folds(load_reviews().all)
     for part in content.values():
         percentages = [100 * run["accuracy"] for run in part["runs"]]
         assert [run["fold"] for run in part["runs"]] == [0, 3]
         assert part["accuracy_percent"] == pytest.approx(mean(percentages))
         assert part["standard_error"] == pytest.approx(stdev(percentages) / 2**0.5)
         assert part["provenance"]["origin"] == "stand-in" and part["provenance"]["seeds"] == [0]
+        for stored in part["runs"]:
+            assert len(stored["right"]) == len(cut[stored["fold"]].test)
+            share = stored["right"].count("1") / len(stored["right"])
+            assert stored["accuracy"] == pytest.approx(share)
     assert content["CNN"]["settings"]["kernel_sizes"] == [1, 2, 3, 4]
     assert content["NBSVM"]["settings"]["interpolation"] == 0.25
 
-    folds = make_folds(load_reviews().all)
     for i, (arguments, _) in zip((0, 1), calls, strict=True):
-        fold, model = folds[content["CNN"]["runs"][i]["fold"]], arguments[0]
+        fold, model = cut[content["CNN"]["runs"][i]["fold"]], arguments[0]
         tokenizer = WordTokenizer.train([text for text, _ in fold.train], min_count=2)
         classifier = NBSVM(order=2, alpha=0.5, C=1.0, interpolation=0.25, loss="logistic")
         classifier.fit(*zip(*fold.train, strict=True))
-        num_right = Counter()
+        right = {"CNN": "", "NBSVM": ""}
         for text, label in fold.test:  # one by one, without padding
             logits = model.eval()(torch.tensor([tokenizer.encode(text)]))[0]
-            num_right["CNN"] += bool(logits[1] > logits[0]) == label
-            num_right["NBSVM"] += bool(classifier.decision_function([text])[0] > 0) == label
-        for name, number in num_right.items():
-            assert content[name]["runs"][i]["accuracy"] == pytest.approx(number / len(fold.test))
+            right["CNN"] += str(int(bool(logits[1] > logits[0]) == label))
+            right["NBSVM"] += str(int(bool(classifier.decision_function([text])[0] > 0) == label))
+        for name, digits in right.items():
+            assert content[name]["runs"][i]["right"] == digits
 
 
 def test_one_run_has_no_standard_error(run):
-    content = run("reviews", "--folds", 5, "--models", "NBSVM")
+    content = run("reviews", "folds", "--folds", 5, "--models", "NBSVM")
     assert content["NBSVM"]["standard_error"] is None and content.keys() == {"NBSVM"}
+
+
+def test_few_labels_are_half_of_each_kind_and_depend_on_the_seed(task):
+    chosen = task.labelled(20, seed=1)
+    assert sum(label for _, label in chosen) == 10 and len(set(chosen)) == 20
+    assert set(chosen) <= set(task.train)
+    assert chosen == task.labelled(20, seed=1) != task.labelled(20, seed=2)
+    assert task.labelled(None, seed=1) == task.train
+
+
+def test_naive_bayes_adds_log_ratios_to_the_odds_of_the_classes():
+    examples = [("a good film", 1), ("good fun", 1), ("good", 1), ("a bad film", 0)]
+    decide = fit_naive_bayes(examples)
+    # six words and three pairs… each count is raised by one; two of class 0 do not hold "good"
+    names = {f for text, _ in examples for w in [text.split()] for f in w}
+    names |= {" ".join(p) for t, _ in examples for p in zip(t.split(), t.split()[1:], strict=False)}
+    totals = {
+        c: len(names) + sum(2 * len(t.split()) - 1 for t, label in examples if label == c)
+        for c in (0, 1)
+    }
+    expected = np.log(3 / 1) + np.log((3 + 1) / totals[1]) - np.log((0 + 1) / totals[0])
+    assert decide(["good"])[0] == pytest.approx(expected)
+
+
+def test_minilm_is_a_linear_classifier_of_the_vectors_of_texts():
+    decide = fit_minilm([("a good film", 1), ("good .", 1), ("a bad film", 0), ("bad .", 0)], 10.0)
+    first, second = decide(["a good day", "a bad day"])
+    assert first > 0 > second
+    assert decide(["x good day a"])[0] == pytest.approx(first), "only the vector counts"
+
+
+def test_c_is_chosen_on_validation_and_the_test_measured(task, monkeypatch):
+    outcomes = {0.1: (0.6, 0.9), 1.0: (0.8, 0.7), 10.0: (0.8, 1.0)}
+
+    def fit(_examples, C):
+        def decide(texts):
+            share = outcomes[C][list(texts) == [text for text, _ in task.test]]
+            examples = task.test if list(texts) == [t for t, _ in task.test] else task.valid
+            signs = np.array([1.0 if label else -1.0 for _, label in examples])
+            signs[round(share * len(signs)) :] *= -1
+            return signs
+
+        return decide
+
+    monkeypatch.setitem(counting.METHODS, "NBSVM", (fit, (0.1, 1.0, 10.0)))
+    figures, _ = run_method("NBSVM", task, 20, seed=0)
+    assert figures["C"] == 1.0, "of equal ones the smallest"
+    assert figures["validation accuracy"] == pytest.approx(80)
+    assert figures["accuracy"] == pytest.approx(70)
+    assert figures["right"] == "1" * 14 + "0" * 6
+
+
+def test_the_mean_of_vectors_ignores_order_and_padding():
+    torch.manual_seed(0)
+    encoder = MeanEncoder(20, width=4)
+    vector = encoder(torch.tensor([[7, 8, 9, 0], [9, 7, 8, 0], [7, 8, 8, 9]])).vector
+    torch.testing.assert_close(vector[0], encoder.embedding.weight[[7, 8, 9]].mean(0))
+    torch.testing.assert_close(vector[0], vector[1])
+    assert not torch.allclose(vector[0], vector[2])
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_is_measured_on_the_test_sentences(name, task, monkeypatch):
+    monkeypatch.setattr(networks, "MIN_STEPS", 10)
+    monkeypatch.setattr(networks, "EPOCHS", 1)
+    calls = record_calls(monkeypatch, networks, "fit")
+    recipe = dataclasses.replace(NETWORKS[name], labels=40)
+    figures, costs = run_network(recipe, task, rate=0.01, seed=0)
+    model, tokenizer = calls[-1][0][0], networks.word_tokenizer()
+    digits = ""
+    for text, label in task.test:
+        logits = model(torch.tensor([tokenizer.encode(text)]))[0]
+        digits += str(int(int(logits.argmax()) == label))
+    assert figures["right"] == digits
+    assert figures["accuracy"] == pytest.approx(100 * digits.count("1") / len(digits))
+    assert costs["parameters"] == sum(p.numel() for p in model.parameters())
+    assert recipe.settings()["labels"] == 40
+
+
+def test_the_command_writes_a_row_for_each_arm_and_seed(run, monkeypatch):
+    for name, value in (("MIN_STEPS", 4), ("EPOCHS", 1), ("NUM_VALIDATIONS", 2)):
+        monkeypatch.setattr(networks, name, value)
+    monkeypatch.setattr(command, "COUNTS", (20,))
+    monkeypatch.setattr("benchmarks.tuning.next_rate", lambda *_, **__: None)
+    networks.word_tokenizer.cache_clear()
+    content = run(
+        "reviews", "counting", "labels", "networks", "labels-CNN", "--arms", "CNN", "--seeds", 2
+    )
+    networks.word_tokenizer.cache_clear()
+    rows = {(row["part"], row["arm"], row["seed"]) for row in content["rows"]}
+    assert {("counting", name, 0) for name in counting.METHODS} <= rows
+    for name in (*counting.METHODS, "CNN"):
+        assert {("labels", f"{name}, 20 labels", seed) for seed in (0, 1)} <= rows
+    assert {("networks", "CNN", seed) for seed in (0, 1)} <= rows
+    assert ("networks, trials", "CNN, rate 0.005", 100) in rows
+    assert json.dumps(content).count('"labels": 20') >= 8

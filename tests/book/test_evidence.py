@@ -20,13 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 UNCONVERTED = set(
     """
-    06-2-text-generation
     06-3-speech-recognition
-    07-1-tensorflow
-    08-1-compute-and-memory
-    08-2-interpretability
     08-3-robustness
-    09-1-text-classification
     """.split()
 )
 

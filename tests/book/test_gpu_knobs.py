@@ -180,6 +180,7 @@ def test_each_model_at_the_sizes_of_a_gpu_takes_a_step(path):
 
 def test_a_model_that_cannot_take_a_step_is_found():
     (path,) = [path for path in NOTEBOOKS if path.stem.startswith("09-1")]
-    (call,) = [call for call in calls_with(path, {"HEADS"}) if call.startswith("GPT")]
-    with pytest.raises(ValueError, match="75"):
-        eval(call, names_for(path, {"WIDTH": 300, "LAYERS": 2, "HEADS": 4}))
+    calls = calls_with(path, {"HEADS"})
+    (call,) = [call for call in calls if call.startswith("TransformerEncoder")]
+    with pytest.raises(ValueError, match="300"):
+        eval(call, names_for(path, {"WIDTH": 300, "HEADS": 7}))

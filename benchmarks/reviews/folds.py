@@ -1,17 +1,13 @@
-"""Ten-fold cross-validation on the film reviews, as published: for section 9.1.
-
-    python -m benchmarks.reviews            about seven minutes on one thread
+"""Ten-fold cross-validation on the film reviews, as published.
 
 The sentences are shuffled once and cut into ten folds, stratified by label. Each fold is the test
 set once, and the other nine are trained on. Each method has one setting for all folds, found by
 trials on the same sentences, mostly cut in other ways. The network trains for a fixed number of
 epochs, its learning rate falling to zero, so that no sentence is set aside for early stopping.
-Results go to book/results/reviews.json, or to `--out=FILE`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,9 +15,9 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks import record
-from utils.console import make_output_safe
-from utils.data.corpora import load_reviews
+from benchmarks.reviews.counting import Decide, Fit, fit_minilm, fit_naive_bayes
+from benchmarks.reviews.features import fit_linear
+from benchmarks.reviews.task import as_digits
 from utils.data.examples import LabelledReview
 from utils.data.labelled_batches import LabelledBatches
 from utils.data.tokenizers import WordTokenizer
@@ -50,9 +46,10 @@ class Fold:
     train: list[LabelledReview]
     test: list[LabelledReview]
 
-    def accuracy(self, predictions: np.ndarray) -> float:
-        """Return the fraction of the test's labels that `predictions` (N,) has right."""
-        return float(np.mean(predictions == [label for _, label in self.test]))
+    def compare(self, predictions: np.ndarray) -> np.ndarray:
+        """Return which of the test's labels `predictions` (N,) has right, (N,) bool."""
+        is_right: np.ndarray = predictions == np.array([label for _, label in self.test])
+        return is_right
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,8 @@ class NBSVMMethod:
     interpolation: float = 0.25
     loss: str = "logistic"
 
-    def accuracy(self, fold: Fold, *, seed: int) -> float:
-        """Train on one part of a fold and return the accuracy on the other; no seed is needed.
+    def judge(self, fold: Fold, *, seed: int) -> np.ndarray:
+        """Train on one part of a fold and judge the other; no seed is needed.
 
         Parameters
         ----------
@@ -83,13 +80,13 @@ class NBSVMMethod:
 
         Returns
         -------
-        accuracy : float
-            The fraction of labels that are right.
+        is_right : numpy.ndarray
+            Which of the N reviews to test on are judged right, (N,) bool.
         """
         texts, labels = zip(*fold.train, strict=True)
         classifier = NBSVM(**asdict(self)).fit(texts, labels)
         decisions = classifier.decision_function([text for text, _ in fold.test])  # (N,)
-        return fold.accuracy((decisions > 0).astype(int))
+        return fold.compare((decisions > 0).astype(int))
 
 
 @dataclass(frozen=True)
@@ -127,8 +124,8 @@ class CNNMethod:
     output_dropout: float = 0.5
     adversarial_epsilon: float = 1.0
 
-    def accuracy(self, fold: Fold, *, seed: int) -> float:
-        """Train on one part of a fold and return the accuracy on the other.
+    def judge(self, fold: Fold, *, seed: int) -> np.ndarray:
+        """Train on one part of a fold and judge the other.
 
         Parameters
         ----------
@@ -139,8 +136,8 @@ class CNNMethod:
 
         Returns
         -------
-        accuracy : float
-            The fraction of labels that are right.
+        is_right : numpy.ndarray
+            Which of the N reviews to test on are judged right, (N,) bool.
         """
         tokenizer = WordTokenizer.train([text for text, _ in fold.train], min_count=2)
         examples = [(tokenizer.encode(text), label) for text, label in fold.train]
@@ -163,7 +160,7 @@ class CNNMethod:
         history = fit(model, batches, config, progress=False, objective=objective)
         history.raise_if_interrupted()
         logits = predict_logits(model, [tokenizer.encode(text) for text, _ in fold.test])
-        return fold.accuracy(logits.argmax(1).numpy())
+        return fold.compare(logits.argmax(1).numpy())
 
     def _build_encoder(self, vocab_size: int) -> WordCNNEncoder:
         """Build the network without its output."""
@@ -176,7 +173,60 @@ class CNNMethod:
         )
 
 
-METHODS: dict[str, NBSVMMethod | CNNMethod] = {"NBSVM": NBSVMMethod(), "CNN": CNNMethod()}
+@dataclass(frozen=True)
+class LinearMethod:
+    """Naive Bayes or logistic regression on words and pairs of words, or MiniLM's vectors.
+
+    Parameters
+    ----------
+    features
+        "naive Bayes", "words and pairs" or "MiniLM".
+    C
+        Inverse regularization strength of logistic regression; naive Bayes has none.
+    """
+
+    features: str
+    C: float = 1.0
+
+    def judge(self, fold: Fold, *, seed: int) -> np.ndarray:
+        """Train on one part of a fold and judge the other; no seed is needed.
+
+        Parameters
+        ----------
+        fold
+            The reviews to train on and those to test on.
+        seed
+            Not used.
+
+        Returns
+        -------
+        is_right : numpy.ndarray
+            Which of the N reviews to test on are judged right, (N,) bool.
+        """
+        fits: dict[str, Fit] = {
+            "naive Bayes": fit_naive_bayes,
+            "words and pairs": fit_logistic,
+            "MiniLM": fit_minilm,
+        }
+        decide = fits[self.features](fold.train, self.C)
+        return fold.compare((decide([text for text, _ in fold.test]) > 0).astype(int))
+
+
+def fit_logistic(examples: Sequence[LabelledReview], C: float) -> Decide:
+    """Fit logistic regression on words and pairs of words, and return its decision function."""
+    texts, labels = zip(*examples, strict=True)
+    vectorizer = NBSVM().vectorizer
+    classifier = fit_linear(vectorizer.fit_transform(texts), labels, C=C)
+    return lambda new: classifier.decision_function(vectorizer.transform(new))
+
+
+METHODS: dict[str, Any] = {
+    "naive Bayes": LinearMethod("naive Bayes"),
+    "logistic regression": LinearMethod("words and pairs"),
+    "NBSVM": NBSVMMethod(),
+    "CNN": CNNMethod(),
+    "MiniLM, frozen": LinearMethod("MiniLM", C=10.0),
+}
 
 
 def make_folds(reviews: Sequence[LabelledReview], *, seed: int = 0) -> list[Fold]:
@@ -206,25 +256,6 @@ def make_folds(reviews: Sequence[LabelledReview], *, seed: int = 0) -> list[Fold
     ]
 
 
-@dataclass(frozen=True)
-class FoldResult:
-    """The accuracy on the test part of one fold, from one seed.
-
-    Parameters
-    ----------
-    fold
-        The index of the fold.
-    seed
-        Seed of the parameters and of the order of the data.
-    accuracy
-        The fraction of labels that are right.
-    """
-
-    fold: int
-    seed: int
-    accuracy: float
-
-
 def cross_validate(
     name: str, folds: Sequence[Fold], *, indices: Sequence[int], num_seeds: int
 ) -> dict[str, Any]:
@@ -244,42 +275,25 @@ def cross_validate(
     Returns
     -------
     results : dict
-        The settings, the mean accuracy and that of each run.
+        The settings, the mean accuracy, and of each run the accuracy and which of the test's
+        sentences are judged right.
     """
-    method, results = METHODS[name], []
+    method: Any = METHODS[name]
+    runs: list[dict[str, Any]] = []
     for seed in range(num_seeds):
         for i in indices:
-            accuracy = method.accuracy(folds[i], seed=seed)
+            is_right = method.judge(folds[i], seed=seed)
+            accuracy = float(is_right.mean())
             print(f"{name} fold {i} seed {seed}: {accuracy:.2%}", flush=True)
-            results.append(FoldResult(i, seed, accuracy))
-    percentages = [100 * result.accuracy for result in results]
-    deviation = float(np.std(percentages, ddof=1)) if len(results) > 1 else None
-    print(f"{name}: {np.mean(percentages):.2f} % over {len(results)} runs")
+            runs.append(
+                {"fold": i, "seed": seed, "accuracy": accuracy, "right": as_digits(is_right)}
+            )
+    percentages = [100 * run["accuracy"] for run in runs]
+    deviation = float(np.std(percentages, ddof=1)) if len(runs) > 1 else None
+    print(f"{name}: {np.mean(percentages):.2f} % over {len(runs)} runs")
     return {
         "settings": asdict(method),
         "accuracy_percent": float(np.mean(percentages)),
-        "standard_error": None if deviation is None else deviation / len(results) ** 0.5,
-        "runs": [asdict(result) for result in results],
+        "standard_error": None if deviation is None else deviation / len(runs) ** 0.5,
+        "runs": runs,
     }
-
-
-def main(arguments: Sequence[str]) -> None:
-    """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("reviews", __doc__)
-    parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
-    indices = range(NUM_FOLDS)
-    parser.add_argument("--folds", type=int, nargs="+", choices=indices, default=list(indices))
-    parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
-    options = parser.parse_args(arguments)
-    run, corpus = record.Run.start("reviews", arguments), load_reviews()
-    folds = make_folds(corpus.all)
-    for name in options.models:
-        method_run = run.restarted()
-        part = cross_validate(name, folds, indices=options.folds, num_seeds=options.seeds)
-        part["provenance"] = method_run.provenance(seeds=range(options.seeds), origin=corpus.origin)
-        record.write_results(options.out, {name: part}, keep_others=True)
-
-
-if __name__ == "__main__":
-    make_output_safe()
-    main(sys.argv[1:])

@@ -1,0 +1,119 @@
+"""Classifiers without a learning rate: naive Bayes, NBSVM, and a linear one on frozen vectors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reviews.features import fit_linear, sentence_vectors
+from benchmarks.reviews.task import Reviews, as_digits
+from utils.data.examples import LabelledReview
+from utils.models.nbsvm import NBSVM, log_count_ratio
+from utils.notebook.seed_results import COSTS, SETTINGS
+
+Decide = Callable[[Sequence[str]], np.ndarray]  # a number for each text, above 0 for label 1
+ALPHA = 1.0  # smoothing of naive Bayes
+
+
+def fit_naive_bayes(examples: Sequence[LabelledReview], *_unused: float) -> Decide:
+    """Fit binarized multinomial naive Bayes on words and pairs of words.
+
+    Source: ``eq-nb-posterior`` (section 9.1).
+
+    Parameters
+    ----------
+    examples
+        Sentences with their labels.
+
+    Returns
+    -------
+    decide : function
+        The log odds of label 1 for each text.
+    """
+    texts, labels = zip(*examples, strict=True)
+    vectorizer = NBSVM().vectorizer
+    log_ratio = log_count_ratio(vectorizer.fit_transform(texts), labels, alpha=ALPHA)
+    share = float(np.mean(labels))
+    intercept = float(np.log(share / (1 - share)))
+    return lambda new: vectorizer.transform(new) @ log_ratio + intercept
+
+
+def fit_nbsvm(examples: Sequence[LabelledReview], C: float) -> Decide:
+    """Fit `NBSVM` on words and pairs of words, and return its decision function."""
+    texts, labels = zip(*examples, strict=True)
+    return NBSVM(order=2, alpha=0.5, C=C).fit(texts, labels).decision_function
+
+
+def fit_minilm(examples: Sequence[LabelledReview], C: float) -> Decide:
+    """Fit logistic regression on frozen sentence vectors, and return its decision function."""
+    texts, labels = zip(*examples, strict=True)
+    classifier = fit_linear(sentence_vectors(texts), labels, C=C)
+
+    def decide(new: Sequence[str]) -> np.ndarray:
+        decisions: np.ndarray = classifier.decision_function(sentence_vectors(new))
+        return decisions
+
+    return decide
+
+
+Fit = Callable[[Sequence[LabelledReview], float], Decide]
+METHODS: dict[str, tuple[Fit, tuple[float, ...]]] = {  # with the values of C that are tried
+    "naive Bayes": (fit_naive_bayes, (1.0,)),
+    "NBSVM": (fit_nbsvm, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
+    "MiniLM, frozen": (fit_minilm, (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)),
+}
+
+
+def settings_of(name: str, count: int | None) -> dict[str, Any]:
+    """Return what is stored of a method before its run."""
+    return dict.fromkeys(SETTINGS) | {"labels": count, "values of C": list(METHODS[name][1])}
+
+
+def run_method(
+    name: str, task: Reviews, count: int | None, *, seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fit a method with each C, choose one on the validation sentences, and test it.
+
+    Parameters
+    ----------
+    name
+        One of METHODS.
+    task
+        The sentences.
+    count
+        How many labels it learns from; None for all.
+    seed
+        Seed of their choice.
+
+    Returns
+    -------
+    figures : dict
+        Accuracy on the test sentences and on those for validation, in per cent, the smallest of the
+        best values of C, and which test sentences are judged right.
+    costs : dict
+        Seconds of the processor.
+    """
+    start = time.process_time()
+    examples = task.labelled(count, seed=seed)
+    learn, values = METHODS[name]
+    tried = [(accuracy(decide := learn(examples, C), task.valid).mean(), C, decide) for C in values]
+    best = max(tried, key=lambda entry: entry[0])  # of equal ones the first, with the smallest C
+    is_right = accuracy(best[2], task.test)
+    figures = {
+        "accuracy": 100 * float(is_right.mean()),
+        "validation accuracy": 100 * float(best[0]),
+        "C": best[1],
+        "right": as_digits(is_right),
+    }
+    seconds = round(time.process_time() - start, 2)
+    return figures, dict.fromkeys(COSTS) | {"processor_seconds": seconds}
+
+
+def accuracy(decide: Decide, examples: Sequence[LabelledReview]) -> np.ndarray:
+    """Return which of N sentences a classifier judges right, (N,) bool."""
+    texts, labels = zip(*examples, strict=True)
+    is_right: np.ndarray = (decide(texts) > 0) == np.array(labels)
+    return is_right
