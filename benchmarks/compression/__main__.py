@@ -1,0 +1,72 @@
+"""A trained model made smaller or adapted: for section 8.1.
+
+    python -m benchmarks.compression                    some four minutes on one quiet core
+    python -m benchmarks.compression adaptation         one part
+    python -m benchmarks.compression pruning --arms "80% dropped"
+
+Each arm starts from the stored model, or learns from it, and has its learning rate tuned by itself
+(all but one, whose rate is lowered on purpose):
+rates a factor of two apart are tried with a seed that is used for nothing else, more of them while
+the best is at an edge. Rates are chosen by the loss on validation text, and figures measured on
+test text. Trials and runs are rows of book/results/compression.json; a run that was stopped goes
+on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+
+from benchmarks import record
+from benchmarks.compression.parts import PARTS
+from benchmarks.compression.task import Texts
+from benchmarks.compression.training import run_trial
+from benchmarks.tuning import run_missing, run_tuned_arm
+from utils.console import make_output_safe
+
+TUNING_SEEDS = (100,)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the benchmark by the arguments of its command line."""
+    parser = record.benchmark_parser("compression", __doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    options = parser.parse_args(arguments)
+    if unknown := set(options.parts) - PARTS.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    torch.set_num_threads(1)
+    run, texts = record.Run.start("compression", arguments), Texts.load()
+    for part in options.parts or PARTS:
+        trials, rows = (
+            record.SeedRows(options.out, run, part=name, origin=texts.origin)
+            for name in (f"{part}, trials", part)
+        )
+        for arm, recipe in PARTS[part].items():
+            if options.arms and arm not in options.arms:
+                continue
+            run_arm = partial(run_trial, recipe, texts)
+            if recipe.fixed_rate is not None:
+                settings = {**recipe.settings(), "learning_rate": recipe.fixed_rate, "grid": None}
+                run_at_rate = partial(run_arm, rate=recipe.fixed_rate)
+                run_missing(rows, arm, options.seeds, settings, run_at_rate)
+                continue
+            run_tuned_arm(
+                arm,
+                recipe.settings(),
+                run_arm,
+                rates=recipe.rates,
+                tuning_seeds=TUNING_SEEDS,
+                seeds=options.seeds,
+                trials=trials,
+                rows=rows,
+            )
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])

@@ -1,0 +1,184 @@
+"""One run of an arm: its recipe and what is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.compression.networks import drop, largest_masks
+from benchmarks.compression.task import KINDS, Texts
+from benchmarks.tuning import finite_loss
+from utils.data.batches import Batch
+from utils.metrics.cost import count_parameters
+from utils.models.gpt import GPT
+from utils.runtime import seed_everything
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+from utils.training.objectives import token_nll
+from utils.training.optimizers import adamw
+
+TEMPERATURE, TEACHER_SHARE = 2.0, 0.7
+MEASURED_LENGTH = 64  # tokens of a window
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What an arm trains and how, but for its learning rate.
+
+    Parameters
+    ----------
+    build
+        Builds the model from the texts with their stored model.
+    kind, part
+        The text that it is trained on.
+    rates
+        The learning rates that tuning tries first.
+    steps, batch_size, length
+        The budget.
+    dropped
+        The share of weights that is dropped and stays zero.
+    taught
+        Whether the stored model's distributions are part of the loss.
+    fixed_rate
+        The learning rate of an arm that is not tuned; None for one that is.
+    """
+
+    build: Callable[[Texts], GPT]
+    kind: str
+    rates: tuple[float, ...]
+    steps: int
+    batch_size: int = 4
+    length: int = 64
+    part: str = "train"
+    dropped: float = 0.0
+    taught: bool = False
+    fixed_rate: float | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is stored of the recipe."""
+        return {
+            "optimizer": "AdamW",
+            "steps": self.steps,
+            "batch size": self.batch_size,
+            "length": self.length,
+            "text": f"{self.kind}, {self.part}",
+            "dropped": self.dropped,
+            "taught": self.taught,
+        }
+
+
+def distillation(
+    logits: torch.Tensor, teacher_logits: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Compute the divergence of a student from its teacher, both softened.
+
+    Source: ``eq-distillation`` (section 8.1); Hinton et al. 2015.
+
+    Parameters
+    ----------
+    logits, teacher_logits
+        Logits of student and teacher, (…, V) each.
+    temperature
+        Divides both.
+
+    Returns
+    -------
+    loss : torch.Tensor
+        τ² KL(teacher ‖ student), summed over all tokens, in nats.
+    """
+    soft = (teacher_logits / temperature).softmax(-1)
+    divergence = F.kl_div((logits / temperature).log_softmax(-1), soft, reduction="sum")
+    return temperature**2 * divergence
+
+
+def taught_by(teacher: GPT) -> Callable[[GPT, Batch], torch.Tensor]:
+    """Return the objective that mixes the text's loss with the divergence from a teacher."""
+
+    def objective(model: GPT, batch: Batch) -> torch.Tensor:
+        logits = model(batch.inputs)[0]
+        with torch.no_grad():
+            teacher_logits = teacher(batch.inputs)[0]
+        soft = distillation(logits, teacher_logits, TEMPERATURE)
+        hard = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), reduction="sum")
+        return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard
+
+    return objective
+
+
+def run_trial(
+    recipe: Recipe, texts: Texts, *, rate: float, seed: int
+) -> tuple[Figures, dict[str, Any]]:
+    """Train once.
+
+    Parameters
+    ----------
+    recipe
+        What to train and how.
+    texts
+        The texts.
+    rate
+        The highest learning rate.
+    seed
+        Seed of new parameters and of the batches.
+
+    Returns
+    -------
+    figures : dict
+        The loss that selects, and the loss on the test part of each kind of text.
+    costs : dict
+        Trained parameters, tokens and seconds of the processor.
+    """
+    start = time.process_time()
+    seed_everything(seed)
+    model = recipe.build(texts)
+    masks = largest_masks(model, recipe.dropped) if recipe.dropped else []
+
+    def optimizer_of(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+        optimizer = adamw(module, config)
+        if masks:
+            drop(model, masks)
+            optimizer.register_step_post_hook(lambda *_: drop(model, masks))
+        return optimizer
+
+    batches = texts.batches(
+        recipe.kind,
+        recipe.part,
+        batch_size=recipe.batch_size,
+        length=recipe.length,
+        seed=seed,
+    )
+    config = TrainConfig(steps=recipe.steps, learning_rate=rate, warmup_fraction=0.1)
+    objective = taught_by(texts.model) if recipe.taught else token_nll
+    history = fit(
+        model,
+        batches,
+        config,
+        progress=False,
+        objective=objective,
+        make_optimizer=optimizer_of,
+    )
+    history.raise_if_interrupted()
+    figures: Figures = {
+        "selection loss": finite_loss(loss_of(model, texts, recipe.kind, "valid")),
+        **{f"loss on {kind}": finite_loss(loss_of(model, texts, kind, "test")) for kind in KINDS},
+    }
+    costs = {
+        "parameters": count_parameters(model, trainable_only=True),
+        "tokens": recipe.steps * recipe.batch_size * recipe.length,
+        "processor_seconds": round(time.process_time() - start, 2),
+    }
+    return figures, costs
+
+
+def loss_of(model: GPT, texts: Texts, kind: str, part: str) -> float:
+    """Return the loss of a model on a part of a text, in nats per token."""
+    return evaluate(model, texts.eval_batches(kind, part, length=MEASURED_LENGTH)).loss
