@@ -1,6 +1,7 @@
 """Pairs of an encoder and a decoder on numbers in words: for section 3.2.
 
 - ``__main__``: its command.
+- ``controls``: a second command: swapped encoders, other numbers of steps, whole answers.
 - ``parts``: what is compared.
 - ``task``: numbers in German and English, and wrong words that are planted in them.
 - ``training``: one run, and scheduled sampling.

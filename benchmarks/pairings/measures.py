@@ -17,7 +17,7 @@ from utils.decoding.greedy_search import greedy_search
 from utils.decoding.token_rules import NEVER_GENERATED
 from utils.decoding.translation import decode_sources
 
-LONGEST_ANSWER = 12  # tokens; the longest target has eight words and EOS
+LONGEST_ANSWER = 12  # tokens; the longest target has six words and EOS
 
 
 def answers(model: Any, pairs: Sequence[IdPair]) -> list[list[int]]:

@@ -85,7 +85,7 @@ class ScheduledSampling(nn.Module):
 def inverse_sigmoid(step: int) -> float:
     """Return the probability of the true word in a step, which falls from almost 1.
 
-    Source: ``eq-inverse-sigmoid`` (section 3.2); Bengio et al. 2015.
+    Source: section 3.2; Bengio et al. 2015.
     """
     return KAPPA / (KAPPA + math.exp(step / KAPPA))
 

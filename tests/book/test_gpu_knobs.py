@@ -55,6 +55,10 @@ INDIRECT = {
         GPT(V, width=D, num_layers=NUM_LAYERS, num_heads=NUM_HEADS, context_length=CONTEXT_LENGTH)
         for D in WIDTHS
     ]""",
+    "03-2": """[
+        RNNEncoder(V, width=TRANSLATOR_WIDTH, dropout=0.1),
+        AttentionDecoder(V, width=TRANSLATOR_WIDTH, attention_score="additive", dropout=0.1),
+    ]""",
     "03-1": "[RNNLM(V, width=WIDTH, cell='lstm', tied=True)]",
     "09-1": "[Classifier(RNNEncoder(V, width=WIDTH), input_size=WIDTH)]",
 }

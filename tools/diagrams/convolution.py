@@ -18,7 +18,7 @@ def cnn_encoder() -> Diagram:
     d = Diagram(
         "cnn-encoder",
         "A convolutional encoder",
-        "Five source tokens, a, dog, runs, a full stop, EOS; each has a vector, to which its "
+        "Five source tokens, ein, hundert, ein, und, vierzig; each has a vector, to which its "
         "position is added. A convolution of width k = 3 computes each node of the next layer from "
         "three nodes below: one on the left, one in the middle, one on the right; at both ends "
         "zeros stand in. After two layers the middle state depends on all five tokens: its "
@@ -30,7 +30,7 @@ def cnn_encoder() -> Diagram:
         },
     )
     columns = {i: 69.0 + 54 * i for i in range(-1, 6)}
-    words = ("a", "dog", "runs", ".", "EOS")
+    words = ("ein", "hundert", "ein", "und", "vierzig")
     heights = (372, 278, 184)
     _tokens(d, columns, words, heights[0], field=range(5))
     field: list[Sequence[int]] = [range(5), (1, 2, 3), (2,)]
@@ -49,6 +49,7 @@ def cnn_encoder() -> Diagram:
         vector = d.box(columns[2], 50, 50, "$c$", "state")
         d.arrow(pooling.top, vector.bottom, label="(B, D)")
     _layer_names(d, heights, ("$x^{(0)}$", "$x^{(1)}$", "$x^{(2)}$"), x=357)
+    d.note(390, heights[0] + 40, "+ position", anchor="end")
     _bracket(d, columns[0], columns[4], 466)
     return d
 
@@ -58,18 +59,18 @@ def cnn_decoder() -> Diagram:
     d = Diagram(
         "cnn-decoder",
         "A convolutional decoder",
-        "Four target tokens, BOS, a, dog, runs, preceded by zeros. A causal convolution of width k "
-        "= 3 computes each node of the next layer from the node below it and the two before that, "
-        "none to the right. In each layer a projection of the encoder's vector c is added at every "
-        "position. After two layers the last node depends on the last 5 inputs, and predicts EOS; "
-        "the nodes before it predict a, dog, runs.",
+        "Four target tokens, BOS, two, hundred, forty, preceded by zeros. A causal convolution of "
+        "width k = 3 computes each node of the next layer from the node below it and the two "
+        "before that, none to the right. In each layer a projection of the encoder's vector c is "
+        "added at every position. After two layers the last node depends on the last 5 inputs, and "
+        "predicts EOS; the nodes before it predict two, hundred, forty.",
         variants={
             "receptive-field": ("field",),
             "source": ("source",),
         },
     )
     columns = {i: 134.0 + 56 * i for i in range(-2, 4)}
-    words = ("BOS", "a", "dog", "runs")
+    words = ("BOS", "two", "hundred", "forty")
     heights = (372, 278, 184)
     with d.part("source"):
         _source_vector(d, heights)
@@ -82,7 +83,7 @@ def cnn_decoder() -> Diagram:
     for layer in (1, 2):
         for i in range(4):
             _connect(d, rows[layer - 1], rows[layer], i, (-2, -1, 0), i in field[layer])
-    for i, word in enumerate(("a", "dog", "runs", "EOS")):
+    for i, word in enumerate(("two", "hundred", "forty", "EOS")):
         x, y = rows[2][i]
         with d.part("field", when=i == 3):
             output = d.box(x, 112, 42, f"$p_{i + 1}$", "output", height=30)
