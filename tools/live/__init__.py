@@ -1,0 +1,12 @@
+"""Models that run in the pages of the site: their files, and the examples that stand in the pages.
+
+``python -m tools.live`` writes all of it; the scripts that read it are in ``book/_static/live``.
+
+- ``quantization``: weights as 8-bit integers with a scale for each row, and what that costs.
+- ``model_files``: the files of a model, as the page loads them.
+- ``architectures``: the library's models and tokenizers in the form of those files.
+- ``catalogue``: the models of the site, by name.
+- ``writer``: writes texts with a seed, as a box of the page does.
+- ``examples``: the stored example of each box, as HTML.
+- ``boxes``: puts the boxes' scripts and styles on the pages that have boxes (a Sphinx extension).
+"""
