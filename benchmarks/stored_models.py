@@ -144,6 +144,7 @@ def train(
         make_optimizer=recipe.make_optimizer,
         on_validation=lambda history: print(history.validations[-1], flush=True),
     )
+    history.raise_if_interrupted()  # the checkpoint stays for the next run
     facts = {
         "corpus": corpus.name,
         "origin": corpus.origin,
