@@ -20,7 +20,7 @@ from tools.repository import repository_address
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("pyproject.toml", "requirements-library.txt", "README.md", "LICENSE")
-LIBRARY = (*FILES, "utils", "book/results")
+LIBRARY = (*FILES, "utils", "book/models", "book/results")
 PIP = f"""
 import os, re, shutil, subprocess, sys
 from importlib import metadata
