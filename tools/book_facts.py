@@ -198,9 +198,9 @@ def read_text(path: Path, cell_type: str) -> str:
     Returns
     -------
     text : str
-        The cells one below the other.
+        The cells with an empty line between, as a paragraph ends with its cell.
     """
-    return "\n".join(cell.source for cell in read_cells(path) if cell.cell_type == cell_type)
+    return "\n\n".join(cell.source for cell in read_cells(path) if cell.cell_type == cell_type)
 
 
 def read_outputs(path: Path) -> list[nbformat.NotebookNode]:
