@@ -14,11 +14,20 @@ from utils import console
 from utils.console import make_output_safe, safe_print
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def is_program(path):
+    """Whether a module runs as a program: a condition of its own, not one in a string."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    tests = [ast.unparse(node.test) for node in body if isinstance(node, ast.If)]
+    return "__name__ == '__main__'" in tests
+
+
 PROGRAMS = sorted(
     path
     for folder in ("benchmarks", "tools", "utils")
     for path in (ROOT / folder).rglob("*.py")
-    if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    if is_program(path)
 )
 # Each part prints on the console as it was at the start; one process, as the imports take seconds.
 PROGRAM = """
@@ -36,7 +45,7 @@ def run(module, *arguments):
     except SystemExit as end:
         assert not end.code, module
 
-check.equation("eq-a", 1.0, 1.0)
+check.equation("eq-a", loops=1.0, torch=1.0)
 print("PART")
 OfflineRequested.remedy = "\\u5199"
 load_text()
@@ -58,7 +67,7 @@ def test_programs_print_on_a_console_of_256_characters():
     )
     assert result.returncode == 0, result.stderr
     checked, standin, models, options, benchmark = result.stdout.split("PART\n")
-    assert r"\u2713 eq-a: 1 number agrees" in checked
+    assert r"\u2713 eq-a: loops = torch, 1 number agrees" in checked
     assert "STAND-IN" in standin and r"\u5199" in standin
     assert "models:" in models
     assert r"\u" in options

@@ -271,22 +271,12 @@ def read_equations(name: str, root: Path = ROOT) -> list[Equation]:
         In their order on the page.
     """
     path = source_file(name, root)
-    checks = _printed_checks(path)
-    for record in read_records(path, EQUATION_KEY):
-        checks[record["label"]] = equation_evidence(record)
+    records = read_records(path, EQUATION_KEY)
+    checks = {record["label"]: equation_evidence(record) for record in records}
     return [
         Equation(label, name, formula.strip(), checks.get(label))
         for formula, label in FORMULA.findall(read_text(path, "markdown"))
     ]
-
-
-def _printed_checks(path: Path) -> dict[str, str]:
-    """Return what checks without named sides printed, which store no record, by label.
-
-    OLD FORM: goes with that of ``check.equation``.
-    """
-    printed = "\n".join(output.get("text", "") for output in read_outputs(path))
-    return dict(re.findall(r"^✓ (eq-[\w-]+): (.+)$", printed, re.MULTILINE))
 
 
 @lru_cache(maxsize=256)

@@ -1,9 +1,4 @@
-"""The evidence of the notebooks: named sides of equations, sentences of claims, linked summaries.
-
-UNCONVERTED may only shrink: a notebook that is converted leaves it with the same commit. When it is
-empty, it goes, and so does the old form of ``check.equation`` in ``utils/notebook/check.py``
-and in ``tools/book_facts.py``.
-"""
+"""The evidence of the notebooks: sides of equations, sentences of claims, linked summaries."""
 
 import ast
 import re
@@ -18,12 +13,6 @@ from utils.notebook.check import SIDES
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-UNCONVERTED = set(
-    """
-    06-3-speech-recognition
-    08-3-robustness
-    """.split()
-)
 
 
 def calls(code, function):
@@ -69,16 +58,13 @@ def notebook(path):
     return nbformat.read(path, as_version=4)
 
 
-def test_a_notebook_names_the_sides_of_its_equations_or_is_listed(path, notebook):
+def test_a_notebook_names_the_sides_of_its_equations(path, notebook):
     nameless = [
         ast.unparse(call.args[0])
         for call in calls_in(notebook, "check.equation")
         if not has_names(call)
     ]
-    if path.stem in UNCONVERTED:
-        assert nameless, f"{path.stem} is converted: take it off the list"
-    else:
-        assert not nameless, f"{path.stem}: these need two sides with names of {list(SIDES)}"
+    assert not nameless, f"{path.stem}: these need two sides with names of {list(SIDES)}"
 
 
 def test_each_claim_has_its_sentence_and_its_place_in_the_summary(path, notebook):
@@ -95,8 +81,6 @@ def test_each_claim_has_its_sentence_and_its_place_in_the_summary(path, notebook
 
 
 def test_each_point_of_a_summary_leads_to_an_equation_or_a_claim(path, notebook):
-    if path.stem in UNCONVERTED:
-        pytest.skip("not converted yet")
     points = summary_points(prose(notebook))
     assert points
     for point in points:
@@ -110,10 +94,6 @@ def test_labels_of_claims_are_unique_in_the_book():
         for call in calls_in(nbformat.read(path, as_version=4), "check.claim")
     ]
     assert len(set(labels)) == len(labels)
-
-
-def test_the_list_has_no_other_names():
-    assert {path.stem for path in NOTEBOOKS} >= UNCONVERTED
 
 
 def test_calls_with_and_without_names_are_told_apart():
@@ -204,6 +184,22 @@ def test_a_sentence_without_evidence_and_evidence_without_a_sentence_are_refused
     nbformat.write(notebook, book / "b.ipynb")
     with pytest.raises(ValueError, match="claim-a"):
         read_claims("b", book)
+
+
+def test_two_claims_may_follow_each_other_in_two_cells(book):
+    notebook = nbformat.read(book / "a.ipynb", as_version=4)
+    record = RECORD | {"label": "claim-b"}
+    output = nbformat.v4.new_output(
+        "display_data", {"text/plain": ""}, metadata={CLAIM_KEY: record}
+    )
+    notebook.cells[0].source = "(claim-a)=\nA has a lower loss than B."
+    notebook.cells.append(nbformat.v4.new_markdown_cell("(claim-b)=\nB is shorter."))
+    notebook.cells.append(nbformat.v4.new_code_cell("…", outputs=[output]))
+    nbformat.write(notebook, book / "b.ipynb")
+    assert [claim.sentence for claim in read_claims("b", book)] == [
+        "A has a lower loss than B.",
+        "B is shorter.",
+    ]
 
 
 def test_points_of_a_summary_and_their_links_are_found():

@@ -36,9 +36,11 @@ def book(tmp_path):
     )
     (tmp_path / "book" / "a.md").write_text("# 1 A\n\n" + "word " * 398)
     v4 = nbformat.v4
-    check = v4.new_output("stream", text="✓ eq-one: 3 numbers agree, largest error 0.0e+00\n")
-    record = {"label": "eq-three", "sides": ["loops", "torch"], "values": 1, "error": 1e-12}
-    stored = v4.new_output("display_data", metadata={EQUATION_KEY: record})
+    record = {"label": "eq-one", "sides": ["loops", "torch"], "values": 3, "error": 0.0}
+    other = {"label": "eq-three", "sides": ["loops", "torch"], "values": 1, "error": 1e-12}
+    check, stored = (
+        v4.new_output("display_data", metadata={EQUATION_KEY: entry}) for entry in (record, other)
+    )
     results = {RESULTS_KEY: {"values": {"seconds": 90.0}}}
     prose = (
         "# 1.1 B\n\n$$\na = b\n$$ (eq-one)\n\n$$\nc\n$$\n\n$$\nd\n$$ (eq-two)"
@@ -84,7 +86,7 @@ def test_words_and_lines_that_are_folded_are_not_counted(book):
 def test_equations_with_and_without_a_check(book):
     one, two, three = book_facts.read_equations("notebooks/b", book)
     assert (one.label, one.name, one.formula) == ("eq-one", "one", "a = b")
-    assert one.check == "3 numbers agree, largest error 0.0e+00"
+    assert one.check == "loops = torch, 3 numbers agree, largest error 0.0e+00"
     assert (two.label, two.formula, two.check) == ("eq-two", "d", None)
     assert three.check == "loops = torch, 1 number agrees, largest error 1.0e-12"
 

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 
 from utils.arguments import check_choice, check_number
-from utils.console import safe_print
 from utils.notebook.cell_output import CLAIM_KEY, EQUATION_KEY, reserve_label, show_evidence
 from utils.notebook.claims.claim import Expected
 from utils.notebook.claims.evaluation import (
@@ -26,7 +25,7 @@ from utils.notebook.claims.evaluation import (
     TestName,
     evaluate_claim,
 )
-from utils.notebook.evidence import agreement, equation_evidence
+from utils.notebook.evidence import equation_evidence
 from utils.notebook.relative_error import Array, compare, relative_scale, require
 
 _data = {"origin": "real"}  # of this notebook
@@ -51,7 +50,7 @@ SIDES = {
 
 def equation(
     label: str,
-    *unnamed_sides: Any,
+    *,
     tolerance: float = EQUATION_TOLERANCE,
     reason: str = "",
     floor: float = 0.0,
@@ -83,10 +82,6 @@ def equation(
     ----------
     label
         The equation's label in the book, ``eq-…``.
-    *unnamed_sides
-        The two sides without names, in notebooks that are not converted yet. Their error is
-        relative to max(1, |right|), and `reason` and `floor` have no effect: until the last such
-        notebook is converted, that comparison is the weaker one for numbers below 1.
     tolerance
         The largest error allowed. The default requires float64.
     reason
@@ -122,9 +117,6 @@ def equation(
     """
     if not isinstance(label, str) or not label.startswith("eq-"):
         raise ValueError(f"the label is {label!r}; expected that of an equation, eq-…")
-    if unnamed_sides:  # OLD FORM: goes with the last notebook of tests/book/test_evidence.py
-        _equation_with_unnamed_sides(label, *unnamed_sides, tolerance=tolerance, **sides)
-        return
     _check_sides(label, sides)
     _check_tolerance(label, tolerance, reason, floor)
     (left_name, left), (right_name, right) = sides.items()
@@ -293,16 +285,3 @@ def _description(label: str, name: str, value: str | Mapping[str, object]) -> st
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{label}: {name} is {value!r}; describe it in words")
     return text
-
-
-def _equation_with_unnamed_sides(label: str, left: Any, right: Any, *, tolerance: float) -> None:
-    """Compare two sides as the first edition did, relative to the right side or to 1 at least."""
-    _check_non_negative(label, tolerance=tolerance)
-
-    def scale(_: Array, right_sizes: Array) -> float:
-        return float(right_sizes.max(initial=1.0))
-
-    result = compare(label, left, right, scale)
-    message = f"{label}: the two sides differ by {result.error:.2g}, over {tolerance:.0g}"
-    require(result.error <= tolerance, message)
-    safe_print(f"✓ {label}: {agreement(result.num_values, result.error)}")

@@ -27,10 +27,10 @@ def equation_evidence(record: Mapping[str, Any]) -> str:
         Such as "loops = torch, 12 numbers agree, largest error 1.1e-16".
     """
     left, right = record["sides"]
-    return f"{left} = {right}, {agreement(record['values'], record['error'])}"
+    return f"{left} = {right}, {_agreement(record['values'], record['error'])}"
 
 
-def agreement(num_values: int, error: float) -> str:
+def _agreement(num_values: int, error: float) -> str:
     """Return how many numbers of an equation's two sides agree, and their largest error."""
     agree = "number agrees" if num_values == 1 else "numbers agree"
     return f"{num_values} {agree}, largest error {error:.1e}"
