@@ -55,6 +55,11 @@ def uses_a_local_name(arrays):
     return {"a": [value for value in TABLE]}
 
 
+def turned(given):
+    rows = [{"row": row[::-1], "count": len(row), "none": None} for row in given["rows"]]
+    return {"rows": rows, "name": given["name"] * 2, "pair": (1, 0.5)}
+
+
 def fails(arrays):
     raise KeyError("no such thing")
 
@@ -92,6 +97,15 @@ def test_a_function_gives_in_its_process_what_it_gives_here(notebook, monkeypatc
     assert found["names"].tolist() == ["a", "b"]
     assert found["kept"].dtype == x.dtype and np.array_equal(found["kept"], x)
     assert found["environment"] == "there"  # and this process is as it was
+
+
+def test_nested_arrays_keep_their_form_and_type_there_and_back(notebook):
+    given = {"rows": [np.arange(3, dtype="int32"), np.ones((2, 2))], "name": "ab"}
+    found = run_in_process(notebook.turned, given, environment={})
+    assert found["name"] == "abab" and found["pair"] == (1, 0.5)
+    assert [row["count"] for row in found["rows"]] == [3, 2]
+    assert found["rows"][0]["row"].tolist() == [2, 1, 0] and found["rows"][0]["none"] is None
+    assert found["rows"][0]["row"].dtype == np.int32 and found["rows"][1]["row"].shape == (2, 2)
 
 
 def test_the_script_defines_what_is_used_in_order_and_nothing_else(notebook):

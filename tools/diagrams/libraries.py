@@ -1,4 +1,4 @@
-"""Diagrams of one model in several libraries: a layer carried over, and one text on backends."""
+"""Diagrams of one model in several libraries: a layer carried over, and one class on backends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def dense_carried() -> Diagram:
     matrix = _numbers(d, 98, 94, rows=2, columns=3, transposed=False)
     kernel = _numbers(d, 302, 94, rows=3, columns=2, transposed=True)
     d.arrow(matrix.right, kernel.left, label="$K = W^T$")
-    left = d.box(98, 178, 172, "$y = W x + b$", "layer")
+    left = d.box(98, 178, 172, "$y = x W^T + b$", "layer")
     right = d.box(302, 178, 172, "$y = x K + b$", "layer")
     d.arrow((98, matrix.bottom[1]), left.top)
     d.arrow((302, kernel.bottom[1]), right.top)
@@ -53,27 +53,32 @@ def _numbers(d: Diagram, x: float, y: float, *, rows: int, columns: int, transpo
 
 
 def keras_backends() -> Diagram:
-    """Draw one text of a model and one set of weights that run on three backends."""
+    """Draw one class of Keras and one set of weights that run on three backends."""
     d = Diagram(
         "keras-backends",
         "One model in Keras on three backends, compared with the same model in PyTorch",
-        "At the top left, the model of this book in PyTorch hands on its weights, transposed and "
-        "reordered; at the top right stands the text of the same model in Keras. Arrows lead from "
-        "both to three processes, one each for TensorFlow, JAX and PyTorch. Each process computes "
-        "logits, gradients and a step of the optimizer. At the bottom, all three are compared with "
-        "what the model of this book computes.",
+        "At the top left, the GPT of this book in PyTorch hands on its 28,192 weights, transposed "
+        "and reordered; at the top right stands the class KerasGPT. Broken arrows lead from the "
+        "weights, unbroken ones from the class, to three processes, one each for TensorFlow, JAX "
+        "and PyTorch. Each process computes logits of the shape 4, 16, 69, gradients and a step of "
+        "the optimizer. At the bottom, all three are compared with what the GPT of this book "
+        "computes.",
     )
     own = d.box(100, 40, 170, "this book's GPT", "layer", height=36)
-    text = d.box(300, 40, 170, "KerasGPT", "layer", height=36)
-    bus = 112.0
+    code = d.box(300, 40, 170, "class KerasGPT", "layer", height=36)
+    weights_y, code_y, apart = 92.0, 112.0, 18.0
     xs = spread(72, 328, len(BACKENDS))
-    d.arrow(own.bottom, (100, bus), label="weights, by $π$", head=False)
-    d.arrow(text.bottom, (300, bus), label="text", head=False)
-    d.arrow((xs[0], bus), (xs[-1], bus), head=False)
-    results = "logits, gradients, a step: equal to $10^{-5}$"
+    first, last = xs[0] - apart, xs[-1] + apart
+    label = "28,192 weights, by $π$"
+    d.arrow(own.bottom_at(first), (first, weights_y), label=label, head=False, dashed=True)
+    d.arrow(code.bottom_at(last), (last, code_y), label="code", side="right", head=False)
+    d.arrow((first, weights_y), (xs[-1] - apart, weights_y), head=False, dashed=True)
+    d.arrow((xs[0] + apart, code_y), (last, code_y), head=False)
+    results = "logits (4, 16, 69), gradients, a step: equal to $10^{-5}$"
     compared = d.box(200, 232, 376, results, "output", height=36)
     for x, backend in zip(xs, BACKENDS, strict=True):
         process = d.box(x, 160, 116, backend, "state", height=36)
-        d.arrow((x, bus), process.top)
+        d.arrow((x - apart, weights_y), process.top_at(x - apart), dashed=True)
+        d.arrow((x + apart, code_y), process.top_at(x + apart))
         d.arrow(process.bottom, compared.top_at(x))
     return d

@@ -11,6 +11,7 @@ import ast
 import inspect
 import linecache
 import os
+import pickle
 import subprocess
 import symtable
 import sys
@@ -20,45 +21,38 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-Arrays = dict[str, npt.NDArray[Any]]
-
 CONSTANTS = (bool, int, float, str, bytes, type(None), tuple)  # that are written as they are
 RUN = """
+import pickle
 import sys
-import numpy
 if __name__ == "__main__":
-    with numpy.load(sys.argv[1]) as file:
-        given = dict(file)
-    numpy.savez(sys.argv[2], **{job}(given))
+    with open(sys.argv[1], "rb") as file:
+        given = pickle.load(file)
+    with open(sys.argv[2], "wb") as file:
+        pickle.dump({job}(given), file)
 """
 NUM_LINES = 30  # of the messages of a process that failed, the last ones
 
 
 def run_in_process(
-    job: Callable[[Arrays], Mapping[str, npt.ArrayLike]],
-    arrays: Mapping[str, npt.ArrayLike],
-    *,
-    environment: Mapping[str, str],
-) -> Arrays:
+    job: Callable[[Any], Any], given: object, *, environment: Mapping[str, str]
+) -> Any:
     """Call a function in a new process and return its result.
 
     Parameters
     ----------
     job
-        A function of one dict of arrays that returns a dict of arrays. It and what it uses may be
-        defined in cells of a notebook; `script_for` says what else it may use.
-    arrays
-        What it is given.
+        A function of one argument. It and what it uses may be defined in cells of a notebook;
+        `script_for` says what else it may use.
+    given
+        Its argument: NumPy arrays, numbers, strings, None, and lists, tuples and dicts of them.
     environment
         Variables of the new process, beside those of this one.
 
     Returns
     -------
-    arrays : dict of str to numpy.ndarray
-        What the function returned, in the types that it chose.
+    result : object
+        What the function returned, built from the same types.
 
     Raises
     ------
@@ -68,12 +62,11 @@ def run_in_process(
         If the function uses something that cannot be written into a script.
     """
     with tempfile.TemporaryDirectory() as name:
-        script, given, result = (Path(name, part) for part in ("job.py", "in.npz", "out.npz"))
+        script, argument, result = (Path(name, part) for part in ("job.py", "argument", "result"))
         script.write_text(script_for(job), encoding="utf-8")
-        packed: Any = {key: np.asarray(array) for key, array in arrays.items()}
-        np.savez(given, **packed)
+        argument.write_bytes(pickle.dumps(given))
         finished = subprocess.run(
-            [sys.executable, str(script), str(given), str(result)],
+            [sys.executable, str(script), str(argument), str(result)],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
@@ -82,8 +75,7 @@ def run_in_process(
         if finished.returncode:
             lines = finished.stderr.splitlines()[-NUM_LINES:]
             raise RuntimeError(f"{job.__name__} failed in its process:\n" + "\n".join(lines))
-        with np.load(result) as file:
-            return dict(file)
+        return pickle.loads(result.read_bytes())
 
 
 def script_for(job: Callable[..., object]) -> str:
