@@ -3,5 +3,6 @@
 - ``__main__``: its command.
 - ``rules``: the rules of decoding and their settings.
 - ``diversity``: texts by each rule, what a judge and a student make of them.
+- ``controls``: the same for copies of the training text and for damaged texts; its own command.
 - ``task``: the text, the stored model that writes, the judge, the passages.
 """

@@ -46,8 +46,6 @@ BUILDERS: dict[str, Any] = {
 LOCALS: dict[str, dict[str, str]] = {
     "05-1": {"NUM_CHARACTERS": "V"},
     "06-1": {"options": "{'cell': 'lstm', 'attention_score': 'scaled'}"},
-    "06-2": {"options": "{}"},
-    "08-3": {"encoder": "WordCNNEncoder(V, embedding_size=EMBEDDING, num_filters=FILTERS)"},
 }
 # Models whose sizes reach them by the arguments of a function.
 INDIRECT = {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from tools.diagrams.canvas import each_part
 from tools.diagrams.vocabulary import Diagram
 
-BARS = (0.62, 0.34, 0.25, 0.19, 0.09, 0.06)  # of a distribution, as parts of the full height
+WORDS = ("comes", "is", "and", "sleeps", "owl", "the")
+TARGET = (0.40, 0.22, 0.16, 0.12, 0.06, 0.04)  # their probabilities, as in section 6.2
+KEPT = 3  # words
 
 
 def generation() -> Diagram:
@@ -16,34 +19,42 @@ def generation() -> Diagram:
         "generation",
         "Text generation as a loop",
         "From bottom to top: the text so far, a king, enters the model, which gives logits; they "
-        "become a distribution over six tokens. A rule reshapes it: the last three tokens lose "
-        "their probability, and the first three gain. One token, comes, is drawn at random and "
-        "appended to the text, and the loop begins again.",
+        "become a distribution p over six words, from comes with 0.40 to the with 0.04. A rule "
+        "makes q of it: the last three words lose their probability, and the first three gain; "
+        "comes has 0.51. One word, comes, is drawn at random and appended to the text, and the "
+        "loop begins again.",
         variants=each_part("model", "rule"),
     )
-    x = 150.0
-    xs = [x - 55 + 22 * i for i in range(6)]
+    x = 152.0
     with d.part("model"):
         first, last = d.token(x - 26, 440, "a"), d.token(x + 22, 440, "king")
         model = d.box(x, 374, 176, "language model", "layer")
         d.arrow(first.top, (first.x, model.bottom[1]))
         d.arrow(last.top, (last.x, model.bottom[1]))
-        d.bars(xs, 308, BARS, full=80)
-        d.arrow(model.top, (x, 312), label="logits (B, V)")
-        d.note(x + 108, 284, "softmax: $p$", anchor="start")
+        _distribution(d, x, 300, TARGET)
+        d.arrow(model.top, (x, 324), label="logits (B, V)")
+        d.note(x + 122, 284, "softmax: $p$", anchor="start")
     with d.part("rule"):
-        rule = d.box(x, 222, 176, "rule: top-$k$, top-$p$, …", "plain")
-        d.arrow((x, 252), rule.bottom)
-        kept = sum(BARS[:3])
-        d.bars(xs[:3], 150, [value / kept for value in BARS[:3]], full=80)
-        d.bars(xs[3:], 150, [0.0] * 3, full=80, colour="faint")
-        d.arrow(rule.top, (x, 154))
-        d.note(x + 108, 126, "$q$", anchor="start")
-        drawn = d.token(x, 48, "comes", meaning="output")
-        d.arrow((x, 92), drawn.bottom, label="draw")
-    d.arrow(drawn.right, (352, 48), (352, 440), (last.right[0], 440), dashed=True)
-    d.note(346, 352, "append", anchor="end")
+        rule = d.box(x, 216, 176, "rule: top-$k$, top-$p$, …", "plain")
+        d.arrow((x, 250), rule.bottom)
+        kept = [value if i < KEPT else 0.0 for i, value in enumerate(TARGET)]
+        _distribution(d, x, 142, [value / sum(kept) for value in kept])
+        d.arrow(rule.top, (x, 166))
+        d.note(x + 122, 126, "$q$", anchor="start")
+        drawn = d.token(x, 34, "comes", meaning="output")
+        d.arrow((x, 84), drawn.bottom, label="draw")
+    d.arrow(drawn.right, (372, 34), (372, 440), (last.right[0], 440), dashed=True)
+    d.note(366, 352, "append", anchor="end")
     return d
+
+
+def _distribution(d: Diagram, x: float, baseline: float, values: Sequence[float]) -> None:
+    """Draw the six words under bars with their probabilities."""
+    for i, (word, value) in enumerate(zip(WORDS, values, strict=True)):
+        middle = x + (i - 2.5) * 39
+        d.bars([middle], baseline, [value], full=80, colour="output" if value else "faint")
+        d.note(middle, baseline - value * 80 - 9, f"{value:.2f}")
+        d.note(middle, baseline + 12, word, colour="ink")
 
 
 def speculative() -> Diagram:
