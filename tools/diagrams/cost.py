@@ -11,13 +11,13 @@ WEIGHTS = (0.5, 0.0, 0.0, -1.2, 0.0, 0.0, 0.3, 0.0)  # of the row in several for
 MEMORY: dict[str, tuple[tuple[str, Meaning, float, str], ...]] = {
     "training": (
         ("weights", "layer", 34, "smaller models"),
-        ("gradients", "loss", 34, "LoRA: few are trained"),
-        ("optimizer", "state", 60, "Muon, 8 bits"),
-        ("activations", "attention", 92, "recomputation, tiles"),
+        ("gradients", "loss", 34, "LoRA"),
+        ("optimizer", "state", 60, "Muon\nLoRA"),
+        ("activations", "attention", 92, "recomputation\ntiles"),
     ),
     "generation": (
-        ("weights", "layer", 34, "quantization, pruning"),
-        ("KV cache", "attention", 92, "groups, windows"),
+        ("weights", "layer", 34, "quantization\npruning"),
+        ("KV cache", "attention", 92, "grouped\nqueries"),
     ),
 }
 
@@ -31,17 +31,16 @@ def memory_of_a_model() -> Diagram:
         "optimizer's running means, twice as large, and activations, the largest box when the "
         "batch is large. Generation holds the weights and the KV cache, which grows with every "
         "token of every text. Beside each box stands what reduces it: smaller models for the "
-        "weights of training, LoRA for gradients, Muon or 8 bits for the optimizer, recomputation "
+        "weights of training, LoRA for gradients, Muon or LoRA for the optimizer, recomputation "
         "and attention in tiles for activations; quantization and pruning for the weights of "
-        "generation, grouped queries and windows for the KV cache.",
+        "generation, grouped queries for the KV cache.",
     )
     bottom = 270.0
     for x, (name, parts) in zip((58.0, 256.0), MEMORY.items(), strict=True):
         y = bottom
         for part, meaning, height, remedy in parts:
             d.box(x, y - height / 2, 94, part, meaning, height=height - 3)
-            words = remedy.split(", ") if ", " in remedy else remedy.split(": ")
-            d.note(x + 53, y - height / 2, "\n".join(words), anchor="start")
+            d.note(x + 53, y - height / 2, remedy, anchor="start")
             y -= height
         d.text(x, bottom + 18, name, bold=True)
     return d
@@ -60,13 +59,14 @@ def attention_tiles() -> Diagram:
         "exponentials, and the weighted sum o of values. At the end o divided by l is the output.",
         variants=each_part("tile", "carried"),
     )
-    left, top = 92.0, 78.0
+    left, top = 92.0, 104.0
     size = TILES * TILE
     for i in range(TILES):
         y = top + (i + 0.5) * TILE
         d.box(left - 40, y, 46, f"$Q_{i + 1}$", "state", height=TILE - 4)
         x = left + (i + 0.5) * TILE
-        d.box(x, top - 30, TILE - 4, f"$K_{i + 1}$", "embedding", height=34)
+        d.box(x, top - 22, TILE - 4, f"$K_{i + 1}$", "embedding", height=26)
+        d.box(x, top - 52, TILE - 4, f"$V_{i + 1}$", "state", height=26)
     for row in range(TILES):
         for column in range(TILES):
             x, y = left + (column + 0.5) * TILE, top + (row + 0.5) * TILE
