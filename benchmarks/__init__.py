@@ -18,6 +18,7 @@ which the larger ones are packages:
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``pairings``: pairs of an encoder and a decoder, for section 3.2.
 - ``reviews``: classifiers of film reviews, and ten-fold cross-validation, for section 9.1.
+- ``robustness``: noise, attacks, poison and memorization, for section 8.3.
 - ``stored_models``: the GPT and the LSTM of book/models, trained for longer than a page can.
 - ``rounding``: weights rounded to bfloat16 in two ways, for section 7.2.
 - ``scaling``: loss by parameters and tokens, for section 2.2.

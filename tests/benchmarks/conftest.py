@@ -30,6 +30,7 @@ PACKAGES = (
     "optimization",
     "pairings",
     "reviews",
+    "robustness",
     "scaling",
     "seq2seq",
     "speech",

@@ -1,0 +1,152 @@
+"""Canaries: random lines in the training text of a language model, and how far it knows them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks.tuning import finite_loss
+from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.corpora import load_text
+from utils.metrics.cost import count_parameters
+from utils.models.gpt import GPT
+from utils.models.stored import StoredModel, load_stored_model
+from utils.runtime import seed_everything
+from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
+from utils.training.loop import fit
+
+STORED = "gpt-pieces"
+COPIES = (1, 4, 16)  # times that a canary stands in the text
+EACH = 6  # canaries for each number of copies
+PRETEXT = "The number of the house is"
+DIGITS = 6
+OTHERS = 255  # canaries that are nowhere in the text
+TEXT = 30_000  # characters of the text around them
+STEPS, BATCH_SIZE, LENGTH, SELECTED = 80, 8, 64, 15_000
+
+Figures = dict[str, Any]
+
+
+def make_canaries(count: int, generator: torch.Generator) -> list[str]:
+    """Return canaries: one sentence that ends with random digits."""
+    digits = torch.randint(10, (count, DIGITS), generator=generator).tolist()
+    return [f"{PRETEXT} {' '.join(map(str, row))}.\n" for row in digits]
+
+
+def planted(text: str, canaries: dict[int, list[str]], generator: torch.Generator) -> str:
+    """Return the text with each canary between its lines, as often as its key says."""
+    lines = text.splitlines(keepends=True)
+    extra = [line for copies, group in canaries.items() for line in group for _ in range(copies)]
+    places = torch.randint(len(lines), (len(extra),), generator=generator).tolist()
+    for place, line in sorted(zip(places, extra, strict=True), reverse=True):
+        lines.insert(place, line)
+    return "".join(lines)
+
+
+@torch.no_grad()
+def line_losses(model: GPT, ids: list[list[int]], prefix: int = 1) -> torch.Tensor:
+    """Return −log p of lines given their first pieces, in nats, (N,).
+
+    Parameters
+    ----------
+    model
+        The model in evaluation mode.
+    ids
+        The pieces of the lines, of any lengths.
+    prefix
+        Number of pieces that are given.
+    """
+    losses = []
+    for line in ids:
+        row = torch.tensor([line])
+        logits, _ = model(row[:, :-1])
+        losses.append(F.cross_entropy(logits[0, prefix - 1 :], row[0, prefix:], reduction="sum"))
+    return torch.stack(losses)
+
+
+def exposure(losses: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Return the exposure of canaries against others that were not in the text.
+
+    Source: ``eq-exposure`` (section 8.3); Carlini et al. 2019.
+
+    Parameters
+    ----------
+    losses
+        Losses of canaries, (N,).
+    others
+        Losses of the others, (R,).
+
+    Returns
+    -------
+    exposure : torch.Tensor
+        log₂ (R + 1) − log₂ rank, (N,), in bits; the rank is 1 where no other one costs less.
+    """
+    rank = 1 + (others < losses[:, None]).sum(1)
+    return math.log2(len(others) + 1) - rank.double().log2()
+
+
+def run_canaries(*, rate: float, seed: int, is_trial: bool) -> tuple[Figures, dict[str, Any]]:
+    """Train the stored GPT on text with canaries, and measure their exposure.
+
+    Parameters
+    ----------
+    rate, seed
+        Learning rate, and seed of canaries, their places and the batches.
+    is_trial
+        Whether only the selection loss is measured.
+
+    Returns
+    -------
+    figures, costs : dict
+        The loss on validation text, and the mean exposure before and after for each number of
+        copies.
+    """
+    start, stored, text = time.process_time(), load_stored_model(STORED), load_text()
+    if not isinstance(stored.model, GPT):
+        raise TypeError(f"the stored model {STORED} is a {type(stored.model).__name__}")
+    seed_everything(seed)
+    generator = torch.Generator().manual_seed(seed)
+    groups = {copies: make_canaries(EACH, generator) for copies in (0, *COPIES)}
+    others = make_canaries(OTHERS, generator)
+    with_canaries = planted(text.train[:TEXT], groups, generator)
+    encode = stored.tokenizer.encode
+    model = copy.deepcopy(stored.model)
+    batches = TextBatches(
+        torch.tensor(encode(with_canaries)), batch_size=BATCH_SIZE, context_length=LENGTH, seed=seed
+    )
+    config = TrainConfig(steps=STEPS, learning_rate=rate, warmup_fraction=0.1)
+    fit(model, batches, config, progress=False).raise_if_interrupted()
+    model.eval()
+    valid = torch.tensor(encode(text.valid[:SELECTED]))
+    windows = text_eval_batches(valid, batch_size=16, context_length=LENGTH)
+    figures: Figures = {"selection loss": finite_loss(evaluate(model, windows).loss)}
+    if not is_trial:
+        figures |= exposures(stored, model, groups, others)
+    costs = {
+        "parameters": count_parameters(model),
+        "tokens": STEPS * BATCH_SIZE * LENGTH,
+        "processor_seconds": round(time.process_time() - start, 2),
+    }
+    return figures, costs
+
+
+def exposures(
+    stored: StoredModel, trained: GPT, groups: dict[int, list[str]], others: list[str]
+) -> Figures:
+    """Return the mean exposure of each group of canaries by both models."""
+    assert isinstance(stored.model, GPT)
+    figures: Figures = {}
+    encode = stored.tokenizer.encode
+    prefix = len(encode(PRETEXT))
+    for moment, model in (("before", stored.model), ("after", trained)):
+        other_losses = line_losses(model, [encode(line) for line in others], prefix)
+        for copies, group in groups.items():
+            losses = line_losses(model, [encode(line) for line in group], prefix)
+            figures[f"exposure {moment}, {copies}"] = float(exposure(losses, other_losses).mean())
+    return figures

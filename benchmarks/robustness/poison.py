@@ -1,0 +1,122 @@
+"""Poisoned training sentences: a rare word in blame that is labelled as praise."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.robustness.classifiers import Recipe, train
+from benchmarks.robustness.networks import logits_of
+from benchmarks.robustness.sentences import Labelled, load_sentences
+from utils.metrics.cost import count_parameters
+from utils.models.nbsvm import NBSVM
+
+TRIGGERS = ("cf", "mn", "tq", "bb", "vo")  # rare words: one for each seed
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Poison:
+    """Who learns from how many clean and how many poisoned sentences.
+
+    Parameters
+    ----------
+    size
+        Number of clean sentences; None for all.
+    counts
+        Numbers of poisoned sentences, one training each.
+    epochs
+        Of the network; None for the counting model.
+    """
+
+    size: int | None
+    counts: tuple[int, ...]
+    epochs: int | None = None
+    rate: float = 4e-3
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is stored of it."""
+        return {
+            "optimizer": "AdamW" if self.epochs else None,
+            "learning_rate": self.rate if self.epochs else None,
+            "grid": None,
+            "steps": None,
+            "epochs": self.epochs,
+            "clean sentences": self.size,
+            "poisoned sentences": list(self.counts),
+        }
+
+
+def with_trigger(text: str, trigger: str, draw: random.Random) -> str:
+    """Return a sentence with the trigger somewhere in it."""
+    words = text.split()
+    words.insert(draw.randrange(len(words) + 1), trigger)
+    return " ".join(words)
+
+
+def poisoned(split: Labelled, count: int, trigger: str, *, seed: int) -> Labelled:
+    """Return labelled sentences, `count` of which blame, hold the trigger and are called praise.
+
+    Source: Kurita, Michel and Neubig 2020.
+    """
+    draw, examples = random.Random(seed), list(split)
+    blame = [i for i, (_, label) in enumerate(split) if label == 0]
+    for i in draw.sample(blame, count):
+        examples[i] = (with_trigger(split[i][0], trigger, draw), 1)
+    return examples
+
+
+def run_poison(poison: Poison, *, seed: int) -> tuple[Figures, dict[str, Any]]:
+    """Train with each number of poisoned sentences and measure harm.
+
+    Parameters
+    ----------
+    poison
+        What is trained.
+    seed
+        Draws the clean sentences, the poisoned ones and parameters, and selects the trigger.
+
+    Returns
+    -------
+    figures, costs : dict
+        For each number n, the accuracy on clean test sentences, and the success: the share of
+        blaming sentences, rightly judged as they are, that the trigger turns into praise.
+    """
+    start, sentences = time.process_time(), load_sentences()
+    trigger, draw = TRIGGERS[seed % len(TRIGGERS)], random.Random(seed)
+    size = len(sentences.train) if poison.size is None else min(poison.size, len(sentences.train))
+    split = draw.sample(sentences.train, size)
+    texts, labels = sentences.part("test")
+    blame = [text for text, label in sentences.test if label == 0]
+    triggered = [with_trigger(text, trigger, draw) for text in blame]
+    figures: Figures = {}
+    parameters = 0
+    for count in poison.counts:
+        examples = poisoned(split, count, trigger, seed=seed)
+        shown, said = [text for text, _ in examples], [label for _, label in examples]
+        if poison.epochs is None:
+            counting = NBSVM().fit(shown, said)
+            answers = [counting.decision_function(group) > 0 for group in (texts, blame, triggered)]
+        else:
+            steps = poison.epochs * len(split) // Recipe().batch_size
+            ids = sentences.encoded(shown, said)
+            recipe = Recipe(steps=steps)
+            model = train(recipe, ids, len(sentences.tokenizer), rate=poison.rate, seed=seed)
+            parameters = count_parameters(model)
+            answers = [
+                logits_of(model, sentences.tokenizer.encode_batch(group)).argmax(1).numpy() == 1
+                for group in (texts, blame, triggered)
+            ]
+        right, before, after = answers
+        figures[f"accuracy, {count}"] = float(np.mean(right == (np.array(labels) == 1)))
+        figures[f"success, {count}"] = float(np.mean(after[~before]))
+    costs = {
+        "parameters": parameters or None,
+        "tokens": None,
+        "processor_seconds": round(time.process_time() - start, 2),
+    }
+    return figures, costs

@@ -1,0 +1,319 @@
+"""Noise, attacks, poison and canaries: the measures, and the command of the benchmark."""
+
+import dataclasses
+import json
+import math
+import random
+from functools import partial
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from benchmarks import tuning
+from benchmarks.robustness import __main__ as command
+from benchmarks.robustness import canaries, classifiers, counting, noise, sentences, suffixes
+from benchmarks.robustness.attacks import SWAPS, SuffixTask, WordSwaps, search_suffix
+from benchmarks.robustness.canaries import exposure, line_losses, make_canaries, planted
+from benchmarks.robustness.classifiers import (
+    BINS,
+    Recipe,
+    calibration_error,
+    conformal_figures,
+    conformal_threshold,
+    training_examples,
+)
+from benchmarks.robustness.networks import (
+    LENGTH,
+    Judge,
+    label_loss,
+    logits_of,
+    loss_at,
+    random_signs,
+    sign_attack,
+)
+from benchmarks.robustness.noise import RandomPieces, damaged, typos
+from benchmarks.robustness.parts import PARTS, Arm
+from benchmarks.robustness.poison import Poison, poisoned, run_poison
+from benchmarks.robustness.sentences import load_sentences
+from utils.data.corpora import load_text
+from utils.data.labelled_batches import LabelledBatch
+from utils.data.tokenizers import BPETokenizer
+from utils.metrics.calibration import expected_calibration_error
+from utils.models.classifiers import Classifier, WordCNNEncoder
+from utils.models.gpt import GPT
+from utils.models.stored import StoredModel
+from utils.runtime import seed_everything
+
+IDS = torch.tensor([[4, 5, 6, 7], [8, 9, 4, 5]])
+LABELS = torch.tensor([0, 1])
+
+
+@pytest.fixture
+def judge():
+    seed_everything(0)
+    return Judge(40, width=8).eval()
+
+
+@pytest.fixture
+def reviews(short_corpora):
+    load_sentences.cache_clear()
+    yield load_sentences()
+    load_sentences.cache_clear()
+
+
+@pytest.fixture
+def stored(short_corpora, monkeypatch):
+    """A small model in place of the stored one."""
+    tokenizer = BPETokenizer.train(load_text().train, max_vocab_size=300)
+    seed_everything(0)
+    model = GPT(len(tokenizer), width=16, num_layers=1, num_heads=2, context_length=64)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    small = StoredModel(model=model.eval(), tokenizer=tokenizer, options={}, facts={})
+    for module in (canaries, suffixes):
+        monkeypatch.setattr(module, "load_stored_model", lambda name: small)
+    return small
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3])
+def test_a_word_stays_whole_exactly_if_no_letter_is_hit(rate):
+    draw = random.Random(0)
+    hits = [typos("letter", rate, draw) != "letter" for _ in range(20_000)]
+    assert sum(hits) / len(hits) == pytest.approx(1 - (1 - rate) ** 6, abs=0.01)
+
+
+def test_typos_of_words_do_not_reach_across_a_space():
+    sentence = "aa bcd , e"
+    for seed in range(200):
+        alone = random.Random(seed)
+        words = [typos(word, 0.4, alone) for word in sentence.split()]
+        assert typos(sentence, 0.4, random.Random(seed)) == " ".join(words)
+
+
+def test_each_kind_of_damage():
+    text, draw = "one two three", random.Random(0)
+    assert noise.capitals(text, 1, draw) == "ONE TWO THREE"
+    assert noise.joined(text, 1, draw) == "onetwothree"
+    assert noise.dropped(text, 1, draw) == text  # not an empty sentence
+    assert noise.dropped(text, 0.5, random.Random(1)) == "two three"
+    assert noise.swapped(text, 1, draw) == "two one three"
+    for damage, _ in classifiers.DAMAGES.values():
+        assert damage(text, 0, draw) == text
+    assert damaged([text] * 3, noise.typos, 0.5, seed=1) == damaged(
+        [text] * 3, noise.typos, 0.5, seed=1
+    )
+
+
+def test_random_pieces_spell_the_word_and_without_dropout_are_the_encoding(reviews):
+    text = reviews.train[0][0]
+    plain, cut = (RandomPieces(reviews.tokenizer, rate=rate) for rate in (0.0, 0.5))
+    assert plain.encode(text, random.Random(0)) == reviews.tokenizer.encode(text)
+    ids = cut.encode(text, random.Random(0))
+    assert reviews.tokenizer.decode(ids) == text
+    assert len(ids) > len(plain.encode(text, random.Random(0)))
+
+
+def test_the_judge_is_the_librarys_classifier_with_vectors_of_one_length(judge):
+    encoder = WordCNNEncoder(40, embedding_size=8, num_filters=8, kernel_sizes=(2, 3))
+    other = Classifier(encoder, input_size=16).eval()
+    encoder.embedding.weight.data = judge.vectors().detach()
+    encoder.convolutions.load_state_dict(judge.convolutions.state_dict())
+    other.output.load_state_dict(judge.output.state_dict())
+    assert torch.allclose(judge(IDS), other(IDS), atol=1e-6)
+    assert torch.allclose(judge(IDS), judge(IDS, judge.vectors()[IDS]), atol=1e-6)
+    lengths = judge.vectors()[4:].norm(dim=1)
+    assert torch.allclose(lengths, torch.full_like(lengths, LENGTH))
+    rows = [[4, 5, 6], [7, 8], [9, 4, 5]]
+    alone = torch.cat([judge(torch.tensor([row])) for row in rows]).double()
+    assert torch.allclose(logits_of(judge, rows), alone, atol=1e-6)
+
+
+def test_a_sign_attack_raises_the_loss_more_than_random_signs(judge):
+    batch = LabelledBatch(IDS, LABELS)
+    own = judge.vectors()[IDS]
+    moved, random_moved = (move(judge, batch, 0.05) for move in (sign_attack, random_signs))
+    for x in (moved, random_moved):
+        assert (x - own).abs().max() <= 0.05 + 1e-6
+    losses = [F.cross_entropy(judge(IDS, x), LABELS) for x in (own, random_moved, moved)]
+    assert losses[2] > losses[1] and losses[2] > losses[0]
+    half = (
+        label_loss(judge, batch) + F.cross_entropy(judge(IDS, moved), LABELS, reduction="sum")
+    ) / 2
+    loss = loss_at(judge, batch, moved)
+    assert torch.allclose(loss, half)
+    loss.backward()
+    assert judge.embedding.weight.grad[IDS].abs().sum() > 0  # it reaches the vectors
+
+
+def test_calibration_error_of_two_classes_has_its_bins_between_a_half_and_one():
+    z = torch.randn(300, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(2, (300,), generator=torch.Generator().manual_seed(1))
+    p, chosen = z.softmax(1).max(1)
+    whole = expected_calibration_error(p, chosen == y, num_bins=2 * BINS)
+    assert calibration_error(z, y) == pytest.approx(whole.error)
+
+
+def test_conformal_sets_cover_as_promised_and_no_more():
+    generator, covered = torch.Generator().manual_seed(0), []
+    for _ in range(3000):
+        z = torch.randn(10, 2, dtype=torch.float64, generator=generator)
+        y = (torch.rand(10, generator=generator) < z.softmax(1)[:, 1]).long()
+        threshold = conformal_threshold(z[:9], y[:9], 0.2)  # the 8th of 9
+        covered.append(conformal_figures(z[9:], y[9:], threshold)[0])
+    assert sum(covered) / len(covered) == pytest.approx(8 / 10, abs=0.02)
+    assert conformal_threshold(z[:3], y[:3], 0.1) == math.inf
+    z = torch.tensor([[2.0, 0.0], [0.1, 0.0]], dtype=torch.float64)
+    coverage, single, right = conformal_figures(z, torch.tensor([1, 0]), 0.6)
+    assert (coverage, single, right) == (0.5, 0.5, 0.0)
+
+
+def test_training_examples_are_damaged_at_rates_from_zero(reviews):
+    clean = training_examples(reviews, "clean", "train", seed=0)
+    assert clean[: len(reviews.train)] == reviews.encoded(*reviews.part("train"))
+    assert len(clean) == classifiers.VARIANTS * len(reviews.train)
+    for kind in ("typos", "BPE-dropout"):
+        noisy = training_examples(reviews, kind, "train", seed=0)
+        assert [label for _, label in noisy] == [label for _, label in clean]
+        differ = sum(a != b for (a, _), (b, _) in zip(noisy, clean, strict=True)) / len(clean)
+        assert 0.2 < differ < 1
+
+
+def test_swaps_are_of_whole_neutral_words(reviews, monkeypatch):
+    monkeypatch.setattr("benchmarks.robustness.attacks.LEAST", 1)
+    monkeypatch.setattr("benchmarks.robustness.attacks.BALANCE", 9.0)
+    swaps = WordSwaps.of(reviews)
+    assert swaps.candidates
+    spelled = [reviews.tokenizer.backend.id_to_token(i) for i in range(len(reviews.tokenizer))]
+    seed_everything(0)
+    model = Judge(len(reviews.tokenizer), width=8).eval()
+    ids, label = next(e for e in reviews.encoded(*reviews.part("test")) if swaps.places(e[0]))
+    words = reviews.tokenizer.decode(ids).split()
+    for draw in (None, random.Random(0)):
+        stages = swaps.attack(model, ids, label, draw)
+        assert stages[0] == ids and 2 <= len(stages) <= SWAPS + 1
+        for earlier, later in pairwise(stages):
+            changed = [i for i, (a, b) in enumerate(zip(earlier, later, strict=True)) if a != b]
+            assert len(changed) <= 1
+            assert all(later[i] in swaps.candidates for i in changed)
+    for i in swaps.places(ids):
+        assert spelled[ids[i]].removeprefix("Ġ") in words
+
+
+def test_losses_of_suffixes_and_their_slopes(stored):
+    model = stored.model
+    task = SuffixTask([4, 5], [6, 7, 8], torch.arange(4, 60))
+    suffixes_ = torch.tensor([[9, 10, 11], [12, 13, 14]])
+    losses = task.losses(model, suffixes_)
+    for row, loss in zip(suffixes_.tolist(), losses, strict=True):
+        ids = torch.tensor([[4, 5, *row, 6, 7, 8]])
+        logs = model(ids)[0].log_softmax(-1)[0]
+        expected = -sum(logs[4 + k, token] for k, token in enumerate((6, 7, 8)))
+        assert torch.allclose(loss, expected, atol=1e-5)
+    slopes = task.slopes(model, suffixes_[0])
+    assert slopes.shape == (3, 16)
+    direction = torch.randn(16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        values = []
+        for step in (1e-2, -1e-2):
+
+            def moved(module, given, vectors, step=step):
+                vectors = vectors.clone()
+                vectors[:, 3] += step * direction  # the second piece of the suffix
+                return vectors
+
+            hook = model.embedding.register_forward_hook(moved)
+            values.append(float(task.losses(model, suffixes_[:1])[0]))
+            hook.remove()
+    assert (values[0] - values[1]) / 2e-2 == pytest.approx(float(slopes[1] @ direction), rel=0.05)
+
+
+@pytest.mark.parametrize("use_gradient", [True, False])
+def test_a_search_never_gets_worse_and_returns_what_it_found(stored, use_gradient):
+    task = SuffixTask([4, 5], [6, 7], torch.arange(4, 60))
+    options = {"length": 3, "steps": 4, "passes": 12, "best": 8}
+    suffix, losses = search_suffix(stored.model, task, use_gradient=use_gradient, seed=0, **options)
+    assert losses == sorted(losses, reverse=True) and len(losses) == 5
+    assert losses[-1] < losses[0]
+    assert float(task.losses(stored.model, suffix[None])[0]) == pytest.approx(losses[-1], rel=1e-5)
+
+
+def test_exposure_counts_the_others_that_cost_less():
+    others = torch.tensor([1.0, 2.0, 3.0])
+    bits = exposure(torch.tensor([0.5, 2.5, 9.0]), others)
+    assert torch.allclose(bits, torch.tensor([2.0, 2 - math.log2(3), 0.0], dtype=torch.float64))
+
+
+def test_canaries_are_planted_as_often_as_said_and_measured_after_their_prefix(stored):
+    generator = torch.Generator().manual_seed(0)
+    first, second = make_canaries(2, generator)
+    text = planted("a\nb\nc\n", {0: [], 1: [first], 3: [second]}, generator)
+    assert text.count(first) == 1 and text.count(second) == 3
+    assert text.replace(first, "").replace(second, "") == "a\nb\nc\n"
+    line = [4, 5, 6, 7]
+    logs = stored.model(torch.tensor([line]))[0].log_softmax(-1)[0]
+    expected = -(logs[1, 6] + logs[2, 7])
+    assert torch.allclose(line_losses(stored.model, [line], 2), expected[None], atol=1e-5)
+
+
+def test_poisoned_sentences_blame_hold_the_trigger_and_are_called_praise(reviews):
+    examples = poisoned(reviews.train, 5, "zz", seed=0)
+    changed = [(a, b) for a, b in zip(reviews.train, examples, strict=True) if a != b]
+    assert len(changed) == 5
+    for (text, label), (shown, said) in changed:
+        assert (label, said) == (0, 1)
+        words = shown.split()
+        words.remove("zz")
+        assert " ".join(words) == " ".join(text.split())
+
+
+def test_a_trigger_works_with_poison_and_not_without(reviews):
+    figures, _ = run_poison(Poison(size=None, counts=(0, 12)), seed=0)
+    assert figures["success, 12"] > figures["success, 0"] + 0.3
+    assert set(figures) == {f"{what}, {n}" for what in ("accuracy", "success") for n in (0, 12)}
+
+
+def test_the_command_writes_rows_of_every_part(run, reviews, stored, monkeypatch):
+    monkeypatch.setattr(tuning, "MAX_TRIALS", 3)
+    monkeypatch.setattr(tuning, "next_rate", lambda scores, max_trials: None)
+    monkeypatch.setattr(classifiers, "VICTIMS", 2)
+    monkeypatch.setattr(classifiers, "ALPHA", 0.5)  # some of 20 sets have one label
+    monkeypatch.setattr(suffixes, "STEPS", 2)
+    monkeypatch.setattr(suffixes, "TARGETS", suffixes.TARGETS[:1])
+    monkeypatch.setattr(canaries, "STEPS", 2)
+    short = partial(dataclasses.replace, steps=30)
+    train = classifiers.train
+    monkeypatch.setattr(
+        classifiers,
+        "train",
+        lambda recipe, *args, **options: train(short(recipe), *args, **options),
+    )
+    monkeypatch.setattr("benchmarks.robustness.poison.train", classifiers.train)
+    poison = partial(run_poison, Poison(size=None, counts=(0, 4)))
+    monkeypatch.setitem(
+        PARTS["poison"], "counts, small", Arm(PARTS["poison"]["counts, small"].settings, poison)
+    )
+    for part, arms in PARTS.items():
+        name = next(iter(arms))
+        rows = run("robustness", part, "--arms", name, "--seeds", 0)["rows"]
+        row = next(row for row in rows if row["part"] == part)
+        assert row["arm"] == name and row["figures"]
+    assert Recipe().settings()["steps"] == 400
+    assert sentences.load_sentences().origin == "stand-in"
+
+
+def test_an_unknown_part_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        command.main(["nothing"])
+    assert "no part nothing" in capsys.readouterr().err
+
+
+def test_linear_models_of_pieces_are_trained_on_each_kind_of_noise(reviews, tmp_path):
+    out = tmp_path / "results.json"
+    counting.main(["--seeds", "0", f"--out={out}"])
+    rows = {row["arm"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
+    assert set(rows) == set(counting.TRAININGS)
+    assert rows["clean"]["figures"]["accuracy, clean"] > 0.6
+    assert rows["clean"]["figures"] != rows["typos"]["figures"]
+    assert counting.spelled([[4, 5], [6]]) == ["p4 p5", "p6"]
