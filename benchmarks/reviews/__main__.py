@@ -1,24 +1,22 @@
 """Classifiers of film reviews compared: for section 9.1.
 
-    python -m benchmarks.reviews                 some fifteen minutes on one quiet core
+    python -m benchmarks.reviews                 some eight minutes on one quiet core
     python -m benchmarks.reviews networks        one part
     python -m benchmarks.reviews folds --models NBSVM
 
 The part "folds" is ten-fold cross-validation as published; its results are parts of
 book/results/reviews.json by the name of the method. In the other parts, the corpus is split once.
-In "counting" and "networks", methods learn from all labels; in "labels" and "labels-CNN", from
-subsets of the labels that a seed draws, which are rows of one part. Each network has its learning
-rate tuned by itself, at each number of labels: rates a factor of two apart are tried with a seed
-that is used for nothing else, more of them while the best is at an edge. Rates are chosen by the
-loss on the validation sentences, and figures measured on the test sentences. Trials and runs are
-rows; a run that was stopped goes on.
+In "counting" and "networks", methods learn from all labels; in "labels", from subsets that a seed
+draws. Each network has its learning rate tuned by itself: rates a factor of two apart are tried
+with a seed that is used for nothing else, more of them while the best is at an edge. Rates are
+chosen by the loss on the validation sentences, and figures measured on the test sentences. Trials
+and runs are rows; a run that was stopped goes on.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,13 +25,13 @@ import torch
 from benchmarks import record
 from benchmarks.reviews import counting
 from benchmarks.reviews.folds import METHODS, NUM_FOLDS, cross_validate, make_folds
-from benchmarks.reviews.networks import CNN, NETWORKS, Recipe, run_network
+from benchmarks.reviews.networks import NETWORKS, Recipe, run_network
 from benchmarks.reviews.task import Reviews
 from benchmarks.tuning import run_missing, run_tuned_arm
 from utils.console import make_output_safe
 from utils.data.corpora import load_reviews
 
-PARTS = ("counting", "labels", "folds", "networks", "labels-CNN")
+PARTS = ("counting", "labels", "folds", "networks")
 COUNTS = (100, 1000, 300, 3000)  # numbers of labels, beside all of them
 TUNING_SEEDS = (100,)
 
@@ -139,7 +137,7 @@ def main(arguments: Sequence[str]) -> None:
     for part in options.parts or PARTS:
         trials, rows = (
             record.SeedRows(options.out, run, part=name, origin=task.origin)
-            for name in (f"{part.removesuffix('-CNN')}, trials", part.removesuffix("-CNN"))
+            for name in (f"{part}, trials", part)
         )
         if part == "folds":
             run_folds(options.models, options.folds, 1, run, options.out)
@@ -148,11 +146,8 @@ def main(arguments: Sequence[str]) -> None:
         elif part == "networks":
             recipes = {name: NETWORKS[name] for name in options.arms}
             run_networks(recipes, task, seeds, trials, rows)
-        elif part == "labels":
-            run_counting(COUNTS, task, seeds, rows)
         else:
-            of_count = {f"CNN, {count} labels": replace(CNN, labels=count) for count in COUNTS}
-            run_networks(of_count, task, seeds, trials, rows)
+            run_counting(COUNTS, task, seeds, rows)
 
 
 if __name__ == "__main__":

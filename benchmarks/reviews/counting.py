@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import CountVectorizer
 
 from benchmarks.reviews.features import fit_linear, sentence_vectors
 from benchmarks.reviews.task import Reviews, as_digits
@@ -15,10 +18,9 @@ from utils.models.nbsvm import NBSVM, log_count_ratio
 from utils.notebook.seed_results import COSTS, SETTINGS
 
 Decide = Callable[[Sequence[str]], np.ndarray]  # a number for each text, above 0 for label 1
-ALPHA = 1.0  # smoothing of naive Bayes
 
 
-def fit_naive_bayes(examples: Sequence[LabelledReview], *_unused: float) -> Decide:
+def fit_naive_bayes(examples: Sequence[LabelledReview], alpha: float) -> Decide:
     """Fit binarized multinomial naive Bayes on words and pairs of words.
 
     Source: ``eq-nb-posterior`` (section 9.1).
@@ -27,6 +29,8 @@ def fit_naive_bayes(examples: Sequence[LabelledReview], *_unused: float) -> Deci
     ----------
     examples
         Sentences with their labels.
+    alpha
+        Smoothing constant.
 
     Returns
     -------
@@ -34,11 +38,26 @@ def fit_naive_bayes(examples: Sequence[LabelledReview], *_unused: float) -> Deci
         The log odds of label 1 for each text.
     """
     texts, labels = zip(*examples, strict=True)
-    vectorizer = NBSVM().vectorizer
-    log_ratio = log_count_ratio(vectorizer.fit_transform(texts), labels, alpha=ALPHA)
+    vectorizer, counts = _counts(texts)
+    log_ratio = log_count_ratio(counts, labels, alpha=alpha)
     share = float(np.mean(labels))
     intercept = float(np.log(share / (1 - share)))
     return lambda new: vectorizer.transform(new) @ log_ratio + intercept
+
+
+def fit_logistic(examples: Sequence[LabelledReview], C: float) -> Decide:
+    """Fit logistic regression on words and pairs of words, and return its decision function."""
+    texts, labels = zip(*examples, strict=True)
+    vectorizer, counts = _counts(texts)
+    classifier = fit_linear(counts, labels, C=C)
+    return lambda new: classifier.decision_function(vectorizer.transform(new))
+
+
+@lru_cache(maxsize=2)
+def _counts(texts: tuple[str, ...]) -> tuple[CountVectorizer, sparse.csr_matrix]:
+    """Return what maps texts to their words and pairs of words, and these of N texts, (N, F)."""
+    vectorizer = NBSVM().vectorizer
+    return vectorizer, vectorizer.fit_transform(texts)
 
 
 def fit_nbsvm(examples: Sequence[LabelledReview], C: float) -> Decide:
@@ -61,7 +80,7 @@ def fit_minilm(examples: Sequence[LabelledReview], C: float) -> Decide:
 
 Fit = Callable[[Sequence[LabelledReview], float], Decide]
 METHODS: dict[str, tuple[Fit, tuple[float, ...]]] = {  # with the values of C that are tried
-    "naive Bayes": (fit_naive_bayes, (1.0,)),
+    "naive Bayes": (fit_naive_bayes, (1.0,)),  # its α
     "NBSVM": (fit_nbsvm, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
     "MiniLM, frozen": (fit_minilm, (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)),
 }

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 
 _known: dict[str, np.ndarray] = {}  # the vector of each text, (384,)
@@ -45,9 +46,9 @@ def sentence_vectors(texts: Sequence[str]) -> np.ndarray:
 
 
 def fit_linear(
-    features: np.ndarray, labels: Sequence[int], *, C: float, seed: int = 0
+    features: np.ndarray | sparse.spmatrix, labels: Sequence[int], *, C: float
 ) -> LogisticRegression:
-    """Fit logistic regression.
+    """Fit logistic regression until it has converged.
 
     Parameters
     ----------
@@ -57,12 +58,10 @@ def fit_linear(
         Their labels, 0 or 1.
     C
         Inverse regularization strength, as in scikit-learn.
-    seed
-        Not needed by the solver; for a common form of all classifiers.
 
     Returns
     -------
     classifier : LogisticRegression
         The classifier of scikit-learn.
     """
-    return LogisticRegression(C=C, max_iter=2000, random_state=seed).fit(features, labels)
+    return LogisticRegression(C=C, tol=1e-6, max_iter=5000).fit(features, labels)

@@ -7,6 +7,9 @@
                 tests (``dates``)
     isolated    single digits as the corpus publishes them: recordings 0 to 4 of all speakers test,
                 the others train (``isolated``)
+    fusion      dates and random strings by two new voices: a language model in the search and in a
+                list of texts, an n-gram and a GPT (rows of seeds)
+    noise       the same voices and known ones in more and less noise (rows of seeds)
     lengths     random strings of 3 to 8 digits train, of 3 to 16 test, of other recordings of the
                 same voices, at 10 dB: CTC and attention, with location features and without, with
                 the joint loss and without (``lengths``)
@@ -24,8 +27,11 @@ from typing import Any, Protocol
 
 from benchmarks import record
 from benchmarks.speech.dates import measure_dates, summarize_dates
+from benchmarks.speech.fusion import run_fusion
 from benchmarks.speech.isolated import measure_isolated, summarize_isolated
 from benchmarks.speech.lengths import measure_lengths, summarize_lengths
+from benchmarks.speech.noise import run_noise
+from benchmarks.speech.voices import STEPS
 from utils.console import make_output_safe
 from utils.data.corpora import Corpus, load_digits
 from utils.data.examples import Clip
@@ -80,11 +86,14 @@ SPEECH_PARTS = {
     "lengths": SpeechPart(measure_lengths, summarize_lengths, 900),
 }
 
+ROW_PARTS: dict[str, Callable[..., None]] = {"fusion": run_fusion, "noise": run_noise}
+"""Parts with a row for each arm and seed."""
+
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("speech", __doc__)
-    parser.add_argument("part", choices=SPEECH_PARTS)
+    parser.add_argument("part", choices=[*SPEECH_PARTS, *ROW_PARTS])
     parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
     parser.add_argument(
         "--steps", type=record.positive_integer, help="of each model, instead of its own"
@@ -92,6 +101,13 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     use_full_precision()
     run, corpus = record.Run.start("speech", arguments), load_digits()
+    if options.part in ROW_PARTS:
+        trials, rows = (
+            record.SeedRows(options.out, run, part=name, origin=corpus.origin)
+            for name in (f"{options.part}, trials", options.part)
+        )
+        ROW_PARTS[options.part](rows, trials, range(options.seeds), steps=options.steps or STEPS)
+        return
     part = SPEECH_PARTS[options.part]
     steps = options.steps or part.steps
     results: list[Any] = []

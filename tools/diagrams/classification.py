@@ -21,7 +21,7 @@ def text_classifiers() -> Diagram:
         "column, counts: the words and pairs of words of the sentence, F numbers 0 or 1, enter a "
         "linear layer. Second column, a vector: word vectors enter an encoder, a mean, "
         "convolutions, a GRU or a Transformer, new or pretrained, whose vector of length D enters "
-        "a linear layer. Third column, a prompt: the sentence and the words “The film is” enter a "
+        "a linear layer. Third column, a prompt: the sentence and the words “This is” enter a "
         "language model, and the probabilities of “good” and of “bad” as the next word are "
         "compared. Each column ends in two numbers, for blame and for praise.",
         variants=each_part("counts", "vector", "prompt"),
@@ -70,7 +70,7 @@ def _vector(d: Diagram, x: float) -> None:
 def _prompt(d: Diagram, x: float) -> None:
     """Draw the column of a prompt."""
     sentence, output = _ends(d, x, "a prompt")
-    added = d.token(x, 328, "The film is")
+    added = d.token(x, 328, "This is")
     d.arrow(sentence.top, added.bottom, head=False)
     model = d.box(x, 264, 116, "language\nmodel", "layer", height=52)
     d.arrow(added.top, model.bottom, label="($T$)")
@@ -102,7 +102,7 @@ def text_cnn() -> Diagram:
         for strip, side in zip(maxima, (-1, 1), strict=True):
             end = (200 + side * 21, 119)
             d.arrow(strip.top, (strip.x, 136), (end[0], 136), end)
-        d.note(252, 112, "(B, 2$F$)", anchor="start")
+        d.note(252, 112, "(B, 2$K$)", anchor="start")
     output = d.box(200, 40, 130, "blame | praise", "output", height=30)
     d.arrow(vector.top, output.bottom, label="linear: (B, 2)")
     return d
@@ -144,7 +144,7 @@ def _filters(d: Diagram, columns: list[float], centre: float, span: int) -> Box:
         d.arrow((left, 346), (left, top), (right, top), (right, 346), colour="layer", head=False)
         x = centre + (window - (num_windows - 1) / 2) * cell
         d.arrow(((left + right) / 2, top), (x, grid.bottom[1]), colour="layer")
-    d.note(centre, y - 33, f"span {span}: (B, $F$, $S$ + {span - 1})")
+    d.note(centre, y - 33, f"span {span}: (B, $K$, $S$ + {span - 1})")
     with d.part("maximum"):
         maxima = d.vector(centre, 170, "state", cells=NUM_FILTERS, cell=14)
         d.arrow((centre, 209), maxima.bottom, label="max over time")

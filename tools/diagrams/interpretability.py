@@ -13,11 +13,11 @@ def interventions() -> Diagram:
     d = Diagram(
         "interventions",
         "Where a model can be read and changed",
-        "From bottom to top: the words, the stream, a layer that adds to it, the stream again, a "
-        "second layer, and the answer. On the left, what is read: attention weights in the layers, "
-        "probes and the logit lens in the stream, gradients from the answer back to the words. On "
-        "the right, what is changed to test a reading: words are deleted, vectors of the stream "
-        "are erased, patched or steered, heads are ablated.",
+        "From bottom to top: the words, the stream, heads whose output is added to it, the stream "
+        "again, more layers that add to it, and the answer. On the left, what is read: attention "
+        "weights in the layers, probes and the logit lens in the stream, gradients from the answer "
+        "back to the words. On the right, what is changed to test a reading: words are deleted, "
+        "vectors of the stream are erased, patched or steered, heads are ablated.",
     )
     x, left, right = 200.0, 66.0, 334.0
     words = d.token(x, 404, "words")
@@ -26,10 +26,15 @@ def interventions() -> Diagram:
     high = d.box(x, 194, 110, "stream", "state", height=28)
     more = d.box(x, 124, 110, "more layers", "layer", height=28)
     answer = d.box(x, 54, 110, "answer", "output", height=28)
-    for lower, upper in zip(
-        (words, low, heads, high, more), (low, heads, high, more, answer), strict=True
-    ):
-        d.arrow(lower.top, upper.bottom)
+    d.arrow(words.top, low.bottom)
+    for below, part, above in ((low, heads, high), (high, more, answer)):
+        d.arrow(below.top, part.bottom)
+        add = d.operation(x, (part.top[1] + above.bottom[1]) / 2, "+")
+        d.arrow(part.top, add.bottom)
+        d.arrow(add.top, above.bottom)
+        start, edge = below.top[1] - 12, x + 67
+        d.dot(x, start)
+        d.arrow((x, start), (edge, start), (edge, add.y), add.right)  # the residual connection
     d.text(left, 20, "read", bold=True)
     d.text(right, 20, "change", bold=True)
     d.text(left, 404, "gradients")
