@@ -318,7 +318,9 @@ def test_setup_cell_is_the_one_of_the_book(notebook):
 def test_knobs_stand_in_one_cell_with_a_setting_for_cpu_and_gpu(notebook):
     knobs = tagged(notebook, "knobs")
     assert len(knobs) == 1, "one code cell carries the tag 'knobs'"
-    assert "cuda" in knobs[0].source or "gpu" in knobs[0].source.lower()
+    trains = any("fit(" in cell.source for cell in notebook.cells if cell.cell_type == "code")
+    has_gpu = "cuda" in knobs[0].source or "gpu" in knobs[0].source.lower()
+    assert has_gpu or not trains, "what is trained has sizes for a GPU"
 
 
 @for_each_notebook
