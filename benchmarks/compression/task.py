@@ -71,7 +71,26 @@ class Texts:
     def batches(
         self, kind: str, part: str, *, batch_size: int, length: int, seed: int
     ) -> TextBatches:
-        """Return the batches of a training run."""
+        """Return the batches of a training run.
+
+        Parameters
+        ----------
+        kind
+            The name of the text.
+        part
+            The part of it to train on.
+        batch_size
+            Windows in a batch.
+        length
+            Tokens in a window.
+        seed
+            Seed of the windows.
+
+        Returns
+        -------
+        batches : TextBatches
+            An endless stream of random windows.
+        """
         ids = self.ids[kind][part]
         return TextBatches(ids, batch_size=batch_size, context_length=length, seed=seed)
 

@@ -38,12 +38,14 @@ class Recipe:
     ----------
     build
         Builds the model from the texts with their stored model.
-    kind, part
-        The text that it is trained on.
+    kind
+        The name of the text that it is trained on.
     rates
         The learning rates that tuning tries first.
     steps, batch_size, length
-        The budget.
+        The budget: steps, windows in a batch, tokens in a window.
+    part
+        The part of the text that it is trained on.
     dropped
         The share of weights that is dropped and stays zero.
     taught
@@ -180,5 +182,22 @@ def run_trial(
 
 
 def loss_of(model: GPT, texts: Texts, kind: str, part: str) -> float:
-    """Return the loss of a model on a part of a text, in nats per token."""
+    """Measure the loss of a model on a part of a text.
+
+    Parameters
+    ----------
+    model
+        The model.
+    texts
+        The texts by name and part.
+    kind
+        The name of the text.
+    part
+        The part of it.
+
+    Returns
+    -------
+    loss : float
+        In nats per token, each token after the first predicted once.
+    """
     return evaluate(model, texts.eval_batches(kind, part, length=MEASURED_LENGTH)).loss

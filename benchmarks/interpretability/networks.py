@@ -208,7 +208,22 @@ class AttentionOnly(TypedModule):
         keep: torch.Tensor | None = None,
         patches: Mapping[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
     ) -> list[torch.Tensor]:
-        """Return the residual stream after 0, 1, … layers, each (B, T, D); see `forward`."""
+        """Compute the residual stream after 0, 1, … layers.
+
+        Parameters
+        ----------
+        ids
+            Token ids, (B, T) int64.
+        keep
+            As in `forward`.
+        patches
+            As in `forward`.
+
+        Returns
+        -------
+        streams : list of Tensor
+            One (B, T, D) for each height, the word vectors first.
+        """
         x, streams = self.embedding(ids), []
         for height in range(self.num_layers + 1):
             if height:

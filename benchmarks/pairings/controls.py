@@ -132,7 +132,28 @@ def swapped(
 def run_swap(
     donor: Arm, receiver: Arm, task: Task, *, seed: int, steps: int = STEPS
 ) -> tuple[Figures, Costs]:
-    """Measure the right answers of a donor and of the new decoder on its encoder."""
+    """Measure the right answers of a donor and of the new decoder on its encoder.
+
+    Parameters
+    ----------
+    donor
+        The arm whose encoder is trained with its own decoder, and then kept as it is.
+    receiver
+        The arm whose decoder is trained on that encoder.
+    task
+        The data.
+    seed
+        Seed of both trainings.
+    steps
+        Steps of each training.
+
+    Returns
+    -------
+    figures : dict
+        The shares of answers that are right as a whole.
+    costs : dict
+        What the two trainings cost.
+    """
     start = time.process_time()
     first, second = swapped(donor, receiver, task, seed=seed, steps=steps)
     figures: Figures = {
@@ -178,7 +199,26 @@ def by_words_left(items: Sequence[Planted]) -> dict[int, list[Planted]]:
 
 
 def run_answers(arm: Arm, task: Task, *, seed: int, steps: int = STEPS) -> tuple[Figures, Costs]:
-    """Train an arm and measure whole answers, and the harm of wrong words by their place."""
+    """Train an arm and measure whole answers, and the harm of wrong words by their place.
+
+    Parameters
+    ----------
+    arm
+        What to train.
+    task
+        The data.
+    seed
+        Seed of the training.
+    steps
+        Steps of the training.
+
+    Returns
+    -------
+    figures : dict
+        Shares of right answers, word edits, and what follows after planted and own mistakes.
+    costs : dict
+        What the training cost.
+    """
     start = time.process_time()
     seed_everything(seed)
     model = train(arm.build(task.vocab_size), arm, task, seed=seed, steps=steps)
