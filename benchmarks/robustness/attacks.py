@@ -90,7 +90,9 @@ class WordSwaps:
     def attack(
         self, model: Judge, ids: list[int], label: int, draw: random.Random | None = None
     ) -> list[list[int]]:
-        """Return the sentence after 0, 1, … swaps, each the worst of TRIED.
+        """Return the sentence after 0, 1, … swaps, each the worst of those tried.
+
+        A place is swapped once.
 
         Parameters
         ----------
@@ -99,7 +101,13 @@ class WordSwaps:
         ids, label
             The sentence and its label.
         draw
-            Draws the swaps that are tried; None for those with the largest estimates.
+            Draws the TRIED swaps of a step; None for those with the largest estimates.
+
+        Returns
+        -------
+        stages : list of list of int
+            The sentence as it is and after each swap: SWAPS of them, or as many as it has neutral
+            words if these are fewer.
         """
         stages, left = [ids], self.places(ids)
         while left and len(stages) <= SWAPS:
@@ -160,9 +168,21 @@ class SuffixTask:
         return -logs.gather(2, target.expand(N, -1)[..., None]).sum((1, 2))
 
     def slopes(self, model: GPT, suffix: torch.Tensor) -> torch.Tensor:
-        """Return the gradient of the loss at each vector of a suffix (m,), (m, D).
+        """Return the gradient of the loss at each vector of a suffix.
 
         A hook adds a zero to the vectors, with respect to which the gradient is taken.
+
+        Parameters
+        ----------
+        model
+            The language model in evaluation mode.
+        suffix
+            Pieces of the suffix, (m,).
+
+        Returns
+        -------
+        slopes : torch.Tensor
+            The gradient of −log p(target | prompt, suffix) in nats, (m, D).
         """
         ids = torch.tensor([[*self.prompt, *suffix.tolist(), *self.target]])  # (1, T)
         change = torch.zeros(1, ids.shape[1] - 1, model.embedding.embedding_dim, requires_grad=True)

@@ -106,6 +106,11 @@ def run_canaries(*, rate: float, seed: int, is_trial: bool) -> tuple[Figures, di
     figures, costs : dict
         The loss on validation text, and the mean exposure before and after for each number of
         copies.
+
+    Raises
+    ------
+    TypeError
+        If the stored model is no GPT.
     """
     start, stored, text = time.process_time(), load_stored_model(STORED), load_text()
     if not isinstance(stored.model, GPT):
@@ -139,7 +144,24 @@ def run_canaries(*, rate: float, seed: int, is_trial: bool) -> tuple[Figures, di
 def exposures(
     stored: StoredModel, trained: GPT, groups: dict[int, list[str]], others: list[str]
 ) -> Figures:
-    """Return the mean exposure of each group of canaries by both models."""
+    """Return the mean exposure of each group of canaries by both models.
+
+    Parameters
+    ----------
+    stored
+        The model before the training, a GPT in evaluation mode, with its tokenizer.
+    trained
+        The model after it, in evaluation mode.
+    groups
+        The canaries for each number of copies in the text.
+    others
+        Canaries that are nowhere in the text.
+
+    Returns
+    -------
+    figures : dict
+        The mean exposure in bits, "before" and "after", for each number of copies.
+    """
     assert isinstance(stored.model, GPT)
     figures: Figures = {}
     encode = stored.tokenizer.encode

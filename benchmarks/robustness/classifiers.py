@@ -102,8 +102,8 @@ def training_examples(sentences: Sentences, kind: str, part: str, *, seed: int) 
 
     Returns
     -------
-    examples : list of (list of int, int)
-        Pieces and label.
+    examples : list of tuple
+        Pieces and label of each sentence.
     """
     texts, labels = sentences.part(part)
     draw, examples = random.Random(seed), []
@@ -122,7 +122,26 @@ def training_examples(sentences: Sentences, kind: str, part: str, *, seed: int) 
 
 
 def train(recipe: Recipe, examples: Examples, vocab_size: int, *, rate: float, seed: int) -> Judge:
-    """Train a classifier and return it in evaluation mode."""
+    """Train a classifier and return it in evaluation mode.
+
+    Parameters
+    ----------
+    recipe
+        Its budget, and how vectors are moved; the examples are damaged already.
+    examples
+        Pieces and label of each sentence.
+    vocab_size
+        Number of pieces.
+    rate
+        The learning rate.
+    seed
+        Seed of the parameters, the batches and what training draws.
+
+    Returns
+    -------
+    model : Judge
+        The trained classifier.
+    """
     seed_everything(seed)
     model = Judge(vocab_size)
 
@@ -239,7 +258,24 @@ def run_classifier(recipe: Recipe, *, rate: float, seed: int) -> tuple[Figures, 
 
 
 def measured(model: Judge, sentences: Sentences) -> Figures:
-    """Return accuracy, calibration and coverage on clean and on damaged test sentences."""
+    """Return accuracy, calibration and coverage on clean and on damaged test sentences.
+
+    Temperature and threshold of the conformal sets are fitted on clean validation sentences.
+
+    Parameters
+    ----------
+    model
+        The classifier in evaluation mode.
+    sentences
+        The sentences, whose parts "valid" and "test" are read.
+
+    Returns
+    -------
+    figures : dict
+        The temperature, and for "clean" and each name of DAMAGES the accuracy, the expected
+        calibration error without and with the temperature, the coverage of the conformal sets, the
+        share of sets with one label and the share of right ones among these.
+    """
     valid = sentences.encoded(*sentences.part("valid"))
     z, y = logits_of(model, [ids for ids, _ in valid]), labels_of(valid)
     temperature, threshold = fit_temperature(z, y), conformal_threshold(z, y, ALPHA)
@@ -264,7 +300,25 @@ def measured(model: Judge, sentences: Sentences) -> Figures:
 
 
 def attacked(model: Judge, sentences: Sentences, *, seed: int) -> Figures:
-    """Return accuracy at moved vectors, and the share of victims that word swaps turn."""
+    """Return accuracy at moved vectors, and the share of victims that word swaps turn.
+
+    Victims are the first VICTIMS test sentences that are judged rightly and have a neutral word.
+
+    Parameters
+    ----------
+    model
+        The classifier in evaluation mode.
+    sentences
+        The sentences, whose parts "train" and "test" are read.
+    seed
+        Draws the random signs and the random swaps.
+
+    Returns
+    -------
+    figures : dict
+        The accuracy for each way to move vectors, and for each way to choose swaps the share of
+        victims that are judged wrongly after one of the first n swaps, n = 1, …, SWAPS.
+    """
     test = sentences.encoded(*sentences.part("test"))
     right = {"FGSM": 0, "random signs": 0}
     torch.manual_seed(seed)

@@ -21,6 +21,20 @@ def typos(text: str, rate: float, draw: random.Random) -> str:
     the next letter of its word. Where there is none, or the same, it is replaced.
 
     Source: ``eq-damaged-words`` (section 8.3).
+
+    Parameters
+    ----------
+    text
+        The sentence.
+    rate
+        Probability that a letter is hit; one that was exchanged with the letter before it is not.
+    draw
+        Draws the hits, their kinds and the new letters.
+
+    Returns
+    -------
+    changed : str
+        The damaged sentence.
     """
     letters, i = list(text), 0
     while i < len(letters):
@@ -110,6 +124,23 @@ class RandomPieces:
 
 
 def damaged(texts: Sequence[str], damage: Damage, rate: float, *, seed: int) -> list[str]:
-    """Return the texts, damaged one after the other by one generator."""
+    """Return the texts, damaged one after the other by one generator.
+
+    Parameters
+    ----------
+    texts
+        The sentences.
+    damage
+        Damages one sentence.
+    rate
+        The rate of the damage, a probability.
+    seed
+        Seed of the generator.
+
+    Returns
+    -------
+    changed : list of str
+        The damaged sentences, in the order of `texts`.
+    """
     draw = random.Random(seed)
     return [damage(text, rate, draw) for text in texts]

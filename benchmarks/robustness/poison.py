@@ -31,6 +31,8 @@ class Poison:
         Numbers of poisoned sentences, one training each.
     epochs
         Of the network; None for the counting model.
+    rate
+        Learning rate of the network.
     """
 
     size: int | None
@@ -62,6 +64,22 @@ def poisoned(split: Labelled, count: int, trigger: str, *, seed: int) -> Labelle
     """Return labelled sentences, `count` of which blame, hold the trigger and are called praise.
 
     Source: Kurita, Michel and Neubig 2020.
+
+    Parameters
+    ----------
+    split
+        Clean sentences with their labels.
+    count
+        Number of blaming sentences that are poisoned.
+    trigger
+        The word that is put into each of these.
+    seed
+        Draws the sentences and the places of the trigger.
+
+    Returns
+    -------
+    examples : list of tuple
+        All sentences with their labels, in the order of `split`.
     """
     draw, examples = random.Random(seed), list(split)
     blame = [i for i, (_, label) in enumerate(split) if label == 0]

@@ -54,6 +54,11 @@ def run_search(*, use_gradient: bool, seed: int) -> tuple[Figures, dict[str, Any
     -------
     figures, costs : dict
         Losses of the targets in nats per piece, as means over the targets, and curves.
+
+    Raises
+    ------
+    TypeError
+        If the stored model is no GPT.
     """
     start, stored = time.process_time(), load_stored_model(STORED)
     model = stored.model
