@@ -26,6 +26,7 @@ from benchmarks.speech.date_models import (
     train_gpt,
 )
 from benchmarks.speech.dates import shuffled_calendar, train_language_model
+from benchmarks.speech.grid import Point, best_point, grow_grid
 from benchmarks.speech.task import digit_error_rate
 from benchmarks.speech.voices import STEPS, DateTask, HeardTexts, make_date_task
 from benchmarks.tuning import trial_score, tune
@@ -41,65 +42,12 @@ from utils.training.evaluation import evaluate
 
 WEIGHTS, BONUSES = (0.25, 0.5, 1.0), (0.0, 2.0, 4.0)
 NARROW_WEIGHTS, NARROW_BONUSES = (0.25, 0.5, 0.75, 1.0, 1.5), (0.0, 1.0)
-BONUS_STEP, MAX_EXTENSIONS = 2.0, 8
 LIST_SIZE = 32  # texts that are rescored
 STRINGS_ORDER = 3  # it cannot count to eight
 GPT_RATES, GPT_TUNING_SEED = (0.004, 0.008, 0.016), 100
 
-Point = tuple[float, float]
-"""A weight λ and a bonus γ."""
-
 Answer = Callable[[HeardTexts, float, float], list[list[int]]]
 """Maps clips, a weight and a bonus to the ids of a text for each clip."""
-
-
-def grow_grid(
-    score: Callable[[float, float], float], weights: Sequence[float], bonuses: Sequence[float]
-) -> dict[Point, float]:
-    """Score a grid of weights and bonuses, and extend it until its best is inside.
-
-    Weights are extended by a factor of two, bonuses by a step of two.
-
-    Parameters
-    ----------
-    score
-        What is to be low, for a weight and a bonus.
-    weights, bonuses
-        The grid in the beginning, in ascending order.
-
-    Returns
-    -------
-    scores : dict of tuple of float to float
-        The score of each weight and bonus that was tried.
-
-    Raises
-    ------
-    RuntimeError
-        If the best is still at an edge after `MAX_EXTENSIONS` extensions.
-    """
-    weights, bonuses = list(weights), list(bonuses)
-    scores: dict[Point, float] = {}
-    for _ in range(MAX_EXTENSIONS + 1):
-        for point in itertools.product(weights, bonuses):
-            if point not in scores:
-                scores[point] = score(*point)
-        weight, bonus = best_point(scores)
-        if weight == weights[0]:
-            weights.insert(0, weight / 2)
-        elif weight == weights[-1]:
-            weights.append(weight * 2)
-        elif bonus == bonuses[0]:
-            bonuses.insert(0, bonus - BONUS_STEP)
-        elif bonus == bonuses[-1]:
-            bonuses.append(bonus + BONUS_STEP)
-        else:
-            return scores
-    raise RuntimeError(f"the best of the grid is at its edge: {scores}")
-
-
-def best_point(scores: dict[Point, float]) -> Point:
-    """Return the weight and bonus of the lowest score, the first of equal ones."""
-    return min(scores, key=lambda point: scores[point])
 
 
 @dataclass(frozen=True)
