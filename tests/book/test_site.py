@@ -362,7 +362,7 @@ TERMS = {  # a term and the section that search finds for it
 def test_search_finds_a_term(browser, address, term):
     with opened(browser, f"{address}search.html?q={term}") as page:
         page.wait_for_selector("#search-results li a", timeout=15000)
-        page.wait_for_function("() => Search._pulse_status < 0")  # 0 is the first pulse
+        page.wait_for_function("() => Search.status.innerText")  # written when all are listed
         links = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
         assert any(f"notebooks/{TERMS[term]}" in link for link in links), links
 
