@@ -1,6 +1,7 @@
 """What the site's generated pages are made of: facts about the book, and the pieces around them."""
 
 import re
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -65,6 +66,11 @@ def test_contents_sizes_and_times(book):
     assert (a.title, a.words, a.code_lines, a.running_seconds) == ("1 A", 401, 0, None)
     assert a.reading_minutes == pytest.approx(401 / 200)
     assert (b.title, b.code_lines, b.running_seconds) == ("1.1 B", 40, 90.0)
+    results = {"values": {"seconds": 90.0}}  # on a busy machine, and with several threads
+    busy, parallel = (
+        replace(b, results=results | {"processor_seconds": time}) for time in (40.0, 200.0)
+    )
+    assert (busy.running_seconds, parallel.running_seconds) == (40.0, 90.0)
     with pytest.raises(ValueError, match="notebooks/c"):
         book_facts.read_page("notebooks/c", book)
 

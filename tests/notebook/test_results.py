@@ -1,6 +1,7 @@
 """Results: what is shown, stored, refused and read."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ def test_results_are_stored_with_their_origin(displayed):
     stored = displayed[0][1]["metadata"][RESULTS_KEY]
     assert (stored["corpus"], stored["origin"], stored["device"]) == ("tiny", "stand-in", "cpu")
     assert stored["torch"] == torch.__version__ and {"date", "python", "machine"} <= stored.keys()
+    assert 0 < stored["processor_seconds"] < 1.1 * sum(os.times()[:4])
     assert json.loads(json.dumps(stored)) == stored
     html = displayed[0][0][0]["text/html"]
     assert "1,234,567" in html and "tiny (stand-in), cpu, seed 0" in html

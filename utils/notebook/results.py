@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import os
 import platform
 from collections.abc import Mapping
 from datetime import date
@@ -60,7 +61,9 @@ def report_results(
     - "seed" and "device": as given, the device as a string;
     - "date": the day of the run, in ISO format;
     - "torch" and "python": the versions;
-    - "machine": the type of the processor, such as "x86_64".
+    - "machine": the type of the processor, such as "x86_64";
+    - "processor_seconds": the processor time of this process and of those it has waited for, which
+      is how long the run takes on one quiet core.
 
     The site shows these results, and ``tests/book/test_book.py`` compares those of a new run with
     them.
@@ -112,6 +115,7 @@ def report_results(
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "processor_seconds": sum(os.times()[:4]),
     }
     text = "\n".join(f"{key:32s} {_format(value)}" for key, value in results.items())
     content = {"text/plain": text, "text/html": _html_table(record)}
