@@ -25,6 +25,7 @@ SITE_ONLY = "a.headerlink, script, style, button, summary, p.edition, div.toctre
 LISTS = {
     f"book/{name}" for name in "results claims equations errata glossary library references".split()
 }
+BIBLIOGRAPHY = "book/references"
 SITE_ATTRIBUTES = {
     "img": ["loading"],
     "[aria-controls], [tabindex]": ["aria-controls", "tabindex"],
@@ -126,6 +127,8 @@ def make_parts(site: BuiltSite) -> list[Part]:
 def clean(page: BuiltPage, words: dict[str, str]) -> None:
     """Remove from a page what only the site can do; an answer keeps its fold until it is taken.
 
+    Its list of references goes as well: the bibliography of the book has them all.
+
     Parameters
     ----------
     page
@@ -134,6 +137,9 @@ def clean(page: BuiltPage, words: dict[str, str]) -> None:
         What the edition says in its own words.
     """
     article = page.article
+    if page.name != BIBLIOGRAPHY:
+        for section in article.select("section#references"):
+            section.decompose()
     for badge in article.select(BADGES):
         (badge.find_parent("p") or badge).decompose()
     for sound in article.find_all("audio"):
