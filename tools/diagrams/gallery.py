@@ -70,6 +70,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     autograd.computation_graph,
     libraries.keras_backends,
     libraries.dense_carried,
+    libraries.left_padding,
     parallel.data_parallel,
     parallel.tensor_parallel,
     pipeline.pipeline_parallel,
