@@ -3,6 +3,7 @@
 - ``__main__``: its command.
 - ``rules``: the rules of decoding and their settings.
 - ``diversity``: texts by each rule, what a judge and a student make of them.
+- ``between``: more settings, where rules are compared; its own command.
 - ``controls``: the same for copies of the training text and for damaged texts; its own command.
 - ``task``: the text, the stored model that writes, the judge, the passages.
 """

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.generation import __main__ as command
-from benchmarks.generation import task
+from benchmarks.generation import between, task
 from benchmarks.generation.diversity import run_rule
 from benchmarks.generation.rules import RULES, Rule
 from benchmarks.generation.task import GenerationTask, Passages
@@ -110,6 +110,18 @@ def test_the_command_writes_rows_of_the_rules_it_is_given(loaded, monkeypatch, t
     arms = {(row.part, row.arm, row.seed) for row in rows}
     assert arms == {("diversity", arm, seed) for arm in ("plain", "top_k 5") for seed in (0, 1)}
     assert all(row.settings.keys() >= set(SETTINGS) for row in rows)
+
+
+def test_settings_between_are_rows_of_their_own_part(loaded, monkeypatch, tmp_path):
+    monkeypatch.setattr(Passages.draw, "__kwdefaults__", {"count": 2})
+    monkeypatch.setattr(GenerationTask, "load", lambda: loaded)
+    path = tmp_path / "results.json"
+    between.main(["--seeds", "0", f"--out={path}"])
+    rows = [StoredRow.from_stored(row) for row in json.loads(path.read_text("utf-8"))["rows"]]
+    arms = {f"{option} {value:g}" for option, values in between.GRIDS.items() for value in values}
+    assert {(row.part, row.arm, row.seed) for row in rows} == {("between", arm, 0) for arm in arms}
+    assert not arms & {rule.name for rule in RULES}
+    assert all(row.figures.keys() >= {"judge", "selection student"} for row in rows)
 
 
 def test_an_unknown_rule_is_refused(capsys):

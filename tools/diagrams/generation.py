@@ -62,32 +62,35 @@ def speculative() -> Diagram:
     d = Diagram(
         "speculative",
         "One round of speculative decoding",
-        "From top to bottom. A draft model proposes three tokens one after the other: comes, to, "
-        "and die. One call of the target model reads all of them and gives the distributions p₁ to "
-        "p₄. Comes and to are accepted; die is rejected and replaced by a token drawn from what p₃ "
-        "has more than q₃: court. The round has written three tokens with one call of the target.",
+        "From top to bottom. After king, a draft model proposes three tokens one after the other: "
+        "comes, to, and die. One call of the target model reads king and the three proposals and "
+        "gives the distributions p₁ to p₄, each of the token that follows. Comes is checked by p₁ "
+        "and accepted, to by p₂; die is rejected and replaced by a token drawn from what p₃ has "
+        "more than the draft's distribution: court. The round has written three tokens with one "
+        "call of the target.",
         variants=each_part("draft", "target", "check"),
     )
-    xs = (96.0, 196.0, 296.0)
-    words = ("comes", "to", "die")
+    xs = (98.0, 184.0, 264.0, 344.0)
+    proposals = ("comes", "to", "die")
     with d.part("draft"):
         d.text(8, 30, "draft", anchor="start", bold=True)
-        boxes = [d.token(x, 30, word) for x, word in zip(xs, words, strict=True)]
-        for left, right in pairwise(boxes):
+        last = d.token(xs[0], 30, "king")
+        boxes = [d.token(x, 30, word) for x, word in zip(xs[1:], proposals, strict=True)]
+        for left, right in pairwise([last, *boxes]):
             d.arrow(left.right, right.left)
         d.note(8, 52, "3 calls", anchor="start")
     with d.part("target"):
         d.text(8, 126, "target", anchor="start", bold=True)
         d.note(8, 148, "1 call", anchor="start")
-        model = d.box(220, 126, 320, "reads all three, $T$ = 4", "layer")
-        for box in boxes:
+        model = d.box(224, 126, 312, "reads all four, $T$ = 4", "layer")
+        for box in (last, *boxes):
             d.arrow(box.bottom, (box.x, model.top[1]))
-        for i, x in enumerate((*xs, 366.0)):
+        for i, x in enumerate(xs):
             d.arrow((x, model.bottom[1]), (x, 190))
             d.note(x, 202, f"$p_{i + 1}$")
     with d.part("check"):
         d.text(8, 262, "check", anchor="start", bold=True)
-        for x, word in zip(xs[:2], words, strict=False):
+        for x, word in zip(xs[:2], proposals, strict=False):
             token = d.token(x, 262, word, meaning="layer")
             d.arrow((x, 216), token.top)
         rejected = d.token(xs[2], 262, "die", meaning="loss")

@@ -1,0 +1,52 @@
+"""Settings of the rules between those of ``rules``, where section 6.2 compares the rules.
+
+    python -m benchmarks.generation.between          a minute and a half of one quiet core
+
+Rows are written to book/results/generation.json, part "between".
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import torch
+
+from benchmarks import record
+from benchmarks.generation.diversity import run_rule
+from benchmarks.generation.rules import SETTINGS, Rule
+from benchmarks.generation.task import GenerationTask
+from benchmarks.tuning import run_missing
+from utils.console import make_output_safe
+
+GRIDS: Mapping[str, Sequence[float]] = {  # option of `FurtherSampling`: its values
+    "top_k": (30, 50),
+    "temperature": (0.7, 0.9),
+    "top_p": (0.9,),
+    "min_p": (0.02,),
+    "typical_p": (0.9,),
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the settings by the arguments of the command line."""
+    parser = record.benchmark_parser("generation.between", __doc__)
+    parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    run, task = record.Run.start("generation.between", arguments), GenerationTask.load()
+    rows = record.SeedRows(options.out, run, part="between", origin=task.origin)
+    none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
+    for seed in options.seeds:
+        for option, values in GRIDS.items():
+            for value in values:
+                rule = Rule(option, value)
+                settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
+                run_missing(rows, rule.name, [seed], settings, partial(run_rule, rule, task))
+
+
+if __name__ == "__main__":
+    make_output_safe()
+    main(sys.argv[1:])
