@@ -1,11 +1,11 @@
-"""A trained model made smaller or adapted: for section 8.1.
+"""A trained model adapted, or distilled into a smaller one: for section 8.1.
 
     python -m benchmarks.compression                    some four minutes on one quiet core
     python -m benchmarks.compression adaptation         one part
-    python -m benchmarks.compression pruning --arms "80% dropped"
+    python -m benchmarks.compression adaptation --arms LoRA
 
 Each arm starts from the stored model, or learns from it, and has its learning rate tuned by itself
-(all but one, whose rate is lowered on purpose):
+(all but two, whose rates are lowered on purpose):
 rates a factor of two apart are tried with a seed that is used for nothing else, more of them while
 the best is at an edge. Rates are chosen by the loss on validation text, and figures measured on
 test text. Trials and runs are rows of book/results/compression.json; a run that was stopped goes

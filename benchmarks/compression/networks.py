@@ -1,9 +1,9 @@
-"""The matrices of a GPT's layers: rounded, pruned, or with a correction of low rank."""
+"""The matrices of a GPT's layers: trained alone, or with a correction of low rank."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -11,7 +11,6 @@ from torch import nn
 from utils.models.gpt import GPT
 
 RANK = 8
-GROUP = 32  # weights that share a scale
 
 
 class LowRank(nn.Module):
@@ -58,62 +57,9 @@ def with_low_rank(model: GPT, *, rank: int = RANK) -> GPT:
     return adapted
 
 
-@torch.no_grad()
-def changed(model: GPT, change: Callable[[torch.Tensor], torch.Tensor]) -> GPT:
-    """Return a copy of a model with `change` applied to each matrix of its layers."""
-    copied = copy.deepcopy(model)
-    for _, _, part in linear_maps(copied):
-        part.weight.copy_(change(part.weight))
-    return copied
-
-
-def rounded(weight: torch.Tensor, *, bits: int = 4, group: int = GROUP) -> torch.Tensor:
-    """Round a matrix to whole numbers of few bits, with a scale for each group of weights.
-
-    Source: ``eq-quantize`` (section 8.1).
-
-    Parameters
-    ----------
-    weight
-        The matrix; `group` divides its number of columns.
-    bits, group
-        Bits of a whole number, and weights that share a scale.
-
-    Returns
-    -------
-    rounded : torch.Tensor
-        The matrix as it is after rounding.
-    """
-    grouped = weight.reshape(-1, group)
-    scales = grouped.abs().amax(1, keepdim=True) / (2 ** (bits - 1) - 1)
-    return ((grouped / scales.clamp_min(1e-12)).round() * scales).view_as(weight)
-
-
-def largest_masks(model: GPT, share: float) -> list[torch.Tensor]:
-    """Return a mask for each matrix of the layers that drops the smallest weights of all.
-
-    Source: ``eq-magnitude`` (section 8.1).
-
-    Parameters
-    ----------
-    model
-        The model.
-    share
-        The share of weights that is dropped.
-
-    Returns
-    -------
-    masks : list of torch.Tensor
-        True where a weight stays.
-    """
-    weights = [part.weight.detach().abs() for _, _, part in linear_maps(model)]
-    in_order = torch.cat([weight.flatten() for weight in weights]).sort().values
-    smallest_kept = in_order[round(share * len(in_order))]
-    return [weight >= smallest_kept for weight in weights]
-
-
-@torch.no_grad()
-def drop(model: GPT, masks: list[torch.Tensor]) -> None:
-    """Set the weights of a model's layers to zero where its masks are False."""
-    for (_, _, part), mask in zip(linear_maps(model), masks, strict=True):
-        part.weight.mul_(mask)
+def with_free_matrices(model: GPT) -> GPT:
+    """Return a copy of a model of which only the matrices of its layers are trained."""
+    adapted = copy.deepcopy(model).requires_grad_(False)
+    for _, _, part in linear_maps(adapted):
+        part.requires_grad_(True)
+    return adapted

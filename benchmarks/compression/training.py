@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.compression.networks import drop, largest_masks
 from benchmarks.compression.task import KINDS, Texts
 from benchmarks.tuning import finite_loss
 from utils.data.batches import Batch
@@ -22,7 +20,6 @@ from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 from utils.training.objectives import token_nll
-from utils.training.optimizers import adamw
 
 TEMPERATURE, TEACHER_SHARE = 2.0, 0.7
 MEASURED_LENGTH = 64  # tokens of a window
@@ -46,9 +43,10 @@ class Recipe:
         The budget: steps, windows in a batch, tokens in a window.
     part
         The part of the text that it is trained on.
-    dropped
-        The share of weights that is dropped and stays zero.
-    taught
+    validate_every
+        The steps between two measurements of the loss on validation text, of which the model keeps
+        the best; 0 for a model that keeps its last weights.
+    distilled
         Whether the stored model's distributions are part of the loss.
     fixed_rate
         The learning rate of an arm that is not tuned; None for one that is.
@@ -61,8 +59,8 @@ class Recipe:
     batch_size: int = 4
     length: int = 64
     part: str = "train"
-    dropped: float = 0.0
-    taught: bool = False
+    validate_every: int = 0
+    distilled: bool = False
     fixed_rate: float | None = None
 
     def settings(self) -> dict[str, Any]:
@@ -73,8 +71,8 @@ class Recipe:
             "batch size": self.batch_size,
             "length": self.length,
             "text": f"{self.kind}, {self.part}",
-            "dropped": self.dropped,
-            "taught": self.taught,
+            "validate every": self.validate_every,
+            "distilled": self.distilled,
         }
 
 
@@ -102,10 +100,15 @@ def distillation(
     return temperature**2 * divergence
 
 
-def taught_by(teacher: GPT) -> Callable[[GPT, Batch], torch.Tensor]:
-    """Return the objective that mixes the text's loss with the divergence from a teacher."""
+def distilled_from(teacher: GPT) -> Callable[[GPT, Batch], torch.Tensor]:
+    """Return the objective that mixes the text's loss with the divergence from a teacher.
+
+    In evaluation mode it is the text's loss alone, which selects the weights that are kept.
+    """
 
     def objective(model: GPT, batch: Batch) -> torch.Tensor:
+        if not model.training:
+            return token_nll(model, batch)
         logits = model(batch.inputs)[0]
         with torch.no_grad():
             teacher_logits = teacher(batch.inputs)[0]
@@ -135,22 +138,14 @@ def run_trial(
     Returns
     -------
     figures : dict
-        The loss that selects, and the loss on the test part of each kind of text.
+        The step whose weights are kept, the loss that selects, and the loss on the test part of
+        each kind of text.
     costs : dict
         Trained parameters, tokens and seconds of the processor.
     """
     start = time.process_time()
     seed_everything(seed)
     model = recipe.build(texts)
-    masks = largest_masks(model, recipe.dropped) if recipe.dropped else []
-
-    def optimizer_of(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-        optimizer = adamw(module, config)
-        if masks:
-            drop(model, masks)
-            optimizer.register_step_post_hook(lambda *_: drop(model, masks))
-        return optimizer
-
     batches = texts.batches(
         recipe.kind,
         recipe.part,
@@ -158,18 +153,25 @@ def run_trial(
         length=recipe.length,
         seed=seed,
     )
-    config = TrainConfig(steps=recipe.steps, learning_rate=rate, warmup_fraction=0.1)
-    objective = taught_by(texts.model) if recipe.taught else token_nll
+    config = TrainConfig(
+        steps=recipe.steps,
+        learning_rate=rate,
+        warmup_fraction=0.1,
+        validate_every=recipe.validate_every,
+    )
+    valid = texts.eval_batches(recipe.kind, "valid", length=MEASURED_LENGTH)
+    objective = distilled_from(texts.model) if recipe.distilled else token_nll
     history = fit(
         model,
         batches,
         config,
         progress=False,
         objective=objective,
-        make_optimizer=optimizer_of,
+        valid=valid if recipe.validate_every else None,
     )
     history.raise_if_interrupted()
     figures: Figures = {
+        "best step": history.best_step,
         "selection loss": finite_loss(loss_of(model, texts, recipe.kind, "valid")),
         **{f"loss on {kind}": finite_loss(loss_of(model, texts, kind, "test")) for kind in KINDS},
     }

@@ -1,6 +1,5 @@
-"""The stored GPT pruned, rounded, corrected and taught from: networks, recipes and the command."""
+"""The stored GPT adapted, and a student of it: networks, recipes and the command."""
 
-import copy
 import dataclasses
 import math
 
@@ -10,31 +9,26 @@ import torch
 from benchmarks import tuning
 from benchmarks.compression import __main__ as command
 from benchmarks.compression import task as texts_of
-from benchmarks.compression import training
 from benchmarks.compression.networks import (
     LowRank,
-    changed,
-    drop,
-    largest_masks,
     linear_maps,
-    rounded,
+    with_free_matrices,
     with_low_rank,
 )
-from benchmarks.compression.parts import LONGER_STEPS, PARTS, STUDENT_STEPS, student
+from benchmarks.compression.parts import PARTS
 from benchmarks.compression.task import Texts
 from benchmarks.compression.training import (
     TEACHER_SHARE,
     TEMPERATURE,
     distillation,
+    distilled_from,
     run_trial,
-    taught_by,
 )
 from utils.data.batches import Batch
 from utils.data.corpora import load_text
 from utils.data.tokenizers import BPETokenizer
-from utils.metrics.cost import count_flops, count_parameters
+from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT
-from utils.models.gpt_cost import gpt_flops
 from utils.models.language_models import RNNLM
 from utils.models.stored import StoredModel
 from utils.runtime import seed_everything
@@ -77,39 +71,23 @@ def test_a_correction_is_zero_at_first_and_of_low_rank():
     assert torch.linalg.matrix_rank(layer.B @ layer.A) == 2
 
 
-def test_a_group_is_rounded_to_multiples_of_its_largest_weight():
-    weight = torch.tensor([[0.5, -0.1, 0.2, -1.4], [0.07, 0.0, 0.03, -0.01]])
-    by_hand = torch.tensor([[0.4, 0.0, 0.2, -1.4], [0.07, 0.0, 0.03, -0.01]])
-    assert torch.allclose(rounded(weight, bits=4, group=4), by_hand, atol=1e-6)
+def test_only_the_matrices_of_the_layers_are_free():
     model = small_gpt()
-    four_bits = changed(model, rounded)
-    assert all(len(part.weight[0, :32].unique()) <= 15 for _, _, part in linear_maps(four_bits))
-    assert torch.equal(four_bits.embedding.weight, model.embedding.weight)
+    freed = with_free_matrices(model)
+    trained = {name for name, p in freed.named_parameters() if p.requires_grad}
+    assert len(trained) == len(list(linear_maps(model))) == 8
+    assert not any("embedding" in name or "norm" in name for name in trained)
+    assert all(p.requires_grad for p in model.parameters())
 
 
-def test_the_smallest_weights_of_all_matrices_together_are_dropped():
-    model = small_gpt()
-    first = next(linear_maps(model))[2]
-    first.weight.data *= 10
-    masks = largest_masks(model, 0.5)
-    assert sum(int(mask.sum()) for mask in masks) == sum(mask.numel() for mask in masks) // 2
-    assert masks[0].float().mean() > 0.8
-    drop(model, masks)
-    assert torch.equal(first.weight != 0, masks[0])
-
-
-def test_dropped_weights_stay_zero_in_training(texts, monkeypatch):
-    recipe = dataclasses.replace(PARTS["pruning"]["80% dropped"], steps=3, length=8)
-    seen = []
-    monkeypatch.setattr(
-        training, "loss_of", lambda model, *_: seen.append(copy.deepcopy(model)) or 1.0
+def test_a_student_keeps_the_weights_of_its_lowest_validation_loss(texts):
+    recipe = dataclasses.replace(
+        PARTS["distillation"]["distilled"], steps=4, validate_every=2, length=8
     )
-    run_trial(recipe, texts, rate=0.01, seed=0)
-    masks = largest_masks(texts.model, 0.8)
-    maps = [part.weight for _, _, part in linear_maps(seen[0])]
-    assert all((weight[~mask] == 0).all() for weight, mask in zip(maps, masks, strict=True))
-    before = [part.weight for _, _, part in linear_maps(texts.model)]
-    assert not torch.equal(maps[0][masks[0]], before[0][masks[0]])  # and the others are trained
+    figures, costs = run_trial(recipe, texts, rate=0.01, seed=0)
+    assert figures["best step"] in (2, 4) and costs["tokens"] == 4 * 4 * 8
+    whole = dataclasses.replace(recipe, validate_every=0)
+    assert run_trial(whole, texts, rate=0.01, seed=0)[0]["best step"] == 4
 
 
 def test_the_divergence_of_a_student_from_its_teacher():
@@ -121,41 +99,26 @@ def test_the_divergence_of_a_student_from_its_teacher():
     assert float(distillation(z, z, 2.0)) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_taught_student_learns_from_both_text_and_teacher():
+def test_a_distilled_student_learns_from_both_text_and_teacher():
     teacher, model = small_gpt(), GPT(60, width=16, num_layers=1, num_heads=2)
     batch = Batch(IDS[:, :-1], IDS[:, 1:])
     z, v = model(batch.inputs)[0], teacher(batch.inputs)[0]
     hard, soft = token_nll(model, batch), distillation(z, v, TEMPERATURE)
     mixed = TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard
-    loss = taught_by(teacher)(model, batch)
+    loss = distilled_from(teacher)(model, batch)
     assert loss.item() == pytest.approx(mixed.item(), rel=1e-6)
     loss.backward()
     assert all(p.grad is None for p in teacher.parameters())
-
-
-def test_learning_alone_for_longer_costs_no_more_than_being_taught():
-    """With the sizes of the stored GPT."""
-    texts = Texts(small_gpt(), {}, 1000, "real")
-    model, shape = student(texts), {"batch_size": 4, "length": 64}
-    alone = 3 * gpt_flops(1000, width=64, num_layers=1, **shape)
-    ids = torch.randint(4, 1000, (4, 65))
-    batch = Batch(ids[:, :-1], ids[:, 1:])
-    assert count_flops(lambda: token_nll(model, batch).backward()) == alone
-    taught = alone + gpt_flops(1000, width=128, num_layers=4, **shape)
-    assert 0.9 < LONGER_STEPS * alone / taught < 1
-    steps = {arm: recipe.steps for arm, recipe in PARTS["distillation"].items()}
-    assert steps["all text, alone, longer"] == LONGER_STEPS * STUDENT_STEPS
+    model.eval()  # where the text alone selects the weights that are kept
+    assert distilled_from(teacher)(model, batch).item() == pytest.approx(hard.item(), rel=1e-6)
 
 
 def test_arms_that_are_compared_have_one_budget():
-    for part in ("adaptation", "pruning"):
-        budgets = {(a.steps, a.batch_size, a.length, a.kind, a.part) for a in PARTS[part].values()}
+    for part, arms in PARTS.items():
+        budgets = {(a.steps, a.batch_size, a.length, a.kind, a.part) for a in arms.values()}
         assert len(budgets) == 1, part
-    students = PARTS["distillation"]
-    for amount, part in (("all", "train"), ("little", "little")):
-        arms = [students[f"{amount} text, {how}"] for how in ("alone", "taught")]
-        assert len({(a.steps, a.batch_size, a.rates) for a in arms}) == 1
-        assert {a.part for a in arms} == {part}
+    students = PARTS["distillation"].values()
+    assert len({(a.rates, a.validate_every) for a in students}) == 1
 
 
 def test_texts_have_their_parts_in_pieces_of_the_stored_tokenizer(texts):
@@ -177,7 +140,10 @@ def test_another_stored_model_is_refused(texts, monkeypatch):
 
 def test_the_command_writes_trials_and_runs(run, texts, monkeypatch):
     parts = {
-        part: {arm: dataclasses.replace(recipe, steps=2) for arm, recipe in arms.items()}
+        part: {
+            arm: dataclasses.replace(recipe, steps=2, validate_every=0)
+            for arm, recipe in arms.items()
+        }
         for part, arms in PARTS.items()
     }
     monkeypatch.setattr(command, "PARTS", parts)
@@ -191,11 +157,12 @@ def test_the_command_writes_trials_and_runs(run, texts, monkeypatch):
         tuned = [arm for arm, recipe in arms.items() if recipe.fixed_rate is None]
         trials = [row for row in rows if row["part"] == f"{part}, trials"]
         assert len(trials) == len(tuned)
-    (lower, _) = [row for row in rows if row["arm"] == "all weights, lower rate"]
-    assert lower["settings"]["learning_rate"] == 0.002 and lower["settings"]["grid"] is None
+    for arm, rate in (("all weights, lower rate", 0.002), ("matrices, lower rate", 0.004)):
+        (lower, _) = [row for row in rows if row["arm"] == arm]
+        assert lower["settings"]["learning_rate"] == rate and lower["settings"]["grid"] is None
 
 
 def test_a_misspelt_part_is_refused(run, capsys):
     with pytest.raises(SystemExit):
-        run("compression", "prunning")
-    assert "there are pruning, adaptation" in capsys.readouterr().err
+        run("compression", "adaption")
+    assert "there are adaptation, distillation" in capsys.readouterr().err

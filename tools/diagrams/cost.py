@@ -10,9 +10,9 @@ TILES, TILE = 4, 40.0
 WEIGHTS = (0.5, 0.0, 0.0, -1.2, 0.0, 0.0, 0.3, 0.0)  # of the row in several formats
 MEMORY: dict[str, tuple[tuple[str, Meaning, float, str], ...]] = {
     "training": (
-        ("weights", "layer", 34, "smaller models"),
-        ("gradients", "loss", 34, "LoRA"),
-        ("optimizer", "state", 60, "Muon\nLoRA"),
+        ("weights", "layer", 34, "$4N$ bytes"),
+        ("gradients", "loss", 34, "$4N$ bytes\nLoRA"),
+        ("optimizer", "state", 60, "$8N$ bytes\nMuon, LoRA"),
         ("activations", "attention", 92, "recomputation\ntiles"),
     ),
     "generation": (
@@ -30,10 +30,10 @@ def memory_of_a_model() -> Diagram:
         "Two stacks of boxes, from bottom to top. Training holds weights, gradients, the "
         "optimizer's running means, twice as large, and activations, the largest box when the "
         "batch is large. Generation holds the weights and the KV cache, which grows with every "
-        "token of every text. Beside each box stands what reduces it: smaller models for the "
-        "weights of training, LoRA for gradients, Muon or LoRA for the optimizer, recomputation "
-        "and attention in tiles for activations; quantization and pruning for the weights of "
-        "generation, grouped queries for the KV cache.",
+        "token of every sequence. Weights and gradients take four bytes for each of N parameters, "
+        "the optimizer eight. Beside each box stands what reduces it: LoRA for gradients, Muon or "
+        "LoRA for the optimizer, recomputation and attention in tiles for activations; "
+        "quantization and pruning for the weights of generation, grouped queries for the KV cache.",
     )
     bottom = 270.0
     for x, (name, parts) in zip((58.0, 256.0), MEMORY.items(), strict=True):
@@ -72,7 +72,7 @@ def attention_tiles() -> Diagram:
             x, y = left + (column + 0.5) * TILE, top + (row + 0.5) * TILE
             here = row == column == 1
             with d.part("tile", when=here):
-                meaning: Meaning = "absent" if column > row else "attention"
+                meaning: Meaning = "absent" if column > row else "output" if here else "attention"
                 d.box(x, y, TILE - 4, "$S_{22}$" if here else "", meaning, height=TILE - 4)
     d.note(left + size / 2, top + size + 14, "one tile at a time in fast memory")
     d.note(left + size / 2, top + size + 32, "dashed: hidden by the causal mask")
@@ -99,7 +99,7 @@ def weight_formats() -> Diagram:
         "bits: eight numbers, 16 bits per weight. Bit mask and 16 bits: eight bits 1 0 0 1 0 0 1 0 "
         "and three numbers, 7 bits per weight. Numbers and columns in 16 bits each: three numbers "
         "and three columns 0, 3, 6, 12 bits per weight, not counting where rows begin. Four bits: "
-        "eight whole numbers 3, 0, 0, −7, 0, 0, 2, 0 of four bits and a scale of 16, here 6 bits "
+        "eight integers 3, 0, 0, −7, 0, 0, 2, 0 of four bits and a scale of 16, here 6 bits "
         "per weight; with a scale for 32 weights, 4.5.",
     )
     scale = max(abs(weight) for weight in WEIGHTS) / 7
