@@ -6,19 +6,32 @@ are tested in Chromium on a small page of their own, so that no built site is ne
 
 import hashlib
 import json
-import random
 import re
-import shutil
-import subprocess
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
+from tests.helpers.live_pages import (
+    AXE_RULES,
+    ENGINE,
+    READ,
+    ROOT,
+    TEXT,
+    TOKENIZE,
+    TRANSLATOR_SCRIPT,
+    box_of,
+    drawn_anew,
+    is_symbol,
+    make_strings,
+    needs_models,
+    opened_box,
+    require_model,
+    scripts_of,
+    status_of,
+    stored_scripts,
+    wait_for_status,
+)
 from tools.live import __main__ as command
 from tools.live import boxes, examples, model_files, writer
 from tools.live.architectures import (
@@ -28,7 +41,15 @@ from tools.live.architectures import (
     convert_ngram,
     convert_tokenizer,
 )
-from tools.live.catalogue import LIVE_FOLDER, MODELS_FOLDER, NAMES, build, page_model, tokenizer_of
+from tools.live.catalogue import (
+    LANGUAGE_MODELS,
+    LIVE_FOLDER,
+    MODELS_FOLDER,
+    NAMES,
+    build,
+    page_model,
+    tokenizer_of,
+)
 from tools.live.model_files import (
     LiveModel,
     LiveTensor,
@@ -39,150 +60,12 @@ from tools.live.model_files import (
 )
 from tools.live.quantization import quantize, quantized_copy
 from tools.live.writer import make_random, next_logits, visible_piece, without_special, write
-from utils.data.corpora import load_text
-from utils.data.tokenizers import BPETokenizer, CharTokenizer
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
-
-ROOT = Path(__file__).resolve().parents[2]
-ENGINE = LIVE_FOLDER / "engine.js"
-NODE = shutil.which("node")
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-TEXT = "First Citizen:\nBefore we proceed any further, hear me speak.\n\nAll:\nSpeak, speak.\n" * 12
-EXTRAS = (
-    "é ñ ü å ø ß æ œ İ ı Σ σ ς я щ ї א ש ע ي ن ه ह ि न ् 语 言 模 型 漢 字 あ い ア 한 글 ไ ท ย "
-    "🙂 👩\u200d👩\u200d👧 🏳\ufe0f\u200d🌈 👍🏽 🇨🇭 ½ Ⅷ ² ٣ € № ﬁ 𝒳 𝟙 \" ' ’ “ \\ < > & { } 0 1 42 "
-    "'ll 's 'T "
-    "\u0301 \u0308 \u200d \ufeff \u00a0 \u3000 \u2028 \u0085 \u000b \u001c"
-)
-
-
-def make_strings(count: int = 500) -> list[str]:
-    """Strings of letters, marks, numbers and white space of many scripts, and words of the text."""
-    source = random.Random(0)
-    units = [
-        *EXTRAS.split(" "),
-        *TEXT.split()[:40],
-        " ",
-        "  ",
-        "\n",
-        "\n\n ",
-        "\t",
-        "\r\n",
-        " \u3000",
-    ]
-    strings = ["", " ", "\n", "\ufeff", "a" * 300, "speak " * 50, " \u2003 x"]
-    while len(strings) < count:
-        strings.append("".join(source.choices(units, k=source.randrange(1, 25))))
-    return strings
-
-
-class Node:
-    """Runs scripts in Node."""
-
-    def evaluate(self, scripts: list[str], expression: str):
-        code = "\n".join([*scripts, f"console.log(JSON.stringify({expression}));"])
-        assert NODE is not None
-        result = subprocess.run(
-            [NODE, "-"], input=code, capture_output=True, text=True, encoding="utf-8", check=False
-        )
-        assert result.returncode == 0, result.stderr[-2000:]
-        return json.loads(result.stdout)
-
-
-class Page:
-    """Runs scripts in a page of Chromium."""
-
-    def __init__(self, browser):
-        self.browser = browser
-
-    def evaluate(self, scripts: list[str], expression: str):
-        page = self.browser.new_page()
-        page.goto("about:blank")
-        for script in scripts:
-            page.add_script_tag(content=script)
-        result = page.evaluate(f"() => JSON.stringify({expression})")
-        page.close()
-        return json.loads(result)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the boxes were not tried in a browser")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module", params=["Node", "Chromium"])
-def engine(request):
-    if request.param == "Chromium":
-        return Page(request.getfixturevalue("browser"))
-    if NODE is None:
-        pytest.skip("no Node on this machine: the engine was tried in Chromium alone")
-    return Node()
-
-
-def scripts_of(**models: LiveModel) -> list[str]:
-    """The engine, what it knows of some models, and their files."""
-    described = {name: {"version": live.version(), "parts": []} for name, live in models.items()}
-    files = [script for name, live in models.items() for script in live.scripts(name)]
-    return [ENGINE.read_text("utf-8"), f"LiveModels.describe({json.dumps(described)});", *files]
-
-
-def stored_scripts(*names: str) -> list[str]:
-    """The engine, the index of the site's models, and the files of some of them."""
-    paths = [ENGINE, MODELS_FOLDER / model_files.INDEX]
-    for name in names:
-        paths += model_files.model_files(name, MODELS_FOLDER)
-    return [path.read_text("utf-8") for path in paths]
-
-
-def require_model(name: str) -> None:
-    """Skip the test if a model, or what it is made of, is not here."""
-    if name not in read_index(MODELS_FOLDER):
-        pytest.skip(f"the site has no model {name} yet")
-    if name.startswith(("ngram", "tokenizer")) and load_text().origin != "real":
-        pytest.skip(f"{name} is made of the real text, which is not here")
-
-
-READ = """((name, ids) => {
-    const model = LiveModels.build(name), rows = [];
-    let state = model.start();
-    for (const id of ids) {
-        const step = model.step(id, state);
-        rows.push(Array.from(step.logits));
-        state = step.state;
-    }
-    return rows;
-})"""
-
-
-@pytest.fixture(scope="module")
-def tokenizers():
-    return {
-        "bpe": BPETokenizer.train(TEXT, max_vocab_size=330),
-        "characters": CharTokenizer.train(TEXT),
-    }
-
-
-def drawn_anew(model: nn.Module, std: float) -> nn.Module:
-    """The model with all parameters drawn at random: norms and last matrices, too."""
-    torch.manual_seed(0)
-    for parameter in model.parameters():
-        nn.init.normal_(parameter, std=std, mean=1.0 if parameter.dim() == 1 else 0.0)
-    return model.eval()
-
 
 NETWORKS = {
     "GPT": lambda V: GPT(V, width=24, num_layers=3, num_heads=3, context_length=6),
@@ -232,16 +115,6 @@ def test_an_ngram_model_equals_that_of_the_library(engine, tokenizers, order):
         assert engine.evaluate(scripts, f"LiveModels.build('m').count({ngram})") == counts.count(
             ngram
         )
-
-
-TOKENIZE = """(strings => {
-    const { tokenizer } = LiveModels.build("m");
-    return strings.map(text => {
-        const ids = tokenizer.encode(text);
-        const [decoded, end] = [ids, ids.slice(1)].map(part => tokenizer.decode(part));
-        return [ids, decoded, ids.map(id => tokenizer.piece(id)), end];
-    });
-})"""
 
 
 @pytest.mark.parametrize("kind", ["bpe", "characters"])
@@ -490,7 +363,7 @@ def test_quantization_costs_less_than_a_hundredth_of_a_bit(name):
 PASSAGE = "KING RICHARD:\nMy lord, I am the one whom you have sought; and yet, what is it that " * 9
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("tokenizer")])
+@pytest.mark.parametrize("name", LANGUAGE_MODELS)
 def test_logits_of_the_sites_models_equal_those_of_the_library(engine, name):
     """Over more pieces than the GPT's window has, and greedy texts, too."""
     require_model(name)
@@ -534,13 +407,16 @@ def test_the_scripts_need_nothing_that_a_strict_page_forbids():
     forbidden = (
         r"\b(fetch|XMLHttpRequest|eval|Function|SharedArrayBuffer|innerHTML|import|export)\b"
     )
-    for name in ("engine.js", "boxes.js"):
+    for name in ("engine.js", "translator.js", "boxes.js", "translation.js"):
         code = re.sub(r"//.*", "", (LIVE_FOLDER / name).read_text("utf-8"))
         assert re.findall(rf"{forbidden}|\.style\b", code) == [], name
 
 
 def test_the_engine_is_short_enough_to_be_read():
-    assert 400 <= len(ENGINE.read_text("utf-8").splitlines()) <= 600
+    engine, translator = (
+        len(path.read_text("utf-8").splitlines()) for path in (ENGINE, TRANSLATOR_SCRIPT)
+    )
+    assert 400 <= engine <= 600 and translator <= 250
 
 
 # ------------------------------------------------------------------- the stored examples
@@ -616,6 +492,14 @@ def test_the_command_writes_measured_models_into_one_index(tiny_site, capsys):
     assert "page.md: examples written" in capsys.readouterr().out
 
 
+def test_the_command_measures_costs(monkeypatch):
+    calls = []
+    monkeypatch.setattr(command, "write_costs", calls.append)
+    command.main(["costs", "gpt-pieces"])
+    command.main(["costs"])
+    assert calls == [["gpt-pieces"], []]
+
+
 def test_the_command_prints_a_box(monkeypatch, capsys):
     monkeypatch.setattr(command, "make_example", lambda kind: f"a box: {kind}")
     command.main(["box", "pieces"])
@@ -632,7 +516,14 @@ def test_the_command_refuses_unknown_names(arguments, known, capsys):
     assert "unknown name 'gpt'" in error and known in error
 
 
-@pytest.mark.parametrize("body, count", [('<div class="live-box" data-live="a">', 3), ("<p>", 0)])
+@pytest.mark.parametrize(
+    "body, count",
+    [
+        ('<div class="live-box" data-live="a">', 3),
+        ('<div class="live-box" data-live="beam">', 5),
+        ("<p>", 0),
+    ],
+)
 def test_only_a_page_with_a_box_loads_the_scripts(body, count):
     class App:
         def __init__(self):
@@ -647,135 +538,24 @@ def test_only_a_page_with_a_box_loads_the_scripts(body, count):
     app = App()
     boxes.add_files(app, "", "", {"body": body}, None)
     assert len(app.scripts) == count and len(app.styles) == min(count, 1)
-    assert [name for _, name in sorted(app.scripts)] == list(boxes.SCRIPTS)[:count]
+    scripts = [*boxes.SCRIPTS, *boxes.TRANSLATION_SCRIPTS]
+    assert [name for _, name in sorted(app.scripts)] == scripts[:count]
 
 
 def test_the_table_has_a_model_with_and_without_figures():
     facts = {"parameters": 12_345, "valid_bits_per_character": 1.95}
     row = boxes.table_row("gpt", {"parts": [10_000, 2_000_000], "facts": facts})
-    assert row == ["`gpt`", "2.01", "12,345", "1.9500", ""]
-    assert boxes.table_row("a", {"parts": [4000], "facts": {}}) == ["`a`", "0.00", "", "", ""]
+    assert row == ["`gpt`", "2.01", "12,345", "1.9500"]
+    assert boxes.table_row("a", {"parts": [4000], "facts": {}}) == ["`a`", "0.00", "", ""]
 
 
 # ------------------------------------------------------------------- the boxes in a browser
-
-PREFIX = "/some/path/"  # the site must not mind where it lies
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'"
-PAGE = """<!DOCTYPE html>
-<html lang="{language}" data-theme="{theme}"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>Boxes</title>
-<link rel="icon" href="data:,"><link rel="stylesheet" href="../_static/theme.css">
-<link rel="stylesheet" href="../_static/book.css">
-<link rel="stylesheet" href="../_static/live/boxes.css">
-<script defer src="../_static/live/engine.js"></script>
-<script defer src="../_static/live/models/models.js"></script>
-<script defer src="../_static/live/boxes.js"></script>
-</head><body><main><h1>Boxes</h1>{boxes}</main></body></html>"""
-THEME = """html { --pst-color-text-base: #222; --pst-color-text-muted: #48566b;
-    --pst-color-background: #fff; --pst-font-family-monospace: monospace; }
-html[data-theme="dark"] { --pst-color-text-base: #ced6dd; --pst-color-text-muted: #9ca4af;
-    --pst-color-background: #14181e; }
-* { box-sizing: border-box; } body { margin: 8px; font-family: sans-serif;
-    color: var(--pst-color-text-base); background: var(--pst-color-background); }"""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """A folder with pages that have all boxes, and all they load."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(LIVE_FOLDER, folder / "_static" / "live")
-    shutil.copy(ROOT / "book" / "_static" / "book.css", folder / "_static")
-    (folder / "_static" / "theme.css").write_text(THEME)
-    (folder / "book").mkdir()
-    all_boxes = "".join(examples.read_boxes(ROOT / "book" / "live.md").values())
-    pages = {"light": ("en", "light"), "dark": ("en", "dark"), "chinese": ("zh-CN", "light")}
-    for name, (language, theme) in pages.items():
-        html = PAGE.format(language=language, theme=theme, boxes=all_boxes)
-        (folder / "book" / f"{name}.html").write_text(html, encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """Where the site is served, below a path and under a strict policy."""
-
-    class Handler(SimpleHTTPRequestHandler):
-        def translate_path(self, path):
-            path = path.partition("?")[0]
-            return str(site / path.removeprefix(PREFIX)) if path.startswith(PREFIX) else "/none"
-
-        def end_headers(self):
-            self.send_header("Content-Security-Policy", f"{POLICY}; img-src data:")
-            super().end_headers()
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
-    server.shutdown()
-
-
-@pytest.fixture
-def open_page(browser, site, address):
-    """Opens a page; at the end no page may have met an error or asked another site."""
-    pages, faults, requests = [], [], []
-
-    def open_one(name="light", *, root=None, width=1000, are_faults_expected=False, **options):
-        root = address if root is None else root
-        page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        page.requests = requests
-        if not are_faults_expected:
-            page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-            page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.on(
-            "request",
-            lambda request: request.url.startswith((root, "data:")) or faults.append(request.url),
-        )
-        page.goto(f"{root}book/{name}.html")
-        pages.append(page)
-        return page
-
-    yield open_one
-    for page in pages:
-        page.close()
-    assert faults == []
-
-
-def box_of(page, kind):
-    return page.locator(f'.live-box[data-live="{kind}"]')
-
-
-def opened_box(page, kind):
-    box = box_of(page, kind)
-    box.get_by_role("button").click()
-    page.wait_for_selector(f'.live-box[data-live="{kind}"][data-state="open"]')
-    return box
-
-
-def status_of(box):
-    return box.get_by_role("status")
-
-
-def wait_for_status(page, kind, text):
-    page.wait_for_function(
-        "([kind, text]) => document.querySelector(`[data-live=${kind}] .live-status`)"
-        ".textContent.includes(text)",
-        arg=[kind, text],
-    )
-
-
-needs_models = pytest.mark.skipif(
-    set(read_index(MODELS_FOLDER)) != set(NAMES), reason="the site has not all its models yet"
-)
 
 
 @needs_models
 def test_the_examples_stand_there_without_scripts(open_page):
     page = open_page(java_script_enabled=False)
-    assert page.locator(".live-example").count() == 3
+    assert page.locator(".live-example").count() == 5
     assert all(example.is_visible() for example in page.locator(".live-example").all())
     assert page.locator(".live-box button").count() == 0
 
@@ -786,7 +566,9 @@ def test_each_box_opens_and_closes(open_page, site, source):
     """From a server and from the file system; sizes are told before, and nothing loads before."""
     page = open_page(root=None if source == "server" else f"{site.as_uri()}/")
     assert not any(re.search(r"-\d+\.js", url) for url in page.requests)
-    for kind, megabytes in [("ngram", "0.7 MB"), ("pieces", "0.01 MB"), ("sampling", "3.5 MB")]:
+    sizes = {"ngram": "0.7 MB", "pieces": "0.01 MB", "sampling": "3.5 MB"}
+    sizes |= {"attention": "2.1 MB", "beam": "2.1 MB"}
+    for kind, megabytes in sizes.items():
         box = box_of(page, kind)
         assert box.get_by_role("button").inner_text() == f"Try it here (loads {megabytes})"
         opened_box(page, kind)
@@ -1033,14 +815,6 @@ def test_a_file_that_is_missing_or_does_not_fit(open_page):
     opened_box(page, "ngram")
 
 
-def is_symbol(node):
-    """Whether axe knows no contrast because a text is a symbol alone, such as an arrow."""
-    return any((check["data"] or {}).get("messageKey") == "nonBmp" for check in node["any"])
-
-
-AXE_RULES = "{preload: false, resultTypes: ['violations', 'incomplete']}"
-
-
 @needs_models
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_axe_finds_no_fault_in_open_boxes(open_page, name):
@@ -1048,7 +822,7 @@ def test_axe_finds_no_fault_in_open_boxes(open_page, name):
     page = open_page(name)
     for state in ("closed", "open"):
         if state == "open":
-            for kind in ("ngram", "pieces", "sampling"):
+            for kind in examples.TITLES:
                 opened_box(page, kind)
             columns_of(box_of(page, "sampling")).last.locator("li").first.wait_for()
         page.evaluate(axe)
@@ -1069,7 +843,7 @@ def test_open_boxes_fit_the_screen(open_page, width):
     page = open_page(width=width)
     overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(overflow) <= 0
-    for kind in ("ngram", "pieces", "sampling"):
+    for kind in examples.TITLES:
         opened_box(page, kind)
     columns_of(box_of(page, "sampling")).last.locator("li").first.wait_for()
     box_of(page, "pieces").get_by_label("Text").fill("a" * 500 + "语" * 300)
@@ -1111,5 +885,6 @@ def test_both_languages_say_the_same():
         names = [sorted(re.findall(r"\{\w+\}", text)) for text in (english, chinese)]
         assert names[0] == names[1], key
         assert english == chinese or re.search("[\u3400-\u9fff]", chinese), key
+    code += (LIVE_FOLDER / "translation.js").read_text("utf-8")
     used = set(re.findall(r'say\("(\w+)"', code))
     assert used <= {key for key, _, _ in rows}

@@ -12,10 +12,14 @@ from torch import nn
 from tools.live.model_files import LiveModel, LiveTensor
 from utils.data.tokenizers import BPETokenizer, CharTokenizer
 from utils.data.vocabulary import SPECIAL_TOKENS
+from utils.models.attention_decoder import AttentionDecoder
+from utils.models.attention_scores import AdditiveScore
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.models.ngram_counts import NGramCounts
 from utils.models.ngram_estimates import estimate_discounts
+from utils.models.recurrent_encoders import RNNEncoder
+from utils.models.stored_translator import Translator
 from utils.models.transformer_layer import TransformerLayer, squared_relu
 
 LiveTokenizer = BPETokenizer | CharTokenizer
@@ -127,6 +131,53 @@ def convert_lstm(model: RNNLM, tokenizer: LiveTokenizer, facts: Mapping[str, Any
         "tied": model.output.weight is model.embedding.weight,
     }
     return _convert("lstm", model, options, tokenizer, facts)
+
+
+def convert_translator(
+    model: Translator, tokenizer: LiveTokenizer, facts: Mapping[str, Any]
+) -> LiveModel:
+    """Convert a translator of GRUs with additive attention.
+
+    Parameters
+    ----------
+    model
+        The model.
+    tokenizer
+        Its tokenizer.
+    facts
+        What the page says of it.
+
+    Returns
+    -------
+    live : LiveModel
+        The model for the page.
+
+    Raises
+    ------
+    ValueError
+        If it has another cell or score, more layers, or sizes that the page's engine does not know.
+    """
+    encoder, decoder = model.encoder, model.decoder
+    is_known = (
+        isinstance(encoder, RNNEncoder)
+        and isinstance(decoder, AttentionDecoder)
+        and encoder.embedding is decoder.embedding
+        and all(
+            isinstance(rnn, nn.GRU) and rnn.num_layers == 1
+            for rnn in (encoder.rnn, decoder.query_rnn, decoder.output_rnn)
+        )
+        and encoder.rnn.bidirectional
+        and type(decoder.attention_score) is AdditiveScore
+        and decoder.embedding.embedding_dim == decoder.query_rnn.hidden_size
+    )
+    if not is_known:
+        raise ValueError(
+            "the page's engine has a translator of single GRUs with additive attention, one width "
+            "and one embedding alone"
+        )
+    assert isinstance(decoder, AttentionDecoder)
+    width = decoder.query_rnn.hidden_size
+    return _convert("translator", model, {"width": width}, tokenizer, facts)
 
 
 def _convert(

@@ -5,6 +5,7 @@ A box is raw HTML in Markdown, as `tools.live.examples` makes it; pages without 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ from sphinx.util.typing import ExtensionMetadata
 
 from tools.directives import GeneratedDirective, table
 from tools.live.catalogue import MODELS_FOLDER
+from tools.live.costs import COSTS, PAGE_ARM, RESULTS, STORED_ARM, Cost, read_costs
 from tools.live.model_files import INDEX, read_index
+from utils.notebook.evidence import claim_evidence
 
 MARK = 'class="live-box"'
 SCRIPTS = ("live/engine.js", "live/models/models.js", "live/boxes.js")  # in the order of execution
+TRANSLATION_MARKS = ('data-live="attention"', 'data-live="beam"')
+TRANSLATION_SCRIPTS = ("live/translator.js", "live/translation.js")  # after the others
 STYLES = "live/boxes.css"
 
 
@@ -38,14 +43,17 @@ def add_files(
     context
         What its template is filled with.
     """
-    if MARK in context.get("body", ""):
-        for number, script in enumerate(SCRIPTS):
+    body = context.get("body", "")
+    if MARK in body:
+        translates = any(mark in body for mark in TRANSLATION_MARKS)
+        scripts = (*SCRIPTS, *TRANSLATION_SCRIPTS) if translates else SCRIPTS
+        for number, script in enumerate(scripts):
             app.add_js_file(script, priority=600 + number, loading_method="defer")
         app.add_css_file(STYLES)
 
 
 class LiveModels(GeneratedDirective):
-    """A table of the models in the pages: size, parameters, and what quantization costs."""
+    """A table of the models in the pages: size, parameters and loss."""
 
     def files(self) -> list[Path]:
         """Return the index of the models, of which the table is made."""
@@ -53,7 +61,7 @@ class LiveModels(GeneratedDirective):
 
     def markdown(self) -> Iterator[str]:
         """Yield a row for each model."""
-        header = ["model", "megabytes", "parameters", "bits per character", "before quantization"]
+        header = ["model", "megabytes", "parameters", "bits per character"]
         index = read_index(MODELS_FOLDER)
         yield from table(header, [table_row(name, index[name]) for name in index])
 
@@ -74,17 +82,75 @@ def table_row(name: str, description: Mapping[str, Any]) -> list[str]:
         Empty where there is no such figure.
     """
     facts = description["facts"]
-    bits = [facts.get(f"valid_bits_per_character{which}") for which in ("", "_unquantized")]
+    bits = facts.get("valid_bits_per_character")
     return [
         f"`{name}`",
         f"{sum(description['parts']) / 1e6:.2f}",
         f"{facts['parameters']:,}" if "parameters" in facts else "",
-        *("" if value is None else f"{value:.4f}" for value in bits),
+        "" if bits is None else f"{bits:.4f}",
     ]
+
+
+class LiveCosts(GeneratedDirective):
+    """What 8-bit weights cost: a table, and a claim with its evidence for each row."""
+
+    def files(self) -> list[Path]:
+        """Return the file of the measurements."""
+        return [RESULTS]
+
+    def markdown(self) -> Iterator[str]:
+        """Yield the table and the claims.
+
+        Raises
+        ------
+        ValueError
+            If a claim does not hold, or was not measured.
+        """
+        records = {label: entry["record"] for label, entry in read_costs().items()}
+        if wrong := [c.label for c in COSTS if not records.get(c.label, {}).get("holds")]:
+            raise ValueError(f"{', '.join(wrong)}: not measured, or does not hold")
+        header = ["model", "measure", STORED_ARM, PAGE_ARM, "difference"]
+        yield from table(header, [cost_row(cost, records[cost.label]) for cost in COSTS])
+        for cost in COSTS:
+            yield from ("", f"({cost.label})=", cost.sentence, "", "```{div} claim-evidence")
+            yield f"{plain(claim_evidence(records[cost.label]))} · "
+            yield f"differs: {records[cost.label]['differs']} · "
+            yield from (f"shared: {records[cost.label]['shared']}", "```")
+
+
+def cost_row(cost: Cost, record: Mapping[str, Any]) -> list[str]:
+    """Return the cells of a measure in the table of costs.
+
+    Parameters
+    ----------
+    cost
+        What was measured.
+    record
+        The record of the claim.
+
+    Returns
+    -------
+    cells : list of str
+        The measure with both weights, and their difference with its interval.
+    """
+    digits = 2 if cost.unit == "BLEU" else 4
+    values = [f"{record['values'][arm]:.{digits}f}" for arm in (STORED_ARM, PAGE_ARM)]
+    (comparison,) = record["comparisons"]
+    low, high = comparison["interval"]
+    difference = f"{comparison['effect']:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    name = cost.measure if cost.unit == "BLEU" else f"{cost.measure}, {cost.unit}"
+    return [f"`{cost.model}`", name, *values, plain(difference)]
+
+
+def plain(text: str) -> str:
+    """Return a text with minus signs before its numbers, and brackets that Markdown leaves."""
+    text = re.sub(r"(?<![\w.])-(?=\d)", "−", text)
+    return re.sub(r"([\[\]])", r"\\\1", text)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register the extension; Sphinx calls this."""
     app.add_directive("live-models", LiveModels)
+    app.add_directive("live-costs", LiveCosts)
     app.connect("html-page-context", add_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

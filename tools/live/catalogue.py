@@ -2,7 +2,7 @@
 
 A name is an architecture and a unit: "ngram-characters" and "ngram-pieces" are counted in the
 training text, "gpt-pieces" and "lstm-pieces" are the library's stored models of these names, and
-"tokenizer-pieces" is the tokenizer alone.
+"tokenizer-pieces" is the tokenizer alone. "translator-de-en" is the stored translator.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tools.live.architectures import (
     convert_lstm,
     convert_ngram,
     convert_tokenizer,
+    convert_translator,
 )
 from tools.live.model_files import LiveModel
 from tools.live.quantization import quantized_copy
@@ -33,10 +34,13 @@ from utils.models.gpt import GPT
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.models.stored import WEIGHTS_FILE, load_stored_model, models_folder
+from utils.models.stored_translator import Translator, load_stored_translator
 
 LIVE_FOLDER = Path(__file__).resolve().parents[2] / "book" / "_static" / "live"
 MODELS_FOLDER = LIVE_FOLDER / "models"
-NAMES = ("tokenizer-pieces", "ngram-characters", "ngram-pieces", "gpt-pieces", "lstm-pieces")
+TRANSLATOR, STORED_TRANSLATOR = "translator-de-en", "attention-de-en"
+LANGUAGE_MODELS = ("ngram-characters", "ngram-pieces", "gpt-pieces", "lstm-pieces")
+NAMES = ("tokenizer-pieces", *LANGUAGE_MODELS, TRANSLATOR)
 VOCAB_SIZE = 1000  # of the pieces, as in section 6.2
 NGRAM_ORDERS = {"characters": 5, "pieces": 3}  # by unit
 
@@ -62,6 +66,8 @@ def load_corpus() -> Corpus[str]:
 @cache
 def tokenizer_of(name: str) -> LiveTokenizer:
     """Return the tokenizer of a model of the site."""
+    if name == TRANSLATOR:
+        return load_stored_translator(STORED_TRANSLATOR).tokenizer
     architecture, unit = name.split("-")
     if architecture in ("gpt", "lstm"):
         return load_stored_model(name).tokenizer
@@ -85,7 +91,7 @@ def page_model(name: str) -> PageModel:
     Parameters
     ----------
     name
-        A model of the site, not a tokenizer alone.
+        A language model of the site.
 
     Returns
     -------
@@ -95,6 +101,12 @@ def page_model(name: str) -> PageModel:
     if name.startswith("ngram"):
         return NGramLM.kneser_ney(counts_of(name), modified=True)
     return quantized_copy(load_stored_model(name).model)
+
+
+@cache
+def page_translator() -> Translator:
+    """Return the translator that the page's must equal: the stored one, quantized."""
+    return quantized_copy(load_stored_translator(STORED_TRANSLATOR).model)
 
 
 def measure(model: PageModel, tokenizer: LiveTokenizer) -> float:
@@ -129,9 +141,10 @@ def measure_facts(name: str) -> dict[str, float]:
     Returns
     -------
     facts : dict of str to float
-        Bits per character as in the page; of a network also before its weights were rounded.
+        Of a language model bits per character as in the page; of a network also before its weights
+        were rounded. What rounding costs is measured with more care in `tools.live.costs`.
     """
-    if name.startswith("tokenizer"):
+    if name not in LANGUAGE_MODELS:
         return {}
     tokenizer = tokenizer_of(name)
     facts = {"valid_bits_per_character": measure(page_model(name), tokenizer)}
@@ -166,6 +179,14 @@ def build(name: str) -> LiveModel:
     if name.startswith("ngram"):
         counts = counts_of(name)
         return convert_ngram(counts, tokenizer, _corpus_facts() | {"order": counts.order})
+    if name == TRANSLATOR:
+        translator = load_stored_translator(STORED_TRANSLATOR)
+        facts = {
+            "corpus": translator.facts.get("corpus"),
+            "parameters": count_parameters(translator.model),
+            "weights_sha256": weights_checksum(STORED_TRANSLATOR),
+        }
+        return convert_translator(translator.model, tokenizer, facts)
     stored = load_stored_model(name)
     facts = {
         "corpus": stored.facts.get("corpus"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from tools.live.catalogue import page_model, tokenizer_of
+from tools.live.translation import attention_lines, beam_lines
 from tools.live.writer import next_logits, visible_piece, write
 from utils.decoding.sampling import SamplingConfig
 
@@ -25,6 +26,8 @@ TITLES = {
     "ngram": "Write with an n-gram",
     "pieces": "A text in pieces",
     "sampling": "One prompt, three models",
+    "attention": "Attention, word by word",
+    "beam": "Beam search and its tree",
 }
 NGRAM_PROMPT = "To be, or not to b"
 PIECES_TEXT = "Unbelievably, 语言模型 read naïve text. 🙂"
@@ -39,14 +42,20 @@ def make_example(kind: str) -> str:
     Parameters
     ----------
     kind
-        "ngram", "pieces" or "sampling".
+        One of the boxes that `TITLES` names.
 
     Returns
     -------
     html : str
         Lines without an empty one among them, as Markdown requires.
     """
-    makers = {"ngram": _ngram_lines, "pieces": _pieces_lines, "sampling": _sampling_lines}
+    makers = {
+        "ngram": _ngram_lines,
+        "pieces": _pieces_lines,
+        "sampling": _sampling_lines,
+        "attention": attention_lines,
+        "beam": beam_lines,
+    }
     title = f'role="group" aria-label="{TITLES[kind]}"'
     lines = [f'<div class="live-box" data-live="{kind}" {title}>', '<div class="live-example">']
     return "\n".join([*lines, *makers[kind](), "</div>", END])

@@ -2,6 +2,7 @@
 //
 // A page has <div class="live-box" data-live="KIND"> around a stored example, which stays as it is
 // without scripts, in print, and until the reader asks for the models. Words come from one table.
+// translation.js adds the boxes that translate.
 (() => {
   "use strict";
 
@@ -86,6 +87,43 @@
       "Below each text: the next piece, its probability in the model, and the one with which it is drawn.",
       "每段文本下方：下一个子词、它在模型中的概率，以及抽取时的概率。",
     ],
+    sentence: ["A German sentence", "德语句子"],
+    examples: ["Or take one of these", "或选用其中一句"],
+    ownText: ["your own", "自己输入"],
+    meaning: ["In English: {text}", "英语意思：{text}"],
+    translate: ["Translate", "翻译"],
+    nextStep: ["Next step", "下一步"],
+    source: ["Pieces of the source, with their weights", "源句的子词及其权重"],
+    target: ["Translation", "译文"],
+    weights: ["Weights of attention", "注意力权重"],
+    rank: ["Rank", "名次"],
+    end: ["end", "结束"],
+    piece: ["Piece", "子词"],
+    attended: [
+      "{piece}: most attention to {source}, weight {p}.",
+      "{piece}：注意力最多的是 {source}，权重 {p}。",
+    ],
+    translated: ["Translated in {n} steps: {text}", "用 {n} 步译完：{text}"],
+    sourceRead: ["The source has {n} pieces.", "源句有 {n} 个子词。"],
+    cutSource: ["Only the first {n} of {all} pieces are read.", "只读取 {all} 个子词中的前 {n} 个。"],
+    bytes: [
+      "Pieces that are single bytes, as the training captions hardly have such letters: {n}.",
+      "其中单个字节的子词有 {n} 个，训练图片说明中几乎没有这些字母。",
+    ],
+    beamSize: ["Beam size", "束宽"],
+    penalty: ["Length penalty", "长度惩罚"],
+    greedySearch: ["Greedy search", "贪心搜索"],
+    beamSearch: ["Beam search, the best hypotheses", "束搜索，最佳假设"],
+    tree: ["The tree of hypotheses", "假设树"],
+    logProb: ["log p", "log p"],
+    length: ["Pieces", "子词数"],
+    score: ["Score", "得分"],
+    ended: ["ends, rank {rank}", "结束，第 {rank} 名"],
+    endedLower: ["ends, not among the best", "结束，未入最佳"],
+    open: ["goes on", "继续"],
+    givenUp: ["given up", "已放弃"],
+    beamStep: ["Step {n}: {open} partial hypotheses, {ended} ended.", "第 {n} 步：{open} 个部分假设，{ended} 个已结束。"],
+    beamDone: ["Ended after {n} steps. The best: {text}", "{n} 步后结束。最佳：{text}"],
   };
   const language = document.documentElement.lang.startsWith("zh") ? 1 : 0;
   const say = (key, values = {}) => WORDS[key][language].replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -114,15 +152,17 @@
   const range = (attributes, input) => element("input", { type: "range", ...attributes, input });
   const later = (act) => { let timer; return () => { clearTimeout(timer); timer = setTimeout(act, 250); }; };
 
-  // Does something again and again, and lets the page draw in between, until it is stopped.
-  function makeLoop() {
+  // Does something again and again, and lets the page draw in between, until it is stopped. There
+  // may be some milliseconds between two times.
+  function makeLoop(milliseconds = 0) {
+    const wait = () => (milliseconds ? new Promise((go) => { setTimeout(go, milliseconds); }) : pause());
     let current = 0;
     return {
       stop: () => { current += 1; },
       async run(count, act) {
         const own = ++current;
         let done = 0;
-        for (; done < count && own === current; done++) { act(); await pause(); }
+        for (; done < count && own === current; done++) { act(); await (isStill() ? pause() : wait()); }
         return { done, isWhole: own === current };
       },
     };
@@ -130,9 +170,14 @@
 
   // ---------------------------------------------------------------- the life of a box
 
-  function makeBox(box) {
-    const kind = KINDS[box.dataset.live];
-    if (!kind || !kind.models.every((name) => descriptions[name])) return;  // the example remains
+  // The boxes of a kind: the models that it loads, and a function from these and from one that
+  // tells something to {nodes, stop}.
+  function register(name, kind) {
+    document.querySelectorAll(`.live-box[data-live="${name}"]`).forEach((box) => makeBox(box, kind));
+  }
+
+  function makeBox(box, kind) {
+    if (!kind.models.every((name) => descriptions[name])) return;  // the example remains
     const parts = element("div", { class: "live-parts" });
     const status = element("p", { class: "live-status", role: "status" });
     const tell = (text) => { status.textContent = text; };
@@ -424,11 +469,11 @@
     return { nodes: [labelled(say("prompt"), field), settings, buttons, legend, results], stop: loop.stop };
   }
 
-  const KINDS = {
-    ngram: { models: ["ngram-characters"], open: openNGram },
-    pieces: { models: ["tokenizer-pieces"], open: openPieces },
-    sampling: { models: ["gpt-pieces", "lstm-pieces", "ngram-pieces"], open: openSampling },
-  };
+  register("ngram", { models: ["ngram-characters"], open: openNGram });
+  register("pieces", { models: ["tokenizer-pieces"], open: openPieces });
+  register("sampling", { models: ["gpt-pieces", "lstm-pieces", "ngram-pieces"], open: openSampling });
 
-  document.querySelectorAll(".live-box").forEach(makeBox);
+  globalThis.LiveBoxes = {
+    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop,
+  };
 })();

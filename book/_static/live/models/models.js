@@ -82,5 +82,26 @@ LiveModels.describe({
    "corpus": "tiny_shakespeare",
    "training_text_sha256": "a9e24e23a1ec77744dad26844bfd5a09b6e041954e1eef0000e7f24cba6db735"
   }
+ },
+ "translator-de-en": {
+  "version": "b47ca4719c62",
+  "parts": [
+   37979,
+   240060,
+   240060,
+   240060,
+   240060,
+   240060,
+   240060,
+   240060,
+   240060,
+   178756
+  ],
+  "sha256": "5391cb6f363b5a0e5d6b24fdadbdb709f9108ad49b845e6c8d6dba056b29fe95",
+  "facts": {
+   "corpus": "multi30k",
+   "parameters": 1523256,
+   "weights_sha256": "949478ae31bb53871eb940e725fe702ded4d39adafa069b64f8e07994452c0a3"
+  }
  }
 });
