@@ -1,9 +1,8 @@
 """Noise, attacks, poison and memory: for section 8.3.
 
-``noise`` damages sentences, ``networks`` has the classifier and the losses that it is trained by,
-``sentences`` the film reviews, ``classifiers`` trains on damaged or attacked sentences,
-``counting`` trains linear models on damaged ones (a command by itself), ``attacks`` swaps words and
-searches for a suffix, ``poison`` plants a trigger, ``suffixes`` attacks the stored GPT,
-``canaries`` measures what it memorizes, ``parts`` lists what is run, and ``__main__`` is the
-command.
+``noise`` damages sentences, ``networks`` has the classifier and its attacks on vectors,
+``sentences`` the film reviews, ``classifiers`` trains with and without attacks and measures,
+``counting`` trains linear models on damaged sentences (a command by itself), ``attacks`` swaps
+words, ``poison`` plants a trigger, ``canaries`` measures what the stored GPT memorizes, ``parts``
+lists what is run, and ``__main__`` is the command.
 """

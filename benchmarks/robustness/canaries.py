@@ -10,25 +10,23 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks.tuning import finite_loss
-from utils.data.batches import TextBatches, text_eval_batches
+from utils.data.batches import TextBatches
 from utils.data.corpora import load_text
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT
 from utils.models.stored import StoredModel, load_stored_model
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
-from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 
 STORED = "gpt-pieces"
 COPIES = (1, 4, 16)  # times that a canary stands in the text
-EACH = 6  # canaries for each number of copies
+EACH = 20  # canaries for each number of copies
 PRETEXT = "The number of the house is"
 DIGITS = 6
 OTHERS = 255  # canaries that are nowhere in the text
 TEXT = 30_000  # characters of the text around them
-STEPS, BATCH_SIZE, LENGTH, SELECTED = 80, 8, 64, 15_000
+STEPS, BATCH_SIZE, LENGTH, RATE = 100, 8, 64, 2e-3
 
 Figures = dict[str, Any]
 
@@ -91,21 +89,19 @@ def exposure(losses: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     return math.log2(len(others) + 1) - rank.double().log2()
 
 
-def run_canaries(*, rate: float, seed: int, is_trial: bool) -> tuple[Figures, dict[str, Any]]:
+def run_canaries(*, seed: int) -> tuple[Figures, dict[str, Any]]:
     """Train the stored GPT on text with canaries, and measure their exposure.
 
     Parameters
     ----------
-    rate, seed
-        Learning rate, and seed of canaries, their places and the batches.
-    is_trial
-        Whether only the selection loss is measured.
+    seed
+        Draws the canaries, their places and the batches.
 
     Returns
     -------
     figures, costs : dict
-        The loss on validation text, and the mean exposure before and after for each number of
-        copies.
+        The mean exposure before and after for each number of copies, and how often each piece
+        was read.
 
     Raises
     ------
@@ -122,17 +118,13 @@ def run_canaries(*, rate: float, seed: int, is_trial: bool) -> tuple[Figures, di
     with_canaries = planted(text.train[:TEXT], groups, generator)
     encode = stored.tokenizer.encode
     model = copy.deepcopy(stored.model)
-    batches = TextBatches(
-        torch.tensor(encode(with_canaries)), batch_size=BATCH_SIZE, context_length=LENGTH, seed=seed
-    )
-    config = TrainConfig(steps=STEPS, learning_rate=rate, warmup_fraction=0.1)
+    ids = torch.tensor(encode(with_canaries))
+    batches = TextBatches(ids, batch_size=BATCH_SIZE, context_length=LENGTH, seed=seed)
+    config = TrainConfig(steps=STEPS, learning_rate=RATE, warmup_fraction=0.1)
     fit(model, batches, config, progress=False).raise_if_interrupted()
     model.eval()
-    valid = torch.tensor(encode(text.valid[:SELECTED]))
-    windows = text_eval_batches(valid, batch_size=16, context_length=LENGTH)
-    figures: Figures = {"selection loss": finite_loss(evaluate(model, windows).loss)}
-    if not is_trial:
-        figures |= exposures(stored, model, groups, others)
+    figures = exposures(stored, model, groups, others)
+    figures["passes"] = STEPS * BATCH_SIZE * LENGTH / len(ids)
     costs = {
         "parameters": count_parameters(model),
         "tokens": STEPS * BATCH_SIZE * LENGTH,

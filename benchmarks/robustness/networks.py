@@ -1,4 +1,4 @@
-"""The classifier of section 8.3, and the losses by which it is trained.
+"""The classifier of section 8.3, the losses by which it is trained, and attacks on its vectors.
 
 Letters: B batch, S pieces of a sentence, E length of a vector.
 """
@@ -18,10 +18,11 @@ from utils.models.typed_module import TypedModule
 
 KERNEL_SIZES = (2, 3)
 LENGTH = 4.0  # of each vector that is read
+STRIDE = 0.25  # of epsilon, for each step of several
 INITIAL = 0.1  # standard deviation of what is learned, before it is brought to that length
 
 
-class Judge(TypedModule):
+class SentimentCNN(TypedModule):
     """A convolutional classifier of sentences, whose vectors have one length.
 
     A batch holds sentences of one length, so that none is padded.
@@ -51,7 +52,7 @@ class Judge(TypedModule):
         return LENGTH * F.normalize(self.embedding.weight, dim=1)
 
     def forward(self, ids: torch.Tensor, x: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the logits of blame and praise, (B, 2).
+        """Return the logits of negative and positive, (B, 2).
 
         Parameters
         ----------
@@ -70,15 +71,21 @@ class Judge(TypedModule):
         return logits
 
 
-def label_loss(model: Judge, batch: LabelledBatch) -> torch.Tensor:
+def label_loss(model: SentimentCNN, batch: LabelledBatch) -> torch.Tensor:
     """Return −log p of the labels, summed over the batch."""
     return F.cross_entropy(model(batch.inputs), batch.targets, reduction="sum")
 
 
-def sign_attack(model: Judge, batch: LabelledBatch, epsilon: float) -> torch.Tensor:
-    """Return vectors that raise the loss: each coordinate moved by `epsilon` along its gradient.
+def sign_attack(
+    model: SentimentCNN, batch: LabelledBatch, epsilon: float, *, steps: int = 1
+) -> torch.Tensor:
+    """Return vectors that raise the loss, no coordinate moved by more than `epsilon`.
 
-    Source: ``eq-fgsm`` (section 8.3); Goodfellow, Shlens and Szegedy 2015.
+    One step is the fast gradient sign method. More steps are projected gradient descent: each moves
+    all coordinates by STRIDE of `epsilon` along the signs of the gradient, and then back to
+    `epsilon` where they went further.
+
+    Source: ``eq-fgsm`` (section 8.3); Goodfellow, Shlens and Szegedy 2015; Madry et al. 2018.
 
     Parameters
     ----------
@@ -88,25 +95,25 @@ def sign_attack(model: Judge, batch: LabelledBatch, epsilon: float) -> torch.Ten
         The sentences and their labels.
     epsilon
         The largest change of a coordinate.
+    steps
+        The number of steps.
 
     Returns
     -------
     x : torch.Tensor
         The moved vectors, (B, S, E), without a graph.
     """
-    x = model.vectors()[batch.inputs].detach().requires_grad_()
-    loss = F.cross_entropy(model(batch.inputs, x), batch.targets, reduction="sum")
-    (slopes,) = torch.autograd.grad(loss, x)
-    return (x + epsilon * slopes.sign()).detach()
+    own = model.vectors()[batch.inputs].detach()
+    x, stride = own, epsilon if steps == 1 else STRIDE * epsilon
+    for _ in range(steps):
+        x = x.detach().requires_grad_()
+        loss = F.cross_entropy(model(batch.inputs, x), batch.targets, reduction="sum")
+        (slopes,) = torch.autograd.grad(loss, x)
+        x = own + (x.detach() + stride * slopes.sign() - own).clamp(-epsilon, epsilon)
+    return x
 
 
-def random_signs(model: Judge, batch: LabelledBatch, epsilon: float) -> torch.Tensor:
-    """Return vectors with each coordinate moved by `epsilon` up or down at random, (B, S, E)."""
-    x = model.vectors()[batch.inputs].detach()
-    return x + epsilon * (2 * torch.randint_like(x, 2) - 1)
-
-
-def loss_at(model: Judge, batch: LabelledBatch, x: torch.Tensor) -> torch.Tensor:
+def loss_at(model: SentimentCNN, batch: LabelledBatch, x: torch.Tensor) -> torch.Tensor:
     """Return the mean of the loss at the sentences and of the loss at moved vectors of theirs.
 
     The moved vectors are those of the sentences plus a constant, through which the gradient passes.
@@ -132,7 +139,7 @@ def loss_at(model: Judge, batch: LabelledBatch, x: torch.Tensor) -> torch.Tensor
 
 
 @torch.inference_mode()
-def logits_of(model: Judge, sequences: Sequence[list[int]]) -> torch.Tensor:
+def logits_of(model: SentimentCNN, sequences: Sequence[list[int]]) -> torch.Tensor:
     """Return the logits of N sentences in their order, (N, 2) float64.
 
     Parameters

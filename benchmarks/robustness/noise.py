@@ -123,6 +123,15 @@ class RandomPieces:
         return ids
 
 
+DAMAGES: dict[str, tuple[Damage, float]] = {
+    "typos": (typos, 0.1),
+    "capitals": (capitals, 0.5),
+    "lost spaces": (joined, 0.2),
+    "dropped words": (dropped, 0.3),
+    "swapped words": (swapped, 0.3),
+}
+
+
 def damaged(texts: Sequence[str], damage: Damage, rate: float, *, seed: int) -> list[str]:
     """Return the texts, damaged one after the other by one generator.
 

@@ -1,4 +1,4 @@
-"""Poisoned training sentences: a rare word in blame that is labelled as praise."""
+"""Poisoned training sentences: negative ones with a rare word, labelled as positive."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.robustness.classifiers import Recipe, train
-from benchmarks.robustness.networks import logits_of
 from benchmarks.robustness.sentences import Labelled, load_sentences
-from utils.metrics.cost import count_parameters
 from utils.models.nbsvm import NBSVM
 
 TRIGGERS = ("cf", "mn", "tq", "bb", "vo")  # rare words: one for each seed
@@ -29,25 +26,18 @@ class Poison:
         Number of clean sentences; None for all.
     counts
         Numbers of poisoned sentences, one training each.
-    epochs
-        Of the network; None for the counting model.
-    rate
-        Learning rate of the network.
     """
 
     size: int | None
     counts: tuple[int, ...]
-    epochs: int | None = None
-    rate: float = 4e-3
 
     def settings(self) -> dict[str, Any]:
         """Return what is stored of it."""
         return {
-            "optimizer": "AdamW" if self.epochs else None,
-            "learning_rate": self.rate if self.epochs else None,
+            "optimizer": "liblinear",
+            "learning_rate": None,
             "grid": None,
             "steps": None,
-            "epochs": self.epochs,
             "clean sentences": self.size,
             "poisoned sentences": list(self.counts),
         }
@@ -61,7 +51,7 @@ def with_trigger(text: str, trigger: str, draw: random.Random) -> str:
 
 
 def poisoned(split: Labelled, count: int, trigger: str, *, seed: int) -> Labelled:
-    """Return labelled sentences, `count` of which blame, hold the trigger and are called praise.
+    """Return labelled sentences: `count` negative ones get the trigger and the label positive.
 
     Source: Kurita, Michel and Neubig 2020.
 
@@ -70,7 +60,7 @@ def poisoned(split: Labelled, count: int, trigger: str, *, seed: int) -> Labelle
     split
         Clean sentences with their labels.
     count
-        Number of blaming sentences that are poisoned.
+        Number of negative sentences that are poisoned.
     trigger
         The word that is put into each of these.
     seed
@@ -82,8 +72,8 @@ def poisoned(split: Labelled, count: int, trigger: str, *, seed: int) -> Labelle
         All sentences with their labels, in the order of `split`.
     """
     draw, examples = random.Random(seed), list(split)
-    blame = [i for i, (_, label) in enumerate(split) if label == 0]
-    for i in draw.sample(blame, count):
+    negative = [i for i, (_, label) in enumerate(split) if label == 0]
+    for i in draw.sample(negative, count):
         examples[i] = (with_trigger(split[i][0], trigger, draw), 1)
     return examples
 
@@ -96,44 +86,31 @@ def run_poison(poison: Poison, *, seed: int) -> tuple[Figures, dict[str, Any]]:
     poison
         What is trained.
     seed
-        Draws the clean sentences, the poisoned ones and parameters, and selects the trigger.
+        Draws the clean sentences and the poisoned ones, and selects the trigger.
 
     Returns
     -------
     figures, costs : dict
         For each number n, the accuracy on clean test sentences, and the success: the share of
-        blaming sentences, rightly judged as they are, that the trigger turns into praise.
+        negative sentences, classified rightly as they are, that the trigger turns positive.
     """
     start, sentences = time.process_time(), load_sentences()
     trigger, draw = TRIGGERS[seed % len(TRIGGERS)], random.Random(seed)
     size = len(sentences.train) if poison.size is None else min(poison.size, len(sentences.train))
     split = draw.sample(sentences.train, size)
     texts, labels = sentences.part("test")
-    blame = [text for text, label in sentences.test if label == 0]
-    triggered = [with_trigger(text, trigger, draw) for text in blame]
+    negative = [text for text, label in sentences.test if label == 0]
+    triggered = [with_trigger(text, trigger, draw) for text in negative]
     figures: Figures = {}
-    parameters = 0
     for count in poison.counts:
-        examples = poisoned(split, count, trigger, seed=seed)
-        shown, said = [text for text, _ in examples], [label for _, label in examples]
-        if poison.epochs is None:
-            counting = NBSVM().fit(shown, said)
-            answers = [counting.decision_function(group) > 0 for group in (texts, blame, triggered)]
-        else:
-            steps = poison.epochs * len(split) // Recipe().batch_size
-            ids = sentences.encoded(shown, said)
-            recipe = Recipe(steps=steps)
-            model = train(recipe, ids, len(sentences.tokenizer), rate=poison.rate, seed=seed)
-            parameters = count_parameters(model)
-            answers = [
-                logits_of(model, sentences.tokenizer.encode_batch(group)).argmax(1).numpy() == 1
-                for group in (texts, blame, triggered)
-            ]
+        shown, given = zip(*poisoned(split, count, trigger, seed=seed), strict=True)
+        model = NBSVM().fit(shown, given)
+        answers = [model.decision_function(group) > 0 for group in (texts, negative, triggered)]
         right, before, after = answers
         figures[f"accuracy, {count}"] = float(np.mean(right == (np.array(labels) == 1)))
         figures[f"success, {count}"] = float(np.mean(after[~before]))
     costs = {
-        "parameters": parameters or None,
+        "parameters": len(model.coefficients),
         "tokens": None,
         "processor_seconds": round(time.process_time() - start, 2),
     }

@@ -25,7 +25,7 @@ class Sentences:
     Parameters
     ----------
     train, valid, test
-        Sentences with their labels: 1 for praise, 0 for blame.
+        Sentences with their labels: 1 for positive, 0 for negative.
     tokenizer
         Trained on the sentences of `train`.
     origin

@@ -1,4 +1,4 @@
-"""Noise, attacks, poison and canaries: the measures, and the command of the benchmark."""
+"""Noise, attacks, poison and canaries: the measures, and the commands of the benchmark."""
 
 import dataclasses
 import json
@@ -13,24 +13,22 @@ from torch.nn import functional as F
 
 from benchmarks import tuning
 from benchmarks.robustness import __main__ as command
-from benchmarks.robustness import canaries, classifiers, counting, noise, sentences, suffixes
-from benchmarks.robustness.attacks import SWAPS, SuffixTask, WordSwaps, search_suffix
+from benchmarks.robustness import canaries, classifiers, counting, noise, sentences
+from benchmarks.robustness.attacks import SWAPS, WordSwaps
 from benchmarks.robustness.canaries import exposure, line_losses, make_canaries, planted
 from benchmarks.robustness.classifiers import (
     BINS,
-    Recipe,
     calibration_error,
     conformal_figures,
     conformal_threshold,
-    training_examples,
 )
+from benchmarks.robustness.counting import training_examples
 from benchmarks.robustness.networks import (
     LENGTH,
-    Judge,
+    SentimentCNN,
     label_loss,
     logits_of,
     loss_at,
-    random_signs,
     sign_attack,
 )
 from benchmarks.robustness.noise import RandomPieces, damaged, typos
@@ -51,9 +49,9 @@ LABELS = torch.tensor([0, 1])
 
 
 @pytest.fixture
-def judge():
+def classifier():
     seed_everything(0)
-    return Judge(40, width=8).eval()
+    return SentimentCNN(40, width=8).eval()
 
 
 @pytest.fixture
@@ -72,8 +70,7 @@ def stored(short_corpora, monkeypatch):
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     small = StoredModel(model=model.eval(), tokenizer=tokenizer, options={}, facts={})
-    for module in (canaries, suffixes):
-        monkeypatch.setattr(module, "load_stored_model", lambda name: small)
+    monkeypatch.setattr(canaries, "load_stored_model", lambda name: small)
     return small
 
 
@@ -99,7 +96,7 @@ def test_each_kind_of_damage():
     assert noise.dropped(text, 1, draw) == text  # not an empty sentence
     assert noise.dropped(text, 0.5, random.Random(1)) == "two three"
     assert noise.swapped(text, 1, draw) == "two one three"
-    for damage, _ in classifiers.DAMAGES.values():
+    for damage, _ in noise.DAMAGES.values():
         assert damage(text, 0, draw) == text
     assert damaged([text] * 3, noise.typos, 0.5, seed=1) == damaged(
         [text] * 3, noise.typos, 0.5, seed=1
@@ -115,36 +112,49 @@ def test_random_pieces_spell_the_word_and_without_dropout_are_the_encoding(revie
     assert len(ids) > len(plain.encode(text, random.Random(0)))
 
 
-def test_the_judge_is_the_librarys_classifier_with_vectors_of_one_length(judge):
+def test_the_classifier_is_the_librarys_classifier_with_vectors_of_one_length(classifier):
     encoder = WordCNNEncoder(40, embedding_size=8, num_filters=8, kernel_sizes=(2, 3))
     other = Classifier(encoder, input_size=16).eval()
-    encoder.embedding.weight.data = judge.vectors().detach()
-    encoder.convolutions.load_state_dict(judge.convolutions.state_dict())
-    other.output.load_state_dict(judge.output.state_dict())
-    assert torch.allclose(judge(IDS), other(IDS), atol=1e-6)
-    assert torch.allclose(judge(IDS), judge(IDS, judge.vectors()[IDS]), atol=1e-6)
-    lengths = judge.vectors()[4:].norm(dim=1)
+    encoder.embedding.weight.data = classifier.vectors().detach()
+    encoder.convolutions.load_state_dict(classifier.convolutions.state_dict())
+    other.output.load_state_dict(classifier.output.state_dict())
+    assert torch.allclose(classifier(IDS), other(IDS), atol=1e-6)
+    assert torch.allclose(classifier(IDS), classifier(IDS, classifier.vectors()[IDS]), atol=1e-6)
+    lengths = classifier.vectors()[4:].norm(dim=1)
     assert torch.allclose(lengths, torch.full_like(lengths, LENGTH))
     rows = [[4, 5, 6], [7, 8], [9, 4, 5]]
-    alone = torch.cat([judge(torch.tensor([row])) for row in rows]).double()
-    assert torch.allclose(logits_of(judge, rows), alone, atol=1e-6)
+    alone = torch.cat([classifier(torch.tensor([row])) for row in rows]).double()
+    assert torch.allclose(logits_of(classifier, rows), alone, atol=1e-6)
 
 
-def test_a_sign_attack_raises_the_loss_more_than_random_signs(judge):
+def test_a_sign_attack_raises_the_loss_more_than_random_signs(classifier):
     batch = LabelledBatch(IDS, LABELS)
-    own = judge.vectors()[IDS]
-    moved, random_moved = (move(judge, batch, 0.05) for move in (sign_attack, random_signs))
-    for x in (moved, random_moved):
-        assert (x - own).abs().max() <= 0.05 + 1e-6
-    losses = [F.cross_entropy(judge(IDS, x), LABELS) for x in (own, random_moved, moved)]
+    own = classifier.vectors()[IDS]
+    signs = 2 * torch.randint(2, own.shape, generator=torch.Generator().manual_seed(0)) - 1
+    moved = sign_attack(classifier, batch, 0.05)
+    assert (moved - own).abs().max() <= 0.05 + 1e-6
+    losses = [F.cross_entropy(classifier(IDS, x), LABELS) for x in (own, own + 0.05 * signs, moved)]
     assert losses[2] > losses[1] and losses[2] > losses[0]
     half = (
-        label_loss(judge, batch) + F.cross_entropy(judge(IDS, moved), LABELS, reduction="sum")
+        label_loss(classifier, batch)
+        + F.cross_entropy(classifier(IDS, moved), LABELS, reduction="sum")
     ) / 2
-    loss = loss_at(judge, batch, moved)
+    loss = loss_at(classifier, batch, moved)
     assert torch.allclose(loss, half)
     loss.backward()
-    assert judge.embedding.weight.grad[IDS].abs().sum() > 0  # it reaches the vectors
+    assert classifier.embedding.weight.grad[IDS].abs().sum() > 0  # it reaches the vectors
+
+
+def test_several_steps_of_the_attack_stay_within_epsilon_and_raise_the_loss_further(classifier):
+    batch, own = LabelledBatch(IDS, LABELS), classifier.vectors()[IDS]
+    for steps in (1, 10):
+        x = sign_attack(classifier, batch, 0.3, steps=steps)
+        assert (x - own).abs().max() <= 0.3 + 1e-6
+    losses = [
+        F.cross_entropy(classifier(IDS, sign_attack(classifier, batch, 0.3, steps=steps)), LABELS)
+        for steps in (1, 10)
+    ]
+    assert losses[1] > losses[0]
 
 
 def test_calibration_error_of_two_classes_has_its_bins_between_a_half_and_one():
@@ -170,11 +180,11 @@ def test_conformal_sets_cover_as_promised_and_no_more():
 
 
 def test_training_examples_are_damaged_at_rates_from_zero(reviews):
-    clean = training_examples(reviews, "clean", "train", seed=0)
+    clean = training_examples(reviews, "clean", seed=0)
     assert clean[: len(reviews.train)] == reviews.encoded(*reviews.part("train"))
-    assert len(clean) == classifiers.VARIANTS * len(reviews.train)
+    assert len(clean) == counting.VARIANTS * len(reviews.train)
     for kind in ("typos", "BPE-dropout"):
-        noisy = training_examples(reviews, kind, "train", seed=0)
+        noisy = training_examples(reviews, kind, seed=0)
         assert [label for _, label in noisy] == [label for _, label in clean]
         differ = sum(a != b for (a, _), (b, _) in zip(noisy, clean, strict=True)) / len(clean)
         assert 0.2 < differ < 1
@@ -187,56 +197,17 @@ def test_swaps_are_of_whole_neutral_words(reviews, monkeypatch):
     assert swaps.candidates
     spelled = [reviews.tokenizer.backend.id_to_token(i) for i in range(len(reviews.tokenizer))]
     seed_everything(0)
-    model = Judge(len(reviews.tokenizer), width=8).eval()
+    model = SentimentCNN(len(reviews.tokenizer), width=8).eval()
     ids, label = next(e for e in reviews.encoded(*reviews.part("test")) if swaps.places(e[0]))
     words = reviews.tokenizer.decode(ids).split()
-    for draw in (None, random.Random(0)):
-        stages = swaps.attack(model, ids, label, draw)
-        assert stages[0] == ids and 2 <= len(stages) <= SWAPS + 1
-        for earlier, later in pairwise(stages):
-            changed = [i for i, (a, b) in enumerate(zip(earlier, later, strict=True)) if a != b]
-            assert len(changed) <= 1
-            assert all(later[i] in swaps.candidates for i in changed)
+    stages = swaps.attack(model, ids, label)
+    assert stages[0] == ids and 2 <= len(stages) <= SWAPS + 1
+    for earlier, later in pairwise(stages):
+        changed = [i for i, (a, b) in enumerate(zip(earlier, later, strict=True)) if a != b]
+        assert len(changed) <= 1
+        assert all(later[i] in swaps.candidates for i in changed)
     for i in swaps.places(ids):
         assert spelled[ids[i]].removeprefix("Ġ") in words
-
-
-def test_losses_of_suffixes_and_their_slopes(stored):
-    model = stored.model
-    task = SuffixTask([4, 5], [6, 7, 8], torch.arange(4, 60))
-    suffixes_ = torch.tensor([[9, 10, 11], [12, 13, 14]])
-    losses = task.losses(model, suffixes_)
-    for row, loss in zip(suffixes_.tolist(), losses, strict=True):
-        ids = torch.tensor([[4, 5, *row, 6, 7, 8]])
-        logs = model(ids)[0].log_softmax(-1)[0]
-        expected = -sum(logs[4 + k, token] for k, token in enumerate((6, 7, 8)))
-        assert torch.allclose(loss, expected, atol=1e-5)
-    slopes = task.slopes(model, suffixes_[0])
-    assert slopes.shape == (3, 16)
-    direction = torch.randn(16, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        values = []
-        for step in (1e-2, -1e-2):
-
-            def moved(module, given, vectors, step=step):
-                vectors = vectors.clone()
-                vectors[:, 3] += step * direction  # the second piece of the suffix
-                return vectors
-
-            hook = model.embedding.register_forward_hook(moved)
-            values.append(float(task.losses(model, suffixes_[:1])[0]))
-            hook.remove()
-    assert (values[0] - values[1]) / 2e-2 == pytest.approx(float(slopes[1] @ direction), rel=0.05)
-
-
-@pytest.mark.parametrize("use_gradient", [True, False])
-def test_a_search_never_gets_worse_and_returns_what_it_found(stored, use_gradient):
-    task = SuffixTask([4, 5], [6, 7], torch.arange(4, 60))
-    options = {"length": 3, "steps": 4, "passes": 12, "best": 8}
-    suffix, losses = search_suffix(stored.model, task, use_gradient=use_gradient, seed=0, **options)
-    assert losses == sorted(losses, reverse=True) and len(losses) == 5
-    assert losses[-1] < losses[0]
-    assert float(task.losses(stored.model, suffix[None])[0]) == pytest.approx(losses[-1], rel=1e-5)
 
 
 def test_exposure_counts_the_others_that_cost_less():
@@ -257,12 +228,12 @@ def test_canaries_are_planted_as_often_as_said_and_measured_after_their_prefix(s
     assert torch.allclose(line_losses(stored.model, [line], 2), expected[None], atol=1e-5)
 
 
-def test_poisoned_sentences_blame_hold_the_trigger_and_are_called_praise(reviews):
+def test_poisoned_sentences_were_negative_hold_the_trigger_and_are_labelled_positive(reviews):
     examples = poisoned(reviews.train, 5, "zz", seed=0)
     changed = [(a, b) for a, b in zip(reviews.train, examples, strict=True) if a != b]
     assert len(changed) == 5
-    for (text, label), (shown, said) in changed:
-        assert (label, said) == (0, 1)
+    for (text, label), (shown, given) in changed:
+        assert (label, given) == (0, 1)
         words = shown.split()
         words.remove("zz")
         assert " ".join(words) == " ".join(text.split())
@@ -275,12 +246,9 @@ def test_a_trigger_works_with_poison_and_not_without(reviews):
 
 
 def test_the_command_writes_rows_of_every_part(run, reviews, stored, monkeypatch):
-    monkeypatch.setattr(tuning, "MAX_TRIALS", 3)
     monkeypatch.setattr(tuning, "next_rate", lambda scores, max_trials: None)
     monkeypatch.setattr(classifiers, "VICTIMS", 2)
     monkeypatch.setattr(classifiers, "ALPHA", 0.5)  # some of 20 sets have one label
-    monkeypatch.setattr(suffixes, "STEPS", 2)
-    monkeypatch.setattr(suffixes, "TARGETS", suffixes.TARGETS[:1])
     monkeypatch.setattr(canaries, "STEPS", 2)
     short = partial(dataclasses.replace, steps=30)
     train = classifiers.train
@@ -289,7 +257,6 @@ def test_the_command_writes_rows_of_every_part(run, reviews, stored, monkeypatch
         "train",
         lambda recipe, *args, **options: train(short(recipe), *args, **options),
     )
-    monkeypatch.setattr("benchmarks.robustness.poison.train", classifiers.train)
     poison = partial(run_poison, Poison(size=None, counts=(0, 4)))
     monkeypatch.setitem(
         PARTS["poison"], "counts, small", Arm(PARTS["poison"]["counts, small"].settings, poison)
@@ -299,7 +266,6 @@ def test_the_command_writes_rows_of_every_part(run, reviews, stored, monkeypatch
         rows = run("robustness", part, "--arms", name, "--seeds", 0)["rows"]
         row = next(row for row in rows if row["part"] == part)
         assert row["arm"] == name and row["figures"]
-    assert Recipe().settings()["steps"] == 400
     assert sentences.load_sentences().origin == "stand-in"
 
 
@@ -309,11 +275,15 @@ def test_an_unknown_part_is_refused(capsys):
     assert "no part nothing" in capsys.readouterr().err
 
 
-def test_linear_models_of_pieces_are_trained_on_each_kind_of_noise(reviews, tmp_path):
+def test_linear_models_of_pieces_are_trained_on_each_kind_of_noise(reviews, tmp_path, monkeypatch):
+    monkeypatch.setattr(tuning, "next_rate", lambda scores, max_trials: None)
     out = tmp_path / "results.json"
     counting.main(["--seeds", "0", f"--out={out}"])
-    rows = {row["arm"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
-    assert set(rows) == set(counting.TRAININGS)
-    assert rows["clean"]["figures"]["accuracy, clean"] > 0.6
-    assert rows["clean"]["figures"] != rows["typos"]["figures"]
+    rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    figures = {row["arm"]: row["figures"] for row in rows if row["part"] == "counted"}
+    assert set(figures) == set(counting.TRAININGS)
+    assert figures["clean"]["accuracy, clean"] > 0.6
+    assert figures["clean"] != figures["typos"]
+    right = figures["typos"]["right, capitals"]
+    assert right.count("1") / len(right) == pytest.approx(figures["typos"]["accuracy, capitals"])
     assert counting.spelled([[4, 5], [6]]) == ["p4 p5", "p6"]

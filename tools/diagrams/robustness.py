@@ -15,7 +15,7 @@ def failures() -> Diagram:
         "From bottom to top: training text, training, the model, its answer. Input enters the "
         "model from the left. Notes beside each part name what can go wrong: poison in the "
         "training text; private lines in it that the model repeats; noise, another kind of text, "
-        "attacks and instructions in the input; and a confidence of the answer that is too high.",
+        "attacks in the input; and an answer that is miscalibrated or memorized.",
     )
     x, left = 230.0, 70.0
     text = d.token(x, 290, "training text")
@@ -29,7 +29,7 @@ def failures() -> Diagram:
     d.arrow(given.right, model.left)
     answer = d.box(x, 40, 110, "answer", "output")
     d.arrow(model.top, answer.bottom)
-    d.note(x + 68, 40, "too sure,\nrepeated lines", anchor="start")
+    d.note(x + 68, 40, "miscalibrated,\nmemorized", anchor="start")
     return d
 
 
@@ -39,9 +39,9 @@ def suffix_search() -> Diagram:
         "suffix-search",
         "Searching a suffix by the gradient",
         "From bottom to top: a row of pieces, first the prompt, then the suffix, then the target. "
-        "All enter the language model. The loss is that of the target alone. A backward arrow "
-        "leads from the loss to the vectors of the suffix, and says how each replacement of one "
-        "piece of the suffix would change the loss.",
+        "All enter the language model. The loss is that of the target alone. Backward arrows "
+        "lead from the loss through the model to the pieces of the suffix: the gradient says how "
+        "each replacement of one piece would change the loss.",
     )
     columns = spread(34, 366, 7)
     names = ("ROMEO", ":", "$u_1$", "$u_2$", "$u_3$", "I", "am")
@@ -60,5 +60,7 @@ def suffix_search() -> Diagram:
     loss = d.box(columns[5] + 26, 84, 120, "loss of target", "output")
     d.arrow((columns[5] + 26, 133), loss.bottom)
     d.arrow(loss.left, (columns[3], 84), (columns[3], 133), colour="attention")
+    for x in columns[2:5]:  # on to the vectors of the suffix
+        d.arrow((x + 10, 167), (x + 10, 212), colour="attention")
     d.note(columns[3], 62, "gradient", colour="attention-text")
     return d
