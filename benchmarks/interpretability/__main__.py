@@ -1,6 +1,6 @@
 """Attributions, heads and features, each with controls: for section 8.2.
 
-    python -m benchmarks.interpretability              some seven minutes on one quiet core
+    python -m benchmarks.interpretability              some ten minutes on one quiet core
     python -m benchmarks.interpretability induction    one part
 
 Each arm has its learning rate tuned by itself: rates a factor of two apart are tried with a seed

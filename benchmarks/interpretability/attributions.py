@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -141,30 +141,9 @@ def deletion_curves(
     return (z * torch.sign(z[0])).sigmoid().view(len(rankings), deleted + 1)
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What deleting words by each ranking did, in the mean over sentences.
-
-    Parameters
-    ----------
-    areas
-        The mean probability of the predicted class, by ranking.
-    changes
-        The mean size of the probability's change, in either direction, by ranking.
-    """
-
-    areas: Mapping[str, float]
-    changes: Mapping[str, float]
-
-    def figures(self) -> dict[str, float]:
-        """Return both by name, as a row stores them."""
-        found = {f"area, {name}": area for name, area in self.areas.items()}
-        return found | {f"change, {name}": change for name, change in self.changes.items()}
-
-
 def judge(
     reader: Reader, sentences: Sequence[Sequence[int]], *, deleted: int, seed: int
-) -> Judgement:
+) -> dict[str, float]:
     """Delete the words of sentences in the order of each ranking.
 
     Parameters
@@ -180,17 +159,36 @@ def judge(
 
     Returns
     -------
-    judgement : Judgement
-        Areas and changes of all rankings.
+    figures : dict of str to float
+        By ranking, the mean probability of the predicted class ("area") and the mean size of its
+        change in either direction ("change"): over all sentences, and over those that the model
+        answers by praise and by no praise. The score of unknown words alone, and the share of
+        words whose value and whose occlusion have the sign of the answer.
     """
     reader = reader.double().eval()
-    generator, curves, names = torch.Generator().manual_seed(seed), [], [*SIGNED, *UNSIGNED, RANDOM]
+    generator, names = torch.Generator().manual_seed(seed), [*SIGNED, *UNSIGNED, RANDOM]
+    curves, scores, empty = [], [], []
+    signs: dict[str, list[float]] = {"value": [], "occlusion": []}
     for sentence in sentences:
         ids = torch.tensor([sentence])
         found = attributions(reader, ids, generator)
         rankings = [found[name] for name in names]
         curves.append(deletion_curves(reader, ids, rankings, deleted=deleted))
-    stacked = torch.stack(curves)  # (sentences, rankings, K + 1)
-    areas = stacked.mean((0, 2)).tolist()
-    changes = (stacked[..., 1:] - stacked[..., :1]).abs().mean((0, 2)).tolist()
-    return Judgement(dict(zip(names, areas, strict=True)), dict(zip(names, changes, strict=True)))
+        for name, shares in signs.items():
+            shares.append(float((found[name] > 0).double().mean()))
+        with torch.no_grad():
+            scores.append(float(reader(ids)[0]))
+            empty.append(float(reader(torch.full_like(ids, UNK))[0]))
+    stacked, is_praise = torch.stack(curves), torch.tensor(scores) > 0
+    areas = stacked.mean(2)  # (sentences, rankings)
+    changes = (stacked[..., 1:] - stacked[..., :1]).abs().mean(2)
+    figures = {"score, unknown words": fmean(empty)}
+    figures |= {f"sign of the answer, {name}": fmean(shares) for name, shares in signs.items()}
+    groups = {"": is_praise | ~is_praise, ", praise": is_praise, ", no praise": ~is_praise}
+    for group, chosen in groups.items():
+        if chosen.any():
+            for what, values in (("area", areas), ("change", changes)):
+                means = values[chosen].mean(0).tolist()
+                pairs = zip(names, means, strict=True)
+                figures |= {f"{what}, {name}{group}": mean for name, mean in pairs}
+    return figures

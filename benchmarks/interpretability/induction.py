@@ -6,7 +6,6 @@ Letters: N rows, P period, T tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -18,7 +17,6 @@ from utils.data.batches import IGNORE_INDEX, Batch
 
 VOCAB_SIZE, LENGTH = 64, 48
 SHORTEST, LONGEST = 8, 20  # periods
-TRACED = 20  # tokens of a traced sequence before it begins again
 SCORED = 64  # sequences that heads are scored on
 
 
@@ -146,103 +144,16 @@ def head_scores(model: AttentionOnly, seed: int) -> tuple[torch.Tensor, torch.Te
     return torch.stack(previous), torch.stack(induction)
 
 
-@dataclass(frozen=True)
-class Traced:
-    """Sequences A B … A with another token in place of the first A, for activation patching.
-
-    Parameters
-    ----------
-    clean, corrupt
-        The sequences, (N, TRACED + n), that end with A.
-    answers
-        The token B that follows A in the clean ones, (N,).
-    places
-        Where A stands first, (N,).
-    """
-
-    clean: torch.Tensor
-    corrupt: torch.Tensor
-    answers: torch.Tensor
-    places: torch.Tensor
-
-
-def traced_rows(count: int, seed: int, *, place: int = 8) -> Traced:
-    """Draw sequences whose last token has occurred once, and the same without that occurrence.
-
-    Parameters
-    ----------
-    count
-        Number N of sequences.
-    seed
-        Draws them.
-    place
-        Where the last token occurs first.
-
-    Returns
-    -------
-    traced : Traced
-        Sequences of TRACED + `place` + 1 tokens.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.stack([torch.randperm(VOCAB_SIZE, generator=generator) for _ in range(count)])
-    period, other = drawn[:, :TRACED], drawn[:, TRACED]
-    clean = torch.cat([period, period[:, : place + 1]], 1)
-    corrupt = clean.clone()
-    corrupt[:, place] = other
-    return Traced(clean, corrupt, period[:, place + 1], torch.full((count,), place))
-
-
-@torch.no_grad()
-def recovered(
-    model: AttentionOnly, traced: Traced, height: int, position: int, *, is_control: bool = False
-) -> float:
-    """Return how much of the logit of B one vector of the clean run brings back.
-
-    Source: ``eq-patching`` (section 8.2); Meng et al. 2022; Wang et al. 2023.
-
-    Parameters
-    ----------
-    model
-        The model.
-    traced
-        The sequences.
-    height
-        Layers before the vector of the stream that is replaced.
-    position
-        Its position.
-    is_control
-        Take the vector from the clean run of another sequence.
-
-    Returns
-    -------
-    share : float
-        0 as in the corrupt run, 1 as in the clean one; in the mean logit.
-    """
-    vectors = model.streams(traced.clean)[height]
-    vectors = vectors.roll(1, 0) if is_control else vectors
-    where = torch.zeros_like(traced.clean, dtype=torch.bool)
-    where[:, position] = True
-    rows = torch.arange(len(vectors))
-
-    def logit(logits: torch.Tensor) -> torch.Tensor:
-        last = logits[:, -1] - logits[:, -1].mean(-1, keepdim=True)  # (N, V)
-        return last[rows, traced.answers].mean()
-
-    clean, corrupt = (logit(model(ids)[0]) for ids in (traced.clean, traced.corrupt))
-    patched = logit(model(traced.corrupt, patches={height: (where, vectors)})[0])
-    return float((patched - corrupt) / (clean - corrupt))
-
-
-def loss_without(model: AttentionOnly, batch: Batch, heads: Sequence[tuple[int, int]]) -> float:
-    """Return the loss of repeated tokens without some heads, (layer, head) each."""
+def without(model: AttentionOnly, heads: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """Return factors (layers, H) that ablate some heads, (layer, head) each."""
     keep = torch.ones(model.num_layers, model.num_heads)
     for layer, head in heads:
         keep[layer, head] = 0
-    return repeated_loss(model, batch, keep)
+    return keep
 
 
 def examine_heads(model: AttentionOnly, seed: int) -> dict[str, Any]:
-    """Score the heads of a model, silence some of them, and trace one token.
+    """Score the heads of a model, and ablate those of the first layer.
 
     Parameters
     ----------
@@ -254,30 +165,23 @@ def examine_heads(model: AttentionOnly, seed: int) -> dict[str, Any]:
     Returns
     -------
     figures : dict
-        Losses, scores, losses without heads, and shares recovered by patching.
+        Losses, scores, and losses without the heads of the first layer that attend most to the
+        token before: the first, the second, both, and the mean of all others than the first.
     """
     batch = repeated_batch(256, seed)
     previous, induction = head_scores(model, seed)
-    figures: dict[str, Any] = {
-        "loss, repeated": repeated_loss(model, batch),
-        "previous-token scores": previous.tolist(),
-        "induction scores": induction.tolist(),
-        "largest previous-token score": float(previous[0].max()),
-        "largest induction score": float(induction.max()),
+    first, second, *others = previous[0].argsort(descending=True).tolist()
+
+    def loss(*heads: int) -> float:
+        return repeated_loss(model, batch, without(model, [(0, head) for head in heads]))
+
+    return {
+        "loss, repeated": loss(),
+        "previous-token score, first": float(previous[0, first]),
+        "previous-token score, second": float(previous[0, second]),
+        "largest induction score": float(induction[1].max()),
+        "loss without first": loss(first),
+        "loss without second": loss(second),
+        "loss without both": loss(first, second),
+        "loss without another head": fmean(loss(head) for head in (second, *others)),
     }
-    if model.num_layers < 2:
-        return figures
-    layers = {"previous": (0, previous[0]), "induction": (1, induction[1])}
-    for name, (layer, scores) in layers.items():
-        ranked = scores.argsort(descending=True).tolist()
-        losses = [loss_without(model, batch, [(layer, head)]) for head in ranked]
-        figures[f"loss without {name} head"] = losses[0]
-        figures[f"loss without another head, layer {layer + 1}"] = fmean(losses[1:])
-    traced = traced_rows(256, seed)
-    place, last = int(traced.places[0]), traced.clean.shape[1] - 1
-    for height in range(model.num_layers + 1):
-        for name, position in (("A", place), ("B", place + 1), ("last", last)):
-            for is_control in (False, True):
-                key = f"recovered at {name}, height {height}" + (", control" * is_control)
-                figures[key] = recovered(model, traced, height, position, is_control=is_control)
-    return figures

@@ -6,7 +6,6 @@ Letters: B batch size, S or T tokens, D width, H heads, d width of a head, V voc
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import torch
 from torch import nn
@@ -48,7 +47,7 @@ class Reader(TypedModule):
         self.query = nn.Linear(width, 1, bias=False)
         self.output = nn.Linear(width, 1)
         nn.init.normal_(self.embedding.weight, std=0.2)
-        self.query.weight.data *= 3  # sharper weights from the start
+        self.query.weight.data *= 3
 
     def forward(
         self, ids: torch.Tensor, x: torch.Tensor | None = None
@@ -176,7 +175,6 @@ class AttentionOnly(TypedModule):
         state: None = None,
         *,
         keep: torch.Tensor | None = None,
-        patches: Mapping[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
     ) -> tuple[torch.Tensor, None]:
         """Compute the logits of the token after each of `ids`.
 
@@ -188,9 +186,6 @@ class AttentionOnly(TypedModule):
             Not used: a text is read at once.
         keep
             A factor of what each head adds, (layers, H); None for 1.
-        patches
-            By height, after 0, 1, … layers: which rows and positions of the stream to replace,
-            (B, T) bool, and by what, (B, T, D).
 
         Returns
         -------
@@ -199,15 +194,9 @@ class AttentionOnly(TypedModule):
         state : None
             None.
         """
-        return self.output(self._norm(self.streams(ids, keep=keep, patches=patches)[-1])), None
+        return self.output(self._norm(self.streams(ids, keep=keep)[-1])), None
 
-    def streams(
-        self,
-        ids: torch.Tensor,
-        *,
-        keep: torch.Tensor | None = None,
-        patches: Mapping[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
-    ) -> list[torch.Tensor]:
+    def streams(self, ids: torch.Tensor, *, keep: torch.Tensor | None = None) -> list[torch.Tensor]:
         """Compute the residual stream after 0, 1, … layers.
 
         Parameters
@@ -216,24 +205,17 @@ class AttentionOnly(TypedModule):
             Token ids, (B, T) int64.
         keep
             As in `forward`.
-        patches
-            As in `forward`.
 
         Returns
         -------
         streams : list of Tensor
             One (B, T, D) for each height, the word vectors first.
         """
-        x, streams = self.embedding(ids), []
-        for height in range(self.num_layers + 1):
-            if height:
-                _, added = self.heads(height - 1, x)  # (B, H, T, D)
-                factor = 1 if keep is None else keep[height - 1, None, :, None, None]
-                x = x + (factor * added).sum(1)
-            if patches and height in patches:
-                where, vectors = patches[height]
-                x = torch.where(where[..., None], vectors, x)
-            streams.append(x)
+        streams = [self.embedding(ids)]
+        for layer in range(self.num_layers):
+            _, added = self.heads(layer, streams[-1])  # (B, H, T, D)
+            factor = 1 if keep is None else keep[layer, None, :, None, None]
+            streams.append(streams[-1] + (factor * added).sum(1))
         return streams
 
     def _norm(self, x: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from benchmarks.interpretability.attributions import judge
+from benchmarks.interpretability.features import run_autoencoder
 from benchmarks.interpretability.induction import (
     VOCAB_SIZE,
     PeriodicBatches,
@@ -20,12 +21,10 @@ from benchmarks.interpretability.induction import (
 )
 from benchmarks.interpretability.networks import AttentionOnly, Reader, praise_loss
 from benchmarks.interpretability.sparse import STEPS as SPARSE_STEPS
-from benchmarks.interpretability.sparse import run_autoencoder
 from benchmarks.interpretability.stream import Text
 from benchmarks.tuning import finite_loss
 from utils.data.corpora import load_reviews, load_text
 from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
-from utils.data.standins.texts import make_reviews
 from utils.data.tokenizers import WordTokenizer
 from utils.metrics.cost import count_parameters
 from utils.runtime import seed_everything
@@ -35,7 +34,7 @@ from utils.training.loop import fit
 TUNING_SEEDS = (100,)
 HELD_OUT = 999  # draws the sequences that select a rate; those that are measured have another one
 MEASURED = 998
-SENTENCES = 120  # that are explained
+SENTENCES, DELETED = 120, 10  # that are explained, and words deleted in each
 
 Figures = dict[str, Any]
 Run = Callable[..., tuple[Figures, dict[str, Any]]]
@@ -82,30 +81,15 @@ class LabelledText:
 
 
 @cache
-def labelled_text(is_written: bool) -> LabelledText:
-    """Return sentences of film reviews, or opinions that a small grammar writes.
-
-    Parameters
-    ----------
-    is_written
-        Whether a grammar writes them.
-
-    Returns
-    -------
-    text : LabelledText
-        Words that occur once in training are unknown ones.
-    """
-    origin = "real"  # what a grammar writes replaces no corpus
-    if is_written:
-        splits: Any = make_reviews()
-    else:
-        corpus = load_reviews()
-        splits, origin = (corpus.train, corpus.valid, corpus.test), corpus.origin
-    words = WordTokenizer.train([text for text, _ in splits[0]], min_count=2)
+def labelled_text() -> LabelledText:
+    """Return sentences of film reviews; words that occur once in training are unknown ones."""
+    corpus = load_reviews()
+    words = WordTokenizer.train([text for text, _ in corpus.train], min_count=2)
     train, valid, test = (
-        [(words.encode(text), label) for text, label in split] for split in splits
+        [(words.encode(text), label) for text, label in split]
+        for split in (corpus.train, corpus.valid, corpus.test)
     )
-    return LabelledText(train, valid, test, len(words), origin)
+    return LabelledText(train, valid, test, len(words), corpus.origin)
 
 
 @cache
@@ -117,7 +101,7 @@ def text_of_gpt() -> Text:
 def origin_of(part: str) -> str:
     """Return where the data of a part come from."""
     if part == "reviews":
-        return str(labelled_text(False).origin)
+        return str(labelled_text().origin)
     return load_text().origin if part == "features" else "real"
 
 
@@ -128,7 +112,7 @@ def _costs(start: float, parameters: int, tokens: int | None = None) -> dict[str
 
 
 def run_reader(
-    *, rate: float, seed: int, is_written: bool, steps: int, batch_size: int
+    *, rate: float, seed: int, steps: int, batch_size: int
 ) -> tuple[Figures, dict[str, Any]]:
     """Train a classifier; judge the rankings of its words, unless the run only selects a rate.
 
@@ -136,17 +120,15 @@ def run_reader(
     ----------
     rate, seed
         Learning rate, and seed of parameters and batches.
-    is_written
-        As in `labelled_text`.
     steps, batch_size
         The budget.
 
     Returns
     -------
     figures, costs : dict
-        Losses, accuracy, and areas and changes of all rankings.
+        Losses, accuracy, and what `judge` measures.
     """
-    start, text = time.process_time(), labelled_text(is_written)
+    start, text = time.process_time(), labelled_text()
     seed_everything(seed)
     model = Reader(text.vocab_size)
     batches = LabelledBatches(text.train, batch_size=batch_size, seed=seed)
@@ -165,9 +147,8 @@ def run_reader(
     figures: Figures = {"selection loss": finite_loss(sum(losses) / len(text.valid))}
     if seed not in TUNING_SEEDS:
         figures["accuracy"] = sum(right) / len(text.test)
-        shortest, deleted = (6, 5) if is_written else (10, 10)
-        some = [ids for ids, _ in text.test if shortest <= len(ids) <= 40][:SENTENCES]
-        figures |= judge(model, some, deleted=deleted, seed=seed).figures()
+        some = [ids for ids, _ in text.test if DELETED <= len(ids) <= 40][:SENTENCES]
+        figures |= judge(model, some, deleted=DELETED, seed=seed)
     return figures, _costs(start, count_parameters(model))
 
 
@@ -235,26 +216,17 @@ def _feature_arm(run: Run, rates: tuple[float, ...], steps: int, **options: Any)
 
 
 READER_RATES, HEAD_RATES = (0.0075, 0.015, 0.03), (0.004, 0.008, 0.016)
-reviews: dict[str, Any] = {
-    "optimizer": "AdamW",
-    "steps": 350,
-    "batch_size": 32,
-    "is_written": False,
-}
+reviews: dict[str, Any] = {"optimizer": "AdamW", "steps": 350, "batch_size": 32}
 heads: dict[str, Any] = {"optimizer": "AdamW", "steps": 600, "batch_size": 24}
 
 PARTS: dict[str, dict[str, Arm]] = {
     "induction": {
         "two layers": _arm(run_heads, HEAD_RATES, num_layers=2, num_heads=4, **heads),
-        "one layer": _arm(run_heads, HEAD_RATES, num_layers=1, num_heads=8, **heads),
     },
     "reviews": {
         "learned": _arm(run_reader, READER_RATES, **reviews),
     },
-    "written": {
-        "learned": _arm(run_reader, READER_RATES, **{**reviews, "steps": 175, "is_written": True}),
-    },
     "features": {
-        "autoencoder": _feature_arm(run_feature_arm, (0.002, 0.004, 0.008), SPARSE_STEPS),
+        "autoencoder": _feature_arm(run_feature_arm, (0.004, 0.008, 0.016), SPARSE_STEPS),
     },
 }

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.interpretability import __main__ as command
-from benchmarks.interpretability import attributions, induction, parts, sparse
+from benchmarks.interpretability import attributions, features, induction, parts, sparse
 from benchmarks.interpretability.networks import AttentionOnly, Reader, praise_loss
 from benchmarks.interpretability.stream import Text, logits_from, streams
 from utils.data.batches import IGNORE_INDEX
@@ -80,16 +80,34 @@ def test_words_are_deleted_in_the_order_of_the_ranking(reader):
     sign = reader(IDS)[0].sign()
     expected = [(sign * reader(ids)[0]).sigmoid().item() for ids in (IDS, without)]
     assert curve[[0, 2]].tolist() == pytest.approx(expected)
-    judgement = attributions.judge(reader, [IDS[0].tolist()], deleted=2, seed=0)
+    figures = attributions.judge(reader, [IDS[0].tolist()], deleted=2, seed=0)
     curves = attributions.deletion_curves(
         reader,
         IDS,
         [attributions.attributions(reader, IDS, torch.Generator())["attention"]],
         deleted=2,
     )
-    assert judgement.areas["attention"] == pytest.approx(curves.mean().item())
+    assert figures["area, attention"] == pytest.approx(curves.mean().item())
     moved = (curves[0, 1:] - curves[0, 0]).abs().mean().item()
-    assert judgement.figures()["change, attention"] == pytest.approx(moved)
+    assert figures["change, attention"] == pytest.approx(moved)
+
+
+def test_sentences_are_judged_by_their_answer_too(reader):
+    sentences = [[5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16], [17, 18, 19, 20]]
+    scores = [reader(torch.tensor([ids]))[0].item() for ids in sentences]
+    reader.output.bias.data -= sum(scores) / len(scores)  # so that both answers occur
+    counts = [sum(reader(torch.tensor([ids]))[0].item() > 0 for ids in sentences)]
+    counts.append(len(sentences) - counts[0])
+    assert all(counts)
+    figures = attributions.judge(reader, sentences, deleted=2, seed=0)
+    for what in ("area", "change"):
+        groups = [figures[f"{what}, occlusion, {answer}"] for answer in ("praise", "no praise")]
+        total = sum(count * mean for count, mean in zip(counts, groups, strict=True))
+        assert figures[f"{what}, occlusion"] == pytest.approx(total / len(sentences))
+    expected = reader(torch.full((1, 4), UNK))[0].item()
+    assert figures["score, unknown words"] == pytest.approx(expected)
+    only = attributions.judge(reader, sentences[:1], deleted=2, seed=0)
+    assert ("area, occlusion, praise" in only) != ("area, occlusion, no praise" in only)
 
 
 # ---- heads --------------------------------------------------------------------------------------
@@ -115,19 +133,13 @@ def test_the_heads_of_a_layer_add_up_to_self_attention(model):
 
 
 @torch.no_grad()
-def test_a_head_is_silenced_and_a_vector_is_replaced(model):
+def test_a_head_is_ablated(model):
     ids = torch.randint(64, (2, 9))
     before, after = model.streams(ids)[:2]
-    keep = torch.ones(2, 4)
-    keep[0, 2] = 0
+    keep = induction.without(model, [(0, 2)])
+    assert keep.tolist() == [[1, 1, 0, 1], [1, 1, 1, 1]]
     _, added = model.heads(0, before)
-    without = model.streams(ids, keep=keep)[1]
-    assert torch.allclose(without, after - added[:, 2], atol=1e-5)
-    where = torch.zeros(2, 9, dtype=torch.bool)
-    where[:, 3] = True
-    patched = model.streams(ids, patches={1: (where, torch.zeros_like(after))})
-    assert (patched[1][:, 3] == 0).all() and torch.equal(patched[1][:, 4], after[:, 4])
-    assert not torch.equal(model(ids, patches={1: (where, 0 * after)})[0], model(ids)[0])
+    assert torch.allclose(model.streams(ids, keep=keep)[1], after - added[:, 2], atol=1e-5)
 
 
 def test_sequences_repeat_their_period_and_only_what_it_determines_is_a_target():
@@ -155,39 +167,22 @@ def test_scores_find_a_head_of_the_diagonal(model, monkeypatch):
     assert found[0, 2] == 1 and found[0, 1] == 0
 
 
-def test_a_traced_sequence_differs_at_the_first_occurrence_only():
-    traced = induction.traced_rows(5, 0)
-    differ = traced.clean != traced.corrupt
-    assert differ.sum(1).tolist() == [1] * 5 and differ[:, 8].all()
-    assert torch.equal(traced.clean[:, -1], traced.clean[:, 8])
-    assert torch.equal(traced.answers, traced.clean[:, 9])
-    for row, token in zip(traced.clean.tolist(), traced.corrupt[:, 8].tolist(), strict=True):
-        assert token not in row
+def test_the_heads_of_the_first_layer_are_examined(model):
+    figures, batch = induction.examine_heads(model, 1), induction.repeated_batch(256, 1)
+    assert figures["loss, repeated"] == pytest.approx(induction.repeated_loss(model, batch))
+    scores = induction.head_scores(model, 1)[0][0]
+    first, second, *others = scores.argsort(descending=True).tolist()
+    assert figures["previous-token score, first"] == pytest.approx(scores[first].item())
+    assert figures["previous-token score, second"] == pytest.approx(scores[second].item())
 
+    def loss(*heads):
+        keep = induction.without(model, [(0, head) for head in heads])
+        return induction.repeated_loss(model, batch, keep)
 
-def test_patching_the_cause_or_the_last_vector_recovers_everything(model):
-    traced = induction.traced_rows(8, 0)
-    last = traced.clean.shape[1] - 1
-    assert induction.recovered(model, traced, 0, 8) == pytest.approx(1, abs=1e-3)
-    assert induction.recovered(model, traced, 2, last) == pytest.approx(1, abs=1e-3)
-    assert induction.recovered(model, traced, 0, 3) == pytest.approx(0, abs=1e-3)
-    assert abs(induction.recovered(model, traced, 2, last, is_control=True) - 1) > 1e-3
-
-
-def test_all_heads_of_two_layers_are_examined(model):
-    figures = induction.examine_heads(model, 1)
-    assert figures["loss, repeated"] == pytest.approx(
-        induction.repeated_loss(model, induction.repeated_batch(256, 1))
-    )
-    layers = torch.tensor(figures["previous-token scores"])
-    assert figures["largest previous-token score"] == pytest.approx(layers[0].max().item())
-    best = int(layers[0].argmax())
-    batch = induction.repeated_batch(256, 1)
-    assert figures["loss without previous head"] == pytest.approx(
-        induction.loss_without(model, batch, [(0, best)])
-    )
-    one = AttentionOnly(induction.VOCAB_SIZE, num_layers=1, width=32, head_width=8)
-    assert "loss without previous head" not in induction.examine_heads(one, 1)
+    assert figures["loss without first"] == pytest.approx(loss(first))
+    assert figures["loss without both"] == pytest.approx(loss(first, second))
+    rest = [loss(head) for head in (second, *others)]
+    assert figures["loss without another head"] == pytest.approx(sum(rest) / 3)
 
 
 # ---- the stream of a GPT ------------------------------------------------------------------------
@@ -254,8 +249,8 @@ def test_the_table_has_the_mean_of_each_piece():
     ]
 
 
-def test_names_have_capitals_only():
-    found = sparse.name_pieces(["ROM", "O", "Rom", " KING", ":", "\n", "no"])
+def test_pieces_in_capitals_have_two_letters_and_no_small_one():
+    found = features.capital_pieces(["ROM", "O", "Rom", " KING", ":", "\n", "no"])
     assert found.tolist() == [True, False, False, True, False, False, False]
 
 
@@ -281,32 +276,60 @@ def test_breaks_are_line_breaks_after_line_breaks(text):
     assert found.any()
 
 
-def test_steering_by_nothing_changes_nothing(text):
-    windows, is_name = text.windows["test"][:4], sparse.name_pieces(text.pieces())
-    p = text.model(windows[:, :-1])[0].softmax(-1)[..., is_name].sum(-1)
-    expected = p[~is_name[windows[:, 1:]]].mean().item()
-    found = sparse.steering(text, windows, torch.zeros(16), is_name)
-    assert found == pytest.approx(expected, rel=1e-4)
-    assert sparse.steering(text, windows, torch.full((16,), 9.0), is_name) != pytest.approx(found)
-
-
-def test_an_unused_feature_costs_nothing_to_remove(text):
+@pytest.fixture
+def examined(text, monkeypatch):
+    """An autoencoder of the short text with the vectors that it reads."""
+    monkeypatch.setattr(features, "LENGTHS", (0, 40))
     torch.manual_seed(0)
-    autoencoder = sparse.SparseAutoencoder(16, 30)
-    autoencoder.encoder_bias.data[4] = -1e6
-    autoencoder.requires_grad_(False)
-    directions = torch.eye(16)[:2]
-    losses = sparse.losses_without(text, autoencoder, 4, directions)
-    assert len({round(loss, 5) for loss in losses.values()}) == 1
-    autoencoder.encoder_bias[4] = 50.0
-    losses = sparse.losses_without(text, autoencoder, 4, directions)
-    assert len({round(loss, 4) for loss in losses.values()}) == 3
+    learned = sparse.read_vectors(text, "train", 20, 0)
+    autoencoder = sparse.train_autoencoder(learned.x, rate=0.01, seed=0, steps=20)
+    return autoencoder, learned
+
+
+def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, examined):
+    found = features.steer(text, examined[0], 3, examined[1], torch.Generator().manual_seed(0))
+    for name in ("feature", "difference of means", "random", "other features"):
+        assert found[f"capitals, {name}, 0"] == pytest.approx(found["capitals, plain"], rel=1e-4)
+        assert abs(found[f"steered loss, {name}, 40"] - found["steered loss, plain"]) > 1e-3
+    assert found["largest capitals, random, 40"] >= found["capitals, random, 40"]
+    ids, targets = text.windows["test"][:16, :-1], text.windows["test"][:16, 1:]
+    is_capitals = features.capital_pieces(text.pieces())
+    elsewhere = ~is_capitals[targets] & ~sparse.breaks(ids, text.line_break)
+    p = text.model(ids)[0].softmax(-1)[..., is_capitals].sum(-1)
+    assert found["capitals, plain"] == pytest.approx(p[elsewhere].mean().item(), rel=1e-4)
+
+
+def test_parts_are_taken_off_at_breaks(text, examined):
+    autoencoder, learned = examined
+    found = features.take_off(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
+    for name in ("feature", "close features", "difference of means", "random"):
+        plain = found["after breaks, plain"]
+        assert found[f"after breaks, {name}, 0"] == pytest.approx(plain, rel=1e-3)
+    assert found["lowest after breaks, random, 40"] <= found["after breaks, random, 40"]
+    assert found["length, feature"] >= 0 and -1 <= found["cosine, feature"] <= 1
+    autoencoder.encoder_bias[3] = -1e6  # never active
+    unused = features.take_off(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
+    assert unused["length, feature"] == 0
+    assert unused["after breaks, without feature"] == pytest.approx(found["after breaks, plain"])
+
+
+def test_close_features_are_those_near_the_direction(text, examined):
+    autoencoder, learned = examined
+    x, cosines = torch.randn(1, 2, 16), torch.zeros(sparse.FEATURES)
+    cosines[[5, 9]] = 0.9
+    generator = torch.Generator().manual_seed(0)
+    parts_of_it = features._parts(autoencoder, 3, cosines, learned, x, generator)
+    f, directions = autoencoder.encode(x), autoencoder.directions()
+    expected = f[..., [5]] * directions[5] + f[..., [9]] * directions[9]
+    assert torch.allclose(parts_of_it["close features"][0], expected, atol=1e-5)
+    assert torch.allclose(parts_of_it["feature"][0], f[..., [3]] * directions[3], atol=1e-5)
+    assert len(parts_of_it["other features"]) == features.GROUP_DRAWS
 
 
 @pytest.mark.slow
 def test_the_command_writes_trials_and_runs(run, text, short_corpora, monkeypatch):
     monkeypatch.setattr(parts, "text_of_gpt", lambda: text)
-    monkeypatch.setattr(sparse, "STEPS", 3)
+    monkeypatch.setattr(sparse.train_autoencoder, "__kwdefaults__", {"steps": 3})
     monkeypatch.setattr(command, "run_tuned_arm", _run_once)
     rows = run("interpretability", "features", "--seeds", 0)["rows"]
     assert [(row["part"], row["arm"]) for row in rows] == [("features", "autoencoder")]

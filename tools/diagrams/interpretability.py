@@ -39,10 +39,15 @@ def interventions() -> Diagram:
     d.text(right, 20, "change", bold=True)
     d.text(left, 404, "gradients")
     d.text(right, 404, "delete words")
-    d.text(left, 264, "attention\nweights")
+    d.text(left, 254, "attention")
+    d.text(left, 274, "weights")
     d.text(right, 264, "ablate heads")
-    d.text(left, 194, "probe, lens,\nfeatures")
-    d.text(right, 194, "erase, patch,\nsteer")
+    for x_label, upper, lower in (
+        (left, "probe, lens,", "features"),
+        (right, "erase, patch,", "steer"),
+    ):
+        d.text(x_label, 184, upper)
+        d.text(x_label, 204, lower)
     return d
 
 
@@ -76,7 +81,7 @@ def sparse_autoencoder() -> Diagram:
     d = Diagram(
         "sparse-autoencoder",
         "A sparse autoencoder of the stream",
-        "From bottom to top: a vector x of the stream with D numbers; an encoder; F activations, "
+        "From bottom to top: a vector x of the stream with D numbers; an encoder; M activations, "
         "many more than D, of which all but the k largest are zero, here three of twenty; and the "
         "decoder, which adds up the directions of these features, each times its activation, to a "
         "reconstruction of x with D numbers.",
@@ -96,7 +101,7 @@ def sparse_autoencoder() -> Diagram:
         solid=True,
     )
     d.arrow(encoder.top, features.bottom)
-    d.note(x + 20, 220, "activations $f$, (F)", anchor="start")
+    d.note(x + 20, 220, "activations $f$, (M)", anchor="start")
     sums = d.box(x, 104, 170, "decoder: a sum", "layer")
     for position, column in enumerate(IN_USE):
         start = spread(20 + 9, 380 - 9, FEATURES)[column]

@@ -1,0 +1,298 @@
+"""What the features of a sparse autoencoder do to the model when they are added or taken off.
+
+Letters: N windows, T tokens, D width, F features, n directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks.interpretability.sparse import (
+    ACTIVE,
+    HEIGHT,
+    LEARNED,
+    SparseAutoencoder,
+    Vectors,
+    best_detector,
+    breaks,
+    f1_score,
+    piece_means,
+    principal,
+    read_vectors,
+    train_autoencoder,
+    unexplained,
+)
+from benchmarks.interpretability.stream import Text, logits_from, streams
+
+CHOOSING, MEASURED, STEERED = 60, 24, 16  # windows: to choose a feature, to measure, to steer
+LENGTHS = (50, 100, 150, 200, 250)  # of what is added to the stream or taken off it
+STEERING_DRAWS, RANDOM_DRAWS, GROUP_DRAWS = 6, 8, 6
+CLOSE = 0.3  # cosine from which on a feature counts as close to a direction
+
+
+def capital_pieces(pieces: Sequence[str]) -> torch.Tensor:
+    """Return which pieces have two letters at least and no small one, (V,) bool.
+
+    Parameters
+    ----------
+    pieces
+        The text of each piece.
+
+    Returns
+    -------
+    is_capitals : torch.Tensor
+        (V,) bool.
+    """
+    letters = ["".join(c for c in piece if c.isalpha()) for piece in pieces]
+    return torch.tensor([len(part) > 1 and part.isupper() for part in letters])
+
+
+def run_autoencoder(text: Text, *, rate: float, seed: int, is_trial: bool) -> dict[str, Any]:
+    """Train an autoencoder, and measure it with its controls.
+
+    Parameters
+    ----------
+    text
+        The model and its text.
+    rate
+        The learning rate.
+    seed
+        Draws windows, directions and batches.
+    is_trial
+        Measure the reconstruction of validation text only.
+
+    Returns
+    -------
+    figures : dict
+        Losses and shares of variance with each reconstruction, and what `examine_feature`
+        measures.
+    """
+    learned = read_vectors(text, "train", LEARNED, seed)
+    autoencoder = train_autoencoder(learned.x, rate=rate, seed=seed)
+    chosen = read_vectors(text, "valid", MEASURED, 0).x
+    figures: dict[str, Any] = {"selection loss": unexplained(chosen, autoencoder(chosen))}
+    if is_trial:
+        return figures
+    ids, targets = text.windows["test"][:MEASURED, :-1], text.windows["test"][:MEASURED, 1:]
+    x = streams(text.model, ids)[HEIGHT]  # (N, T, D)
+    mean, directions = principal(learned.x, ACTIVE)
+    table = piece_means(learned.x, learned.tokens, len(text.tokenizer))
+    _, of_rest = principal(learned.x - table[learned.tokens], ACTIVE)
+    found = {
+        "model": x,
+        "autoencoder": autoencoder(x),
+        "principal": mean + (x - mean) @ directions @ directions.T,
+        "table of pieces": table[ids],
+        "table and directions": table[ids] + (x - table[ids]) @ of_rest @ of_rest.T,
+    }
+    for name, stream in found.items():
+        logits = logits_from(text.model, stream, HEIGHT)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        figures[f"loss, {name}"] = float(loss)
+        figures[f"unexplained, {name}"] = unexplained(x.flatten(0, 1), stream.flatten(0, 1))
+    figures["features in use"] = int((autoencoder.encode(chosen) > 0).any(0).sum())
+    return figures | examine_feature(text, autoencoder, learned, seed)
+
+
+def examine_feature(
+    text: Text, autoencoder: SparseAutoencoder, learned: Vectors, seed: int
+) -> dict[str, Any]:
+    """Choose the feature that detects breaks between speeches best, test it, steer, take it off.
+
+    Parameters
+    ----------
+    text
+        The model and its text.
+    autoencoder
+        A trained autoencoder.
+    learned
+        The vectors that it has learned from; of the first ones the feature is chosen.
+    seed
+        Draws random directions.
+
+    Returns
+    -------
+    figures : dict
+        F₁ of the feature, and what `steer` and `take_off` measure.
+    """
+    some = slice(0, CHOOSING * text.model.context_length)
+    is_break, tested = learned.is_break[some], read_vectors(text, "test", CHOOSING, 1)
+    detector = best_detector(autoencoder.encode(learned.x[some]), is_break)
+    answers = autoencoder.encode(tested.x)[:, detector.feature] > detector.threshold
+    figures: dict[str, Any] = {
+        "feature": detector.feature,
+        "F1, feature": float(f1_score(answers, tested.is_break)),
+        "norm of the stream": float(tested.x.norm(dim=1).mean()),
+    }
+    generator = torch.Generator().manual_seed(seed)
+    figures |= steer(text, autoencoder, detector.feature, learned, generator)
+    return figures | take_off(text, autoencoder, detector.feature, learned, generator)
+
+
+@torch.no_grad()
+def steer(
+    text: Text,
+    autoencoder: SparseAutoencoder,
+    feature: int,
+    learned: Vectors,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Add directions to the stream everywhere, and follow pieces in capitals and the loss.
+
+    Parameters
+    ----------
+    text
+        The model and its text.
+    autoencoder
+        A trained autoencoder.
+    feature
+        The number of the feature.
+    learned
+        Vectors, for the difference between the means at breaks and at all other places.
+    generator
+        Draws random directions, and other features.
+
+    Returns
+    -------
+    figures : dict of str to float
+        For each direction and length, the mean probability of pieces in capitals, where the text
+        goes on otherwise and no speech has just ended, and the loss of the text. Of several
+        directions the means, and the largest probability.
+    """
+    ids, targets = text.windows["test"][:STEERED, :-1], text.windows["test"][:STEERED, 1:]
+    x, is_capitals = streams(text.model, ids)[HEIGHT], capital_pieces(text.pieces())
+    elsewhere = ~is_capitals[targets] & ~breaks(ids, text.line_break)
+
+    def measure(vector: torch.Tensor) -> tuple[float, float]:
+        logits = logits_from(text.model, x + vector, HEIGHT)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        p = logits[elsewhere].softmax(-1)[:, is_capitals].sum(-1)
+        return float(p.mean()), float(loss)
+
+    directions, width = autoencoder.directions(), x.shape[-1]
+    used = (autoencoder.encode(learned.x[: len(learned.x) // 8]) > 0).any(0)
+    used[feature] = False
+    others = used.nonzero()[:, 0]
+    drawn = others[torch.randperm(len(others), generator=generator)[:STEERING_DRAWS]]
+    difference = learned.x[learned.is_break].mean(0) - learned.x[~learned.is_break].mean(0)
+    sets = {
+        "feature": directions[[feature]],
+        "difference of means": difference[None],
+        "random": torch.randn(STEERING_DRAWS, width, generator=generator),
+        "other features": directions[drawn],
+    }
+    p, loss = measure(torch.zeros(width))
+    figures = {"capitals, plain": p, "steered loss, plain": loss}
+    for length in LENGTHS:
+        for name, rows in sets.items():
+            found = [measure(length * row) for row in F.normalize(rows, dim=1)]
+            probabilities, losses = zip(*found, strict=True)
+            figures[f"capitals, {name}, {length}"] = fmean(probabilities)
+            figures[f"largest capitals, {name}, {length}"] = max(probabilities)
+            figures[f"steered loss, {name}, {length}"] = fmean(losses)
+    return figures
+
+
+@torch.no_grad()
+def take_off(
+    text: Text,
+    autoencoder: SparseAutoencoder,
+    feature: int,
+    learned: Vectors,
+    generator: torch.Generator,
+) -> dict[str, float]:
+    """Take directions off the stream at breaks, and follow the pieces in capitals there.
+
+    Parameters
+    ----------
+    text
+        The model and its text.
+    autoencoder
+        A trained autoencoder.
+    feature
+        The number of the feature.
+    learned
+        Vectors, for the difference between the means at breaks and at other line breaks.
+    generator
+        Draws random directions, and groups of features.
+
+    Returns
+    -------
+    figures : dict of str to float
+        The mean probability of pieces in capitals after breaks with the stream as it is, with
+        each part taken off, and with the stream moved by each length against each direction.
+        Of several directions the mean, and the lowest.
+    """
+    ids, targets = text.windows["test"][:MEASURED, :-1], text.windows["test"][:MEASURED, 1:]
+    x, is_break = streams(text.model, ids)[HEIGHT], breaks(ids, text.line_break)
+    is_capitals = capital_pieces(text.pieces())
+
+    def after_breaks(h: torch.Tensor) -> float:
+        logits = logits_from(text.model, torch.where(is_break[..., None], h, x), HEIGHT)
+        return float(logits[is_break].softmax(-1)[:, is_capitals].sum(-1).mean())
+
+    is_other = (learned.tokens == text.line_break) & ~learned.is_break
+    at_other = learned.x[is_other].mean(0)
+    direction = F.normalize(learned.x[learned.is_break].mean(0) - at_other, dim=0)
+    cosines = autoencoder.directions() @ direction  # (F,)
+    parts = _parts(autoencoder, feature, cosines, learned, x, generator)
+    parts["difference of means"] = [((x - at_other) @ direction)[..., None] * direction]
+    noise = torch.randn(RANDOM_DRAWS, x.shape[-1], generator=generator)
+    parts["random"] = [row.expand_as(x) for row in noise]
+    own = autoencoder.directions()[feature]
+    to_other = ((x - at_other) @ own)[..., None] * own  # sets the coordinate along the feature
+    figures = {
+        "after breaks, plain": after_breaks(x),
+        "after breaks, text": float(is_capitals[targets[is_break]].double().mean()),
+        "after breaks, feature set to other breaks": after_breaks(x - to_other),
+        "length, feature set to other breaks": _length(to_other, is_break),
+        "cosine, feature": float(cosines[feature]),
+        "close features": int((cosines > CLOSE).sum()),
+    }
+    for name, vectors in parts.items():
+        if name != "random":
+            figures[f"after breaks, without {name}"] = fmean(after_breaks(x - v) for v in vectors)
+            figures[f"length, {name}"] = fmean(_length(v, is_break) for v in vectors)
+        for length in LENGTHS:
+            values = [after_breaks(x - length * F.normalize(v, dim=-1)) for v in vectors]
+            figures[f"after breaks, {name}, {length}"] = fmean(values)
+            figures[f"lowest after breaks, {name}, {length}"] = min(values)
+    return figures
+
+
+def _parts(
+    autoencoder: SparseAutoencoder,
+    feature: int,
+    cosines: torch.Tensor,
+    learned: Vectors,
+    x: torch.Tensor,
+    generator: torch.Generator,
+) -> dict[str, list[torch.Tensor]]:
+    """Return parts of the stream: of the feature, of those close to a direction, of others.
+
+    The other ones are groups as large as the group of close features, drawn among those that are
+    active at breaks.
+    """
+    f, directions = autoencoder.encode(x), autoencoder.directions()
+    close = cosines > CLOSE
+    is_active = (autoencoder.encode(learned.x[learned.is_break]) > 0).any(0)
+    others = (is_active & ~close).nonzero()[:, 0]
+    groups = [
+        others[torch.randperm(len(others), generator=generator)[: int(close.sum())]]
+        for _ in range(GROUP_DRAWS)
+    ]
+    return {
+        "feature": [f[..., [feature]] @ directions[[feature]]],
+        "close features": [f[..., close] @ directions[close]],
+        "other features": [f[..., group] @ directions[group] for group in groups],
+    }
+
+
+def _length(vectors: torch.Tensor, is_break: torch.Tensor) -> float:
+    """Return the mean length at breaks of vectors (N, T, D)."""
+    return float(vectors[is_break].norm(dim=1).mean())
