@@ -8,7 +8,7 @@ which the larger ones are packages:
 - ``attention``: what attention looks at and how it is trained, for section 4.2.
 - ``bottleneck``: what a decoder reads from one vector, for section 2.3.
 - ``characters``: the book's recipe for a small GPT compared with nanoGPT's, on Tiny Shakespeare.
-- ``compression``: a trained GPT pruned, distilled and adapted, for section 8.1.
+- ``compression``: a trained GPT distilled and adapted, for section 8.1.
 - ``generation``: rules of decoding compared on one stored GPT, for section 6.2.
 - ``interpretability``: attributions, heads and features with controls, for section 8.2.
 - ``ladder``: neural language models of section 5.1 with several seeds.
@@ -17,10 +17,11 @@ which the larger ones are packages:
 - ``memory``: recurrences on a delayed letter and on text, for section 4.1.2.
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``pairings``: pairs of an encoder and a decoder, for section 3.2.
+- ``records``: how far one thread of a processor comes, in rows named by their steps.
 - ``reviews``: classifiers of film reviews, and ten-fold cross-validation, for section 9.1.
 - ``robustness``: noise, attacks, poison and memorization, for section 8.3.
 - ``stored_models``: the GPT and the LSTM of book/models, trained for longer than a page can.
-- ``rounding``: weights rounded to bfloat16 in two ways, for section 7.2.
+- ``stored_translator``: the translator of book/models, for the boxes of sections 4.2 and 6.1.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
 - ``seq2seq``: the LSTM translator of section 5.2, reversed or no source, and longer training.
 - ``speech``: spoken digits, for section 6.3.

@@ -1,6 +1,7 @@
 """Sphinx directives of the results page: ``scoreboard``, ``benchmarks`` and ``published``.
 
 Their tables are made from what the notebooks and the benchmarks stored, when the site is built.
+``records_table`` has the others, ``records`` and ``seed-rows``.
 """
 
 from __future__ import annotations
@@ -34,10 +35,12 @@ from tools.book_facts import (
     source_file,
 )
 from tools.directives import GeneratedDirective, link, table
+from tools.records_table import Records, SeedRows, record_result
 
 BENCHMARKS = ROOT / "book" / "results"
 PUBLISHED = ROOT / "book" / "published.json"
 MAX_COLUMNS = 8  # of a table of benchmarks
+STEPS = "steps"  # the column of the number of training steps, where a benchmark has it
 
 
 class Scoreboard(GeneratedDirective):
@@ -87,7 +90,8 @@ class Benchmarks(GeneratedDirective):
     """The results of every benchmark; the directive's content chooses the columns.
 
     The content is YAML: for the name of each benchmark, a list of columns as in
-    `tools.book_facts.benchmark_rows`. A benchmark that is not named shows all its numbers.
+    `tools.book_facts.benchmark_rows`. A benchmark that is not named shows all its numbers. Under
+    "names" are names that the page shows instead of those of rows.
     """
 
     def files(self) -> list[Path]:
@@ -97,6 +101,7 @@ class Benchmarks(GeneratedDirective):
     def markdown(self) -> Iterator[str]:
         """Yield a heading, the provenance and a table for each benchmark."""
         columns_of = yaml.safe_load("\n".join(self.content)) or {}
+        names = columns_of.pop("names", {})
         for path in sorted(BENCHMARKS.glob("*.json")):
             content = read_json(path)
             last_keys = sorted({keys[-1] for keys, _ in benchmark_values(content)})
@@ -104,7 +109,8 @@ class Benchmarks(GeneratedDirective):
             yield from (f"### {path.stem.replace('_', ' ').capitalize()}", "")
             yield from benchmark_origin(path.stem, collect_provenances(content))
             if rows := benchmark_rows(content, columns):
-                yield from (*benchmark_table(rows, columns), "")
+                named = {names.get(name, name): row for name, row in rows.items()}
+                yield from (*benchmark_table(named, columns), "")
             if counts := seed_row_counts(content):
                 parts = ", ".join(f"*{part}* {count}" for part, count in counts.items())
                 yield from (f"Runs stored seed by seed, which claims show: {parts}.", "")
@@ -193,7 +199,8 @@ class Published(GeneratedDirective):
         entries = read_json(PUBLISHED)
         for task in dict.fromkeys(entry["task"] for entry in entries):
             in_task = [entry for entry in entries if entry["task"] == task]
-            yield from (f"### {task}", "", f"Published under: {in_task[0]['how']}.", "")
+            yield from (f"### {task}", "", f"Published under: {in_task[0]['how']}.")
+            yield from (f"Ours: {in_task[0]['ours how']}.", "")
             rows = [
                 [
                     entry["model"],
@@ -213,8 +220,9 @@ def measured_results(references: Sequence[Mapping[str, str]]) -> Iterator[str]:
     Parameters
     ----------
     references
-        Entries of ``published.json``: the name of a page and a pattern for its results, or the name
-        of a benchmark with a row and a column.
+        Entries of ``published.json``: the name of a page and a pattern for its results; the name of
+        a benchmark with a row, a column and, if the page is to call the row otherwise, a name; or a
+        record with an arm and a figure.
 
     Yields
     ------
@@ -230,15 +238,21 @@ def measured_results(references: Sequence[Mapping[str, str]]) -> Iterator[str]:
                     yield f"{text} {format_number(value)}"
         elif "benchmark" in reference:
             yield from _benchmark_result(**reference)
+        elif "record" in reference:
+            yield from record_result(**reference)
 
 
-def _benchmark_result(benchmark: str, row: str, column: str) -> Iterator[str]:
-    """Yield one number of a benchmark, if its file and the row exist."""
+def _benchmark_result(
+    benchmark: str, row: str, column: str, name: str | None = None
+) -> Iterator[str]:
+    """Yield one number of a benchmark, if its file and the row exist; steps belong to its name."""
     path = BENCHMARKS / f"{benchmark}.json"
-    if path.exists():
-        values = benchmark_rows(read_json(path), [column]).get(row)
-        if values:
-            yield f"[{row.rpartition(', ')[2]}](#{benchmark}) {format_values(values[column])}"
+    values = benchmark_rows(read_json(path), [column, STEPS]).get(row) if path.exists() else None
+    if values:
+        text = name or row.rpartition(", ")[2]
+        if STEPS in values:
+            text = f"{text}, {format_number(values[STEPS][0])} steps"
+        yield f"[{text}](#{benchmark}) {format_values(values[column])}"
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
@@ -246,4 +260,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("scoreboard", Scoreboard)
     app.add_directive("benchmarks", Benchmarks)
     app.add_directive("published", Published)
+    app.add_directive("records", Records)
+    app.add_directive("seed-rows", SeedRows)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -29,6 +29,7 @@ PACKAGES = (
     "memory",
     "optimization",
     "pairings",
+    "records",
     "reviews",
     "robustness",
     "scaling",

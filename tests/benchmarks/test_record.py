@@ -272,7 +272,7 @@ def test_a_number_of_seeds_that_is_not_positive_ends_the_program(text, capsys):
         "ladder --steps 0",
         "ladder --seeds -1",
         "translation bake-off --processes 0",
-        "speech isolated --seeds 0",
+        "speech voices --seeds 0",
         "characters --book-steps 0",
         "optimization --seeds -1",
         "translation_speed training --rounds 1",

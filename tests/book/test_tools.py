@@ -136,7 +136,7 @@ def test_figures_in_words():
 def test_measured_figures_stand_beside_published_ones():
     reference = {"benchmark": "translation", "row": "LSTM", "column": "test/greedy/bleu"}
     (text,) = results_page.measured_results([reference])
-    assert text.startswith("[LSTM](#translation) 2")
+    assert text.startswith("[LSTM, 1,380 steps](#translation) 2")
     missing_page = {"page": "notebooks/none", "value": "*"}
     assert list(results_page.measured_results([missing_page])) == []
     missing_benchmark = {"benchmark": "none", "row": "", "column": ""}
