@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from benchmarks.reviews.features import fit_linear, sentence_vectors
 from benchmarks.reviews.task import Reviews, as_digits
@@ -58,6 +58,30 @@ def _counts(texts: tuple[str, ...]) -> tuple[CountVectorizer, sparse.csr_matrix]
     """Return what maps texts to their words and pairs of words, and these of N texts, (N, F)."""
     vectorizer = NBSVM().vectorizer
     return vectorizer, vectorizer.fit_transform(texts)
+
+
+def fit_tf_idf(examples: Sequence[LabelledReview], C: float) -> Decide:
+    """Fit logistic regression on TF-IDF of words and pairs, and return its decision function."""
+    texts, labels = zip(*examples, strict=True)
+    vectorizer, features = _tf_idf(texts)
+    classifier = fit_linear(features, labels, C=C)
+    return lambda new: classifier.decision_function(vectorizer.transform(new))
+
+
+@lru_cache(maxsize=2)
+def _tf_idf(texts: tuple[str, ...]) -> tuple[TfidfVectorizer, sparse.csr_matrix]:
+    """Return what maps texts to their TF-IDF vectors, and these of N texts, (N, F)."""
+    vectorizer = TfidfVectorizer(
+        token_pattern=r"\S+", ngram_range=(1, 2), binary=True, lowercase=False
+    )
+    return vectorizer, vectorizer.fit_transform(texts)
+
+
+def fit_scaled_logistic(examples: Sequence[LabelledReview], C: float) -> Decide:
+    """Fit logistic regression on features that are scaled by their log-count ratios, no more."""
+    texts, labels = zip(*examples, strict=True)
+    scaled = NBSVM(order=2, alpha=0.5, C=C, interpolation=1.0, loss="logistic")
+    return scaled.fit(texts, labels).decision_function
 
 
 def fit_nbsvm(examples: Sequence[LabelledReview], C: float) -> Decide:

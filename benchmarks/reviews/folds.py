@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks.reviews.counting import Fit, accuracy, fit_logistic, fit_naive_bayes, fit_nbsvm
+from benchmarks.reviews.counting import (
+    Fit,
+    accuracy,
+    fit_logistic,
+    fit_naive_bayes,
+    fit_nbsvm,
+    fit_scaled_logistic,
+    fit_tf_idf,
+)
 from benchmarks.reviews.task import as_digits
 from utils.data.examples import LabelledReview
 from utils.data.labelled_batches import LabelledBatches
@@ -31,6 +39,8 @@ NUM_FOLDS = 10
 TUNED: dict[str, tuple[Fit, tuple[float, ...]]] = {  # with the constants that are tried
     "naive Bayes": (fit_naive_bayes, (0.01, 0.1, 1.0, 10.0)),
     "logistic regression": (fit_logistic, (0.1, 1.0, 10.0, 100.0)),
+    "logistic regression, TF-IDF": (fit_tf_idf, (1.0, 10.0, 100.0)),
+    "logistic regression, scaled": (fit_scaled_logistic, (0.01, 0.1, 1.0)),
     "NBSVM": (fit_nbsvm, (1e-4, 1e-3, 0.01, 0.1)),
 }
 

@@ -8,6 +8,7 @@ from statistics import mean, stdev
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from benchmarks.reviews import __main__ as command
 from benchmarks.reviews import counting, features, folds, networks
@@ -138,6 +139,38 @@ def test_naive_bayes_adds_log_ratios_to_the_odds_of_the_classes():
     }
     expected = np.log(3 / 1) + np.log((3 + 1) / totals[1]) - np.log((0 + 1) / totals[0])
     assert decide(["good"])[0] == pytest.approx(expected)
+
+
+EXAMPLES = [("a good film", 1), ("good fun", 1), ("a bad film", 0), ("bad , very bad", 0)]
+NEW = ["a good day", "bad film", "good film", "nothing"]
+
+
+def counts_and_labels():
+    """The words and pairs of the examples, (N, F), of new texts, and the labels."""
+    vectorizer = counting.NBSVM().vectorizer
+    sentences, labels = zip(*EXAMPLES, strict=True)
+    table = vectorizer.fit_transform(sentences).toarray()
+    return table, vectorizer.transform(NEW).toarray(), list(labels)
+
+
+def test_tf_idf_weighs_rare_features_more_and_gives_each_text_length_one():
+    table, new, labels = counts_and_labels()
+    weight = 1 + np.log((1 + len(table)) / (1 + table.sum(0)))  # (F,)
+    rows, new_rows = (
+        part * weight / np.maximum(np.linalg.norm(part * weight, axis=1, keepdims=True), 1e-9)
+        for part in (table, new)
+    )
+    expected = features.fit_linear(rows, labels, C=10.0).decision_function(new_rows)
+    np.testing.assert_allclose(counting.fit_tf_idf(EXAMPLES, 10.0)(NEW), expected, atol=1e-5)
+
+
+def test_scaled_logistic_regression_changes_nothing_but_the_scale():
+    table, new, labels = counts_and_labels()
+    ratio = counting.log_count_ratio(table, labels, alpha=0.5)  # (F,)
+    classifier = LogisticRegression(C=1.0, solver="liblinear", random_state=0)
+    expected = classifier.fit(table * ratio, labels).decision_function(new * ratio)
+    found = counting.fit_scaled_logistic(EXAMPLES, 1.0)(NEW)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_minilm_is_a_linear_classifier_of_the_vectors_of_texts():
