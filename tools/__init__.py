@@ -19,6 +19,7 @@ What these extensions import:
 - ``book_facts``: contents, titles, lengths, results and equations, read from the pages and the
   notebooks.
 - ``benchmark_facts``: the stored numbers of the benchmarks as rows of tables.
+- ``records_table``: the tables of the records, and of rows that are stored seed by seed.
 - ``directives``: the base of the directives whose content is made from those facts.
 
 The book as one file:
