@@ -1,13 +1,11 @@
 """The benchmark ``speech``: spoken digits, for section 6.3.
 
 - ``__main__``: its command.
-- ``date_models``: language models of dates for ``fusion``.
-- ``dates``: dates by a speaker who is held out, with and without a language model.
+- ``answers``: texts by a search, or by a choice from lists.
+- ``date_models``: language models of dates.
 - ``fusion``: a language model in the search, and in a list of the best texts.
 - ``grid``: the weight and the bonus of a language model, chosen from a grid.
-- ``isolated``: single digits as the corpus publishes them.
 - ``lengths``: strings that are longer than those of the training.
-- ``noise``: new voices and known ones in noise of several strengths.
 - ``task``: what these have in common.
-- ``voices``: the recognizers and clips of ``fusion`` and ``noise``.
+- ``voices``: recognizers and clips of speakers that are held out in turn.
 """

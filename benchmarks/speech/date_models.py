@@ -1,11 +1,13 @@
-"""Language models of dates for the part "fusion" of ``speech``: a GPT, and the scores of texts."""
+"""Dates and their language models for the part "voices" of ``speech``: n-grams and a GPT."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import torch
 
 from utils.contract import LanguageModel
@@ -13,6 +15,7 @@ from utils.data.batches import Batch
 from utils.data.vocabulary import BOS, EOS
 from utils.metrics.cost import count_parameters
 from utils.models.gpt import GPT
+from utils.models.ngram_counts import NGramCounts
 from utils.runtime import evaluation_mode, seed_everything
 from utils.speech.digits import DIGIT_TOKENIZER
 from utils.training.config import TrainConfig
@@ -20,11 +23,25 @@ from utils.training.loop import fit
 
 GPT_SIZES: dict[str, Any] = {"width": 64, "num_layers": 2, "num_heads": 4, "context_length": 16}
 GPT_STEPS, GPT_BATCH = 300, 64
+FIRST_DATE, DAYS = date(1950, 1, 1), 36_525
+
+
+def shuffled_calendar(seed: int) -> list[str]:
+    """Return all dates of a century in random order, each as eight digits."""
+    calendar = [f"{FIRST_DATE + timedelta(i):%Y%m%d}" for i in range(DAYS)]
+    np.random.default_rng(seed).shuffle(calendar)
+    return calendar
+
+
+def count_texts(texts: Sequence[str], order: int) -> NGramCounts:
+    """Count the n-grams of strings of digits that end."""
+    ids = [torch.tensor([*DIGIT_TOKENIZER.encode(text), EOS]) for text in texts]
+    return NGramCounts(ids, order=order, vocab_size=len(DIGIT_TOKENIZER))
 
 
 def date_batch(dates: Sequence[str]) -> Batch:
     """Return dates as a batch for a language model: inputs from BOS on, labels to EOS."""
-    rows = torch.tensor([[BOS, *DIGIT_TOKENIZER.encode(date), EOS] for date in dates])
+    rows = torch.tensor([[BOS, *DIGIT_TOKENIZER.encode(text), EOS] for text in dates])
     return Batch(rows[:, :-1], rows[:, 1:])
 
 

@@ -30,7 +30,7 @@ from utils.speech.joint_recognizer import JointRecognizer
 from utils.speech.training import joint_objective, train_recognizer
 from utils.speech.transcription import attention_alignment, clip_log_probs, transcribe
 
-WIDTH, LEARNING_RATE = 96, 2e-3
+WIDTH, LEARNING_RATE, STEPS = 96, 2e-3, 900
 LENGTHS = (*range(3, 9), 10, 12, 14, 16)  # digits in a test string
 STRINGS_PER_LENGTH = 50
 

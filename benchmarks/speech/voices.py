@@ -1,7 +1,9 @@
-"""The recognizers that section 6.3 tests on new voices, and their clips.
+"""The recognizers of section 6.3 that are tested on a new voice, and their clips.
 
-Three speakers train, one chooses, two test. The first five takes of each digit train nothing, so
-that the voices of the training can be tested as well.
+The six speakers form three pairs. A recognizer trains on the four speakers of two pairs and is
+tested on both of the third, each of which chooses the settings for the other. So each seed has
+another voice to test on, and two seeds share a recognizer. The first five takes of each digit train
+nothing: each voice can be tested as a new one and as a known one with the same recordings.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from functools import cache
 import numpy as np
 import torch
 
-from benchmarks.speech.dates import shuffled_calendar
+from benchmarks.speech.date_models import shuffled_calendar
 from benchmarks.speech.task import SNR, STRIDES, digit_error_rate
 from utils.data.corpora import load_digits
 from utils.models.ngram import NGramLM
 from utils.runtime import seed_everything, select_device
+from utils.speech.ctc import best_path
 from utils.speech.ctc_beam_search import CTCBeamConfig, CTCHypothesis, prefix_beam_search
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.digits import (
@@ -31,63 +34,79 @@ from utils.speech.digits import (
 from utils.speech.training import train_recognizer
 from utils.speech.transcription import clip_log_probs
 
-SPEAKERS = {"train": (1, 3, 4), "valid": (2,), "test": (0, 5)}  # of the names in order
 TEST_TAKES = 5  # of each digit and speaker, which do not train
 WIDTH, LEARNING_RATE, STEPS = 96, 2e-3, 400
-CLIPS = 100  # of each speaker
+VALID_CLIPS, TEST_CLIPS = 60, 80  # dates that choose; dates, and random strings, that test
+NOISE_CLIPS, NOISE_LEVELS = 40, (30, 20, 10, 0)  # strings, at each level in decibels
 BEAM_SIZE = 8
+LM_DATES = 8000
 
 
 @dataclass(frozen=True)
 class Voices:
-    """The recordings of the corpus in the two ways in which they are divided.
+    """The recordings of the corpus as one seed divides them.
 
     Parameters
     ----------
     train
-        The speakers that train, without their first takes.
-    known
-        The first takes of the same speakers.
+        The four speakers that train, without their first takes.
     valid, test
-        The other speakers, with all their takes.
+        The recordings of the speaker that chooses and of the one that tests.
+    first
+        The first takes of the speaker that tests.
+    test_name
+        The name of that speaker.
     """
 
     train: dict[str, Recordings]
-    known: dict[str, Recordings]
-    valid: dict[str, Recordings]
-    test: dict[str, Recordings]
+    valid: Recordings
+    test: Recordings
+    first: Recordings
+    test_name: str
 
 
 @cache
-def load_voices() -> Voices:
+def load_voices(seed: int) -> Voices:
     """Load the corpus and divide it.
+
+    Parameters
+    ----------
+    seed
+        The number of the speaker that tests, below six.
 
     Returns
     -------
     voices : Voices
-        Three speakers that train, one that chooses, two that test.
+        Four speakers that train, one that chooses, one that tests.
     """
     clips = load_digits().all
     later = recordings_by_speaker(clip for clip in clips if clip.take >= TEST_TAKES)
     first = recordings_by_speaker(clip for clip in clips if clip.take < TEST_TAKES)
     whole = recordings_by_speaker(clips)
-    names = {part: [list(whole)[i] for i in indices] for part, indices in SPEAKERS.items()}
+    names = list(whole)
+    test, valid = names[seed], names[seed ^ 1]  # 0 and 1, 2 and 3, 4 and 5
     return Voices(
-        train={name: later[name] for name in names["train"]},
-        known={name: first[name] for name in names["train"]},
-        valid={name: whole[name] for name in names["valid"]},
-        test={name: whole[name] for name in names["test"]},
+        train={name: later[name] for name in names if name not in (test, valid)},
+        valid=whole[valid],
+        test=whole[test],
+        first=first[test],
+        test_name=test,
     )
 
 
+def pair_of(seed: int) -> int:
+    """Return the number of the pair that the speaker of a seed belongs to."""
+    return seed // 2
+
+
 @cache
-def train_ear(seed: int, steps: int = STEPS) -> CTCRecognizer:
-    """Train a recognizer on random strings of digits by the three speakers.
+def train_ear(pair: int, steps: int = STEPS) -> CTCRecognizer:
+    """Train a recognizer on random strings of digits by the four speakers of the other pairs.
 
     Parameters
     ----------
-    seed
-        Seed of the parameters and of all examples.
+    pair
+        The pair that is held out: 0, 1 or 2; also the seed of the parameters and of all examples.
     steps
         Training steps.
 
@@ -96,12 +115,38 @@ def train_ear(seed: int, steps: int = STEPS) -> CTCRecognizer:
     model : CTCRecognizer
         The trained model.
     """
-    seed_everything(seed)
+    seed_everything(pair)
     model = CTCRecognizer(len(DIGIT_TOKENIZER), width=WIDTH, strides=STRIDES).to(select_device())
-    strings = RandomDigitStrings(load_voices().train, steps=steps)
-    history = train_recognizer(model, strings, steps=steps, learning_rate=LEARNING_RATE, seed=seed)
+    strings = RandomDigitStrings(load_voices(2 * pair).train, steps=steps)
+    history = train_recognizer(model, strings, steps=steps, learning_rate=LEARNING_RATE, seed=pair)
     history.raise_if_interrupted()
     return model
+
+
+def noise_errors(model: CTCRecognizer, seed: int) -> dict[str, float]:
+    """Return a recognizer's error rate at each level of noise, in per cent.
+
+    Parameters
+    ----------
+    model
+        The recognizer.
+    seed
+        Chooses the speaker, and draws the strings of eight digits, their clips and the noise, which
+        are the same at all levels and for all recognizers.
+
+    Returns
+    -------
+    figures : dict of str to float
+        Error rates by name.
+    """
+    figures, voices = {}, load_voices(seed)
+    for level in NOISE_LEVELS:
+        rng = np.random.default_rng([seed, 11])
+        texts = [random_digits(rng, 8) for _ in range(NOISE_CLIPS)]
+        heard = hear(model, texts, voices.first, rng, snr=level)
+        answers = [best_path(log_probs) for log_probs in heard.log_probs]
+        figures[f"WER, {level} dB (%)"] = heard.error_rate(answers)
+    return figures
 
 
 @dataclass(frozen=True)
@@ -146,13 +191,6 @@ class HeardTexts:
         beam = CTCBeamConfig(beam_size, lm_weight=weight, token_bonus=bonus)
         return prefix_beam_search(self.log_probs, beam, language_model=model)
 
-    def errors(self, answers: Sequence[Sequence[int]]) -> list[int]:
-        """Return the number of edits from each answer to its text."""
-        return [
-            round(digit_error_rate([ids], [text]) * len(text))
-            for ids, text in zip(answers, self.texts, strict=True)
-        ]
-
     def error_rate(self, answers: Sequence[Sequence[int]]) -> float:
         """Return the word error rate of answers in per cent, a digit being a word."""
         return 100 * digit_error_rate(answers, self.texts)
@@ -161,12 +199,12 @@ class HeardTexts:
 def hear(
     model: CTCRecognizer,
     texts: Sequence[str],
-    speakers: dict[str, Recordings],
+    recordings: Recordings,
     rng: np.random.Generator,
     *,
     snr: float = SNR,
 ) -> HeardTexts:
-    """Let speakers say texts in turn, and a recognizer hear them.
+    """Let a speaker say texts, and a recognizer hear them.
 
     Parameters
     ----------
@@ -174,8 +212,8 @@ def hear(
         The recognizer.
     texts
         Strings of digits.
-    speakers
-        The recordings of the speakers.
+    recordings
+        The recordings of the speaker.
     rng
         Draws recordings, gaps, speeds and noise.
     snr
@@ -186,26 +224,22 @@ def hear(
     heard : HeardTexts
         The texts, and the recognizer's log-probabilities of each clip.
     """
-    names = list(speakers)
-    clips = [
-        speak_digits(text, speakers[names[i % len(names)]], rng=rng, snr=snr)
-        for i, text in enumerate(texts)
-    ]
+    clips = [speak_digits(text, recordings, rng=rng, snr=snr) for text in texts]
     return HeardTexts(list(texts), clip_log_probs(model, clips))
 
 
 @dataclass(frozen=True)
 class DateTask:
-    """Dates that two new voices say, random strings that they say, and dates for language models.
+    """Dates that a new voice says, random strings that it says, and dates for language models.
 
     Parameters
     ----------
     valid, test
-        Dates by the speaker that chooses and by those that test.
+        Dates by the speaker that chooses and by the one that tests.
     strings
-        Random strings of eight digits by those that test.
+        Random strings of eight digits by the one that tests.
     lm_dates, lm_valid
-        Other dates, for training a language model and for choosing its rate.
+        Other dates, for training a language model and for its loss.
     """
 
     valid: HeardTexts
@@ -215,7 +249,7 @@ class DateTask:
     lm_valid: list[str]
 
 
-def make_date_task(seed: int, steps: int = STEPS, lm_dates: int = 8000) -> DateTask:
+def make_date_task(seed: int, steps: int = STEPS) -> DateTask:
     """Train a recognizer and make the dates of a seed.
 
     Parameters
@@ -224,22 +258,20 @@ def make_date_task(seed: int, steps: int = STEPS, lm_dates: int = 8000) -> DateT
         Seed of the recognizer, the dates and the clips.
     steps
         Training steps of the recognizer.
-    lm_dates
-        How many dates train language models.
 
     Returns
     -------
     task : DateTask
         Texts without a date in common, and clips.
     """
-    ear, voices = train_ear(seed, steps), load_voices()
+    ear, voices = train_ear(pair_of(seed), steps), load_voices(seed)
     calendar, rng = shuffled_calendar(seed), np.random.default_rng([seed, 7])
-    tested = CLIPS * len(voices.test)
-    strings = [random_digits(rng, 8) for _ in range(tested)]
+    strings = [random_digits(rng, 8) for _ in range(TEST_CLIPS)]
+    last = VALID_CLIPS + TEST_CLIPS
     return DateTask(
-        valid=hear(ear, calendar[:CLIPS], voices.valid, rng),
-        test=hear(ear, calendar[CLIPS : CLIPS + tested], voices.test, rng),
+        valid=hear(ear, calendar[:VALID_CLIPS], voices.valid, rng),
+        test=hear(ear, calendar[VALID_CLIPS:last], voices.test, rng),
         strings=hear(ear, strings, voices.test, rng),
-        lm_dates=calendar[CLIPS + tested :][:lm_dates],
+        lm_dates=calendar[last:][:LM_DATES],
         lm_valid=calendar[-1000:],
     )

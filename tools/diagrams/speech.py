@@ -15,10 +15,10 @@ def speech_recognizers() -> Diagram:
         "Three recognizers on one encoder",
         "On the left, features of the sound enter an encoder, which is made of convolutions and a "
         "GRU on this page, may be a Conformer, and may be pretrained as in wav2vec 2.0. On the "
-        "right, from top to bottom, three ways to write a text. CTC: a softmax gives a token or a "
-        "blank at each place. Transducer: a joint network also receives the state of a predictor, "
-        "which reads the tokens so far. Encoder–decoder, as in Whisper: a decoder attends to all "
-        "places, reads the tokens so far and writes the next token.",
+        "right, from top to bottom, three outputs. CTC: a softmax gives a token or a blank at each "
+        "time step. Transducer: a joint network also receives the state of a predictor, which "
+        "reads the tokens so far. Encoder–decoder, as in Whisper: a decoder attends to all time "
+        "steps, reads the tokens so far and writes the next token.",
         variants=each_part("ctc", "transducer", "decoder"),
     )
     frame = d.frame(8, 30, 128, 366)
@@ -38,7 +38,7 @@ def speech_recognizers() -> Diagram:
         d.arrow((128, 92), softmax.left)
         d.arrow(softmax.right, (302, 92))
         d.text(OUTPUT, 92, "token or ∅")
-        d.note(OUTPUT, 114, "at each place")
+        d.note(OUTPUT, 114, "at each step")
     with d.part("transducer"):
         d.text(TITLE_LEFT, 156, "transducer (RNN-T)", anchor="start", bold=True)
         joint = d.box(BOX, 196, 92, "joint", "layer")
