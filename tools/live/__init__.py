@@ -8,6 +8,8 @@
 - ``catalogue``: the models of the site, by name.
 - ``writer``: writes texts with a seed, as a box of the page does.
 - ``translation``: translations with their attention and the tree of beam search, as examples.
+- ``heads``: what a GPT loses without each of its heads, and where these look, as an example.
+- ``heat``: weights of attention as a table.
 - ``examples``: the stored example of each box, as HTML.
 - ``costs``: what 8-bit weights cost, as claims.
 - ``boxes``: puts the boxes' scripts and styles on the pages that have boxes, and has the tables of

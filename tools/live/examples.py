@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from tools.live.catalogue import page_model, tokenizer_of
+from tools.live.heads import heads_lines
 from tools.live.translation import attention_lines, beam_lines
 from tools.live.writer import next_logits, visible_piece, write
 from utils.decoding.sampling import SamplingConfig
@@ -26,6 +27,7 @@ TITLES = {
     "ngram": "Write with an n-gram",
     "pieces": "A text in pieces",
     "sampling": "One prompt, three models",
+    "heads": "The heads of a GPT",
     "attention": "Attention, word by word",
     "beam": "Beam search and its tree",
 }
@@ -53,6 +55,7 @@ def make_example(kind: str) -> str:
         "ngram": _ngram_lines,
         "pieces": _pieces_lines,
         "sampling": _sampling_lines,
+        "heads": heads_lines,
         "attention": attention_lines,
         "beam": beam_lines,
     }

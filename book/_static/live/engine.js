@@ -359,14 +359,15 @@
 
     start() { return { position: 0, caches: this.layers.map(() => ({ keys: [], values: [] })) }; }
 
-    // `trace`, if given, receives the attention weights of each layer: trace[layer][head][position]
-    step(id, state, trace) {
+    // `trace`, if given, receives the attention weights of each layer: trace[layer][head][position];
+    // a head for which `isOut(layer, head)` is true adds nothing
+    step(id, state, { trace, isOut = () => false } = {}) {
       let x = this.embedding.row(id);
       const rotate = rotation(state.position, x.length / this.numHeads);
       const caches = this.layers.map((weights, i) => {
         const normed = rmsNorm(x, weights("attention_norm"));
         const qkv = weights("attention.qkv_projection").times(normed);
-        const { mean, cache, shares } = this.attend(qkv, state.caches[i], rotate);
+        const { mean, cache, shares } = this.attend(qkv, state.caches[i], rotate, (head) => isOut(i, head));
         x = add(x, weights("attention.output_projection").times(mean));
         const hidden = weights("up_projection").times(rmsNorm(x, weights("feedforward_norm")));
         x = add(x, weights("down_projection").times(hidden.map((h) => (h > 0 ? h * h : 0))));
@@ -378,7 +379,7 @@
     }
 
     // Each head: its shares of the tokens in the window, and the mean of their values.
-    attend(qkv, cache, rotate) {
+    attend(qkv, cache, rotate, isOut) {
       const width = qkv.length / 3, size = width / this.numHeads;
       const part = (which, head) => qkv.subarray(which * width + head * size, which * width + (head + 1) * size);
       const heads = Array.from({ length: this.numHeads }, (_, head) => head);
@@ -389,7 +390,7 @@
       const shares = heads.map((head) => {
         const query = rotate(rmsNorm(part(0, head)));  // times 2: see QUERY_SCALE of the library
         const weights = softmax(keys.map((key) => 2 * dot(query, key[head]) / Math.sqrt(size)));
-        weights.forEach((weight, i) => {
+        if (!isOut(head)) weights.forEach((weight, i) => {
           for (let j = 0; j < size; j++) mean[head * size + j] += weight * values[i][head][j];
         });
         return weights;
