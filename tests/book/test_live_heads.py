@@ -77,7 +77,7 @@ def test_leaving_a_head_out_is_setting_its_rows_of_the_output_matrix_to_zero(tin
 
 def read_box(page, box):
     box.get_by_role("button", name="Read the text").click()
-    wait_for_status(page, "heads", "costs most")
+    wait_for_status(page, "heads", "Most costly")
     return status_of(box).inner_text()
 
 
@@ -132,11 +132,11 @@ def test_bad_input_for_the_heads(open_page):
     field.fill("To be, or not to be")  # what was shown belonged to another text
     assert box.locator(".live-parts td").count() == 0
     button.dblclick()
-    wait_for_status(page, "heads", "costs most")
+    wait_for_status(page, "heads", "Most costly")
     button.click()
     box.get_by_role("button", name="Stop").click()
     field.fill("Speak, speak.")
-    assert "costs most" in read_box(page, box)
+    assert "Most costly" in read_box(page, box)
     assert page.locator(".live-parts .live-grid button").count() == 16
     box.get_by_role("button", name="Close").click()
     assert box_of(page, "heads").locator(".live-example").is_visible()

@@ -25,7 +25,7 @@ from utils.models.multi_head import SelfAttention
 
 MODEL = "gpt-pieces"
 HEAT_CAPTION = "from the piece of each row to those before it"
-HEADS_TEXT = "I pray you, tell me what you mean.\n\nROMEO:\nI pray you, tell me what you mean."
+HEADS_TEXT = "I know what you mean.\n\nROMEO:\nWhat do I mean?"
 
 
 @dataclass(frozen=True)
@@ -146,4 +146,5 @@ def _grid_lines(changes: torch.Tensor, chosen: tuple[int, int]) -> Iterator[str]
 
 def _signed(change: float) -> str:
     """Return a change with its sign and two digits."""
-    return f"{'−' if change < 0 else '+'}{abs(change):.2f}"
+    text = f"{abs(change):.2f}"
+    return text if text == "0.00" else f"{'−' if change < 0 else '+'}{text}"

@@ -127,8 +127,8 @@
     readHeads: ["Read the text", "读取文本"],
     headsStep: ["Reading without head {n} of {all}", "正在读取，去掉第 {n} 个头（共 {all} 个）"],
     headsDone: [
-      "{n} pieces, {bits} bits each. Leaving out {head} costs most, {change} bits.",
-      "共 {n} 个子词，平均每个 {bits} 比特。去掉{head}损失最大：{change} 比特。",
+      "{n} pieces, {bits} bits each. Most costly to leave out: {head}, {change} bits.",
+      "共 {n} 个子词，平均每个 {bits} 比特。去掉后损失最大的是{head}：{change} 比特。",
     ],
     headChosen: ["{head}: without it {change} bits per piece.", "{head}：去掉它，每个子词 {change} 比特。"],
     headsTooShort: ["The text needs two pieces or more.", "文本至少要有两个子词。"],
