@@ -407,7 +407,14 @@ def test_the_scripts_need_nothing_that_a_strict_page_forbids():
     forbidden = (
         r"\b(fetch|XMLHttpRequest|eval|Function|SharedArrayBuffer|innerHTML|import|export)\b"
     )
-    for name in ("engine.js", "translator.js", "boxes.js", "translation.js", "heads.js"):
+    for name in (
+        "engine.js",
+        "translator.js",
+        "boxes.js",
+        "translation.js",
+        "heads.js",
+        "sentiment.js",
+    ):
         code = re.sub(r"//.*", "", (LIVE_FOLDER / name).read_text("utf-8"))
         assert re.findall(rf"{forbidden}|\.style\b", code) == [], name
 
@@ -559,7 +566,7 @@ def test_the_table_has_a_model_with_and_without_figures():
 @needs_models
 def test_the_examples_stand_there_without_scripts(open_page):
     page = open_page(java_script_enabled=False)
-    assert page.locator(".live-example").count() == 6
+    assert page.locator(".live-example").count() == 7
     assert all(example.is_visible() for example in page.locator(".live-example").all())
     assert page.locator(".live-box button").count() == 0
 
@@ -572,6 +579,7 @@ def test_each_box_opens_and_closes(open_page, site, source):
     assert not any(re.search(r"-\d+\.js", url) for url in page.requests)
     sizes = {"ngram": "0.7 MB", "pieces": "0.01 MB", "sampling": "3.5 MB"}
     sizes |= {"heads": "1.3 MB", "attention": "2.1 MB", "beam": "2.1 MB"}
+    sizes |= {"sentiment": "1.9 MB"}
     for kind, megabytes in sizes.items():
         box = box_of(page, kind)
         assert box.get_by_role("button").inner_text() == f"Try it here (loads {megabytes})"
@@ -890,7 +898,8 @@ def test_both_languages_say_the_same():
         assert names[0] == names[1], key
         assert english == chinese or re.search("[\u3400-\u9fff]", chinese), key
     code += "".join(
-        (LIVE_FOLDER / f"{name}.js").read_text("utf-8") for name in ("translation", "heads")
+        (LIVE_FOLDER / f"{name}.js").read_text("utf-8")
+        for name in ("translation", "heads", "sentiment")
     )
     used = set(re.findall(r'say\("(\w+)"', code))
     assert used <= {key for key, _, _ in rows}

@@ -16,6 +16,7 @@ import torch
 
 from tools.live.catalogue import page_model, tokenizer_of
 from tools.live.heads import heads_lines
+from tools.live.sentiment import sentiment_lines
 from tools.live.translation import attention_lines, beam_lines
 from tools.live.writer import next_logits, visible_piece, write
 from utils.decoding.sampling import SamplingConfig
@@ -30,6 +31,7 @@ TITLES = {
     "heads": "The heads of a GPT",
     "attention": "Attention, word by word",
     "beam": "Beam search and its tree",
+    "sentiment": "A sentence about a film, judged",
 }
 NGRAM_PROMPT = "To be, or not to b"
 PIECES_TEXT = "Unbelievably, 语言模型 read naïve text. 🙂"
@@ -58,6 +60,7 @@ def make_example(kind: str) -> str:
         "heads": heads_lines,
         "attention": attention_lines,
         "beam": beam_lines,
+        "sentiment": sentiment_lines,
     }
     title = f'role="group" aria-label="{TITLES[kind]}"'
     lines = [f'<div class="live-box" data-live="{kind}" {title}>', '<div class="live-example">']

@@ -139,12 +139,23 @@ def _grid_lines(changes: torch.Tensor, chosen: tuple[int, int]) -> Iterator[str]
         cells = []
         for head, change in enumerate(row):
             mark = ' class="live-chosen"' if (layer, head) == chosen else ""
-            cells.append(f"<td><span{mark}>{_signed(change)}</span></td>")
+            cells.append(f"<td><span{mark}>{signed(change)}</span></td>")
         yield f'<tr><th scope="row">Layer {layer + 1}</th>{"".join(cells)}</tr>'
     yield from ("</table>", "</div>")
 
 
-def _signed(change: float) -> str:
-    """Return a change with its sign and two digits."""
+def signed(change: float) -> str:
+    """Return a change with two digits and its sign, as the boxes show it.
+
+    Parameters
+    ----------
+    change
+        The number.
+
+    Returns
+    -------
+    text : str
+        Without a sign if it is rounded to zero.
+    """
     text = f"{abs(change):.2f}"
     return text if text == "0.00" else f"{'−' if change < 0 else '+'}{text}"

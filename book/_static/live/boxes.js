@@ -138,6 +138,16 @@
     headWeights: ["{head}: from the piece of each row to those before it", "{head}：每行的子词对它之前各子词的权重"],
     headLosers: ["Pieces that become less probable without it", "去掉它后概率下降最多的子词"],
     headLoser: ["p {p} becomes {q}", "p 由 {p} 变为 {q}"],
+    review: ["A sentence about a film", "一句影评"],
+    praise: ["praise", "褒义"],
+    cnn: ["CNN", "CNN"],
+    gru: ["GRU", "GRU"],
+    shares: ["Words with their shares", "各词及其贡献"],
+    shareLegend: [
+      "Below each word: how much the log-odds of praise fall when the unknown word takes its place.",
+      "每个词下方：用未知词替换它之后，褒义的对数几率下降多少。",
+    ],
+    cutWords: ["Only the first {n} of {all} words are read.", "只读取 {all} 个词中的前 {n} 个。"],
     beamDone: ["Ended after {n} steps. The best: {text}", "{n} 步后结束。最佳：{text}"],
   };
   const language = document.documentElement.lang.startsWith("zh") ? 1 : 0;
@@ -489,6 +499,6 @@
   register("sampling", { models: ["gpt-pieces", "lstm-pieces", "ngram-pieces"], open: openSampling });
 
   globalThis.LiveBoxes = {
-    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop,
+    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop, later,
   };
 })();
