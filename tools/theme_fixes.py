@@ -18,6 +18,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
+from tools.translation.catalogues import _
+from tools.translation.site import own_pages
+
 SIDEBAR = re.compile(r'<div(?! role)([^>]* class="bd-sidebar-primary bd-sidebar")')
 FOLD = re.compile(
     r'(<a class="[^"]*reference internal" href="[^"]*">([^<]*)</a><details[^>]*>)<summary>'
@@ -62,8 +65,14 @@ def fix_page(html: str) -> str:
     html = ICONS.sub("", html)
     html = html.replace('<th class="head"><p></p></th>', '<td class="head"></td>')
     html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # within role="list"
-    html = SIDEBAR.sub(r'<div role="complementary" aria-label="The book"\1', html)
-    return FOLD.sub(r'\1<summary aria-label="Sections of \2">', html)
+    html = SIDEBAR.sub(r'<div role="complementary" aria-label="%s"\1' % _("The book"), html)
+    return FOLD.sub(_name_fold, html)
+
+
+def _name_fold(fold: re.Match[str]) -> str:
+    """Return a chapter of the sidebar with a name for the fold of its sections."""
+    name = _("Sections of {}").format(fold[2])
+    return f'{fold[1]}<summary aria-label="{name}">'
 
 
 def fix_pages(app: Sphinx, error: Exception | None) -> None:
@@ -78,7 +87,7 @@ def fix_pages(app: Sphinx, error: Exception | None) -> None:
     """
     if error or app.builder.format != "html":
         return
-    for path in Path(app.outdir).rglob("*.html"):
+    for path in own_pages(app.outdir):
         html = path.read_text(encoding="utf-8")
         fixed = fix_page(html)
         if fixed != html:

@@ -8,7 +8,7 @@
 - ``catalogue``: the models of the site, by name.
 - ``writer``: writes texts with a seed, as a box of the page does.
 - ``translation``: translations with their attention and the tree of beam search, as examples.
-- ``examples``: the stored example of each box, as HTML.
+- ``examples``: the stored example of each box, as HTML; ``texts``: the words in them.
 - ``costs``: what 8-bit weights cost, as claims.
 - ``boxes``: puts the boxes' scripts and styles on the pages that have boxes, and has the tables of
   the models and of the costs (a Sphinx extension).
