@@ -48,8 +48,8 @@ class ChineseInline(StateInline):
         before = self.src[start - 1 : start]
         after = self.src[start + length : start + length + 1]
         if canSplitWord and before.strip() and after.strip():
-            can_open = can_open or bool(CJK.match(before))
-            can_close = can_close or bool(CJK.match(after))
+            is_chinese = bool(CJK.match(before) or CJK.match(after))
+            can_open, can_close = can_open or is_chinese, can_close or is_chinese
         return Scanned(can_open, can_close, length)
 
 

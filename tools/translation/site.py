@@ -15,6 +15,7 @@ from tools.translation.catalogues import FIRST_PAGE, LOCALE
 
 SITE = ROOT / "_build" / "html"
 CHINESE_SITE = SITE / "zh"
+ALWAYS = ("book/glossary", "book/references")  # pages that every other one links
 PREVIEW = ROOT / "_build" / "preview"
 
 
@@ -93,7 +94,7 @@ def build_preview(names: Sequence[str]) -> Path:
     path : Path
         The first of them, to open in a browser.
     """
-    build_site("html", PREVIEW, language=LOCALE, only=names)
+    build_site("html", PREVIEW, language=LOCALE, only=[*dict.fromkeys([*names, *ALWAYS])])
     return PREVIEW / f"{names[0]}.html"
 
 
