@@ -8,7 +8,6 @@ Formulas and pictures stay as they are.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata

@@ -68,8 +68,8 @@ def cost_sentence(rows: Sequence[Row]) -> str:
     minutes = mean(cost["processor_seconds"] for cost in costs) / 60
     seeds = ", ".join(str(row["seed"]) for row in rows)
     template = _(
-        "{} parameters; threads {}, {} minutes of the processor for each seed; seeds {}; validation "
-        "loss {} nats per token."
+        "{} parameters; threads {}, {} minutes of the processor for each seed; seeds {}; "
+        "validation loss {} nats per token."
     )
     loss = format_values([row["figures"][LOSS] for row in rows])
     return template.format(f"{costs[0]['parameters']:,}", threads, f"{minutes:.0f}", seeds, loss)

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
@@ -65,8 +64,13 @@ def fix_page(html: str) -> str:
     html = ICONS.sub("", html)
     html = html.replace('<th class="head"><p></p></th>', '<td class="head"></td>')
     html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # within role="list"
-    html = SIDEBAR.sub(r'<div role="complementary" aria-label="%s"\1' % _("The book"), html)
+    html = SIDEBAR.sub(rf'<div role="complementary" aria-label="{_name_sidebar()}"\1', html)
     return FOLD.sub(_name_fold, html)
+
+
+def _name_sidebar() -> str:
+    """Return the name of the sidebar for screen readers."""
+    return _("The book")
 
 
 def _name_fold(fold: re.Match[str]) -> str:

@@ -97,7 +97,12 @@ class LiveCosts(GeneratedDirective):
 
     def messages(self) -> list[str]:
         """Return the claims in words, and the names of the measures and of what is compared."""
-        return [*dict.fromkeys(map(measure_name, COSTS)), STORED_ARM, PAGE_ARM, *(cost.sentence for cost in COSTS)]
+        return [
+            *dict.fromkeys(map(measure_name, COSTS)),
+            STORED_ARM,
+            PAGE_ARM,
+            *(cost.sentence for cost in COSTS),
+        ]
 
     def files(self) -> list[Path]:
         """Return the file of the measurements."""

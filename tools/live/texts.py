@@ -3,6 +3,10 @@
 `tools.live.examples` and `tools.live.translation` write them; ``{}`` stands for what a model made.
 """
 
+_SAMPLING = (
+    "Temperature {}, top-p {}, seed {}; the most probable next pieces with the probabilities of "
+    "each model, and its text:"
+)
 TEXTS = (
     "Write with an n-gram",
     "A text in pieces",
@@ -12,8 +16,7 @@ TEXTS = (
     "After {} the 5-gram expects, with these probabilities:",
     "It writes on:",
     "{} has {} characters, {} bytes, {} pieces; below each, its id:",
-    "Temperature {}, top-p {}, seed {}; the most probable next pieces with the probabilities of each "
-    "model, and its text:",
+    _SAMPLING,
     "Counts (n = {})",
     "Weights of attention",
     "Piece",

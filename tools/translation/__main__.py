@@ -1,7 +1,8 @@
 """Keep, check and build the Chinese edition: ``python -m tools.translation COMMAND``.
 
 - ``catalogues``: bring all catalogues up to date with the English pages.
-- ``check FILE ...``: say what is wrong with catalogues; without a file, with all that are translated.
+- ``check FILE ...``: say what is wrong with catalogues; without a file, with all that are
+  translated.
 - ``preview PAGE ...``: build a few pages in Chinese, in ``_build/preview``.
 - ``build``: build the Chinese site, in ``_build/html/zh``; ``remove``: remove it.
 - ``status``: count what is translated of each page.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tools.translation import site
 from tools.translation.catalogues import (
     catalogue_names,
     catalogue_path,
@@ -46,6 +48,31 @@ def status() -> int:
     return 0
 
 
+def update() -> int:
+    """Bring all catalogues up to date."""
+    from tools.translation.templates import update_catalogues
+
+    update_catalogues()
+    return 0
+
+
+def preview(names: list[str]) -> int:
+    """Build pages in Chinese, and print where the first of them lies."""
+    print(site.build_preview(names))
+    return 0
+
+
+def build() -> int:
+    """Build the Chinese site; 1 if anything went wrong."""
+    return int(bool(site.build_chinese_site()))
+
+
+def remove() -> int:
+    """Remove the Chinese site."""
+    site.remove_chinese_site()
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     """Do what the command line says.
 
@@ -60,25 +87,12 @@ def main(arguments: list[str]) -> int:
         0 if all went well.
     """
     command, *names = arguments or [""]
-    if command == "check":
-        return check(names)
-    if command == "status":
-        return status()
-    if command == "catalogues":
-        from tools.translation.templates import update_catalogues
-
-        update_catalogues()
-        return 0
-    from tools.translation import site
-
-    if command == "preview" and names:
-        print(site.build_preview(names))
-        return 0
-    if command == "build":
-        return int(bool(site.build_chinese_site()))
-    if command == "remove":
-        site.remove_chinese_site()
-        return 0
+    with_names = {"check": check, "preview": preview if names else None}
+    alone = {"catalogues": update, "status": status, "build": build, "remove": remove}
+    if run := with_names.get(command):
+        return run(names)
+    if command in alone and not names:
+        return alone[command]()
     print(__doc__)
     return 2
 

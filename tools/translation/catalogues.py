@@ -1,14 +1,13 @@
 """Catalogues: the messages of each page with their Chinese, as files of gettext.
 
-They lie in ``locale/zh_CN/LC_MESSAGES``: one for each page of ``_toc.yml``, by its name, and a few for
-what the tools write (`SHARED`, ``diagrams``, ``pictures``). Every build reads them anew; there are no
-compiled ones. `_` translates a text of the tools into the language of the build.
+They lie in ``locale/zh_CN/LC_MESSAGES``: one for each page of ``_toc.yml``, by its name, and a few
+for what the tools write (`SHARED`, ``diagrams``, ``pictures``). Every build reads them anew; there
+are no compiled ones. `_` translates a text of the tools into the language of the build.
 """
 
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -103,7 +102,7 @@ def read_translations(name: str) -> Mapping[str, str]:
         Without messages that are empty or fuzzy: these show their English.
     """
     path = catalogue_path(name)
-    return _translations(path, os.stat(path).st_mtime_ns) if path.is_file() else {}
+    return _translations(path, path.stat().st_mtime_ns) if path.is_file() else {}
 
 
 @lru_cache(maxsize=256)

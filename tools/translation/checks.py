@@ -19,7 +19,9 @@ from tools.translation.markdown import Parts, read_parts
 from tools.translation.terms import HAS_CHINESE, missing_terms
 from tools.translation.typography import find_faults
 
-NUMBER = re.compile(r"(?<![A-Za-z\d.])(\d+(?:,\d{3})*(?:\.\d+)*) ?(thousand|million|billion|万亿|亿|万)?")
+NUMBER = re.compile(
+    r"(?<![A-Za-z\d.])(\d+(?:,\d{3})*(?:\.\d+)*) ?(thousand|million|billion|万亿|亿|万)?"
+)
 UNITS = {"thousand": 3, "million": 6, "billion": 9, "万": 4, "亿": 8, "万亿": 12, "": 0}
 WORD = re.compile(r"[A-Za-z]*[a-z][A-Za-z]+|[A-Za-z]+[a-z]")  # LSTM and EOS are names
 REFERENCE = re.compile(r"^[^.]*\((?:\d{4}[a-z]?|n\.d\.)\)\. \[.*\]\(https?://[^)]*\)[^\[\]]*\.$")
@@ -100,8 +102,12 @@ def check_message(message: Message, page: str) -> Iterator[Problem]:
         return
     if message.fuzzy:
         before = f" (it was: {message.previous_id[0]})" if message.previous_id else ""
-        yield Problem(page, english, f"the English has changed{before}",
-                      "adapt the Chinese, and delete the lines `#, fuzzy` and `#|`")
+        yield Problem(
+            page,
+            english,
+            f"the English has changed{before}",
+            "adapt the Chinese, and delete the lines `#, fuzzy` and `#|`",
+        )
         return
     if chinese == english and (is_verbatim(english) or page in COPIED):
         return
@@ -136,8 +142,10 @@ def text_faults(english: str, chinese: str) -> Iterator[tuple[str, str]]:
     if before != after:
         parts = [f"missing {sorted((before - after).elements())}" if before - after else ""]
         parts.append(f"added {sorted((after - before).elements())}" if after - before else "")
-        yield (f"numbers differ: {', '.join(filter(None, parts))}",
-               "keep digits as they are, and write words (three) in Chinese (三)")
+        yield (
+            f"numbers differ: {', '.join(filter(None, parts))}",
+            "keep digits as they are, and write words (three) in Chinese (三)",
+        )
     for term, name in missing_terms(old.text, new.text):
         yield f"the term “{term}” is not translated as the glossary has it", f"write {name}"
     for place, fault, advice in find_faults(new.text):

@@ -1,8 +1,8 @@
 """A message as MyST reads it: its formulas, code, roles, links and emphasis.
 
-Markdown finds the end of bold text by the characters around it, and takes a Chinese character for a
-letter: the asterisks of ``**语言模型（LM）**的`` would be printed. In `ChineseInline`, as in most programs
-made for Chinese, they need no space.
+Markdown finds the end of bold text by the characters around it, and takes a Chinese character for
+a letter: the asterisks of ``**语言模型（LM）**的`` would be printed. In `ChineseInline`, as in most
+programs made for Chinese, they need no space.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ class Parts:
     Parameters
     ----------
     formulas, code, links, images, roles, html
-        What has to be the same in the translation: formulas, code, addresses of links and images, roles
-        with their targets, and HTML.
+        What has to be the same in the translation: formulas, code, addresses of links and images,
+        roles with their targets, and HTML.
     emphasis
         How many words are set in italics ("em"), in bold ("strong") and struck through ("s").
     text
@@ -110,10 +110,8 @@ def read_parts(message: str) -> Parts:
     """Return the parts of a message in Markdown."""
     tokens: list[Token] = []
     parse_inline(message, _parser(), {}, tokens)
-    parts, words = Parts(), []
-    for token in _flat(tokens):
-        words.append(_add(token, parts))
-    parts.text = "".join(words)
+    parts = Parts()
+    parts.text = "".join([_add(token, parts) for token in _flat(tokens)])
     return parts
 
 
@@ -129,31 +127,31 @@ def _flat(tokens: Sequence[Token]) -> Iterator[Token]:
 def _add(token: Token, parts: Parts) -> str:
     """Add a token to the parts of a message, and return what is left of it in the text."""
     kind = token.type
-    if kind in ("math_inline", "math_inline_double", "math_single"):
-        parts.formulas[token.content.strip()] += 1
-        return GAP
-    if kind == "code_inline":
-        parts.code[token.content] += 1
-        return CODE_GAP
     if kind == "myst_role":
-        name, target, text = read_role(token.meta["name"], token.content)
-        parts.roles[f"{{{name}}}{target}"] += 1
-        if name == "numref" and text is None:
-            return f"图 {GAP}"  # as Sphinx writes it, without a space before it
-        return text if text is not None else GAP
-    if kind == "link_open":
-        parts.links[str(token.attrs.get("href", ""))] += 1
-    elif kind == "image":
-        parts.images[str(token.attrs.get("src", ""))] += 1
-    elif kind == "html_inline":
-        parts.html[token.content] += 1
-    elif kind in ("em_open", "strong_open", "s_open"):
-        parts.emphasis[kind.removesuffix("_open")] += 1
-    elif kind in ("softbreak", "hardbreak"):
-        return " "
-    elif kind == "text":
-        return token.content
-    return ""
+        return _add_role(token, parts)
+    counted = {
+        "code_inline": (parts.code, token.content),
+        "html_inline": (parts.html, token.content),
+        "link_open": (parts.links, str(token.attrs.get("href", ""))),
+        "image": (parts.images, str(token.attrs.get("src", ""))),
+        "math_inline": (parts.formulas, token.content.strip()),
+        "math_inline_double": (parts.formulas, token.content.strip()),
+        **{f"{tag}_open": (parts.emphasis, tag) for tag in ("em", "strong", "s")},
+    }
+    if kind in counted:
+        counter, part = counted[kind]
+        counter[part] += 1
+    left = {"code_inline": CODE_GAP, "softbreak": " ", "hardbreak": " ", "text": token.content}
+    return GAP if kind.startswith("math_inline") else left.get(kind, "")
+
+
+def _add_role(token: Token, parts: Parts) -> str:
+    """Add a role to the parts of a message, and return what it shows."""
+    name, target, text = read_role(token.meta["name"], token.content)
+    parts.roles[f"{{{name}}}{target}"] += 1
+    if name == "numref" and text is None:
+        return f"图 {GAP}"  # as Sphinx writes it, without a space before it
+    return GAP if text is None else text
 
 
 def read_role(name: str, content: str) -> tuple[str, str, str | None]:
@@ -167,8 +165,8 @@ def read_role(name: str, content: str) -> tuple[str, str, str | None]:
     Returns
     -------
     name, target, text : str, str, str or None
-        ``{term}`values <value>``` has the target "value" and the text "values"; the text is None where
-        Sphinx writes it.
+        ``{term}`values <value>``` has the target "value" and the text "values"; the text is None
+        where Sphinx writes it.
     """
     explicit = TARGET.match(content) if name in TEXT_ROLES else None
     if explicit:

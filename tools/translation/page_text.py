@@ -1,10 +1,10 @@
 """A Sphinx extension that puts the Chinese into the pages as they are parsed.
 
-Sphinx's own way replaces parsed paragraphs by parsed translations: it loses the fragments of MyST's
-links, and takes as long again as the reading of the book. Here MyST reads the Chinese in the place of
-the English within each paragraph, so that links, formulas, roles and labels work as everywhere. What
-Sphinx calls the source of a paragraph stays English, and so do the anchors of headings: a title is
-replaced when they have been made.
+Sphinx's own way replaces parsed paragraphs by parsed translations: it loses the fragments of
+MyST's links, and takes as long again as the reading of the book. Here MyST reads the Chinese in
+the place of the English within each paragraph, so that links, formulas, roles and labels work as
+everywhere. What Sphinx calls the source of a paragraph stays English, and so do the anchors of
+headings: a title is replaced when they have been made.
 """
 
 from __future__ import annotations
@@ -86,19 +86,7 @@ class TranslateTitles(SphinxTransform):
         name = self.env.docname
         for catalogue in (name, "shared", "pictures"):
             self.env.note_dependency(str(catalogue_path(catalogue)))
-        slugs = dict(getattr(self.document, "myst_slugs", {}))
-        for title in [*self.document.findall(nodes.title), *self.document.findall(nodes.rubric)]:
-            chinese = translate(title.rawsource, name)
-            if chinese == title.rawsource:
-                chinese = translate_anywhere(title.rawsource)
-            if chinese != title.rawsource:
-                title.children = []
-                title += self.parse(chinese)
-            if isinstance(title.parent, nodes.section) and title.parent.get("slug") in slugs:
-                line, anchor, _english = slugs[title.parent["slug"]]
-                slugs[title.parent["slug"]] = (line, anchor, clean_astext(title))
-        self.document.myst_slugs = slugs
-        self.env.metadata[name]["myst_slugs"] = slugs
+        self.translate_titles(name)
         for toctree in self.document.findall(addnodes.toctree):
             if toctree.get("caption"):
                 toctree["caption"] = translate(toctree["caption"], name)
@@ -108,6 +96,23 @@ class TranslateTitles(SphinxTransform):
         for raw in list(self.document.findall(nodes.raw)):
             if 'class="live-box"' in raw.astext():
                 raw.replace_self(nodes.raw("", translate_box(raw.astext()), format="html"))
+
+    def translate_titles(self, name: str) -> None:
+        """Replace the titles of a page, and tell links without a text of their own."""
+        slugs = dict(getattr(self.document, "myst_slugs", {}))
+        for title in [*self.document.findall(nodes.title), *self.document.findall(nodes.rubric)]:
+            english = title.rawsource
+            chinese = translate(english, name)
+            chinese = translate_anywhere(english) if chinese == english else chinese
+            if chinese != english:
+                title.children = []
+                title.extend(self.parse(chinese))
+            slug = title.parent.get("slug") if isinstance(title.parent, nodes.section) else None
+            if slug in slugs:
+                line, anchor, _english = slugs[slug]
+                slugs[slug] = (line, anchor, clean_astext(title))
+        self.document.myst_slugs = slugs
+        self.env.metadata[name]["myst_slugs"] = slugs
 
     def parse(self, text: str) -> list[nodes.Node]:
         """Return a text as the parts of a paragraph."""

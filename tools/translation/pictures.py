@@ -1,7 +1,7 @@
 """The words of pictures and of live boxes in Chinese, from the catalogue ``pictures``.
 
-The map, the timeline and the contract are files of ``book/_static``, and the examples of the live boxes
-are stored in the pages: their words are found in what is there, and replaced.
+The map, the timeline and the contract are files of ``book/_static``, and the examples of the live
+boxes are stored in the pages: their words are found in what is there, and replaced.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The search of the Chinese edition: it finds words, which a dictionary has to know.
 
-Chinese is written without spaces. Sphinx cuts it into words with jieba, which knows everyday words; the
-terms of the glossary are added to its dictionary.
+Chinese is written without spaces. Sphinx cuts it into words with jieba, which knows everyday
+words; the terms of the glossary are added to its dictionary.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A Sphinx extension: each page leads to the same page in the other language.
 
-The switch stands in the header, as text that the other language's readers know, and the head of the page
-names both for search engines. There is none where the site is built in one language.
+The switch stands in the header, as text that the other language's readers know, and the head of
+the page names both for search engines. There is none where the site is built in one language.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Extracts the messages of the book, and brings the catalogues up to date (``make catalogues``).
 
-Sphinx's builder "gettext" extracts what the pages are parsed into. What it does not see is added: alt
-texts in the metadata of cells, and the words of the tools, of the pictures and of the configuration.
+Sphinx's builder "gettext" extracts what the pages are parsed into. What it does not see is added:
+alt texts in the metadata of cells, and the words of the tools, of the pictures and of the
+configuration.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def page_messages(name: str, templates: Path = TEMPLATES) -> list[str]:
     with (templates / f"{name}.pot").open("rb") as file:
         found = [str(message.id) for message in messages_of(read_po(file))]
     found += map(one_line, cell_alternatives(source_file(name)))
-    within = {id for id in found if any(f"![{id}](" in other for other in found)}
+    within = {text for text in found if any(f"![{text}](" in other for other in found)}
     return [message for message in dict.fromkeys(found) if message not in within]
 
 
@@ -118,17 +119,22 @@ def updated(
     """
     new, messages = Catalog(LOCALE, fuzzy=False), list(messages)
     before = {str(message.id): message for message in messages_of(old)}
-    gone = {id: m for id, m in before.items() if id not in messages and m.string and not is_plain}
+    gone = {text: m for text, m in before.items() if text not in messages and m.string}
     for text in messages:
         if text in elsewhere:
             new.add(text, elsewhere[text])
         elif text in before and before[text].string:
             message = before[text]
-            new.add(text, message.string, flags=message.flags, previous_id=message.previous_id,
-                    user_comments=message.user_comments)
+            new.add(
+                text,
+                message.string,
+                flags=message.flags,
+                previous_id=message.previous_id,
+                user_comments=message.user_comments,
+            )
         elif not is_plain and is_verbatim(text):
             new.add(text, text)
-        elif similar := get_close_matches(text, gone, 1):
+        elif not is_plain and (similar := get_close_matches(text, gone, 1)):
             message = gone.pop(similar[0])
             new.add(text, message.string, flags={"fuzzy"}, previous_id=[str(message.id)])
         else:
@@ -166,4 +172,3 @@ def stored_digest(path: Path) -> str:
     """Return the digest of the page of which a catalogue was made; "" if there is none."""
     lines = path.read_text(encoding="utf-8").splitlines()[:3] if path.is_file() else []
     return next((x.partition(DIGEST)[2].strip() for x in lines if DIGEST in x), "")
-

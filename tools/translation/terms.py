@@ -1,7 +1,7 @@
 """The terms of the book: the glossary has one Chinese term for each English one.
 
-``locale/terms.txt`` lists the exceptions: words of the glossary that are everyday words too, with what
-else they may be in Chinese.
+``locale/terms.txt`` lists the exceptions: words of the glossary that are everyday words too, with
+what else they may be in Chinese.
 """
 
 from __future__ import annotations

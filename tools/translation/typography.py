@@ -16,14 +16,28 @@ RULES = [  # what is wrong, and what to do
     (rf"{HAN}\.(?![\w.])", "a full stop beside Chinese", "write 。"),
     (rf"{HAN}\(|\({HAN}|{HAN}\)|\){HAN}", "half-width brackets beside Chinese", "write （）"),
     (rf"{HAN}[\"']|[\"']{HAN}", "straight quotation marks beside Chinese", "write “” or ‘’"),
-    (rf"{HAN}[A-Za-z0-9{CODE_GAP}{GAP}]", "no space after Chinese", "put a space before Latin, digits, "
-     "formulas, code and roles"),
-    (rf"{LATIN}{HAN}", "no space before Chinese", "put a space after Latin, digits, formulas, code and "
-     "roles"),
+    (
+        rf"{HAN}[A-Za-z0-9{CODE_GAP}{GAP}]",
+        "no space after Chinese",
+        "put a space before Latin, digits, formulas, code and roles",
+    ),
+    (
+        rf"{LATIN}{HAN}",
+        "no space before Chinese",
+        "put a space after Latin, digits, formulas, code and roles",
+    ),
     (rf"{HAN} +{HAN}", "a space between Chinese characters", "take it away"),
-    (rf" [{FULL}]|[，。；：！？、）》」】] +", "a space beside full-width punctuation", "take it away"),
+    (
+        rf" [{FULL}]|[，。；：！？、）》」】] +",
+        "a space beside full-width punctuation",
+        "take it away",
+    ),
     (r"(?<![.\d])\.\.\.|。。。", "an ellipsis of full stops", "write ……"),
-    (rf"{HAN} ?(?:--?|–) ?{HAN}", "a Latin dash between Chinese", "write —— or 到, or - within a term"),
+    (
+        rf"{HAN} ?(?:--?|–) ?{HAN}",
+        "a Latin dash between Chinese",
+        "write —— or 到, or - within a term",
+    ),
 ]
 HABITS = [
     ("它们?", "它 or 它们", "repeat the noun, or leave it out"),
