@@ -20,7 +20,7 @@ PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
 PIP_ARGS ?=
 ONLY ?=
 # Chinese is built when locale/untranslated.txt lists no page any more
-LANGUAGES ?= en$(if $(shell grep -v '^\#' locale/untranslated.txt),, zh)
+LANGUAGES ?= en$(if $(shell sed '/^\#/d' locale/untranslated.txt),, zh)
 ifneq ($(filter-out en zh,$(LANGUAGES))$(filter-out $(filter en,$(LANGUAGES)),en),)
 $(error LANGUAGES is "$(LANGUAGES)": expected "en" or "en zh")
 endif

@@ -179,8 +179,8 @@ def benchmark_origin(name: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[s
 
     seeds = sorted({seed for run in runs for seed in run.get("seeds", [])})
     seconds = sum(run.get("seconds", 0) for run in runs)
-    numbers = ", ".join(map(str, seeds))
-    yield _("Seeds {}; {} data; {},").format(numbers, every("origin"), every("machine"))
+    listed = ", ".join(map(str, seeds))
+    yield _("Seeds {}; {} data; {},").format(listed, every("origin"), every("machine"))
     computer = (every("cores"), every("threads"), every("python"), every("torch"))
     yield _("{} cores, threads {}; Python {}, torch {};").format(*computer)
     yield _("{} in all; {};").format(format_duration(seconds), every("date"))

@@ -82,7 +82,7 @@ def test_a_message_has_one_translation_in_the_whole_book():
 
 RIGHT = (
     "The {term}`perplexity` of $p$ in `x`, see [2.1](a.md#b): **80** or *90* {cite:p}`shannon`.",
-    "{term}`困惑度 <perplexity>`由 $p$ 在 `x` 算出，见 [2.1](a.md#b)：**80** 或 *90* {cite:p}`shannon`。",
+    "{term}`困惑度 <perplexity>`由 $p$ 在 `x` 算出，[2.1](a.md#b)：**80** *90* {cite:p}`shannon`。",
 )
 
 

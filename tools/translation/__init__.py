@@ -11,6 +11,7 @@ and checks them.
 - ``page_text``: puts the Chinese into the pages as they are parsed (a Sphinx extension).
 - ``pictures``: puts it into the pictures and the live boxes.
 - ``switch``: links each page to the same page in the other language.
+- ``search``: gives the search the words of the glossary.
 - ``site``: builds the site in Chinese, or a few pages of it.
 - ``checks``: what is wrong with a message or a catalogue; ``terms`` and ``typography`` have the
   rules of words and of punctuation, and ``built_pages`` looks at what a reader sees.

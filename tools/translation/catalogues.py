@@ -78,8 +78,15 @@ def write_catalogue(catalogue: Catalog, path: Path, *, comment: str = "") -> Non
     for message in catalogue:
         message.flags &= {"fuzzy"}  # Babel takes braces for those of Python
     buffer = io.BytesIO()
-    options = {"width": 0, "no_location": True, "omit_header": True, "ignore_obsolete": True}
-    write_po(buffer, catalogue, include_previous=True, **options)
+    write_po(
+        buffer,
+        catalogue,
+        width=0,
+        no_location=True,
+        omit_header=True,
+        ignore_obsolete=True,
+        include_previous=True,
+    )
     head = f"# {comment}\n" if comment else ""
     text = f'{head}msgid ""\nmsgstr "{HEADER}"\n\n{buffer.getvalue().decode("utf-8")}'
     text = text.rstrip("\n") + "\n"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -29,7 +30,7 @@ TEXT_ROLES = ("term", "ref", "doc", "numref")  # roles that may show a text of t
 class ChineseInline(StateInline):
     """The state of the inline parser, for which Chinese characters end no word."""
 
-    def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:  # noqa: N802, N803
+    def scanDelims(self, start: int, canSplitWord: bool) -> Scanned:
         """Return whether asterisks or underscores can open and close emphasis.
 
         Parameters
@@ -53,7 +54,9 @@ class ChineseInline(StateInline):
         return Scanned(can_open, can_close, length)
 
 
-def parse_inline(text: str, md: MarkdownIt, env: dict[str, object], tokens: list[Token]) -> None:
+def parse_inline(
+    text: str, md: MarkdownIt, env: MutableMapping[str, Any], tokens: list[Token]
+) -> None:
     """Parse a text within a paragraph, as ``md.inline.parse`` does, by the rules for Chinese.
 
     Parameters

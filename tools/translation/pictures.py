@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from html import escape, unescape
 from pathlib import Path
 
@@ -59,13 +60,14 @@ def translate_box(html: str) -> str:
     for text in TEXTS:
         chinese = translate(text, NAME)
         for start, end in ((">", "<"), ('aria-label="', '"')):
-            html = _pattern(start, text, end).sub(
-                lambda found, chinese=chinese, start=start, end=end: (
-                    start + chinese.format(*found.groups()) + end
-                ),
-                html,
-            )
+            fill = partial(_filled, f"{start}{chinese}{end}")
+            html = _pattern(start, text, end).sub(fill, html)
     return html
+
+
+def _filled(text: str, found: re.Match[str]) -> str:
+    """Return a text with what was found in its places."""
+    return text.format(*found.groups())
 
 
 def _pattern(start: str, text: str, end: str) -> re.Pattern[str]:

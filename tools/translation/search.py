@@ -6,7 +6,10 @@ words; the terms of the glossary are added to its dictionary.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+
+import jieba
 
 from tools.book_facts import ROOT
 from tools.translation.markdown import CJK
@@ -29,6 +32,7 @@ def write_dictionary(path: Path = DICTIONARY) -> Path:
     path : Path
         The same.
     """
+    jieba.setLogLevel(logging.WARNING)
     words = {word for entry in read_glossary() for word in entry.chinese if CJK.search(word)}
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f"{word} {FREQUENCY}\n" for word in sorted(words) if " " not in word]
