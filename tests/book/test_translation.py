@@ -9,6 +9,8 @@ from bs4 import BeautifulSoup
 from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
 
 from tools.live.examples import ROOT, read_boxes
 from tools.live.texts import TEXTS
@@ -342,3 +344,108 @@ def test_a_frame_that_differs_is_found():
         f.partition(":")[0] for f in built_pages.frame_faults(article(english), article(chinese))
     ]
     assert faults == ["anchors", "formulas", "code and outputs", "pictures"]
+
+
+# ---- a book of two pages ------------------------------------------------------------------------
+
+PAGE_A = """# The first page
+
+See [the end](b.md#the-end), [](b.md#the-end) and [](#a-part), with {eq}`eq-one`.
+
+$$
+x = y
+$$ (eq-one)
+
+```{figure} cat.svg
+:alt: A red cat.
+
+A figure.
+```
+
+:::{admonition} Mind
+One word.
+:::
+
+## A part
+
+| head |
+| --- |
+| **word** |
+
+![](cat.svg)
+"""
+CHINESE = {
+    "a": {
+        "The first page": "第一页",
+        "See [the end](b.md#the-end), [](b.md#the-end) and [](#a-part), with {eq}`eq-one`.": (
+            "见[结尾](b.md#the-end)、[](b.md#the-end)和[](#a-part)，以及 {eq}`eq-one`。"
+        ),
+        "A red cat.": "一只红猫。",
+        "A figure.": "一张图。",
+        "Mind": "注意",
+        "One word.": "一个词。",
+        "A part": "一部分",
+        "head": "表头",
+        "**word**": "**词（word）**的",
+    },
+    "b": {"The second page": "第二页", "The end": "结尾处"},
+}
+
+
+@pytest.fixture
+def small_site(tmp_path, monkeypatch):
+    """The folder of a built book of two pages in Chinese."""
+    source, site = tmp_path / "source", tmp_path / "site"
+    source.mkdir()
+    (source / "conf.py").write_text("", encoding="utf-8")
+    (source / "a.md").write_text(PAGE_A, encoding="utf-8")
+    (source / "b.md").write_text("# The second page\n\n## The end\n\nNew.\n", encoding="utf-8")
+    (source / "cat.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
+    monkeypatch.setattr(catalogues, "_language", ["en"])
+    monkeypatch.setattr(catalogues, "catalogue_names", lambda: list(CHINESE))
+    monkeypatch.setattr(catalogues, "read_translations", lambda name: CHINESE.get(name, {}))
+    for module in page_text.USERS_OF_PARSERS:
+        monkeypatch.setattr(module, "create_md_parser", create_md_parser)
+    settings = {
+        "extensions": ["myst_nb", "tools.translation.page_text"],
+        "language": LOCALE,
+        "project": "Project",
+        "author": "A",
+        "copyright": "C",
+        "html_theme": "basic",
+        "root_doc": "a",
+        "html_search_language": "en",
+        "myst_enable_extensions": ["dollarmath", "colon_fence"],
+        "myst_heading_anchors": 3,
+        "suppress_warnings": ["toc.not_included"],
+    }
+    with docutils_namespace():
+        app = Sphinx(
+            source, source, site, tmp_path / "trees", "html", settings, status=None, warning=None
+        )
+        app.build()
+    return site
+
+
+def test_a_small_book_is_read_in_chinese(small_site):
+    page = BeautifulSoup((small_site / "a.html").read_text(encoding="utf-8"), "lxml")
+    body = page.select_one("div.body")
+    links = [(link["href"], link.get_text()) for link in body.select("p a.reference")]
+    assert links[:3] == [
+        ("b.html#the-end", "结尾"),
+        ("b.html#the-end", "结尾处"),
+        ("#a-part", "一部分"),
+    ]
+    assert links[3][0] == "#equation-eq-one"
+    sections = [(part["id"], part.find(re.compile("h[12]")).get_text()) for part in body("section")]
+    assert sections == [("the-first-page", "第一页¶"), ("a-part", "一部分¶")]
+    assert body.img["alt"] == "一只红猫。" and body.figcaption.p.get_text().startswith("一张图。")
+    assert [part.get_text() for part in body.select(".admonition p")] == ["注意", "一个词。"]
+    assert body.th.get_text() == "表头" and body.td.strong.get_text() == "词（word）"
+    assert "New." in (small_site / "b.html").read_text(encoding="utf-8")  # not yet translated
+
+
+def test_a_digest_changes_with_the_prose(monkeypatch):
+    before = templates.source_digest(FIRST_PAGE)
+    monkeypatch.setattr(templates, "read_text", lambda path, cell_type: "other")
+    assert templates.source_digest(FIRST_PAGE) != before

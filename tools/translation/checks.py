@@ -128,7 +128,7 @@ def text_faults(english: str, chinese: str) -> Iterator[tuple[str, str]]:
     fault, advice : str, str
         One pair for each fault.
     """
-    if chinese != chinese.strip() or "\n" in chinese:
+    if chinese != chinese.strip() or ("\n" in chinese and "\n" not in english):
         yield "spaces around it, or a new line", "write it on one line"
     old, new = read_parts(english), read_parts(chinese)
     yield from _differences(old, new)

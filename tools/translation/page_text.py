@@ -37,7 +37,7 @@ from tools.translation.catalogues import (
 )
 from tools.translation.markdown import parse_inline
 from tools.translation.pictures import translate_box, translate_built_pictures
-from tools.translation.search import write_dictionary
+from tools.translation.search import ChineseSearch, write_dictionary
 
 MakeParser = Callable[..., MarkdownIt]
 USERS_OF_PARSERS: list[Any] = [myst_nb.sphinx_, myst_parser.parsers.sphinx_]
@@ -173,5 +173,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("config-inited", set_language, priority=100)
     app.connect("doctree-read", mark_untranslatable, priority=100)
     app.connect("build-finished", finish_pictures)
+    app.add_search_language(ChineseSearch)
     app.add_transform(TranslateTitles)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
