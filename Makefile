@@ -36,10 +36,12 @@ READY := $(VENV)/.ready
 INSTALL ?= $(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt -c constraints.txt
 UV := _build/uv/bin/uv
 DOCSTRINGS := tests/test_docstrings.py
-WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_editions.py tests/book/test_launch.py
+WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_translated_site.py \
+	tests/book/test_editions.py tests/book/test_launch.py
 UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
+BUILT := _build/html
 BUILD := LLM_BOOK_LANGUAGES="$(LANGUAGES)"
 CODE := utils tools benchmarks tests
 # the daily check leaves out the tests that are marked as slow; `make test` runs all
@@ -128,6 +130,7 @@ execute: notebooks  ## run the notebooks and keep their outputs in place
 test: lint unit notebooks book  ## everything: lint, all unit tests, notebooks, book, site, launching
 	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
 	$(PYTEST) -n 2 -q tests/book/test_site.py
+	$(if $(filter zh,$(LANGUAGES)),LLM_BOOK_SITE=$(BUILT)/zh $(PYTEST) -n 2 -q tests/book/test_site.py)
 
 corpora: $(READY)  ## download all corpora, and check their files
 	$(BIN)/python -m tools.corpora

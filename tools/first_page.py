@@ -125,12 +125,16 @@ def inline_pictures(app: Sphinx, doctree: nodes.document, _docname: str) -> None
             continue
         svg = path.read_text(encoding="utf-8")
         if "<a " in svg:
-            name, svg = _("map") if path.stem == "map" else path.stem, translate_picture(svg)
-            inline = with_description(svg, name=name, description=image["alt"])
+            inline = with_description(
+                translate_picture(svg),
+                name=path.stem,
+                description=image["alt"],
+                label=_("map") if path.stem == "map" else path.stem,
+            )
             image.replace_self(nodes.raw("", inline, format="html"))
 
 
-def with_description(svg: str, *, name: str, description: str) -> str:
+def with_description(svg: str, *, name: str, description: str, label: str) -> str:
     """Return an SVG for the page itself: a group of links with a label and a description.
 
     Parameters
@@ -138,20 +142,22 @@ def with_description(svg: str, *, name: str, description: str) -> str:
     svg
         The picture as ``tools.figures`` wrote it.
     name
-        Its label, and the beginning of the description's id.
+        The beginning of the description's id.
     description
         The text alternative.
+    label
+        What it is called.
 
     Returns
     -------
     svg : str
         The picture with its new attributes and the element ``desc``.
     """
-    label = nodes.make_id(name) + "-words"
+    words = nodes.make_id(name) + "-words"
     replacements = [
         ('role="img"', 'role="group" class="linked-picture"'),
-        ("</title>", f'</title><desc id="{label}">{description}</desc>'),
-        ("<svg ", f'<svg aria-label="{name}" aria-describedby="{label}" '),
+        ("</title>", f'</title><desc id="{words}">{description}</desc>'),
+        ("<svg ", f'<svg aria-label="{label}" aria-describedby="{words}" '),
     ]
     for old, new in replacements:
         svg = svg.replace(old, new, 1)

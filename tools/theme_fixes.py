@@ -17,7 +17,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from tools.translation.catalogues import _
+from tools.translation.catalogues import SHARED, _, translate
 from tools.translation.site import own_pages
 
 SIDEBAR = re.compile(r'<div(?! role)([^>]* class="bd-sidebar-primary bd-sidebar")')
@@ -27,6 +27,28 @@ FOLD = re.compile(
 ICONS = re.compile(
     r"\s*<script[^>]*fontawesome[^>]*></script>"
     r'|\s*<link rel="preload"[^>]*fontawesome[^>]*>'
+)
+
+
+# What the theme's own catalogues lack; a launch button's name ends with that of the place.
+WORDS = (
+    "Search this book...",
+    "Main",
+    "Page",
+    "Toggle primary sidebar",
+    "Toggle secondary sidebar",
+    "Launch interactive content",
+    "Launch on Binder",
+    "Launch on Colab",
+    "Source repositories",
+    "Color mode",
+    "System Settings",
+    "Repository",
+    "Open issue",
+)
+WORDS_HTML = re.compile(
+    r'((?:aria-label|title|placeholder|data-bs-title)="|class="btn__text-container">)'
+    rf'({"|".join(map(re.escape, WORDS))})(?=["<])'
 )
 
 
@@ -64,6 +86,7 @@ def fix_page(html: str) -> str:
     html = ICONS.sub("", html)
     html = html.replace('<th class="head"><p></p></th>', '<td class="head"></td>')
     html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # within role="list"
+    html = WORDS_HTML.sub(lambda found: found[1] + translate(found[2], SHARED), html)
     html = SIDEBAR.sub(rf'<div role="complementary" aria-label="{_name_sidebar()}"\1', html)
     return FOLD.sub(_name_fold, html)
 

@@ -18,6 +18,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
 from tools.book_facts import ROOT, read_cells, read_text, source_file
+from tools.theme_fixes import WORDS
 from tools.translation.catalogues import (
     FOLDER,
     LOCALE,
@@ -79,7 +80,7 @@ def page_messages(name: str, templates: Path = TEMPLATES) -> list[str]:
 def shared_messages(root: Path = ROOT) -> list[str]:
     """Return the texts of the tools, which they give to `_`, and those of the configuration."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    found = [config[key] for key in CONFIGURED]
+    found = [*(config[key] for key in CONFIGURED), *WORDS]
     for path in sorted((root / "tools").rglob("*.py")):
         for _line, message, _comments, _context in extract_from_file("python", path, {"_": None}):
             found.append(str(message))
