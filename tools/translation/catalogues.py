@@ -21,7 +21,7 @@ FOLDER = ROOT / "locale" / LOCALE / "LC_MESSAGES"
 UNTRANSLATED = ROOT / "locale" / "untranslated.txt"
 SHARED = "shared"  # the words of the tools, of the theme and of the book as a whole
 OTHERS = (SHARED, "pictures", "diagrams")  # catalogues that belong to no page
-FIRST_PAGE = "book/index"
+FIRST_PAGE, GLOSSARY = "book/index", "book/glossary"
 HEADER = "Content-Type: text/plain; charset=UTF-8\\n"
 
 _language = ["en"]  # of the build that runs

@@ -14,7 +14,13 @@ from pathlib import Path
 
 from babel.messages.catalog import Message
 
-from tools.translation.catalogues import OTHERS, catalogue_name, messages_of, read_catalogue
+from tools.translation.catalogues import (
+    GLOSSARY,
+    OTHERS,
+    catalogue_name,
+    messages_of,
+    read_catalogue,
+)
 from tools.translation.markdown import Parts, read_parts
 from tools.translation.terms import HAS_CHINESE, missing_terms
 from tools.translation.typography import find_faults
@@ -26,7 +32,7 @@ UNITS = {"thousand": 3, "million": 6, "billion": 9, "万": 4, "亿": 8, "万亿"
 WORD = re.compile(r"[A-Za-z]*[a-z][A-Za-z]+|[A-Za-z]+[a-z]")  # LSTM and EOS are names
 REFERENCE = re.compile(r"^[^.]*\((?:\d{4}[a-z]?|n\.d\.)\)\. \[.*\]\(https?://[^)]*\)[^\[\]]*\.$")
 MARKUP = re.compile(r"\*\*|`|\{\w+\}|\]\(|\$")
-COPIED = ("book/glossary", *OTHERS)  # catalogues that may have English words
+COPIED = (GLOSSARY, *OTHERS)  # catalogues that may have English words
 KINDS = {
     "formulas": "formulas",
     "code": "code in backticks",

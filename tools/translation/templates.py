@@ -21,6 +21,7 @@ from tools.book_facts import ROOT, read_cells, read_text, source_file
 from tools.theme_fixes import WORDS
 from tools.translation.catalogues import (
     FOLDER,
+    GLOSSARY,
     LOCALE,
     OTHERS,
     SHARED,
@@ -34,6 +35,7 @@ from tools.translation.catalogues import (
 from tools.translation.checks import is_verbatim
 from tools.translation.pictures import picture_words
 from tools.translation.site import build_site
+from tools.translation.terms import read_glossary
 
 TEMPLATES = ROOT / "_build" / "gettext"
 DIGEST = "Source digest: "
@@ -153,14 +155,15 @@ def update_catalogues(folder: Path = FOLDER) -> None:
     """
     build_site("gettext", TEMPLATES)
     elsewhere: dict[str, str] = {}
+    terms = {name: name for entry in read_glossary() for name in entry.english}
     for name in catalogue_names():
         path, is_plain = catalogue_path(name, folder), name in OTHERS
         messages = other_messages(name) if is_plain else page_messages(name)
-        known = {} if is_plain else elsewhere
+        known = {} if is_plain else terms if name == GLOSSARY else elsewhere
         catalogue = updated(read_catalogue(path), messages, known, is_plain=is_plain)
         comment = "" if is_plain else f"{DIGEST}{source_digest(name)}"
         write_catalogue(catalogue, path, comment=comment)
-        if not is_plain:
+        if not is_plain and name != GLOSSARY:
             for message in messages_of(catalogue):
                 if message.string and not message.fuzzy:
                     elsewhere.setdefault(str(message.id), str(message.string))
