@@ -29,7 +29,7 @@ def build_site(
     builder
         A builder of Sphinx: "html" or "gettext".
     folder
-        Where the result lies; parsed pages are kept beside it, for the next time.
+        Where the result lies; parsed pages are kept in ``_build``, for the next time.
     language
         As Sphinx names it.
     only
@@ -60,7 +60,7 @@ def build_site(
             path_config=ROOT / "_config.yml",
             noconfig=True,
             confoverrides=options,
-            doctreedir=folder.with_name(f".doctrees-{folder.name}"),
+            doctreedir=ROOT / "_build" / f".doctrees-{folder.name}",
             builder=builder,
             warningiserror=is_whole,
             keep_going=is_whole,
