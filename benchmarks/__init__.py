@@ -21,6 +21,7 @@ which the larger ones are packages:
 - ``reviews``: classifiers of film reviews, and ten-fold cross-validation, for section 9.1.
 - ``robustness``: noise, attacks, poison and memorization, for section 8.3.
 - ``stored_models``: the GPT and the LSTM of book/models, trained for longer than a page can.
+- ``stored_classifiers``: the classifiers of book/models, for the box of section 9.1.
 - ``stored_translator``: the translator of book/models, for the boxes of sections 4.2 and 6.1.
 - ``scaling``: loss by parameters and tokens, for section 2.2.
 - ``seq2seq``: the LSTM translator of section 5.2, reversed or no source, and longer training.

@@ -1,7 +1,8 @@
 """The page of claims: each comparison of models in one sentence, with the evidence for it.
 
 A claim has its sentence in the prose of a notebook, in a paragraph below the line ``(claim-…)=``,
-and its evidence in the output of the cell that calls ``check.claim`` with the same label.
+and its evidence in the output of the cell that calls ``check.claim`` with the same label. Those
+about the models in the page have both from `tools.live.costs`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from tools.book_facts import (
 )
 from tools.directives import GeneratedDirective
 from tools.translation.catalogues import _, translate
+from tools.live.costs import COSTS, RESULTS, read_costs
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.evidence import claim_evidence
 
+LIVE_PAGE = "book/live"
 # a paragraph below its target
 SENTENCE = re.compile(r"^\((claim-[\w-]+)\)=\n+((?:.+\n?)+)", re.MULTILINE)
 
@@ -103,13 +106,26 @@ def read_sentences(text: str) -> dict[str, str]:
     return {label: " ".join(paragraph.split()) for label, paragraph in SENTENCE.findall(text)}
 
 
+def read_live_claims() -> list[ClaimEntry]:
+    """Return the claims about the models in the page, whose evidence is a file of results."""
+    costs = read_costs()
+    return [
+        ClaimEntry(cost.label, LIVE_PAGE, cost.sentence, costs[cost.label]["record"])
+        for cost in COSTS
+    ]
+
+
 class ClaimList(GeneratedDirective):
     """Every claim, with a link to it and its evidence."""
+
+    def files(self) -> list[Path]:
+        """Return the pages and the results of the models in the page."""
+        return [*super().files(), RESULTS]
 
     def markdown(self) -> Iterator[str]:
         """Yield a heading for each page with claims, and each claim with its evidence."""
         for name in page_names():
-            claims = read_claims(name)
+            claims = read_live_claims() if name == LIVE_PAGE else read_claims(name)
             if claims:
                 yield from (f"### {read_page(name).title}", "")
             for claim in claims:

@@ -2,6 +2,7 @@
 
 - ``__main__``: its command.
 - ``de_en_transformer``: a Transformer for Multi30k, German to English.
+- ``en_de_transformer``: the same from English to German.
 - ``task``: the sentence pairs.
 - ``training``: one training run, which goes on from its checkpoint.
 - ``evaluation``: the choice of a ranking on validation, and the test.

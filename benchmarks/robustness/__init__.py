@@ -2,7 +2,8 @@
 
 ``noise`` damages sentences, ``networks`` has the classifier and its attacks on vectors,
 ``sentences`` the film reviews, ``classifiers`` trains with and without attacks and measures,
-``counting`` trains linear models on damaged sentences (a command by itself), ``attacks`` swaps
-words, ``poison`` plants a trigger, ``canaries`` measures what the stored GPT memorizes, ``parts``
-lists what is run, and ``__main__`` is the command.
+``longer`` compares training on attacks with its controls, ``counting`` trains linear models on
+damaged sentences (two commands by themselves), ``attacks`` swaps words, ``poison`` plants a
+trigger, ``canaries`` measures what the stored GPT memorizes, ``parts`` lists what is run, and
+``__main__`` is the command.
 """

@@ -36,10 +36,10 @@ def one_rate(monkeypatch):
     monkeypatch.setattr(evaluation, "MAX_LENGTH", 6)
 
 
-def arguments(tmp_path, *seeds, steps=2):
+def arguments(tmp_path, *seeds, steps=2, name="de-en-transformer"):
     folder = tmp_path / "checkpoints"
     limits = ["--steps", steps, "--trial-steps", 1]
-    return ["de-en-transformer", "--seeds", *seeds, *limits, "--checkpoints", folder]
+    return [name, "--seeds", *seeds, *limits, "--checkpoints", folder]
 
 
 def test_the_command_stores_what_its_models_do(run, one_rate, monkeypatch, tmp_path):
@@ -83,6 +83,25 @@ def test_the_command_stores_what_its_models_do(run, one_rate, monkeypatch, tmp_p
     assert not any("answers" in name for name in rows[PART, arm, 1]["figures"])
 
 
+def test_the_other_direction_has_trials_and_rows_of_its_own(run, one_rate, monkeypatch, tmp_path):
+    trained = record_calls(monkeypatch, record, "train_pairs")
+    content = run("records", *arguments(tmp_path, 0, name="en-de-transformer"))
+    part = "Multi30k, English to German"
+    assert [(row["part"], row["seed"]) for row in content["rows"]] == [
+        (part, 0),
+        (f"{part}, trials", 100),
+        (f"{part}, trials", 100),
+    ]
+    task = PairTask.load("en", "de", vocab_size=record.VOCAB_SIZE)
+    assert all(arguments[1].train == task.train for arguments, _ in trained)
+    figures = content["rows"][0]["figures"]
+    references = [[german for _, german in task.tests[TESTS[0]]]]
+    answers = figures[f"{TESTS[0]}, greedy, answers"]
+    found = figures[f"{TESTS[0]}, greedy, chrF"]
+    assert found == pytest.approx(corpus_chrf(answers, references).score)
+    assert content["rows"][0]["code"] == code_version("benchmarks.records.en_de_transformer")
+
+
 def test_a_seed_that_the_file_has_is_not_run_again(run, one_rate, monkeypatch, tmp_path):
     run("records", *arguments(tmp_path, 0))
     trained = record_calls(monkeypatch, record, "train_pairs")
@@ -99,9 +118,9 @@ def test_the_command_is_stored_without_the_folders_of_a_machine(tmp_path):
     assert run.restarted().command == run.command
 
 
-def test_a_record_has_its_own_steps_and_seeds(monkeypatch):
+@pytest.mark.parametrize("name", command.RECORDS)
+def test_a_record_has_its_own_steps_and_seeds(name, monkeypatch):
     calls = []
-    (name,) = command.RECORDS
     monkeypatch.setitem(command.RECORDS, name, lambda *_, **options: calls.append(options))
     command.main([name])
     command.main([name, "--steps", "5", "--seeds", "2"])

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from benchmarks import tuning
 from benchmarks.robustness import __main__ as command
-from benchmarks.robustness import canaries, classifiers, counting, noise, sentences
+from benchmarks.robustness import canaries, classifiers, counting, longer, noise, sentences
 from benchmarks.robustness.attacks import SWAPS, WordSwaps
 from benchmarks.robustness.canaries import exposure, line_losses, make_canaries, planted
 from benchmarks.robustness.classifiers import (
@@ -287,3 +287,39 @@ def test_linear_models_of_pieces_are_trained_on_each_kind_of_noise(reviews, tmp_
     right = figures["typos"]["right, capitals"]
     assert right.count("1") / len(right) == pytest.approx(figures["typos"]["accuracy, capitals"])
     assert counting.spelled([[4, 5], [6]]) == ["p4 p5", "p6"]
+
+
+def test_a_constant_moves_answers_and_leaves_the_attack_as_it_is(classifier):
+    logits, labels = classifier(IDS).detach(), LABELS
+    largest = float(logits.diff(dim=1).abs().max())
+    shares = longer.with_constant(logits, labels, [-2 * largest, 0.0, 2 * largest])
+    assert shares == [0.5, classifiers.share_right(logits, labels), 0.5]
+    batch, epsilon = LabelledBatch(IDS, LABELS), longer.EPSILON
+    before = sign_attack(classifier, batch, epsilon, steps=3)
+    with torch.no_grad():
+        classifier.output.bias[1] += 0.5
+    assert torch.equal(sign_attack(classifier, batch, epsilon, steps=3), before)
+
+
+def test_random_signs_move_every_coordinate_by_epsilon(classifier):
+    own = classifier.vectors()[IDS]
+    moved = longer.random_signs(classifier, LabelledBatch(IDS, LABELS)) - own
+    assert torch.allclose(moved.abs(), torch.full_like(moved, longer.EPSILON), atol=1e-6)
+    assert 0.2 < (moved > 0).double().mean() < 0.8
+
+
+def test_longer_trainings_are_measured_with_and_without_constants(reviews, tmp_path, monkeypatch):
+    monkeypatch.setattr(longer, "STEPS", 30)
+    measure = longer.run_longer
+    monkeypatch.setattr(longer, "run_longer", partial(measure, steps=30))
+    out = tmp_path / "results.json"
+    longer.main(["--seeds", "0", f"--out={out}"])
+    rows = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    figures = {row["arm"]: row["figures"] for row in rows}
+    assert set(figures) == set(longer.MOVES)
+    for arm, measured in figures.items():
+        for test in ("clean", "PGD"):
+            curve = measured[f"accuracy with constants, {test}"]
+            assert len(curve) == longer.CONSTANTS, arm
+            assert curve[longer.CONSTANTS // 2] == measured[f"accuracy, {test}"]
+    assert len({str(measured) for measured in figures.values()}) == 3

@@ -21,7 +21,14 @@ import pytest
 
 from tools.editions import built_site, chromium, imprint
 from tools.editions.articles import BIBLIOGRAPHY, book_link, make_parts, read_headings
-from tools.editions.built_site import SITE, EditionError, heading_text, read_names, read_site
+from tools.editions.built_site import (
+    SITE,
+    SITE_PAGES,
+    EditionError,
+    heading_text,
+    read_names,
+    read_site,
+)
 from tools.editions.chromium import find_chromium, opened
 from tools.editions.epub import CONVERT, write_epub
 from tools.editions.imprint import read_imprint, require_chinese_font
@@ -247,6 +254,13 @@ def test_solutions_stand_at_the_end_of_their_chapter():
     (solutions,) = (part for part in parts if part.title == "Solutions: 2 Core concepts")
     labels = [label.get_text() for label in solutions.article.select("p.label")]
     assert "Exercise 1. Why sentences need an end" in labels and len(set(labels)) > 5
+
+
+def test_an_edition_has_all_pages_but_those_for_the_site():
+    names = [name for name, _ in read_names()]
+    assert set(names) > SITE_PAGES
+    read = [page.name for page in read_site().pages]
+    assert read == [name for name in names if name not in SITE_PAGES]
 
 
 def test_no_id_occurs_twice_and_every_link_has_its_place():

@@ -7,7 +7,16 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.claims_page import ClaimEntry, claim_lines, read_claims, read_sentences
+from tools.book_facts import page_names
+from tools.claims_page import (
+    LIVE_PAGE,
+    ClaimEntry,
+    ClaimList,
+    claim_lines,
+    read_claims,
+    read_sentences,
+)
+from tools.live.costs import COSTS
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.check import SIDES
 
@@ -209,3 +218,12 @@ def test_points_of_a_summary_and_their_links_are_found():
         and claim_links(points[0]) == set()
         and claim_links(points[1]) == {"claim-a"}
     )
+
+
+def test_the_page_of_claims_has_those_about_the_models_in_the_page(monkeypatch):
+    assert LIVE_PAGE in page_names()
+    monkeypatch.setattr("tools.claims_page.page_names", lambda: [LIVE_PAGE])
+    lines = list(ClaimList.__new__(ClaimList).markdown())
+    assert lines[0] == "### Models in the page"
+    labels = [cost.label for cost in COSTS]
+    assert re.findall(r"<(claim-live-[a-z]+)>", "\n".join(lines)) == labels

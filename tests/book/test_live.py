@@ -407,7 +407,14 @@ def test_the_scripts_need_nothing_that_a_strict_page_forbids():
     forbidden = (
         r"\b(fetch|XMLHttpRequest|eval|Function|SharedArrayBuffer|innerHTML|import|export)\b"
     )
-    for name in ("engine.js", "translator.js", "boxes.js", "translation.js"):
+    for name in (
+        "engine.js",
+        "translator.js",
+        "boxes.js",
+        "translation.js",
+        "heads.js",
+        "sentiment.js",
+    ):
         code = re.sub(r"//.*", "", (LIVE_FOLDER / name).read_text("utf-8"))
         assert re.findall(rf"{forbidden}|\.style\b", code) == [], name
 
@@ -517,14 +524,18 @@ def test_the_command_refuses_unknown_names(arguments, known, capsys):
 
 
 @pytest.mark.parametrize(
-    "body, count",
+    "body, more",
     [
-        ('<div class="live-box" data-live="a">', 3),
-        ('<div class="live-box" data-live="beam">', 5),
-        ("<p>", 0),
+        ('<div class="live-box" data-live="a">', ()),
+        ('<div class="live-box" data-live="heads">', ("live/heads.js",)),
+        (
+            '<div class="live-box" data-live="beam">',
+            ("live/translator.js", "live/translation.js"),
+        ),
+        ("<p>", None),
     ],
 )
-def test_only_a_page_with_a_box_loads_the_scripts(body, count):
+def test_only_a_page_with_a_box_loads_the_scripts(body, more):
     class App:
         def __init__(self):
             self.scripts, self.styles = [], []
@@ -537,9 +548,9 @@ def test_only_a_page_with_a_box_loads_the_scripts(body, count):
 
     app = App()
     boxes.add_files(app, "", "", {"body": body}, None)
-    assert len(app.scripts) == count and len(app.styles) == min(count, 1)
-    scripts = [*boxes.SCRIPTS, *boxes.TRANSLATION_SCRIPTS]
-    assert [name for _, name in sorted(app.scripts)] == scripts[:count]
+    scripts = [] if more is None else [*boxes.SCRIPTS, *more]
+    assert [name for _, name in sorted(app.scripts)] == scripts
+    assert len(app.styles) == min(len(scripts), 1)
 
 
 def test_the_table_has_a_model_with_and_without_figures():
@@ -555,7 +566,7 @@ def test_the_table_has_a_model_with_and_without_figures():
 @needs_models
 def test_the_examples_stand_there_without_scripts(open_page):
     page = open_page(java_script_enabled=False)
-    assert page.locator(".live-example").count() == 5
+    assert page.locator(".live-example").count() == 7
     assert all(example.is_visible() for example in page.locator(".live-example").all())
     assert page.locator(".live-box button").count() == 0
 
@@ -567,7 +578,8 @@ def test_each_box_opens_and_closes(open_page, site, source):
     page = open_page(root=None if source == "server" else f"{site.as_uri()}/")
     assert not any(re.search(r"-\d+\.js", url) for url in page.requests)
     sizes = {"ngram": "0.7 MB", "pieces": "0.01 MB", "sampling": "3.5 MB"}
-    sizes |= {"attention": "2.1 MB", "beam": "2.1 MB"}
+    sizes |= {"heads": "1.3 MB", "attention": "2.1 MB", "beam": "2.1 MB"}
+    sizes |= {"sentiment": "1.9 MB"}
     for kind, megabytes in sizes.items():
         box = box_of(page, kind)
         assert box.get_by_role("button").inner_text() == f"Try it here (loads {megabytes})"
@@ -885,6 +897,9 @@ def test_both_languages_say_the_same():
         names = [sorted(re.findall(r"\{\w+\}", text)) for text in (english, chinese)]
         assert names[0] == names[1], key
         assert english == chinese or re.search("[\u3400-\u9fff]", chinese), key
-    code += (LIVE_FOLDER / "translation.js").read_text("utf-8")
+    code += "".join(
+        (LIVE_FOLDER / f"{name}.js").read_text("utf-8")
+        for name in ("translation", "heads", "sentiment")
+    )
     used = set(re.findall(r'say\("(\w+)"', code))
     assert used <= {key for key, _, _ in rows}

@@ -21,7 +21,7 @@ from tests.helpers.live_pages import (
     stored_scripts,
     wait_for_status,
 )
-from tools.live import boxes, costs, examples
+from tools.live import boxes, costs, examples, measures
 from tools.live import translation as page_translation
 from tools.live.architectures import convert_translator
 from tools.live.catalogue import (
@@ -265,11 +265,11 @@ def test_a_cost_above_its_margin_is_no_claim_that_holds(worse, holds):
 
 def test_bleu_of_counts_is_that_of_the_texts():
     answers, references = ["a dog runs in the snow", "two men"], ["the dog runs in snow", "two men"]
-    metric = costs.make_bleu_metric(tokenize="13a", lowercase=False, effective_order=True)
+    metric = measures.make_bleu_metric(tokenize="13a", lowercase=False, effective_order=True)
     scores = [metric.sentence_score(a, [r]) for a, r in zip(answers, references, strict=True)]
     counts = [[*s.counts, *s.totals, s.sys_len, s.ref_len] for s in scores]
-    expected = costs.BLEU(smooth_method="exp").corpus_score(answers, [references]).score
-    assert costs.bleu_of_counts(np.array(counts).sum(0)) == pytest.approx(expected)
+    expected = measures.BLEU(smooth_method="exp").corpus_score(answers, [references]).score
+    assert measures.bleu_of_counts(np.array(counts).sum(0)) == pytest.approx(expected)
 
 
 def fake_record(*, holds=True):

@@ -142,6 +142,8 @@ PAGE = """<!DOCTYPE html>
 <script defer src="../_static/live/engine.js"></script>
 <script defer src="../_static/live/models/models.js"></script>
 <script defer src="../_static/live/boxes.js"></script>
+<script defer src="../_static/live/heads.js"></script>
+<script defer src="../_static/live/sentiment.js"></script>
 <script defer src="../_static/live/translator.js"></script>
 <script defer src="../_static/live/translation.js"></script>
 </head><body><main><h1>Boxes</h1>{boxes}</main></body></html>"""

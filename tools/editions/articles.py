@@ -22,9 +22,7 @@ from tools.editions.solutions import HEADINGS, Solution, take_solutions
 
 # What has no use outside the site.
 SITE_ONLY = "a.headerlink, script, style, button, summary, p.edition, div.toctree-wrapper, input"
-LISTS = {
-    f"book/{name}" for name in "results claims equations errata glossary library references".split()
-}
+LISTS = {f"book/{name}" for name in "results claims errata glossary library references".split()}
 BIBLIOGRAPHY = "book/references"
 SITE_ATTRIBUTES = {
     "img": ["loading"],

@@ -18,6 +18,9 @@ from bs4 import BeautifulSoup, Tag
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 
+# What only the site can show, or shows a second time: models that run, and the list of formulas.
+SITE_PAGES = frozenset({"book/equations", "book/live"})
+
 # What the editions say in their own words, by the language of the site.
 WORDS = {
     "en": {
@@ -28,7 +31,8 @@ WORDS = {
         "repeated": "The same code as before",
         "on_page": ", page {}",
         "sound": "A sound: it can be heard on the site.",
-        "made": "Made on {date} from commit {commit}.",
+        "made": "Made on {date} from commit {commit}. The site has a list of all equations, too, "
+        "and runs models in its pages.",
     },
     "zh": {
         "contents": "目录",
@@ -38,7 +42,7 @@ WORDS = {
         "repeated": "代码与前面相同",
         "on_page": "，第 {} 页",
         "sound": "一段声音，可在网站上收听。",
-        "made": "{date}，由提交 {commit} 生成。",
+        "made": "{date}，由提交 {commit} 生成。网站另有全部公式的列表和可在页面中运行的模型。",
     },
 }
 
@@ -153,7 +157,7 @@ def read_site(
     root
         The folder of the book, whose ``_toc.yml`` lists the pages.
     only
-        The names of the pages to read; all if it is None.
+        The names of the pages to read; all but `SITE_PAGES` if it is None.
 
     Returns
     -------
@@ -169,7 +173,7 @@ def read_site(
         raise EditionError(f"there is no built site in {folder}: `make book` builds it")
     pages, language = [], "en"
     for name, depth in read_names(root):
-        if only is not None and name not in only:
+        if name in SITE_PAGES if only is None else name not in only:
             continue
         path = folder / f"{name}.html"
         if not path.is_file():

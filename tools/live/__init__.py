@@ -8,8 +8,11 @@
 - ``catalogue``: the models of the site, by name.
 - ``writer``: writes texts with a seed, as a box of the page does.
 - ``translation``: translations with their attention and the tree of beam search, as examples.
+- ``heads``: what a GPT loses without each of its heads, and where these look, as an example.
+- ``heat``: weights of attention as a table.
+- ``sentiment``: a sentence about a film with the share of each word, as an example.
 - ``examples``: the stored example of each box, as HTML; ``texts``: the words in them.
-- ``costs``: what 8-bit weights cost, as claims.
+- ``costs``: what 8-bit weights cost, as claims; ``measures``: the losses and scores for it.
 - ``boxes``: puts the boxes' scripts and styles on the pages that have boxes, and has the tables of
   the models and of the costs (a Sphinx extension).
 """

@@ -10,10 +10,11 @@ import numpy as np
 from torch import nn
 
 from tools.live.model_files import LiveModel, LiveTensor
-from utils.data.tokenizers import BPETokenizer, CharTokenizer
+from utils.data.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer
 from utils.data.vocabulary import SPECIAL_TOKENS
 from utils.models.attention_decoder import AttentionDecoder
 from utils.models.attention_scores import AdditiveScore
+from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.models.ngram_counts import NGramCounts
@@ -22,7 +23,7 @@ from utils.models.recurrent_encoders import RNNEncoder
 from utils.models.stored_translator import Translator
 from utils.models.transformer_layer import TransformerLayer, squared_relu
 
-LiveTokenizer = BPETokenizer | CharTokenizer
+LiveTokenizer = BPETokenizer | CharTokenizer | WordTokenizer
 
 
 def convert_tokenizer(tokenizer: LiveTokenizer) -> dict[str, Any]:
@@ -31,16 +32,16 @@ def convert_tokenizer(tokenizer: LiveTokenizer) -> dict[str, Any]:
     Parameters
     ----------
     tokenizer
-        A tokenizer of characters or of byte-pair encoding.
+        A tokenizer of characters, of words or of byte-pair encoding.
 
     Returns
     -------
     content : dict
-        The characters in the order of their ids; or the ids of the 256 bytes and, for each merge,
-        those of the left part, the right part and the result.
+        The characters or words in the order of their ids; or the ids of the 256 bytes and, for each
+        merge, those of the left part, the right part and the result.
     """
-    if isinstance(tokenizer, CharTokenizer):
-        return {"kind": "characters", "tokens": tokenizer.vocab.tokens[len(SPECIAL_TOKENS) :]}
+    if isinstance(tokenizer, CharTokenizer | WordTokenizer):
+        return {"kind": tokenizer.kind, "tokens": tokenizer.vocab.tokens[len(SPECIAL_TOKENS) :]}
     model = json.loads(tokenizer.backend.to_str())["model"]
     ids = model["vocab"]
     pairs = [merge if isinstance(merge, list) else merge.split(" ") for merge in model["merges"]]
@@ -178,6 +179,46 @@ def convert_translator(
     assert isinstance(decoder, AttentionDecoder)
     width = decoder.query_rnn.hidden_size
     return _convert("translator", model, {"width": width}, tokenizer, facts)
+
+
+def convert_classifier(
+    model: Classifier, tokenizer: LiveTokenizer, facts: Mapping[str, Any]
+) -> LiveModel:
+    """Convert a classifier of texts with convolutions, or with one GRU in both directions.
+
+    Parameters
+    ----------
+    model
+        The model.
+    tokenizer
+        Its tokenizer.
+    facts
+        What the page says of it.
+
+    Returns
+    -------
+    live : LiveModel
+        The model for the page.
+
+    Raises
+    ------
+    ValueError
+        If it has another encoder.
+    """
+    encoder = model.encoder
+    options: dict[str, Any]
+    if isinstance(encoder, WordCNNEncoder):
+        options = {"kernel_sizes": list(encoder.kernel_sizes)}
+    elif (
+        isinstance(encoder, RNNEncoder)
+        and isinstance(encoder.rnn, nn.GRU)
+        and encoder.rnn.num_layers == 1
+        and encoder.rnn.bidirectional
+    ):
+        options = {"kernel_sizes": None}
+    else:
+        raise ValueError("the page's engine has convolutions or one GRU in both directions alone")
+    return _convert("classifier", model, options, tokenizer, facts)
 
 
 def _convert(

@@ -23,8 +23,11 @@ from utils.notebook.evidence import claim_evidence
 
 MARK = 'class="live-box"'
 SCRIPTS = ("live/engine.js", "live/models/models.js", "live/boxes.js")  # in the order of execution
-TRANSLATION_MARKS = ('data-live="attention"', 'data-live="beam"')
-TRANSLATION_SCRIPTS = ("live/translator.js", "live/translation.js")  # after the others
+MORE_SCRIPTS = {  # after the others, on a page with a box of one of these kinds
+    ("heads",): ("live/heads.js",),
+    ("sentiment",): ("live/sentiment.js",),
+    ("attention", "beam"): ("live/translator.js", "live/translation.js"),
+}
 STYLES = "live/boxes.css"
 
 
@@ -46,8 +49,10 @@ def add_files(
     """
     body = context.get("body", "")
     if MARK in body:
-        translates = any(mark in body for mark in TRANSLATION_MARKS)
-        scripts = (*SCRIPTS, *TRANSLATION_SCRIPTS) if translates else SCRIPTS
+        scripts = [*SCRIPTS]
+        for kinds, more in MORE_SCRIPTS.items():
+            if any(f'data-live="{kind}"' in body for kind in kinds):
+                scripts += more
         for number, script in enumerate(scripts):
             app.add_js_file(script, priority=600 + number, loading_method="defer")
         app.add_css_file(STYLES)

@@ -2,7 +2,8 @@
 
 A name is an architecture and a unit: "ngram-characters" and "ngram-pieces" are counted in the
 training text, "gpt-pieces" and "lstm-pieces" are the library's stored models of these names, and
-"tokenizer-pieces" is the tokenizer alone. "translator-de-en" is the stored translator.
+"tokenizer-pieces" is the tokenizer alone. "translator-de-en" is the stored translator,
+"sentiment-cnn" and "sentiment-gru" are the stored classifiers of film reviews.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 
 from tools.live.architectures import (
     LiveTokenizer,
+    convert_classifier,
     convert_gpt,
     convert_lstm,
     convert_ngram,
@@ -30,17 +32,20 @@ from utils.data.tokenizers import BPETokenizer, CharTokenizer
 from utils.decoding.scoring import token_log_probs
 from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character
+from utils.models.classifiers import Classifier
 from utils.models.gpt import GPT
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.models.stored import WEIGHTS_FILE, load_stored_model, models_folder
+from utils.models.stored_classifier import load_stored_classifier
 from utils.models.stored_translator import Translator, load_stored_translator
 
 LIVE_FOLDER = Path(__file__).resolve().parents[2] / "book" / "_static" / "live"
 MODELS_FOLDER = LIVE_FOLDER / "models"
 TRANSLATOR, STORED_TRANSLATOR = "translator-de-en", "attention-de-en"
 LANGUAGE_MODELS = ("ngram-characters", "ngram-pieces", "gpt-pieces", "lstm-pieces")
-NAMES = ("tokenizer-pieces", *LANGUAGE_MODELS, TRANSLATOR)
+CLASSIFIERS = ("sentiment-cnn", "sentiment-gru")
+NAMES = ("tokenizer-pieces", *LANGUAGE_MODELS, TRANSLATOR, *CLASSIFIERS)
 VOCAB_SIZE = 1000  # of the pieces, as in section 6.2
 NGRAM_ORDERS = {"characters": 5, "pieces": 3}  # by unit
 
@@ -68,6 +73,8 @@ def tokenizer_of(name: str) -> LiveTokenizer:
     """Return the tokenizer of a model of the site."""
     if name == TRANSLATOR:
         return load_stored_translator(STORED_TRANSLATOR).tokenizer
+    if name in CLASSIFIERS:
+        return load_stored_classifier(name).tokenizer
     architecture, unit = name.split("-")
     if architecture in ("gpt", "lstm"):
         return load_stored_model(name).tokenizer
@@ -107,6 +114,12 @@ def page_model(name: str) -> PageModel:
 def page_translator() -> Translator:
     """Return the translator that the page's must equal: the stored one, quantized."""
     return quantized_copy(load_stored_translator(STORED_TRANSLATOR).model)
+
+
+@cache
+def page_classifier(name: str) -> Classifier:
+    """Return the classifier that the page's must equal: the stored one, quantized."""
+    return quantized_copy(load_stored_classifier(name).model)
 
 
 def measure(model: PageModel, tokenizer: LiveTokenizer) -> float:
@@ -187,6 +200,15 @@ def build(name: str) -> LiveModel:
             "weights_sha256": weights_checksum(STORED_TRANSLATOR),
         }
         return convert_translator(translator.model, tokenizer, facts)
+    if name in CLASSIFIERS:
+        classifier = load_stored_classifier(name)
+        facts = {
+            "corpus": classifier.facts.get("corpus"),
+            "parameters": count_parameters(classifier.model),
+            "test_accuracy": classifier.facts.get("test_accuracy"),
+            "weights_sha256": weights_checksum(name),
+        }
+        return convert_classifier(classifier.model, tokenizer, facts)
     stored = load_stored_model(name)
     facts = {
         "corpus": stored.facts.get("corpus"),

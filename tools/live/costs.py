@@ -15,50 +15,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from sacrebleu.metrics import BLEU
 
 from tools.live.catalogue import (
+    CLASSIFIERS,
     STORED_TRANSLATOR,
     TRANSLATOR,
-    PageModel,
-    load_corpus,
+    page_classifier,
     page_model,
     page_translator,
-    tokenizer_of,
     weights_checksum,
 )
-from tools.live.translation import BEAM, MAX_LENGTH
-from utils.data.corpora import load_pairs
-from utils.data.pair_batches import encode_pairs, pair_batch
-from utils.decoding.beam_config import BeamConfig
-from utils.decoding.scoring import token_log_probs
-from utils.decoding.translation import translate
+from tools.live.measures import (
+    Rows,
+    bleu_of_counts,
+    counts_of_pairs,
+    losses_of_pairs,
+    losses_of_reviews,
+    losses_of_text,
+    ratio,
+)
+from tools.live.translation import BEAM
 from utils.files import write_text_atomically
-from utils.metrics.text import make_bleu_metric
 from utils.models.stored import load_stored_model
-from utils.models.stored_translator import Translator, load_stored_translator
+from utils.models.stored_classifier import load_stored_classifier
+from utils.models.stored_translator import load_stored_translator
 from utils.notebook.claims.evaluation import ClaimSpec, evaluate_claim
-from utils.training.evaluation import evaluate
 
 RESULTS = Path(__file__).resolve().parents[2] / "book" / "results" / "live.json"
 PAGE_ARM, STORED_ARM = "8-bit weights", "stored weights"
-PART_TOKENS = 100  # of the validation text in one part
-
-Rows = list[list[float]]  # one for each part or sentence
-
-
-def ratio(sums: np.ndarray) -> float:
-    """Return a loss per unit from the sums of losses and of units, (2,)."""
-    return float(sums[0] / sums[1])
-
-
-def bleu_of_counts(sums: np.ndarray) -> float:
-    """Return BLEU from the summed counts of sentences, (10,)."""
-    *ngrams, length, reference_length = (round(count) for count in sums.tolist())
-    return BLEU.compute_bleu(
-        ngrams[:4], ngrams[4:], length, reference_length, smooth_method="exp"
-    ).score
 
 
 @dataclass(frozen=True)
@@ -96,8 +80,10 @@ class Cost:
 
 
 TEXT, CAPTIONS = "the validation text of Tiny Shakespeare", "the validation captions of Multi30k"
+REVIEWS = "the validation sentences of the film reviews"
 BITS = ("loss", "bits per character", 0.005, ratio, TEXT)
 NATS = ("loss", "nats per token", 0.01, ratio, CAPTIONS)
+VERDICT = ("loss", "nats per sentence", 0.01, ratio, REVIEWS)
 COSTS = (
     Cost(
         "claim-live-gpt",
@@ -142,6 +128,20 @@ COSTS = (
         "Rounded to eight bits, the translator of the page has the same BLEU by beam search to "
         "within half a point.",
     ),
+    Cost(
+        "claim-live-cnn",
+        "sentiment-cnn",
+        *VERDICT,
+        "Rounded to eight bits, the CNN of the page has the same loss to within 0.01 nats per "
+        "sentence.",
+    ),
+    Cost(
+        "claim-live-gru",
+        "sentiment-gru",
+        *VERDICT,
+        "Rounded to eight bits, the GRU of the page has the same loss to within 0.01 nats per "
+        "sentence.",
+    ),
 )
 
 
@@ -158,6 +158,10 @@ def measure(cost: Cost) -> dict[str, Rows]:
     arms : dict of str to list
         The rows of the page's weights and of the stored ones.
     """
+    if cost.model in CLASSIFIERS:
+        classifier = load_stored_classifier(cost.model).model
+        judges = {PAGE_ARM: page_classifier(cost.model), STORED_ARM: classifier}
+        return {arm: losses_of_reviews(model, cost.model) for arm, model in judges.items()}
     if cost.model != TRANSLATOR:
         model = load_stored_model(cost.model).model
         arms = {PAGE_ARM: page_model(cost.model), STORED_ARM: model}
@@ -168,76 +172,6 @@ def measure(cost: Cost) -> dict[str, Rows]:
         return {arm: losses_of_pairs(model) for arm, model in translators.items()}
     beam = BEAM if "beam" in cost.measure else None
     return {arm: counts_of_pairs(model, beam) for arm, model in translators.items()}
-
-
-def losses_of_text(model: PageModel, name: str) -> Rows:
-    """Return the loss in bits and the number of characters of each part of the validation text.
-
-    Parameters
-    ----------
-    model
-        A language model.
-    name
-        Its name.
-
-    Returns
-    -------
-    rows : list
-        Two numbers for each part.
-    """
-    tokenizer = tokenizer_of(name)
-    ids = tokenizer.encode(load_corpus().valid)
-    bits = -token_log_probs(model, torch.tensor(ids)) / np.log(2)
-    rows = []
-    for start in range(1, len(ids), PART_TOKENS):
-        part = slice(start, start + PART_TOKENS)
-        before, after = tokenizer.decode(ids[: part.start]), tokenizer.decode(ids[: part.stop])
-        loss = float(bits[part.start - 1 : part.stop - 1].sum())
-        rows.append([round(loss, 5), len(after) - len(before)])
-    return rows
-
-
-def losses_of_pairs(model: Translator) -> Rows:
-    """Return the loss in nats and the number of tokens of each validation pair."""
-    tokenizer, rows = tokenizer_of(TRANSLATOR), []
-    for pair in encode_pairs(_captions(), tokenizer):
-        result = evaluate(model, [pair_batch([pair])])
-        rows.append([round(result.nll, 5), result.num_tokens])
-    return rows
-
-
-def counts_of_pairs(model: Translator, beam: BeamConfig | None) -> Rows:
-    """Return BLEU's counts of each validation sentence: matches, n-grams and two lengths.
-
-    Parameters
-    ----------
-    model
-        A translator.
-    beam
-        Options of beam search; None for greedy search.
-
-    Returns
-    -------
-    rows : list
-        Ten whole numbers for each sentence.
-    """
-    sources, references = zip(*_captions(), strict=True)
-    tokenizer = tokenizer_of(TRANSLATOR)
-    answers = translate(model, sources, tokenizer, beam=beam, max_length=MAX_LENGTH)
-    metric = make_bleu_metric(tokenize="13a", lowercase=False, effective_order=True)
-    scores = (
-        metric.sentence_score(*texts)
-        for texts in zip(answers, ([r] for r in references), strict=True)
-    )
-    return [[*score.counts, *score.totals, score.sys_len, score.ref_len] for score in scores]
-
-
-def _captions() -> Sequence[tuple[str, str]]:
-    """Return the validation pairs."""
-    corpus = load_pairs("multi30k", source_language="de", target_language="en")
-    if corpus.origin != "real":
-        raise OSError("the cost is measured on the real captions, which cannot be loaded here")
-    return corpus.valid
 
 
 def tested_record(cost: Cost, arms: Mapping[str, Rows]) -> dict[str, Any]:

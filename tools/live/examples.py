@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 
 from tools.live.catalogue import page_model, tokenizer_of
+from tools.live.heads import heads_lines
+from tools.live.sentiment import sentiment_lines
 from tools.live.translation import attention_lines, beam_lines
 from tools.live.writer import next_logits, visible_piece, write
 from utils.decoding.sampling import SamplingConfig
@@ -26,8 +28,10 @@ TITLES = {
     "ngram": "Write with an n-gram",
     "pieces": "A text in pieces",
     "sampling": "One prompt, three models",
+    "heads": "The heads of a GPT",
     "attention": "Attention, word by word",
     "beam": "Beam search and its tree",
+    "sentiment": "A sentence about a film, judged",
 }
 NGRAM_PROMPT = "To be, or not to b"
 PIECES_TEXT = "Unbelievably, 语言模型 read naïve text. 🙂"
@@ -53,8 +57,10 @@ def make_example(kind: str) -> str:
         "ngram": _ngram_lines,
         "pieces": _pieces_lines,
         "sampling": _sampling_lines,
+        "heads": heads_lines,
         "attention": attention_lines,
         "beam": beam_lines,
+        "sentiment": sentiment_lines,
     }
     title = f'role="group" aria-label="{TITLES[kind]}"'
     lines = [f'<div class="live-box" data-live="{kind}" {title}>', '<div class="live-example">']

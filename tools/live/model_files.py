@@ -50,11 +50,14 @@ class LiveTensor:
 
     @classmethod
     def of_weights(cls, name: str, weights: torch.Tensor) -> LiveTensor:
-        """Make the tensor of a parameter: a matrix as 8-bit integers, a vector in float32."""
-        shape = tuple(weights.shape)
+        """Make the tensor of a parameter: a vector in float32, a matrix as 8-bit integers.
+
+        A filter of a convolution, (inputs, width), becomes a row of such a matrix.
+        """
         if weights.dim() == 1:
-            return cls(name, "float32", shape, _bytes(weights.detach(), "<f4"))
-        integers, scales = quantize(weights)
+            return cls(name, "float32", tuple(weights.shape), _bytes(weights.detach(), "<f4"))
+        rows = weights.flatten(1)
+        shape, (integers, scales) = tuple(rows.shape), quantize(rows)
         return cls(name, "int8", shape, _bytes(integers, "i1") + _bytes(scales, "<f4"))
 
     @classmethod

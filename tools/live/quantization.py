@@ -66,7 +66,7 @@ def quantize(matrix: torch.Tensor) -> QuantizedMatrix:
 
 @torch.no_grad()
 def quantized_copy(model: ModelT) -> ModelT:
-    """Return a copy of a model in which every matrix is rounded as in the page.
+    """Return a copy of a model in which every matrix and filter is rounded as in the page.
 
     Parameters
     ----------
@@ -80,6 +80,7 @@ def quantized_copy(model: ModelT) -> ModelT:
     """
     rounded = copy.deepcopy(model).eval()
     for parameter in rounded.parameters():
-        if parameter.dim() == 2:
-            parameter.copy_(quantize(parameter).dequantized())
+        if parameter.dim() > 1:
+            rows = quantize(parameter.flatten(1)).dequantized()
+            parameter.copy_(rows.view_as(parameter))
     return rounded

@@ -13,6 +13,8 @@ TEXTS = (
     "One prompt, three models",
     "Attention, word by word",
     "Beam search and its tree",
+    "The heads of a GPT",
+    "A sentence about a film, judged",
     "After {} the 5-gram expects, with these probabilities:",
     "It writes on:",
     "{} has {} characters, {} bytes, {} pieces; below each, its id:",

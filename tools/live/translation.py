@@ -11,6 +11,7 @@ import torch
 
 from tools.live.architectures import LiveTokenizer
 from tools.live.catalogue import TRANSLATOR, page_translator, tokenizer_of
+from tools.live.heat import heat_lines
 from tools.live.writer import visible_piece
 from utils.data.vocabulary import BOS, EOS, SPECIAL_TOKENS
 from utils.decoding.beam_config import BeamConfig
@@ -162,23 +163,10 @@ def attention_lines() -> Iterator[str]:
         f'<p><span lang="de">{escape(ATTENTION_SENTENCE)}</span> → '
         f'<span class="live-new">{escape(tokenizer.decode(found.ids))}</span></p>'
     )
-    yield '<div class="live-scroll" tabindex="0" role="group" aria-label="Weights of attention">'
-    yield '<table class="live-heat">'
-    yield "<caption>Weights of attention</caption>"
-    heads = (visible_piece(tokenizer, piece) for piece in source)
-    columns = "".join(f'<th scope="col"><span>{escape(piece)}</span></th>' for piece in heads)
-    yield f'<tr><th scope="col"><span class="live-hidden">Piece</span></th>{columns}</tr>'
-    names = [visible_piece(tokenizer, piece) for piece in found.ids]
-    for name, weights in zip([*names, "end"], found.weights.tolist(), strict=False):
-        cells = "".join(map(_weight_cell, weights))
-        yield f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
-    yield from ("</table>", "</div>")
-
-
-def _weight_cell(weight: float) -> str:
-    """Return the cell of a weight: a square of its darkness, and the number for a reader."""
-    square = f'<span class="live-weight live-weight-{int(10 * weight + 0.5)}"></span>'
-    return f'<td><span class="live-hidden">{weight:.2f}</span>{square}</td>'
+    columns = [visible_piece(tokenizer, piece) for piece in source]
+    rows = [*(visible_piece(tokenizer, piece) for piece in found.ids), "end"]
+    weights = found.weights.tolist()
+    yield from heat_lines(rows[: len(weights)], columns, weights, "Weights of attention")
 
 
 def beam_lines() -> Iterator[str]:

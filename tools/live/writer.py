@@ -9,7 +9,7 @@ import torch
 
 from tools.live.architectures import LiveTokenizer, byte_characters
 from tools.live.catalogue import PageModel
-from utils.data.tokenizers import CharTokenizer
+from utils.data.tokenizers import CharTokenizer, WordTokenizer
 from utils.data.vocabulary import SPECIAL_TOKENS
 from utils.decoding.sampling import SamplingConfig
 
@@ -134,7 +134,7 @@ def visible_piece(tokenizer: LiveTokenizer, token: int) -> str:
     piece : str
         Its text; hexadecimal bytes if it is no whole printable characters.
     """
-    if isinstance(tokenizer, CharTokenizer):
+    if isinstance(tokenizer, CharTokenizer | WordTokenizer):
         return tokenizer.vocab.tokens[token].translate(VISIBLE)
     name = tokenizer.backend.id_to_token(token) or ""
     if token < len(SPECIAL_TOKENS):

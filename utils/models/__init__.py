@@ -22,9 +22,9 @@ estimate with NumPy; as torch modules without parameters, they are called as any
 ``language_models``, ``gpt``, ``ngram_embedding``
     Neural language models: feed-forward and recurrent, and the Transformer GPT, which may add
     vectors of n-grams.
-``stored``, ``stored_translator``
-    The language models and the translator that the book has trained and stored, with their
-    tokenizers.
+``stored``, ``stored_translator``, ``stored_classifier``, ``stored_files``
+    The language models, the translator and the classifiers that the book has trained and stored,
+    with their tokenizers, and the files of the latter two.
 ``gpt_rewind``
     The state of a GPT before its last tokens, for speculative decoding.
 ``gpt_cost``

@@ -7,26 +7,24 @@ in ``utils.models.stored``, with a description of its own name.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-
 from utils.data.tokenizers import BPETokenizer
-from utils.files import atomic_file, write_text_atomically
 from utils.models.attention_decoder import AttentionDecoder, AttentionDecoderState
 from utils.models.attention_scores import AttentionScore
 from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
 from utils.models.recurrent import Cell
 from utils.models.recurrent_encoders import RNNEncoder
-from utils.models.stored import TOKENIZER_FILE, WEIGHTS_FILE, models_folder
+from utils.models.stored import TOKENIZER_FILE
+from utils.models.stored_files import (
+    Description,
+    find_model_files,
+    read_model_files,
+    write_model_files,
+)
 
 TRANSLATOR_FILE = "translator.json"
 
@@ -118,32 +116,12 @@ def load_stored_translator(name: str, *, folder: Path | None = None) -> StoredTr
     ValueError
         If a file of the model is damaged.
     """
-    folder = models_folder() if folder is None else folder
-    path = folder / name
-    if not re.fullmatch(r"[\w-]+", name) or not (path / TRANSLATOR_FILE).is_file():
-        names = sorted(file.parent.name for file in folder.glob(f"*/{TRANSLATOR_FILE}"))
-        raise FileNotFoundError(
-            f"no stored translator {name!r}; there are {', '.join(names) or f'none in {folder}'}"
-        )
-    weights = (path / WEIGHTS_FILE).read_bytes()
-    try:
-        description = json.loads((path / TRANSLATOR_FILE).read_text(encoding="utf-8"))
-        if hashlib.sha256(weights).hexdigest() != description["weights_checksum"]:
-            raise ValueError(f"{WEIGHTS_FILE} does not have the checksum in {TRANSLATOR_FILE}")
-        options, facts = description["options"], description["facts"]
-        model = build_translator(**options)
-        tensors = {key: tensor.float() for key, tensor in load(weights).items()}
-        shapes = {key: parameter.shape for key, parameter in model.named_parameters()}
-        if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
-            raise ValueError("its weights are those of another model")
-        model.load_state_dict(tensors, strict=False)  # a shared matrix fills all its names
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise ValueError(
-            f"the stored translator in {path} is damaged ({error}): get the book's files again, by "
-            "git or by installing the library once more"
-        ) from error
+    path = find_model_files(name, TRANSLATOR_FILE, kind="translator", folder=folder)
+    model, (options, facts) = read_model_files(
+        path, TRANSLATOR_FILE, build_translator, kind="translator"
+    )
     tokenizer = BPETokenizer.load(path / TOKENIZER_FILE)
-    return StoredTranslator(model=model.eval(), tokenizer=tokenizer, options=options, facts=facts)
+    return StoredTranslator(model=model, tokenizer=tokenizer, options=options, facts=facts)
 
 
 def save_stored_translator(
@@ -179,20 +157,6 @@ def save_stored_translator(
     OSError
         If a file cannot be written.
     """
-    if not re.fullmatch(r"[\w-]+", name):
-        raise ValueError(f"name must consist of letters, digits, - and _, got {name!r}")
-    path = (models_folder() if folder is None else folder) / name
-    tensors = {key: value.detach().half().contiguous() for key, value in model.named_parameters()}
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise ValueError(f"{name}: a weight is not finite in half precision")
-    weights = save(tensors)
-    description = {
-        "options": dict(options),
-        "weights_checksum": hashlib.sha256(weights).hexdigest(),
-        "facts": dict(facts),
-    }
-    with atomic_file(path / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(weights)
+    description = Description(options, facts)
+    path = write_model_files(name, TRANSLATOR_FILE, model, description, folder=folder)
     tokenizer.save(path / TOKENIZER_FILE)
-    text = json.dumps(description, indent=1, ensure_ascii=False)
-    write_text_atomically(path / TRANSLATOR_FILE, text + "\n")

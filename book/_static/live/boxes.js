@@ -123,6 +123,31 @@
     open: ["goes on", "继续"],
     givenUp: ["given up", "已放弃"],
     beamStep: ["Step {n}: {open} partial hypotheses, {ended} ended.", "第 {n} 步：{open} 个部分假设，{ended} 个已结束。"],
+    headName: ["Layer {layer}, head {head}", "第 {layer} 层，第 {head} 个头"],
+    readHeads: ["Read the text", "读取文本"],
+    headsStep: ["Reading without head {n} of {all}", "正在读取，去掉第 {n} 个头（共 {all} 个）"],
+    headsDone: [
+      "{n} pieces, {bits} bits each. Most costly to leave out: {head}, {change} bits.",
+      "共 {n} 个子词，平均每个 {bits} 比特。去掉后损失最大的是{head}：{change} 比特。",
+    ],
+    headChosen: ["{head}: without it {change} bits per piece.", "{head}：去掉它，每个子词 {change} 比特。"],
+    headsTooShort: ["The text needs two pieces or more.", "文本至少要有两个子词。"],
+    headsGrid: ["Without a head: change of the loss in bits per piece", "去掉一个头后损失的变化（每个子词的比特数）"],
+    layerRow: ["Layer {n}", "第 {n} 层"],
+    headColumn: ["Head {n}", "第 {n} 个头"],
+    headWeights: ["{head}: from the piece of each row to those before it", "{head}：每行的子词对它之前各子词的权重"],
+    headLosers: ["Pieces that become less probable without it", "去掉它后概率下降最多的子词"],
+    headLoser: ["p {p} becomes {q}", "p 由 {p} 变为 {q}"],
+    review: ["A sentence about a film", "一句影评"],
+    praise: ["praise", "褒义"],
+    cnn: ["CNN", "CNN"],
+    gru: ["GRU", "GRU"],
+    shares: ["Words with their shares", "各词及其贡献"],
+    shareLegend: [
+      "Below each word: how much the log-odds of praise fall when the unknown word takes its place.",
+      "每个词下方：用未知词替换它之后，褒义的对数几率下降多少。",
+    ],
+    cutWords: ["Only the first {n} of {all} words are read.", "只读取 {all} 个词中的前 {n} 个。"],
     beamDone: ["Ended after {n} steps. The best: {text}", "{n} 步后结束。最佳：{text}"],
   };
   const language = document.documentElement.lang.startsWith("zh") ? 1 : 0;
@@ -474,6 +499,6 @@
   register("sampling", { models: ["gpt-pieces", "lstm-pieces", "ngram-pieces"], open: openSampling });
 
   globalThis.LiveBoxes = {
-    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop,
+    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop, later,
   };
 })();

@@ -163,6 +163,15 @@
 
   const add = (a, b) => a.map((number, i) => number + b[i]);
 
+  const concat = (a, b) => {
+    const joined = new Float32Array(a.length + b.length);
+    joined.set(a);
+    joined.set(b, a.length);
+    return joined;
+  };
+
+  const linear = (weight, bias, x) => (bias ? add(weight.times(x), bias) : weight.times(x));
+
   const sigmoid = (number) => 1 / (1 + Math.exp(-number));
 
   // x / √(mean of x² + ε), times a weight for each number if there is one
@@ -208,6 +217,19 @@
     piece(id) { return visible(this.tokens[id]); }
 
     unknown(text) { return [...new Set(text)].filter((character) => !this.ids.has(character)); }
+  }
+
+  // Words with the marks and apostrophes inside them, and every other visible character by itself.
+  const MARKS = "[\\p{M}\u200c\u200d]+", WORD = `[\\p{L}\\p{N}_]+(?:${MARKS}[\\p{L}\\p{N}_]*)*`;
+  const WORDS = new RegExp(
+    `${WORD}(?:['’]${WORD})*|[^\\p{L}\\p{N}_\\p{White_Space}\u001c-\u001f](?:${MARKS})?`, "gu");
+
+  class WordTokenizer extends CharTokenizer {
+    words(text) { return text.match(WORDS) ?? []; }
+
+    encode(text) { return this.words(text).map((word) => this.ids.get(word) ?? UNK); }
+
+    unknown(text) { return [...new Set(this.words(text))].filter((word) => !this.ids.has(word)); }
   }
 
   // Words with the space before them, numbers, runs of marks, white space: a merge never crosses these.
@@ -269,7 +291,7 @@
     unknown() { return []; }
   }
 
-  const TOKENIZERS = { characters: CharTokenizer, bpe: BPETokenizer };
+  const TOKENIZERS = { characters: CharTokenizer, words: WordTokenizer, bpe: BPETokenizer };
 
   // ---------------------------------------------------------------- models
 
@@ -359,14 +381,15 @@
 
     start() { return { position: 0, caches: this.layers.map(() => ({ keys: [], values: [] })) }; }
 
-    // `trace`, if given, receives the attention weights of each layer: trace[layer][head][position]
-    step(id, state, trace) {
+    // `trace`, if given, receives the attention weights of each layer: trace[layer][head][position];
+    // a head for which `isOut(layer, head)` is true adds nothing
+    step(id, state, { trace, isOut = () => false } = {}) {
       let x = this.embedding.row(id);
       const rotate = rotation(state.position, x.length / this.numHeads);
       const caches = this.layers.map((weights, i) => {
         const normed = rmsNorm(x, weights("attention_norm"));
         const qkv = weights("attention.qkv_projection").times(normed);
-        const { mean, cache, shares } = this.attend(qkv, state.caches[i], rotate);
+        const { mean, cache, shares } = this.attend(qkv, state.caches[i], rotate, (head) => isOut(i, head));
         x = add(x, weights("attention.output_projection").times(mean));
         const hidden = weights("up_projection").times(rmsNorm(x, weights("feedforward_norm")));
         x = add(x, weights("down_projection").times(hidden.map((h) => (h > 0 ? h * h : 0))));
@@ -378,7 +401,7 @@
     }
 
     // Each head: its shares of the tokens in the window, and the mean of their values.
-    attend(qkv, cache, rotate) {
+    attend(qkv, cache, rotate, isOut) {
       const width = qkv.length / 3, size = width / this.numHeads;
       const part = (which, head) => qkv.subarray(which * width + head * size, which * width + (head + 1) * size);
       const heads = Array.from({ length: this.numHeads }, (_, head) => head);
@@ -389,7 +412,7 @@
       const shares = heads.map((head) => {
         const query = rotate(rmsNorm(part(0, head)));  // times 2: see QUERY_SCALE of the library
         const weights = softmax(keys.map((key) => 2 * dot(query, key[head]) / Math.sqrt(size)));
-        weights.forEach((weight, i) => {
+        if (!isOut(head)) weights.forEach((weight, i) => {
           for (let j = 0; j < size; j++) mean[head * size + j] += weight * values[i][head][j];
         });
         return weights;
@@ -448,6 +471,19 @@
     const newCell = cell.map((number, i) => sigmoid(sums[size + i]) * number
       + sigmoid(sums[i]) * Math.tanh(sums[2 * size + i]));
     return { cell: newCell, hidden: newCell.map((number, i) => sigmoid(sums[3 * size + i]) * Math.tanh(number)) };
+  }
+
+  // One step of a GRU; torch has the gates in the order reset, update, candidate.
+  function gruCell(weights, x, hidden) {
+    const size = hidden.length;
+    const ofInput = linear(weights("weight_ih"), weights("bias_ih"), x);
+    const ofState = linear(weights("weight_hh"), weights("bias_hh"), hidden);
+    return hidden.map((number, i) => {
+      const reset = sigmoid(ofInput[i] + ofState[i]);
+      const update = sigmoid(ofInput[size + i] + ofState[size + i]);
+      const candidate = Math.tanh(ofInput[2 * size + i] + reset * ofState[2 * size + i]);
+      return (1 - update) * candidate + update * number;
+    });
   }
 
   register("tokenizer", TokenizerOnly);
@@ -520,7 +556,7 @@
   globalThis.LiveModels = {
     BOS, EOS, PAD, UNK, LiveError,
     describe, descriptions, receive, register, sizeOf, load, build, release, pause,
-    Matrix, READERS, add, dot, lstmCell, rmsNorm, sigmoid, softmax,
+    Matrix, READERS, add, concat, dot, gruCell, linear, lstmCell, rmsNorm, sigmoid, softmax,
     read, ranking, without, shape, draw, makeRandom,
   };
 })();

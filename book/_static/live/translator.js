@@ -5,33 +5,11 @@
 (() => {
   "use strict";
 
-  const { BOS, EOS, PAD, add, dot, sigmoid, softmax, register } = LiveModels;
+  const { BOS, EOS, PAD, add, concat, dot, gruCell, linear, softmax, register } = LiveModels;
   const NEVER_GENERATED = [PAD, BOS];
   const MAX_LENGTH = 60;  // pieces of a translation
 
   // ---------------------------------------------------------------- the model
-
-  const concat = (a, b) => {
-    const joined = new Float32Array(a.length + b.length);
-    joined.set(a);
-    joined.set(b, a.length);
-    return joined;
-  };
-
-  const linear = (weight, bias, x) => (bias ? add(weight.times(x), bias) : weight.times(x));
-
-  // One step of a GRU; torch has the gates in the order reset, update, candidate.
-  function gruCell(weights, x, hidden) {
-    const size = hidden.length;
-    const ofInput = linear(weights("weight_ih"), weights("bias_ih"), x);
-    const ofState = linear(weights("weight_hh"), weights("bias_hh"), hidden);
-    return hidden.map((number, i) => {
-      const reset = sigmoid(ofInput[i] + ofState[i]);
-      const update = sigmoid(ofInput[size + i] + ofState[size + i]);
-      const candidate = Math.tanh(ofInput[2 * size + i] + reset * ofState[2 * size + i]);
-      return (1 - update) * candidate + update * number;
-    });
-  }
 
   // An encoder of GRUs in both directions, and a decoder with additive attention between two GRUs:
   // utils.models.attention_decoder.AttentionDecoder. One matrix has the vectors of all pieces.

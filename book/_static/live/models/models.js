@@ -72,6 +72,40 @@ LiveModels.describe({
    "valid_bits_per_character": 2.1242
   }
  },
+ "sentiment-cnn": {
+  "version": "fc562cbc3aa0",
+  "parts": [
+   90573,
+   240057,
+   240057,
+   240057,
+   146153
+  ],
+  "sha256": "461900173e85774a75366d48eeb6df497e50ea60ffddd981a7a40b943bf5397a",
+  "facts": {
+   "corpus": "movie_reviews",
+   "parameters": 612594,
+   "test_accuracy": 74.953095684803,
+   "weights_sha256": "e893c862cbde7ed74950e687bf0b5e054b93275eeefdcdc66a481ce9d2313890"
+  }
+ },
+ "sentiment-gru": {
+  "version": "631b90047bd9",
+  "parts": [
+   90721,
+   240057,
+   240057,
+   240057,
+   123925
+  ],
+  "sha256": "7424564771c367bacb3217fd5abc701e19a1159bf9b8f3eaf5c76ea562e0ffc5",
+  "facts": {
+   "corpus": "movie_reviews",
+   "parameters": 594242,
+   "test_accuracy": 74.76547842401501,
+   "weights_sha256": "d81512a740fbdc0ea968d2646cb4c70b3e8592480a7a071e6b05a460b343b788"
+  }
+ },
  "tokenizer-pieces": {
   "version": "f61066e8d3fd",
   "parts": [
