@@ -25,8 +25,8 @@ from tools.book_facts import (
     source_file,
 )
 from tools.directives import GeneratedDirective
-from tools.translation.catalogues import _, translate
 from tools.live.costs import COSTS, RESULTS, read_costs
+from tools.translation.catalogues import _, translate
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.evidence import claim_evidence
 
