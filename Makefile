@@ -2,6 +2,7 @@
 # Options:  PYTHON=python3.12   another interpreter
 #           PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"   torch without CUDA
 #           SELECTION=  with `make unit` and `make check`: the slow tests, too
+#           LANGUAGES="en zh"   with `make book`: the English site, and the Chinese one below it in zh/
 #           ONLY=02-1   with `make execute` and `make notebooks`: only the notebooks whose name begins so
 
 # the versions of Python that pyproject.toml names, the newest first
@@ -18,6 +19,11 @@ PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
 	for p in python3 python; do $$p $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$p; exit; }; done)
 PIP_ARGS ?=
 ONLY ?=
+# Chinese is built when locale/untranslated.txt lists no page any more
+LANGUAGES ?= en$(if $(shell sed '/^\#/d' locale/untranslated.txt),, zh)
+ifneq ($(filter-out en zh,$(LANGUAGES))$(filter-out $(filter en,$(LANGUAGES)),en),)
+$(error LANGUAGES is "$(LANGUAGES)": expected "en" or "en zh")
+endif
 # executed/ONLY is removed before it is filled: no path, no second word, no leading dot
 ifneq ($(ONLY),$(filter-out .%,$(notdir $(firstword $(ONLY)))))
 $(error ONLY is "$(ONLY)": expected the beginning of a notebook's name, such as 02-1)
@@ -30,10 +36,13 @@ READY := $(VENV)/.ready
 INSTALL ?= $(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt -c constraints.txt
 UV := _build/uv/bin/uv
 DOCSTRINGS := tests/test_docstrings.py
-WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_editions.py tests/book/test_launch.py
+WHOLE := tests/book/test_book.py tests/book/test_site.py tests/book/test_translated_site.py \
+	tests/book/test_editions.py tests/book/test_launch.py
 UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/test_*.py tests/*/*/test_*.py))
 DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
+BUILT := _build/html
+BUILD := LLM_BOOK_LANGUAGES="$(LANGUAGES)"
 CODE := utils tools benchmarks tests
 # the daily check leaves out the tests that are marked as slow; `make test` runs all
 SELECTION ?= -m "not slow"
@@ -41,7 +50,7 @@ test: SELECTION :=
 # two workers of one thread each: the same numbers on every run, and no thread waits for another
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help install book pdf epub serve lab check test lint format unit coverage oldest notebooks execute corpora \
+.PHONY: help install book catalogues pdf epub serve lab check test lint format unit coverage oldest notebooks execute corpora \
 	constraints address clean
 
 help:  ## show this list
@@ -62,8 +71,13 @@ $(READY): requirements.txt requirements-library.txt constraints.txt
 install: $(READY)  ## set up .venv, which all other targets do as well
 
 book: $(READY)  ## build the website into _build/html from the executed notebooks
-	$(BIN)/jupyter-book build . --path-output . -W -n --keep-going --quiet
+	$(BUILD) $(BIN)/jupyter-book build . --path-output . -W -n --keep-going --quiet
+	$(BUILD) $(BIN)/python -m tools.translation $(if $(filter zh,$(LANGUAGES)),build,remove)
 	@echo "The book is ready: open _build/html/index.html, or run 'make serve'."
+
+catalogues: $(READY)  ## bring the catalogues of the Chinese edition up to date with the pages
+	$(BIN)/python -m tools.translation catalogues
+	$(BIN)/python -m tools.translation status
 
 pdf: book  ## make the whole book as a PDF, which the site then offers (needs Chromium)
 	$(BIN)/python -m tools.editions pdf
@@ -116,6 +130,7 @@ execute: notebooks  ## run the notebooks and keep their outputs in place
 test: lint unit notebooks book  ## everything: lint, all unit tests, notebooks, book, site, launching
 	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
 	$(PYTEST) -n 2 -q tests/book/test_site.py
+	$(if $(filter zh,$(LANGUAGES)),LLM_BOOK_SITE=$(BUILT)/zh $(PYTEST) -n 2 -q tests/book/test_site.py)
 
 corpora: $(READY)  ## download all corpora, and check their files
 	$(BIN)/python -m tools.corpora

@@ -26,6 +26,10 @@ The book as one file:
 
 - ``editions``: makes the PDF and the EPUB from the built site.
 
+The Chinese edition:
+
+- ``translation``: its catalogues, their checks, and what puts them into the pages.
+
 Pictures:
 
 - ``figures``: draws the pictures in ``book/_static``; ``model_map`` and ``timeline`` are two of

@@ -9,7 +9,6 @@ builder writes.
 
 from __future__ import annotations
 
-import gettext
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from sphinx.util.typing import ExtensionMetadata
 
 from tools.diagrams.canvas import ID
 from tools.diagrams.gallery import diagrams, variants
+from tools.translation.catalogues import LOCALE, read_translations
 
 FOLDER = PurePosixPath("book/_static/diagrams")
 CATALOGUE = "diagrams"
@@ -80,12 +80,8 @@ def diagram_text(app: Sphinx, path: PurePosixPath) -> str:
 
 def translation(app: Sphinx) -> Callable[[str], str] | None:
     """Return what translates labels into the language of the build; None without a catalogue."""
-    for folder in app.config.locale_dirs:
-        found = gettext.find(CATALOGUE, str(Path(app.srcdir) / folder), [app.config.language])
-        if found:
-            with Path(found).open("rb") as file:
-                return gettext.GNUTranslations(file).gettext
-    return None
+    words = read_translations(CATALOGUE) if app.config.language == LOCALE else {}
+    return (lambda text: words.get(text, text)) if words else None
 
 
 def inline_svg(svg: str, *, name: str, number: int = 1, title: str = "", width: str = "") -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from tools.translation.catalogues import _
 from utils.notebook.cell_output import EQUATION_KEY
 from utils.notebook.evidence import equation_evidence
 from utils.notebook.results import RESULTS_KEY
@@ -305,5 +306,7 @@ def last_commit(path: Path) -> str | None:
 def format_duration(seconds: float) -> str:
     """Format in seconds below two minutes, in minutes below two hours, else in hours."""
     if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+        return _("{} seconds").format(f"{seconds:.0f}")
+    if seconds < 7200:
+        return _("{} minutes").format(f"{seconds / 60:.0f}")
+    return _("{} hours").format(f"{seconds / 3600:.0f}")

@@ -8,10 +8,11 @@ Formulas and pictures stay as they are.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
+
+from tools.translation.site import own_pages
 
 CHARACTER = r"[\u3400-\u9fff\uf900-\ufaff]"
 BETWEEN = r"[\u3000-\u303f\uff00-\uffef·、 -]"  # punctuation within a run of words
@@ -62,7 +63,7 @@ def mark_pages(app: Sphinx, error: Exception | None) -> None:
     """
     if error or app.builder.format != "html" or app.config.language.startswith("zh"):
         return
-    for path in Path(app.outdir).rglob("*.html"):
+    for path in own_pages(app.outdir):
         html = path.read_text(encoding="utf-8")
         marked = mark_chinese(html)
         if marked != html:

@@ -26,6 +26,7 @@ from tools.book_facts import (
 )
 from tools.directives import GeneratedDirective
 from tools.live.costs import COSTS, RESULTS, read_costs
+from tools.translation.catalogues import _, translate
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.evidence import claim_evidence
 
@@ -145,12 +146,13 @@ def claim_lines(claim: ClaimEntry) -> Iterator[str]:
         Markdown.
     """
     record = claim.record
-    yield from (claim.sentence, "")
+    yield from (translate(claim.sentence, claim.page), "")
     yield "```{div} claim-evidence"
-    yield f"{{ref}}`where it is made <{claim.label}>` · {_plain(claim.evidence)} · "
-    yield f"differs: {_plain(record['differs'])} · shared: {_plain(record['shared'])}"
+    place, differs, shared = _("where it is made"), _("differs:"), _("shared:")
+    yield f"{{ref}}`{place} <{claim.label}>` · {_plain(claim.evidence)} · "
+    yield f"{differs} {_plain(record['differs'])} · {shared} {_plain(record['shared'])}"
     if claim.benchmarks:
-        yield f" · from {', '.join(claim.benchmarks)}"
+        yield " · " + _("from {}").format(", ".join(claim.benchmarks))
     yield from ("```", "")
 
 

@@ -13,7 +13,13 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from tools.book_facts import ROOT, page_names, read_cells, source_file
+from tools.book_facts import ROOT, page_names, read_cells, read_page, source_file
+from tools.translation.catalogues import translate
+
+
+def title_of(name: str) -> str:
+    """Return the title of a page in the language of the build."""
+    return translate(read_page(name).title, name)
 
 
 def link(name: str, text: str) -> str:
@@ -66,6 +72,10 @@ class GeneratedDirective(SphinxDirective):
         """Yield the lines of the content."""
         raise NotImplementedError
 
+    def messages(self) -> list[str]:
+        """Return the texts of the content that the catalogue of the page has, in Markdown."""
+        return []
+
     def files(self) -> list[Path]:
         """Return the files that the content is made from; a change of one rebuilds it."""
         return [source_file(name) for name in page_names()]
@@ -77,6 +87,12 @@ class GeneratedDirective(SphinxDirective):
             self.env.note_dependency(str(path))
         self.env.note_reread()  # the list of files may grow
         container = nodes.Element()
-        lines = StringList(list(self.markdown()), self.env.doc2path(self.env.docname))
+        lines = StringList(self.lines(), self.env.doc2path(self.env.docname))
         self.state.nested_parse(lines, self.content_offset, container, match_titles=True)
         return container.children
+
+    def lines(self) -> list[str]:
+        """Return the content; for the templates of the catalogues, its messages alone."""
+        if self.env.app.builder.name == "gettext":
+            return "\n\n".join(self.messages()).splitlines()
+        return list(self.markdown())

@@ -14,8 +14,10 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from tools.book_facts import format_duration, read_chapters, read_page
-from tools.directives import GeneratedDirective, link
+from tools.directives import GeneratedDirective, link, title_of
 from tools.editions.offer import offer_editions
+from tools.translation.catalogues import _, translate
+from tools.translation.pictures import translate_picture
 
 NUMBERED_PART = "Chapters"  # the caption of the numbered chapters in _toc.yml
 
@@ -25,7 +27,9 @@ def format_times(names: Sequence[str]) -> str:
     pages = [read_page(name) for name in names]
     reading = format_duration(60 * sum(page.reading_minutes for page in pages))
     running = sum(page.running_seconds or 0 for page in pages)
-    return f"{reading} to read" + (f", {format_duration(running)} to run" if running else "")
+    if not running:
+        return _("{} to read").format(reading)
+    return _("{} to read, {} to run").format(reading, format_duration(running))
 
 
 class ChapterCards(GeneratedDirective):
@@ -37,9 +41,8 @@ class ChapterCards(GeneratedDirective):
         for chapter in read_chapters():
             if chapter.part != NUMBERED_PART:
                 continue
-            title = read_page(chapter.name).title
-            yield from (f":::{{grid-item-card}} {link(chapter.name, title)}", "")
-            yield from (f"- {link(name, read_page(name).title)}" for name in chapter.sections)
+            yield from (f":::{{grid-item-card}} {link(chapter.name, title_of(chapter.name))}", "")
+            yield from (f"- {link(name, title_of(name))}" for name in chapter.sections)
             yield from ("", f"*{format_times([chapter.name, *chapter.sections])}*", ":::")
         yield "::::"
 
@@ -56,11 +59,25 @@ class LearningPath(GeneratedDirective):
 
     def markdown(self) -> Iterator[str]:
         """Yield the title with the times, then the list."""
+        steps = self.steps()
+        times, title = format_times(list(steps)), self.translate(self.arguments[0])
+        yield from (_("**{}** ({})").format(title, times), "")
+        for name, note in steps.items():
+            text = link(name, title_of(name))
+            yield "1. " + (_("{}: {}").format(text, self.translate(note)) if note else text)
+
+    def messages(self) -> list[str]:
+        """Return the title and the notes."""
+        return [self.arguments[0], *filter(None, self.steps().values())]
+
+    def steps(self) -> dict[str, str]:
+        """Return the note of each page, which may be empty."""
         steps = [line.partition(": ") for line in self.content if line.strip()]
-        times = format_times([name for name, _, _ in steps])
-        yield from (f"**{self.arguments[0]}** ({times})", "")
-        for name, _, note in steps:
-            yield f"1. {link(name, read_page(name).title)}" + (f": {note}" if note else "")
+        return {name: note for name, _colon, note in steps}
+
+    def translate(self, text: str) -> str:
+        """Return a text of the content in the language of the build."""
+        return translate(text, self.env.docname)
 
 
 class Editions(GeneratedDirective):
@@ -75,6 +92,10 @@ class Editions(GeneratedDirective):
         """Yield a paragraph for each line."""
         for line in self.content:
             yield from (line.partition(": ")[2], "")
+
+    def messages(self) -> list[str]:
+        """Return what the links say."""
+        return [line.partition(": ")[2] for line in self.content]
 
     def run(self) -> list[nodes.Node]:
         """Parse the content, and mark each paragraph by its edition; Sphinx calls this."""
@@ -104,11 +125,16 @@ def inline_pictures(app: Sphinx, doctree: nodes.document, _docname: str) -> None
             continue
         svg = path.read_text(encoding="utf-8")
         if "<a " in svg:
-            inline = with_description(svg, name=path.stem, description=image["alt"])
+            inline = with_description(
+                translate_picture(svg),
+                name=path.stem,
+                description=image["alt"],
+                label=_("map") if path.stem == "map" else path.stem,
+            )
             image.replace_self(nodes.raw("", inline, format="html"))
 
 
-def with_description(svg: str, *, name: str, description: str) -> str:
+def with_description(svg: str, *, name: str, description: str, label: str) -> str:
     """Return an SVG for the page itself: a group of links with a label and a description.
 
     Parameters
@@ -116,20 +142,22 @@ def with_description(svg: str, *, name: str, description: str) -> str:
     svg
         The picture as ``tools.figures`` wrote it.
     name
-        Its label, and the beginning of the description's id.
+        The beginning of the description's id.
     description
         The text alternative.
+    label
+        What it is called.
 
     Returns
     -------
     svg : str
         The picture with its new attributes and the element ``desc``.
     """
-    label = nodes.make_id(name) + "-words"
+    words = nodes.make_id(name) + "-words"
     replacements = [
         ('role="img"', 'role="group" class="linked-picture"'),
-        ("</title>", f'</title><desc id="{label}">{description}</desc>'),
-        ("<svg ", f'<svg aria-label="{name}" aria-describedby="{label}" '),
+        ("</title>", f'</title><desc id="{words}">{description}</desc>'),
+        ("<svg ", f'<svg aria-label="{label}" aria-describedby="{words}" '),
     ]
     for old, new in replacements:
         svg = svg.replace(old, new, 1)

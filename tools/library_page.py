@@ -17,6 +17,7 @@ from sphinx.util.typing import ExtensionMetadata
 from tools.book_facts import ROOT
 from tools.directives import GeneratedDirective, table
 from tools.repository import repository_address
+from tools.translation.catalogues import _
 
 LIBRARY = ROOT / "utils"
 
@@ -80,6 +81,10 @@ class LibraryList(GeneratedDirective):
         """Return the modules of the library."""
         return sorted(LIBRARY.rglob("*.py"))
 
+    def messages(self) -> list[str]:
+        """Return what the packages and the modules are for."""
+        return [read_module(path).purpose for path in self.files()]
+
     def markdown(self) -> Iterator[str]:
         """Yield for each package its name, its purpose, and the table of its modules."""
         for package in sorted(LIBRARY.rglob("__init__.py")):
@@ -87,7 +92,7 @@ class LibraryList(GeneratedDirective):
             modules = map(read_module, sorted(package.parent.glob("[!_]*.py")))
             yield from (f"### `{name}`", "", read_module(package).purpose, "")
             yield from table(
-                ["module", "what it is for", "public names"],
+                [_("module"), _("what it is for"), _("public names")],
                 ([source_link(x), x.purpose, name_links(x)] for x in modules),
                 align="---",
             )

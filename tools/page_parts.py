@@ -29,6 +29,7 @@ from tools.book_facts import (
 from tools.chinese_words import mark_chinese, without_marks
 from tools.directives import GeneratedDirective
 from tools.repository import repository_address
+from tools.translation.catalogues import _, translate
 
 MIN_WORDS = 250  # of a page that shows its times
 
@@ -63,10 +64,11 @@ def add_parts(app: Sphinx, doctree: nodes.document) -> None:
         times = nodes.paragraph("", "", nodes.Text(times_line(page)), classes=["page-facts"])
         title.parent.insert(1, times)
     for paragraph in doctree.findall(nodes.paragraph):
-        if paragraph.astext().startswith("You will derive"):
+        source = paragraph.rawsource.replace("*", "")  # in English, in each language
+        if source.startswith("You will derive"):
             paragraph["classes"].append("objectives")
     for section in doctree.findall(nodes.section):
-        if section[0].astext() == "Summary":
+        if getattr(section[0], "rawsource", "") == "Summary":
             section["classes"].append("what-you-built")
     labels = {equation.label for equation in read_equations(name)}
     for container in doctree.findall(nodes.container):
@@ -76,13 +78,13 @@ def add_parts(app: Sphinx, doctree: nodes.document) -> None:
 
 def times_line(page: Page) -> str:
     """Return the times of a page and, if it stores results, on what machine they were measured."""
-    parts = [f"{page.reading_minutes:.0f} minutes to read"]
+    parts = [_("{} minutes to read").format(f"{page.reading_minutes:.0f}")]
     if page.running_seconds and page.results:
         results = page.results
         machine = f"{results['device'].upper()}, {results['machine']}, {results['date']}"
         duration = format_duration(page.running_seconds)
-        parts.append(f"{duration} to run, when last run ({machine})")
-        parts.append("a GPU is used where there is one, and not needed")
+        parts.append(_("{} to run, when last run ({})").format(duration, machine))
+        parts.append(_("a GPU is used where there is one, and not needed"))
     return " · ".join(parts)
 
 
@@ -139,8 +141,8 @@ def previews_in(html: str) -> dict[str, str]:
         previews[anchor] = f'<div class="math">{formula}</div>'
     for terms, meaning in TERM_HTML.findall(html):
         names = TERM_NAME_HTML.findall(terms)
-        words = " · ".join(word for _, word in names)
-        for anchor, _ in names:
+        words = " · ".join(word for _anchor, word in names)
+        for anchor, _word in names:
             previews[anchor] = f"<p><strong>{words}</strong></p>{without_links(meaning)}"
     for anchor, entry in REFERENCE_HTML.findall(html):
         previews[anchor] = without_links(entry)
@@ -154,6 +156,10 @@ def without_links(html: str) -> str:
 
 class EquationList(GeneratedDirective):
     """Every labelled formula, with links to its derivation, its check and its code."""
+
+    def messages(self) -> list[str]:
+        """Return the names of the formulas."""
+        return [equation.name for name in page_names() for equation in read_equations(name)]
 
     def markdown(self) -> Iterator[str]:
         """Yield a heading for each page with formulas, and each formula with its links."""
@@ -183,12 +189,15 @@ def equation_links(equation: Equation, modules: Mapping[str, list[str]]) -> Iter
     line : str
         Markdown.
     """
-    yield f"**{equation.name}** · derived at {{eq}}`{equation.label}` · "
+    name = translate(equation.name, "book/equations")
+    derived = _("derived at")
+    yield f"**{name}** · {derived} {{eq}}`{equation.label}` · "
     if equation.check:
-        yield f"{{ref}}`code and check <check-{equation.label}>` · "
+        text = _("code and check")
+        yield f"{{ref}}`{text} <check-{equation.label}>` · "
     for path in modules.get(equation.label, []):
         yield f"[{path}]({repository_address()}/blob/main/{path}) · "
-    yield equation.check or "a definition"
+    yield equation.check or _("a definition")
 
 
 def modules_by_label() -> dict[str, list[str]]:

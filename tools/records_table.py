@@ -18,6 +18,7 @@ import yaml
 from tools.benchmark_facts import format_number, format_values
 from tools.book_facts import ROOT, read_json
 from tools.directives import GeneratedDirective, table
+from tools.translation.catalogues import _
 from utils.notebook.results import ROWS
 
 RECORDS = ROOT / "book" / "results" / "records.json"
@@ -57,7 +58,7 @@ def record_lines(rows: Sequence[Row]) -> Iterator[str]:
             continue
         of_arm = [row for row in rows if (row["part"], row["arm"]) == (part, arm)]
         yield from (f"### {part}: {arm}", "", cost_sentence(of_arm), choice_sentence(of_arm), "")
-        yield from (*table(["test, search", *SCORES], score_rows(of_arm)), "")
+        yield from (*table([_("test, search"), *SCORES], score_rows(of_arm)), "")
 
 
 def cost_sentence(rows: Sequence[Row]) -> str:
@@ -66,11 +67,12 @@ def cost_sentence(rows: Sequence[Row]) -> str:
     threads = costs[0]["threads"]
     minutes = mean(cost["processor_seconds"] for cost in costs) / 60
     seeds = ", ".join(str(row["seed"]) for row in rows)
-    return (
-        f"{costs[0]['parameters']:,} parameters; {threads} thread{'s' if threads > 1 else ''}, "
-        f"{minutes:.0f} minutes of the processor for each seed; seeds {seeds}; validation loss "
-        f"{format_values([row['figures'][LOSS] for row in rows])} nats per token."
+    template = _(
+        "{} parameters; threads {}, {} minutes of the processor for each seed; seeds {}; "
+        "validation loss {} nats per token."
     )
+    loss = format_values([row["figures"][LOSS] for row in rows])
+    return template.format(f"{costs[0]['parameters']:,}", threads, f"{minutes:.0f}", seeds, loss)
 
 
 def choice_sentence(rows: Sequence[Row]) -> str:
@@ -79,12 +81,21 @@ def choice_sentence(rows: Sequence[Row]) -> str:
     grid = ", ".join(format_number(rate) for rate in settings["grid"])
     rankings = Counter(row["figures"]["ranking"] for row in rows)
     ranking = ", ".join(f"*{name}* ({count})" for name, count in rankings.items())
-    return (
-        f"{settings['optimizer']} at the rate {format_number(settings['learning_rate'])}, chosen "
-        f"from {grid} by trials of {settings['trial steps']:,} steps on validation; positions "
-        f"{settings['positions']}, dropout {settings['dropout']}. Beam of {settings['beam']}, "
-        f"with the ranking of the best BLEU on validation, one of "
-        f"{', '.join(settings['rankings'])}: {ranking}. Nothing was chosen on a test set."
+    template = _(
+        "{} at the rate {}, chosen from {} by trials of {} steps on validation; positions {}, "
+        "dropout {}. Beam of {}, with the ranking of the best BLEU on validation, one of {}: {}. "
+        "Nothing was chosen on a test set."
+    )
+    return template.format(
+        settings["optimizer"],
+        format_number(settings["learning_rate"]),
+        grid,
+        f"{settings['trial steps']:,}",
+        settings["positions"],
+        settings["dropout"],
+        settings["beam"],
+        ", ".join(settings["rankings"]),
+        ranking,
     )
 
 
@@ -140,7 +151,7 @@ def arm_table(rows: Sequence[Row], figures: Sequence[str]) -> list[str]:
         cells = [format_values(each) if each else "" for each in values]
         lines.append((size, [arm, f"{size:,}", f"{seconds:.1f}", *cells]))
     lines.sort(key=lambda line: line[0])
-    header = ["run", "stored numbers", "processor seconds", *figures]
+    header = [_("run"), _("stored numbers"), _("processor seconds"), *figures]
     return table(header, [cells for _, cells in lines])
 
 

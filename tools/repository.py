@@ -36,6 +36,7 @@ FILES_WITH_ADDRESS = (
     "*.toml",
     "book/*.md",
     "notebooks/*.ipynb",
+    "locale/**/*.po",
     "tools/setup_cell.py",
 )
 BUILT_FILES_WITH_ADDRESS = ("**/*.html", "_static/preview-texts.js", "_sources/**/*")
@@ -139,7 +140,7 @@ def readdress_site(app: Sphinx, error: Exception | None) -> None:
         return
     for pattern in BUILT_FILES_WITH_ADDRESS:
         for path in Path(app.outdir).glob(pattern):
-            if path.is_file():
+            if path.is_file() and "zh" not in path.relative_to(app.outdir).parts[:1]:
                 replace_address(path, old, new)
 
 

@@ -36,9 +36,11 @@ from tools.book_facts import (
 )
 from tools.directives import GeneratedDirective, link, table
 from tools.records_table import Records, SeedRows, record_result
+from tools.translation.catalogues import _, translate
 
 BENCHMARKS = ROOT / "book" / "results"
 PUBLISHED = ROOT / "book" / "published.json"
+PAGE = "book/results"  # the page that shows the tables
 MAX_COLUMNS = 8  # of a table of benchmarks
 STEPS = "steps"  # the column of the number of training steps, where a benchmark has it
 
@@ -53,16 +55,18 @@ class Scoreboard(GeneratedDirective):
                 continue
             results, commit = page.results, last_commit(source_file(page.name))
             yield from (f"### {page.title}", "")
-            yield f"{link(page.name, 'The section')} on {results['corpus']} ({results['origin']}),"
-            yield f"{results['device']} ({results['machine']}), seed {results['seed']}, Python"
-            version = f", commit {commit}" if commit else ""
-            yield f"{results['python']}, torch {results['torch']}, {results['date']}{version}."
+            place = link(page.name, _("The section"))
+            yield _("{} on {} ({}),").format(place, results["corpus"], results["origin"])
+            machine = (results["device"], results["machine"], results["seed"], results["python"])
+            yield _("{} ({}), seed {}, Python {},").format(*machine)
+            version = _(", commit {}").format(commit) if commit else ""
+            yield _("torch {}, {}{}.").format(results["torch"], results["date"], version)
             yield ""
             rows = [
                 [name.replace("_", " "), format_number(value), format_tolerance(results, name)]
                 for name, value in results["values"].items()
             ]
-            yield from (*table(["figure", "value", "a fresh run may differ by"], rows), "")
+            yield from (*table([_("figure"), _("value"), _("a fresh run may differ by")], rows), "")
 
 
 def format_tolerance(results: Mapping[str, Any], name: str) -> str:
@@ -82,8 +86,8 @@ def format_tolerance(results: Mapping[str, Any], name: str) -> str:
     """
     tolerance = results["tolerances"].get(name)
     if tolerance is None:
-        return "anything"
-    return f"{100 * tolerance:g} %" if tolerance else "nothing"
+        return _("anything")
+    return f"{100 * tolerance:g} %" if tolerance else _("nothing")
 
 
 class Benchmarks(GeneratedDirective):
@@ -104,7 +108,7 @@ class Benchmarks(GeneratedDirective):
         names = columns_of.pop("names", {})
         for path in sorted(BENCHMARKS.glob("*.json")):
             content = read_json(path)
-            last_keys = sorted({keys[-1] for keys, _ in benchmark_values(content)})
+            last_keys = sorted({keys[-1] for keys, _values in benchmark_values(content)})
             columns = (columns_of.get(path.stem) or last_keys)[:MAX_COLUMNS]
             yield from (f"### {path.stem.replace('_', ' ').capitalize()}", "")
             yield from benchmark_origin(path.stem, collect_provenances(content))
@@ -113,7 +117,8 @@ class Benchmarks(GeneratedDirective):
                 yield from (*benchmark_table(named, columns), "")
             if counts := seed_row_counts(content):
                 parts = ", ".join(f"*{part}* {count}" for part, count in counts.items())
-                yield from (f"Runs stored seed by seed, which claims show: {parts}.", "")
+                yield _("Runs stored seed by seed, which claims show: {}.").format(parts)
+                yield ""
 
 
 def benchmark_table(
@@ -140,7 +145,7 @@ def benchmark_table(
         for name, row in rows.items()
     ]
     header = [column.replace("/", " ").replace("_", " ") for column in filled]
-    return table(["run", *header], cells)
+    return table([_("run"), *header], cells)
 
 
 def benchmark_origin(name: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -166,7 +171,7 @@ def benchmark_origin(name: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[s
     ]
     if readers:
         numbers = [link(reader, read_page(reader).title.split()[0]) for reader in readers]
-        yield "Read in " + ", ".join(numbers) + "."
+        yield _("Read in {}.").format(", ".join(numbers))
 
     def every(key: str, *, length: int | None = None) -> str:
         """Return the different values of a key, each cut to a length."""
@@ -174,10 +179,12 @@ def benchmark_origin(name: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[s
 
     seeds = sorted({seed for run in runs for seed in run.get("seeds", [])})
     seconds = sum(run.get("seconds", 0) for run in runs)
-    yield f"Seeds {', '.join(map(str, seeds))}; {every('origin')} data; {every('machine')},"
-    yield f"{every('cores')} cores, threads {every('threads')}; Python {every('python')}, torch"
-    yield f"{every('torch')}; {format_duration(seconds)} in all; {every('date')};"
-    yield f"commits {every('commit', length=7)}."
+    listed = ", ".join(map(str, seeds))
+    yield _("Seeds {}; {} data; {},").format(listed, every("origin"), every("machine"))
+    computer = (every("cores"), every("threads"), every("python"), every("torch"))
+    yield _("{} cores, threads {}; Python {}, torch {};").format(*computer)
+    yield _("{} in all; {};").format(format_duration(seconds), every("date"))
+    yield _("commits {}.").format(every("commit", length=7))
     commands = {without_paths(run["command"]) for run in runs if "command" in run}
     yield from ("", *(f"- `{command}`" for command in sorted(commands)), "")
 
@@ -190,6 +197,11 @@ def without_paths(command: str) -> str:
 class Published(GeneratedDirective):
     """Published results, each beside what this book measured in the same task."""
 
+    def messages(self) -> list[str]:
+        """Return the tasks, and how the figures were taken."""
+        keys, entries = ("task", "how", "ours how"), read_json(PUBLISHED)
+        return list(dict.fromkeys(entry[key] for entry in entries for key in keys))
+
     def files(self) -> list[Path]:
         """Return the pages, the benchmarks' files and the list of published results."""
         return [*super().files(), *BENCHMARKS.glob("*.json"), PUBLISHED]
@@ -199,8 +211,9 @@ class Published(GeneratedDirective):
         entries = read_json(PUBLISHED)
         for task in dict.fromkeys(entry["task"] for entry in entries):
             in_task = [entry for entry in entries if entry["task"] == task]
-            yield from (f"### {task}", "", f"Published under: {in_task[0]['how']}.")
-            yield from (f"Ours: {in_task[0]['ours how']}.", "")
+            how, ours = (translate(in_task[0][key], PAGE) for key in ("how", "ours how"))
+            yield from (f"### {task}", "", _("Published under: {}.").format(how))
+            yield from (_("Ours: {}.").format(ours), "")
             rows = [
                 [
                     entry["model"],
@@ -210,7 +223,7 @@ class Published(GeneratedDirective):
                 ]
                 for entry in in_task
             ]
-            header = ["model", "published", "by", "this book"]
+            header = [_("model"), _("published"), _("by"), _("this book")]
             yield from (*table(header, rows, align="---"), "")
 
 
@@ -251,7 +264,7 @@ def _benchmark_result(
     if values:
         text = name or row.rpartition(", ")[2]
         if STEPS in values:
-            text = f"{text}, {format_number(values[STEPS][0])} steps"
+            text = _("{}, {} steps").format(text, format_number(values[STEPS][0]))
         yield f"[{text}](#{benchmark}) {format_values(values[column])}"
 
 

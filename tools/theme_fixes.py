@@ -11,12 +11,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
+
+from tools.translation.catalogues import SHARED, _, translate
+from tools.translation.site import own_pages
 
 SIDEBAR = re.compile(r'<div(?! role)([^>]* class="bd-sidebar-primary bd-sidebar")')
 FOLD = re.compile(
@@ -25,6 +27,28 @@ FOLD = re.compile(
 ICONS = re.compile(
     r"\s*<script[^>]*fontawesome[^>]*></script>"
     r'|\s*<link rel="preload"[^>]*fontawesome[^>]*>'
+)
+
+
+# What the theme's own catalogues lack; a launch button's name ends with that of the place.
+WORDS = (
+    "Search this book...",
+    "Main",
+    "Page",
+    "Toggle primary sidebar",
+    "Toggle secondary sidebar",
+    "Launch interactive content",
+    "Launch on Binder",
+    "Launch on Colab",
+    "Source repositories",
+    "Color mode",
+    "System Settings",
+    "Repository",
+    "Open issue",
+)
+WORDS_HTML = re.compile(
+    r'((?:aria-label|title|placeholder|data-bs-title)="|class="btn__text-container">)'
+    rf'({"|".join(map(re.escape, WORDS))})(?=["<])'
 )
 
 
@@ -62,8 +86,20 @@ def fix_page(html: str) -> str:
     html = ICONS.sub("", html)
     html = html.replace('<th class="head"><p></p></th>', '<td class="head"></td>')
     html = html.replace('role="doc-biblioentry"', 'role="listitem"')  # within role="list"
-    html = SIDEBAR.sub(r'<div role="complementary" aria-label="The book"\1', html)
-    return FOLD.sub(r'\1<summary aria-label="Sections of \2">', html)
+    html = WORDS_HTML.sub(lambda found: found[1] + translate(found[2], SHARED), html)
+    html = SIDEBAR.sub(rf'<div role="complementary" aria-label="{_name_sidebar()}"\1', html)
+    return FOLD.sub(_name_fold, html)
+
+
+def _name_sidebar() -> str:
+    """Return the name of the sidebar for screen readers."""
+    return _("The book")
+
+
+def _name_fold(fold: re.Match[str]) -> str:
+    """Return a chapter of the sidebar with a name for the fold of its sections."""
+    name = _("Sections of {}").format(fold[2])
+    return f'{fold[1]}<summary aria-label="{name}">'
 
 
 def fix_pages(app: Sphinx, error: Exception | None) -> None:
@@ -78,7 +114,7 @@ def fix_pages(app: Sphinx, error: Exception | None) -> None:
     """
     if error or app.builder.format != "html":
         return
-    for path in Path(app.outdir).rglob("*.html"):
+    for path in own_pages(app.outdir):
         html = path.read_text(encoding="utf-8")
         fixed = fix_page(html)
         if fixed != html:

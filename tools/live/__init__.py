@@ -11,7 +11,7 @@
 - ``heads``: what a GPT loses without each of its heads, and where these look, as an example.
 - ``heat``: weights of attention as a table.
 - ``sentiment``: a sentence about a film with the share of each word, as an example.
-- ``examples``: the stored example of each box, as HTML.
+- ``examples``: the stored example of each box, as HTML; ``texts``: the words in them.
 - ``costs``: what 8-bit weights cost, as claims; ``measures``: the losses and scores for it.
 - ``boxes``: puts the boxes' scripts and styles on the pages that have boxes, and has the tables of
   the models and of the costs (a Sphinx extension).

@@ -18,6 +18,7 @@ from tools.directives import GeneratedDirective, table
 from tools.live.catalogue import MODELS_FOLDER
 from tools.live.costs import COSTS, PAGE_ARM, RESULTS, STORED_ARM, Cost, read_costs
 from tools.live.model_files import INDEX, read_index
+from tools.translation.catalogues import _
 from utils.notebook.evidence import claim_evidence
 
 MARK = 'class="live-box"'
@@ -66,7 +67,7 @@ class LiveModels(GeneratedDirective):
 
     def markdown(self) -> Iterator[str]:
         """Yield a row for each model."""
-        header = ["model", "megabytes", "parameters", "bits per character"]
+        header = [_("model"), _("megabytes"), _("parameters"), _("bits per character")]
         index = read_index(MODELS_FOLDER)
         yield from table(header, [table_row(name, index[name]) for name in index])
 
@@ -99,6 +100,15 @@ def table_row(name: str, description: Mapping[str, Any]) -> list[str]:
 class LiveCosts(GeneratedDirective):
     """What 8-bit weights cost: a table, and a claim with its evidence for each row."""
 
+    def messages(self) -> list[str]:
+        """Return the claims in words, and the names of the measures and of what is compared."""
+        return [
+            *dict.fromkeys(map(measure_name, COSTS)),
+            STORED_ARM,
+            PAGE_ARM,
+            *(cost.sentence for cost in COSTS),
+        ]
+
     def files(self) -> list[Path]:
         """Return the file of the measurements."""
         return [RESULTS]
@@ -114,13 +124,14 @@ class LiveCosts(GeneratedDirective):
         records = {label: entry["record"] for label, entry in read_costs().items()}
         if wrong := [c.label for c in COSTS if not records.get(c.label, {}).get("holds")]:
             raise ValueError(f"{', '.join(wrong)}: not measured, or does not hold")
-        header = ["model", "measure", STORED_ARM, PAGE_ARM, "difference"]
+        header = [_("model"), _("measure"), STORED_ARM, PAGE_ARM, _("difference")]
         yield from table(header, [cost_row(cost, records[cost.label]) for cost in COSTS])
         for cost in COSTS:
             yield from ("", f"({cost.label})=", cost.sentence, "", "```{div} claim-evidence")
             yield f"{plain(claim_evidence(records[cost.label]))} · "
-            yield f"differs: {records[cost.label]['differs']} · "
-            yield from (f"shared: {records[cost.label]['shared']}", "```")
+            differs, shared = _("differs:"), _("shared:")
+            yield f"{differs} {records[cost.label]['differs']} · "
+            yield from (f"{shared} {records[cost.label]['shared']}", "```")
 
 
 def cost_row(cost: Cost, record: Mapping[str, Any]) -> list[str]:
@@ -143,8 +154,12 @@ def cost_row(cost: Cost, record: Mapping[str, Any]) -> list[str]:
     (comparison,) = record["comparisons"]
     low, high = comparison["interval"]
     difference = f"{comparison['effect']:+.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-    name = cost.measure if cost.unit == "BLEU" else f"{cost.measure}, {cost.unit}"
-    return [f"`{cost.model}`", name, *values, plain(difference)]
+    return [f"`{cost.model}`", measure_name(cost), *values, plain(difference)]
+
+
+def measure_name(cost: Cost) -> str:
+    """Return the name of a measure with its unit."""
+    return cost.measure if cost.unit == "BLEU" else f"{cost.measure}, {cost.unit}"
 
 
 def plain(text: str) -> str:

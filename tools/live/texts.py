@@ -1,0 +1,37 @@
+"""The texts of the live boxes' examples, which the Chinese edition translates where they stand.
+
+`tools.live.examples` and `tools.live.translation` write them; ``{}`` stands for what a model made.
+"""
+
+_SAMPLING = (
+    "Temperature {}, top-p {}, seed {}; the most probable next pieces with the probabilities of "
+    "each model, and its text:"
+)
+TEXTS = (
+    "Write with an n-gram",
+    "A text in pieces",
+    "One prompt, three models",
+    "Attention, word by word",
+    "Beam search and its tree",
+    "The heads of a GPT",
+    "A sentence about a film, judged",
+    "After {} the 5-gram expects, with these probabilities:",
+    "It writes on:",
+    "{} has {} characters, {} bytes, {} pieces; below each, its id:",
+    _SAMPLING,
+    "Counts (n = {})",
+    "Weights of attention",
+    "Piece",
+    "end",
+    "Greedy search",
+    "Beam search",
+    "Beam search, the best hypotheses",
+    "Rank",
+    "Translation",
+    "Pieces",
+    "Score",
+    "The tree of hypotheses",
+    "given up",
+    "ends, rank {}",
+    "ends, not among the best",
+)
