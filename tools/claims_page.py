@@ -2,7 +2,8 @@
 
 A claim has its sentence in the prose of a notebook, in a paragraph below the line ``(claim-…)=``,
 and its evidence in the output of the cell that calls ``check.claim`` with the same label. Those
-about the models in the page have both from `tools.live.costs`.
+of the results page and those about the models in the page have both from `tools.result_claims` and
+`tools.live.costs`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
+from tools import result_claims
 from tools.book_facts import (
     ROOT,
     page_names,
@@ -25,12 +28,13 @@ from tools.book_facts import (
     source_file,
 )
 from tools.directives import GeneratedDirective
+from tools.evidence_lines import evidence_block, plain
 from tools.live.costs import COSTS, RESULTS, read_costs
 from tools.translation.catalogues import _, translate
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.evidence import claim_evidence
 
-LIVE_PAGE = "book/live"
+LIVE_PAGE, RESULTS_PAGE = "book/live", "book/results"
 # a paragraph below its target
 SENTENCE = re.compile(r"^\((claim-[\w-]+)\)=\n+((?:.+\n?)+)", re.MULTILINE)
 
@@ -115,17 +119,29 @@ def read_live_claims() -> list[ClaimEntry]:
     ]
 
 
+def read_result_claims() -> list[ClaimEntry]:
+    """Return the claims of the results page."""
+    return [
+        ClaimEntry(claim.label, RESULTS_PAGE, claim.sentence, claim.record())
+        for claim in result_claims.CLAIMS
+    ]
+
+
+OTHER_CLAIMS = {LIVE_PAGE: read_live_claims, RESULTS_PAGE: read_result_claims}
+"""How the claims of pages that are no notebooks are read."""
+
+
 class ClaimList(GeneratedDirective):
     """Every claim, with a link to it and its evidence."""
 
     def files(self) -> list[Path]:
-        """Return the pages and the results of the models in the page."""
-        return [*super().files(), RESULTS]
+        """Return the pages and the files of the claims that no notebook makes."""
+        return [*super().files(), RESULTS, *result_claims.FILES]
 
     def markdown(self) -> Iterator[str]:
         """Yield a heading for each page with claims, and each claim with its evidence."""
         for name in page_names():
-            claims = read_live_claims() if name == LIVE_PAGE else read_claims(name)
+            claims = OTHER_CLAIMS.get(name, partial(read_claims, name))()
             if claims:
                 yield from (f"### {read_page(name).title}", "")
             for claim in claims:
@@ -147,19 +163,11 @@ def claim_lines(claim: ClaimEntry) -> Iterator[str]:
     """
     record = claim.record
     yield from (translate(claim.sentence, claim.page), "")
-    yield "```{div} claim-evidence"
-    place, differs, shared = _("where it is made"), _("differs:"), _("shared:")
-    yield f"{{ref}}`{place} <{claim.label}>` · {_plain(claim.evidence)} · "
-    yield f"{differs} {_plain(record['differs'])} · {shared} {_plain(record['shared'])}"
+    place = _("where it is made")
+    parts = [f"{{ref}}`{place} <{claim.label}>`", plain(claim.evidence)]
     if claim.benchmarks:
-        yield " · " + _("from {}").format(", ".join(claim.benchmarks))
-    yield from ("```", "")
-
-
-def _plain(text: str) -> str:
-    """Return a text in which Markdown finds no markup, with minus signs before numbers."""
-    text = re.sub(r"(?<![\w.])-(?=\d)", "−", text)
-    return re.sub(r"([\\`*_{}\[\]<>$~#|])", r"\\\1", text)
+        parts.append(_("from {}").format(", ".join(claim.benchmarks)))
+    yield from (*evidence_block(record, *parts), "")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -5,7 +5,6 @@ A box is raw HTML in Markdown, as `tools.live.examples` makes it; pages without 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,13 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from tools.directives import GeneratedDirective, table
+from tools.evidence_lines import claim_block, plain
 from tools.live.catalogue import MODELS_FOLDER
 from tools.live.costs import COSTS, PAGE_ARM, RESULTS, STORED_ARM, Cost, read_costs
 from tools.live.model_files import INDEX, read_index
 from tools.translation.catalogues import _
-from utils.notebook.evidence import claim_evidence
 
+PAGE = "book/live"
 MARK = 'class="live-box"'
 SCRIPTS = ("live/engine.js", "live/models/models.js", "live/boxes.js")  # in the order of execution
 MORE_SCRIPTS = {  # after the others, on a page with a box of one of these kinds
@@ -127,11 +127,7 @@ class LiveCosts(GeneratedDirective):
         header = [_("model"), _("measure"), STORED_ARM, PAGE_ARM, _("difference")]
         yield from table(header, [cost_row(cost, records[cost.label]) for cost in COSTS])
         for cost in COSTS:
-            yield from ("", f"({cost.label})=", cost.sentence, "", "```{div} claim-evidence")
-            yield f"{plain(claim_evidence(records[cost.label]))} · "
-            differs, shared = _("differs:"), _("shared:")
-            yield f"{differs} {records[cost.label]['differs']} · "
-            yield from (f"{shared} {records[cost.label]['shared']}", "```")
+            yield from claim_block(cost.label, cost.sentence, PAGE, records[cost.label])
 
 
 def cost_row(cost: Cost, record: Mapping[str, Any]) -> list[str]:
@@ -160,12 +156,6 @@ def cost_row(cost: Cost, record: Mapping[str, Any]) -> list[str]:
 def measure_name(cost: Cost) -> str:
     """Return the name of a measure with its unit."""
     return cost.measure if cost.unit == "BLEU" else f"{cost.measure}, {cost.unit}"
-
-
-def plain(text: str) -> str:
-    """Return a text with minus signs before its numbers, and brackets that Markdown leaves."""
-    text = re.sub(r"(?<![\w.])-(?=\d)", "−", text)
-    return re.sub(r"([\[\]])", r"\\\1", text)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
