@@ -110,8 +110,11 @@ class Benchmarks(GeneratedDirective):
             content = read_json(path)
             last_keys = sorted({keys[-1] for keys, _values in benchmark_values(content)})
             columns = (columns_of.get(path.stem) or last_keys)[:MAX_COLUMNS]
+            provenances = collect_provenances(content)
+            if not provenances:  # measured for another page, which tells where it comes from
+                continue
             yield from (f"### {path.stem.replace('_', ' ').capitalize()}", "")
-            yield from benchmark_origin(path.stem, collect_provenances(content))
+            yield from benchmark_origin(path.stem, provenances)
             if rows := benchmark_rows(content, columns):
                 named = {names.get(name, name): row for name, row in rows.items()}
                 yield from (*benchmark_table(named, columns), "")

@@ -39,7 +39,7 @@ def test_a_record_shows_its_costs_its_choices_and_its_scores():
     heading, _, costs, choice, _, *lines = record_lines(rows)
     assert heading == f"### {PART}: {ARM}"
     assert costs == (
-        "1,829,536 parameters; 1 thread, 2 minutes of the processor for each seed; seeds 0, 1; "
+        "1,829,536 parameters; threads 1, 2 minutes of the processor for each seed; seeds 0, 1; "
         "validation loss 1.55 ± 0.071 (2 runs) nats per token."
     )
     assert "Muon at the rate 0.008, chosen from 0.004, 0.008, 0.016 by trials of 600" in choice

@@ -119,7 +119,8 @@ def heads_lines() -> Iterator[str]:
     layer, head = divmod(int(changes.argmax()), num_heads)
     lines = escape(HEADS_TEXT).replace("\n", "<br>")
     yield f'<p class="live-text">{lines}</p>'
-    yield f"<p>{len(ids)} pieces, {whole.bits:.2f} bits each with all heads.</p>"
+    loss = f"{whole.bits:.2f} bits for each after the first"
+    yield f"<p>{len(ids)} pieces, {loss}, with all heads.</p>"
     yield from _grid_lines(changes, (layer, head))
     pieces = [visible_piece(tokenizer, token) for token in ids]
     weights = whole.weights[layer, head].tolist()

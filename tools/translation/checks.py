@@ -26,11 +26,13 @@ from tools.translation.terms import HAS_CHINESE, missing_terms
 from tools.translation.typography import find_faults
 
 NUMBER = re.compile(
-    r"(?<![A-Za-z\d.])(\d+(?:,\d{3})*(?:\.\d+)*) ?(thousand|million|billion|万亿|亿|万)?"
+    r"(?<![A-Za-z\d.])(\d+(?:,\d{3})*(?:\.\d+)*) ?(thousand|million|billion|trillion|万亿|亿|万)?"
 )
-UNITS = {"thousand": 3, "million": 6, "billion": 9, "万": 4, "亿": 8, "万亿": 12, "": 0}
+UNITS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8, "万亿": 12}
 WORD = re.compile(r"[A-Za-z]*[a-z][A-Za-z]+|[A-Za-z]+[a-z]")  # LSTM and EOS are names
-REFERENCE = re.compile(r"^[^.]*\((?:\d{4}[a-z]?|n\.d\.)\)\. \[.*\]\(https?://[^)]*\)[^\[\]]*\.$")
+REFERENCE = re.compile(  # authors (year). [title](link), publication.
+    r"^(?:[^.]|\bal\.)*\((?:\d{4}[a-z]?|n\.d\.)\)\. \[.*\]\(https?://[^)]*\)[^\[\]]*\.?$"
+)
 MARKUP = re.compile(r"\*\*|`|\{\w+\}|\]\(|\$")
 COPIED = (GLOSSARY, *OTHERS)  # catalogues that may have English words
 KINDS = {

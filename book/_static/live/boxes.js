@@ -127,8 +127,8 @@
     readHeads: ["Read the text", "读取文本"],
     headsStep: ["Reading without head {n} of {all}", "正在读取，去掉第 {n} 个头（共 {all} 个）"],
     headsDone: [
-      "{n} pieces, {bits} bits each. Most costly to leave out: {head}, {change} bits.",
-      "共 {n} 个子词，平均每个 {bits} 比特。去掉后损失最大的是{head}：{change} 比特。",
+      "{n} pieces, {bits} bits for each after the first. Most costly to leave out: {head}, {change} bits.",
+      "共 {n} 个子词，第一个之后平均每个 {bits} 比特。去掉后损失最大的是{head}：{change} 比特。",
     ],
     headChosen: ["{head}: without it {change} bits per piece.", "{head}：去掉它，每个子词 {change} 比特。"],
     headsTooShort: ["The text needs two pieces or more.", "文本至少要有两个子词。"],
@@ -173,6 +173,11 @@
     return field;
   };
   const probability = (p) => p.toFixed(3);
+  const hidden = (text) => element("span", { class: "live-hidden" }, text);  // for listeners
+  const signed = (number) => {
+    const text = Math.abs(number).toFixed(2);
+    return Number(text) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
+  };
   const meter = (p) => element("meter", { min: 0, max: 1, value: p, "aria-hidden": "true" });
   const range = (attributes, input) => element("input", { type: "range", ...attributes, input });
   const later = (act) => { let timer; return () => { clearTimeout(timer); timer = setTimeout(act, 250); }; };
@@ -499,6 +504,6 @@
   register("sampling", { models: ["gpt-pieces", "lstm-pieces", "ngram-pieces"], open: openSampling });
 
   globalThis.LiveBoxes = {
-    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop, later,
+    register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop, later, hidden, signed,
   };
 })();

@@ -4,17 +4,12 @@
   "use strict";
 
   const { softmax } = LiveModels;
-  const { register, say, element, button, labelled, textField, probability, makeLoop } = LiveBoxes;
+  const { register, say, element, button, labelled, textField, probability, makeLoop, hidden, signed } = LiveBoxes;
   const PIECES = 40, LOSERS = 5;
   const TEXT = "I know what you mean.\n\nROMEO:\nWhat do I mean?";
   const NO_HEAD = () => false;
 
-  const hidden = (text) => element("span", { class: "live-hidden" }, text);
   const mean = (numbers) => numbers.reduce((total, number) => total + number, 0) / numbers.length;
-  const signed = (number) => {
-    const text = Math.abs(number).toFixed(2);
-    return Number(text) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
-  };
 
   // Reads a text. `weights[t][layer][head]` are the weights with which piece t looks at those up to
   // itself, `probabilities[t]` is that of piece t + 1.

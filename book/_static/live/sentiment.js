@@ -5,7 +5,7 @@
   "use strict";
 
   const { UNK, add, concat, dot, gruCell, linear, register: registerModel } = LiveModels;
-  const { register, say, element, labelled, textField, probability, meter, later } = LiveBoxes;
+  const { register, say, element, labelled, textField, probability, meter, later, signed } = LiveBoxes;
   const LONGEST = 60;  // words
   const TEXT = "a smart and moving film, though the ending is dull.";
 
@@ -69,10 +69,6 @@
 
   registerModel("classifier", TextClassifier);
 
-  const signed = (number) => {
-    const text = Math.abs(number).toFixed(2);
-    return Number(text) === 0 ? text : `${number < 0 ? "−" : "+"}${text}`;
-  };
 
   // ---------------------------------------------------------------- 9.1: a review, judged
 

@@ -5,7 +5,7 @@
   "use strict";
 
   const { GreedySearch, BeamSearch, runsOf, MAX_LENGTH } = LiveModels;
-  const { register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop } = LiveBoxes;
+  const { register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop, hidden } = LiveBoxes;
   const SOURCE_PIECES = 60, STEP_MILLISECONDS = 400, BEAM_SIZES = [1, 2, 3, 5, 8];
 
   // Sentences for readers who write no German, and what they mean.
@@ -17,7 +17,6 @@
     ["Der Philosoph bezweifelt die Unendlichkeit der Welt.", "The philosopher doubts the infinity of the world."],
   ];
 
-  const hidden = (text) => element("span", { class: "live-hidden" }, text);
   const pieceOf = (tokenizer, id) => (id === undefined ? say("end") : tokenizer.piece(id));
 
   // The field for a sentence with examples below, at first one of them. `read()` returns the pieces, and tells what is
