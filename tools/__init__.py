@@ -4,6 +4,7 @@ Sphinx extensions, which ``_config.yml`` lists:
 
 - ``first_page``: the cards and learning paths of the first page.
 - ``results_page``: the tables of the results page.
+- ``result_claims``: the claims of the results page.
 - ``claims_page``: the page of claims, each with its evidence.
 - ``library_page``: the tables of the library's page.
 - ``page_parts``: times, marked parts and previews on every page, and the list of equations.
@@ -20,6 +21,7 @@ What these extensions import:
   notebooks.
 - ``benchmark_facts``: the stored numbers of the benchmarks as rows of tables.
 - ``records_table``: the tables of the records, and of rows that are stored seed by seed.
+- ``evidence_lines``: a claim with its evidence as Markdown.
 - ``directives``: the base of the directives whose content is made from those facts.
 
 The book as one file:
