@@ -88,7 +88,8 @@ def test_the_box_shows_what_the_stored_example_has(open_page):
     assert box.locator("textarea").input_value() == HEADS_TEXT
     ids = tokenizer_of(MODEL).encode(HEADS_TEXT)
     whole = read_text(page_model(MODEL), ids)
-    assert f"{len(ids)} pieces, {whole.bits:.2f} bits for each after the first." in read_box(page, box)
+    loss = f"{whole.bits:.2f} bits for each after the first."
+    assert f"{len(ids)} pieces, {loss}" in read_box(page, box)
     shown = page.evaluate("""() => ['.live-example', '.live-parts'].map(part => Array.from(
         document.querySelectorAll(`[data-live=heads] ${part} td`), cell => cell.textContent))""")
     assert shown[0] == shown[1] and len(shown[0]) > 16 + len(ids)
