@@ -30,6 +30,7 @@ NUMBER = re.compile(
 )
 UNITS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8, "万亿": 12}
 WORD = re.compile(r"[A-Za-z]*[a-z][A-Za-z]+|[A-Za-z]+[a-z]")  # LSTM and EOS are names
+NAMES = re.compile(r"\b(?:PyTorch|TensorFlow)\b")  # they look like words, and stay as they are
 REFERENCE = re.compile(  # authors (year). [title](link), publication.
     r"^(?:[^.]|\bal\.)*\((?:\d{4}[a-z]?|n\.d\.)\)\. \[.*\]\(https?://[^)]*\)[^\[\]]*\.?$"
 )
@@ -86,7 +87,7 @@ def is_verbatim(message: str) -> bool:
     """
     if REFERENCE.match(message):
         return True
-    return not WORD.search(read_parts(message).text)
+    return not WORD.search(NAMES.sub("", read_parts(message).text))
 
 
 def check_message(message: Message, page: str) -> Iterator[Problem]:
