@@ -31,8 +31,9 @@ NUMBER = re.compile(
 UNITS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12, "万": 4, "亿": 8, "万亿": 12}
 WORD = re.compile(r"[A-Za-z]*[a-z][A-Za-z]+|[A-Za-z]+[a-z]")  # LSTM and EOS are names
 NAMES = re.compile(r"\b(?:PyTorch|TensorFlow)\b")  # they look like words, and stay as they are
-REFERENCE = re.compile(  # authors (year). [title](link), publication.
+REFERENCE = re.compile(  # authors (year). [title](link), publication; or all of it as a link
     r"^(?:[^.]|\bal\.)*\((?:\d{4}[a-z]?|n\.d\.)\)\. \[.*\]\(https?://[^)]*\)[^\[\]]*\.?$"
+    r"|^\[[^\[\]]*\(\d{4}[a-z]?\)\. [^\[\]]*\]\(https?://[^)]*\)[^\[\]]*$"
 )
 MARKUP = re.compile(r"\*\*|`|\{\w+\}|\]\(|\$")
 COPIED = (GLOSSARY, *OTHERS)  # catalogues that may have English words
