@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from tests.helpers.live_pages import (
-    ENGINE,
     drawn_anew,
     make_strings,
     needs_models,
@@ -16,7 +15,7 @@ from tests.helpers.live_pages import (
     wait_for_status,
 )
 from tools.live.architectures import convert_classifier, convert_tokenizer
-from tools.live.catalogue import CLASSIFIERS, LIVE_FOLDER, page_classifier, tokenizer_of
+from tools.live.catalogue import CLASSIFIERS, page_classifier, tokenizer_of
 from tools.live.model_files import LiveModel
 from tools.live.quantization import quantized_copy
 from tools.live.sentiment import SENTENCE, judge
@@ -26,20 +25,11 @@ from utils.models.gpt import GPT
 from utils.models.stored_classifier import build_classifier
 
 WORDS = "It's a well-made film; isn't it? Ça va, 42 étoiles, co-op’s naïve_x.\n"
-# the boxes are not there in Node: the classifier needs only the names
-WITHOUT_BOXES = "globalThis.LiveBoxes = {register() {}};"
 
 
 @pytest.fixture(scope="module")
 def words():
     return WordTokenizer.train(WORDS)
-
-
-def scripts(**models):
-    sentiment = (LIVE_FOLDER / "sentiment.js").read_text("utf-8")
-    first, *others = scripts_of(**models)
-    assert first == ENGINE.read_text("utf-8")
-    return [first, WITHOUT_BOXES, sentiment, *others]
 
 
 def test_words_are_split_as_in_the_library(engine, words):
@@ -49,7 +39,7 @@ def test_words_are_split_as_in_the_library(engine, words):
         const {{ tokenizer }} = LiveModels.build("m");
         return [tokenizer.words(text), tokenizer.encode(text)];
     }})"""
-    for text, (found, ids) in zip(texts, engine.evaluate(scripts(m=live), program), strict=True):
+    for text, (found, ids) in zip(texts, engine.evaluate(scripts_of(m=live), program), strict=True):
         assert found == words.split(text) and ids == words.encode(text), text
 
 
@@ -61,7 +51,7 @@ def test_scores_and_shares_equal_those_of_torch(engine, words, encoder, length):
     model = drawn_anew(build_classifier(len(words), **options), std=0.4)
     ids = words.encode(WORDS)[:length]
     live = convert_classifier(model, words, {})
-    found = engine.evaluate(scripts(m=live), f"LiveModels.build('m').judge({ids})")
+    found = engine.evaluate(scripts_of(m=live), f"LiveModels.build('m').judge({ids})")
     expected = judge(quantized_copy(model), ids)
     assert found["score"] == pytest.approx(expected.score, abs=1e-4)
     assert found["shares"] == pytest.approx(expected.shares.tolist(), abs=1e-4)

@@ -17,6 +17,9 @@ from utils.data.corpora import load_text
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINE, TRANSLATOR_SCRIPT = LIVE_FOLDER / "engine.js", LIVE_FOLDER / "translator.js"
+# the classifiers stand with their box, of which the engine's tests need nothing
+WITHOUT_BOXES = "globalThis.LiveBoxes ??= {register() {}};"
+SENTIMENT_SCRIPT = LIVE_FOLDER / "sentiment.js"
 NODE = shutil.which("node")
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -83,16 +86,21 @@ def scripts_of(**models: LiveModel) -> list[str]:
     """The engine, what it knows of some models, and their files."""
     described = {name: {"version": live.version(), "parts": []} for name, live in models.items()}
     files = [script for name, live in models.items() for script in live.scripts(name)]
-    engine = [path.read_text("utf-8") for path in (ENGINE, TRANSLATOR_SCRIPT)]
-    return [*engine, f"LiveModels.describe({json.dumps(described)});", *files]
+    return [*engine_scripts(), f"LiveModels.describe({json.dumps(described)});", *files]
 
 
 def stored_scripts(*names: str) -> list[str]:
     """The engine, the index of the site's models, and the files of some of them."""
-    paths = [ENGINE, TRANSLATOR_SCRIPT, MODELS_FOLDER / model_files.INDEX]
+    paths = [MODELS_FOLDER / model_files.INDEX]
     for name in names:
         paths += model_files.model_files(name, MODELS_FOLDER)
-    return [path.read_text("utf-8") for path in paths]
+    return [*engine_scripts(), *(path.read_text("utf-8") for path in paths)]
+
+
+def engine_scripts() -> list[str]:
+    """The engine and what extends it."""
+    scripts = [path.read_text("utf-8") for path in (ENGINE, TRANSLATOR_SCRIPT, SENTIMENT_SCRIPT)]
+    return [*scripts[:2], WITHOUT_BOXES, scripts[2]]
 
 
 def require_model(name: str) -> None:

@@ -229,6 +229,12 @@
 
     encode(text) { return this.words(text).map((word) => this.ids.get(word) ?? UNK); }
 
+    // Joined by spaces, with none inside brackets and before closing marks.
+    decode(ids) {
+      const text = ids.filter((id) => !isSpecial(id)).map((id) => this.tokens[id]).join(" ");
+      return text.replace(/\s+([.,;:!?)\]}”’'])/g, "$1").replace(/([([{“‘])\s+/g, "$1");
+    }
+
     unknown(text) { return [...new Set(this.words(text))].filter((word) => !this.ids.has(word)); }
   }
 
