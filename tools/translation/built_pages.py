@@ -13,7 +13,10 @@ from tools.translation.terms import HAS_CHINESE
 BLOCKS = "p, li, dt, dd, th, td, h1, h2, h3, h4, figcaption, caption"
 NOT_TEXT = ".math, code, pre, script, style, svg, .cell_output, .cell_input, .live-box, .headerlink"
 # names, and what code made: results, evidence, references
-ENGLISH = ".citation, .output, table, .equation-links, .claim-evidence, .page-facts, [lang=en]"
+ENGLISH = (
+    "section#references, .citation, .output, table, .equation-links, .claim-evidence, "
+    ".page-facts, [lang=en]"
+)
 MARKUP = re.compile(r"\*\*|`|\{(?:term|eq|ref|numref|cite)\b|\]\(|\$")
 WORDS = re.compile(r"[A-Za-z]{2,}")
 MAX_WORDS = 6  # of a paragraph without Chinese: a name, a title
