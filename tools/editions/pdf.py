@@ -1,7 +1,7 @@
 """The PDF: one document with cover, contents, running heads and page numbers, printed by Chromium.
 
-Chromium cannot write the page of a heading into the contents. So it prints twice: the destinations
-of the first print tell the pages, which do not move when their numbers are filled in.
+Chromium cannot write the page of a heading into the contents. So it prints again: the destinations
+of a print tell the pages, until these do not move when their numbers are filled in.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ MATHJAX = {
 WIDTH = 665  # of the text, in CSS pixels, of which an inch has 96
 FILL = """pages => document.querySelectorAll('.page-of').forEach(place => {
     place.textContent = pages[place.dataset.target] ?? ''; })"""
+MAX_PRINTS = 4  # a number may push a line onto the next page
 FIT = Path(__file__).with_name("fit.js").read_text(encoding="utf-8")
 
 
@@ -81,19 +82,21 @@ def write_pdf(site: BuiltSite, path: Path, imprint: Imprint) -> None:
     with tempfile.TemporaryDirectory() as folder:
         document = Path(folder) / "book.html"
         document.write_text(make_document(site, parts, imprint), encoding="utf-8")
-        prints = [Path(folder) / "first.pdf", Path(folder) / "second.pdf"]
+        printed, pages = Path(folder) / "book.pdf", dict[str, int]()
         with opened(document) as page:
             page.emulate_media(media="print")
             page.set_viewport_size({"width": WIDTH, "height": 1000})
             if faults := page.evaluate(FIT, WIDTH):
                 raise EditionError(f"{len(faults)} parts do not fit the page, first {faults[0]!r}")
-            print_page(page, prints[0])
-            pages = find_pages(prints[0])
-            page.evaluate(FILL, pages)
-            print_page(page, prints[1])
-        if find_pages(prints[1]) != pages:
-            raise EditionError("the pages moved when their numbers were written into the contents")
-        finish(prints[1], path, imprint, list(read_headings(parts)))
+            for _ in range(MAX_PRINTS):
+                print_page(page, printed)
+                before, pages = pages, find_pages(printed)
+                if pages == before:
+                    break
+                page.evaluate(FILL, pages)
+            else:
+                raise EditionError("the pages moved when their numbers were written into the text")
+        finish(printed, path, imprint, list(read_headings(parts)))
 
 
 def make_document(site: BuiltSite, parts: list[Part], imprint: Imprint) -> str:
