@@ -127,9 +127,17 @@ def _piece(text: str) -> str:
 
 
 def _text(prompt: str, continuation: str) -> str:
-    """Return a prompt and what a model wrote after it as HTML, without an empty line."""
-    parts = [escape(part).replace("\n", "<br>") for part in (prompt, continuation)]
-    return f'<p class="live-text">{parts[0]}<span class="live-new">{parts[1]}</span></p>'
+    """Return a prompt and what a model wrote after it as HTML, without an empty line.
+
+    Each line of the model is an element of its own: of one that spans an empty line, axe cannot
+    tell what lies behind its text.
+    """
+    before = escape(prompt).replace("\n", "<br>")
+    lines = [
+        f'<span class="live-new">{escape(line)}</span>' if line else ""
+        for line in continuation.split("\n")
+    ]
+    return f'<p class="live-text">{before}{"<br>".join(lines)}</p>'
 
 
 def read_boxes(path: Path) -> dict[str, str]:
