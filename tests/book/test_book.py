@@ -360,6 +360,12 @@ def test_stored_outputs_are_clean(notebook):
 
 
 @for_each_notebook
+def test_answers_are_folded_by_an_admonition(notebook):
+    """What raw HTML folds has no message to translate, and a reader of Markdown alone loses it."""
+    assert "<summary>" not in prose(notebook)
+
+
+@for_each_notebook
 def test_no_widget_is_stored(notebook):
     """Without a kernel it is dead, and a page that shows it asks other sites for scripts."""
     assert not [output for output in outputs(notebook) if WIDGET in output.get("data", {})]
