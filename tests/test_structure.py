@@ -283,6 +283,8 @@ def test_the_versions_of_python_are_those_of_pyproject():
     for name in ("README.md", "book/index.md"):
         text = (ROOT / name).read_text(encoding="utf-8")
         assert re.findall(r"\b3\.\d+ to 3\.\d+", text) == [expected], name
+    chinese = (ROOT / "README.zh-CN.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\b3\.\d+ 到 3\.\d+", chinese)) == {expected.replace("to", "到")}
 
 
 def imported_packages(path: Path) -> set[str]:

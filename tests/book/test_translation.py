@@ -54,6 +54,30 @@ def test_a_translated_catalogue_belongs_to_the_present_page(name):
     assert stored == present, f"{name} has changed: `make catalogues`, then translate what is new"
 
 
+def _parts_of_a_guide(text):
+    """What a guide and its translation share: code blocks, code in lines, links, rows of tables."""
+    blocks = re.findall(r"^```.*?^```", text, re.MULTILINE | re.DOTALL)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return {
+        "blocks": blocks,
+        "code": sorted(set(re.findall(r"`[^`\n]+`", rest))),
+        "links": sorted(set(re.findall(r"\]\(([^)\s]+)\)", rest))),
+        "headings": [len(marks) for marks in re.findall(r"^(#+) ", rest, re.MULTILINE)],
+        "rows": len(re.findall(r"^\|", rest, re.MULTILINE)),
+    }
+
+
+def test_the_readme_in_chinese_says_what_the_english_one_says():
+    english, chinese = (
+        _parts_of_a_guide((ROOT / name).read_text(encoding="utf-8"))
+        for name in ("README.md", "README.zh-CN.md")
+    )
+    assert "README.zh-CN.md" in english["links"] and "README.md" in chinese["links"]
+    for parts in (english, chinese):
+        parts["links"] = [link for link in parts["links"] if not link.startswith("README")]
+    assert chinese == english
+
+
 def test_the_words_of_the_tools_and_pictures_are_those_of_their_catalogues():
     expected = {"shared": templates.shared_messages(), "pictures": list(pictures.picture_words())}
     for name, messages in expected.items():
