@@ -42,6 +42,7 @@ UNIT := $(filter-out $(DOCSTRINGS) $(WHOLE),$(wildcard tests/test_*.py tests/*/t
 DOCUMENTED := $(shell find utils tools benchmarks -name '*.py')
 PYTEST := $(BIN)/python -m pytest
 BUILT := _build/html
+SITES := $(BUILT) $(if $(filter zh,$(LANGUAGES)),$(BUILT)/zh)
 BUILD := LLM_BOOK_LANGUAGES="$(LANGUAGES)"
 CODE := utils tools benchmarks tests
 # the daily check leaves out the tests that are marked as slow; `make test` runs all
@@ -80,10 +81,10 @@ catalogues: $(READY)  ## bring the catalogues of the Chinese edition up to date 
 	$(BIN)/python -m tools.translation status
 
 pdf: book  ## make the whole book as a PDF, which the site then offers (needs Chromium)
-	$(BIN)/python -m tools.editions pdf
+	for site in $(SITES); do $(BIN)/python -m tools.editions pdf --site $$site || exit 1; done
 
 epub: book  ## make the whole book as an EPUB, which the site then offers (needs Chromium)
-	$(BIN)/python -m tools.editions epub
+	for site in $(SITES); do $(BIN)/python -m tools.editions epub --site $$site || exit 1; done
 
 serve: book  ## build the website and serve it at http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html

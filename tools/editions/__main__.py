@@ -28,14 +28,15 @@ def main() -> None:
     parser.add_argument("edition", choices=list(WRITERS))
     parser.add_argument("--site", type=Path, default=SITE, help="a built site, in any language")
     arguments = parser.parse_args()
-    path = edition_path(arguments.site, arguments.edition)
+    folder = arguments.site.resolve()
+    path = edition_path(folder, arguments.edition)
     try:
-        site = read_site(arguments.site.resolve())
+        site = read_site(folder)
         imprint = read_imprint(site)
         WRITERS[arguments.edition](site, path, imprint)
     except EditionError as error:
         sys.exit(f"no {arguments.edition}: {error}")
-    offer_editions(arguments.site)
+    offer_editions(folder)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -258,7 +258,7 @@ def solutions_part(
         A heading, a heading for each page, and the solutions with their labels.
     """
     article = Tag(name="article", attrs={"id": f"{key}--solutions", "class": "solutions"})
-    title = f"{words['solutions']}: {chapter}"
+    title = words["solutions"].format(chapter)
     article.append(_element("h2", title))
     for page, solutions in solved:
         article.append(_element("h3", heading_text(page.article.find(HEADINGS))))

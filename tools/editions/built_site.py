@@ -25,7 +25,7 @@ SITE_PAGES = frozenset({"book/equations", "book/live"})
 WORDS = {
     "en": {
         "contents": "Contents",
-        "solutions": "Solutions",
+        "solutions": "Solutions: {}",
         "solution": "Solution",
         "answer": "Answer",
         "repeated": "The same code as before",
@@ -36,7 +36,7 @@ WORDS = {
     },
     "zh": {
         "contents": "目录",
-        "solutions": "解答",
+        "solutions": "解答：{}",
         "solution": "解答",
         "answer": "答案",
         "repeated": "代码与前面相同",

@@ -18,8 +18,12 @@ PARAGRAPH = re.compile(
 
 
 def edition_path(site: Path, kind: str) -> Path:
-    """Return where an edition of a site lies: ``kind`` is "pdf" or "epub"."""
-    return site / FOLDER / f"{NAME}.{kind}"
+    """Return where an edition of a site lies: ``kind`` is "pdf" or "epub".
+
+    That of the Chinese site says so in its name, for a reader who downloads both.
+    """
+    name = f"{NAME}-zh" if site.name == "zh" else NAME
+    return site / FOLDER / f"{name}.{kind}"
 
 
 def offer_editions(site: Path) -> None:

@@ -85,5 +85,5 @@ def _bold_words_before(fold: Tag) -> str:
     for paragraph in fold.find_previous_siblings("p"):
         first = next(iter(paragraph.children), None)
         if isinstance(first, Tag) and first.name == "strong":
-            return first.get_text(" ", strip=True).rstrip(".")
+            return first.get_text(" ", strip=True).rstrip(".。")
     return ""
