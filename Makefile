@@ -2,7 +2,7 @@
 # Options:  PYTHON=python3.12   another interpreter
 #           PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"   torch without CUDA
 #           SELECTION=  with `make unit` and `make check`: the slow tests, too
-#           LANGUAGES="en zh"   with `make book`: the English site, and the Chinese one below it in zh/
+#           LANGUAGES=en   with `make book`: the English site alone, without the Chinese one in zh/
 #           ONLY=02-1   with `make execute` and `make notebooks`: only the notebooks whose name begins so
 
 # the versions of Python that pyproject.toml names, the newest first
@@ -19,8 +19,7 @@ PYTHON ?= $(shell for p in python3 $(addprefix python,$(VERSIONS)) python; do \
 	for p in python3 python; do $$p $(IS_NEW_ENOUGH) 2>/dev/null && { echo $$p; exit; }; done)
 PIP_ARGS ?=
 ONLY ?=
-# Chinese joins when each of its pages has been read a second time and its site has passed the tests
-LANGUAGES ?= en
+LANGUAGES ?= en zh
 ifneq ($(filter-out en zh,$(LANGUAGES))$(filter-out $(filter en,$(LANGUAGES)),en),)
 $(error LANGUAGES is "$(LANGUAGES)": expected "en" or "en zh")
 endif
@@ -131,6 +130,7 @@ execute: notebooks  ## run the notebooks and keep their outputs in place
 test: lint unit notebooks book  ## everything: lint, all unit tests, notebooks, book, site, launching
 	$(PYTEST) -q $(filter-out tests/book/test_site.py,$(WHOLE))
 	$(PYTEST) -n 2 -q tests/book/test_site.py
+	$(if $(filter zh,$(LANGUAGES)),LLM_BOOK_SITE=$(BUILT)/zh $(PYTEST) -q tests/book/test_editions.py)
 	$(if $(filter zh,$(LANGUAGES)),LLM_BOOK_SITE=$(BUILT)/zh $(PYTEST) -n 2 -q tests/book/test_site.py)
 
 corpora: $(READY)  ## download all corpora, and check their files

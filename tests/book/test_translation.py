@@ -25,7 +25,6 @@ from tools.translation.catalogues import (
     catalogue_path,
     messages_of,
     read_catalogue,
-    untranslated_pages,
     write_catalogue,
 )
 from tools.translation.checks import (
@@ -39,17 +38,14 @@ from tools.translation.markdown import read_parts
 from tools.translation.search import write_dictionary
 from tools.translation.terms import missing_terms, read_exceptions, read_glossary
 
-LEFT = untranslated_pages()
-TRANSLATED = [name for name in catalogue_names() if name not in LEFT]
 
-
-@pytest.mark.parametrize("name", TRANSLATED)
-def test_a_translated_catalogue_has_no_fault(name):
+@pytest.mark.parametrize("name", catalogue_names())
+def test_a_catalogue_has_no_fault(name):
     assert [str(problem) for problem in check_catalogue(catalogue_path(name))] == []
 
 
-@pytest.mark.parametrize("name", [name for name in TRANSLATED if name not in OTHERS])
-def test_a_translated_catalogue_belongs_to_the_present_page(name):
+@pytest.mark.parametrize("name", [name for name in catalogue_names() if name not in OTHERS])
+def test_a_catalogue_belongs_to_the_present_page(name):
     stored, present = templates.stored_digest(catalogue_path(name)), templates.source_digest(name)
     assert stored == present, f"{name} has changed: `make catalogues`, then translate what is new"
 
@@ -83,12 +79,6 @@ def test_the_words_of_the_tools_and_pictures_are_those_of_their_catalogues():
     for name, messages in expected.items():
         stored = [message.id for message in messages_of(read_catalogue(catalogue_path(name)))]
         assert stored == messages, f"{name}: `make catalogues`"
-
-
-def test_the_list_of_untranslated_pages_has_only_these():
-    assert set(LEFT) <= set(catalogue_names()) and len(set(LEFT)) == len(LEFT)
-    whole = [name for name in LEFT if not list(check_catalogue(catalogue_path(name)))]
-    assert whole == [], "take them off locale/untranslated.txt"
 
 
 def test_each_catalogue_has_a_file_and_each_file_a_page():

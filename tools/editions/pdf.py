@@ -35,9 +35,13 @@ MATHJAX = {
     },
 }
 WIDTH = 665  # of the text, in CSS pixels, of which an inch has 96
+# a place keeps the width of its longest number, or the same line could move to and fro for ever
 FILL = """pages => document.querySelectorAll('.page-of').forEach(place => {
-    place.textContent = pages[place.dataset.target] ?? ''; })"""
-MAX_PRINTS = 4  # a number may push a line onto the next page
+    const number = String(pages[place.dataset.target] ?? '');
+    const digits = Math.max(number.length, place.style.getPropertyValue('--digits'));
+    place.style.setProperty('--digits', digits);
+    place.textContent = number; })"""
+MAX_PRINTS = 6  # a number may push a line onto the next page
 FIT = Path(__file__).with_name("fit.js").read_text(encoding="utf-8")
 
 
@@ -75,7 +79,7 @@ def write_pdf(site: BuiltSite, path: Path, imprint: Imprint) -> None:
     Raises
     ------
     EditionError
-        If Chromium or a Chinese font is missing, or the pages move between the two prints.
+        If Chromium or a Chinese font is missing, or the pages do not come to rest.
     """
     require_chinese_font()
     parts = make_parts(site)
@@ -91,11 +95,15 @@ def write_pdf(site: BuiltSite, path: Path, imprint: Imprint) -> None:
             for _ in range(MAX_PRINTS):
                 print_page(page, printed)
                 before, pages = pages, find_pages(printed)
-                if pages == before:
+                moved = [name for name, number in pages.items() if before.get(name) != number]
+                if not moved:
                     break
                 page.evaluate(FILL, pages)
             else:
-                raise EditionError("the pages moved when their numbers were written into the text")
+                raise EditionError(
+                    f"{len(moved)} places moved when the numbers of their pages were written "
+                    f"into the text, the first: {moved[0]}"
+                )
         finish(printed, path, imprint, list(read_headings(parts)))
 
 

@@ -19,7 +19,6 @@ from tools.translation.catalogues import (
     catalogue_path,
     messages_of,
     read_catalogue,
-    untranslated_pages,
 )
 from utils.console import make_output_safe
 
@@ -28,9 +27,7 @@ def check(names: list[str]) -> int:
     """Print what is wrong with catalogues, and return 1 if anything is."""
     from tools.translation.checks import check_catalogue
 
-    left = untranslated_pages()
-    paths = [Path(name) for name in names]
-    paths = paths or [catalogue_path(name) for name in catalogue_names() if name not in left]
+    paths = [Path(name) for name in names] or [catalogue_path(name) for name in catalogue_names()]
     problems = [problem for path in paths for problem in check_catalogue(path)]
     for problem in problems:
         print(problem)

@@ -18,7 +18,6 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[2]
 LOCALE = "zh_CN"
 FOLDER = ROOT / "locale" / LOCALE / "LC_MESSAGES"
-UNTRANSLATED = ROOT / "locale" / "untranslated.txt"
 SHARED = "shared"  # the words of the tools, of the theme and of the book as a whole
 OTHERS = (SHARED, "pictures", "diagrams")  # catalogues that belong to no page
 FIRST_PAGE, GLOSSARY = "book/index", "book/glossary"
@@ -42,12 +41,6 @@ def catalogue_names() -> list[str]:
     from tools.book_facts import page_names  # which imports this module
 
     return [FIRST_PAGE, *page_names(), *OTHERS]
-
-
-def untranslated_pages() -> list[str]:
-    """Return the catalogues that ``locale/untranslated.txt`` lists: those not yet translated."""
-    lines = UNTRANSLATED.read_text(encoding="utf-8").splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def read_catalogue(path: Path) -> Catalog:
