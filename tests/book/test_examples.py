@@ -69,3 +69,16 @@ def test_the_example_of_the_readme_is_read():
     assert ("utils.command.run_folder", ["load_trained_model"]) in [
         found for code in codes for found in imports_of(code)
     ]
+
+
+def test_the_python_of_the_engine_page_computes_the_logits_of_the_library():
+    """The blocks of the page in order, the last of which compares."""
+    text = (ROOT / "book" / "engine.md").read_text(encoding="utf-8")
+    code = "\n".join(examples_in(text))
+    names = {}
+    exec(compile(code, "book/engine.md", "exec"), names)
+    spoilt = code.replace("scores = 2 *", "scores =")
+    assert spoilt != code
+    with pytest.raises(AssertionError):
+        exec(compile(spoilt, "book/engine.md", "exec"), {})
+    assert len(names["ids"]) > 10 and names["logits"].shape == (1000,)

@@ -18,8 +18,9 @@ from bs4 import BeautifulSoup, Tag
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 
-# What only the site can show, or shows a second time: models that run, and the list of formulas.
-SITE_PAGES = frozenset({"book/equations", "book/live"})
+# What only the site can show, or shows a second time: models that run and what runs them, and the
+# lists of formulas and of claims, which stand in the sections.
+SITE_PAGES = frozenset({"book/claims", "book/engine", "book/equations", "book/live"})
 
 # What the editions say in their own words, by the language of the site.
 WORDS = {
@@ -31,8 +32,8 @@ WORDS = {
         "repeated": "The same code as before",
         "on_page": ", page {}",
         "sound": "A sound: it can be heard on the site.",
-        "made": "Made on {date} from commit {commit}. The site has a list of all equations, too, "
-        "and runs models in its pages.",
+        "made": "Made on {date} from commit {commit}. The site has lists of all equations and "
+        "all claims, too, and runs models in its pages.",
     },
     "zh": {
         "contents": "目录",
@@ -42,7 +43,8 @@ WORDS = {
         "repeated": "代码与前面相同",
         "on_page": "，第 {} 页",
         "sound": "一段声音，可在网站上收听。",
-        "made": "{date}，由提交 {commit} 生成。网站另有全部公式的列表和可在页面中运行的模型。",
+        "made": "{date}，由提交 {commit} 生成。"
+        "网站另有全部公式和全部论断的列表，以及可在页面中运行的模型。",
     },
 }
 
