@@ -309,6 +309,24 @@ def test_texts_of_live_boxes_are_those_that_the_boxes_have():
         assert re.search(rf"[>\" ]{pattern}[<\"]", boxes, re.DOTALL), text
 
 
+def test_the_examples_of_all_boxes_are_chinese_in_a_chinese_build(monkeypatch):
+    """Their captions and labels, and their sentences about a model."""
+    monkeypatch.setattr(catalogues, "_language", [LOCALE])
+    said, by_models = [], {"live-text", "live-greedy"}
+    for box in read_boxes(ROOT / "book" / "live.md").values():
+        soup = BeautifulSoup(pictures.translate_box(box), "lxml")
+        said += [element["aria-label"] for element in soup.find_all(attrs={"aria-label": True})]
+        parts = soup.find_all(["caption", "p"])
+        for part in parts:
+            for quoted in part.find_all(["span", "br"]):
+                quoted.decompose()  # the texts of models and of readers
+        own = [part for part in parts if not by_models & set(part.get("class", []))]
+        said += [part.get_text() for part in own if not part.get("lang")]
+    sentences = [text for text in said if len(re.findall("[A-Za-z]{2,}", text)) > 1]
+    english = [text for text in sentences if not re.search("[\u3400-\u9fff]", text)]
+    assert len(said) > 20 and english == []
+
+
 def test_boxes_and_pictures_speak_the_language_of_the_build(monkeypatch):
     box = (
         '<div aria-label="A text in pieces"><p>It writes on:</p><p><b>x</b> has 3 characters, '

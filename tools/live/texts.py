@@ -1,6 +1,7 @@
 """The texts of the live boxes' examples, which the Chinese edition translates where they stand.
 
-`tools.live.examples` and `tools.live.translation` write them; ``{}`` stands for what a model made.
+`tools.live.examples` and the modules of single boxes write them; ``{}`` stands for what a model
+made. Of two that begin alike, the longer one comes first.
 """
 
 _SAMPLING = (
@@ -34,4 +35,10 @@ TEXTS = (
     "given up",
     "ends, rank {}",
     "ends, not among the best",
+    "{} pieces, {} bits for each after the first, with all heads.",
+    "Without a head: change of the loss in bits per piece",
+    "Layer {}, head {}: from the piece of each row to those before it",
+    "Layer {}",
+    "Head {}",
+    "praise {}",
 )

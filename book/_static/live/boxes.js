@@ -135,7 +135,7 @@
     headsGrid: ["Without a head: change of the loss in bits per piece", "去掉一个头后损失的变化（每个子词的比特数）"],
     layerRow: ["Layer {n}", "第 {n} 层"],
     headColumn: ["Head {n}", "第 {n} 个头"],
-    headWeights: ["{head}: from the piece of each row to those before it", "{head}：每行的子词对它之前各子词的权重"],
+    headWeights: ["{head}: from the piece of each row to those before it", "{head}：每行的子词对前面各子词的权重"],
     headLosers: ["Pieces that become less probable without it", "去掉它后概率下降最多的子词"],
     headLoser: ["p {p} becomes {q}", "p 由 {p} 变为 {q}"],
     review: ["A sentence about a film", "一句影评"],
