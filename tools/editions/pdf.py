@@ -35,13 +35,20 @@ MATHJAX = {
     },
 }
 WIDTH = 665  # of the text, in CSS pixels, of which an inch has 96
-# a place keeps the width of its longest number, or the same line could move to and fro for ever
-FILL = """pages => document.querySelectorAll('.page-of').forEach(place => {
-    const number = String(pages[place.dataset.target] ?? '');
-    const digits = Math.max(number.length, place.style.getPropertyValue('--digits'));
-    place.style.setProperty('--digits', digits);
-    place.textContent = number; })"""
-MAX_PRINTS = 6  # a number may push a line onto the next page
+# A place keeps the width of its longest number, and all is laid out anew: otherwise a line at the
+# foot of a page could move to and fro for ever.
+FILL = """pages => {
+    for (const place of document.querySelectorAll('.page-of')) {
+        const number = String(pages[place.dataset.target] ?? '');
+        const digits = Math.max(number.length, place.style.getPropertyValue('--digits'));
+        place.style.setProperty('--digits', digits);
+        place.textContent = number;
+    }
+    document.body.hidden = true;
+    document.body.getBoundingClientRect();
+    document.body.hidden = false;
+}"""
+MAX_PRINTS = 4  # a number may push a line onto the next page
 FIT = Path(__file__).with_name("fit.js").read_text(encoding="utf-8")
 
 
