@@ -6,6 +6,6 @@
 - ``randomization``: whether two systems differ on the items of a test set, by any score.
 - ``significance``: whether the difference in BLEU between two translation systems is significant.
 - ``calibration``: whether a classifier's confidence agrees with its accuracy; temperature scaling.
-- ``pass_at_k``: the chance that one of k answers is right.
+- ``pass_at_k``: the chance that at least one of k answers is right.
 - ``cost``: numbers of parameters and of floating-point operations, and the time of a call.
 """

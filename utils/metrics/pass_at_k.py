@@ -1,4 +1,4 @@
-"""pass@k: the chance that one of k answers is right (Chen et al. 2021)."""
+"""pass@k: the chance that at least one of k answers is right (Chen et al. 2021)."""
 
 from __future__ import annotations
 
