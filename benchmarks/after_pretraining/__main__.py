@@ -8,7 +8,7 @@ seeds that are used for nothing else, more of them while a rate at an edge is no
 best; of equal rates the smallest is taken. Rates are chosen by the right answers to questions of
 their own, and figures measured on others. The arms of the part "length" maximize the length of
 answers at one rate: no rate is the best at what it does not maximize. Trials and runs are rows of
-book/results/after_pretraining.json; a run that was stopped goes on. The stored results have three
+book/results/after_pretraining.json; a run that was stopped goes on. The stored results have five
 seeds.
 """
 
