@@ -43,7 +43,8 @@ def gradient_by_distance(model: Any, batch: Batch) -> list[float]:
         handle.remove()
     loss = F.cross_entropy(logits[:, -1], batch.targets[:, -1], reduction="sum")
     (gradient,) = torch.autograd.grad(loss, vectors[0])
-    norms = gradient.double().norm(dim=-1).flip(1)  # (B, T), by distance
+    by_distance = gradient.double().norm(dim=-1).flip(1)
+    norms = by_distance[:, : batch.inputs.shape[1]]  # (B, T), without the padding of a window
     shares = norms / norms.sum(dim=1, keepdim=True).clamp(min=1e-300)
     return [float(share) for share in shares.mean(dim=0)]
 

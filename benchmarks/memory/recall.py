@@ -16,6 +16,7 @@ from benchmarks.tuning import finite_loss
 from utils.training.config import TrainConfig, learning_rate_at
 
 RECALL_RATES = tuple(0.001 * 2**k for k in range(9))  # of all arms
+WIDE_RATES = tuple(0.001 * 2**k for k in range(13))  # of arms that are measured at all rates
 SOLVED = 0.05  # nats
 BATCH_SIZE = 32  # symbols drawn for a step
 EPSILON = 1e-8  # of Adam

@@ -8,7 +8,7 @@ different seeds and learning rates. Nothing passes from one network to another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
@@ -20,8 +20,8 @@ from utils.arguments import check_choice
 
 RecallCell: TypeAlias = Literal["rnn", "lstm", "gru", "mingru"]
 PARTS_OF_CELL: dict[RecallCell, int] = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2}
-FRAMES = ("bare", "scaled", "normalized", "block")
-STARTS = ("torch", "orthogonal")
+FRAMES = ("bare", "scaled", "block")
+STARTS = ("torch", "large", "small")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +35,16 @@ class RecallNetwork:
     width
         D: length of word vectors and states.
     start
-        How the recurrent matrix starts: as torch draws it, or "orthogonal".
+        How the matrix that reads word vectors starts: as torch draws it, times √D if "large", or
+        divided by √D if "small".
     keep_bias
         The bias b of the gate that keeps the state, which starts near σ(b): the forget gate of an
         LSTM, the update gate of a GRU, and one minus the gate of a minGRU. None for torch's own.
     frame
-        What surrounds the cell: nothing if "bare". It reads word vectors of length about 1, times
-        √D if "scaled", and with mean 0 and variance 1, thus of length √D, if "normalized". A
-        "block" normalizes them, too, and adds a residual connection, a feed-forward layer and two
-        more normalizations. No normalization here has parameters.
+        What surrounds the cell: nothing if "bare". It reads word vectors of length about 1, and
+        times √D if "scaled". A "block" normalizes them to mean 0 and variance 1, thus to length √D,
+        and adds a residual connection, a feed-forward layer and two more normalizations. No
+        normalization here has parameters.
     """
 
     cell: RecallCell
@@ -56,10 +57,6 @@ class RecallNetwork:
         check_choice(PARTS_OF_CELL, cell=self.cell)
         check_choice(STARTS, start=self.start)
         check_choice(FRAMES, frame=self.frame)
-
-    def framed(self, frame: str) -> RecallNetwork:
-        """Return the same network in another frame."""
-        return replace(self, frame=frame)
 
 
 def draw_parameters(network: RecallNetwork, seed: int) -> dict[str, torch.Tensor]:
@@ -92,8 +89,7 @@ def draw_parameters(network: RecallNetwork, seed: int) -> dict[str, torch.Tensor
     }
     if network.cell != "mingru":
         p |= {"recurrent": uniform(D, k * D), "recurrent bias": uniform(k * D)}
-    if network.start == "orthogonal":
-        nn.init.orthogonal_(p["recurrent"], generator=generator)
+    p["input"] *= {"torch": 1.0, "large": D**0.5, "small": D**-0.5}[network.start]
     if network.keep_bias is not None:
         keep = slice(0, D) if network.cell == "mingru" else slice(D, 2 * D)
         p["input bias"][keep] = network.keep_bias

@@ -12,9 +12,10 @@ from torch.nn import functional as F
 
 from benchmarks.memory.gradients import gradient_by_distance, line_lengths, unit_that_counts
 from benchmarks.memory.networks import BlockLM, scan
-from benchmarks.memory.parts import PARTS, RECALL
+from benchmarks.memory.parts import GATES, PARTS, RECALL
 from benchmarks.memory.recall import (
     RECALL_RATES,
+    WIDE_RATES,
     SideBySideAdam,
     best_rate,
     losses,
@@ -48,7 +49,7 @@ def torch_layer(cell, p):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("frame", ["bare", "scaled", "normalized", "block"])
+@pytest.mark.parametrize("frame", ["bare", "scaled", "block"])
 def test_a_network_beside_others_is_torchs_layer(cell, frame):
     network = RecallNetwork(cell=cell, width=6, frame=frame)
     side_by_side = RecallNetworks(network, seeds=[3, 4])
@@ -78,18 +79,32 @@ def test_a_mingru_beside_others_is_its_recurrence():
     assert torch.allclose(networks(networks.inputs(3))[0], expected, atol=1e-5)
 
 
-def test_other_starts_change_the_recurrent_matrix_or_the_gate_that_keeps_alone():
-    plain, other = (
-        draw_parameters(RecallNetwork(cell="rnn", start=start), seed=0)
-        for start in ("torch", "orthogonal")
+def test_other_starts_change_the_input_weights_or_the_gate_that_keeps_alone():
+    plain, large = (
+        draw_parameters(RecallNetwork(cell="mingru", start=start), seed=0)
+        for start in ("torch", "large")
     )
-    assert [n for n in plain if not torch.equal(plain[n], other[n])] == ["recurrent"]
-    assert torch.allclose(other["recurrent"] @ other["recurrent"].T, torch.eye(32), atol=1e-5)
+    assert [n for n in plain if not torch.equal(plain[n], large[n])] == ["input"]
+    assert torch.allclose(large["input"], plain["input"] * math.sqrt(32))
     lstm = draw_parameters(RecallNetwork(cell="lstm", keep_bias=4.0), seed=0)
     assert (lstm["input bias"][32:64] == 4).all() and (lstm["recurrent bias"][32:64] == 0).all()
     assert (lstm["input bias"][:32].abs() < 1).all() and (lstm["input bias"][64:].abs() < 1).all()
     with pytest.raises(ValueError, match="start"):
         RecallNetwork(cell="rnn", start="zero")
+
+
+def test_long_vectors_with_small_weights_start_as_short_vectors_and_learn_otherwise():
+    ends = {}
+    for name in ("short vectors", "long vectors, small weights", "long vectors"):
+        networks = RecallNetworks(GATES[name].network, seeds=[0])
+        start = networks(networks.inputs(30)).detach()
+        arm = dataclasses.replace(GATES[name], steps=12, delay=4)
+        ((figures, _),) = train_side_by_side(arm, rates=(0.02,), seeds=(0,))
+        ends[name] = start, figures["loss"]
+    short, small, long = ends.values()
+    assert torch.allclose(short[0], small[0], atol=1e-5)
+    assert not torch.allclose(short[0], long[0], atol=1e-3)
+    assert short[1] != pytest.approx(small[1], rel=1e-3)
 
 
 def test_each_network_takes_the_steps_of_torchs_adamw():
@@ -224,10 +239,19 @@ def test_arms_of_a_part_have_one_budget():
         assert len(budgets) == 1, part
     assert len({arm.steps for arm in RECALL.values()}) == 1
     assert {arm.delay for name, arm in RECALL.items() if "delay" not in name} == {30}
+    assert {(arm.steps, arm.delay) for arm in GATES.values()} == {(600, 30)}
     build = {name: recipe.build(69) for name, recipe in PARTS["characters"].items()}
     sizes = {n: sum(p.numel() for p in model.parameters()) for n, model in build.items()}
     assert max(sizes.values()) < 1.01 * min(sizes.values()), sizes
     assert sizes["minGRU"] == sizes["RNN in blocks"]
+
+
+def test_no_gradient_reaches_beyond_a_window():
+    seed_everything(0)
+    ids = torch.randint(9, (2, 20))
+    model = PARTS["characters"]["window of 8"].build(9)
+    shares = gradient_by_distance(model, Batch(ids, ids))
+    assert len(shares) == 20 and min(shares[:8]) > 0 and sum(shares[8:]) == 0
 
 
 @pytest.fixture
@@ -250,15 +274,20 @@ def test_the_command_writes_trials_and_runs_once(run, capsys, monkeypatch):
     for name in ("RNN, delay 5", "RNN"):
         arm = dataclasses.replace(RECALL[name], steps=12, delay=2)
         monkeypatch.setitem(RECALL, name, arm)
+    gates = dataclasses.replace(GATES["short vectors"], steps=12, delay=2)
+    monkeypatch.setitem(GATES, "short vectors", gates)
     recipe = PARTS["characters"]["RNN"]
     monkeypatch.setitem(PARTS["characters"], "RNN", dataclasses.replace(recipe, steps=3))
-    arms = ("RNN, delay 5", "RNN")
-    arguments = ("recall", "characters", "--arms", *arms, "--seeds", 0)
+    arms = ("RNN, delay 5", "RNN", "short vectors")
+    arguments = ("recall", "gates", "characters", "--arms", *arms, "--seeds", 0)
     monkeypatch.setattr("benchmarks.memory.__main__.tune", lambda score, rates: {0.1: score(0.1)})
     rows = run("memory", *arguments)["rows"]
     runs = {(row["part"], row["arm"]): row for row in rows if "trials" not in row["part"]}
     wanted = {("recall", "RNN, delay 5"), ("recall", "RNN"), ("characters", "RNN")}
-    assert runs.keys() == wanted
+    assert runs.keys() == wanted | {("gates", "short vectors")}
+    gates = runs.pop(("gates", "short vectors"))["figures"]
+    assert gates.keys() == {"loss by rate", "share of the first input, start"}
+    assert len(gates["loss by rate"]) == len(WIDE_RATES)
     assert all(row["seed"] == 0 for row in runs.values())
     for row in runs.values():
         assert row["settings"]["learning_rate"] in row["settings"]["grid"]
