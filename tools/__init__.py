@@ -13,6 +13,7 @@ Sphinx extensions, which ``_config.yml`` lists:
 - ``repository``: the address of the repository that the site is built from; as a script, moves the
   committed book to another address.
 - ``theme_fixes``: corrections of what the theme writes.
+- ``not_found``: the page for an address that the site does not have.
 - ``live``: the models that run in the pages; its module ``boxes`` is the extension.
 
 What these extensions import:

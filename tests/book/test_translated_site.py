@@ -109,3 +109,24 @@ def test_search_finds_words_from_the_file_system(browser):
         links = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
         assert any(expected in link for link in links), f"{word}: {links}"
     page.close()
+
+
+@pytest.mark.parametrize("path", ["zh/notebooks/none.html", "none.html", "a/b/c/"])
+def test_an_address_without_a_page_leads_to_both_first_pages(path):
+    """As on GitHub Pages, which serves the same file at every such address below a project."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: the page was not looked at in a browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    html = (SITE / "404.html").read_text(encoding="utf-8")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.route("**/*", lambda route: route.fulfill(body=html, content_type="text/html"))
+        page.goto(f"https://someone.github.io/the-book/{path}")
+        links = page.evaluate("[...document.links].map(link => link.href)")
+        browser.close()
+    root = "https://someone.github.io/the-book/"
+    assert all(link.startswith(root) for link in links)
+    names = [link.removeprefix(root) for link in links]
+    assert {"book/index.html", "zh/book/index.html"} < set(names)
+    assert all((SITE / name).is_file() for name in names)
