@@ -264,6 +264,7 @@ def opened(browser, url, *, width=1280, height=900, theme="light", site=None, ha
     its formulas, which are its slowest part, a page is there sooner.
     """
     page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(180_000)  # the page of all equations, on a busy machine
     if not has_formulas:
         page.add_init_script(FORMULAS_AS_LATEX)
     page.add_init_script(f"for (const k of ['mode', 'theme']) localStorage.setItem(k, '{theme}')")
