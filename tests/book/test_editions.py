@@ -158,12 +158,13 @@ def test_the_contents_equal_the_outline_with_their_pages(pdf, pdf_path, words):
 
 def test_no_text_stands_outside_the_page_or_its_margins(words):
     margin = 40  # points; the text keeps 17 mm, which are 48
+    edge = 15 if LANGUAGE == "en" else 8  # the boxes of Chinese characters are higher than they are
     for number, ((width, height), boxes) in enumerate(words, start=1):
         outside = [
             word
             for left, top, right, bottom, word in boxes
             if not PIECE.fullmatch(word)
-            and (left < margin or right > width - margin or top < 15 or bottom > height - 15)
+            and (left < margin or right > width - margin or top < edge or bottom > height - edge)
         ]
         assert not outside, f"page {number}: {outside[:5]}"
 
@@ -197,8 +198,9 @@ def test_each_number_of_an_equation_and_each_chinese_word_is_text(words):
     assert len(numbers) > 20 and [number for number in numbers if number not in text] == []
     assert len(formulas) > 200 and [formula for formula in formulas if formula not in latex] == []
     missing = [word for word in chinese if word not in text]
-    # in the Chinese edition a run of characters may go on after the foot of a page
-    assert len(chinese) > 50 and len(missing) <= (LANGUAGE == "zh") * len(words), missing
+    # in the Chinese edition a run of characters may go on after a page's foot, or below in a cell
+    most = 0 if LANGUAGE == "en" else 0.05 * len(chinese)
+    assert len(chinese) > 50 and len(missing) <= most, missing
     assert set("".join(chinese)) <= set(text)
 
 
@@ -365,7 +367,7 @@ def test_the_epub_has_each_formula_in_mathml_and_each_figure_with_its_alternativ
     formulas, images = 0, 0
     for page in read_part().pages:
         formulas += len(page.article.select(".math"))
-        images += len([i for i in page.article.find_all("img") if i["alt"] != "Open in Colab"])
+        images += len([i for i in page.article.find_all("img") if "Colab" not in i["alt"]])
     trees = {n: ElementTree.fromstring(text) for n, text in epub.items() if n.endswith(".xhtml")}
     found = [math for tree in trees.values() for math in tree.iter(MATHML)]
     in_contents = sum(len(list(trees["OEBPS/nav.xhtml"].iter(MATHML))) for _ in [0])
