@@ -190,6 +190,8 @@ def test_each_number_of_an_equation_and_each_chinese_word_is_text(words):
     numbers, formulas, chinese = [], [], set()
     for page in read_part().pages:
         numbers += [number.contents[0].strip() for number in page.article.select(".eqno")]
+        for unseen in page.article.find_all(["desc", "title"]):
+            unseen.decompose()
         chinese |= set(CHINESE.findall(page.article.get_text()))
         formulas += [
             "".join(re.findall(r"\\[\[(](.*)\\[\])]", place.get_text(), re.DOTALL)[0].split())
