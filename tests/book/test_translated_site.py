@@ -121,6 +121,7 @@ def test_an_address_without_a_page_leads_to_both_first_pages(path):
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page()
+        page.set_default_timeout(120_000)
         page.route("**/*", lambda route: route.fulfill(body=html, content_type="text/html"))
         page.goto(f"https://someone.github.io/the-book/{path}")
         links = page.evaluate("[...document.links].map(link => link.href)")
