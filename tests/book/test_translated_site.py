@@ -112,20 +112,15 @@ def test_search_finds_words_from_the_file_system(browser):
 
 
 @pytest.mark.parametrize("path", ["zh/notebooks/none.html", "none.html", "a/b/c/"])
-def test_an_address_without_a_page_leads_to_both_first_pages(path):
+def test_an_address_without_a_page_leads_to_both_first_pages(browser, path):
     """As on GitHub Pages, which serves the same file at every such address below a project."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the page was not looked at in a browser")
-    playwright = pytest.importorskip("playwright.sync_api")
     html = (SITE / "404.html").read_text(encoding="utf-8")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(120_000)
-        page.route("**/*", lambda route: route.fulfill(body=html, content_type="text/html"))
-        page.goto(f"https://someone.github.io/the-book/{path}")
-        links = page.evaluate("[...document.links].map(link => link.href)")
-        browser.close()
+    page = browser.new_page()
+    page.set_default_timeout(120_000)
+    page.route("**/*", lambda route: route.fulfill(body=html, content_type="text/html"))
+    page.goto(f"https://someone.github.io/the-book/{path}")
+    links = page.evaluate("[...document.links].map(link => link.href)")
+    page.close()
     root = "https://someone.github.io/the-book/"
     assert all(link.startswith(root) for link in links)
     names = [link.removeprefix(root) for link in links]
