@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tools.model_map import draw_map
-from tools.svg import BLUE, GREEN, INK, ORANGE, RED, SOFT_INK, TINT, Picture
+from tools.svg import BLUE, GREEN, INK, ORANGE, RED, RULE, SOFT_INK, TINT, Picture
 from tools.timeline import draw_timeline
 from utils.console import make_output_safe
 
@@ -21,38 +21,49 @@ FOLDER = Path(__file__).resolve().parents[1] / "book" / "_static"
 
 TOKENS = ["BOS", "a", "dog", "runs", "EOS"]
 MODEL_HEIGHT = 46
+COLUMN_LEFT, COLUMN_STEP = 114, 144
 
 
 def draw_contract() -> Picture:
     """Draw one call with T tokens, and T calls with one token: the same distributions."""
-    picture = Picture(640, 568, "One call with T tokens, or T calls with one token")
-    one_call, many_calls = 134, 396  # the upper edges of the models
+    picture = Picture(640, 640, "One call with T tokens, or T calls with one token")
+    one_call, many_calls = 140, 466  # the upper edges of the models
     picture.text(20, 28, "training: one call", 18, anchor="start", fill=BLUE, bold=True)
     picture.text(620, 28, "ids (1, 4)", 16, anchor="end", mono=True)
-    picture.box(20, one_call, 600, MODEL_HEIGHT, stroke=BLUE, fill=TINT[BLUE])
-    picture.text(320, one_call + 23, "model", 19, mono=True)
-    picture.text(20, 290, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
-    picture.text(620, 290, "ids (1, 1), state", 16, anchor="end", mono=True)
+    picture.text(20, 68, "label", 16, anchor="start", fill=SOFT_INK)
+    picture.box(50, one_call, 560, MODEL_HEIGHT, stroke=BLUE, fill=TINT[BLUE])
+    picture.text(330, one_call + 23, "model", 19, mono=True)
+    picture.line("M20 284H620", RULE, 1)
+    picture.text(20, 316, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
+    picture.text(620, 316, "ids (1, 1), state", 16, anchor="end", mono=True)
+    picture.line("M24 352H60", INK, 2, arrow=True, dashed=True)
+    picture.text(70, 352, "chosen, and read next", 15, anchor="start", fill=SOFT_INK)
+    picture.line("M262 352H298", RED, 3, arrow=True)
+    picture.text(308, 352, "state", 15, anchor="start", fill=SOFT_INK)
     for i in range(4):
-        x = 104 + 144 * i
-        picture.box(x - 54, many_calls, 108, MODEL_HEIGHT, stroke=GREEN, fill=TINT[GREEN])
+        x = COLUMN_LEFT + COLUMN_STEP * i
+        picture.box(x - 44, many_calls, 88, MODEL_HEIGHT, stroke=GREEN, fill=TINT[GREEN])
         picture.text(x, many_calls + 23, "model", mono=True)
+        history = "BOS" if i == 0 else f"… {TOKENS[i]}"
         for top in (one_call, many_calls):
-            _draw_prediction(picture, x, top, token=TOKENS[i], next_token=TOKENS[i + 1])
+            _draw_call(picture, x, top, token=TOKENS[i], history=history, after=TOKENS[i + 1])
         if i < 3:
-            picture.line(f"M{x + 54} {many_calls + 23}H{x + 90}", RED, 3, arrow=True)
-            picture.text(x + 72, many_calls + 6, "state", 13, fill=RED)
-    picture.text(320, 537, "the same four distributions", fill=SOFT_INK)
+            picture.line(f"M{x + 44} {many_calls + 23}H{x + COLUMN_STEP - 46}", RED, 3, arrow=True)
+            middle, bottom = x + COLUMN_STEP // 2, many_calls + MODEL_HEIGHT + 42
+            path = f"M{x + 26} {many_calls - 72}H{middle}V{bottom}H{x + COLUMN_STEP - 28}"
+            picture.line(path, arrow=True, dashed=True)
+    picture.text(330, 616, "the same four distributions", fill=SOFT_INK)
     return picture
 
 
-def _draw_prediction(picture: Picture, x: int, top: int, *, token: str, next_token: str) -> None:
-    """Draw an input token below a model with its upper edge at `top`, and above it what follows."""
+def _draw_call(picture: Picture, x: int, top: int, *, token: str, history: str, after: str) -> None:
+    """Draw a token below a model with its upper edge at `top`; above, p and the next token."""
     bottom = top + MODEL_HEIGHT
     picture.text(x, bottom + 42, token, 18, bold=True)
     picture.line(f"M{x} {bottom + 28}V{bottom + 2}", arrow=True)
-    picture.line(f"M{x} {top}V{top - 24}", arrow=True)
-    picture.text(x, top - 40, f"p({next_token} | …)")
+    picture.line(f"M{x} {top}V{top - 22}", arrow=True)
+    picture.text(x, top - 36, f"p(· | {history})", 16)
+    picture.text(x, top - 72, after, 18, bold=True)
 
 
 # ---- the logo -----------------------------------------------------------------------------------

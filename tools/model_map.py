@@ -62,7 +62,7 @@ HISTORIES = [
         "self-attention",
         "all vectors",
         Model("decoder-only (GPT)", ("6.2", "7.3")),
-        Model("Transformer", ("7.3",)),
+        Model("Transformer", ("7.3", "6.1")),
     ),
 ]
 ROW_HEIGHT, MAP_TOP = 74, 104

@@ -115,7 +115,15 @@ class Picture:
             f'fill="{fill}" stroke="{stroke}" stroke-width="2"/>'
         )
 
-    def line(self, path: str, stroke: str = INK, width: int = 2, *, arrow: bool = False) -> None:
+    def line(
+        self,
+        path: str,
+        stroke: str = INK,
+        width: int = 2,
+        *,
+        arrow: bool = False,
+        dashed: bool = False,
+    ) -> None:
         """Draw a path.
 
         Parameters
@@ -124,10 +132,11 @@ class Picture:
             The path in SVG's own notation, such as "M20 60H500".
         stroke, width
             The colour, and the width in pixels.
-        arrow
-            Whether the path ends in an arrow head.
+        arrow, dashed
+            Whether the path ends in an arrow head, and whether it is broken.
         """
         head = ' marker-end="url(#head)"' if arrow else ""
+        head += ' stroke-dasharray="5 4"' if dashed else ""
         self.elements.append(
             f'<path d="{path}" fill="none" stroke="{stroke}" stroke-width="{width}"{head}/>'
         )

@@ -51,7 +51,6 @@ LANES = {
 EVENTS = [
     Event("1913", "counting", "chains of letters", "Markov"),
     Event("1948", "counting", "entropy; text from n-grams", "Shannon"),
-    Event("1951", "counting", "guessing the next letter", "Shannon"),
     Event("1977", "counting", "perplexity", "Jelinek et al."),
     Event("1987", "counting", "back-off", "Katz"),
     Event("1990", "neural", "the simple recurrent network", "Elman"),
@@ -60,6 +59,7 @@ EVENTS = [
     Event("1997", "neural", "LSTM", "Hochreiter and Schmidhuber"),
     Event("2003", "neural", "neural language model", "Bengio et al."),
     Event("2010", "neural", "recurrent language model", "Mikolov et al."),
+    Event("2013", "neural", "word vectors trained alone", "Mikolov et al."),
     Event("2013", "translation", "neural translation", "Kalchbrenner and Blunsom"),
     Event("2014", "translation", "encoder–decoder", "Cho et al.; Sutskever et al."),
     Event("2015", "translation", "attention", "Bahdanau et al."),
@@ -70,29 +70,31 @@ EVENTS = [
     Event("2022", "scale", "compute-optimal training", "Hoffmann et al."),
     Event("2022", "scale", "training on preferences", "Ouyang et al."),
     Event("2023", "scale", "competitive open weights", "Touvron et al."),
+    Event("2023", "scale", "models that call tools", "Schick et al."),
     Event("2023", "neural", "selective state spaces", "Gu and Dao"),
     Event("2024", "scale", "open mixture of experts", "Jiang et al."),
     Event("2024", "scale", "contexts of millions of tokens", "Gemini Team"),
     Event("2025", "scale", "reasoning by verified rewards", "DeepSeek-AI"),
+    Event("2025", "neural", "hybrid of linear attention", "Kimi Team"),
     Event("2026", "counting", "learned n-gram lookup", "Cheng et al."),
 ]
 BRANCHES = [  # ideas of one lane that led to an idea of another
     ("entropy; text from n-grams", "translation from counts"),
-    ("Kneser–Ney smoothing", "neural language model"),
     ("recurrent language model", "neural translation"),
     ("Transformer", "generative pre-training"),
     ("open mixture of experts", "learned n-gram lookup"),
 ]
-EVENT_HEIGHT, TIMELINE_TOP = 44, 96
+EVENT_HEIGHT, TIMELINE_TOP = 42, 96
+LEGEND = (30, 150, 254, 392)  # where the mark of each lane is
 
 
 def draw_timeline() -> Picture:
     """Draw four lanes from 1913 to 2026, one row for each event (not to scale)."""
     height = TIMELINE_TOP + len(EVENTS) * EVENT_HEIGHT
     picture = Picture(520, height, "Timeline of language models")
-    for i, (name, lane) in enumerate(LANES.items()):
-        picture.mark(30 + 122 * i, 32, lane.colour, lane.shape)
-        picture.text(46 + 122 * i, 32, name, 16, anchor="start")
+    for x, (name, lane) in zip(LEGEND, LANES.items(), strict=True):
+        picture.mark(x, 32, lane.colour, lane.shape)
+        picture.text(x + 16, 32, name, 16, anchor="start")
     picture.line("M20 60H500", RULE, 1)
     ys = [TIMELINE_TOP + row * EVENT_HEIGHT for row in range(len(EVENTS))]
     for name, lane in LANES.items():

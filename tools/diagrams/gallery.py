@@ -9,6 +9,7 @@ from tools.diagrams import (
     attention,
     autograd,
     classification,
+    concepts,
     convolution,
     cost,
     ctc,
@@ -35,6 +36,7 @@ from tools.diagrams import (
 from tools.diagrams.vocabulary import Diagram
 
 DRAWN: tuple[Callable[[], Diagram], ...] = (
+    concepts.conditions,
     language_models.ngram,
     language_models.nnlm,
     scaling.large_model,

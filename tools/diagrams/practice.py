@@ -9,7 +9,7 @@ INPUT, EMBEDDING, NETWORK, LOGITS, RESULT = 392.0, 318.0, 244.0, 170.0, 66.0  # 
 TESTS = {  # where the number of each test stands
     1: (30, EMBEDDING),
     2: (386, INPUT),
-    3: (30, 456),
+    3: (14, 456),
     4: (386, LOGITS),
     5: (30, INPUT),
     6: (386, RESULT),
@@ -23,11 +23,11 @@ def listing_tests() -> Diagram:
         "listing-tests",
         "Seven tests around a listing",
         "From bottom to top. A text between BOS and EOS (test 3) becomes inputs, on the left, with "
-        "an axis for the batch and one for time (test 5), and labels, on the right, the same words "
-        "shifted by one (test 2). An embedding turns ids into vectors (test 1). The network and "
-        "its logits, on a grey ground, are what a listing prints. Logits and labels enter the "
-        "loss, which leaves padding out (test 4). On top, the loss on other text decides what to "
-        "keep (test 6), and text is generated from the model's own words (test 7).",
+        "an axis for the batch and one for time (test 5), without EOS, and labels, on the right, "
+        "the same words shifted by one, without BOS (test 2). An embedding turns ids into vectors "
+        "(test 1). The network and its logits, on a grey ground, are what a listing prints. Logits "
+        "and labels enter the loss, which leaves padding out (test 4). On top, the loss on other "
+        "text chooses a model (test 6), and text is generated from the model's own words (test 7).",
     )
     d.frame(LEFT - 80, LOGITS - 28, LEFT + 74, NETWORK + 28)
     text = d.token(LEFT, 456, "BOS a dog runs EOS")
@@ -35,7 +35,8 @@ def listing_tests() -> Diagram:
     labels = d.box(RIGHT, INPUT, WIDTH, "labels (B, T)")
     d.arrow(text.top, inputs.bottom)
     d.arrow(text.right, (RIGHT, 456), labels.bottom)
-    d.note(RIGHT + 6, 436, "shifted by one", anchor="start")
+    d.note(RIGHT - 8, 436, "without BOS", anchor="end")
+    d.note(LEFT - 8, 426, "without EOS", anchor="end")
     embedding = d.box(LEFT, EMBEDDING, WIDTH, "embedding", "embedding")
     network = d.box(LEFT, NETWORK, WIDTH, "network", "state")
     logits = d.box(LEFT, LOGITS, WIDTH, "logits", "output")
@@ -45,9 +46,10 @@ def listing_tests() -> Diagram:
     d.arrow(logits.right, loss.left)
     d.arrow(labels.top, loss.bottom)
     generated = d.box(LEFT, RESULT, WIDTH, "generated text")
-    other = d.box(RIGHT, RESULT, WIDTH, "loss, other text")
+    choice = d.box(RIGHT, RESULT, WIDTH, "chosen model")
     d.arrow(logits.top, generated.bottom)
-    d.arrow(loss.top, other.bottom)
+    d.arrow(loss.top, choice.bottom)
+    d.note(RIGHT + 8, 118, "on other text", anchor="start")
     d.note(LEFT + 8, 118, "word by word", anchor="start")
     d.note(LEFT - 72, 207, "printed", anchor="start")
     for number, (x, y) in TESTS.items():
