@@ -1,6 +1,6 @@
 """Bits that a decoder reads from one vector, by its size and the training: for section 2.3.
 
-    python -m benchmarks.bottleneck              some nine minutes of one quiet core
+    python -m benchmarks.bottleneck              some twelve minutes of one quiet core
     python -m benchmarks.bottleneck grid         one part
 
 Strings of random letters are copied. Encoder and decoder have a fixed width; between them, a linear
@@ -144,12 +144,13 @@ def _reader_comparison(
 
     def run_all(runs: Runs) -> list[Figures]:
         chosen = encoders.select([encoders.seeds.index(seed) for _, _, seed in runs])
-        read = read_anew(reader, chosen, rates=[rate for _, rate, _ in runs], steps=READER_STEPS)
+        read = read_anew(reader, chosen, rates=[rate for _, rate, _ in runs], steps=steps)
         return [{"bits not read": n, "bits read of the longest": bits} for n, bits in read]
 
+    steps = READER_STEPS * reader.times
     settings = {
         "optimizer": "Adam",
-        "steps": READER_STEPS,
+        "steps": steps,
         "batch size": BATCH_SIZE,
         "numbers": READ_NUMBERS,
         "encoder steps": ENCODER_STEPS if reader.trained_encoder else 0,
@@ -157,7 +158,7 @@ def _reader_comparison(
     mean_length = sum(reader.lengths) / len(reader.lengths)
     costs = {
         "parameters": None,  # as many as the decoder has; the encoder is frozen
-        "tokens": round(READER_STEPS * BATCH_SIZE * (mean_length + 1)),  # with EOS
+        "tokens": round(steps * BATCH_SIZE * (mean_length + 1)),  # with EOS
     }
     rows, trials = _rows("readers", run, options)
     return Comparison(rows, trials, {name: settings}, {name: costs}, run_all)
@@ -198,7 +199,7 @@ def _of_one_shape(arms: Mapping[str, Arm]) -> list[dict[str, Arm]]:
     groups: dict[Any, dict[str, Arm]] = {}
     for name, arm in arms.items():
         network = arm.network
-        shape = (arm.steps, network.cell, network.memory, network.numbers is None)
+        shape = (arm.steps, network.cell, network.width, network.memory, network.numbers is None)
         groups.setdefault(shape, {})[name] = arm
     return list(groups.values())
 

@@ -15,10 +15,10 @@ from torch.nn import functional as F
 
 from benchmarks.bottleneck.task import VOCAB_SIZE, Strings
 
-WIDTH = 48  # D of encoder and decoder
+WIDTH = 48  # D of encoder and decoder, if nothing else is said
 WIDEST = 32  # the most numbers that a vector is projected to
 
-Cell: TypeAlias = Literal["gru", "rnn"]
+Cell: TypeAlias = Literal["gru", "rnn", "half gru", "half rnn"]
 Memory: TypeAlias = Literal["start", "vector", "states"]
 Parameters: TypeAlias = dict[str, torch.Tensor]
 
@@ -33,12 +33,16 @@ class Network:
         Numbers k to which a linear layer projects the encoder's vector before another widens it;
         None hands the vector over as it is.
     cell
-        The recurrent cell: "gru", or "rnn" with a tanh.
+        The recurrent cell: "gru", or "rnn" with a tanh. In "half gru", the update gate is one half
+        whatever is read; "half rnn" has no gates, and its state is the mean of the one before and
+        of what an "rnn" would put in its place.
     reversed_source
         Whether the encoder reads the source from its end.
     memory
         What the decoder is given: "start" puts the vector into its first state only, "vector" into
         each step as well, "states" lets it attend to all states of the encoder.
+    width
+        D of encoder and decoder.
 
     Raises
     ------
@@ -50,6 +54,7 @@ class Network:
     cell: Cell = "gru"
     reversed_source: bool = False
     memory: Memory = "start"
+    width: int = WIDTH
 
     def __post_init__(self) -> None:
         if self.numbers is not None and not 1 <= self.numbers <= WIDEST:
@@ -60,8 +65,8 @@ class Network:
 
 def _sizes(network: Network) -> dict[str, tuple[int, int]]:
     """Return the shape of each parameter of a network; the last axis but one is what it sums."""
-    D, V = WIDTH, VOCAB_SIZE
-    gates = 3 * D if network.cell == "gru" else D
+    D, V = network.width, VOCAB_SIZE
+    gates = 3 * D if network.cell in ("gru", "half gru") else D
     sizes = {}
     for side in ("encoder", "decoder"):
         sizes[f"{side}.embedding"] = (V, D)
@@ -86,7 +91,7 @@ def initial_parameters(network: Network, seed: int) -> Parameters:
         if name.endswith("embedding"):
             parameters[name] = torch.randn(size, generator=generator)
             continue
-        inputs = network.numbers if name.startswith("widen") else WIDTH
+        inputs = network.numbers if name.startswith("widen") else network.width
         assert inputs is not None
         parameters[name] = (2 * torch.rand(size, generator=generator) - 1) / inputs**0.5
     return parameters
@@ -96,7 +101,7 @@ def count_parameters(network: Network) -> int:
     """Count the numbers that a network trains; those behind a closed place do not."""
     shapes = {name: torch.Size(size).numel() for name, size in _sizes(network).items()}
     if network.numbers is not None:
-        shapes["narrow"] = shapes["widen"] = WIDTH * network.numbers
+        shapes["narrow"] = shapes["widen"] = network.width * network.numbers
     return sum(shapes.values())
 
 
@@ -121,6 +126,7 @@ class Stack:
             raise ValueError("networks of one stack must have the same cell, memory and bottleneck")
         self.networks, self.seeds = list(networks), list(seeds)
         self.cell, self.memory = networks[0].cell, networks[0].memory
+        self.width = networks[0].width
         self.reversed_source = [network.reversed_source for network in networks]
         drawn = [initial_parameters(*pair) for pair in zip(networks, seeds, strict=True)]
         self.parameters = {
@@ -138,7 +144,7 @@ class Stack:
 
     def encode(self, source: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return all states (M, B, n, D) and the last one (M, B, D) for `source` (M, B, n)."""
-        zeros = torch.zeros(*source.shape[:2], WIDTH)
+        zeros = torch.zeros(*source.shape[:2], self.width)
         states = self._run("encoder", source, zeros)
         return states, states[:, :, -1]
 
@@ -192,9 +198,11 @@ class Stack:
 
     def _step(self, x: torch.Tensor, update: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         """Return the next state (M, B, D) from the two projections; gates in PyTorch's order."""
-        if self.cell == "rnn":
-            return torch.tanh(x + update)
-        gates = torch.sigmoid(x[..., : 2 * WIDTH] + update[..., : 2 * WIDTH])
+        if self.cell in ("rnn", "half rnn"):
+            new = torch.tanh(x + update)
+            return new if self.cell == "rnn" else torch.lerp(new, state, 0.5)
+        both = 2 * self.width
+        gates = torch.sigmoid(x[..., :both] + update[..., :both])
         reset, keep = gates.chunk(2, -1)
-        new = torch.tanh(x[..., 2 * WIDTH :] + reset * update[..., 2 * WIDTH :])
-        return torch.lerp(new, state, keep)
+        new = torch.tanh(x[..., both:] + reset * update[..., both:])
+        return torch.lerp(new, state, keep if self.cell == "gru" else torch.full_like(keep, 0.5))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from benchmarks.bottleneck.networks import WIDTH, Network
+from benchmarks.bottleneck.networks import Network
 from benchmarks.bottleneck.task import LETTERS, LONGEST
 from benchmarks.bottleneck.training import BATCH_SIZE
 
@@ -30,9 +30,16 @@ class Arm:
 
     def settings(self) -> dict[str, Any]:
         """Return what is stored of the arm."""
-        fixed = {"optimizer": "Adam", "width": WIDTH, "batch size": BATCH_SIZE}
+        fixed = {"optimizer": "Adam", "batch size": BATCH_SIZE}
         task = {"letters": LETTERS, "longest": LONGEST}
         return fixed | task | {"steps": self.steps} | asdict(self.network)
+
+
+CONTROLS = {  # between the RNN and the GRU, which differ in gates and in number of parameters
+    "RNN 81 wide": Network(cell="rnn", width=81),  # as many parameters as the GRU, within 2 %
+    "RNN, half kept": Network(cell="half rnn"),
+    "GRU, half kept": Network(cell="half gru"),
+}
 
 
 def grid_arm(numbers: int, steps: int) -> str:
@@ -57,5 +64,10 @@ PARTS = {
         f"{cell.upper()}, {name}": Arm(Network(cell=cell, reversed_source=name == "reversed"))
         for cell in ("rnn", "gru")
         for name in ("in order", "reversed")
+    },
+    "gates": {
+        f"{name}, {order}": Arm(replace(network, reversed_source=order == "reversed"))
+        for name, network in CONTROLS.items()
+        for order in ("in order", "reversed")
     },
 }

@@ -42,11 +42,14 @@ class Reader:
         Whether all training strings have `LONGEST` letters, and not 1 to `LONGEST`.
     trained_encoder
         Whether the encoder is trained, with a decoder of its own, before it is frozen.
+    times
+        How many times `READER_STEPS` steps it is trained for.
     """
 
     memory: Memory = "start"
     longest_only: bool = False
     trained_encoder: bool = True
+    times: int = 1
 
     @property
     def lengths(self) -> list[int]:
@@ -56,6 +59,7 @@ class Reader:
 
 READERS = {
     "plain decoder, lengths 1 to 8": Reader(),
+    "plain decoder, lengths 1 to 8, eight times": Reader(times=LONGEST),  # 8 letters as often
     "plain decoder, 8 letters only": Reader(longest_only=True),
     "stronger decoder, lengths 1 to 8": Reader(memory="vector"),
     "stronger decoder, 8 letters only": Reader(memory="vector", longest_only=True),

@@ -348,3 +348,25 @@ def test_readers_read_the_vectors_of_the_tuned_encoders(run, short, monkeypatch)
         assert row.settings["memory"] == ("vector" if "stronger" in row.arm else "start")
         assert row.settings["longest_only"] == row.arm.endswith("8 letters only")
         assert row.figures["bits read of the longest"] <= LONGEST * LETTER_BITS
+
+
+@pytest.mark.parametrize(("cell", "whole"), [("half rnn", "rnn"), ("half gru", "gru")])
+def test_half_of_the_state_is_kept(cell, whole):
+    stack = Stack([Network(cell=cell)], [0])
+    plain = Stack([Network(cell=whole)], [0])
+    size = stack.parameters["encoder.hidden"].shape[-1]
+    x, update, state = torch.randn(1, 4, size), torch.randn(1, 4, size), torch.randn(1, 4, WIDTH)
+    if cell == "half gru":  # an update gate whose sum is zero is one half
+        x[..., WIDTH : 2 * WIDTH] = -update[..., WIDTH : 2 * WIDTH]
+        expected = plain._step(x, update, state)
+    else:
+        expected = (state + plain._step(x, update, state)) / 2
+    assert torch.allclose(stack._step(x, update, state), expected, atol=1e-6)
+    if cell == "half gru":  # and stays one half, whatever is read
+        x[..., WIDTH : 2 * WIDTH] += 5
+        assert torch.allclose(stack._step(x, update, state), expected, atol=1e-6)
+
+
+def test_the_wide_rnn_has_the_parameters_of_the_gru():
+    wide, gru = (count_parameters(Network(cell=c, width=w)) for c, w in (("rnn", 81), ("gru", 48)))
+    assert abs(wide / gru - 1) < 0.02

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pikepdf
 
@@ -20,9 +19,6 @@ from tools.editions.articles import Heading, Part, make_parts, read_headings
 from tools.editions.built_site import BuiltSite, EditionError
 from tools.editions.chromium import opened
 from tools.editions.imprint import Imprint, require_chinese_font
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
 
 STYLE = Path(__file__).with_name("pdf.css")
 STYLES = ("pygments.css", "diagrams.css")
@@ -35,18 +31,13 @@ MATHJAX = {
     },
 }
 WIDTH = 665  # of the text, in CSS pixels, of which an inch has 96
-# A place keeps the width of its longest number, and all is laid out anew: otherwise a line at the
-# foot of a page could move to and fro for ever.
-FILL = """pages => {
+# A place keeps the width of its longest number: otherwise a line at the foot of a page could move
+# to and fro for ever.
+FILL = """([pages, digits]) => {
     for (const place of document.querySelectorAll('.page-of')) {
-        const number = String(pages[place.dataset.target] ?? '');
-        const digits = Math.max(number.length, place.style.getPropertyValue('--digits'));
-        place.style.setProperty('--digits', digits);
-        place.textContent = number;
+        place.style.setProperty('--digits', digits[place.dataset.target] ?? 0);
+        place.textContent = pages[place.dataset.target] ?? '';
     }
-    document.body.hidden = true;
-    document.body.getBoundingClientRect();
-    document.body.hidden = false;
 }"""
 MAX_PRINTS = 4  # a number may push a line onto the next page
 FIT = Path(__file__).with_name("fit.js").read_text(encoding="utf-8")
@@ -93,24 +84,20 @@ def write_pdf(site: BuiltSite, path: Path, imprint: Imprint) -> None:
     with tempfile.TemporaryDirectory() as folder:
         document = Path(folder) / "book.html"
         document.write_text(make_document(site, parts, imprint), encoding="utf-8")
-        printed, pages = Path(folder) / "book.pdf", dict[str, int]()
-        with opened(document) as page:
-            page.emulate_media(media="print")
-            page.set_viewport_size({"width": WIDTH, "height": 1000})
-            if faults := page.evaluate(FIT, WIDTH):
-                raise EditionError(f"{len(faults)} parts do not fit the page, first {faults[0]!r}")
-            for _ in range(MAX_PRINTS):
-                print_page(page, printed)
-                before, pages = pages, find_pages(printed)
-                moved = [name for name, number in pages.items() if before.get(name) != number]
-                if not moved:
-                    break
-                page.evaluate(FILL, pages)
-            else:
-                raise EditionError(
-                    f"{len(moved)} places moved when the numbers of their pages were written "
-                    f"into the text, the first: {moved[0]}"
-                )
+        printed = Path(folder) / "book.pdf"
+        pages, digits = dict[str, int](), dict[str, int]()
+        for _ in range(MAX_PRINTS):
+            print_document(document, printed, pages=pages, digits=digits)
+            before, pages = pages, find_pages(printed)
+            moved = [name for name, number in pages.items() if before.get(name) != number]
+            if not moved:
+                break
+            digits = {name: max(len(str(n)), digits.get(name, 0)) for name, n in pages.items()}
+        else:
+            raise EditionError(
+                f"{len(moved)} places moved when the numbers of their pages were written "
+                f"into the text, the first: {moved[0]}"
+            )
         finish(printed, path, imprint, list(read_headings(parts)))
 
 
@@ -184,9 +171,38 @@ def css_text(text: str) -> str:
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
-def print_page(page: Page, path: Path) -> None:
-    """Print what the browser shows, with an outline and with tags for screen readers."""
-    page.pdf(path=path, prefer_css_page_size=True, print_background=True, tagged=True, outline=True)
+def print_document(
+    document: Path, path: Path, *, pages: dict[str, int], digits: dict[str, int]
+) -> None:
+    """Print a document as a PDF, with an outline and with tags for screen readers.
+
+    Each print has a browser of its own: the second of some hundred pages in one browser may wait
+    for ever (seen in Chromium 156).
+
+    Parameters
+    ----------
+    document
+        The book in HTML.
+    path
+        The PDF to write.
+    pages, digits
+        The numbers to write where the document names the page of a destination, and how many
+        digits wide to leave each place.
+
+    Raises
+    ------
+    EditionError
+        If there is no Chromium, a formula cannot be set, or a part is wider than the page.
+    """
+    with opened(document) as page:
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": WIDTH, "height": 1000})
+        page.evaluate(FILL, [pages, digits])
+        if faults := page.evaluate(FIT, WIDTH):
+            raise EditionError(f"{len(faults)} parts do not fit the page, first {faults[0]!r}")
+        page.pdf(
+            path=path, prefer_css_page_size=True, print_background=True, tagged=True, outline=True
+        )
 
 
 def find_pages(path: Path) -> dict[str, int]:
