@@ -80,6 +80,7 @@ EVENTS = [
 ]
 BRANCHES = [  # ideas of one lane that led to an idea of another
     ("entropy; text from n-grams", "translation from counts"),
+    ("Kneser–Ney smoothing", "neural language model"),
     ("recurrent language model", "neural translation"),
     ("Transformer", "generative pre-training"),
     ("open mixture of experts", "learned n-gram lookup"),
