@@ -255,7 +255,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("window", __doc__)
     parser.add_argument("--orders", type=int, nargs="+", default=list(ORDERS))
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    parser.add_argument(
+        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(3))
+    )
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

@@ -8,7 +8,8 @@ public class, function and method of the library, the tools and the benchmarks:
   its summary only, but what it documents is complete;
 - a documented parameter exists;
 - a result has a name and a type;
-- the section Raises names each exception that the body itself raises.
+- the section Raises names each exception that the body itself raises;
+- a name such as ``utils.data.batches.pad``, and a path in this repository, exists.
 
 A class documents what its constructor takes and raises. Private functions need no sections, and a
 parameter ``_name``, which a caller gives and nothing uses, is not documented.
@@ -17,6 +18,7 @@ parameter ``_name``, which a caller gives and nothing uses, is not documented.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -374,3 +376,41 @@ def test_prose_after_a_section_would_be_seen(section):
     start = f"Summary.\n\n{section}\n{'-' * len(section)}\nx\n    What x is.\n"
     assert not prose_in_sections(start)
     assert prose_in_sections(f"{start}\nSource: ``eq-bleu`` (section 5.2); Post 2018.\n")
+
+
+NAME = re.compile(r"`((?:utils|tools|benchmarks)(?:\.\w+)+)`")
+PATH = re.compile(r"`((?:utils|tools|benchmarks|tests|notebooks)/[\w/.-]+\.\w+)`")
+
+
+@cache
+def names_in(path: Path) -> set[str]:
+    """The names that a module defines."""
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    targets = [t for n in nodes if isinstance(n, ast.Assign) for t in n.targets]
+    targets += [n.target for n in nodes if isinstance(n, ast.AnnAssign)]
+    names = {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return names | {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+
+
+def is_defined(name: str) -> bool:
+    """Whether a dotted name is that of a module or package, or of something that one defines."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        path = ROOT.joinpath(*parts[:length])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return length == len(parts) or parts[length] in names_in(file)
+    return False
+
+
+def test_names_and_paths_in_text_exist():
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        wrong = [name for name in NAME.findall(text) if not is_defined(name)]
+        wrong += [name for name in PATH.findall(text) if not (ROOT / name).exists()]
+        assert not wrong, f"{name_of(path)} names {', '.join(wrong)}, which do not exist"
+
+
+def test_a_name_that_does_not_exist_is_seen():
+    assert all(map(is_defined, ("utils", "utils.data", "utils.data.batches.pad", "tools.live")))
+    assert not any(map(is_defined, ("utils.data.pad", "utils.batches", "tools.book_facts.none")))

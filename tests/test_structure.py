@@ -10,6 +10,7 @@ import tokenize
 import zipfile
 from collections import Counter
 from functools import cache
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -24,7 +25,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-UTILS, BENCHMARKS = ROOT / "utils", ROOT / "benchmarks"
+UTILS, BENCHMARKS, TOOLS = (ROOT / name for name in ("utils", "benchmarks", "tools"))
 MODULES = sorted(path for path in UTILS.rglob("*.py") if "__pycache__" not in path.parts)
 SOURCES = MODULES + sorted(
     path for folder in ("benchmarks", "tests", "tools") for path in (ROOT / folder).rglob("*.py")
@@ -335,6 +336,13 @@ def imported_modules(path: Path) -> set[str]:
     return names
 
 
+def test_no_circle_of_imports_in_benchmarks_and_tools():
+    """Nor one that an import inside a function hides; `make lint` looks after utils."""
+    paths = [*BENCHMARKS.rglob("*.py"), *TOOLS.rglob("*.py")]
+    graph = {name_of(path): imported_modules(path) for path in paths}
+    assert list(TopologicalSorter(graph).static_order())  # a circle raises CycleError
+
+
 def test_a_module_has_tests_where_contributing_says():
     """In a file that imports it; one that it shares may import a module that does."""
     homes = {name: file for file, names in TEST_FILES.items() for name in names}
@@ -388,7 +396,7 @@ def lines_of_code(text: str) -> int:
 
 
 def test_a_module_has_at_most_200_lines_of_code():
-    for path in [*MODULES, *BENCHMARKS.rglob("*.py")]:
+    for path in [*MODULES, *BENCHMARKS.rglob("*.py"), *TOOLS.rglob("*.py")]:
         lines = lines_of_code(path.read_text(encoding="utf-8"))
         assert lines <= MAX_LINES_OF_CODE, (
             f"{name_of(path)} has {lines} lines of code: move a subject to another module"

@@ -18,8 +18,8 @@ Sphinx extensions, which ``_config.yml`` lists:
 
 What these extensions import:
 
-- ``book_facts``: contents, titles, lengths, results and equations, read from the pages and the
-  notebooks.
+- ``contents``: the chapters and pages of the book, and their files.
+- ``book_facts``: titles, lengths, results and equations, read from the pages and the notebooks.
 - ``benchmark_facts``: the stored numbers of the benchmarks as rows of tables.
 - ``records_table``: the tables of the records, and of rows that are stored seed by seed.
 - ``evidence_lines``: a claim with its evidence as Markdown.

@@ -1,8 +1,8 @@
-"""Facts about the book from its own files: contents, titles, lengths, results, equations.
+"""Facts about the pages of the book from their files: titles, lengths, results, equations.
 
-They are read from ``_toc.yml``, the pages and the notebooks (``benchmark_facts`` reads what the
-benchmarks stored). The Sphinx extensions of this package show them on the site, so that nothing
-there is typed by hand.
+They are read from the pages and the notebooks that ``contents`` lists (``benchmark_facts`` reads
+what the benchmarks stored). The Sphinx extensions of this package show them on the site, so that
+nothing there is typed by hand.
 """
 
 from __future__ import annotations
@@ -10,21 +10,19 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
 
+from tools.contents import ROOT, source_file
 from tools.translation.catalogues import _
 from utils.notebook.cell_output import EQUATION_KEY
 from utils.notebook.evidence import equation_evidence
 from utils.notebook.results import RESULTS_KEY
 
-ROOT = Path(__file__).resolve().parents[1]
 FORMULA = re.compile(
     r"^\$\$[ ]*\n((?:(?!\$\$).)*?)\n\$\$[ ]*\((eq-[\w-]+)\)", re.MULTILINE | re.DOTALL
 )
@@ -39,25 +37,6 @@ FOLDED_TAGS = {"hide-input", "hide-cell"}
 WORDS_PER_MINUTE = 200  # reading prose
 WORDS_PER_FORMULA = 10  # a displayed formula takes as long as so many words
 CODE_LINES_PER_MINUTE = 20  # reading code
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """One entry of the table of contents.
-
-    Parameters
-    ----------
-    part
-        The caption of the part of the book to which it belongs.
-    name
-        The name of its page, as in ``_toc.yml``.
-    sections
-        The names of the pages below it, at any depth, in their order.
-    """
-
-    part: str
-    name: str
-    sections: list[str]
 
 
 @dataclass(frozen=True)
@@ -128,55 +107,6 @@ class Equation:
     def name(self) -> str:
         """The label as words."""
         return self.label.removeprefix("eq-").replace("-", " ")
-
-
-def read_chapters(root: Path = ROOT) -> list[Chapter]:
-    """Return the chapters that ``_toc.yml`` lists, each with the pages below it."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    return [
-        Chapter(part["caption"], entry["file"], list(_names_below(entry)))
-        for part in toc["parts"]
-        for entry in part["chapters"]
-    ]
-
-
-def _names_below(entry: dict[str, Any]) -> Iterator[str]:
-    """Yield the names of the pages below an entry of ``_toc.yml``, depth first."""
-    for section in entry.get("sections", []):
-        yield section["file"]
-        yield from _names_below(section)
-
-
-def page_names(root: Path = ROOT) -> Iterator[str]:
-    """Yield the names of all pages in their order, without the first page."""
-    for chapter in read_chapters(root):
-        yield from (chapter.name, *chapter.sections)
-
-
-def source_file(name: str, root: Path = ROOT) -> Path:
-    """Find the file of a page.
-
-    Parameters
-    ----------
-    name
-        The name of the page, as in ``_toc.yml``.
-    root
-        The folder of the book.
-
-    Returns
-    -------
-    path : Path
-        A Markdown page or a notebook.
-
-    Raises
-    ------
-    ValueError
-        Unless the page has exactly one file.
-    """
-    paths = [path for path in root.glob(f"{name}.*") if path.suffix in (".md", ".ipynb")]
-    if len(paths) != 1:
-        raise ValueError(f"{name!r} is {len(paths)} files; expected one .md or .ipynb")
-    return paths[0]
 
 
 def read_json(path: Path) -> Any:

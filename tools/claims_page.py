@@ -19,14 +19,8 @@ from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
 from tools import result_claims
-from tools.book_facts import (
-    ROOT,
-    page_names,
-    read_page,
-    read_records,
-    read_text,
-    source_file,
-)
+from tools.book_facts import read_page, read_records, read_text
+from tools.contents import ROOT, page_names, source_file
 from tools.directives import GeneratedDirective
 from tools.evidence_lines import evidence_block, plain
 from tools.live.costs import COSTS, RESULTS, read_costs

@@ -13,7 +13,8 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from tools.book_facts import ROOT, page_names, read_cells, read_page, source_file
+from tools.book_facts import read_cells, read_page
+from tools.contents import ROOT, page_names, source_file
 from tools.translation.catalogues import translate
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from tools.book_facts import ROOT
+from tools.contents import ROOT
 from tools.directives import GeneratedDirective, table
 from tools.repository import repository_address
 from tools.translation.catalogues import _

@@ -16,17 +16,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from tools.book_facts import (
-    CHECK,
-    ROOT,
-    Equation,
-    Page,
-    format_duration,
-    page_names,
-    read_equations,
-    read_page,
-)
+from tools.book_facts import CHECK, Equation, Page, format_duration, read_equations, read_page
 from tools.chinese_words import mark_chinese, without_marks
+from tools.contents import ROOT, page_names
 from tools.directives import GeneratedDirective
 from tools.repository import repository_address
 from tools.translation.catalogues import _, translate

@@ -1,8 +1,8 @@
 """Sphinx directives ``records`` and ``seed-rows`` of the results page.
 
-`Records` says what each record cost and what it reached, from the rows of
+`RecordList` says what each record cost and what it reached, from the rows of
 ``book/results/records.json``; the trials, whose parts end in "trials", are counted with the other
-benchmarks. `SeedRows` is a table of one part of any benchmark that stores its runs seed by seed.
+benchmarks. `SeedRowTable` shows one part of any benchmark that stores its runs seed by seed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 import yaml
 
 from tools.benchmark_facts import format_number, format_values
-from tools.book_facts import ROOT, read_json
+from tools.book_facts import read_json
+from tools.contents import ROOT
 from tools.directives import GeneratedDirective, table
 from tools.translation.catalogues import _
 from utils.notebook.results import ROWS
@@ -28,7 +29,7 @@ LOSS = "validation loss (nats per token)"
 Row: TypeAlias = Mapping[str, Any]
 
 
-class Records(GeneratedDirective):
+class RecordList(GeneratedDirective):
     """Every record: a heading, what it cost, what was chosen on what, and its scores."""
 
     def files(self) -> list[Path]:
@@ -107,7 +108,7 @@ def score_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
         yield [place.replace("_", " "), *map(format_values, values)]
 
 
-class SeedRows(GeneratedDirective):
+class SeedRowTable(GeneratedDirective):
     """One part of a benchmark: for each arm its size, its time and some of its figures.
 
     The content is YAML: "file", "part" and "figures".

@@ -20,6 +20,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
+from tools.translation.site import CHINESE_SITE
 from utils.console import make_output_safe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -140,7 +141,7 @@ def readdress_site(app: Sphinx, error: Exception | None) -> None:
         return
     for pattern in BUILT_FILES_WITH_ADDRESS:
         for path in Path(app.outdir).glob(pattern):
-            if path.is_file() and "zh" not in path.relative_to(app.outdir).parts[:1]:
+            if path.is_file() and CHINESE_SITE.name not in path.relative_to(app.outdir).parts[:1]:
                 replace_address(path, old, new)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from tools.book_facts import ROOT, read_json
+from tools.book_facts import read_json
+from tools.contents import ROOT
 from tools.directives import GeneratedDirective
 from tools.evidence_lines import claim_block
 from utils.notebook.claims.claim import Expected

@@ -24,22 +24,14 @@ from tools.benchmark_facts import (
     format_values,
     seed_row_counts,
 )
-from tools.book_facts import (
-    ROOT,
-    format_duration,
-    last_commit,
-    page_names,
-    read_cells,
-    read_json,
-    read_page,
-    source_file,
-)
+from tools.book_facts import format_duration, last_commit, read_cells, read_json, read_page
+from tools.contents import ROOT, page_names, source_file
 from tools.directives import GeneratedDirective, link, table
-from tools.records_table import Records, SeedRows, record_result
+from tools.records_table import RecordList, SeedRowTable, record_result
+from tools.result_claims import PUBLISHED
 from tools.translation.catalogues import _, translate
 
 BENCHMARKS = ROOT / "book" / "results"
-PUBLISHED = ROOT / "book" / "published.json"
 PAGE = "book/results"  # the page that shows the tables
 MAX_COLUMNS = 8  # of a table of benchmarks
 STEPS = "steps"  # the column of the number of training steps, where a benchmark has it
@@ -94,8 +86,8 @@ class Benchmarks(GeneratedDirective):
     """The results of every benchmark; the directive's content chooses the columns.
 
     The content is YAML: for the name of each benchmark, a list of columns as in
-    `tools.book_facts.benchmark_rows`. A benchmark that is not named shows all its numbers. Under
-    "names" are names that the page shows instead of those of rows.
+    `tools.benchmark_facts.benchmark_rows`. A benchmark that is not named shows all its numbers.
+    Under "names" are names that the page shows instead of those of rows.
     """
 
     def files(self) -> list[Path]:
@@ -276,6 +268,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("scoreboard", Scoreboard)
     app.add_directive("benchmarks", Benchmarks)
     app.add_directive("published", Published)
-    app.add_directive("records", Records)
-    app.add_directive("seed-rows", SeedRows)
+    app.add_directive("records", RecordList)
+    app.add_directive("seed-rows", SeedRowTable)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

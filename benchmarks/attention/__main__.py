@@ -70,7 +70,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = record.benchmark_parser("attention", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(7)))
+    parser.add_argument(
+        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(7))
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

@@ -64,7 +64,9 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("pairings", __doc__)
     parser.add_argument("--arms", nargs="+", metavar="ARM", default=list(ARMS), choices=ARMS)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument(
+        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(5))
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = record.Run.start("pairings", arguments), Task.make()

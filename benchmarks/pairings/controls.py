@@ -299,7 +299,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = record.benchmark_parser("pairings.controls", __doc__)
     parser.set_defaults(out=record.RESULTS_FOLDER / "pairings.json")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    parser.add_argument(
+        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(5))
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

@@ -142,9 +142,11 @@ def run_method(
     start = time.process_time()
     examples = task.labelled(count, seed=seed)
     learn, values = METHODS[name]
-    tried = [(accuracy(decide := learn(examples, C), task.valid).mean(), C, decide) for C in values]
+    tried = [
+        (judged_right(decide := learn(examples, C), task.valid).mean(), C, decide) for C in values
+    ]
     best = max(tried, key=lambda entry: entry[0])  # of equal ones the first, with the smallest C
-    is_right = accuracy(best[2], task.test)
+    is_right = judged_right(best[2], task.test)
     figures = {
         "accuracy": 100 * float(is_right.mean()),
         "validation accuracy": 100 * float(best[0]),
@@ -155,7 +157,7 @@ def run_method(
     return figures, dict.fromkeys(COSTS) | {"processor_seconds": seconds}
 
 
-def accuracy(decide: Decide, examples: Sequence[LabelledReview]) -> np.ndarray:
+def judged_right(decide: Decide, examples: Sequence[LabelledReview]) -> np.ndarray:
     """Return which of N sentences a classifier judges right, (N,) bool."""
     texts, labels = zip(*examples, strict=True)
     is_right: np.ndarray = (decide(texts) > 0) == np.array(labels)

@@ -18,12 +18,12 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.reviews.counting import (
     Fit,
-    accuracy,
     fit_logistic,
     fit_naive_bayes,
     fit_nbsvm,
     fit_scaled_logistic,
     fit_tf_idf,
+    judged_right,
 )
 from benchmarks.reviews.task import as_digits
 from utils.data.examples import LabelledReview
@@ -193,7 +193,7 @@ class TunedMethod:
         learned, held_out = next(splitter.split(labels, labels))
         train, valid = ([fold.train[i] for i in part] for part in (learned, held_out))
         learn, _ = TUNED[self.name]
-        shares = {C: accuracy(learn(train, C), valid).mean() for C in self.constants}
+        shares = {C: judged_right(learn(train, C), valid).mean() for C in self.constants}
         tied = [C for C, share in shares.items() if share == max(shares.values())]
         constant = tied[len(tied) // 2]
         decide = learn(fold.train, constant)

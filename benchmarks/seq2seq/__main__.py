@@ -43,7 +43,13 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = record.benchmark_parser("seq2seq", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help="of order, control, long")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of order, control")
+    parser.add_argument(
+        "--seeds",
+        type=record.non_negative_integer,
+        nargs="+",
+        default=[0, 1, 2],
+        help="of order, control",
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

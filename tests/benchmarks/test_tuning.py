@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from benchmarks.tuning import MAX_TRIALS, next_rate, tune
+from benchmarks.tuning import DIVERGED, MAX_TRIALS, finite_loss, next_rate, tune
 
 
 @pytest.mark.parametrize("best, trials", [(1.0, 4), (8.0, 6), (0.25, 6)])
@@ -34,3 +34,8 @@ def test_rates_are_tried_until_the_best_is_inside():
     assert next_rate({1.0: 3.0, 2.0: 2.0}) == 4.0
     with pytest.raises(RuntimeError, match="at an edge"):
         next_rate({2.0**i: -i for i in range(MAX_TRIALS)})
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, 2 * DIVERGED])
+def test_a_run_that_diverged_counts_as_the_largest_loss(loss):
+    assert finite_loss(loss) == DIVERGED and finite_loss(3.0) == 3.0

@@ -402,6 +402,51 @@ def test_papers_of_a_notebook_stand_in_the_bibliography(notebook):
         assert name.lower() in BIBLIOGRAPHY.lower(), f"not in book/references.bib: {link[1]}"
 
 
+def uncited_entries(bibliography, *, text, code):
+    """The keys of the entries that no page links or cites and no docstring names with its year."""
+    for entry in re.split(r"^(?=@)", bibliography, flags=re.MULTILINE)[1:]:
+        key = re.match(r"@\w+\{([^,\s]+),", entry)[1]
+        links = re.findall(r"\b(?:doi|url|eprint)\s*=\s*\{([^}]*)\}", entry)
+        marks = [re.sub(r"^https?://(www\.)?(doi\.org/)?", "", link).lower() for link in links]
+        author = re.search(r"author\s*=\s*\{\{?(.*?)(?:,| and |\}|\n)", entry)[1]
+        year = re.search(r"year\s*=\s*\{(\d+)\}", entry)[1]
+        named = re.search(rf"\b{re.escape(author)}\b.{{0,40}}?{year}", code, re.DOTALL)
+        if not (named or any(mark in text.lower() for mark in [key.lower(), *marks])):
+            yield key
+
+
+def test_each_entry_of_the_bibliography_is_cited():
+    texts = [path.read_text(encoding="utf-8") for path in PAGES]
+    texts += [prose(read(path)) for path in NOTEBOOKS]
+    folders = ("utils", "tools", "benchmarks")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    assert list(uncited_entries(BIBLIOGRAPHY, text="\n".join(texts), code=code)) == []
+
+
+def test_no_entry_of_the_bibliography_is_repeated():
+    keys = re.findall(r"^@\w+\{([^,\s]+),", BIBLIOGRAPHY, re.MULTILINE)
+    assert len(keys) > 300 and len(set(keys)) == len(keys)
+
+
+def test_an_entry_that_nothing_cites_is_seen():
+    entry = """@article{lee2020some,
+  author = {Lee, Ann and Roe, Bo},
+  year = {2020},
+  url = {https://arxiv.org/abs/2001.00001},
+}
+"""
+    assert list(uncited_entries(entry, text="", code="Lee and Roe (2021), after Lee, 1999.")) == [
+        "lee2020some"
+    ]
+    for text, code in (
+        ("as {cite}`lee2020some`", ""),
+        ("[Lee](https://arxiv.org/abs/2001.00001)", ""),
+        ("", "Lee and Roe (2020), eq. 1"),
+    ):
+        assert list(uncited_entries(entry, text=text, code=code)) == []
+
+
 def test_a_notebook_opens_in_colab_from_the_books_address():
     slug = repository_address().removeprefix("https://github.com/")
     for path in NOTEBOOKS:

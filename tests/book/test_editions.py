@@ -21,7 +21,7 @@ import pikepdf
 import pytest
 
 from tools.editions import built_site, chromium, imprint
-from tools.editions.articles import BIBLIOGRAPHY, book_link, make_parts, read_headings
+from tools.editions.articles import BIBLIOGRAPHY, book_link, make_parts
 from tools.editions.built_site import (
     SITE_PAGES,
     WORDS,
@@ -32,15 +32,17 @@ from tools.editions.built_site import (
 )
 from tools.editions.chromium import find_chromium, opened
 from tools.editions.epub import CONVERT, write_epub
+from tools.editions.headings import read_headings
 from tools.editions.imprint import read_imprint, require_chinese_font
 from tools.editions.offer import edition_path, offer_editions
 from tools.editions.pdf import find_pages, read_outline, write_pdf
+from tools.translation.site import CHINESE_SITE
 
 # The first page, two chapters' beginnings, solutions, sounds, wide tables.
 PART = """book/index book/02-concepts notebooks/02-1-language-models book/06-applications
     notebooks/06-3-speech-recognition book/glossary""".split()
 SITE = Path(os.environ.get("LLM_BOOK_SITE", built_site.SITE)).resolve()
-LANGUAGE = "zh" if SITE.name == "zh" else "en"
+LANGUAGE = "zh" if SITE.name == CHINESE_SITE.name else "en"
 SOLUTIONS = WORDS[LANGUAGE]["solutions"]
 # the second chapter, its first section and its first exercise
 CHAPTER, SECTION, EXERCISE = {
@@ -74,7 +76,7 @@ def read_part():
 def editions(tmp_path_factory):
     """The folder with the PDF and the EPUB."""
     if IS_WHOLE:
-        return edition_path(SITE, "pdf").parent
+        return edition_path(SITE, "pdf", language=LANGUAGE).parent
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine: no edition was made")
     try:
@@ -84,8 +86,8 @@ def editions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("editions")
     for kind, write in (("pdf", write_pdf), ("epub", write_epub)):
         site = read_part()
-        write(site, edition_path(folder, kind), read_imprint(site))
-    return edition_path(folder, "pdf").parent
+        write(site, edition_path(folder, kind, language=LANGUAGE), read_imprint(site))
+    return edition_path(folder, "pdf", language=LANGUAGE).parent
 
 
 @pytest.fixture(scope="module")
@@ -401,19 +403,19 @@ def test_the_first_page_links_only_to_editions_that_are_there(tmp_path):
     page.write_text(
         '<p class="edition edition-pdf">As a PDF</p><p class="edition edition-epub">E</p>'
     )
-    offer_editions(tmp_path)
+    offer_editions(tmp_path, language="en")
     assert "href" not in page.read_text() and page.read_text().count(" hidden>") == 2
-    path = edition_path(tmp_path, "pdf")
+    path = edition_path(tmp_path, "pdf", language="en")
     path.parent.mkdir()
     path.write_bytes(b"0" * 2_000_000)
-    offer_editions(tmp_path)
-    offer_editions(tmp_path)
+    offer_editions(tmp_path, language="en")
+    offer_editions(tmp_path, language="en")
     link = '<a href="../editions/llm-foundations-book.pdf">As a PDF</a> (2 MB)'
     assert page.read_text() == (
         f'<p class="edition edition-pdf">{link}</p><p class="edition edition-epub" hidden>E</p>'
     )
     path.unlink()
-    offer_editions(tmp_path)
+    offer_editions(tmp_path, language="en")
     assert page.read_text().count(" hidden>") == 2
     assert 'class="edition edition-pdf"' in (SITE / "book" / "index.html").read_text()
 

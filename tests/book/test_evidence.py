@@ -7,7 +7,6 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.book_facts import page_names
 from tools.claims_page import (
     LIVE_PAGE,
     ClaimEntry,
@@ -16,6 +15,7 @@ from tools.claims_page import (
     read_claims,
     read_sentences,
 )
+from tools.contents import page_names
 from tools.live.costs import COSTS
 from utils.notebook.cell_output import CLAIM_KEY
 from utils.notebook.check import SIDES

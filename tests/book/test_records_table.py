@@ -5,7 +5,8 @@ import json
 import pytest
 
 from tools import records_table
-from tools.book_facts import ROOT, read_json
+from tools.book_facts import read_json
+from tools.contents import ROOT
 from tools.records_table import arm_table, record_lines, record_result
 from tools.results_page import measured_results
 

@@ -25,7 +25,7 @@ from tools.benchmark_facts import collect_provenances, format_number
 from tools.book_facts import read_equations, read_json, read_page
 from tools.repository import site_address
 from tools.results_page import without_paths
-from tools.translation.site import own_pages
+from tools.translation.site import CHINESE_SITE, own_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("LLM_BOOK_SITE", ROOT / "_build" / "html")).resolve()
@@ -43,7 +43,7 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 
-IS_CHINESE = SITE.name == "zh"
+IS_CHINESE = SITE.name == CHINESE_SITE.name
 english = pytest.mark.skipif(IS_CHINESE, reason="asks for English words")
 pytestmark = pytest.mark.skipif(not PAGES, reason="no site in _build/html: `make book` builds it")
 

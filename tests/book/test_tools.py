@@ -10,6 +10,7 @@ from tools import (
     benchmark_facts,
     book_facts,
     chinese_words,
+    contents,
     corpora,
     directives,
     figures,
@@ -19,6 +20,7 @@ from tools import (
     results_page,
     theme_fixes,
 )
+from tools.editions.offer import edition_path
 from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems, keep_executed
 from utils.data.errors import DataError
 from utils.notebook.cell_output import EQUATION_KEY
@@ -59,9 +61,9 @@ def book(tmp_path):
 
 
 def test_contents_sizes_and_times(book):
-    (chapter,) = book_facts.read_chapters(book)
+    (chapter,) = contents.read_chapters(book)
     assert chapter.name == "book/a" and chapter.sections == ["notebooks/b", "notebooks/c"]
-    assert list(book_facts.page_names(book)) == ["book/a", "notebooks/b", "notebooks/c"]
+    assert list(contents.page_names(book)) == ["book/a", "notebooks/b", "notebooks/c"]
     a, b = (book_facts.read_page(name, book) for name in ("book/a", "notebooks/b"))
     assert (a.title, a.words, a.code_lines, a.running_seconds) == ("1 A", 401, 0, None)
     assert a.reading_minutes == pytest.approx(401 / 200)
@@ -287,3 +289,10 @@ def test_the_files_of_all_corpora_are_found_and_checked(mirror, monkeypatch, cap
     (folders["two"] / "a.txt").write_bytes(b"other")
     with pytest.raises(DataError, match="two"):
         corpora.check_corpora()
+
+
+def test_an_edition_is_named_by_its_language_whatever_the_folder(tmp_path):
+    names = {code: edition_path(tmp_path, "pdf", language=code).name for code in ("en", "zh_CN")}
+    assert names == {"en": "llm-foundations-book.pdf", "zh_CN": "llm-foundations-book-zh.pdf"}
+    path = edition_path(tmp_path / "zh", "epub", language="en")
+    assert path.relative_to(tmp_path).as_posix() == "zh/editions/llm-foundations-book.epub"

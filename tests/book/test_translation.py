@@ -345,6 +345,14 @@ def test_boxes_and_pictures_speak_the_language_of_the_build(monkeypatch):
     )
 
 
+def test_of_two_texts_that_begin_alike_the_longer_one_is_found(monkeypatch):
+    chinese = {"Layer {}": "第 {} 层", "Layer {}, head {}": "第 {} 层第 {} 头"}
+    monkeypatch.setattr(pictures, "translate", lambda text, _name: chinese[text])
+    for texts in (list(chinese), list(chinese)[::-1]):
+        monkeypatch.setattr(pictures, "TEXTS", texts)
+        assert pictures.translate_box("<b>Layer 1, head 2</b>") == "<b>第 1 层第 2 头</b>"
+
+
 def test_the_switch_leads_to_the_same_page():
     english, chinese = switch.ENGLISH, switch.CHINESE
     assert switch.address("book/index", english, chinese) == "../zh/book/index.html"

@@ -1,5 +1,7 @@
 """Batches of sentence pairs and of labelled texts: each once, equally long within a batch."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +57,15 @@ def test_an_epoch_holds_every_pair_once():
         assert sorted(pair for step in steps for pair in pairs_of(stream[step])) == sorted(pairs)
     assert all(len(batch.source) <= 4 for batch in stream)
     assert sorted(pair for batch in stream for pair in pairs_of(batch)) == sorted(pairs)
+
+
+def test_targets_of_a_batch_are_about_equally_long():
+    """Of one source length, no target of a batch is longer than one of a later batch."""
+    rng = np.random.default_rng(0)
+    pairs = [([10 + i] * 3, [10 + i] * rng.integers(0, 20)) for i in range(100)]
+    batches = [list(pairs_of(batch)) for batch in PairBatches(pairs, batch_size=10, seed=1)]
+    lengths = sorted(sorted(len(target) for _, target in batch) for batch in batches)
+    assert all(low[-1] <= high[0] for low, high in pairwise(lengths))
 
 
 def test_pair_batches_are_a_function_of_seed_and_step():

@@ -74,6 +74,44 @@ def test_states_are_rewound_to_the_accepted_text(draft_length):
     assert max(lengths) == 12 and rejected > 5
 
 
+class Reader:
+    """A model with the same logits after any text, whose state is the text that it has read."""
+
+    def __init__(self, logits, log):
+        self.logits, self.log = torch.tensor(logits), log
+
+    def __call__(self, ids, state=None):
+        state = ids if state is None else torch.cat([state, ids], 1)
+        self.log.append((self, state[0].tolist()))
+        return self.logits.expand(*ids.shape, -1), state
+
+
+@pytest.mark.parametrize("draft_length", [1, 4])
+def test_the_draft_reads_what_the_target_reads_and_nothing_that_was_rejected(draft_length):
+    log = []
+    target = Reader([-9.0, -9.0, 0.0, 1.0, 2.0, 0.5], log)
+    draft = Reader([-9.0, -9.0, 2.0, -1.0, 0.0, 1.0], log)
+    text = speculative_sample(
+        target,
+        draft,
+        torch.tensor([[3, 4]]),
+        rewind=lambda state, count: state[:, : state.shape[1] - count],
+        draft_length=draft_length,
+        max_length=30,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert 0 < text.accepted < text.proposed
+    by_draft, written = [], [3, 4, *text.ids]
+    for model, read in log:
+        if model is draft:
+            by_draft.append(read)
+            continue
+        assert all(read[: len(earlier)] == earlier for earlier in by_draft)
+        if by_draft:  # the first of a round is the text before its proposals
+            assert written[: len(by_draft[0])] == by_draft[0]
+        by_draft = []
+
+
 def test_the_texts_have_the_targets_distribution():
     logits = [-9.0, -9.0, 0.0, 1.0, 2.0, 0.5]
     target, draft = FixedLogits(logits), FixedLogits([-9.0, -9.0, 2.0, -1.0, 0.0, 1.0])

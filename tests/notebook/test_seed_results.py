@@ -112,10 +112,11 @@ def test_a_missing_part_file_or_format_is_named(store):
 )
 def test_the_seeds_of_an_arm_differ_in_nothing_else(store, other, message):
     store(row(), row(seed=1), row(seed=2, **other))
-    with pytest.raises(ValueError, match=f"of words/LSTM in x.json differ {message}"):
-        load_seeds("x", "LSTM", "loss")
-    with pytest.raises(ValueError, match=r"run `python -m benchmarks\.x` to the end"):
-        load_seeds("x", "LSTM", "loss")
+    for load in (load_seeds, load_curves):
+        with pytest.raises(ValueError, match=f"of words/LSTM in x.json differ {message}"):
+            load("x", "LSTM", "loss")
+        with pytest.raises(ValueError, match=r"run `python -m benchmarks\.x` to the end"):
+            load("x", "LSTM", "loss")
 
 
 def test_a_row_survives_storing_and_reading():

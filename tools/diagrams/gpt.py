@@ -57,7 +57,6 @@ def _self_attention(d: Diagram, x: float, y: float) -> float:
         d.note(x, box.y - 3, "rotates q and k")
         mask_icon(d, x - 47, box.y + 18, causal)
         d.note(x - 29, box.y + 19, "causal mask", anchor="start")
-    with d.part("residual", "self-attention"):
         add = d.operation(x, box.top[1] - 22, "+")
         d.arrow(box.top, add.bottom)
         d.dot(x, y - 7)

@@ -29,7 +29,6 @@ def transformer() -> Diagram:
             "self-attention",
             "cross-attention",
             "feed-forward",
-            "residual",
             "output",
         ),
     )
@@ -186,7 +185,6 @@ def sublayer(
         if mask:
             mask_icon(d, x - 47, box.y + 9, mask)
             d.note(x - 29, box.y + 10, f"{mask.__name__} mask", anchor="start")
-    with d.part("residual", name):
         add = d.operation(x, box.top[1] - 22, "+")
         d.arrow(box.top, add.bottom)
         d.dot(x, y - 7)

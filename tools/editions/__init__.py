@@ -4,7 +4,7 @@
 (``make epub``) read the pages of ``_build/html``, and write beside them, into ``editions/``.
 
 - ``built_site``: the pages of the site, in the order of the contents.
-- ``articles``: the same as parts of one book.
+- ``articles``: the same as parts of one book; ``headings``: their headings.
 - ``solutions``: moves solutions to the end of their chapter.
 - ``page_links``: adds the numbers of pages to links.
 - ``imprint``: title, authors, licence and commit.

@@ -29,14 +29,14 @@ def main() -> None:
     parser.add_argument("--site", type=Path, default=SITE, help="a built site, in any language")
     arguments = parser.parse_args()
     folder = arguments.site.resolve()
-    path = edition_path(folder, arguments.edition)
     try:
         site = read_site(folder)
+        path = edition_path(folder, arguments.edition, language=site.language)
         imprint = read_imprint(site)
         WRITERS[arguments.edition](site, path, imprint)
     except EditionError as error:
         sys.exit(f"no {arguments.edition}: {error}")
-    offer_editions(folder)
+    offer_editions(folder, language=site.language)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html import unescape
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -31,7 +29,6 @@ SITE_ATTRIBUTES = {
     "svg[role=group]": ["role"],
 }
 HEIGHT = re.compile(r"\bheight:[^;]*;?")
-ELEMENT = re.compile("<[^>]+>")
 REPEATED_LINES = 20  # a cell of so many lines is printed once
 BADGES = ", ".join(
     f'img[src$="{name}"], a[href^="https://{site}/"] > img'
@@ -59,33 +56,6 @@ class Part:
     title: str
     chapter: str
     article: Tag
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A heading of the book.
-
-    Parameters
-    ----------
-    level
-        How deep it is: 1 for chapters.
-    key
-        Its id.
-    content
-        What it says, in HTML.
-    is_title
-        Whether it is the title of a page or of the solutions of a chapter.
-    """
-
-    level: int
-    key: str
-    content: str
-    is_title: bool
-
-    @property
-    def text(self) -> str:
-        """What it says, without elements; formulas in LaTeX."""
-        return " ".join(unescape(ELEMENT.sub("", self.content)).split())
 
 
 def make_parts(site: BuiltSite) -> list[Part]:
@@ -277,27 +247,3 @@ def _element(name: str, text: str, **attributes: str) -> Tag:
     element = Tag(name=name, attrs=attributes)
     element.string = text
     return element
-
-
-def read_headings(parts: list[Part]) -> Iterator[Heading]:
-    """Yield each heading of the book, to which an id is given.
-
-    Parameters
-    ----------
-    parts
-        The parts of the book, whose headings are changed.
-
-    Yields
-    ------
-    heading : Heading
-        In the order of the book.
-    """
-    for part in parts:
-        for number, heading in enumerate(part.article.find_all(re.compile("^h[1-6]$"))):
-            heading["id"] = f"{part.key}--heading-{number}" if number else f"{part.key}--title"
-            yield Heading(
-                int(heading.name[1]),
-                str(heading["id"]),
-                heading.decode_contents().strip(),
-                is_title=number == 0,
-            )

@@ -15,9 +15,10 @@ import zipfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tools.editions.articles import Heading, Part, make_parts, read_headings
+from tools.editions.articles import Part, make_parts
 from tools.editions.built_site import BuiltSite, EditionError
 from tools.editions.chromium import opened
+from tools.editions.headings import Heading, read_headings
 from tools.editions.imprint import Imprint
 
 STYLE = Path(__file__).with_name("epub.css")

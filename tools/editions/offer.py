@@ -17,27 +17,43 @@ PARAGRAPH = re.compile(
 )
 
 
-def edition_path(site: Path, kind: str) -> Path:
-    """Return where an edition of a site lies: ``kind`` is "pdf" or "epub".
+def edition_path(site: Path, kind: str, *, language: str) -> Path:
+    """Return where an edition of a site lies.
 
-    That of the Chinese site says so in its name, for a reader who downloads both.
+    Parameters
+    ----------
+    site
+        The folder of the built site.
+    kind
+        "pdf" or "epub".
+    language
+        The language of the site, such as "en" or "zh-CN". The name of the file ends with it unless
+        it is English, for a reader who downloads both.
+
+    Returns
+    -------
+    path : Path
+        The file of the edition, which may not be made yet.
     """
-    name = f"{NAME}-zh" if site.name == "zh" else NAME
+    code = language[:2]
+    name = NAME if code == "en" else f"{NAME}-{code}"
     return site / FOLDER / f"{name}.{kind}"
 
 
-def offer_editions(site: Path) -> None:
+def offer_editions(site: Path, *, language: str) -> None:
     """Link the first page of a site to the editions that are there, and hide the others.
 
     Parameters
     ----------
     site
         The built site, whose first page is changed.
+    language
+        Its language, as for `edition_path`.
     """
 
     def offer(paragraph: re.Match[str]) -> str:
         kind, text = paragraph.groups()
-        path = edition_path(site, kind)
+        path = edition_path(site, kind, language=language)
         opening = f'<p class="edition edition-{kind}"'
         if not path.is_file():
             return f"{opening} hidden>{text}</p>"

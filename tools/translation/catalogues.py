@@ -15,7 +15,8 @@ from pathlib import Path
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 
-ROOT = Path(__file__).resolve().parents[2]
+from tools.contents import ROOT, page_names
+
 LOCALE = "zh_CN"
 FOLDER = ROOT / "locale" / LOCALE / "LC_MESSAGES"
 SHARED = "shared"  # the words of the tools, of the theme and of the book as a whole
@@ -38,8 +39,6 @@ def catalogue_name(path: Path, folder: Path = FOLDER) -> str:
 
 def catalogue_names() -> list[str]:
     """Return the names of all catalogues: the pages in their order, then the others."""
-    from tools.book_facts import page_names  # which imports this module
-
     return [FIRST_PAGE, *page_names(), *OTHERS]
 
 

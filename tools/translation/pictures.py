@@ -12,7 +12,7 @@ from functools import partial
 from html import escape, unescape
 from pathlib import Path
 
-from tools.book_facts import ROOT
+from tools.contents import ROOT
 from tools.live.texts import TEXTS
 from tools.translation.catalogues import translate
 
@@ -57,7 +57,7 @@ def translate_built_pictures(site: Path | str) -> None:
 
 def translate_box(html: str) -> str:
     """Return the example of a live box with its texts in the language of the build."""
-    for text in TEXTS:
+    for text in sorted(TEXTS, key=len, reverse=True):  # of two that begin alike, the longer first
         chinese = translate(text, NAME)
         for start, end in ((">", "<"), ('aria-label="', '"')):
             fill = partial(_filled, f"{start}{chinese}{end}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import jieba
 from sphinx.search.zh import SearchChinese
 
-from tools.book_facts import ROOT
+from tools.contents import ROOT
 from tools.translation.terms import HAS_CHINESE, read_glossary
 
 DICTIONARY = ROOT / "_build" / "words.txt"

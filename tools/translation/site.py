@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tools.book_facts import ROOT
+from tools.contents import ROOT
 from tools.translation.catalogues import FIRST_PAGE, LOCALE
 
 SITE = ROOT / "_build" / "html"

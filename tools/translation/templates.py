@@ -17,7 +17,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 
-from tools.book_facts import ROOT, read_cells, read_text, source_file
+from tools.book_facts import read_cells, read_text
+from tools.contents import ROOT, source_file
 from tools.theme_fixes import WORDS
 from tools.translation.catalogues import (
     FOLDER,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tools.book_facts import ROOT
+from tools.contents import ROOT
 
 GLOSSARY = ROOT / "book" / "glossary.md"
 EXCEPTIONS = ROOT / "locale" / "terms.txt"

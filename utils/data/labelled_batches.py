@@ -39,7 +39,7 @@ class LabelledBatch:
 class LabelledBatches(GroupedBatches[LabelledBatch]):
     """Batches of labelled texts, reshuffled in each epoch: ``stream[step]`` is one batch.
 
-    A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, T)
+    A batch depends on the seed and the step alone. It holds texts of one length as inputs (B, S)
     and their labels as targets (B,). Each epoch of ``len(stream)`` steps contains every text once,
     in newly composed batches and in random order. A length with few texts leads to a smaller batch.
 
@@ -114,7 +114,7 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
     Returns
     -------
     batch : LabelledBatch
-        The texts as inputs (B, T), padded with PAD; the labels as targets (B,).
+        The texts as inputs (B, S), padded with PAD; the labels as targets (B,).
 
     Raises
     ------
@@ -126,7 +126,7 @@ def labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
 
 def _make_labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
     """Return the batch of examples whose ids and labels have been checked."""
-    inputs = pad([ids for ids, _ in examples])  # (B, T)
+    inputs = pad([ids for ids, _ in examples])  # (B, S)
     labels = as_id_tensor([label for _, label in examples], name="labels")  # (B,)
     return LabelledBatch(inputs, labels)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -106,7 +106,7 @@ def speculative_sample(
     target, draft
         Two language models of one vocabulary. EOS is drawn as any other token.
     prompt
-        Ids of one text, (1, T) with T ≥ 1.
+        Ids of one text, (1, T) with T ≥ 1, on the device of both models.
     rewind
         Takes a state of the target model and a number of tokens, and returns the state before the
         last so many of them: `utils.models.gpt_rewind.rewind_gpt` for a GPT.
@@ -117,7 +117,7 @@ def speculative_sample(
     sampling
         What shapes both models' distributions.
     generator
-        A generator on the CPU.
+        A generator on the CPU, where all tokens are drawn, as by `sample`.
 
     Returns
     -------
@@ -132,42 +132,24 @@ def speculative_sample(
     check_positive(draft_length=draft_length, max_length=max_length)
     if prompt.dim() != 2 or prompt.shape[0] != 1 or prompt.shape[1] == 0:
         raise ValueError(f"the prompt must be ids of one text, (1, T ≥ 1), got {prompt.shape}")
-
-    def distribution(logits: torch.Tensor, ids: list[int]) -> torch.Tensor:
-        """Return the distribution (V,) for logits (1, V) after all ids."""
-        p = sampling.probabilities(allowed_logits(logits).double(), torch.tensor([ids]))  # (1, V)
-        return p[0]
-
-    def draw(p: torch.Tensor) -> int:
-        """Draw a token."""
-        return int(p.multinomial(1, generator=generator))
-
-    before = prompt[0].tolist()
+    drawing, device = _Drawing(sampling, generator), prompt.device
+    proposer, given = _Proposer(draft, drawing), prompt[0].tolist()
     with evaluation_mode(target), evaluation_mode(draft):
         logits, state = target(prompt, None)
-        text = SpeculativeText([draw(distribution(logits[:, -1], before))], target_calls=1)
-        draft_state: Any = None
-        unread = [*before, *text.ids]  # what the draft model has not read
+        first = drawing.draw(drawing.distribution(logits[:, -1], given))
+        text = SpeculativeText([first], target_calls=1)
         while len(text.ids) < max_length:
-            ids = [*before, *text.ids]
+            ids = [*given, *text.ids]
             count = min(draft_length, max_length - len(text.ids) - 1)
-            proposal: list[int] = []
-            q: list[torch.Tensor] = []  # the draft model's distribution of each proposal
-            states = []  # of the draft model, when it had read all before that proposal
-            for _ in range(count):
-                logits, draft_state = draft(torch.tensor([unread]), draft_state)
-                states.append(draft_state)
-                q.append(distribution(logits[:, -1], [*ids, *proposal]))
-                proposal.append(draw(q[-1]))
-                unread = proposal[-1:]
-            logits, state = target(torch.tensor([[ids[-1], *proposal]]), state)  # (1, count + 1, V)
-            p = [distribution(logits[:, i], [*ids, *proposal[:i]]) for i in range(count + 1)]
-            kept, new = _check_proposal(p, q, proposal, generator)
-            new = draw(p[count]) if new is None else new
+            proposal, q = proposer.propose(ids, count, device=device)
+            unread = torch.tensor([[ids[-1], *proposal]], device=device)  # (1, count + 1)
+            logits, state = target(unread, state)  # (1, count + 1, V)
+            p = [
+                drawing.distribution(logits[:, i], [*ids, *proposal[:i]]) for i in range(count + 1)
+            ]
+            kept, new = drawing.accept(proposal, p, q)
             state = rewind(state, count - kept)
-            if kept < count:
-                draft_state, unread = states[kept], []
-            unread = [*unread, new]
+            proposer.keep(kept)
             text.ids += [*proposal[:kept], new]
             text.proposed += count
             text.accepted += kept
@@ -175,15 +157,61 @@ def speculative_sample(
     return text
 
 
-def _check_proposal(
-    p: list[torch.Tensor],
-    q: list[torch.Tensor],
-    proposal: list[int],
-    generator: torch.Generator | None,
-) -> tuple[int, int | None]:
-    """Return how many proposed tokens are accepted, and what replaces the first that is not."""
-    for i, token in enumerate(proposal):
-        uniform = torch.rand(1, generator=generator, dtype=torch.float64)
-        if float(uniform) >= float(acceptance(p[i], q[i])[token]):
-            return i, int(residual(p[i], q[i]).multinomial(1, generator=generator))
-    return len(proposal), None
+class _Drawing(NamedTuple):
+    """How tokens are drawn: what shapes the distributions, and the random numbers."""
+
+    sampling: SamplingConfig
+    generator: torch.Generator | None
+
+    def distribution(self, logits: torch.Tensor, ids: list[int]) -> torch.Tensor:
+        """Return the distribution (V,), on the CPU, for logits (1, V) after all ids."""
+        allowed = allowed_logits(logits.cpu()).double()
+        return self.sampling.probabilities(allowed, torch.tensor([ids]))[0]
+
+    def draw(self, p: torch.Tensor) -> int:
+        """Draw a token from a distribution (V,)."""
+        return int(p.multinomial(1, generator=self.generator))
+
+    def accept(
+        self, proposal: list[int], p: list[torch.Tensor], q: list[torch.Tensor]
+    ) -> tuple[int, int]:
+        """Return how many proposed tokens are accepted, and the token that is drawn after them.
+
+        `q` has the draft model's distribution of each proposal, `p` those of the target model and
+        one more.
+        """
+        for i, token in enumerate(proposal):
+            uniform = torch.rand(1, generator=self.generator, dtype=torch.float64)
+            if float(uniform) >= float(acceptance(p[i], q[i])[token]):
+                return i, self.draw(residual(p[i], q[i]))
+        return len(proposal), self.draw(p[-1])
+
+
+class _Proposer:
+    """The draft model, and how much of the text it has read."""
+
+    def __init__(self, model: NextTokenModel[Any], drawing: _Drawing) -> None:
+        self._model, self._drawing = model, drawing
+        self._num_read, self._state = 0, None
+        self._states: list[tuple[int, Any]] = []  # numbers of tokens read, and the states then
+
+    def propose(
+        self, ids: list[int], count: int, *, device: torch.device
+    ) -> tuple[list[int], list[torch.Tensor]]:
+        """Return `count` tokens after all `ids`, and the distribution (V,) of each."""
+        proposal: list[int] = []
+        q: list[torch.Tensor] = []
+        self._states, num_read, state = [], self._num_read, self._state
+        for _ in range(count):
+            text = [*ids, *proposal]
+            logits, state = self._model(torch.tensor([text[num_read:]], device=device), state)
+            num_read = len(text)
+            self._states.append((num_read, state))
+            q.append(self._drawing.distribution(logits[:, -1], text))
+            proposal.append(self._drawing.draw(q[-1]))
+        return proposal, q
+
+    def keep(self, kept: int) -> None:
+        """Go back to the state after the last of the first `kept` proposals that was read."""
+        if self._states:
+            self._num_read, self._state = self._states[min(kept, len(self._states) - 1)]

@@ -12,7 +12,7 @@ def pass_at_k(num_drawn: int, num_right: int, k: int) -> float:
 
     It is the share of the sets of `k` of the drawn answers that have a right one.
 
-    Source: ``eq-pass-at-k`` (section 8.4); Chen et al. 2021, equation 1.
+    Source: ``eq-pass-at-k`` (section 8.4); Chen et al. 2021, eq. 1.
 
     Parameters
     ----------

@@ -224,8 +224,8 @@ class RNNLM(TiedModule):
             cell, input_size=embedding_size, width=width, num_layers=num_layers, dropout=dropout
         )
         self.dropout = make_dropout(dropout)
-        # torch's own initial numbers, with which the stored results were measured: all biases of
-        # the output, and below the word vectors of untied LSTMs (sections 4.1.2 and 5.1)
+        # The biases of the output and the word vectors of untied LSTMs keep torch's own initial
+        # values, with which the stored results were measured (sections 4.1.2 and 5.1).
         if tied:
             self.output_projection = projection_or_identity(width, embedding_size)
             self.output = make_tied_output(self.embedding, zero_bias=False)

@@ -186,9 +186,11 @@ def load_curves(name: str, arm: str, quantity: str, *, part: str | None = None) 
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such part, arm or quantity. The message lists the names that exist.
+        If there is no such part, arm or quantity, or the seeds differ as for `load_seeds`. The
+        message lists the names that exist.
     """
     rows = _rows_of_arm(name, _read_rows(name), arm, part)
+    _refuse_mixture(name, rows)
     return {
         row.seed: _figure(name, row, quantity) for row in sorted(rows, key=lambda row: row.seed)
     }

@@ -1,6 +1,6 @@
 """Training runs for the study of scaling: models of several widths on the characters of one text.
 
-Section 2.2 and ``benchmarks/scaling.py`` train them; ``utils.studies.scaling_law`` fits a law to
+Section 2.2 and ``benchmarks.scaling`` train them; ``utils.studies.scaling_law`` fits a law to
 their losses.
 """
 

@@ -152,7 +152,7 @@ def policy_loss(
     on the same answers, a token whose ratio has left the range on the side to which its advantage
     pushes it has no gradient.
 
-    Source: ``eq-clipped`` (section 8.4); Schulman et al. 2017, equation 7.
+    Source: ``eq-clipped`` (section 8.4); Schulman et al. 2017, eq. 7.
 
     Parameters
     ----------

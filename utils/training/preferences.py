@@ -21,7 +21,7 @@ def dpo_loss(
 ) -> torch.Tensor:
     """Compute the loss of DPO, summed over pairs.
 
-    Source: ``eq-dpo`` (section 8.4); Rafailov et al. 2023, equation 7.
+    Source: ``eq-dpo`` (section 8.4); Rafailov et al. 2023, eq. 7.
 
     Parameters
     ----------
