@@ -5,6 +5,7 @@ What the boxes share with the others, such as loading and printing, is in ``test
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
@@ -34,10 +35,12 @@ from tools.live.catalogue import (
 )
 from tools.live.model_files import read_index
 from tools.live.quantization import quantized_copy
-from tools.live.translation import beam_tree, run_text, translate_greedily
+from tools.live.translation import beam_tree, translate_greedily
+from tools.live.tree import number_text, run_text
 from utils.data.corpora import load_pairs
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.beam_config import BeamConfig
+from utils.decoding.beam_hypotheses import BeamHypotheses
 from utils.decoding.beam_search import beam_search
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.translation import translate
@@ -104,10 +107,10 @@ def test_logits_and_attention_equal_those_of_torch(engine, tiny, source):
 def runs_of(node):
     """The tree of Python's search in the form of the engine's."""
     ids = [node.token]
-    while len(node.children) == 1 and not node.has_ended:
+    while len(node.children) == 1 and node.end is None:
         node = node.children[0]
         ids.append(node.token)
-    return [ids, node.has_ended, [runs_of(child) for child in node.children]]
+    return [ids, node.end is not None, [runs_of(child) for child in node.children]]
 
 
 @pytest.mark.parametrize("size, penalty", [(5, 1.0), (1, 1.0), (2, 0.0), (8, 2.0)])
@@ -135,9 +138,9 @@ def test_searches_equal_those_of_the_library(engine, tiny, size, penalty):
         assert [row[0] for row in found["beam"]] == [best.ids for best in hypotheses]
         for row, best in zip(found["beam"], hypotheses, strict=True):
             assert row[1:] == pytest.approx([best.log_prob, best.score], abs=1e-4)
-        root, same = beam_tree(rounded, source, beam)
-        assert [best.ids for best in same] == [best.ids for best in hypotheses]
-        assert found["tree"] == runs_of(root)
+        tree = beam_tree(rounded, source, beam)
+        assert tree.hypotheses == hypotheses
+        assert found["tree"] == runs_of(tree.root)
 
 
 def test_a_search_without_an_end_stops_at_the_longest_length(engine, tiny):
@@ -146,10 +149,97 @@ def test_a_search_without_an_end_stops_at_the_longest_length(engine, tiny):
         model.decoder.output.bias[EOS] = -100
     scripts = scripts_of(m=convert_translator(model, tokenizer, {}))
     (found,) = engine.evaluate(scripts, f"{SEARCH}('m', [[7, 8]], {{}})")
-    root, hypotheses = beam_tree(quantized_copy(model), [7, 8])
-    assert [row[0] for row in found["beam"]] == [best.ids for best in hypotheses]
-    assert found["tree"] == runs_of(root)
+    tree = beam_tree(quantized_copy(model), [7, 8])
+    assert [row[0] for row in found["beam"]] == [best.ids for best in tree.hypotheses]
+    assert found["tree"] == runs_of(tree.root)
     assert {len(row[0]) for row in found["beam"]} == {len(found["greedy"][0])} == {60}
+
+
+TRACE = """((name, source, options) => {
+    const search = new LiveModels.BeamSearch(LiveModels.build(name), source, options), trace = [];
+    const idsOf = LiveModels.idsOf;
+    for (let goesOn = true; goesOn;) {
+        goesOn = search.step();
+        trace.push({
+            beam: search.beam.map(({ node }) => [idsOf(node), node.logProb]),
+            finished: search.finished.map(({ ids, logProb, score }) => [ids, logProb, score]),
+            kept: search.steps.at(-1).filter(({ end }) => !end)
+                .map(({ node, logProb }) => [idsOf(node), logProb]),
+            ended: search.steps.at(-1).filter(({ end }) => end)
+                .map(({ node, logProb }) => [idsOf(node), logProb]),
+            logProbs: search.steps.at(-1).map(({ logProb }) => logProb),
+        });
+    }
+    return trace;
+})"""
+
+
+def search_traced(model, source, *, size, penalty, monkeypatch):
+    """The library's own beam search: its beam and its finished hypotheses after each step."""
+    trace = []
+
+    class Traced(BeamHypotheses):
+        def _set_beam(self, beam):
+            self.kept = list(beam)
+            super()._set_beam(beam)
+
+        def _finish(self, ids, log_prob):
+            self.ended.append([list(ids), log_prob])
+            super()._finish(ids, log_prob)
+
+        def advance(self, continuations):
+            self.ended = []
+            super().advance(continuations)
+            partial = [[list(one.ids), one.log_prob] for one in self.beam if one.log_prob > -np.inf]
+            trace.append(
+                {
+                    "beam": partial,
+                    "finished": [[best.ids, best.log_prob, best.score] for best in self.finished],
+                    "kept": [[list(one.ids), one.log_prob] for one in self.kept],
+                    "ended": self.ended,
+                }
+            )
+
+    monkeypatch.setattr("utils.decoding.beam_search.BeamHypotheses", Traced)
+    beam = BeamConfig(size, length_penalty=penalty, patience=1)
+    state, limit = model.begin(torch.tensor([source])), page_translation.MAX_LENGTH
+    beam_search(model, torch.tensor([[BOS]]), state, beam=beam, max_length=limit)
+    return trace
+
+
+def assert_same_hypotheses(actual, expected):
+    assert [row[0] for row in actual] == [row[0] for row in expected]
+    for row, other in zip(actual, expected, strict=True):
+        assert row[1:] == pytest.approx(other[1:], abs=1e-4)
+
+
+@pytest.mark.parametrize("size, penalty", [(5, 1.0), (1, 1.0), (2, 0.0), (8, 2.0)])
+def test_each_step_of_the_search_is_that_of_the_library(engine, tiny, size, penalty, monkeypatch):
+    """What a step kept, what it ended, the beam after it and the best that have ended so far."""
+    model, tokenizer = tiny
+    rounded, options = quantized_copy(model), json.dumps({"size": size, "penalty": penalty})
+    scripts = scripts_of(m=convert_translator(model, tokenizer, {}))
+    for source in ([30], [9, 8, 200, 17, 40, 40, 3], list(range(60, 72))):
+        trace = engine.evaluate(scripts, f"{TRACE}('m', {source}, {options})")
+        expected = search_traced(
+            rounded, source, size=size, penalty=penalty, monkeypatch=monkeypatch
+        )
+        assert len(trace) == len(expected)
+        tree = beam_tree(rounded, source, BeamConfig(size, length_penalty=penalty, patience=1))
+        for step, other, items in zip(trace, expected, tree.steps, strict=True):
+            for part in ("beam", "finished", "kept"):
+                assert_same_hypotheses(step[part], other[part])
+            # at the longest length the library ends those that it kept, too
+            ended = other["ended"][: len(step["ended"])]
+            assert_same_hypotheses(step["ended"], ended)
+            assert other["ended"][len(ended) :] in ([], other["kept"])
+            assert step["logProbs"] == sorted(step["logProbs"], reverse=True)
+            assert step["logProbs"] == pytest.approx([item.log_prob for item in items], abs=1e-4)
+            assert step["ended"] == [
+                [item.node.ids(), pytest.approx(item.log_prob, abs=1e-4)]
+                for item in items
+                if item.has_ended
+            ]
 
 
 OTHERS = {
@@ -441,13 +531,18 @@ def test_beam_search_with_its_tree(open_page):
     assert field.input_value() == page_translation.BEAM_SENTENCE
     translated(page, box, "beam", "Ended after")
     parts = page.evaluate("""() => ['.live-example', '.live-parts'].map(part =>
-        ['.live-greedy', '.live-hypotheses', '.live-tree'].map(name => document
+        ['.live-greedy', '.live-hypotheses', '.live-drawing', '.live-tree'].map(name => document
             .querySelector(`[data-live=beam] ${part} ${name}`)
             .textContent.replace(/\\s+/g, '')))""")
     assert parts[0] == parts[1]
+    shapes = page.evaluate("""() => ['.live-example', '.live-parts'].map(part =>
+        Array.from(document.querySelector(`[data-live=beam] ${part} .live-drawing`)
+            .querySelectorAll('circle, path, g[class]'), shape => shape.outerHTML))""")
+    assert shapes[0] == shapes[1] and len(shapes[0]) > 100
+    box.locator(".live-parts summary").click()
     marks = box.locator(".live-parts .live-mark").all_inner_texts()
     assert sum(mark == "ends, rank 1" for mark in marks) == 1 and "given up" in marks
-    assert box.locator(".live-parts .live-best").count() == 1
+    assert box.locator(".live-parts .live-tree .live-best").count() == 1
     assert box.locator(".live-parts .live-hypotheses td").count() == 25
     box.get_by_label("Beam size").select_option("2")
     assert box.locator(".live-parts .live-hypotheses td").count() == 0
@@ -462,6 +557,84 @@ def test_beam_search_with_its_tree(open_page):
     scores = box.locator(".live-parts .live-hypotheses td:nth-child(5)").all_inner_texts()
     log_probs = box.locator(".live-parts .live-hypotheses td:nth-child(3)").all_inner_texts()
     assert scores == log_probs
+
+
+def drawn_items(page):
+    """The kind, the texts and the column of each shape of the drawing."""
+    return page.evaluate("""() => Array.from(
+        document.querySelectorAll('[data-live=beam] .live-parts .live-drawing > g[class]'),
+        shape => [shape.getAttribute('class'), ...Array.from(shape.children,
+            child => child.textContent || Number(child.getAttribute('x')))])""")
+
+
+@needs_models
+def test_the_drawing_shows_what_each_step_did(open_page, monkeypatch):
+    """Pieces and log-probabilities of the library's own search; kept, ended and given up."""
+    page = open_page()
+    box = opened_box(page, "beam")
+    box.get_by_label("Beam size").select_option("3")
+    assert box.locator(".live-parts .live-drawing").count() == 0
+    model, tokenizer = page_translator(), tokenizer_of(TRANSLATOR)
+    source = tokenizer.encode(page_translation.BEAM_SENTENCE)
+    trace = search_traced(model, source, size=3, penalty=1.0, monkeypatch=monkeypatch)
+    done = []
+    for number, step in enumerate(trace, start=1):
+        box.get_by_role("button", name="Next step").click()
+        wait_for_status(page, "beam", "Ended after" if number == len(trace) else f"Step {number}:")
+        kept = [(run_text(tokenizer, ids[-1:]), value, ids) for ids, value in step["kept"]]
+        ended = [(None, value, ids) for ids, value in step["ended"]]
+        done.append(sorted([*kept, *ended], key=lambda item: -item[1]))
+        finished = [found[0] for found in step["finished"]]
+        open_ids = [ids for ids, _ in step["beam"]]
+        items = drawn_items(page)
+        assert len(items) == sum(map(len, done))
+        columns = sorted({item[1] for item in items})
+        for column, expected in zip(columns, done, strict=True):
+            shown = [item for item in items if item[1] == column]
+            for (kind, _, text, value), (piece, log_prob, ids) in zip(shown, expected, strict=True):
+                assert value == number_text(log_prob)
+                if piece is None:
+                    rank = finished.index(ids) + 1 if ids in finished else 0
+                    assert text == (f"rank {rank}" if rank else "lower")
+                    assert kind.startswith("live-ended" if rank else "live-given-up")
+                    assert ("live-best" in kind) is (rank == 1)
+                    continue
+                assert text == piece
+                leads = [one for one in [*open_ids, *finished] if one[: len(ids)] == ids]
+                assert (kind == "live-given-up") is (not leads), (number, text)
+                assert (kind == "live-best") is (bool(finished) and finished[0][: len(ids)] == ids)
+                assert kind != "live-open" or ids in open_ids
+    assert [item[0] for item in items].count("live-open") == 0
+    assert box.get_by_role("img", name="The tree of hypotheses, drawn").count() == 1
+
+
+@needs_models
+def test_the_list_says_what_the_drawing_shows(open_page):
+    """With the keyboard alone; the longest path of numbers is in both."""
+    page = open_page(reduced_motion="reduce", width=390)
+    box = opened_box(page, "beam")
+    box.get_by_role("button", name="Translate").focus()
+    page.keyboard.press("Enter")
+    wait_for_status(page, "beam", "Ended after")
+    summary = box.locator(".live-parts summary")
+    assert not box.locator(".live-parts .live-tree").is_visible()
+    for _ in range(4):  # the other buttons, the table, the drawing
+        page.keyboard.press("Tab")
+    region = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert region == "The tree of hypotheses"
+    left = "document.activeElement.scrollLeft"
+    assert page.evaluate(left) > 0  # it has gone to the newest step
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert summary.evaluate("node => node === document.activeElement")
+    assert box.locator(".live-parts .live-tree").is_visible()
+    listed = re.findall(r"−\d+\.\d\d", box.locator(".live-parts .live-tree").inner_text())
+    drawn = [item[3] for item in drawn_items(page)]
+    assert set(listed) <= set(drawn)
+    ends = [item[3] for item in drawn_items(page) if item[2].startswith("rank")]
+    assert len(ends) == 5 and set(ends) <= set(listed)
+    overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(overflow) <= 0
 
 
 @needs_models

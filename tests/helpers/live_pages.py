@@ -153,6 +153,7 @@ PAGE = """<!DOCTYPE html>
 <script defer src="../_static/live/heads.js"></script>
 <script defer src="../_static/live/sentiment.js"></script>
 <script defer src="../_static/live/translator.js"></script>
+<script defer src="../_static/live/tree.js"></script>
 <script defer src="../_static/live/translation.js"></script>
 </head><body><main><h1>Boxes</h1>{boxes}</main></body></html>"""
 THEME = """html { --pst-color-text-base: #222; --pst-color-text-muted: #48566b;

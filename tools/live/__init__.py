@@ -7,7 +7,8 @@
 - ``architectures``: the library's models and tokenizers in the form of those files.
 - ``catalogue``: the models of the site, by name.
 - ``writer``: writes texts with a seed, as a box of the page does.
-- ``translation``: translations with their attention and the tree of beam search, as examples.
+- ``translation``: translations with their attention and with beam search, as examples.
+- ``tree``: the tree of beam search as a drawing.
 - ``heads``: what a GPT loses without each of its heads, and where these look, as an example.
 - ``heat``: weights of attention as a table.
 - ``sentiment``: a sentence about a film with the share of each word, as an example.

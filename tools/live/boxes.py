@@ -26,7 +26,7 @@ SCRIPTS = ("live/engine.js", "live/models/models.js", "live/boxes.js")  # in the
 MORE_SCRIPTS = {  # after the others, on a page with a box of one of these kinds
     ("heads",): ("live/heads.js",),
     ("sentiment",): ("live/sentiment.js",),
-    ("attention", "beam"): ("live/translator.js", "live/translation.js"),
+    ("attention", "beam"): ("live/translator.js", "live/tree.js", "live/translation.js"),
 }
 STYLES = "live/boxes.css"
 

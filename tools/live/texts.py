@@ -8,6 +8,10 @@ _SAMPLING = (
     "Temperature {}, top-p {}, seed {}; the most probable next pieces with the probabilities of "
     "each model, and its text:"
 )
+_LEGEND = (
+    "A column is a step, with its hypotheses from the most probable down; below each piece, log p "
+    "up to there. Dashed and grey: given up. Round: ended, with its rank. Bold: the best."
+)
 TEXTS = (
     "Write with an n-gram",
     "A text in pieces",
@@ -32,6 +36,9 @@ TEXTS = (
     "Pieces",
     "Score",
     "The tree of hypotheses",
+    "The tree of hypotheses, drawn; the list after it says the same",
+    _LEGEND,
+    "rank {}",
     "given up",
     "ends, rank {}",
     "ends, not among the best",

@@ -115,6 +115,14 @@
     greedySearch: ["Greedy search", "贪心搜索"],
     beamSearch: ["Beam search, the best hypotheses", "束搜索，最佳假设"],
     tree: ["The tree of hypotheses", "假设树"],
+    treeDrawn: ["The tree of hypotheses, drawn; the list after it says the same", "假设树的图，其后的列表内容相同"],
+    treeList: ["The tree as a list", "列表形式的假设树"],
+    treeLegend: [
+      "A column is a step, with its hypotheses from the most probable down; below each piece, log p up to there. Dashed and grey: given up. Round: ended, with its rank. Bold: the best.",
+      "一列是一步，假设从上到下按概率由高到低排列；子词下方是到此为止的 log p。灰色虚线：已放弃。圆框：已结束，附名次。粗体：最佳。",
+    ],
+    rankOf: ["rank {rank}", "第 {rank} 名"],
+    unranked: ["lower", "落选"],
     logProb: ["log p", "log p"],
     length: ["Pieces", "子词数"],
     score: ["Score", "得分"],
@@ -206,6 +214,9 @@
     document.querySelectorAll(`.live-box[data-live="${name}"]`).forEach((box) => makeBox(box, kind));
   }
 
+  // Firefox throws no error when memory ends, but a text.
+  const isMemory = (error) => error instanceof RangeError || /out of memory/i.test(error);
+
   function makeBox(box, kind) {
     if (!kind.models.every((name) => descriptions[name])) return;  // the example remains
     const parts = element("div", { class: "live-parts" });
@@ -231,7 +242,7 @@
       stop.focus();
       loading = load(kind.models, (share) => { progress.value = share; });
       loading.done.then(open).catch((error) => {
-        const reason = error.reason ?? (error instanceof RangeError ? "memory" : "damaged");
+        const reason = error.reason ?? (isMemory(error) ? "memory" : "damaged");
         release(reason === "stopped" ? [] : kind.models);
         offer(say(reason));
         parts.firstChild.focus();

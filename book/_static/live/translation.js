@@ -4,8 +4,9 @@
 (() => {
   "use strict";
 
-  const { GreedySearch, BeamSearch, runsOf, MAX_LENGTH } = LiveModels;
+  const { GreedySearch, BeamSearch, MAX_LENGTH } = LiveModels;
   const { register, say, isStill, element, button, labelled, textField, range, meter, probability, makeLoop, hidden } = LiveBoxes;
+  const { drawTree, listTree, minus } = LiveBoxes;
   const SOURCE_PIECES = 60, STEP_MILLISECONDS = 400, BEAM_SIZES = [1, 2, 3, 5, 8];
 
   // Sentences for readers who write no German, and what they mean.
@@ -121,14 +122,7 @@
 
   // ---------------------------------------------------------------- 6.1: beam search and its tree
 
-  // A run of the tree as text; a hyphen in front says that it continues a word.
-  function runText(tokenizer, ids) {
-    const text = tokenizer.decode(ids), first = tokenizer.piece(ids.find((id) => id > 3) ?? ids[0]);
-    return `${!first.startsWith("▁") && /^[\p{L}\p{N}]/u.test(text) ? "-" : ""}${text || "▁"}`;
-  }
-
   const cells = (tag, texts) => texts.map((text) => element(tag, tag === "th" ? { scope: "col" } : {}, text));
-  const minus = (number) => number.toFixed(2).replace("-", "−");
 
   function openBeam([model], tell) {
     const { tokenizer } = model, loop = makeLoop(STEP_MILLISECONDS / 2);
@@ -139,22 +133,16 @@
     const output = element("span", { class: "live-value", "aria-hidden": "true" });
     const greedyLine = element("p", { class: "live-greedy" });
     const table = element("table", { class: "live-hypotheses" });
+    const legend = element("p", { class: "live-note" }, say("treeLegend"));
+    const drawing = element("div", { class: "live-scroll", tabindex: 0, role: "group", "aria-label": say("tree") });
     const tree = element("ul", { class: "live-tree", "aria-label": say("tree") });
+    const list = element("details", {}, element("summary", {}, say("treeList")), tree);
     let search = null, greedy = null, given = null;
     size.value = "5";
 
     function setPenalty() {
       output.textContent = Number(penalty.value).toFixed(1);
       penalty.setAttribute("aria-valuetext", output.textContent);
-    }
-
-    function runLine({ ids, end, isOpen, children }) {
-      const rank = search.finished.indexOf(end) + 1, isOut = !end && !isOpen && !children.length;
-      const note = end ? say(rank ? "ended" : "endedLower", { rank }) : isOpen ? say("open") : isOut ? say("givenUp") : "";
-      const kind = rank === 1 ? "live-best" : isOut || (end && !rank) ? "live-given-up" : "";
-      return element("li", { class: kind }, element("span", { class: "live-run", lang: "en" }, runText(tokenizer, ids)),
-        ...(note ? [" ", element("span", { class: "live-mark" }, note)] : []),
-        ...(children.length ? [element("ul", {}, ...children.map(runLine))] : []));
     }
 
     function show() {
@@ -169,8 +157,11 @@
         ...search.finished.map((found, i) => element("tr", {}, ...cells("td",
           [`${i + 1}`, tokenizer.decode(found.ids), minus(found.logProb), `${found.length}`, minus(found.score)]))),
       ] : []));
-      const root = isShown && runsOf(search.root, search.beam.map(({ node }) => node));
-      tree.replaceChildren(...(isShown ? (root.ids.length > 1 ? [root] : root.children).map(runLine) : []));
+      const hasTree = isShown && search.length > 0;
+      legend.hidden = list.hidden = !hasTree;
+      drawing.replaceChildren(...(hasTree ? [drawTree(search, tokenizer)] : []));
+      drawing.scrollLeft = drawing.scrollWidth;  // to the newest step
+      tree.replaceChildren(...(hasTree ? listTree(search, tokenizer) : []));
     }
 
     function begin() {
@@ -205,7 +196,7 @@
     const settings = element("div", { class: "live-sliders" }, labelled(say("beamSize"), size),
       labelled(say("penalty"), element("span", {}, penalty, output)));
     const scroll = element("div", { class: "live-scroll", tabindex: 0, role: "group", "aria-label": say("beamSearch") }, table);
-    return { nodes: [...source.nodes, settings, buttons, greedyLine, scroll, tree], stop: loop.stop };
+    return { nodes: [...source.nodes, settings, buttons, greedyLine, scroll, legend, drawing, list], stop: loop.stop };
   }
 
   register("attention", { models: ["translator-de-en"], open: openAttention });

@@ -108,27 +108,30 @@
 
   // Keeps the best `size` hypotheses after each piece, as the library's beam_search does with patience
   // 1: the search is over when `size` of them have ended. The tree of all hypotheses that were ever
-  // kept hangs on `root`: a node is a piece after its parent.
+  // kept hangs on `root`: a node is a piece after its parent. `steps` has what each step kept and
+  // ended, best first: {node, end, logProb}, where `end` is the hypothesis that ends after `node`.
   class BeamSearch {
     constructor(model, source, { size = 5, penalty = 1 } = {}) {
-      Object.assign(this, { model, size, penalty, length: 0, numFinished: 0, finished: [], isOver: false });
+      Object.assign(this, { model, size, penalty, length: 0, numFinished: 0, finished: [], steps: [], isOver: false });
       this.root = { id: BOS, parent: null, children: [], logProb: 0, end: null };
       this.beam = [{ node: this.root, ...model.step(BOS, model.start(source)) }];
     }
 
     step() {
       this.length += 1;
-      const best = this.bestContinuations(), kept = [];
-      best.forEach(({ logProb, partial, id }, rank) => {
+      const kept = [], step = [];
+      this.bestContinuations().forEach(({ logProb, partial, id }, rank) => {
         const parent = partial.node;
         if (id === EOS) {
-          if (rank < this.size) this.finish(parent, logProb);
+          if (rank < this.size) step.push({ node: parent, end: this.finish(parent, logProb), logProb });
         } else if (kept.length < this.size) {
           const node = { id, parent, children: [], logProb, end: null };
           parent.children.push(node);
           kept.push({ node, state: partial.state });
+          step.push({ node, end: null, logProb });
         }
       });
+      this.steps.push(step);
       if (this.length === MAX_LENGTH) {
         kept.forEach(({ node }) => this.finish(node, node.logProb));
         this.isOver = true;
@@ -162,6 +165,7 @@
       this.finished.push(hypothesis);
       this.finished.sort((a, b) => b.score - a.score);
       this.finished.length = Math.min(this.finished.length, this.size);
+      return hypothesis;
     }
   }
 
@@ -172,13 +176,14 @@
     return ids;
   }
 
-  // The tree with a line for each run of pieces without a branch: {ids, children, end, isOpen}.
+  // The tree with a line for each run of pieces without a branch: {ids, logProb, end, isOpen, children}.
   // `open` are the nodes of the beam; a run that neither ended nor is open was given up.
   function runsOf(node, open) {
     const ids = [node.id];
     while (node.children.length === 1 && !node.end) ids.push((node = node.children[0]).id);
     return {
-      ids, end: node.end, isOpen: open.includes(node), children: node.children.map((child) => runsOf(child, open)),
+      ids, logProb: node.logProb, end: node.end, isOpen: open.includes(node),
+      children: node.children.map((child) => runsOf(child, open)),
     };
   }
 
