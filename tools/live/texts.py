@@ -1,7 +1,7 @@
 """The texts of the live boxes' examples, which the Chinese edition translates where they stand.
 
 `tools.live.examples` and the modules of single boxes write them; ``{}`` stands for what a model
-made. Of two that begin alike, the longer one comes first.
+made.
 """
 
 _SAMPLING = (
