@@ -26,14 +26,16 @@ COLUMN_LEFT, COLUMN_STEP = 114, 144
 
 def draw_contract() -> Picture:
     """Draw one call with T tokens, and T calls with one token: the same distributions."""
-    picture = Picture(640, 640, "One call with T tokens, or T calls with one token")
+    picture = Picture(640, 596, "One call with T tokens, or T calls with one token")
     one_call, many_calls = 140, 466  # the upper edges of the models
     picture.text(20, 28, "training: one call", 18, anchor="start", fill=BLUE, bold=True)
     picture.text(620, 28, "ids (1, 4)", 16, anchor="end", mono=True)
     picture.text(20, 68, "label", 16, anchor="start", fill=SOFT_INK)
     picture.box(50, one_call, 560, MODEL_HEIGHT, stroke=BLUE, fill=TINT[BLUE])
     picture.text(330, one_call + 23, "model", 19, mono=True)
-    picture.line("M20 284H620", RULE, 1)
+    picture.line("M20 278H170", RULE, 1)
+    picture.text(320, 278, "the same four distributions", fill=SOFT_INK)
+    picture.line("M470 278H620", RULE, 1)
     picture.text(20, 316, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
     picture.text(620, 316, "ids (1, 1), state", 16, anchor="end", mono=True)
     picture.line("M24 352H60", INK, 2, arrow=True, dashed=True)
@@ -52,7 +54,6 @@ def draw_contract() -> Picture:
             middle, bottom = x + COLUMN_STEP // 2, many_calls + MODEL_HEIGHT + 42
             path = f"M{x + 26} {many_calls - 72}H{middle}V{bottom}H{x + COLUMN_STEP - 28}"
             picture.line(path, arrow=True, dashed=True)
-    picture.text(330, 616, "the same four distributions", fill=SOFT_INK)
     return picture
 
 

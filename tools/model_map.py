@@ -23,12 +23,12 @@ class Model(NamedTuple):
 
 
 class HistoryRow(NamedTuple):
-    """A row of the map: how models keep the history, and which ones do.
+    """A row of the map: what models keep of what they have read, and which ones do.
 
     Parameters
     ----------
     mechanism, memory
-        How the history is kept, and what is kept of it.
+        How a model remembers, and what it keeps.
     language_model, encoder_decoder
         The model of each column; None for an empty cell.
     """
@@ -100,10 +100,10 @@ COLUMNS = [
 
 
 def draw_map() -> Picture:
-    """Draw six ways to keep the history, two sorts of model and one contract."""
+    """Draw six ways to remember, two sorts of model and one contract."""
     picture = Picture(640, MAP_TOP + len(HISTORIES) * ROW_HEIGHT + 140, "Map of the models")
-    picture.text(20, 36, "history", anchor="start", bold=True)
-    picture.text(20, 60, "kept as", anchor="start", bold=True)
+    picture.text(20, 36, "mechanism", 18, anchor="start", bold=True)
+    picture.text(20, 62, "what it keeps", 16, anchor="start", fill=SOFT_INK)
     for column in COLUMNS:
         picture.text(column.middle, 36, column.name, 20, fill=column.colour, bold=True)
         picture.text(column.middle, 64, column.distribution, 16, mono=True)

@@ -52,7 +52,6 @@ EVENTS = [
     Event("1913", "counting", "chains of letters", "Markov"),
     Event("1948", "counting", "entropy; text from n-grams", "Shannon"),
     Event("1977", "counting", "perplexity", "Jelinek et al."),
-    Event("1987", "counting", "back-off", "Katz"),
     Event("1990", "neural", "the simple recurrent network", "Elman"),
     Event("1993", "translation", "translation from counts", "Brown et al."),
     Event("1995", "counting", "Kneser–Ney smoothing", "Kneser and Ney"),
@@ -60,7 +59,6 @@ EVENTS = [
     Event("2003", "neural", "neural language model", "Bengio et al."),
     Event("2010", "neural", "recurrent language model", "Mikolov et al."),
     Event("2013", "neural", "word vectors trained alone", "Mikolov et al."),
-    Event("2013", "translation", "neural translation", "Kalchbrenner and Blunsom"),
     Event("2014", "translation", "encoder–decoder", "Cho et al.; Sutskever et al."),
     Event("2015", "translation", "attention", "Bahdanau et al."),
     Event("2017", "translation", "Transformer", "Vaswani et al."),
@@ -75,13 +73,12 @@ EVENTS = [
     Event("2024", "scale", "open mixture of experts", "Jiang et al."),
     Event("2024", "scale", "contexts of millions of tokens", "Gemini Team"),
     Event("2025", "scale", "reasoning by verified rewards", "DeepSeek-AI"),
-    Event("2025", "neural", "hybrid of linear attention", "Kimi Team"),
     Event("2026", "counting", "learned n-gram lookup", "Cheng et al."),
 ]
 BRANCHES = [  # ideas of one lane that led to an idea of another
     ("entropy; text from n-grams", "translation from counts"),
     ("Kneser–Ney smoothing", "neural language model"),
-    ("recurrent language model", "neural translation"),
+    ("recurrent language model", "encoder–decoder"),
     ("Transformer", "generative pre-training"),
     ("open mixture of experts", "learned n-gram lookup"),
 ]
@@ -98,14 +95,16 @@ def draw_timeline() -> Picture:
         picture.text(x + 16, 32, name, 16, anchor="start")
     picture.line("M20 60H500", RULE, 1)
     ys = [TIMELINE_TOP + row * EVENT_HEIGHT for row in range(len(EVENTS))]
+    for event, y in zip(EVENTS, ys, strict=True):
+        picture.line(f"M{LANES[event.lane].x} {y}H198", RULE, 1)  # leads from a mark to its words
     for name, lane in LANES.items():
         in_lane = [y for event, y in zip(EVENTS, ys, strict=True) if event.lane == name]
         picture.line(f"M{lane.x} {in_lane[0]}V{in_lane[-1]}", lane.colour, 4)
     points = {e.idea: (LANES[e.lane], y) for e, y in zip(EVENTS, ys, strict=True)}
     for earlier, later in BRANCHES:
         (old_lane, old_y), (new_lane, new_y) = points[earlier], points[later]
-        middle = (old_y + new_y) / 2
-        curve = f"C{old_lane.x} {middle:g} {new_lane.x} {middle:g} {new_lane.x} {new_y}"
+        x = old_lane.x + 0.5 * (new_lane.x - old_lane.x)  # a bend that passes the marks between
+        curve = f"Q{x:g} {old_y + 0.35 * (new_y - old_y):g} {new_lane.x} {new_y}"
         picture.line(f"M{old_lane.x} {old_y}{curve}", new_lane.colour, 2)
     for event, y in zip(EVENTS, ys, strict=True):
         _draw_event(picture, y, event)
