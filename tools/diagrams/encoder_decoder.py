@@ -102,9 +102,9 @@ def context_vector() -> Diagram:
         "context-vector",
         "Two ways to hand the vector of the source to the decoder",
         "The encoder reads ein, Hund, rennt; its last state is the vector c. Above, c is handed "
-        "over at the start: from c the decoder computes its state h 0, and reads BOS, a, dog "
-        "without c. In the middle, c is handed over at every step: an arrow leads from c to each "
-        "state of the decoder, beside the word that it reads.",
+        "over at the start: from c the decoder computes its state h 0, and reads BOS, a, dog, "
+        "runs without c. In the middle, c is handed over at every step: an arrow leads from c to "
+        "each state of the decoder, beside the word that it reads.",
         variants={"start": ("encoder", "start"), "every": ("encoder", "every")},
     )
     with d.part("encoder"):
@@ -112,16 +112,19 @@ def context_vector() -> Diagram:
     with d.part("start"):
         d.text(6, 24, "at the start", anchor="start", bold=True)
         states = _small_decoder(d, 92)
-        first = d.box(66, 92, 46, "$h^d_0$", "state")
+        first = d.box(52, 92, 42, "$h^d_0$", "state")
         d.arrow(first.right, states[0].left, colour="state")
-        d.arrow((c.x, c.y - 17), (c.x, 400), (14, 400), (14, 92), first.left, colour="state")
+        exit_x = c.x - 12  # an exit of its own for each way
+        d.arrow(c.top_at(exit_x), (exit_x, 402), (12, 402), (12, 92), first.left, colour="state")
     with d.part("every"):
-        d.text(34, 196, "at every step", anchor="start", bold=True)
+        d.text(30, 196, "at every step", anchor="start", bold=True)
         states = _small_decoder(d, 282)
-        d.arrow((c.x, c.y - 17), (c.x, 382), (164, 382), colour="state", head=False)
-        for state in states:
-            d.dot(state.x + 14, 382, "state")
-            d.arrow((state.x + 14, 382), state.bottom_at(state.x + 14), colour="state")
+        entries = [state.x + 16 for state in states]
+        d.arrow((entries[-1], 380), (entries[0], 380), colour="state", head=False)
+        for state, x in zip(states, entries, strict=True):
+            d.dot(x, 380, "state")
+            start = c.top_at(x) if state is states[-1] else (x, 380)
+            d.arrow(start, state.bottom_at(x), colour="state")
     return d
 
 
@@ -142,12 +145,12 @@ def _small_encoder(d: Diagram, y: float) -> Box:
 
 
 def _small_decoder(d: Diagram, y: float) -> list[Box]:
-    """Draw three steps of a decoder, and return its states."""
+    """Draw the steps of a decoder up to EOS, and return its states."""
     states: list[Box] = []
-    for t, x in enumerate((150, 236, 322), start=1):
-        token = d.token(x - 12, y + 62, INPUT[t - 1])
+    for t, x in enumerate(spread(120, 354, 4), start=1):
+        token = d.token(x - 14, y + 62, INPUT[t - 1])
         states.append(d.box(x, y, 54, f"$h^d_{t}$", "state"))
-        d.arrow(token.top, states[-1].bottom_at(x - 12))
+        d.arrow(token.top, states[-1].bottom_at(x - 14))
         word = d.token(x, y - 58, LABEL[t - 1])
         d.arrow(states[-1].top, word.bottom)
         if t > 1:
