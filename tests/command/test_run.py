@@ -198,6 +198,8 @@ def test_a_full_disk_is_reported_in_one_line(capsys):
         (torch.OutOfMemoryError("CUDA out of memory."), 1, "not enough memory: CUDA out of"),
         (MemoryError("many bytes"), 1, "not enough memory: many bytes"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 1, "not enough memory"),
+        (RuntimeError("Storage size calculation overflowed with"), 1, "not enough memory: Storage"),
+        (TypeError('at 1 "Overflow when unpacking long\nat'), 1, "not enough memory: at 1"),
         (ValueError("two\nlines"), 2, "error: two lines"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

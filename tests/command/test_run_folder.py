@@ -126,7 +126,18 @@ def test_a_vocabulary_of_another_size_than_the_tokenizers_is_refused(finished_ru
 
 def test_a_run_without_its_tokenizer_is_not_resumed(finished_run, capsys):
     Path("run/tokenizer.json").unlink()
-    assert "run/tokenizer.json" in error_line(finished_run, capsys, expected_code=1)
+    message = "run/tokenizer.json is missing: use a copy of it, or train again in another folder"
+    assert message in error_line(finished_run, capsys, expected_code=1)
+    with pytest.raises(FileNotFoundError, match=message):
+        load_trained_model("run")
+
+
+def test_a_run_without_its_description_is_not_resumed(finished_run, capsys):
+    Path("run/model.json").unlink()
+    message = "run/model.json is missing: expected the folder of a run"
+    assert message in error_line(finished_run, capsys, expected_code=1)
+    with pytest.raises(FileNotFoundError, match=message):
+        load_trained_model("run")
 
 
 def test_a_text_of_another_name_is_the_same_if_its_content_is(finished_run, capsys):

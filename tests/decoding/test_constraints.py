@@ -12,6 +12,7 @@ from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search
 from utils.decoding.constraints import DEAD, Constrained, TokenAutomaton
 from utils.decoding.sampling import sample
+from utils.models.language_models import RNNLM
 
 TEXTS = [None, None, None, None, "a", "b", "ab", "ba", "aab", "", "c"]
 # (a|b)*, an even number of a, then c once
@@ -71,3 +72,33 @@ def test_beam_search_obeys_the_automaton():
         for token in hypothesis.ids:
             state = AUTOMATON.next_state[state, token]
             assert state != DEAD
+
+
+def test_dropout_of_the_constrained_model_is_off():
+    model = RNNLM(len(TEXTS), width=8, num_layers=2, dropout=0.5).train()
+    texts = [beam_search(Constrained(model, AUTOMATON), PROMPT, max_length=8) for _ in range(8)]
+    assert all(text == texts[0] for text in texts)
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    "transitions, final, texts, message",
+    [
+        ([], [0], TEXTS, "transitions is empty"),
+        ([{"a": 5}], [0], TEXTS, "state 0 leads by 'a' to 5: expected a state from 0 to 0"),
+        ([{"a": -2, "b": 1}, {}], [1], TEXTS, "state 0 leads by 'a' to -2"),
+        ([{"a": 0}], [0, 7], TEXTS, r"final has \[7\]: expected states from 0 to 0"),
+        ([{"a": 0}], [0], ["a"], "texts has 1 tokens: expected one for each, EOS included"),
+    ],
+)
+def test_an_automaton_of_unknown_states_is_refused(transitions, final, texts, message):
+    with pytest.raises(ValueError, match=message):
+        TokenAutomaton(transitions, final, texts)
+
+
+def test_the_automaton_has_the_tokens_of_the_model():
+    with pytest.raises(ValueError, match="the model has 6 tokens, the automaton 11"):
+        Constrained(make_lstm(0, 6), AUTOMATON)(PROMPT)
+    model = Constrained(make_lstm(0, len(TEXTS)), AUTOMATON)
+    with pytest.raises(ValueError, match=r"ids \[99\] lie outside this vocabulary of 11 tokens"):
+        beam_search(model, torch.tensor([[99]]))

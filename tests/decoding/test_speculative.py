@@ -154,3 +154,37 @@ def test_a_prompt_is_one_text(prompt):
 def test_a_window_that_has_slid_is_refused():
     with pytest.raises(ValueError, match="has slid"):
         write(gpt(0), gpt(1), max_length=60)
+
+
+def test_padding_of_the_prompt_is_not_read():
+    texts = [
+        speculative_sample(
+            gpt(4),
+            gpt(1),
+            prompt,
+            rewind=rewind_gpt,
+            max_length=8,
+            sampling=SamplingConfig(top_k=1),
+        ).ids
+        for prompt in (PROMPT, torch.tensor([[4, 5, 6, 0, 0, 0]]))
+    ]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    "prompt, message",
+    [
+        ([[4]], "one text, .* got list"),
+        (torch.tensor([[99]]), r"ids \[99\] lie outside this vocabulary of 8 tokens"),
+        (torch.tensor([[4, 0, 5]]), "PAD between its tokens"),
+        (torch.tensor([[4.0]]), "must be integers"),
+    ],
+)
+def test_a_prompt_that_the_models_cannot_read_is_refused(prompt, message):
+    with pytest.raises(ValueError, match=message):
+        speculative_sample(gpt(0), gpt(1), prompt, rewind=rewind_gpt)
+
+
+def test_both_models_have_one_vocabulary():
+    with pytest.raises(ValueError, match="the target has 8 tokens and the draft model 12"):
+        write(gpt(0), GPT(12, width=16, num_layers=1, num_heads=2))

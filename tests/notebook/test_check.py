@@ -123,6 +123,10 @@ def test_a_side_that_is_zero_needs_the_size_of_what_cancels():
             "tolerance 0 needs a reason",
         ),
         (
+            {"loops": 1.0, "torch": 1.0, "tolerance": 1e-5, "reason": None},
+            "tolerance 1e-05 needs a reason",
+        ),
+        (
             {"loops": 1.0, "torch": 1.0, "tolerance": -1, "reason": "x"},
             "tolerance must be a non-negative number",
         ),

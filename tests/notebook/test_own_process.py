@@ -64,6 +64,10 @@ def fails(arrays):
     raise KeyError("no such thing")
 
 
+def leaves(code):
+    os._exit(code)
+
+
 maker = lambda arrays: {}
 
 
@@ -138,3 +142,9 @@ def test_what_cannot_be_written_is_refused_by_name(notebook, name, message):
 def test_the_end_of_the_messages_of_a_failed_process_is_shown(notebook):
     with pytest.raises(RuntimeError, match=r"fails failed in its process:(.|\n)*no such thing"):
         run_in_process(notebook.fails, {}, environment={})
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_process_that_ends_without_a_result_says_so(notebook, code):
+    with pytest.raises(RuntimeError, match=rf"ended with code {code} and gave no result"):
+        run_in_process(notebook.leaves, code, environment={})

@@ -146,3 +146,9 @@ def test_a_chinese_font_that_is_installed_is_used(chinese_font):
     labels = drawn(plotting.curves({"语": ([1], [1]), "two": ([1], [2])}, "", "语"))
     assert "语" in labels
     assert mpl.rcParams["font.family"] == ["sans-serif", "SimHei"], "Latin text keeps its font"
+
+
+@pytest.mark.parametrize("curve", [[1.0, 2.0, 3.0], [1.0, 2.0], [], ([1, 2], [1, 2, 3])])
+def test_a_curve_is_a_pair_of_x_and_y(curve):
+    with pytest.raises(ValueError, match="loss: expected a pair of x and y of one length, got"):
+        plotting.curves({"loss": curve}, "step", "loss")

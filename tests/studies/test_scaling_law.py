@@ -103,3 +103,10 @@ def test_a_floor_that_is_given_is_kept_and_the_rest_is_fitted():
 def test_a_floor_that_the_losses_exclude_is_refused(floor):
     with pytest.raises(ValueError, match="E must be a positive number below the lowest loss"):
         fit_scaling_law(PARAMETERS, TOKENS, LAW.loss(PARAMETERS, TOKENS), E=floor)
+
+
+def test_a_floor_may_be_of_single_precision():
+    N, D = np.repeat([1e6, 1e7, 1e8], 3), np.tile([1e8, 1e9, 1e10], 3)
+    losses = ScalingLaw(E=1.5, A=400, alpha=0.34, B=410, beta=0.28).loss(N, D)
+    law = fit_scaling_law(N, D, losses, E=np.float32(1.5))
+    assert law.E == 1.5 and law.alpha == pytest.approx(0.34, rel=1e-3)

@@ -162,10 +162,10 @@ def _shape(
     kind: str, left: int, row: int, width: int, texts: Sequence[str], *, is_round: bool
 ) -> str:
     """Return the shape of an item with its texts."""
-    top, center = ROW * row + (ROW - HEIGHT) // 2, left + width // 2
+    top, middle = ROW * row + (ROW - HEIGHT) // 2, left + width // 2
     place = f'x="{left}" y="{top}" width="{width}" height="{HEIGHT}"'
     lines = "".join(
-        f'<text x="{center}" y="{top + 15 * i}">{escape(text)}</text>'
+        f'<text x="{middle}" y="{top + 15 * i}">{escape(text)}</text>'
         for i, text in enumerate(texts, start=1)
     )
     corner = HEIGHT // 2 if is_round else 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -35,6 +36,7 @@ _FORMS = {
     "Sequence[int]": (r"\[[-+0-9, ]*\]", "a list of integers such as [1000,2000]"),
     "tuple[float, float]": (r"\[[-+.eE0-9, ]*\]", "a list of two numbers such as [0.9,0.98]"),
 }
+_TYPES_OF_ITEMS = {"Sequence[int]": "int", "tuple[float, float]": "float"}
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
@@ -202,4 +204,17 @@ def _rewrite(word: str, option_type: str) -> str:
         raise ValueError(f"expected {expected}")
     if kind == "int":
         return str(int(word))
-    return repr(float(word)) if kind == "float" else word
+    if kind == "float":
+        if math.isinf(float(word)):
+            raise ValueError("expected a number that is not too large for a float")
+        return repr(float(word))
+    return _rewrite_list(word, kind) if kind in _TYPES_OF_ITEMS else word
+
+
+def _rewrite_list(word: str, list_type: str) -> str:
+    """Return a list of numbers in the form of JSON, which knows neither .9 nor +5 nor [5,]."""
+    items = [item.strip() for item in word[1:-1].split(",")] if word[1:-1].strip() else []
+    try:
+        return f"[{', '.join(_rewrite(item, _TYPES_OF_ITEMS[list_type]) for item in items)}]"
+    except ValueError as error:
+        raise ValueError(f"expected {_FORMS[list_type][1]}") from error

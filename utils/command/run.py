@@ -41,6 +41,13 @@ from utils.training.optimizers import OPTIMIZERS
 from utils.training.tensor_file import write_tensor_file
 from utils.training.training_run import History, checked_optimizer
 
+# Of torch, about memory that the machine lacks, and about sizes of 64 bits and more.
+_MESSAGES_OF_EXHAUSTED_MEMORY = (
+    "can't allocate memory",
+    "Storage size calculation overflowed",
+    "Overflow when unpacking long",
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train what the command line asks for.
@@ -74,10 +81,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (FloatingPointError, OSError, DataError) as error:
         print_error(model, error)
         return 1
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, TypeError) as error:
         if not _is_out_of_memory(error):
             raise
-        print_error(model, MemoryError(f"there is not enough memory: {error}"))
+        reason = str(error).partition("\n")[0]  # torch adds where in its code
+        print_error(model, MemoryError(f"there is not enough memory: {reason}"))
         return 1
     return _signal_code(history.stop_signal) if history.interrupted else 0
 
@@ -245,7 +253,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Return whether an error means that memory is exhausted, on the GPU or the CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return "can't allocate memory" in str(error)
+    return any(message in str(error) for message in _MESSAGES_OF_EXHAUSTED_MEMORY)
 
 
 def _check_batch_size(job: Job, processes: Processes) -> None:

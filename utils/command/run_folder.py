@@ -93,6 +93,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     description = read_description(folder)
     path = folder / TOKENIZER_FILE
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: use a copy of it, or train again in another folder"
+        )
     if path.is_file() and file_checksum(path) != description["tokenizer_checksum"]:
         raise ValueError(
             f"{path} is damaged or belongs to another run: it does not have the checksum in "
@@ -207,6 +211,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = folder / DESCRIPTION_FILE
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} is missing: expected the folder of a run, with the description of its model; "
+            "use a copy of it, or another folder"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not the description of a run: {error}") from error
     if not isinstance(description, dict):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from utils.contract import NextTokenModel
 from utils.data.vocabulary import EOS
@@ -43,7 +44,8 @@ class TokenAutomaton:
     Raises
     ------
     ValueError
-        If no text ends in a final state.
+        If there is no state, a number is not that of a state, `texts` lacks EOS, or no text ends in
+        a final state.
 
     Examples
     --------
@@ -59,6 +61,9 @@ class TokenAutomaton:
         final: Collection[int],
         texts: Sequence[str | None],
     ) -> None:
+        _check_states(transitions, final)
+        if len(texts) <= EOS:
+            raise ValueError(f"texts has {len(texts)} tokens: expected one for each, EOS included")
         table = [
             [self._read(transitions, state, text) for text in texts]
             for state in range(len(transitions))
@@ -86,6 +91,22 @@ class TokenAutomaton:
         return state
 
 
+def _check_states(transitions: Sequence[Mapping[str, int]], final: Collection[int]) -> None:
+    """Raise ValueError unless all numbers are those of states."""
+    states = range(len(transitions))
+    if not states:
+        raise ValueError("transitions is empty: expected those of state 0 at least")
+    for state, following in enumerate(transitions):
+        for character, number in following.items():
+            if number not in states:
+                raise ValueError(
+                    f"state {state} leads by {character!r} to {number}: expected a state from 0 to "
+                    f"{states[-1]}"
+                )
+    if unknown := [state for state in final if state not in states]:
+        raise ValueError(f"final has {unknown}: expected states from 0 to {states[-1]}")
+
+
 @register_state
 class ConstrainedState(NamedTuple):
     """The state of a `Constrained` model.
@@ -102,10 +123,11 @@ class ConstrainedState(NamedTuple):
     of_automaton: torch.Tensor
 
 
-class Constrained:
+class Constrained(nn.Module):
     """A language model whose next tokens an automaton allows; the logits of others are −∞.
 
-    The first call reads the prompt, which the automaton does not; the texts of a batch have prompts
+    It is a torch module as its model may be one, so that evaluation mode reaches that. The first
+    call reads the prompt, which the automaton does not; the texts of a batch have prompts
     of one length.
 
     Source: ``eq-constrained`` (section 6.2).
@@ -129,9 +151,15 @@ class Constrained:
     """
 
     def __init__(self, model: NextTokenModel[Any], automaton: TokenAutomaton) -> None:
+        super().__init__()
         self.model, self.automaton = model, automaton
 
-    def __call__(
+    @property
+    def body(self) -> NextTokenModel[Any]:
+        """The model, by the name under which `vocab_size_of` looks for its embedding."""
+        return self.model
+
+    def forward(
         self, ids: torch.Tensor, state: ConstrainedState | None = None
     ) -> tuple[torch.Tensor, ConstrainedState]:
         """Compute the logits of the next token, and the states after `ids`.
@@ -150,10 +178,20 @@ class Constrained:
             the prompt are the model's.
         state : ConstrainedState
             The state after `ids`.
+
+        Raises
+        ------
+        ValueError
+            If the model has another number of tokens than the automaton.
         """
         table = self.automaton.next_state.to(ids.device)  # (states, V)
         of_model = None if state is None else state.of_model
         logits, of_model = self.model(ids, of_model)  # (B, T, V)
+        if logits.shape[-1] != table.shape[1]:
+            raise ValueError(
+                f"the model has {logits.shape[-1]} tokens, the automaton {table.shape[1]}: "
+                "expected a text for each token of the model's vocabulary"
+            )
         logits = logits.clone()
         if state is None:
             current = ids.new_zeros(len(ids))  # (B,)

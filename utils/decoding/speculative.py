@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import torch
 
 from utils.arguments import check_positive
-from utils.contract import NextTokenModel
+from utils.contract import NextTokenModel, vocab_size_of
+from utils.decoding.generation import check_prompt_and_state, prompt_lengths
+from utils.decoding.input_ids import check_ids_of_model
 from utils.decoding.sampling import SamplingConfig
-from utils.decoding.token_rules import allowed_logits
+from utils.decoding.token_rules import TokenRules, allowed_logits
 from utils.runtime import evaluation_mode
 
 PLAIN = SamplingConfig()
@@ -106,7 +108,8 @@ def speculative_sample(
     target, draft
         Two language models of one vocabulary. EOS is drawn as any other token.
     prompt
-        Ids of one text, (1, T) with T ≥ 1, on the device of both models.
+        Ids of one text, (1, T) with T ≥ 1, on the device of both models. PAD at its end is not
+        read.
     rewind
         Takes a state of the target model and a number of tokens, and returns the state before the
         last so many of them: `utils.models.gpt_rewind.rewind_gpt` for a GPT.
@@ -127,11 +130,11 @@ def speculative_sample(
     Raises
     ------
     ValueError
-        If the prompt is not (1, T ≥ 1) or a number is not positive, or a state cannot be rewound.
+        If the prompt is not ids of the vocabulary, (1, T ≥ 1), padded at the end, the models have
+        vocabularies of different sizes, a number is not positive, or a state cannot be rewound.
     """
     check_positive(draft_length=draft_length, max_length=max_length)
-    if prompt.dim() != 2 or prompt.shape[0] != 1 or prompt.shape[1] == 0:
-        raise ValueError(f"the prompt must be ids of one text, (1, T ≥ 1), got {prompt.shape}")
+    prompt = _check_prompt(target, draft, prompt, max_length=max_length)
     drawing, device = _Drawing(sampling, generator), prompt.device
     proposer, given = _Proposer(draft, drawing), prompt[0].tolist()
     with evaluation_mode(target), evaluation_mode(draft):
@@ -155,6 +158,29 @@ def speculative_sample(
             text.accepted += kept
             text.target_calls += 1
     return text
+
+
+def _check_prompt(
+    target: NextTokenModel[Any],
+    draft: NextTokenModel[Any],
+    prompt: torch.Tensor,
+    *,
+    max_length: int,
+) -> torch.Tensor:
+    """Return the prompt without PAD at its end; raise ValueError if a model cannot read it."""
+    is_tensor = isinstance(prompt, torch.Tensor)
+    if not is_tensor or prompt.dim() != 2 or len(prompt) != 1 or prompt.shape[1] == 0:
+        shape = tuple(prompt.shape) if is_tensor else type(prompt).__name__
+        raise ValueError(f"the prompt must be ids of one text, (1, T ≥ 1), got {shape}")
+    sizes = vocab_size_of(target), vocab_size_of(draft)
+    if None not in sizes and sizes[0] != sizes[1]:
+        raise ValueError(
+            f"the target has {sizes[0]} tokens and the draft model {sizes[1]}: expected two models "
+            "of one vocabulary"
+        )
+    prompt = check_prompt_and_state(target, prompt, None, max_length=max_length, rules=TokenRules())
+    check_ids_of_model(draft, prompt)
+    return prompt[:, : prompt_lengths(prompt)[0]]
 
 
 class _Drawing(NamedTuple):

@@ -265,7 +265,8 @@ def _check_sides(label: str, sides: Mapping[str, Any]) -> None:
 def _check_tolerance(label: str, tolerance: float, reason: str, floor: float) -> None:
     """Raise ValueError if a tolerance or floor is negative, or a tolerance lacks its reason."""
     _check_non_negative(label, tolerance=tolerance, floor=floor)
-    if tolerance != EQUATION_TOLERANCE and not reason.strip():
+    has_reason = isinstance(reason, str) and reason.strip()
+    if tolerance != EQUATION_TOLERANCE and not has_reason:
         raise ValueError(f"{label}: tolerance {tolerance:g} needs a reason, as in reason='float32'")
 
 

@@ -72,8 +72,9 @@ def run_in_process(
             text=True,
             check=False,
         )
-        if finished.returncode:
+        if finished.returncode or not result.is_file() or not result.stat().st_size:
             lines = finished.stderr.splitlines()[-NUM_LINES:]
+            lines.append(f"(it ended with code {finished.returncode} and gave no result)")
             raise RuntimeError(f"{job.__name__} failed in its process:\n" + "\n".join(lines))
         return pickle.loads(result.read_bytes())
 

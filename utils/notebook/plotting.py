@@ -172,6 +172,11 @@ def curves(
     ax : Axes
         The axes drawn into; they have a legend if there are several curves.
 
+    Raises
+    ------
+    ValueError
+        If a curve is not a pair of x and y of one length.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -182,8 +187,9 @@ def curves(
     ['train', 'valid']
     >>> plt.close(ax.figure)
     """
+    pairs = {name: _as_pair(name, curve) for name, curve in lines.items()}
     ax = _axes(ax)
-    for name, (x, y) in lines.items():
+    for name, (x, y) in pairs.items():
         ax.plot(x, y, label=legend_label(name), markevery=max(1, len(x) // MARKERS_PER_CURVE))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_xscale("log" if logx else "linear")
@@ -191,6 +197,18 @@ def curves(
     if len(lines) > 1:
         ax.legend()
     return ax
+
+
+def _as_pair(name: object, curve: Curve) -> Curve:
+    """Return the x and y values of a curve; raise ValueError if it is no pair of them."""
+    try:
+        x, y = curve
+        has_one_length = len(x) == len(y)
+    except (TypeError, ValueError):
+        has_one_length = False
+    if not has_one_length:
+        raise ValueError(f"{name}: expected a pair of x and y of one length, got {curve!r:.60}")
+    return x, y
 
 
 def moving_average(values: npt.ArrayLike, window: int = 25) -> npt.NDArray[np.float64]:

@@ -188,6 +188,7 @@ def fit_scaling_law(
             raise ValueError(
                 f"E must be a positive number below the lowest loss {observed.min():g}, got {E}"
             )
+        E = float(E)  # in float32 the two bounds would be equal
         bounds_of_log = [np.log(E) - FIXED, np.log(E) + FIXED]
 
     def residuals(variables: Array) -> Array:

@@ -252,6 +252,7 @@ def test_a_claim_that_failed_can_be_checked_again(kernel):
         ({"a": {}, "b": {}}, "'a' has no seeds"),
         ({"a": {0: 1, 1: 2}, "b": {0: 2, 1: 3}}, "2 seeds of 'a'; a claim needs at least 3"),
         ({"a": {0: 1, 1: 2, 2: 3}, "b": {0: 1, 1: 2, 3: 3}}, "'a' has the seeds 0, 1, 2, 'b' has"),
+        ({"a": {0: 1, 1: 2, 2: 3}, "b": {"0": 1, "1": 2, "2": 3}}, "'b' has '0', '1', '2'; the"),
         ({"a": {0: 1, 1: 2, 2: 3}, "b": {0: 1, 1: 2, 2: 3, 3: 4}}, "run all with the same"),
         ({"a": LOW, "b": dict.fromkeys(range(1, 5), 1)}, r"'b' has the seeds 1, 2, 3, 4, not \[0"),
         ({"a": LOW, "b": LOW[:3]}, "'b' has 3 values for 4 seeds"),
@@ -373,3 +374,11 @@ def test_a_learning_rate_on_the_edge_of_its_grid_is_told(capsys):
         arms[name] = stored_arm(values, settings={"learning_rate": rate, "grid": [0.1, 0.2, 0.3]})
     claim(arms)
     assert "; learning rate on the edge of its grid: low, high" in capsys.readouterr().out
+
+
+def test_items_may_be_tensors_of_any_type(kernel):
+    values = torch.arange(20.0)
+    arms = {"a": values.requires_grad_(), "b": (values.detach() + 8).bfloat16()}
+    claim(arms, expected="lower", over="items")
+    record = kernel[0][1]["metadata"][cell_output.CLAIM_KEY]
+    assert record["comparisons"][0]["effect"] == pytest.approx(-8.0, abs=0.1)

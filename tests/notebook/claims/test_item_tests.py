@@ -43,3 +43,22 @@ def test_randomization_exchanges_pairs_and_scores_them_as_a_whole():
     ]
     p = item_tests.randomization_test(LEFT, RIGHT, per_cent).p
     assert p == pytest.approx(np.mean(extreme), abs=0.03)
+
+
+def test_a_score_that_is_sometimes_an_integer_does_not_make_the_others_integers():
+    """NumPy takes the type of several scores from the first: 0.5 became 0 beside the integer 1."""
+    items = np.stack([np.repeat([0.0, 1.0], 20), np.ones(40)], 1)
+
+    def share(total):
+        return 1 if total[0] == 20 else total[0] / total[1]
+
+    result = item_tests.bootstrap(items, None, share, level=0.95)
+    assert result.interval[0] > 0.25
+
+
+def test_a_score_of_a_resample_that_is_not_finite_is_refused():
+    items = np.repeat([0.0, 1.0], 20)[:, None]
+    with pytest.raises(ValueError, match="statistic must give finite scores, got nan"):
+        item_tests.bootstrap(
+            items, None, lambda total: np.nan if total[0] < 15 else total[0], level=0.95
+        )

@@ -185,6 +185,8 @@ def _as_mapping(
 
 def _as_table(label: str, name: object, arm: Any) -> Array:
     """Return the statistics of an arm's items, of shape (items, statistics)."""
+    if hasattr(arm, "detach"):  # a tensor; NumPy reads none that needs a gradient, and no bfloat16
+        arm = arm.detach().cpu().double()
     try:
         table = np.asarray(arm, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -198,7 +200,7 @@ def _as_table(label: str, name: object, arm: Any) -> Array:
 
 def _listed(arm: Mapping[Any, Any]) -> str:
     """Return the seeds of an arm as a text."""
-    return ", ".join(map(str, arm))
+    return ", ".join(repr(seed) if isinstance(seed, str) else str(seed) for seed in arm)
 
 
 def _refuse_mixtures(label: str, arms: Arms) -> None:

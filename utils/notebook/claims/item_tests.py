@@ -107,4 +107,7 @@ def _check_scores(*scores: float) -> None:
 def _scores(table: Array, indices: Array, statistic: Statistic, axis: int) -> Array:
     """Return the scores of several choices of items, whose numbers lie along the last axis, −1."""
     totals = table[np.asarray(indices, dtype=np.int64)].sum(axis - 1)  # (…, statistics)
-    return np.apply_along_axis(statistic, -1, totals)
+    # float: of several scores, NumPy takes the type of the first, to which 0.5 may be the integer 0
+    scores: Array = np.apply_along_axis(lambda total: float(statistic(total)), -1, totals)
+    _check_scores(*scores[~np.isfinite(scores)][:1])
+    return scores
