@@ -103,8 +103,8 @@ def draw_timeline() -> Picture:
     points = {e.idea: (LANES[e.lane], y) for e, y in zip(EVENTS, ys, strict=True)}
     for earlier, later in BRANCHES:
         (old_lane, old_y), (new_lane, new_y) = points[earlier], points[later]
-        x = old_lane.x + 0.5 * (new_lane.x - old_lane.x)  # a bend that passes the marks between
-        curve = f"Q{x:g} {old_y + 0.35 * (new_y - old_y):g} {new_lane.x} {new_y}"
+        bend = old_lane.x + 0.5 * (new_lane.x - old_lane.x)  # a bend that passes the marks between
+        curve = f"Q{bend:g} {old_y + 0.35 * (new_y - old_y):g} {new_lane.x} {new_y}"
         picture.line(f"M{old_lane.x} {old_y}{curve}", new_lane.colour, 2)
     for event, y in zip(EVENTS, ys, strict=True):
         _draw_event(picture, y, event)
