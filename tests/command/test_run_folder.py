@@ -124,17 +124,15 @@ def test_a_vocabulary_of_another_size_than_the_tokenizers_is_refused(finished_ru
     assert "model.json is damaged: vocab_size is" in error_line(finished_run, capsys)
 
 
-def test_a_run_without_its_tokenizer_is_not_resumed(finished_run, capsys):
-    Path("run/tokenizer.json").unlink()
-    message = "run/tokenizer.json is missing: use a copy of it, or train again in another folder"
-    assert message in error_line(finished_run, capsys, expected_code=1)
-    with pytest.raises(FileNotFoundError, match=message):
-        load_trained_model("run")
-
-
-def test_a_run_without_its_description_is_not_resumed(finished_run, capsys):
-    Path("run/model.json").unlink()
-    message = "run/model.json is missing: expected the folder of a run"
+@pytest.mark.parametrize(
+    "message",
+    [
+        "run/tokenizer.json is missing: use a copy of it, or train again in another folder",
+        "run/model.json is missing: expected the folder of a run",
+    ],
+)
+def test_a_run_that_lacks_a_file_is_not_resumed(finished_run, capsys, message):
+    Path(message.partition(" ")[0]).unlink()
     assert message in error_line(finished_run, capsys, expected_code=1)
     with pytest.raises(FileNotFoundError, match=message):
         load_trained_model("run")
