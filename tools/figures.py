@@ -20,35 +20,42 @@ FOLDER = Path(__file__).resolve().parents[1] / "book" / "_static"
 # ---- the contract -------------------------------------------------------------------------------
 
 TOKENS = ["BOS", "a", "dog", "runs", "EOS"]
+PROBABILITIES = [0.2, 0.05, 0.1, 0.3]  # of the four labels
 MODEL_HEIGHT = 46
 COLUMN_LEFT, COLUMN_STEP = 114, 144
 
 
 def draw_contract() -> Picture:
     """Draw one call with T tokens, and T calls with one token: the same distributions."""
-    picture = Picture(640, 596, "One call with T tokens, or T calls with one token")
-    one_call, many_calls = 140, 466  # the upper edges of the models
+    picture = Picture(640, 624, "One call with T tokens, or T calls with one token")
+    one_call, many_calls = 168, 494  # the upper edges of the models
     picture.text(20, 28, "training: one call", 18, anchor="start", fill=BLUE, bold=True)
-    picture.text(620, 28, "ids (1, 4)", 16, anchor="end", mono=True)
+    picture.text(620, 28, "ids (1, 4) → logits (1, 4, V)", 15, anchor="end", mono=True)
     picture.text(20, 68, "label", 16, anchor="start", fill=SOFT_INK)
+    picture.text(20, 96, "p(label)", 16, anchor="start", fill=SOFT_INK)
     picture.box(50, one_call, 560, MODEL_HEIGHT, stroke=BLUE, fill=TINT[BLUE])
     picture.text(330, one_call + 23, "model", 19, mono=True)
-    picture.line("M20 278H170", RULE, 1)
-    picture.text(320, 278, "the same four distributions", fill=SOFT_INK)
-    picture.line("M470 278H620", RULE, 1)
-    picture.text(20, 316, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
-    picture.text(620, 316, "ids (1, 1), state", 16, anchor="end", mono=True)
-    picture.line("M24 352H60", INK, 2, arrow=True, dashed=True)
-    picture.text(70, 352, "chosen, and read next", 15, anchor="start", fill=SOFT_INK)
-    picture.line("M262 352H298", RED, 3, arrow=True)
-    picture.text(308, 352, "state", 15, anchor="start", fill=SOFT_INK)
+    picture.line("M20 306H170", RULE, 1)
+    picture.text(320, 306, "the same four distributions", fill=SOFT_INK)
+    picture.line("M470 306H620", RULE, 1)
+    picture.text(20, 344, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
+    picture.text(
+        620, 344, "ids (1, 1), state → logits (1, 1, V), state", 15, anchor="end", mono=True
+    )
+    picture.line("M24 380H60", INK, 2, arrow=True, dashed=True)
+    picture.text(70, 380, "chosen, and read next", 15, anchor="start", fill=SOFT_INK)
+    picture.line("M262 380H298", RED, 3, arrow=True)
+    picture.text(308, 380, "state", 15, anchor="start", fill=SOFT_INK)
     for i in range(4):
         x = COLUMN_LEFT + COLUMN_STEP * i
         picture.box(x - 44, many_calls, 88, MODEL_HEIGHT, stroke=GREEN, fill=TINT[GREEN])
         picture.text(x, many_calls + 23, "model", mono=True)
         history = "BOS" if i == 0 else f"… {TOKENS[i]}"
         for top in (one_call, many_calls):
-            _draw_call(picture, x, top, token=TOKENS[i], history=history, after=TOKENS[i + 1])
+            _draw_call(picture, x, top, token=TOKENS[i], history=history)
+        picture.text(x, 68, TOKENS[i + 1], 18, bold=True)
+        picture.text(x, 96, f"{PROBABILITIES[i]:g}", 16)
+        picture.text(x, many_calls - 72, TOKENS[i + 1], 18, bold=True)
         if i < 3:
             picture.line(f"M{x + 44} {many_calls + 23}H{x + COLUMN_STEP - 46}", RED, 3, arrow=True)
             middle, bottom = x + COLUMN_STEP // 2, many_calls + MODEL_HEIGHT + 42
@@ -57,14 +64,13 @@ def draw_contract() -> Picture:
     return picture
 
 
-def _draw_call(picture: Picture, x: int, top: int, *, token: str, history: str, after: str) -> None:
-    """Draw a token below a model with its upper edge at `top`; above, p and the next token."""
+def _draw_call(picture: Picture, x: int, top: int, *, token: str, history: str) -> None:
+    """Draw a token below a model with its upper edge at `top`, and its distribution above."""
     bottom = top + MODEL_HEIGHT
     picture.text(x, bottom + 42, token, 18, bold=True)
     picture.line(f"M{x} {bottom + 28}V{bottom + 2}", arrow=True)
     picture.line(f"M{x} {top}V{top - 22}", arrow=True)
     picture.text(x, top - 36, f"p(· | {history})", 16)
-    picture.text(x, top - 72, after, 18, bold=True)
 
 
 # ---- the logo -----------------------------------------------------------------------------------

@@ -44,13 +44,13 @@ HISTORIES = [
     HistoryRow("window", "n−1 vectors", Model("feed-forward NNLM", ("4.1.1",))),
     HistoryRow(
         "recurrence",
-        "one vector",
+        "fixed-size state",
         Model("RNN, LSTM", ("4.1.2", "5.1")),
         Model("LSTM → LSTM", ("5.2",)),
     ),
     HistoryRow(
         "convolution",
-        "the last k vectors",
+        "k−1 vectors per layer",
         encoder_decoder=Model("CNN → CNN", ("3.2", "6.1")),
     ),
     HistoryRow(

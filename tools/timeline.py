@@ -52,13 +52,11 @@ EVENTS = [
     Event("1913", "counting", "chains of letters", "Markov"),
     Event("1948", "counting", "entropy; text from n-grams", "Shannon"),
     Event("1977", "counting", "perplexity", "Jelinek et al."),
-    Event("1990", "neural", "the simple recurrent network", "Elman"),
     Event("1993", "translation", "translation from counts", "Brown et al."),
     Event("1995", "counting", "Kneser–Ney smoothing", "Kneser and Ney"),
     Event("1997", "neural", "LSTM", "Hochreiter and Schmidhuber"),
     Event("2003", "neural", "neural language model", "Bengio et al."),
     Event("2010", "neural", "recurrent language model", "Mikolov et al."),
-    Event("2013", "neural", "word vectors trained alone", "Mikolov et al."),
     Event("2014", "translation", "encoder–decoder", "Cho et al.; Sutskever et al."),
     Event("2015", "translation", "attention", "Bahdanau et al."),
     Event("2017", "translation", "Transformer", "Vaswani et al."),
@@ -82,7 +80,7 @@ BRANCHES = [  # ideas of one lane that led to an idea of another
     ("Transformer", "generative pre-training"),
     ("open mixture of experts", "learned n-gram lookup"),
 ]
-EVENT_HEIGHT, TIMELINE_TOP = 42, 96
+EVENT_HEIGHT, TIMELINE_TOP = 41, 92
 LEGEND = (30, 150, 254, 392)  # where the mark of each lane is
 
 

@@ -128,6 +128,46 @@ def context_vector() -> Diagram:
     return d
 
 
+def copier() -> Diagram:
+    """Draw the encoder–decoder of section 2.3, whose vector is pressed to k numbers."""
+    d = Diagram(
+        "copier",
+        "An encoder–decoder that passes k numbers",
+        "Below, the encoder reads c, h, i, p. The matrix W narrow projects its last state, D "
+        "numbers, to the vector c of k numbers; W widen computes the first state of the decoder, D "
+        "numbers, from c. Above, the decoder reads BOS, c, h, i, p and predicts c, h, i, p, EOS.",
+    )
+    d.text(6, 326, "encoder", anchor="start", bold=True)
+    before = Box(0, 0, 0, 0)
+    for s, (x, letter) in enumerate(zip(spread(100, 328, 4), "chip", strict=True), start=1):
+        token = d.token(x, 386, letter)
+        state = d.box(x, 326, 48, f"$h^e_{s}$", "state")
+        d.arrow(token.top, state.bottom)
+        if s > 1:
+            d.arrow(before.right, state.left, colour="state")
+        before = state
+    narrow = d.box(328, 240, 78, "$W_{narrow}$", "layer")
+    c = d.box(204, 240, 46, "$c$", "state", height=34)
+    widen = d.box(84, 240, 72, "$W_{widen}$", "layer")
+    d.arrow(before.top, narrow.bottom, colour="state", strong=True)
+    d.arrow(narrow.left, c.right, colour="state", strong=True)
+    d.arrow(c.left, widen.right, colour="state", strong=True)
+    d.note(366, 283, "(B, D)")
+    d.note(204, 272, "(B, k)")
+    d.note(58, 208, "(B, D)")
+    d.text(6, 24, "decoder", anchor="start", bold=True)
+    before = d.box(28, 132, 42, "$h^d_0$", "state")
+    d.arrow(widen.left, (28, 240), before.bottom, colour="state", strong=True)
+    inputs, labels = ("BOS", *"chip"), (*"chip", "EOS")
+    for t, x in enumerate(spread(100, 368, 5), start=1):
+        state = d.box(x, 132, 46, f"$h^d_{t}$", "state")
+        d.arrow(d.token(x, 190, inputs[t - 1]).top, state.bottom)
+        d.arrow(state.top, d.token(x, 74, labels[t - 1]).bottom)
+        d.arrow(before.right, state.left, colour="state")
+        before = state
+    return d
+
+
 def _small_encoder(d: Diagram, y: float) -> Box:
     """Draw an encoder without its embeddings, and return the position of its vector."""
     d.text(6, y, "encoder", anchor="start", bold=True)

@@ -50,6 +50,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     stacked.stacked_lstm,
     encoder_decoder.encoder_decoder,
     encoder_decoder.context_vector,
+    encoder_decoder.copier,
     number_translation.number_translation,
     attention.attention,
     attention.attention_computation,
