@@ -49,6 +49,35 @@ def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path):
     assert path.read_text() == "first", "the block that ends last replaces the file last"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes")
+def test_what_is_no_regular_file_is_never_replaced(tmp_path):
+    """For root, a rename would put a file in place of a device."""
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for target in (pipe, folder):
+        (tmp_path / f"link to {target.name}").symlink_to(target)
+    before = sorted(tmp_path.iterdir())
+    for path in before:
+        kind = "a device, a pipe or a socket" if "pipe" in path.name else "a folder"
+        with pytest.raises(OSError, match=f"{path.name} is {kind}, which is never replaced"):
+            write_text_atomically(path, "text")
+    assert sorted(tmp_path.iterdir()) == before and pipe.is_fifo()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows restricts links")
+def test_a_link_to_a_file_or_to_nothing_is_replaced_and_not_followed(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("old")
+    for target in (file, tmp_path / "nothing"):
+        link = tmp_path / "link"
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        write_text_atomically(link, "new")
+        assert not link.is_symlink() and link.read_text() == "new"
+    assert file.read_text() == "old"
+
+
 def test_a_text_is_on_the_disk_before_it_is_renamed(tmp_path, monkeypatch):
     calls = []
     for name in ("fsync", "replace"):

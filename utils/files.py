@@ -42,7 +42,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path
-        The file; missing folders are created.
+        The file; missing folders are created. A link to a file is replaced, not followed.
 
     Yields
     ------
@@ -52,7 +52,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises
     ------
     OSError
-        If the file cannot be written or renamed.
+        If the file cannot be written or renamed, or if something else than a regular file is
+        there, such as a folder or a device, or a link to one: it must not be replaced.
 
     Examples
     --------
@@ -66,6 +67,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     ...     print(path.read_text())
     1.52
     """
+    _check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(path, min_age=STALE_SECONDS)
     # a folder, because safetensors also writes to a second file next to its target
@@ -82,6 +84,20 @@ def atomic_file(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise OSError if `path` leads to a folder, a device, a pipe or a socket."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):  # `mkdir` reports a file in place of a folder
+        return
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
+        raise OSError(
+            f"{path} is {kind}, which is never replaced: expected the name of a regular file or a "
+            "new one; choose another name"
+        )
 
 
 def write_text_atomically(path: Path, text: str) -> None:
