@@ -1,11 +1,13 @@
 """Filters of the distribution: which tokens remain, and values out of range."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
 from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, penalize_repetition
+from utils.decoding.further_filters import penalize_counts
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
@@ -108,6 +110,19 @@ def test_the_penalty_lowers_only_tokens_that_have_occurred():
     expected = torch.tensor([[1.0, -4.0, 1.0, 0.0], [2.0, -2.0, 0.5, -math.inf]])
     assert torch.equal(penalized, expected), "once, however often a token occurred"
     assert torch.equal(penalize_repetition(logits, previous_ids, 1.0), logits)
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 3])
+def test_previous_tokens_of_another_number_of_rows_are_refused(num_rows):
+    """Of torch, a row without tokens keeps its logits."""
+    ids, logits = torch.zeros(num_rows, 2).long(), torch.tensor([[2.0, -2.0], [1.0, 0.0]])
+    message = rf"previous_ids must be .* got shapes \({num_rows}, 2\) and \(2, 2\): give the tokens"
+    for penalize in (
+        partial(penalize_repetition, repetition_penalty=2.0),
+        partial(penalize_counts, frequency=0.5),
+    ):
+        with pytest.raises(ValueError, match=message):
+            penalize(logits, ids)
 
 
 @pytest.mark.parametrize(

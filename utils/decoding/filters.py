@@ -178,7 +178,8 @@ def penalize_repetition(
     Raises
     ------
     ValueError
-        If the penalty is outside this range, or the logits are no floating-point numbers.
+        If the penalty is outside this range, the logits are no floating-point numbers, or
+        `previous_ids` does not have the rows of the logits.
 
     Examples
     --------
@@ -190,11 +191,34 @@ def penalize_repetition(
     """
     check_repetition_penalty(repetition_penalty)
     _check_floating_point(logits)
+    check_previous_ids(previous_ids, logits)
     previous = logits.gather(-1, previous_ids)  # (B, N)
     lowered = torch.where(
         previous > 0, previous / repetition_penalty, previous * repetition_penalty
     )
     return logits.scatter(-1, previous_ids, lowered)
+
+
+def check_previous_ids(previous_ids: torch.Tensor, logits: torch.Tensor) -> None:
+    """Check that the tokens that have occurred are given for each row of the logits.
+
+    Parameters
+    ----------
+    previous_ids
+        The tokens that have occurred in each row, (B, N).
+    logits
+        Logits of the next token, (B, V).
+
+    Raises
+    ------
+    ValueError
+        If the two differ in B: torch would leave further rows as they are.
+    """
+    if previous_ids.shape[:-1] != logits.shape[:-1]:
+        raise ValueError(
+            "previous_ids must be (B, N) with the B rows of the logits (B, V), got shapes "
+            f"{tuple(previous_ids.shape)} and {tuple(logits.shape)}: give the tokens of each row"
+        )
 
 
 def _check_floating_point(logits: torch.Tensor) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from utils.arguments import check_integer, check_number
+from utils.decoding.filters import check_previous_ids
 from utils.decoding.sampling import SamplingConfig
 
 MAX_PENALTY = 100.0
@@ -91,7 +92,7 @@ def penalize_counts(
     Raises
     ------
     ValueError
-        If a penalty is outside its range.
+        If a penalty is outside its range, or `previous_ids` does not have the rows of the logits.
 
     Examples
     --------
@@ -102,6 +103,7 @@ def penalize_counts(
     tensor([[1.2500, 0.7500, 2.0000]])
     """
     check_number(minimum=-MAX_PENALTY, maximum=MAX_PENALTY, frequency=frequency, presence=presence)
+    check_previous_ids(previous_ids, logits)
     counts = torch.zeros_like(logits).scatter_add(
         -1, previous_ids, torch.ones_like(previous_ids, dtype=logits.dtype)
     )  # (B, V)
