@@ -50,6 +50,17 @@ def test_log_probabilities_entropies_and_divergences_of_each_token(batch, logits
     assert token_kl(logits, logits, batch.targets).abs().max() < 1e-12
 
 
+def test_the_divergence_of_excluded_tokens_is_zero_or_infinite_and_never_nan():
+    """0 · log(0/q) = 0 for every q, and p · log(p/0) = ∞."""
+    inf, rows = math.inf, torch.tensor([[1, 1, IGNORE_INDEX, 1]])
+    p = torch.tensor([[[0.0, 0.0, -inf], [0.0, 0.0, -inf], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    q = torch.tensor([[[0.0, 0.0, -inf], [0.0, 0.0, 0.0], [0.0, 0.0, -inf], [0.0, 0.0, -inf]]])
+    assert token_kl(p, q, rows)[0].tolist() == pytest.approx([0.0, math.log(1.5), 0.0, inf])
+    p.requires_grad_()
+    token_kl(p, q, rows)[0, :3].sum().backward()
+    assert p.grad[0, :3].isfinite().all(), "where it is finite itself"
+
+
 def test_a_group_is_compared_with_its_mean_and_its_deviation():
     rewards = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.5, 0.5, 0.5, 0.5]])
     plain = group_advantages(rewards, scale_by_std=False)

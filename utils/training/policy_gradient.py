@@ -86,11 +86,14 @@ def token_kl(
     Returns
     -------
     divergences : torch.Tensor
-        KL(model ‖ reference) in nats, (B, T); 0 where no target counts.
+        KL(model ‖ reference) in nats, (B, T); 0 where no target counts. A token that the model
+        excludes adds nothing; one that the reference alone excludes makes it infinite.
     """
     log_p, log_q = logits.log_softmax(-1), reference_logits.log_softmax(-1)
-    divergences = (log_p.exp() * (log_p - log_q)).sum(-1)  # (B, T)
-    return divergences.masked_fill(targets == IGNORE_INDEX, 0.0)
+    p, is_ignored = log_p.exp(), targets == IGNORE_INDEX
+    # masked before the product: 0 · ∞ would be NaN, and so would its gradient
+    log_ratio = (log_p - log_q).masked_fill((p == 0) | is_ignored[..., None], 0.0)  # (B, T, V)
+    return (p * log_ratio).sum(-1).masked_fill(is_ignored, 0.0)  # (B, T)
 
 
 def group_advantages(
