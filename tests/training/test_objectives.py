@@ -1,6 +1,7 @@
 """Negative log-likelihoods: their formula with label smoothing, precision, and their models."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.labelled_batches import LabelledBatch
 from utils.models.language_models import RNNLM
 from utils.speech.joint_recognizer import JointRecognizer
+from utils.training.adversarial import adversarial_objective
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
@@ -91,8 +93,17 @@ def test_a_model_that_begins_from_more_than_a_source_is_refused():
         token_nll(model, Batch(ids, ids, source=ids))
 
 
-@pytest.mark.parametrize("make_objective", [token_objective, label_objective])
-@pytest.mark.parametrize("smoothing", [-0.1, 1.5, math.nan, True, None])
+@pytest.mark.parametrize(
+    "make_objective",
+    [
+        token_objective,
+        label_objective,
+        partial(summed_nll, torch.zeros(1, V), torch.tensor([4])),
+        partial(adversarial_objective, nn.Embedding(V, 3), epsilon=0.1),
+    ],
+    ids=["tokens", "labels", "sum", "adversarial"],
+)
+@pytest.mark.parametrize("smoothing", [-0.1, 1.5, math.nan, math.inf, True, None])
 def test_label_smoothing_that_is_not_from_0_to_1_is_refused(make_objective, smoothing):
     message = f"label_smoothing must be a number from 0 to 1, got {smoothing}"
     with pytest.raises(ValueError, match=message):

@@ -293,9 +293,10 @@ def summed_nll(
     Raises
     ------
     ValueError
-        If there is not one target for each row of logits, if targets are not integers, or if, on
-        the CPU, a target is neither from 0 to V − 1 nor IGNORE_INDEX; a GPU reports that as an
-        error of the device, as reading the targets would wait for it.
+        If `label_smoothing` is not from 0 to 1, if there is not one target for each row of logits,
+        if targets are not integers, or if, on the CPU, a target is neither from 0 to V − 1 nor
+        IGNORE_INDEX; a GPU reports that as an error of the device, as reading the targets would
+        wait for it.
 
     Examples
     --------
@@ -305,6 +306,7 @@ def summed_nll(
     >>> summed_nll(logits, torch.tensor([0, -100]))  # −log 0.5, and padding
     tensor(0.6931)
     """
+    check_number(minimum=0, maximum=1, label_smoothing=label_smoothing)
     if logits.shape[:-1] != targets.shape:
         raise ValueError(
             f"targets must have the shape {tuple(logits.shape[:-1])} of the logits "
