@@ -308,6 +308,40 @@ def test_a_model_with_nothing_to_train_is_refused():
             fit(model, make_stream(), CONFIG, progress=False)
 
 
+def test_an_optimizer_without_a_parameter_that_the_model_trains_is_refused():
+    """That of another model, or of parameters that are frozen: nothing would change."""
+    model, other = make_model(), make_model()
+    first, *_ = model.parameters()
+    first.requires_grad_(False)
+    for held in (other, nn.ParameterList([first])):
+        with pytest.raises(
+            ValueError, match=r"AdamW holds no parameter that RNNLM trains.*expected"
+        ):
+            fit(
+                model,
+                make_stream(),
+                CONFIG,
+                progress=False,
+                make_optimizer=lambda *_, held=held: torch.optim.AdamW(held.parameters()),
+            )
+
+
+def test_an_optimizer_may_hold_some_of_the_parameters_and_others_besides():
+    """As adapters do, and an objective with parameters of its own."""
+    model, other = make_model(), nn.Linear(2, 2)
+    *frozen, last = model.parameters()
+    before = [x.detach().clone() for x in (*frozen, last)]
+    fit(
+        model,
+        make_stream(),
+        CONFIG,
+        progress=False,
+        make_optimizer=lambda *_: torch.optim.AdamW([last, *other.parameters()]),
+    )
+    changed = [not torch.equal(x, y) for x, y in zip(before, (*frozen, last), strict=True)]
+    assert changed == [False] * len(frozen) + [True]
+
+
 def lbfgs(model, config):
     return torch.optim.LBFGS(model.parameters(), lr=config.learning_rate)
 

@@ -183,7 +183,8 @@ def fit(
     ValueError
         If the checkpoint has no name, is damaged, in use, or of another configuration, model or
         optimizer, if there are fewer batches than the run needs, if batches hold no token to
-        predict, if `valid` can be read only once, or if the model has nothing to train.
+        predict, if `valid` can be read only once, if the model has nothing to train, or if the
+        optimizer holds none of what it trains.
     FloatingPointError
         If the loss or, in a checkpoint or at the end, a parameter is no longer finite.
     OSError

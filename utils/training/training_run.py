@@ -238,9 +238,9 @@ def start_run(
     ------
     ValueError
         If the model has nothing to train, the processes do not have the same model and
-        configuration, the optimizer needs a closure, or the strategy is "shard" with Muon, which
-        needs whole matrices, or with a model that would need float16, whose loss scaling does not
-        work with shards.
+        configuration, the optimizer holds no parameter that the model trains or needs a closure, or
+        the strategy is "shard" with Muon, which needs whole matrices, or with a model that would
+        need float16, whose loss scaling does not work with shards.
     """
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("the model has no parameter to train: expected one with requires_grad")
@@ -358,10 +358,12 @@ def checked_optimizer(
     Raises
     ------
     ValueError
-        If `make_optimizer` refuses the model, or the optimizer needs what `fit` does not give it: a
-        closure, or whole matrices where the strategy is "shard".
+        If `make_optimizer` refuses the model, if the optimizer holds no parameter that the model
+        trains, or if it needs what `fit` does not give it: a closure, or whole matrices where the
+        strategy is "shard".
     """
     optimizer = make_optimizer(model, config)
+    _check_holds_parameters(optimizer, model)
     closure = inspect.signature(optimizer.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         name = type(optimizer).__name__
@@ -369,3 +371,14 @@ def checked_optimizer(
     if strategy == "shard" and isinstance(optimizer, Muon):
         raise ValueError("Muon needs whole matrices: expected adamw with strategy 'shard'")
     return optimizer
+
+
+def _check_holds_parameters(optimizer: torch.optim.Optimizer, model: nn.Module) -> None:
+    """Raise ValueError if no parameter of the optimizer is one that the model trains."""
+    trained = {id(x) for x in model.parameters() if x.requires_grad}
+    if not any(id(x) in trained for group in optimizer.param_groups for x in group["params"]):
+        raise ValueError(
+            f"{type(optimizer).__name__} holds no parameter that {type(model).__name__} trains, so "
+            "nothing would change: expected some or all with requires_grad of model.parameters(), "
+            "of the model that make_optimizer is given"
+        )
