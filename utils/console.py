@@ -18,21 +18,25 @@ def make_output_safe() -> None:
 
     Characters that the console lacks are escaped. What is printed after the terminal is closed, or
     after the program that reads a pipe has ended, is dropped. A stream that is not Python's own, as
-    in a notebook, is left unchanged.
+    in a notebook, is left unchanged. An error of the disk to which stdout goes is raised once, by
+    `print` or `flush`; what is printed after it is dropped. On stderr, where no error can be told,
+    all errors are ignored.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
             if stream is getattr(sys, f"__{name}__"):
-                setattr(sys, name, _without_reader_errors(stream))
+                setattr(sys, name, _without_reader_errors(stream, is_stderr=name == "stderr"))
 
 
 class _Output(io.RawIOBase):
     """The bytes of a standard stream, which are dropped once nobody can read them."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, *, is_stderr: bool = False) -> None:
         self._raw = raw
+        self._ignores_all = is_stderr
+        self.error: OSError | None = None  # of the disk, which ends the output
         # a terminal that is closed gives EIO; in a file that is an error of the disk
         self._ignored = (errno.EPIPE, errno.EIO) if raw.isatty() else (errno.EPIPE,)
 
@@ -53,17 +57,35 @@ class _Output(io.RawIOBase):
         try:
             count: int | None = self._raw.write(data)
         except OSError as error:
-            if error.errno not in self._ignored:
+            if error.errno not in self._ignored and not self._ignores_all:
+                self._ignores_all = True  # Python writes the same again when it ends
+                self.error = error
                 raise
             return memoryview(data).nbytes
         return count
 
 
-def _without_reader_errors(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+def finish_output() -> None:
+    """Write what `print` has buffered; to be called at the end of a program.
+
+    Raises
+    ------
+    OSError
+        If stdout goes to a disk that could not take all that was printed after `make_output_safe`.
+    """
+    if sys.stdout is None:  # closed before the program began
+        return
+    sys.stdout.flush()
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Output) and raw.error is not None:
+        raise raw.error
+
+
+def _without_reader_errors(stream: io.TextIOWrapper, *, is_stderr: bool) -> io.TextIOWrapper:
     """Return the same stream, but one that `_Output` writes."""
     raw = getattr(stream.buffer, "raw", stream.buffer)  # with python -u there is no buffer
     return io.TextIOWrapper(
-        io.BufferedWriter(_Output(raw)),
+        io.BufferedWriter(_Output(raw, is_stderr=is_stderr)),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering or stream.write_through,

@@ -3,6 +3,7 @@
 import errno
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,6 +189,46 @@ def test_a_full_disk_is_reported_in_one_line(capsys):
     stderr = capsys.readouterr().err
     assert stderr.count("\n") == 1 and "error: [Errno 27] File too large" in stderr
     assert {path.name for path in Path("run").iterdir()} == {"model.json", "tokenizer.json"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+@pytest.mark.parametrize(
+    "line, code",
+    [("gpt --help", 1), (command_line("lstmlm"), 1), (f"{command_line('lstmlm')} --width x", 2)],
+    ids=["help", "training", "wrong"],
+)
+@pytest.mark.parametrize("streams", [["stdout"], ["stderr"], ["stdout", "stderr"]], ids="+".join)
+def test_output_to_a_full_disk_ends_with_one_line_and_a_documented_code(line, code, streams):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "utils.training", *line.split()],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            text=True,
+            check=False,
+            **{
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.PIPE,
+                **dict.fromkeys(streams, full),
+            },
+        )
+    if code == 1 and "stdout" not in streams:
+        code = 0  # only the progress is lost
+    assert result.returncode == code
+    if "stderr" not in streams:
+        assert re.fullmatch(r"python -m utils\.training.*: error: .*\n", result.stderr)
+        assert code == 2 or "No space left on device" in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such streams")
+def test_a_command_without_streams_trains():
+    """As a service starts it, with both closed."""
+    words = [sys.executable, "-m", "utils.training", *command_line("lstmlm").split()]
+    result = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *words],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert result.returncode == 0 and Path("runs/lstmlm/weights.safetensors").is_file()
 
 
 @pytest.mark.parametrize(

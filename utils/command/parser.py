@@ -37,6 +37,10 @@ _FORMS = {
     "tuple[float, float]": (r"\[[-+.eE0-9, ]*\]", "a list of two numbers such as [0.9,0.98]"),
 }
 _TYPES_OF_ITEMS = {"Sequence[int]": "int", "tuple[float, float]": "float"}
+# The largest value of an option of integers whose range its class checks only from below: beyond
+# it torch and NumPy fail in words of their own, or build layer after layer until memory ends.
+_LARGEST_INTEGER = 2**63 - 1
+_LARGEST = {"num_layers": 10_000, "batch_size": 10**6, "accumulation_steps": 10**6}
 
 
 def parse(arguments: Sequence[str] | None = None) -> tuple[str, dict[str, Any]]:
@@ -148,9 +152,16 @@ class _Parser(ArgumentParser):
 
     def _checked(self, option: str, word: str) -> str:
         """Return the value of an option in the form for jsonargparse, or exit with code 2."""
-        option_type = self.types.get(option.removeprefix("--").replace("-", "_"), "")
+        name = option.removeprefix("--").replace("-", "_")
+        option_type = self.types.get(name, "")
         try:
-            return _rewrite(word, option_type)
+            rewritten = _rewrite(word, option_type)
+            is_integer = option_type.removesuffix(" | None") == "int" and rewritten != "null"
+            if is_integer and name != "seed":  # whose range `RunConfig` checks
+                largest = _LARGEST.get(name, _LARGEST_INTEGER)
+                if int(rewritten) > largest:
+                    raise ValueError(f"expected an integer of at most {largest}")
+            return rewritten
         except ValueError as error:
             self.error(f"argument {option}: {error}, got {word!r}")
 

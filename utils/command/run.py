@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import torch
 from torch import nn
@@ -102,7 +102,8 @@ def print_error(model: str, error: Exception) -> None:
     """
     rank = os.environ.get("RANK", "0")
     process = model if rank == "0" else f"{model}, process {rank}"
-    print(f"{PROGRAM} {process}: error: {' '.join(str(error).split())}", file=sys.stderr)
+    name = f"{PROGRAM} {process}".rstrip()
+    print(f"{name}: error: {' '.join(str(error).split())}", file=sys.stderr)
 
 
 def train(job: Job, processes: Processes) -> History:
@@ -278,12 +279,17 @@ def _fit(job: Job, materials: _Materials, processes: Processes) -> History:
         job.training,
         valid=materials.valid,
         checkpoint=job.folder / CHECKPOINTS[job.run.strategy],
-        progress=job.run.progress and processes.rank == 0 and sys.stderr.isatty(),
+        progress=job.run.progress and processes.rank == 0 and _is_terminal(sys.stderr),
         make_optimizer=OPTIMIZERS[job.run.optimizer],
         objective=token_objective(label_smoothing=job.run.label_smoothing),
         processes=processes,
         on_validation=_print_validation,
     )
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a standard stream is a terminal; a closed one is None."""
+    return stream is not None and stream.isatty()
 
 
 def _print_validation(history: History) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 from types import FrameType
 
-from utils.console import make_output_safe
+from utils.console import finish_output, make_output_safe
 
 
 def _exit_at_once(_signal_number: int, _frame: FrameType | None) -> None:
@@ -27,13 +27,23 @@ def _run() -> int:
     is_ignored = signal.getsignal(signal.SIGINT) is not signal.default_int_handler  # in background
     if not is_ignored:
         signal.signal(signal.SIGINT, _exit_at_once)
-    from utils.command.run import main
+    from utils.command.run import main, print_error
 
     if not is_ignored:
         signal.signal(signal.SIGINT, _interrupt_once)
     make_output_safe()
     try:
-        return main()
+        try:
+            code = main()
+        except SystemExit as stop:  # after a help text or a wrong command line
+            code = int(stop.code or 0)
+        try:
+            finish_output()
+        except OSError as error:  # the disk to which the output goes is full
+            if code == 0:  # else one line about it or another error is printed
+                print_error("", error)
+            return code or 1
+        return code
     finally:
         if not is_ignored:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while Python shuts down
