@@ -15,6 +15,7 @@ from sphinx.util.docutils import docutils_namespace
 from tools.live.examples import ROOT, read_boxes
 from tools.live.texts import TEXTS
 from tools.translation import built_pages, catalogues, page_text, pictures, switch, templates
+from tools.translation.__main__ import main
 from tools.translation.catalogues import (
     FIRST_PAGE,
     GLOSSARY,
@@ -490,3 +491,10 @@ def test_a_digest_changes_with_the_prose(monkeypatch):
     before = templates.source_digest(FIRST_PAGE)
     monkeypatch.setattr(templates, "read_text", lambda path, cell_type: "other")
     assert templates.source_digest(FIRST_PAGE) != before
+
+
+@pytest.mark.parametrize("name", ["nowhere.po", "notebooks", ""])
+def test_a_check_of_what_is_no_catalogue_says_so_in_one_line(name, capsys):
+    assert main(["check", name]) == 2
+    output = capsys.readouterr().out
+    assert output.startswith(f"{name!r} is no catalogue: expected") and output.count("\n") == 1

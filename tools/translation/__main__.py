@@ -27,7 +27,12 @@ def check(names: list[str]) -> int:
     """Print what is wrong with catalogues, and return 1 if anything is."""
     from tools.translation.checks import check_catalogue
 
-    paths = [Path(name) for name in names] or [catalogue_path(name) for name in catalogue_names()]
+    known = [catalogue_path(name) for name in catalogue_names()]
+    paths = [Path(name).resolve() for name in names] or known
+    for name, path in zip(names, paths, strict=False):
+        if path not in known:
+            print(f"{name!r} is no catalogue: expected a file such as {known[0]}")
+            return 2
     problems = [problem for path in paths for problem in check_catalogue(path)]
     for problem in problems:
         print(problem)
