@@ -46,7 +46,7 @@ HISTORIES = [
         "recurrence",
         "fixed-size state",
         Model("RNN, LSTM", ("4.1.2", "5.1")),
-        Model("LSTM → LSTM", ("5.2",)),
+        Model("RNN → RNN", ("2.3", "5.2", "6.1")),
     ),
     HistoryRow(
         "convolution",

@@ -78,10 +78,11 @@ BRANCHES = [  # ideas of one lane that led to an idea of another
     ("Kneser–Ney smoothing", "neural language model"),
     ("recurrent language model", "encoder–decoder"),
     ("Transformer", "generative pre-training"),
+    ("Transformer", "selective state spaces"),
     ("open mixture of experts", "learned n-gram lookup"),
 ]
 EVENT_HEIGHT, TIMELINE_TOP = 41, 92
-LEGEND = (30, 150, 254, 392)  # where the mark of each lane is
+LEGEND = (30, 142, 252, 392)  # where the mark of each lane is
 
 
 def draw_timeline() -> Picture:
@@ -114,5 +115,5 @@ def _draw_event(picture: Picture, y: int, event: Event) -> None:
     lane = LANES[event.lane]
     picture.text(20, y, event.year, anchor="start", fill=SOFT_INK)
     picture.mark(lane.x, y, lane.colour, lane.shape)
-    picture.text(208, y - 8, event.idea, 18, anchor="start", bold=True)
-    picture.text(208, y + 12, event.authors, 16, anchor="start", fill=SOFT_INK)
+    picture.text(208, y - 7, event.idea, 18, anchor="start", bold=True)
+    picture.text(208, y + 10, event.authors, 15, anchor="start", fill=SOFT_INK)

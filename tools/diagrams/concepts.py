@@ -8,6 +8,7 @@ SOURCE = {"ein": 34.0, "Hund": 85.0, "rennt": 143.0}  # words, and where they st
 HISTORY = {"BOS": 262.0, "a": 308.0, "dog": 354.0}
 ENCODER, DECODER, BOTH = (92.0, 160.0), (308.0, 150.0), (197.5, 371.0)  # centre and width
 ROW = 158.0  # height
+PROBABILITIES = 0.1, 0.8, 0.8  # of the next word, in the text's example
 
 
 def conditions() -> Diagram:
@@ -15,10 +16,11 @@ def conditions() -> Diagram:
     d = Diagram(
         "conditions",
         "One prediction under three conditions",
-        "Three rows; in each, a model predicts runs after a dog. First row: a language model reads "
-        "BOS, a, dog. Second row, an encoder–decoder: an encoder reads ein Hund rennt, and its "
-        "vectors are a memory that the decoder reads beside BOS, a, dog. Third row: a language "
-        "model reads ein Hund rennt BOS a dog as one history.",
+        "Three rows; in each, a model predicts runs after a dog, with probability 0.1 in the first "
+        "row and 0.8 in the others. First row: a language model reads BOS, a, dog. Second row, an "
+        "encoder–decoder: an encoder reads ein Hund rennt, and its vectors are a memory that the "
+        "decoder reads beside BOS, a, dog. Third row: a language model reads ein Hund rennt BOS a "
+        "dog as one history.",
     )
     _row(d, 0, "no source")
     _read(d, 0, "language model", DECODER, HISTORY)
@@ -38,6 +40,7 @@ def _row(d: Diagram, row: int, title: str) -> None:
     d.text(12, y + 24, title, anchor="start", bold=True)
     word = d.token(HISTORY["dog"], y + 24, "runs", meaning="output")
     d.arrow((word.x, y + 54), word.bottom)
+    d.text(word.x - 32, y + 24, f"{PROBABILITIES[row]}", anchor="end")
 
 
 def _read(
