@@ -29,6 +29,6 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
   ``number_translation``, ``attention``,
   ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
   ``pipeline``, ``scaling``, ``autograd``, ``libraries``, ``practice``, ``stacked``, ``cost``,
-  ``classification``, ``generation``, ``interpretability``, ``robustness``,
+  ``classification``, ``generation``, ``interpretability``, ``rewards``, ``robustness``,
   ``speech``: the diagrams themselves.
 """

@@ -40,7 +40,7 @@ def _row(d: Diagram, row: int, title: str) -> None:
     d.text(12, y + 24, title, anchor="start", bold=True)
     word = d.token(HISTORY["dog"], y + 24, "runs", meaning="output")
     d.arrow((word.x, y + 54), word.bottom)
-    d.text(word.x - 32, y + 24, f"{PROBABILITIES[row]}", anchor="end")
+    d.text(word.x - 32, y + 24, f"$p$ = {PROBABILITIES[row]}", anchor="end")
 
 
 def _read(
