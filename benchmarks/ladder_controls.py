@@ -35,7 +35,7 @@ RATES = {"LSTM": 0.04, "GPT": 0.005, "RNN": 0.01, "NNLM": 0.02}
 COUNTING_SETTINGS = dict.fromkeys(SETTINGS) | {"estimate": "two modified Kneser–Ney models"}
 
 
-def score(text: equal.Characters, order: int) -> equal.Counted:
+def score(text: equal.Characters, order: int) -> equal.NGramScores:
     """Count n-grams of one order and score both texts.
 
     Parameters
@@ -51,12 +51,12 @@ def score(text: equal.Characters, order: int) -> equal.Counted:
         The order and the scores.
     """
     model, _ = equal.count(text, order)
-    return equal.Counted(
+    return equal.NGramScores(
         order, token_log_probs(model, text.valid), token_log_probs(model, text.test)
     )
 
 
-def mix(one: equal.Counted, other: equal.Counted) -> tuple[equal.Counted, float]:
+def mix(one: equal.NGramScores, other: equal.NGramScores) -> tuple[equal.NGramScores, float]:
     """Mix two n-gram models, with the weight that is best on the validation text.
 
     Parameters
@@ -74,10 +74,10 @@ def mix(one: equal.Counted, other: equal.Counted) -> tuple[equal.Counted, float]
     weight = best_mixture_weight(one.valid, other.valid)
     valid = mix_log_probs(one.valid, other.valid, weight)
     test = mix_log_probs(one.test, other.test, weight)
-    return equal.Counted(other.order, valid, test), weight
+    return equal.NGramScores(other.order, valid, test), weight
 
 
-def mix_counts(text: equal.Characters, rows: record.SeedRows) -> equal.Counted:
+def mix_counts(text: equal.Characters, rows: record.SeedRows) -> equal.NGramScores:
     """Write a row of the best n-gram model mixed with each other order, and return the best.
 
     Parameters

@@ -193,7 +193,7 @@ class SeedRows:
         arm
             The name of the arm.
         seeds
-            The seeds that it is to have.
+            The seeds of its runs.
         settings
             What is set before the run, as in `StoredRow`.
 

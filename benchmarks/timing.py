@@ -62,7 +62,7 @@ class Stopwatch:
 
 
 class RoundResult(NamedTuple):
-    """What one round measured.
+    """The measurements of one round.
 
     Parameters
     ----------

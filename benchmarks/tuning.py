@@ -27,7 +27,7 @@ def next_rate(scores: Mapping[float, float], *, max_trials: int = MAX_TRIALS) ->
     Parameters
     ----------
     scores
-        A score, which is to be low, for each rate tried.
+        The score of each rate tried; a lower one is better.
     max_trials
         The largest number of rates.
 
@@ -60,7 +60,7 @@ def tune(
     Parameters
     ----------
     score
-        What is to be low, for a rate.
+        Computes the score of a rate, which tuning minimizes.
     rates
         The rates that are tried in any case.
     max_trials
@@ -98,9 +98,9 @@ def run_missing(
     arm
         The name of the arm, or of the trials of one rate.
     seeds
-        The seeds that it is to have.
+        The seeds of its runs.
     settings
-        What is stored of them.
+        Their settings, which rows store.
     run
         Returns figures and costs for the keyword argument `seed`.
     """
@@ -129,7 +129,7 @@ def trial_score(
     seeds
         The seeds of the trials.
     settings
-        What is stored of them.
+        Their settings, which rows store.
     run
         Returns figures and costs for the keyword argument `seed`.
     figure

@@ -25,18 +25,18 @@ Figures: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """What is trained and how, but for the learning rate.
+    """A model and its training, except the learning rate, which is tuned.
 
     Parameters
     ----------
     method
-        How.
+        The training method.
     rates
         The learning rates that tuning tries first.
     steps
         Number of steps, each on ROWS_IN_BATCH answers.
     style
-        Of the demonstrations.
+        The style of the demonstrations.
     num_replayed
         How many rows of a batch of demonstrations are lines of pretraining instead.
     has_new_demonstrations
@@ -61,7 +61,7 @@ class Arm:
     kl_weight: float = 0.0
 
     def settings(self, start_rate: float | None) -> dict[str, Any]:
-        """Return what is stored of the arm; `start_rate` is the rate that instructed the start."""
+        """Return the settings that rows store; `start_rate` is the rate of the instruction."""
         return {
             "optimizer": "AdamW",
             "steps": self.steps,

@@ -96,7 +96,7 @@ def train_policy(model: GPT, start: GPT, config: PolicyConfig) -> dict[str, list
         log_probs = token_log_probs(logits, batch.targets)  # (B, T)
         pairs = list(zip(moves, map(as_text, answers), strict=True))
         rewards = torch.tensor([REWARDS[config.reward](*pair) for pair in pairs])  # (B,)
-        _note(curves, pairs, answers, logits.detach(), batch)
+        _append_means(curves, pairs, answers, logits.detach(), batch)
         if config.kl_weight:
             at_start = token_log_probs(logits_of(start, batch), batch.targets)
             rewards = rewards - config.kl_weight * (log_probs.detach() - at_start).sum(1)
@@ -121,7 +121,7 @@ def take_step(model: GPT, optimizer: torch.optim.Optimizer, loss: torch.Tensor) 
     optimizer.step()
 
 
-def _note(
+def _append_means(
     curves: dict[str, list[float]],
     pairs: Sequence[tuple[str, str]],
     answers: Sequence[Sequence[int]],
@@ -193,7 +193,7 @@ def draw_from_start(start: GPT, *, steps: int, seed: int) -> Draws:
     return Draws(drawn, right, pairs)
 
 
-class OwnAnswers:
+class OwnAnswerBatches:
     """Batches of answers that the start model has drawn.
 
     Parameters
@@ -239,7 +239,7 @@ def train_on_own_answers(
     tokens : int
         The number of predicted tokens.
     """
-    stream = OwnAnswers(answers, seed=seed)
+    stream = OwnAnswerBatches(answers, seed=seed)
     return train_on(model, stream, steps=steps, rate=rate, is_constant=True)
 
 

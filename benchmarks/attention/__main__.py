@@ -25,10 +25,10 @@ from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.parts import PARTS
 from benchmarks.attention.task import (
     Translation,
+    align_diagonally,
+    align_to_first_gold,
     alignment_error_rate,
-    diagonal,
     drawn_error_rate,
-    first_gold,
 )
 from benchmarks.attention.training import run_trial
 from benchmarks.tuning import run_tuned_arm
@@ -52,9 +52,9 @@ def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
     settings = dict.fromkeys(SETTINGS) | {"pairs": len(task.train)}
     counted = IBMModel1(task.train, vocab_size=task.vocab_size)
     aligners = {
-        "diagonal": [diagonal(pair) for pair in task.linked],
+        "diagonal": [align_diagonally(pair) for pair in task.linked],
         "IBM Model 1": [counted.align(*pair) for pair in task.reporting],
-        "one gold link": [first_gold(pair) for pair in task.linked],
+        "one gold link": [align_to_first_gold(pair) for pair in task.linked],
     }
     errors = {name: alignment_error_rate(links, task.linked) for name, links in aligners.items()}
     errors["chance"] = drawn_error_rate(task.linked)

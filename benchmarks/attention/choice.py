@@ -1,4 +1,4 @@
-"""Hard attention: one place is drawn from the weights, and trained exactly or by REINFORCE."""
+"""Hard attention: one position is drawn from the weights, and trained exactly or by REINFORCE."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Reading: TypeAlias = Literal["soft", "mixture", "one drawn", "largest weight"]
 class HardObjective:
     """The loss whose gradient is that of REINFORCE, summed over targets.
 
-    The place of a word changes the prediction of that word only, so that its reward is the
-    log-likelihood of one word.
+    The position drawn for a word changes the prediction of that word only, so that its reward is
+    the log-likelihood of one word.
 
     Source: ``eq-hard-gradient`` (section 4.2); Williams 1992.
 
@@ -37,7 +37,7 @@ class HardObjective:
     Attributes
     ----------
     drawn_losses
-        Of each call the mean negative log-likelihood from the drawn places, in nats.
+        Of each call the mean negative log-likelihood from the drawn positions, in nats.
     """
 
     def __init__(self, *, has_baseline: bool) -> None:
@@ -47,25 +47,29 @@ class HardObjective:
 
     def __call__(self, model: Model, batch: Batch) -> torch.Tensor:
         """Return a loss, summed over targets, whose gradient is the estimate."""
-        queries, weights, states = _look(model, batch)
-        places = torch.distributions.Categorical(weights.detach()).sample()  # (B, T)
-        contexts = states.gather(1, places[..., None].expand(-1, -1, states.shape[-1]))  # (B, T, D)
+        queries, weights, states = _attend(model, batch)
+        positions = torch.distributions.Categorical(weights.detach()).sample()  # (B, T)
+        contexts = states.gather(
+            1, positions[..., None].expand(-1, -1, states.shape[-1])
+        )  # (B, T, D)
         log_p = _log_likelihood(_decoder(model).read(queries, contexts), batch.targets)  # (B, T)
-        log_chosen = weights.gather(2, places[..., None])[..., 0].clamp(min=1e-30).log()  # (B, T)
+        log_chosen = (
+            weights.gather(2, positions[..., None])[..., 0].clamp(min=1e-30).log()
+        )  # (B, T)
         reward = log_p.detach()
         self.drawn_losses.append(-float(reward.mean()))
         baseline = self._next_baseline(float(reward.mean())) if self.has_baseline else 0.0
         return -(log_p + (reward - baseline) * log_chosen).sum()
 
     def _next_baseline(self, reward: float) -> float:
-        """Return the mean of earlier rewards, and take up the latest."""
+        """Return the mean of earlier rewards, and update it with the latest."""
         before = reward if self.baseline is None else self.baseline
         self.baseline = BASELINE_MEMORY * before + (1 - BASELINE_MEMORY) * reward
         return before
 
 
 def mixture_nll(model: Model, batch: Batch) -> torch.Tensor:
-    """Compute the negative log-likelihood of a hard choice, summed over all places.
+    """Compute the negative log-likelihood of a hard choice, summed over all positions.
 
     Source: ``eq-hard-mixture`` (section 4.2).
 
@@ -79,14 +83,14 @@ def mixture_nll(model: Model, batch: Batch) -> torch.Tensor:
     Returns
     -------
     loss : torch.Tensor
-        −Σ log Σ_s α_ts p(w_t | place s), in nats, a scalar.
+        −Σ log Σ_s α_ts p(w_t | position s), in nats, a scalar.
     """
-    log_weights, log_p = from_each_place(model, batch)
+    log_weights, log_p = predict_from_each_position(model, batch)
     return -torch.logsumexp(log_p + log_weights, -1).sum()
 
 
 def drawn_nll(model: Model, batch: Batch) -> torch.Tensor:
-    """Compute the expected negative log-likelihood from one drawn place, over all draws.
+    """Compute the expected negative log-likelihood from one drawn position, over all draws.
 
     It is what REINFORCE minimizes, without the noise of drawing: an upper bound of `mixture_nll`.
 
@@ -100,14 +104,14 @@ def drawn_nll(model: Model, batch: Batch) -> torch.Tensor:
     Returns
     -------
     loss : torch.Tensor
-        −Σ Σ_s α_ts log p(w_t | place s), in nats, a scalar.
+        −Σ Σ_s α_ts log p(w_t | position s), in nats, a scalar.
     """
-    log_weights, log_p = from_each_place(model, batch)
+    log_weights, log_p = predict_from_each_position(model, batch)
     return -(log_weights.exp() * log_p).sum()
 
 
 def largest_nll(model: Model, batch: Batch) -> torch.Tensor:
-    """Compute the negative log-likelihood from the place of the largest weight.
+    """Compute the negative log-likelihood from the position of the largest weight.
 
     Parameters
     ----------
@@ -119,7 +123,7 @@ def largest_nll(model: Model, batch: Batch) -> torch.Tensor:
     loss : torch.Tensor
         In nats, a scalar.
     """
-    log_weights, log_p = from_each_place(model, batch)
+    log_weights, log_p = predict_from_each_position(model, batch)
     return -log_p.gather(-1, log_weights.argmax(-1, keepdim=True)).sum()
 
 
@@ -132,8 +136,8 @@ READINGS: dict[Reading, Callable[[Any, Batch], torch.Tensor]] = {
 """How a trained model turns its weights into a prediction."""
 
 
-def from_each_place(model: Model, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute what the model predicts from each place alone.
+def predict_from_each_position(model: Model, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Compute the model's prediction from each source position alone.
 
     Parameters
     ----------
@@ -147,16 +151,16 @@ def from_each_place(model: Model, batch: Batch) -> tuple[torch.Tensor, torch.Ten
     log_weights : torch.Tensor
         Logarithms of the attention weights, (B, T, S).
     log_p : torch.Tensor
-        Log-probabilities of the targets from the state of each place as the context, (B, T, S).
+        Log-probabilities of the targets from the state of each position as the context, (B, T, S).
     """
-    queries, weights, states = _look(model, batch)
-    num_steps, num_places = weights.shape[1:]
-    of_places = _decoder(model).read(
-        queries[:, :, None].expand(-1, -1, num_places, -1),
+    queries, weights, states = _attend(model, batch)
+    num_steps, num_positions = weights.shape[1:]
+    logits = _decoder(model).read(
+        queries[:, :, None].expand(-1, -1, num_positions, -1),
         states[:, None].expand(-1, num_steps, -1, -1),
     )  # (B, T, S, V)
-    targets = batch.targets.clamp(min=0)[..., None].expand(-1, -1, num_places)  # (B, T, S)
-    return weights.clamp(min=1e-30).log(), _log_likelihood(of_places, targets)
+    targets = batch.targets.clamp(min=0)[..., None].expand(-1, -1, num_positions)  # (B, T, S)
+    return weights.clamp(min=1e-30).log(), _log_likelihood(logits, targets)
 
 
 def _decoder(model: Model) -> LuongDecoder:
@@ -165,7 +169,7 @@ def _decoder(model: Model) -> LuongDecoder:
     return model.decoder
 
 
-def _look(model: Model, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _attend(model: Model, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return queries (B, T, D), weights (B, T, S) and the encoder's states (B, S, D)."""
     assert batch.source is not None
     state = model.begin(batch.source)
@@ -180,7 +184,7 @@ def _log_likelihood(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     )
 
 
-def places_used(rows: Sequence[torch.Tensor]) -> float:
-    """Return exp of the mean entropy of weights (…, S): the equally weighted places they equal."""
+def effective_positions(rows: Sequence[torch.Tensor]) -> float:
+    """Return exp of the mean entropy of weights (…, S): the effective number of positions."""
     entropies = torch.cat([torch.special.entr(row).sum(-1).flatten() for row in rows])
     return math.exp(float(entropies.mean()))

@@ -60,14 +60,14 @@ def linked_pairs(count: int, *, longest: int, seed: int = 0) -> list[LinkedPair]
         source, target = map(split, texts)
         if max(len(source), len(target)) > longest or seen & set(texts):
             continue
-        pair = link(meaning)
+        pair = link_words(meaning)
         if (pair.source, pair.target) == (source, target):
             seen.update(texts)
             pairs.append(pair)
     return pairs
 
 
-def link(meaning: Sentence) -> LinkedPair:
+def link_words(meaning: Sentence) -> LinkedPair:
     """Realize a meaning in German and English and link words of one entry."""
     source, of_source = _words_and_marks(realize(_Marker(in_front=True).mark(meaning), "de"))
     target, of_target = _words_and_marks(realize(_Marker(in_front=False).mark(meaning), "en"))

@@ -128,7 +128,7 @@ def alignment_error_rate(predicted: Iterable[Sequence[int]], pairs: Iterable[Lin
 
 
 def drawn_error_rate(pairs: Iterable[LinkedPair]) -> float:
-    """Compute the alignment error of a place drawn uniformly for each word: that of chance.
+    """Compute the alignment error of a position drawn uniformly for each word: that of chance.
 
     Parameters
     ----------
@@ -147,12 +147,12 @@ def drawn_error_rate(pairs: Iterable[LinkedPair]) -> float:
     return 1 - 2 * right / (made + gold)
 
 
-def first_gold(pair: LinkedPair) -> list[int]:
+def align_to_first_gold(pair: LinkedPair) -> list[int]:
     """Link each word to its first gold link: the lowest error that one link for a word can have."""
     return [min((s for u, s in pair.links if u == t), default=0) for t in range(len(pair.target))]
 
 
-def diagonal(pair: LinkedPair) -> list[int]:
+def align_diagonally(pair: LinkedPair) -> list[int]:
     """Link each word of the target to the word at the same share of the source."""
     ratio = len(pair.source) / len(pair.target)
     return [int((t + 0.5) * ratio) for t in range(len(pair.target))]

@@ -15,8 +15,8 @@ from benchmarks.attention.choice import (
     Estimator,
     HardObjective,
     Reading,
-    from_each_place,
-    places_used,
+    effective_positions,
+    predict_from_each_position,
 )
 from benchmarks.attention.task import (
     COPYING_VOCABULARY,
@@ -54,7 +54,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an arm trains and how, but for its learning rate.
+    """The model and the training of an arm, except its learning rate, which is tuned.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Recipe:
     length
         Letters to copy; None for translation.
     estimator
-        How the choice of a place is trained.
+        How the choice of a position is trained.
     clip_norm
         The largest norm of a gradient; 0 for no clipping.
     """
@@ -81,7 +81,7 @@ class Recipe:
     clip_norm: float = 1.0
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the recipe."""
+        """Return the settings of the recipe that rows store."""
         return {
             "optimizer": "AdamW",
             "steps": self.steps,
@@ -140,7 +140,7 @@ def run_trial(
 
 
 def _copy(model: Any, recipe: Recipe, length: int, rate: float, seed: int) -> Figures:
-    """Train to copy, and measure the loss by each reading and the weight on the right place."""
+    """Train to copy, and measure the loss by each reading and the weight on the right position."""
     batches = CopyingBatches(length, batch_size=recipe.batch_size, seed=seed)
     objective = recipe.objective()
     losses = _fit(model, batches, recipe, rate, objective).losses
@@ -162,7 +162,7 @@ def _copy(model: Any, recipe: Recipe, length: int, rate: float, seed: int) -> Fi
     if weights.shape[-1] == length:
         on_place = weights.diagonal(dim1=1, dim2=2)  # (B, T)
         figures["weight on the right place"] = float(on_place.mean())
-        figures["places used"] = places_used([*weights.flatten(0, 1)])
+        figures["places used"] = effective_positions([*weights.flatten(0, 1)])
     return figures
 
 
@@ -214,7 +214,7 @@ def _weights(model: Any, task: Translation) -> tuple[torch.Tensor, torch.Tensor]
     sources, targets = zip(*task.reporting, strict=True)
     inputs = pad([[BOS, *target] for target in targets], EOS)
     batch = Batch(inputs, pad([[*target, EOS] for target in targets], IGNORE_INDEX), pad(sources))
-    log_weights, log_p = from_each_place(model, batch)
+    log_weights, log_p = predict_from_each_position(model, batch)
     return log_weights.exp(), (log_weights + log_p).exp()
 
 

@@ -24,14 +24,19 @@ from benchmarks import record
 from benchmarks.bottleneck.comparison import TUNING_SEEDS, Comparison, Figures, Runs
 from benchmarks.bottleneck.networks import Network, Stack, count_parameters
 from benchmarks.bottleneck.parts import FIRST_RATES, PARTS, Arm, grid_arm
-from benchmarks.bottleneck.readers import READER_STEPS, READERS, Reader, read_anew
+from benchmarks.bottleneck.readers import (
+    NEW_DECODER_STEPS,
+    NEW_DECODERS,
+    NewDecoder,
+    train_new_decoders,
+)
 from benchmarks.bottleneck.task import (
     BEYOND,
     LONGEST,
     REPORTING,
     SELECTION,
     bits_not_read,
-    readings,
+    copy_scores_by_length,
 )
 from benchmarks.bottleneck.training import BATCH_SIZE, train
 from utils.console import make_output_safe
@@ -43,7 +48,7 @@ def copying_figures(stack: Stack) -> list[Figures]:
     """Measure trained networks: one entry of figures for each."""
     lengths = range(1, LONGEST + BEYOND + 1)
     selection, reporting = (
-        readings(stack.logits, stack.reversed_source, split=split, lengths=asked)
+        copy_scores_by_length(stack.logits, stack.reversed_source, split=split, lengths=asked)
         for split, asked in ((SELECTION, range(1, LONGEST + 1)), (REPORTING, lengths))
     )
     result = []
@@ -131,23 +136,23 @@ def compare_readers(
     encoder_rates = [rates[grid_arm(READ_NUMBERS, ENCODER_STEPS)]] * len(encoder_seeds)
     trained = train(networks, rates=encoder_rates, seeds=encoder_seeds, steps=ENCODER_STEPS)
     untrained = Stack(networks, encoder_seeds)
-    for name, reader in READERS.items():
+    for name, reader in NEW_DECODERS.items():
         encoders = trained if reader.trained_encoder else untrained
         comparison = _reader_comparison(name, reader, encoders, run, options)
         comparison.run(comparison.tune(FIRST_RATES), seeds)
 
 
 def _reader_comparison(
-    name: str, reader: Reader, encoders: Stack, run: record.Run, options: Any
+    name: str, reader: NewDecoder, encoders: Stack, run: record.Run, options: Any
 ) -> Comparison:
     """Return the comparison, of one arm, that tunes and runs a reader."""
 
     def run_all(runs: Runs) -> list[Figures]:
         chosen = encoders.select([encoders.seeds.index(seed) for _, _, seed in runs])
-        read = read_anew(reader, chosen, rates=[rate for _, rate, _ in runs], steps=steps)
+        read = train_new_decoders(reader, chosen, rates=[rate for _, rate, _ in runs], steps=steps)
         return [{"bits not read": n, "bits read of the longest": bits} for n, bits in read]
 
-    steps = READER_STEPS * reader.times
+    steps = NEW_DECODER_STEPS * reader.times
     settings = {
         "optimizer": "Adam",
         "steps": steps,

@@ -29,7 +29,7 @@ class Arm:
     steps: int = 500
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the arm."""
+        """Return the settings of the arm that rows store."""
         fixed = {"optimizer": "Adam", "batch size": BATCH_SIZE}
         task = {"letters": LETTERS, "longest": LONGEST}
         return fixed | task | {"steps": self.steps} | asdict(self.network)

@@ -1,4 +1,4 @@
-"""New decoders for the vectors of encoders that are trained no more.
+"""New decoders for the vectors of frozen encoders.
 
 A decoder that reads a frozen vector can differ from the one that was trained with the encoder in
 three ways: in what it computes, in the strings it learns to read, and in the encoder, which may be
@@ -18,19 +18,19 @@ from benchmarks.bottleneck.task import (
     REPORTING,
     SELECTION,
     Strings,
-    as_strings,
     bits_not_read,
-    readings,
+    copy_scores_by_length,
+    make_strings,
     training_letters,
 )
 from benchmarks.bottleneck.training import BATCH_SIZE, minimize, summed_loss
 
-READER_STEPS = 500
+NEW_DECODER_STEPS = 500
 NEW_SEED = 1000  # added to an encoder's seed for the parameters and the strings of its readers
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reader:
+class NewDecoder:
     """A decoder of frozen vectors, and the strings that it learns to read.
 
     Parameters
@@ -43,7 +43,7 @@ class Reader:
     trained_encoder
         Whether the encoder is trained, with a decoder of its own, before it is frozen.
     times
-        How many times `READER_STEPS` steps it is trained for.
+        How many times `NEW_DECODER_STEPS` steps it is trained for.
     """
 
     memory: Memory = "start"
@@ -57,18 +57,18 @@ class Reader:
         return [LONGEST] if self.longest_only else list(range(1, LONGEST + 1))
 
 
-READERS = {
-    "plain decoder, lengths 1 to 8": Reader(),
-    "plain decoder, lengths 1 to 8, eight times": Reader(times=LONGEST),  # 8 letters as often
-    "plain decoder, 8 letters only": Reader(longest_only=True),
-    "stronger decoder, lengths 1 to 8": Reader(memory="vector"),
-    "stronger decoder, 8 letters only": Reader(memory="vector", longest_only=True),
-    "untrained encoder, 8 letters only": Reader(longest_only=True, trained_encoder=False),
+NEW_DECODERS = {
+    "plain decoder, lengths 1 to 8": NewDecoder(),
+    "plain decoder, lengths 1 to 8, eight times": NewDecoder(times=LONGEST),  # 8 letters as often
+    "plain decoder, 8 letters only": NewDecoder(longest_only=True),
+    "stronger decoder, lengths 1 to 8": NewDecoder(memory="vector"),
+    "stronger decoder, 8 letters only": NewDecoder(memory="vector", longest_only=True),
+    "untrained encoder, 8 letters only": NewDecoder(longest_only=True, trained_encoder=False),
 }
 
 
-def read_anew(
-    reader: Reader, encoders: Stack, *, rates: Sequence[float], steps: int
+def train_new_decoders(
+    reader: NewDecoder, encoders: Stack, *, rates: Sequence[float], steps: int
 ) -> list[tuple[float, float]]:
     """Train a new decoder for each of M encoders, and measure the bits that it reads of a string.
 
@@ -102,12 +102,12 @@ def read_anew(
     def loss(step: int) -> torch.Tensor:
         length = LONGEST if reader.longest_only else None
         letters = training_letters(seeds, step, batch_size=BATCH_SIZE, length=length)
-        strings = as_strings(letters, encoders.reversed_source)
+        strings = make_strings(letters, encoders.reversed_source)
         return summed_loss(logits(strings), strings.targets)
 
     minimize(parameters, loss, rates=rates, steps=steps)
     selection, reporting = (
-        readings(logits, encoders.reversed_source, split=split, lengths=lengths)
+        copy_scores_by_length(logits, encoders.reversed_source, split=split, lengths=lengths)
         for split, lengths in ((SELECTION, reader.lengths), (REPORTING, [LONGEST]))
     )
     return list(zip(bits_not_read(selection), reporting[LONGEST].bits.tolist(), strict=True))

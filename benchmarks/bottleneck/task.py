@@ -35,7 +35,7 @@ class Strings(NamedTuple):
     targets: torch.Tensor
 
 
-def as_strings(letters: torch.Tensor, reversed_source: Sequence[bool]) -> Strings:
+def make_strings(letters: torch.Tensor, reversed_source: Sequence[bool]) -> Strings:
     """Return the batch of `letters` (M, B, n); networks of `reversed_source` read from the end."""
     edge = torch.ones_like(letters[..., :1])
     is_reversed = torch.tensor(reversed_source)[:, None, None]
@@ -85,8 +85,8 @@ def measured_letters(split: int, length: int) -> torch.Tensor:
     return torch.from_numpy(rng.integers(len(SPECIAL_TOKENS), VOCAB_SIZE, shape))
 
 
-class Reading(NamedTuple):
-    """What M networks read of strings of one length n.
+class CopyScores(NamedTuple):
+    """How much of strings of one length n M networks copy.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Reading(NamedTuple):
     by_position: torch.Tensor
 
 
-def read(logits: torch.Tensor, targets: torch.Tensor) -> Reading:
+def read(logits: torch.Tensor, targets: torch.Tensor) -> CopyScores:
     """Measure teacher-forced `logits` (M, B, n + 1, V) of `targets` (M, B, n + 1).
 
     Source: ``eq-bits-read`` (section 2.3).
@@ -112,7 +112,7 @@ def read(logits: torch.Tensor, targets: torch.Tensor) -> Reading:
     of_letters = logits[..., :-1, len(SPECIAL_TOKENS) :]  # (M, B, n, LETTERS)
     is_right = logits.argmax(-1) == targets
     right_letters = of_letters.argmax(-1) == letters
-    return Reading(
+    return CopyScores(
         bits_read(of_letters, letters),
         is_right.all(-1).double().mean(-1),
         right_letters.double().mean(1),
@@ -128,13 +128,13 @@ def bits_read(logits: torch.Tensor, letters: torch.Tensor) -> torch.Tensor:
     return letters.shape[-1] * LETTER_BITS + log_q.sum(-1).mean(-1) / math.log(2)
 
 
-def readings(
+def copy_scores_by_length(
     predict: Callable[[Strings], torch.Tensor],
     reversed_source: Sequence[bool],
     *,
     split: int,
     lengths: Sequence[int],
-) -> dict[int, Reading]:
+) -> dict[int, CopyScores]:
     """Measure networks on the test strings of each length.
 
     Parameters
@@ -150,19 +150,19 @@ def readings(
 
     Returns
     -------
-    readings : dict of int to Reading
+    copy_scores_by_length : dict of int to Reading
         What is read, by length.
     """
     result = {}
     with torch.no_grad():
         for length in lengths:
             letters = measured_letters(split, length).expand(len(reversed_source), -1, -1)
-            strings = as_strings(letters, reversed_source)
+            strings = make_strings(letters, reversed_source)
             result[length] = read(predict(strings), strings.targets)
     return result
 
 
-def bits_not_read(by_length: Mapping[int, Reading]) -> list[float]:
+def bits_not_read(by_length: Mapping[int, CopyScores]) -> list[float]:
     """Return, for each network, the bits not read of a string, in the mean of the lengths."""
     unread = [length * LETTER_BITS - reading.bits for length, reading in by_length.items()]
     means: list[float] = torch.stack(unread).mean(0).tolist()

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.bottleneck.networks import Network, Parameters, Stack
-from benchmarks.bottleneck.task import Strings, as_strings, training_letters
+from benchmarks.bottleneck.task import Strings, make_strings, training_letters
 from utils.training.config import TrainConfig, learning_rate_at
 
 BATCH_SIZE = 32
@@ -126,5 +126,5 @@ def train(
 def _copying_loss(stack: Stack, step: int) -> torch.Tensor:
     """Return the loss of one training step."""
     letters = training_letters(stack.seeds, step, batch_size=BATCH_SIZE)
-    strings: Strings = as_strings(letters, stack.reversed_source)
+    strings: Strings = make_strings(letters, stack.reversed_source)
     return summed_loss(stack.logits(strings), strings.targets)

@@ -111,8 +111,10 @@ def measure(
         prompts, texts = passages(split, seed)
         written += sum(map(len, texts))
         figures |= {
-            f"{kind}judge": task.verdict(prompts, texts),
-            f"{kind}student": task.exam([task.text_of(text) for text in texts], split),
+            f"{kind}judge": task.judge_bits_per_character(prompts, texts),
+            f"{kind}student": task.student_bits_per_character(
+                [task.text_of(text) for text in texts], split
+            ),
         }
     seconds = round(time.process_time() - start, 2)
     return figures, {"parameters": None, "tokens": written, "processor_seconds": seconds}
@@ -121,7 +123,7 @@ def measure(
 def make_arms(
     task: GenerationTask, train: torch.Tensor
 ) -> dict[str, Callable[[str, int], tuple[torch.Tensor, Texts]]]:
-    """Return what writes the texts of each arm.
+    """Return the functions that write the texts of each arm.
 
     Parameters
     ----------

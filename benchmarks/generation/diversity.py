@@ -43,8 +43,10 @@ def run_rule(
         texts = rule.write(task.writers[rule.writer], prompts, real, seed=seed)
         written += sum(map(len, texts))
         figures |= {
-            f"{kind}judge": task.verdict(prompts, texts),
-            f"{kind}student": task.exam([task.text_of(text) for text in texts], split),
+            f"{kind}judge": task.judge_bits_per_character(prompts, texts),
+            f"{kind}student": task.student_bits_per_character(
+                [task.text_of(text) for text in texts], split
+            ),
             f"{kind}distinct-2": distinct_n(texts, 2),
             f"{kind}repeated": statistics.fmean(1 - distinct_n([text], 4) for text in texts),
         }

@@ -4,8 +4,8 @@
 
 The texts are those of ``rules``, ``between`` and ``controls``, 64 pieces each, which makes sets of
 unequal numbers of characters. Here every text of a set is shortened in proportion, so that each
-student learns from CHARACTERS characters of as many texts. Scores are means over an exam on the
-test text and one on the validation text. Rows are written to book/results/generation.json, part
+student learns from CHARACTERS characters of as many texts. Scores are means over the
+test text and the validation text. Rows are written to book/results/generation.json, part
 "equal characters".
 """
 
@@ -108,8 +108,8 @@ def measure(
         texts = [task.text_of(text) for text in pieces]
         written += sum(map(len, pieces))
         characters.append(sum(map(len, texts)))
-        judge.append(task.verdict(prompts, pieces))
-        student[split] = task.exam(shorten(texts, CHARACTERS), split)
+        judge.append(task.judge_bits_per_character(prompts, pieces))
+        student[split] = task.student_bits_per_character(shorten(texts, CHARACTERS), split)
     figures = {"judge": statistics.fmean(judge), "student": statistics.fmean(student.values())}
     figures |= {f"{split} student": score for split, score in student.items()}
     figures |= {"characters": statistics.fmean(characters)}
@@ -117,7 +117,7 @@ def measure(
     return figures, {"parameters": None, "tokens": written, "processor_seconds": seconds}
 
 
-def written_by(rule: Rule, task: GenerationTask, split: str, seed: int) -> Any:
+def continue_passages(rule: Rule, task: GenerationTask, split: str, seed: int) -> Any:
     """Continue passages by a rule.
 
     Parameters
@@ -154,7 +154,7 @@ def main(arguments: Sequence[str]) -> None:
     rows = record.SeedRows(options.out, run, part="equal characters", origin=task.origin)
     controls = make_arms(task, torch.tensor(task.tokenizer.encode(load_text().train)))
     arms: dict[str, Writer] = {name: controls[name] for name in CONTROLS}
-    arms |= {rule.name: partial(written_by, rule, task) for rule in RULES}
+    arms |= {rule.name: partial(continue_passages, rule, task) for rule in RULES}
     settings = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
     settings |= SETTINGS | {"characters": CHARACTERS}
     for name, write in arms.items():

@@ -20,14 +20,14 @@ from utils.models.stored import load_stored_model
 
 MODEL = "gpt-pieces"
 PASSAGES, PROMPT, LENGTH = 64, 24, 64  # passages of a run, pieces that are given, and written
-EXAM = 20_000  # characters on which a student is examined
+HELD_OUT = 20_000  # characters on which a student is tested
 JUDGE_ORDER, STUDENT_ORDER = 6, 4  # of n-grams of characters
 NGRAM_ORDER = 4  # of the n-gram model of pieces
 
 
 @dataclass(frozen=True, eq=False)
-class Endless:
-    """A language model of pieces that never ends a text.
+class WithoutEnd:
+    """A language model of pieces in which EOS has probability 0, so that it never ends a text.
 
     Parameters
     ----------
@@ -47,18 +47,18 @@ class Endless:
 
 @dataclass(frozen=True, eq=False)
 class Passages:
-    """Passages of a text to continue, and the text of an exam that shares nothing with them.
+    """Passages of a text to continue, and held-out text that shares nothing with them.
 
     Parameters
     ----------
     pieces
         The first half of the text, in pieces, (N,).
-    exam
+    held_out
         Characters of its second half, as ids, (M,).
     """
 
     pieces: torch.Tensor
-    exam: torch.Tensor
+    held_out: torch.Tensor
 
     def draw(self, *, seed: int, count: int = PASSAGES) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw passages that do not overlap.
@@ -86,7 +86,7 @@ class Passages:
 
 @dataclass(frozen=True, eq=False)
 class GenerationTask:
-    """What the runs share.
+    """The text, the models and the passages that all runs share.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class GenerationTask:
         "real" or "stand-in".
     """
 
-    writers: Mapping[str, Endless]
+    writers: Mapping[str, WithoutEnd]
     tokenizer: BPETokenizer
     characters: CharTokenizer
     judge: NGramLM
@@ -121,16 +121,16 @@ class GenerationTask:
         counts = NGramCounts(train, order=NGRAM_ORDER, vocab_size=len(tokenizer))
         unigram = NGramCounts(train, order=1, vocab_size=len(tokenizer))
         writers = {
-            "GPT": Endless(stored.model),
-            "n-gram": Endless(NGramLM.kneser_ney(counts, modified=True)),
-            "unigram": Endless(NGramLM.mle(unigram)),
+            "GPT": WithoutEnd(stored.model),
+            "n-gram": WithoutEnd(NGramLM.kneser_ney(counts, modified=True)),
+            "unigram": WithoutEnd(NGramLM.mle(unigram)),
         }
         passages = {}
         for split in ("valid", "test"):
             text = getattr(corpus, split)
             half = len(text) // 2
-            exam = torch.tensor(characters.encode(text[half : half + EXAM]))
-            passages[split] = Passages(torch.tensor(tokenizer.encode(text[:half])), exam)
+            held_out = torch.tensor(characters.encode(text[half : half + HELD_OUT]))
+            passages[split] = Passages(torch.tensor(tokenizer.encode(text[:half])), held_out)
         return cls(
             writers,
             tokenizer,
@@ -145,8 +145,10 @@ class GenerationTask:
         """Return the text of pieces."""
         return self.tokenizer.decode(torch.as_tensor(pieces).tolist())
 
-    def verdict(self, prompts: torch.Tensor, texts: Sequence[Sequence[int]]) -> float:
-        """Return the bits per character that the judge needs for texts after their beginnings."""
+    def judge_bits_per_character(
+        self, prompts: torch.Tensor, texts: Sequence[Sequence[int]]
+    ) -> float:
+        """Return the judge's bits per character on the continuations `texts` of `prompts`."""
         nats, count = 0.0, 0
         for prompt, text in zip(prompts.tolist(), texts, strict=True):
             given = len(self.text_of(prompt))
@@ -155,10 +157,10 @@ class GenerationTask:
             count += len(ids) - given
         return nats / math.log(2) / count
 
-    def exam(self, texts: Sequence[str], split: str) -> float:
-        """Return the bits per character that a student of these texts needs for real text."""
+    def student_bits_per_character(self, texts: Sequence[str], split: str) -> float:
+        """Train a student on `texts`; return its bits per character on held-out real text."""
         student = count_characters(self.characters, texts, order=STUDENT_ORDER)
-        return -float(student.score(self.passages[split].exam).mean()) / math.log(2)
+        return -float(student.score(self.passages[split].held_out).mean()) / math.log(2)
 
 
 def count_characters(characters: CharTokenizer, texts: Sequence[str], *, order: int) -> NGramLM:

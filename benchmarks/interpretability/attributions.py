@@ -18,7 +18,7 @@ UNSIGNED = ("attention", *(f"|{name}|" for name in SIGNED))
 
 
 def occlusion(reader: Reader, ids: torch.Tensor) -> torch.Tensor:
-    """Return what each word adds to the score: the score less that without the word.
+    """Compute occlusion: the score minus the score without each word.
 
     Source: ``eq-occlusion`` (section 8.2); Zeiler and Fergus 2014.
 
@@ -42,7 +42,7 @@ def occlusion(reader: Reader, ids: torch.Tensor) -> torch.Tensor:
 
 
 def integrated_gradients(reader: Reader, ids: torch.Tensor, *, nodes: int = NODES) -> torch.Tensor:
-    """Return the mean slope of the score on the way from unknown words, times the way.
+    """Compute integrated gradients: the mean gradient on the path from UNK, times the difference.
 
     Source: ``eq-integrated-gradients`` (section 8.2); Sundararajan, Taly and Yan 2017.
 
@@ -141,7 +141,7 @@ def deletion_curves(
     return (z * torch.sign(z[0])).sigmoid().view(len(rankings), deleted + 1)
 
 
-def judge(
+def measure_deletion(
     reader: Reader, sentences: Sequence[Sequence[int]], *, deleted: int, seed: int
 ) -> dict[str, float]:
     """Delete the words of sentences in the order of each ranking.

@@ -1,4 +1,4 @@
-"""What the features of a sparse autoencoder do to the model when they are added or taken off.
+"""What the features of a sparse autoencoder do to the model when they are added or ablated.
 
 Letters: N windows, T tokens, D width, F features, n directions.
 """
@@ -22,12 +22,12 @@ from benchmarks.interpretability.sparse import (
     breaks,
     f1_score,
     piece_means,
-    principal,
+    principal_directions,
     read_vectors,
     train_autoencoder,
-    unexplained,
+    unexplained_variance,
 )
-from benchmarks.interpretability.stream import Text, logits_from, streams
+from benchmarks.interpretability.stream import StreamTask, logits_from, streams
 
 CHOOSING, MEASURED, STEERED = 60, 24, 16  # windows: to choose a feature, to measure, to steer
 LENGTHS = (50, 100, 150, 200, 250)  # of what is added to the stream or taken off it
@@ -52,12 +52,12 @@ def capital_pieces(pieces: Sequence[str]) -> torch.Tensor:
     return torch.tensor([len(part) > 1 and part.isupper() for part in letters])
 
 
-def run_autoencoder(text: Text, *, rate: float, seed: int, is_trial: bool) -> dict[str, Any]:
+def run_autoencoder(task: StreamTask, *, rate: float, seed: int, is_trial: bool) -> dict[str, Any]:
     """Train an autoencoder, and measure it with its controls.
 
     Parameters
     ----------
-    text
+    task
         The model and its text.
     rate
         The learning rate.
@@ -72,17 +72,17 @@ def run_autoencoder(text: Text, *, rate: float, seed: int, is_trial: bool) -> di
         Losses and shares of variance with each reconstruction, and what `examine_feature`
         measures.
     """
-    learned = read_vectors(text, "train", LEARNED, seed)
+    learned = read_vectors(task, "train", LEARNED, seed)
     autoencoder = train_autoencoder(learned.x, rate=rate, seed=seed)
-    chosen = read_vectors(text, "valid", MEASURED, 0).x
-    figures: dict[str, Any] = {"selection loss": unexplained(chosen, autoencoder(chosen))}
+    chosen = read_vectors(task, "valid", MEASURED, 0).x
+    figures: dict[str, Any] = {"selection loss": unexplained_variance(chosen, autoencoder(chosen))}
     if is_trial:
         return figures
-    ids, targets = text.windows["test"][:MEASURED, :-1], text.windows["test"][:MEASURED, 1:]
-    x = streams(text.model, ids)[HEIGHT]  # (N, T, D)
-    mean, directions = principal(learned.x, ACTIVE)
-    table = piece_means(learned.x, learned.tokens, len(text.tokenizer))
-    _, of_rest = principal(learned.x - table[learned.tokens], ACTIVE)
+    ids, targets = task.windows["test"][:MEASURED, :-1], task.windows["test"][:MEASURED, 1:]
+    x = streams(task.model, ids)[HEIGHT]  # (N, T, D)
+    mean, directions = principal_directions(learned.x, ACTIVE)
+    table = piece_means(learned.x, learned.tokens, len(task.tokenizer))
+    _, of_rest = principal_directions(learned.x - table[learned.tokens], ACTIVE)
     found = {
         "model": x,
         "autoencoder": autoencoder(x),
@@ -91,37 +91,39 @@ def run_autoencoder(text: Text, *, rate: float, seed: int, is_trial: bool) -> di
         "table and directions": table[ids] + (x - table[ids]) @ of_rest @ of_rest.T,
     }
     for name, stream in found.items():
-        logits = logits_from(text.model, stream, HEIGHT)
+        logits = logits_from(task.model, stream, HEIGHT)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         figures[f"loss, {name}"] = float(loss)
-        figures[f"unexplained, {name}"] = unexplained(x.flatten(0, 1), stream.flatten(0, 1))
+        figures[f"unexplained, {name}"] = unexplained_variance(
+            x.flatten(0, 1), stream.flatten(0, 1)
+        )
     figures["features in use"] = int((autoencoder.encode(chosen) > 0).any(0).sum())
-    return figures | examine_feature(text, autoencoder, learned, seed)
+    return figures | examine_feature(task, autoencoder, learned, seed)
 
 
 def examine_feature(
-    text: Text, autoencoder: SparseAutoencoder, learned: Vectors, seed: int
+    task: StreamTask, autoencoder: SparseAutoencoder, learned: Vectors, seed: int
 ) -> dict[str, Any]:
-    """Choose the feature that detects breaks between speeches best, test it, steer, take it off.
+    """Choose the feature that detects breaks between speeches best, test it, steer, ablate it.
 
     Parameters
     ----------
-    text
+    task
         The model and its text.
     autoencoder
         A trained autoencoder.
     learned
-        The vectors that it has learned from; of the first ones the feature is chosen.
+        The vectors that it was trained on; the feature is chosen on the first of them.
     seed
         Draws random directions.
 
     Returns
     -------
     figures : dict
-        F₁ of the feature, and what `steer` and `take_off` measure.
+        F₁ of the feature, and what `steer` and `ablate` measure.
     """
-    some = slice(0, CHOOSING * text.model.context_length)
-    is_break, tested = learned.is_break[some], read_vectors(text, "test", CHOOSING, 1)
+    some = slice(0, CHOOSING * task.model.context_length)
+    is_break, tested = learned.is_break[some], read_vectors(task, "test", CHOOSING, 1)
     detector = best_detector(autoencoder.encode(learned.x[some]), is_break)
     answers = autoencoder.encode(tested.x)[:, detector.feature] > detector.threshold
     figures: dict[str, Any] = {
@@ -130,23 +132,23 @@ def examine_feature(
         "norm of the stream": float(tested.x.norm(dim=1).mean()),
     }
     generator = torch.Generator().manual_seed(seed)
-    figures |= steer(text, autoencoder, detector.feature, learned, generator)
-    return figures | take_off(text, autoencoder, detector.feature, learned, generator)
+    figures |= steer(task, autoencoder, detector.feature, learned, generator)
+    return figures | ablate(task, autoencoder, detector.feature, learned, generator)
 
 
 @torch.no_grad()
 def steer(
-    text: Text,
+    task: StreamTask,
     autoencoder: SparseAutoencoder,
     feature: int,
     learned: Vectors,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Add directions to the stream everywhere, and follow pieces in capitals and the loss.
+    """Add directions to the stream everywhere, and measure pieces in capitals and the loss.
 
     Parameters
     ----------
-    text
+    task
         The model and its text.
     autoencoder
         A trained autoencoder.
@@ -161,15 +163,15 @@ def steer(
     -------
     figures : dict of str to float
         For each direction and length, the mean probability of pieces in capitals, where the text
-        goes on otherwise and no speech has just ended, and the loss of the text. Of several
-        directions the means, and the largest probability.
+        goes on otherwise and no speech has just ended, and the loss of the text. For several
+        directions, the mean, and the largest probability.
     """
-    ids, targets = text.windows["test"][:STEERED, :-1], text.windows["test"][:STEERED, 1:]
-    x, is_capitals = streams(text.model, ids)[HEIGHT], capital_pieces(text.pieces())
-    elsewhere = ~is_capitals[targets] & ~breaks(ids, text.line_break)
+    ids, targets = task.windows["test"][:STEERED, :-1], task.windows["test"][:STEERED, 1:]
+    x, is_capitals = streams(task.model, ids)[HEIGHT], capital_pieces(task.pieces())
+    elsewhere = ~is_capitals[targets] & ~breaks(ids, task.line_break)
 
     def measure(vector: torch.Tensor) -> tuple[float, float]:
-        logits = logits_from(text.model, x + vector, HEIGHT)
+        logits = logits_from(task.model, x + vector, HEIGHT)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         p = logits[elsewhere].softmax(-1)[:, is_capitals].sum(-1)
         return float(p.mean()), float(loss)
@@ -199,18 +201,18 @@ def steer(
 
 
 @torch.no_grad()
-def take_off(
-    text: Text,
+def ablate(
+    task: StreamTask,
     autoencoder: SparseAutoencoder,
     feature: int,
     learned: Vectors,
     generator: torch.Generator,
 ) -> dict[str, float]:
-    """Take directions off the stream at breaks, and follow the pieces in capitals there.
+    """Ablate directions of the stream at breaks, and measure the pieces in capitals there.
 
     Parameters
     ----------
-    text
+    task
         The model and its text.
     autoencoder
         A trained autoencoder.
@@ -228,19 +230,19 @@ def take_off(
         each part taken off, and with the stream moved by each length against each direction.
         Of several directions the mean, and the lowest.
     """
-    ids, targets = text.windows["test"][:MEASURED, :-1], text.windows["test"][:MEASURED, 1:]
-    x, is_break = streams(text.model, ids)[HEIGHT], breaks(ids, text.line_break)
-    is_capitals = capital_pieces(text.pieces())
+    ids, targets = task.windows["test"][:MEASURED, :-1], task.windows["test"][:MEASURED, 1:]
+    x, is_break = streams(task.model, ids)[HEIGHT], breaks(ids, task.line_break)
+    is_capitals = capital_pieces(task.pieces())
 
     def after_breaks(h: torch.Tensor) -> float:
-        logits = logits_from(text.model, torch.where(is_break[..., None], h, x), HEIGHT)
+        logits = logits_from(task.model, torch.where(is_break[..., None], h, x), HEIGHT)
         return float(logits[is_break].softmax(-1)[:, is_capitals].sum(-1).mean())
 
-    is_other = (learned.tokens == text.line_break) & ~learned.is_break
+    is_other = (learned.tokens == task.line_break) & ~learned.is_break
     at_other = learned.x[is_other].mean(0)
     direction = F.normalize(learned.x[learned.is_break].mean(0) - at_other, dim=0)
     cosines = autoencoder.directions() @ direction  # (F,)
-    parts = _parts(autoencoder, feature, cosines, learned, x, generator)
+    parts = _stream_components(autoencoder, feature, cosines, learned, x, generator)
     parts["difference of means"] = [((x - at_other) @ direction)[..., None] * direction]
     noise = torch.randn(RANDOM_DRAWS, x.shape[-1], generator=generator)
     parts["random"] = [row.expand_as(x) for row in noise]
@@ -265,7 +267,7 @@ def take_off(
     return figures
 
 
-def _parts(
+def _stream_components(
     autoencoder: SparseAutoencoder,
     feature: int,
     cosines: torch.Tensor,
@@ -273,7 +275,7 @@ def _parts(
     x: torch.Tensor,
     generator: torch.Generator,
 ) -> dict[str, list[torch.Tensor]]:
-    """Return parts of the stream: of the feature, of those close to a direction, of others.
+    """Return components of the stream: the feature's, its neighbours', and those of others.
 
     The other ones are groups as large as the group of close features, drawn among those that are
     active at breaks.

@@ -110,10 +110,10 @@ def repeated_loss(model: AttentionOnly, batch: Batch, keep: torch.Tensor | None 
 
 @torch.no_grad()
 def head_scores(model: AttentionOnly, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how much each head attends to the token before, and to the one that came next.
+    """Return each head's previous-token score and its prefix-matching score.
 
-    The latter is the token after the last occurrence of the present token, one period less one
-    back. The period is the longest one.
+    They are its mean attention to the previous token, and to the token that followed the present
+    one last time, which is one period less one back. The period is the longest one.
 
     Source: Elhage et al. 2021; Olsson et al. 2022, who call them previous-token and
     prefix-matching scores.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.interpretability.attributions import judge
+from benchmarks.interpretability.attributions import measure_deletion
 from benchmarks.interpretability.features import run_autoencoder
 from benchmarks.interpretability.induction import (
     VOCAB_SIZE,
@@ -21,7 +21,7 @@ from benchmarks.interpretability.induction import (
 )
 from benchmarks.interpretability.networks import AttentionOnly, Reader, praise_loss
 from benchmarks.interpretability.sparse import STEPS as SPARSE_STEPS
-from benchmarks.interpretability.stream import Text
+from benchmarks.interpretability.stream import StreamTask
 from benchmarks.tuning import finite_loss
 from utils.data.corpora import load_reviews, load_text
 from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
@@ -93,9 +93,9 @@ def labelled_text() -> LabelledText:
 
 
 @cache
-def text_of_gpt() -> Text:
+def load_stream_task() -> StreamTask:
     """Return the stored GPT with its text."""
-    return Text.load()
+    return StreamTask.load()
 
 
 def origin_of(part: str) -> str:
@@ -106,12 +106,12 @@ def origin_of(part: str) -> str:
 
 
 def _costs(start: float, parameters: int, tokens: int | None = None) -> dict[str, Any]:
-    """Return what a run that began at `start` took."""
+    """Return the costs of a run that began at `start`."""
     seconds = round(time.process_time() - start, 2)
     return {"parameters": parameters, "tokens": tokens, "processor_seconds": seconds}
 
 
-def run_reader(
+def run_classifier(
     *, rate: float, seed: int, steps: int, batch_size: int
 ) -> tuple[Figures, dict[str, Any]]:
     """Train a classifier; judge the rankings of its words, unless the run only selects a rate.
@@ -126,7 +126,7 @@ def run_reader(
     Returns
     -------
     figures, costs : dict
-        Losses, accuracy, and what `judge` measures.
+        Losses, accuracy, and what `measure_deletion` measures.
     """
     start, text = time.process_time(), labelled_text()
     seed_everything(seed)
@@ -148,7 +148,7 @@ def run_reader(
     if seed not in TUNING_SEEDS:
         figures["accuracy"] = sum(right) / len(text.test)
         some = [ids for ids, _ in text.test if DELETED <= len(ids) <= 40][:SENTENCES]
-        figures |= judge(model, some, deleted=DELETED, seed=seed)
+        figures |= measure_deletion(model, some, deleted=DELETED, seed=seed)
     return figures, _costs(start, count_parameters(model))
 
 
@@ -188,7 +188,7 @@ def run_heads(
 
 def run_feature_arm(*, rate: float, seed: int) -> tuple[Figures, dict[str, Any]]:
     """Train a sparse autoencoder; see `run_autoencoder`."""
-    start, text = time.process_time(), text_of_gpt()
+    start, text = time.process_time(), load_stream_task()
     is_trial = seed in TUNING_SEEDS
     figures = run_autoencoder(text, rate=rate, seed=seed, is_trial=is_trial)
     return figures, _costs(start, count_parameters(text.model))
@@ -215,7 +215,7 @@ def _feature_arm(run: Run, rates: tuple[float, ...], steps: int, **options: Any)
     return Arm({"optimizer": "Adam", "steps": steps, **options}, rates, run_one)
 
 
-READER_RATES, HEAD_RATES = (0.0075, 0.015, 0.03), (0.004, 0.008, 0.016)
+CLASSIFIER_RATES, HEAD_RATES = (0.0075, 0.015, 0.03), (0.004, 0.008, 0.016)
 reviews: dict[str, Any] = {"optimizer": "AdamW", "steps": 350, "batch_size": 32}
 heads: dict[str, Any] = {"optimizer": "AdamW", "steps": 600, "batch_size": 24}
 
@@ -224,7 +224,7 @@ PARTS: dict[str, dict[str, Arm]] = {
         "two layers": _arm(run_heads, HEAD_RATES, num_layers=2, num_heads=4, **heads),
     },
     "reviews": {
-        "learned": _arm(run_reader, READER_RATES, **reviews),
+        "learned": _arm(run_classifier, CLASSIFIER_RATES, **reviews),
     },
     "features": {
         "autoencoder": _feature_arm(run_feature_arm, (0.004, 0.008, 0.016), SPARSE_STEPS),

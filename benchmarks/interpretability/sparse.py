@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.interpretability.stream import Text, streams
+from benchmarks.interpretability.stream import StreamTask, streams
 from utils.models.typed_module import TypedModule
 
 HEIGHT = 2  # layers below the stream that is decomposed
@@ -80,12 +80,12 @@ class Vectors:
     is_break: torch.Tensor
 
 
-def read_vectors(text: Text, part: str, count: int, seed: int) -> Vectors:
+def read_vectors(task: StreamTask, part: str, count: int, seed: int) -> Vectors:
     """Read random windows of a part of the text.
 
     Parameters
     ----------
-    text
+    task
         The model and its text.
     part
         "train", "valid" or "test".
@@ -99,11 +99,11 @@ def read_vectors(text: Text, part: str, count: int, seed: int) -> Vectors:
     vectors : Vectors
         One for each token of the windows.
     """
-    windows = text.windows[part]
+    windows = task.windows[part]
     drawn = torch.randperm(len(windows), generator=torch.Generator().manual_seed(seed))[:count]
     ids, targets = windows[drawn][:, :-1], windows[drawn][:, 1:]
-    x = [streams(text.model, rows)[HEIGHT].flatten(0, 1) for rows in ids.split(32)]
-    is_break = breaks(ids, text.line_break)
+    x = [streams(task.model, rows)[HEIGHT].flatten(0, 1) for rows in ids.split(32)]
+    is_break = breaks(ids, task.line_break)
     return Vectors(torch.cat(x), ids.flatten(), targets.flatten(), is_break.flatten())
 
 
@@ -153,14 +153,14 @@ def train_autoencoder(
 
 
 @torch.no_grad()
-def unexplained(vectors: torch.Tensor, reconstructed: torch.Tensor) -> float:
+def unexplained_variance(vectors: torch.Tensor, reconstructed: torch.Tensor) -> float:
     """Return the share of the variance of vectors (N, D) that a reconstruction leaves."""
     error = (vectors - reconstructed).square().sum()
     return float(error / (vectors - vectors.mean(0)).square().sum())
 
 
 @torch.no_grad()
-def principal(vectors: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def principal_directions(vectors: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the mean (D,) and the first principal directions (D, count) of vectors (N, D)."""
     mean = vectors.mean(0)
     _, _, right = torch.linalg.svd(vectors[:20_000] - mean, full_matrices=False)

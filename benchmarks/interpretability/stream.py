@@ -21,7 +21,7 @@ PARTS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
-class Text:
+class StreamTask:
     """A stored GPT and its corpus in windows of its context.
 
     Parameters
@@ -42,7 +42,7 @@ class Text:
     origin: Any
 
     @classmethod
-    def load(cls) -> Text:
+    def load(cls) -> StreamTask:
         """Load the model "gpt-pieces" and Tiny Shakespeare, or its stand-in.
 
         Raises

@@ -39,7 +39,7 @@ COUNTING_SETTINGS: dict[str, Any] = dict.fromkeys(SETTINGS) | {"estimate": "modi
 
 def measure_counts(
     text: equal.Characters, rows: record.SeedRows, *, suffix: str = ""
-) -> equal.Counted:
+) -> equal.NGramScores:
     """Write a row of the n-gram model of each order, and return the best one.
 
     Parameters
@@ -69,14 +69,14 @@ def measure_counts(
             }
             rows.write(arm, seed, figures=figures, settings=COUNTING_SETTINGS, costs=costs)
         losses[order] = float(rows.figures(arm, 0)["validation loss"])
-    return equal.best_counts(losses, text)
+    return equal.choose_ngram(losses, text)
 
 
 def run_arm(
     arm: str,
     name: str,
     text: equal.Characters,
-    counted: equal.Counted,
+    counted: equal.NGramScores,
     *,
     trials: record.SeedRows,
     rows: record.SeedRows,

@@ -95,7 +95,7 @@ class Characters:
 
 
 @dataclass(frozen=True)
-class Counted:
+class NGramScores:
     """The n-gram model that networks are mixed with, by its scores.
 
     Parameters
@@ -139,7 +139,7 @@ def count(text: Characters, order: int) -> tuple[NGramLM, dict[str, Any]]:
     return model, costs
 
 
-def best_counts(losses: Mapping[int, float], text: Characters) -> Counted:
+def choose_ngram(losses: Mapping[int, float], text: Characters) -> NGramScores:
     """Return the n-gram model of the order with the lowest validation loss.
 
     Parameters
@@ -156,7 +156,7 @@ def best_counts(losses: Mapping[int, float], text: Characters) -> Counted:
     """
     order = min(losses, key=lambda n: losses[n])
     model, _ = count(text, order)
-    return Counted(order, token_log_probs(model, text.valid), token_log_probs(model, text.test))
+    return NGramScores(order, token_log_probs(model, text.valid), token_log_probs(model, text.test))
 
 
 def draw(model: Any, text: Characters, *, seed: int) -> str:
@@ -182,7 +182,7 @@ def draw(model: Any, text: Characters, *, seed: int) -> str:
 
 
 def run_network(
-    name: str, text: Characters, counted: Counted | None, *, rate: float, steps: int, seed: int
+    name: str, text: Characters, counted: NGramScores | None, *, rate: float, steps: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train a network once.
 

@@ -56,7 +56,7 @@ def run_all_rates(
     recipe
         What it trains and how.
     seeds
-        The seeds that it is to have.
+        The seeds of its runs.
     grid
         The rates.
     rows
@@ -101,7 +101,7 @@ def run_recall_arm(
     recipe
         What it trains and how.
     seeds
-        The seeds that it is to have.
+        The seeds of its runs.
     trials, rows
         The rows of the trials and of the runs.
     """
@@ -134,7 +134,7 @@ def run_text_arm(
     task
         The data.
     seeds
-        The seeds that it is to have.
+        The seeds of its runs.
     trials, rows
         The rows of the trials and of the runs.
     """

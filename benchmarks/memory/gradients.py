@@ -59,7 +59,9 @@ def line_lengths(text: str) -> np.ndarray:
     return np.array(counts, dtype=np.float64)
 
 
-def unit_that_counts(model: Any, first: torch.Tensor, second: torch.Tensor, decode: Any) -> float:
+def best_unit_correlation(
+    model: Any, first: torch.Tensor, second: torch.Tensor, decode: Any
+) -> float:
     """Measure how well the best single unit follows the position in the line.
 
     Parameters

@@ -43,7 +43,7 @@ class RecallArm:
     steps: int = 600
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the arm."""
+        """Return the settings of the arm that rows store."""
         return {
             "optimizer": "AdamW",
             "steps": self.steps,

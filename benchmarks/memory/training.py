@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.memory.gradients import gradient_by_distance, unit_that_counts
+from benchmarks.memory.gradients import best_unit_correlation, gradient_by_distance
 from benchmarks.memory.task import Characters, windows
 from benchmarks.tuning import finite_loss
 from utils.data.batches import TextBatches, text_eval_batches
@@ -28,7 +28,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an arm trains and how, but for its learning rate.
+    """The model and the training of an arm, except its learning rate, which is tuned.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Recipe:
     tuning_seeds: tuple[int, ...] = (100, 101)
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the recipe."""
+        """Return the settings of the recipe that rows store."""
         return {
             "optimizer": "AdamW",
             "steps": self.steps,
@@ -90,12 +90,16 @@ def run_trial(
     start = time.process_time()
     seed_everything(seed)
     model = recipe.build(len(task.tokenizer))
-    before = {} if is_trial else _inside(model, recipe, task, "start")
+    before = {} if is_trial else _measure_gradient_and_units(model, recipe, task, "start")
     _train(model, recipe, task, rate, seed)
     figures = {"selection loss": finite_loss(evaluate(model, windows(task.selection)).loss)}
     if not is_trial:
         nats = finite_loss(-float(token_log_probs(model, task.reporting).mean()))
-        figures |= before | _inside(model, recipe, task, "end") | {"bits": nats / math.log(2)}
+        figures |= (
+            before
+            | _measure_gradient_and_units(model, recipe, task, "end")
+            | {"bits": nats / math.log(2)}
+        )
     costs = {
         "parameters": count_parameters(model),
         "tokens": recipe.steps * recipe.batch_size * CONTEXT_LENGTH,
@@ -104,13 +108,13 @@ def run_trial(
     return figures, costs
 
 
-def _inside(model: Any, recipe: Recipe, task: Characters, when: str) -> Figures:
+def _measure_gradient_and_units(model: Any, recipe: Recipe, task: Characters, when: str) -> Figures:
     """Measure the gradient by distance and single units, at the start or the end of training."""
     batch = text_eval_batches(task.reporting, batch_size=64, context_length=CONTEXT_LENGTH)[0]
     figures: Figures = {f"gradient at the {when}": gradient_by_distance(model, batch)}
     if recipe.units:
         texts = task.selection[:UNIT_TEXT], task.reporting[:UNIT_TEXT]
-        figures[f"line unit, {when}"] = unit_that_counts(model, *texts, task.tokenizer.decode)
+        figures[f"line unit, {when}"] = best_unit_correlation(model, *texts, task.tokenizer.decode)
     return figures
 
 

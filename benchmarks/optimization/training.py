@@ -26,7 +26,7 @@ FIRST_LOOK, GROWTH = 16, 1.15  # validations where steps to a target are counted
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an arm trains and how, but for its learning rate.
+    """The model and the training of an arm, except its learning rate, which is tuned.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Recipe:
     validate_every: int = 0
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the recipe."""
+        """Return the settings of the recipe that rows store."""
         return {
             "optimizer": self.name,
             "steps": self.steps,
@@ -84,7 +84,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one run measured.
+    """The measurements of one run.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> Trial:
 
 
 @dataclass
-class _Course:
-    """What is written down while a model trains.
+class _Curves:
+    """Losses and norms that are recorded while a model trains.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class _Course:
     reported: float = DIVERGED
 
     def figures(self, recipe: Recipe) -> dict[str, Any]:
-        """Return what is stored of a run by this recipe."""
+        """Return the figures of a run by this recipe that rows store."""
         curve, validations = self.losses, self.selection or [(len(self.losses), DIVERGED)]
         if len(curve) >= NUM_BINS:
             curve = [float(part.mean()) for part in np.array_split(curve, NUM_BINS)]
@@ -185,9 +185,9 @@ class _Course:
 
 def _train(
     model: nn.Module, batches: TextBatches, recipe: Recipe, task: Task, rate: float
-) -> _Course:
+) -> _Curves:
     """Train a model, and validate it when it is due."""
-    optimizer, course = recipe.optimizer(model, rate), _Course()
+    optimizer, course = recipe.optimizer(model, rate), _Curves()
     factors = [group["lr"] / rate for group in optimizer.param_groups]
     train_text = eval_batches(task.train[: recipe.train_length]) if recipe.train_length else []
     for step in range(recipe.steps):
@@ -214,7 +214,7 @@ def _train(
     return course
 
 
-def _validate(model: nn.Module, step: int, recipe: Recipe, task: Task, course: _Course) -> None:
+def _validate(model: nn.Module, step: int, recipe: Recipe, task: Task, course: _Curves) -> None:
     """Measure the selection split and, where its loss is the lowest so far, the reporting split."""
     loss = finite_loss(evaluate(model, task.selection).loss)
     lowest = min([DIVERGED, *(loss for _, loss in course.selection)])

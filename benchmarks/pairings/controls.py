@@ -91,7 +91,7 @@ def train(model: Any, arm: Arm, task: Task, *, seed: int, steps: int = STEPS) ->
     return model.eval()
 
 
-def swapped(
+def train_swapped(
     donor: Arm, receiver: Arm, task: Task, *, seed: int, steps: int = STEPS
 ) -> tuple[Any, Any]:
     """Train the donor; then train a new decoder of the receiver on its encoder, which is frozen.
@@ -155,7 +155,7 @@ def run_swap(
         What the two trainings cost.
     """
     start = time.process_time()
-    first, second = swapped(donor, receiver, task, seed=seed, steps=steps)
+    first, second = train_swapped(donor, receiver, task, seed=seed, steps=steps)
     figures: Figures = {
         "exact": exact_share(second, task.reporting),
         "exact, donor": exact_share(first, task.reporting),

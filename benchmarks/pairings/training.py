@@ -92,7 +92,7 @@ def inverse_sigmoid(step: int) -> float:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one run measured.
+    """The measurements of one run.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Trial:
 
 
 def settings(arm: Arm) -> dict[str, Any]:
-    """Return what is stored of an arm."""
+    """Return the settings of an arm that rows store."""
     return {
         "optimizer": "AdamW",
         "steps": STEPS,

@@ -79,7 +79,7 @@ def build(vocab_size: int, *, positions: EncodingName) -> EncoderDecoder[Transfo
 
 
 def settings_of(positions: EncodingName, rate: float, steps: int) -> dict[str, Any]:
-    """Return what is stored of a training, but for the grid.
+    """Return the settings of a training that rows store, without the grid.
 
     Parameters
     ----------

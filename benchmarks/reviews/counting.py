@@ -17,10 +17,12 @@ from utils.data.examples import LabelledReview
 from utils.models.nbsvm import NBSVM, log_count_ratio
 from utils.notebook.seed_results import COSTS, SETTINGS
 
-Decide = Callable[[Sequence[str]], np.ndarray]  # a number for each text, above 0 for label 1
+DecisionFunction = Callable[
+    [Sequence[str]], np.ndarray
+]  # a number for each text, above 0 for label 1
 
 
-def fit_naive_bayes(examples: Sequence[LabelledReview], alpha: float) -> Decide:
+def fit_naive_bayes(examples: Sequence[LabelledReview], alpha: float) -> DecisionFunction:
     """Fit binarized multinomial naive Bayes on words and pairs of words.
 
     Source: ``eq-nb-posterior`` (section 9.1).
@@ -34,7 +36,7 @@ def fit_naive_bayes(examples: Sequence[LabelledReview], alpha: float) -> Decide:
 
     Returns
     -------
-    decide : function
+    decision_function : function
         The log odds of label 1 for each text.
     """
     texts, labels = zip(*examples, strict=True)
@@ -45,7 +47,7 @@ def fit_naive_bayes(examples: Sequence[LabelledReview], alpha: float) -> Decide:
     return lambda new: vectorizer.transform(new) @ log_ratio + intercept
 
 
-def fit_logistic(examples: Sequence[LabelledReview], C: float) -> Decide:
+def fit_logistic(examples: Sequence[LabelledReview], C: float) -> DecisionFunction:
     """Fit logistic regression on words and pairs of words, and return its decision function."""
     texts, labels = zip(*examples, strict=True)
     vectorizer, counts = _counts(texts)
@@ -55,12 +57,12 @@ def fit_logistic(examples: Sequence[LabelledReview], C: float) -> Decide:
 
 @lru_cache(maxsize=2)
 def _counts(texts: tuple[str, ...]) -> tuple[CountVectorizer, sparse.csr_matrix]:
-    """Return what maps texts to their words and pairs of words, and these of N texts, (N, F)."""
+    """Return a vectorizer of words and pairs of words, and the features of N texts, (N, F)."""
     vectorizer = NBSVM().vectorizer
     return vectorizer, vectorizer.fit_transform(texts)
 
 
-def fit_tf_idf(examples: Sequence[LabelledReview], C: float) -> Decide:
+def fit_tf_idf(examples: Sequence[LabelledReview], C: float) -> DecisionFunction:
     """Fit logistic regression on TF-IDF of words and pairs, and return its decision function."""
     texts, labels = zip(*examples, strict=True)
     vectorizer, features = _tf_idf(texts)
@@ -70,39 +72,39 @@ def fit_tf_idf(examples: Sequence[LabelledReview], C: float) -> Decide:
 
 @lru_cache(maxsize=2)
 def _tf_idf(texts: tuple[str, ...]) -> tuple[TfidfVectorizer, sparse.csr_matrix]:
-    """Return what maps texts to their TF-IDF vectors, and these of N texts, (N, F)."""
+    """Return a TF-IDF vectorizer, and the features of N texts, (N, F)."""
     vectorizer = TfidfVectorizer(
         token_pattern=r"\S+", ngram_range=(1, 2), binary=True, lowercase=False
     )
     return vectorizer, vectorizer.fit_transform(texts)
 
 
-def fit_scaled_logistic(examples: Sequence[LabelledReview], C: float) -> Decide:
-    """Fit logistic regression on features that are scaled by their log-count ratios, no more."""
+def fit_scaled_logistic(examples: Sequence[LabelledReview], C: float) -> DecisionFunction:
+    """Fit logistic regression on features scaled by their log-count ratios."""
     texts, labels = zip(*examples, strict=True)
     scaled = NBSVM(order=2, alpha=0.5, C=C, interpolation=1.0, loss="logistic")
     return scaled.fit(texts, labels).decision_function
 
 
-def fit_nbsvm(examples: Sequence[LabelledReview], C: float) -> Decide:
+def fit_nbsvm(examples: Sequence[LabelledReview], C: float) -> DecisionFunction:
     """Fit `NBSVM` on words and pairs of words, and return its decision function."""
     texts, labels = zip(*examples, strict=True)
     return NBSVM(order=2, alpha=0.5, C=C).fit(texts, labels).decision_function
 
 
-def fit_minilm(examples: Sequence[LabelledReview], C: float) -> Decide:
+def fit_minilm(examples: Sequence[LabelledReview], C: float) -> DecisionFunction:
     """Fit logistic regression on frozen sentence vectors, and return its decision function."""
     texts, labels = zip(*examples, strict=True)
     classifier = fit_linear(sentence_vectors(texts), labels, C=C)
 
-    def decide(new: Sequence[str]) -> np.ndarray:
+    def decision_function(new: Sequence[str]) -> np.ndarray:
         decisions: np.ndarray = classifier.decision_function(sentence_vectors(new))
         return decisions
 
-    return decide
+    return decision_function
 
 
-Fit = Callable[[Sequence[LabelledReview], float], Decide]
+Fit = Callable[[Sequence[LabelledReview], float], DecisionFunction]
 METHODS: dict[str, tuple[Fit, tuple[float, ...]]] = {  # with the values of C that are tried
     "naive Bayes": (fit_naive_bayes, (1.0,)),  # its α
     "NBSVM": (fit_nbsvm, (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)),
@@ -111,7 +113,7 @@ METHODS: dict[str, tuple[Fit, tuple[float, ...]]] = {  # with the values of C th
 
 
 def settings_of(name: str, count: int | None) -> dict[str, Any]:
-    """Return what is stored of a method before its run."""
+    """Return the settings of a method that rows store."""
     return dict.fromkeys(SETTINGS) | {"labels": count, "values of C": list(METHODS[name][1])}
 
 
@@ -143,10 +145,15 @@ def run_method(
     examples = task.labelled(count, seed=seed)
     learn, values = METHODS[name]
     tried = [
-        (judged_right(decide := learn(examples, C), task.valid).mean(), C, decide) for C in values
+        (
+            classify_right(decision_function := learn(examples, C), task.valid).mean(),
+            C,
+            decision_function,
+        )
+        for C in values
     ]
     best = max(tried, key=lambda entry: entry[0])  # of equal ones the first, with the smallest C
-    is_right = judged_right(best[2], task.test)
+    is_right = classify_right(best[2], task.test)
     figures = {
         "accuracy": 100 * float(is_right.mean()),
         "validation accuracy": 100 * float(best[0]),
@@ -157,8 +164,10 @@ def run_method(
     return figures, dict.fromkeys(COSTS) | {"processor_seconds": seconds}
 
 
-def judged_right(decide: Decide, examples: Sequence[LabelledReview]) -> np.ndarray:
-    """Return which of N sentences a classifier judges right, (N,) bool."""
+def classify_right(
+    decision_function: DecisionFunction, examples: Sequence[LabelledReview]
+) -> np.ndarray:
+    """Return which of N sentences are classified correctly, (N,) bool."""
     texts, labels = zip(*examples, strict=True)
-    is_right: np.ndarray = (decide(texts) > 0) == np.array(labels)
+    is_right: np.ndarray = (decision_function(texts) > 0) == np.array(labels)
     return is_right

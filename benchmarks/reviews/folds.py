@@ -18,12 +18,12 @@ from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.reviews.counting import (
     Fit,
+    classify_right,
     fit_logistic,
     fit_naive_bayes,
     fit_nbsvm,
     fit_scaled_logistic,
     fit_tf_idf,
-    judged_right,
 )
 from benchmarks.reviews.task import as_digits
 from utils.data.examples import LabelledReview
@@ -101,8 +101,8 @@ class CNNMethod:
     output_dropout: float = 0.5
     adversarial_epsilon: float = 1.0
 
-    def judge(self, fold: Fold, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
-        """Train on one part of a fold and judge the other.
+    def train_and_test(self, fold: Fold, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+        """Train on one part of a fold and classify the other.
 
         Parameters
         ----------
@@ -171,8 +171,8 @@ class TunedMethod:
     constants: tuple[float, ...]
     num_parts: int = 9
 
-    def judge(self, fold: Fold, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
-        """Choose the constant and train on one part of a fold, and judge the other.
+    def train_and_test(self, fold: Fold, *, seed: int) -> tuple[np.ndarray, dict[str, float]]:
+        """Choose the constant and train on one part of a fold, and classify the other.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class TunedMethod:
         learned, held_out = next(splitter.split(labels, labels))
         train, valid = ([fold.train[i] for i in part] for part in (learned, held_out))
         learn, _ = TUNED[self.name]
-        shares = {C: judged_right(learn(train, C), valid).mean() for C in self.constants}
+        shares = {C: classify_right(learn(train, C), valid).mean() for C in self.constants}
         tied = [C for C, share in shares.items() if share == max(shares.values())]
         constant = tied[len(tied) // 2]
         decide = learn(fold.train, constant)
@@ -260,7 +260,7 @@ def cross_validate(
     runs: list[dict[str, Any]] = []
     for seed in range(num_seeds):
         for i in indices:
-            is_right, chosen = method.judge(folds[i], seed=seed)
+            is_right, chosen = method.train_and_test(folds[i], seed=seed)
             accuracy = float(is_right.mean())
             print(f"{name} fold {i} seed {seed}: {accuracy:.2%} {chosen}", flush=True)
             figures = {"accuracy": accuracy, "right": as_digits(is_right)}

@@ -59,7 +59,7 @@ class MeanEncoder(TypedModule):
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an arm trains, but for its learning rate.
+    """The network of an arm, except its learning rate, which is tuned.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Recipe:
     size: int = WIDTH
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the recipe."""
+        """Return the settings of the recipe that rows store."""
         return {
             "optimizer": "AdamW",
             "steps": f"{EPOCHS} epochs",

@@ -59,5 +59,5 @@ class Reviews:
 
 
 def as_digits(is_right: np.ndarray) -> str:
-    """Return which of N sentences are judged right, (N,) bool, as a text of N digits 0 and 1."""
+    """Encode which of N sentences are classified correctly, (N,) bool, as a text of N digits."""
     return "".join("1" if right else "0" for right in is_right)

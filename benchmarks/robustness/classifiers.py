@@ -56,7 +56,7 @@ class Recipe:
     batch_size: int = 50
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the recipe."""
+        """Return the settings of the recipe that rows store."""
         return {
             "optimizer": "AdamW",
             "steps": self.steps,

@@ -63,21 +63,23 @@ def training_examples(sentences: Sentences, kind: str, *, seed: int) -> Examples
     return examples
 
 
-def spelled(sequences: Iterable[Sequence[int]]) -> list[str]:
+def as_piece_names(sequences: Iterable[Sequence[int]]) -> list[str]:
     """Return sentences whose words are the names of pieces."""
     return [" ".join(f"p{piece}" for piece in ids) for ids in sequences]
 
 
 def right_answers(model: NBSVM, sequences: Sequence[Sequence[int]], labels: Sequence[int]) -> Any:
     """Return for each sentence whether the model classifies it rightly, (N,) bool."""
-    return (model.decision_function(spelled(sequences)) > 0) == (np.array(labels) == 1)
+    return (model.decision_function(as_piece_names(sequences)) > 0) == (np.array(labels) == 1)
 
 
 @cache
 def trained(kind: str, seed: int) -> NBSVM:
     """Return a linear model of sentences that are damaged by draws of a seed."""
     examples = training_examples(load_sentences(), kind, seed=seed)
-    return NBSVM(C=C).fit(spelled(ids for ids, _ in examples), [label for _, label in examples])
+    return NBSVM(C=C).fit(
+        as_piece_names(ids for ids, _ in examples), [label for _, label in examples]
+    )
 
 
 def run_counting(kind: str, *, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -105,7 +107,9 @@ def run_counting(kind: str, *, seed: int) -> tuple[dict[str, Any], dict[str, Any
         shown = texts
         if name in DAMAGES:
             shown = damaged(texts, *DAMAGES[name], seed=TEST_SEED + seed)
-        answers = model.decision_function(spelled(sentences.tokenizer.encode_batch(shown))) > 0
+        answers = (
+            model.decision_function(as_piece_names(sentences.tokenizer.encode_batch(shown))) > 0
+        )
         figures[f"accuracy, {name}"] = float(np.mean(answers == wanted))
         figures[f"right, {name}"] = "".join("01"[int(right)] for right in answers == wanted)
     costs = {

@@ -42,7 +42,7 @@ TRIED = {  # with seed 100, by accuracy on validation sentences; FGSM's also und
 }
 CONSTANTS = 81  # that are added to the margin, for a curve
 
-Move = Callable[[SentimentCNN, LabelledBatch], torch.Tensor]
+Perturbation = Callable[[SentimentCNN, LabelledBatch], torch.Tensor]
 
 
 def random_signs(model: SentimentCNN, batch: LabelledBatch) -> torch.Tensor:
@@ -51,14 +51,14 @@ def random_signs(model: SentimentCNN, batch: LabelledBatch) -> torch.Tensor:
     return own + EPSILON * (2.0 * torch.randint(2, own.shape) - 1)
 
 
-MOVES: dict[str, Move | None] = {
+MOVES: dict[str, Perturbation | None] = {
     "FGSM": partial(sign_attack, epsilon=EPSILON),
     "random signs": random_signs,
     "ordinary": None,
 }
 
 
-def train(move: Move | None, *, rate: float, steps: int, seed: int) -> SentimentCNN:
+def train(move: Perturbation | None, *, rate: float, steps: int, seed: int) -> SentimentCNN:
     """Train a classifier and return it in evaluation mode.
 
     Parameters

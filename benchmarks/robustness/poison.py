@@ -32,7 +32,7 @@ class Poison:
     counts: tuple[int, ...]
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of it."""
+        """Return the settings that rows store."""
         return {
             "optimizer": "liblinear",
             "learning_rate": None,

@@ -39,7 +39,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an arm trains and how, but for its learning rate.
+    """The model and the training of an arm, except its learning rate, which is tuned.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Recipe:
         return model
 
     def settings(self, rate: float, grid: list[float] | None) -> dict[str, Any]:
-        """Return what is stored of the recipe, with its learning rate and those tried."""
+        """Return the settings that rows store: the recipe, its learning rate and those tried."""
         return {
             "optimizer": "Muon and AdamW",
             "learning_rate": rate,

@@ -16,7 +16,7 @@ VOCAB_SIZE = 2500  # pieces
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is trained and how, but for the learning rate.
+    """A model and its training, except the learning rate, which is tuned.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Recipe:
     validations: int = 4
 
     def settings(self, rate: float, grid: Sequence[float] | None) -> dict[str, Any]:
-        """Return what is stored of the recipe with its rate and the rates tried.
+        """Return the settings that rows store: the recipe, its rate and the rates tried.
 
         Parameters
         ----------

@@ -8,12 +8,12 @@ from typing import Any
 
 from benchmarks.speech.date_models import text_log_probs
 from benchmarks.speech.task import digit_error_rate
-from benchmarks.speech.voices import HeardTexts
+from benchmarks.speech.voices import RecognizedTexts
 from utils.contract import LanguageModel
 from utils.models.ngram import NGramLM
 from utils.speech.ctc_beam_search import CTCHypothesis
 
-Answer = Callable[[HeardTexts, float, float], list[list[int]]]
+Answer = Callable[[RecognizedTexts, float, float], list[list[int]]]
 """Maps clips, a weight and a bonus to the ids of a text for each clip."""
 Lists = dict[int, list[list[CTCHypothesis]]]
 """The best texts of each clip, by the ``id`` of the clips."""
@@ -21,7 +21,7 @@ Lists = dict[int, list[list[CTCHypothesis]]]
 
 @dataclass(frozen=True)
 class TextLists:
-    """The best texts of each clip by a first search, and what a language model says of them.
+    """The best texts of each clip by a first search, with their log p by a language model.
 
     Parameters
     ----------
@@ -60,18 +60,20 @@ def fewest_errors(lists: list[list[CTCHypothesis]], texts: Sequence[str]) -> lis
     ]
 
 
-def search(model: NGramLM | None) -> Answer:
+def searcher(model: NGramLM | None) -> Answer:
     """Return a search with a language model."""
-    return lambda heard, weight, bonus: [row[0].ids for row in heard.search(model, weight, bonus)]
+    return lambda recognized, weight, bonus: [
+        row[0].ids for row in recognized.search(model, weight, bonus)
+    ]
 
 
-def rescore(lists: Lists, model: LanguageModel[Any]) -> Answer:
+def rescorer(lists: Lists, model: LanguageModel[Any]) -> Answer:
     """Return a function that chooses among the texts of lists by a language model."""
     scored: dict[int, TextLists] = {}
 
-    def answer(heard: HeardTexts, weight: float, bonus: float) -> list[list[int]]:
-        if id(heard) not in scored:
-            scored[id(heard)] = TextLists.make(lists[id(heard)], model)
-        return scored[id(heard)].answers(weight, bonus)
+    def answer(recognized: RecognizedTexts, weight: float, bonus: float) -> list[list[int]]:
+        if id(recognized) not in scored:
+            scored[id(recognized)] = TextLists.make(lists[id(recognized)], model)
+        return scored[id(recognized)].answers(weight, bonus)
 
     return answer

@@ -117,13 +117,13 @@ def text_log_probs(model: LanguageModel[Any], texts: Sequence[Sequence[int]]) ->
 
 
 def gpt_settings(rate: float, grid: list[float] | None) -> dict[str, Any]:
-    """Return what is stored of the training of a GPT."""
+    """Return the settings of the training of a GPT that rows store."""
     settings = {"optimizer": "AdamW", "learning_rate": rate, "grid": grid, "steps": GPT_STEPS}
     return settings | GPT_SIZES | {"batch": GPT_BATCH}
 
 
 def gpt_costs(model: GPT, seconds: float | None) -> dict[str, Any]:
-    """Return what the training of a GPT took."""
+    """Return the costs of training a GPT."""
     tokens = GPT_STEPS * GPT_BATCH * 9  # eight digits and the end
     return {
         "parameters": count_parameters(model),

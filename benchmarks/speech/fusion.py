@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import SeedRows
-from benchmarks.speech.answers import Answer, Lists, fewest_errors, rescore, search
+from benchmarks.speech.answers import Answer, Lists, fewest_errors, rescorer, searcher
 from benchmarks.speech.date_models import (
     count_texts,
     date_batch,
@@ -34,7 +34,7 @@ from benchmarks.speech.voices import (
     make_date_task,
     noise_errors,
     pair_of,
-    train_ear,
+    train_recognizer_without_pair,
 )
 from benchmarks.tuning import trial_score, tune
 from utils.models.gpt import GPT
@@ -54,7 +54,7 @@ GPT_RATES, GPT_TUNING_SEED = (0.004, 0.008, 0.016), 100
 
 @dataclass(frozen=True)
 class Choice:
-    """What an arm chose on the speaker that chooses.
+    """The settings that an arm chose on the validation speaker.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Choice:
 
 
 @dataclass
-class Seed:
+class FusionRun:
     """The recognizer's clips of a seed, and the language models and lists that its arms share.
 
     Parameters
@@ -108,7 +108,7 @@ class Seed:
     @cached_property
     def fusion(self) -> Choice:
         """The search with the n-gram of dates."""
-        return self.choose_order({order: search(model) for order, model in self.ngrams.items()})
+        return self.choose_order({order: searcher(model) for order, model in self.ngrams.items()})
 
     @cached_property
     def lists(self) -> Lists:
@@ -171,64 +171,64 @@ class Seed:
         }
 
 
-def no_model(own: Seed) -> dict[str, Any]:
+def search_without_model(run: FusionRun) -> dict[str, Any]:
     """Measure the search without a language model."""
-    return own.test(search(None), 0.0, 0.0)
+    return run.test(searcher(None), 0.0, 0.0)
 
 
-def ngram_search(own: Seed) -> dict[str, Any]:
+def search_with_ngram(run: FusionRun) -> dict[str, Any]:
     """Measure the search with the n-gram of dates, its weights, and its wrong answers."""
-    choice, test = own.fusion, own.task.test
-    figures, ngram = own.measure(choice), own.ngrams[choice.order or 0]
+    choice, test = run.fusion, run.task.test
+    figures, ngram = run.measure(choice), run.ngrams[choice.order or 0]
     for weight in CURVE_WEIGHTS:
-        for name, rate in own.test(choice.answer, weight, 0.0).items():
+        for name, rate in run.test(choice.answer, weight, 0.0).items():
             figures[f"λ = {weight:g}: {name}"] = rate
     answers = map(DIGIT_TOKENIZER.decode, choice.answer(test, *choice.point))
     wrong = [answer for answer, said in zip(answers, test.texts, strict=True) if answer != said]
-    for name, dates in (("dates", shuffled_calendar(0)), ("dates of its text", own.task.lm_dates)):
+    for name, dates in (("dates", shuffled_calendar(0)), ("dates of its text", run.task.lm_dates)):
         figures[f"wrong answers that are {name}"] = len([*filter(set(dates).__contains__, wrong)])
     figures["wrong answers"] = len(wrong)
-    texts = [DIGIT_TOKENIZER.encode(date) for date in own.task.lm_valid]
+    texts = [DIGIT_TOKENIZER.encode(date) for date in run.task.lm_valid]
     nll = -sum(text_log_probs(ngram, texts))
     return figures | {"loss (nats per token)": nll / sum(len(text) + 1 for text in texts)}
 
 
-def all_dates(own: Seed) -> dict[str, Any]:
+def search_with_ngram_of_all_dates(run: FusionRun) -> dict[str, Any]:
     """Measure an n-gram of all dates of the century, those of the tests included."""
     model = NGramLM.kneser_ney(count_texts(shuffled_calendar(0), CALENDAR_ORDER))
-    return own.measure(own.choose(search(model), CALENDAR_ORDER))
+    return run.measure(run.choose(searcher(model), CALENDAR_ORDER))
 
 
-def of_strings(own: Seed) -> dict[str, Any]:
+def search_with_ngram_of_strings(run: FusionRun) -> dict[str, Any]:
     """Measure an n-gram of random strings, with weight and bonus of that of dates."""
-    rng = np.random.default_rng([own.seed, 8])
-    strings = [random_digits(rng, 8) for _ in own.task.lm_dates]
+    rng = np.random.default_rng([run.seed, 8])
+    strings = [random_digits(rng, 8) for _ in run.task.lm_dates]
     model = NGramLM.kneser_ney(count_texts(strings, STRINGS_ORDER))
-    return own.test(search(model), *own.fusion.point)
+    return run.test(searcher(model), *run.fusion.point)
 
 
-def ngram_of_list(own: Seed) -> dict[str, Any]:
+def rescore_with_ngram(run: FusionRun) -> dict[str, Any]:
     """Measure the choice by the n-gram from the lists of the search, and the best of these."""
-    answers = {order: rescore(own.lists, model) for order, model in own.ngrams.items()}
-    figures, test = own.measure(own.choose_order(answers), "dates"), own.task.test
-    best = fewest_errors(own.lists[id(test)], test.texts)
+    answers = {order: rescorer(run.lists, model) for order, model in run.ngrams.items()}
+    figures, test = run.measure(run.choose_order(answers), "dates"), run.task.test
+    best = fewest_errors(run.lists[id(test)], test.texts)
     return figures | {"WER, best of the list (%)": test.error_rate(best)}
 
 
-def gpt_of_list(own: Seed) -> dict[str, Any]:
+def rescore_with_gpt(run: FusionRun) -> dict[str, Any]:
     """Measure the choice by the GPT from the lists of the search with the n-gram."""
-    figures = own.measure(own.choose(rescore(own.lists, own.gpt)), "dates")
-    loss = evaluate(own.gpt, [date_batch(own.task.lm_valid)]).loss
+    figures = run.measure(run.choose(rescorer(run.lists, run.gpt)), "dates")
+    loss = evaluate(run.gpt, [date_batch(run.task.lm_valid)]).loss
     return figures | {"loss (nats per token)": loss}
 
 
-FUSION_ARMS: dict[str, Callable[[Seed], dict[str, Any]]] = {
-    "no language model": no_model,
-    "n-gram, search": ngram_search,
-    "n-gram of all dates, search": all_dates,
-    "n-gram of random strings, search": of_strings,
-    "n-gram, list of the search": ngram_of_list,
-    "GPT, list of the search": gpt_of_list,
+FUSION_ARMS: dict[str, Callable[[FusionRun], dict[str, Any]]] = {
+    "no language model": search_without_model,
+    "n-gram, search": search_with_ngram,
+    "n-gram of all dates, search": search_with_ngram_of_all_dates,
+    "n-gram of random strings, search": search_with_ngram_of_strings,
+    "n-gram, list of the search": rescore_with_ngram,
+    "GPT, list of the search": rescore_with_gpt,
 }
 NOISE_ARMS: dict[str, Callable[[int], int]] = {
     "new voice": pair_of,
@@ -257,19 +257,21 @@ def run_voices(
     rate = min(grid, key=lambda rate: grid[rate])
     settings = {"optimizer": None, "learning_rate": None, "grid": None, "steps": steps}
     for seed in seeds:
-        own: Seed | None = None
+        run: FusionRun | None = None
         for arm, measure in FUSION_ARMS.items():
             is_gpt = arm.startswith("GPT")
             of_arm = settings | (gpt_settings(rate, list(grid)) if is_gpt else {})
             for missing in rows.missing(arm, [seed], of_arm):
-                own = own or Seed(make_date_task(missing, steps), rate, missing)
-                figures = {"voice": load_voices(missing).test_name} | measure(own)
-                costs = gpt_costs(own.gpt, None) if is_gpt else dict.fromkeys(COSTS)
+                run = run or FusionRun(make_date_task(missing, steps), rate, missing)
+                figures = {"voice": load_voices(missing).test_name} | measure(run)
+                costs = gpt_costs(run.gpt, None) if is_gpt else dict.fromkeys(COSTS)
                 print(arm, missing, figures, flush=True)
                 rows.write(arm, missing, figures=figures, settings=of_arm, costs=costs)
         for arm, recognizer in NOISE_ARMS.items():
             for missing in rows.missing(arm, [seed], settings):
-                errors = noise_errors(train_ear(recognizer(missing), steps), missing)
+                errors = noise_errors(
+                    train_recognizer_without_pair(recognizer(missing), steps), missing
+                )
                 figures = {"voice": load_voices(missing).test_name, **errors}
                 print(arm, missing, figures, flush=True)
                 costs = dict.fromkeys(COSTS)

@@ -21,7 +21,7 @@ def grow_grid(
     Parameters
     ----------
     score
-        What is to be low, for a weight and a bonus.
+        Computes the score of a weight and a bonus, which is minimized.
     weights, bonuses
         The grid in the beginning, in ascending order.
 

@@ -100,7 +100,7 @@ def pair_of(seed: int) -> int:
 
 
 @cache
-def train_ear(pair: int, steps: int = STEPS) -> CTCRecognizer:
+def train_recognizer_without_pair(pair: int, steps: int = STEPS) -> CTCRecognizer:
     """Train a recognizer on random strings of digits by the four speakers of the other pairs.
 
     Parameters
@@ -143,14 +143,14 @@ def noise_errors(model: CTCRecognizer, seed: int) -> dict[str, float]:
     for level in NOISE_LEVELS:
         rng = np.random.default_rng([seed, 11])
         texts = [random_digits(rng, 8) for _ in range(NOISE_CLIPS)]
-        heard = hear(model, texts, voices.first, rng, snr=level)
-        answers = [best_path(log_probs) for log_probs in heard.log_probs]
-        figures[f"WER, {level} dB (%)"] = heard.error_rate(answers)
+        recognized = speak_and_recognize(model, texts, voices.first, rng, snr=level)
+        answers = [best_path(log_probs) for log_probs in recognized.log_probs]
+        figures[f"WER, {level} dB (%)"] = recognized.error_rate(answers)
     return figures
 
 
 @dataclass(frozen=True)
-class HeardTexts:
+class RecognizedTexts:
     """Texts, and what a recognizer computes from clips of them.
 
     Parameters
@@ -196,15 +196,15 @@ class HeardTexts:
         return 100 * digit_error_rate(answers, self.texts)
 
 
-def hear(
+def speak_and_recognize(
     model: CTCRecognizer,
     texts: Sequence[str],
     recordings: Recordings,
     rng: np.random.Generator,
     *,
     snr: float = SNR,
-) -> HeardTexts:
-    """Let a speaker say texts, and a recognizer hear them.
+) -> RecognizedTexts:
+    """Synthesize clips of texts in one speaker's voice, and run a recognizer on them.
 
     Parameters
     ----------
@@ -221,11 +221,11 @@ def hear(
 
     Returns
     -------
-    heard : HeardTexts
+    recognized : HeardTexts
         The texts, and the recognizer's log-probabilities of each clip.
     """
     clips = [speak_digits(text, recordings, rng=rng, snr=snr) for text in texts]
-    return HeardTexts(list(texts), clip_log_probs(model, clips))
+    return RecognizedTexts(list(texts), clip_log_probs(model, clips))
 
 
 @dataclass(frozen=True)
@@ -242,9 +242,9 @@ class DateTask:
         Other dates, for training a language model and for its loss.
     """
 
-    valid: HeardTexts
-    test: HeardTexts
-    strings: HeardTexts
+    valid: RecognizedTexts
+    test: RecognizedTexts
+    strings: RecognizedTexts
     lm_dates: list[str]
     lm_valid: list[str]
 
@@ -264,14 +264,14 @@ def make_date_task(seed: int, steps: int = STEPS) -> DateTask:
     task : DateTask
         Texts without a date in common, and clips.
     """
-    ear, voices = train_ear(pair_of(seed), steps), load_voices(seed)
+    model, voices = train_recognizer_without_pair(pair_of(seed), steps), load_voices(seed)
     calendar, rng = shuffled_calendar(seed), np.random.default_rng([seed, 7])
     strings = [random_digits(rng, 8) for _ in range(TEST_CLIPS)]
     last = VALID_CLIPS + TEST_CLIPS
     return DateTask(
-        valid=hear(ear, calendar[:VALID_CLIPS], voices.valid, rng),
-        test=hear(ear, calendar[VALID_CLIPS:last], voices.test, rng),
-        strings=hear(ear, strings, voices.test, rng),
+        valid=speak_and_recognize(model, calendar[:VALID_CLIPS], voices.valid, rng),
+        test=speak_and_recognize(model, calendar[VALID_CLIPS:last], voices.test, rng),
+        strings=speak_and_recognize(model, strings, voices.test, rng),
         lm_dates=calendar[last:][:LM_DATES],
         lm_valid=calendar[-1000:],
     )

@@ -32,7 +32,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What an arm trains and how, but for its learning rate.
+    """The model and the training of an arm, except its learning rate, which is tuned.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Recipe:
     controls: bool = False
 
     def settings(self) -> dict[str, Any]:
-        """Return what is stored of the recipe."""
+        """Return the settings of the recipe that rows store."""
         return {
             "optimizer": "AdamW",
             "steps": self.steps,

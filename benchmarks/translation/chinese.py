@@ -90,7 +90,7 @@ def run_chinese(
 
 
 def chinese_settings(*, steps: int = STEPS) -> dict[str, Any]:
-    """Return what is stored of the run."""
+    """Return the settings of the run that rows store."""
     return {
         "optimizer": "AdamW",
         "learning_rate": RATE,

@@ -188,7 +188,7 @@ def run_arm(
 
 
 def root_settings(arm: RootArm, *, steps: int = STEPS) -> dict[str, Any]:
-    """Return what is stored of an arm.
+    """Return the settings of an arm that rows store.
 
     Parameters
     ----------

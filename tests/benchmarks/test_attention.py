@@ -13,10 +13,10 @@ from benchmarks.attention.choice import (
     READINGS,
     HardObjective,
     drawn_nll,
-    from_each_place,
+    effective_positions,
     largest_nll,
     mixture_nll,
-    places_used,
+    predict_from_each_position,
 )
 from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.links import LinkedPair, linked_pairs, split
@@ -26,10 +26,10 @@ from benchmarks.attention.task import (
     COPYING_VOCABULARY,
     CopyingBatches,
     Translation,
+    align_diagonally,
+    align_to_first_gold,
     alignment_error_rate,
-    diagonal,
     drawn_error_rate,
-    first_gold,
 )
 from benchmarks.attention.training import OWN_READING
 from utils.data.batches import Batch
@@ -80,8 +80,8 @@ def test_alignment_error_counts_words_with_a_link_only():
 
 
 def test_the_diagonal_goes_from_the_first_word_to_the_last():
-    assert diagonal(PAIR) == [0, 1, 2]
-    assert diagonal(PAIR._replace(target=["a"] * 6)) == [0, 0, 1, 1, 2, 2]
+    assert align_diagonally(PAIR) == [0, 1, 2]
+    assert align_diagonally(PAIR._replace(target=["a"] * 6)) == [0, 0, 1, 1, 2, 2]
 
 
 def test_chance_is_the_mean_over_all_places():
@@ -94,8 +94,8 @@ def test_chance_is_the_mean_over_all_places():
 
 def test_no_link_of_a_word_is_better_than_a_gold_one():
     more = PAIR._replace(links=PAIR.links | {(2, 0)})
-    assert alignment_error_rate([first_gold(PAIR)], [PAIR]) == 0
-    best = alignment_error_rate([first_gold(more)], [more])
+    assert alignment_error_rate([align_to_first_gold(PAIR)], [PAIR]) == 0
+    best = alignment_error_rate([align_to_first_gold(more)], [more])
     all_choices = [[0, s, u] for s in range(3) for u in range(3)]
     assert best == min(alignment_error_rate([links], [more]) for links in all_choices) > 0
 
@@ -180,7 +180,7 @@ def test_the_other_readings_take_one_place(small):
     rows = zip(log_p.flatten(0, 1), weights.flatten(0, 1), strict=True)
     expected = -sum(row[weight.argmax()] for row, weight in rows)
     assert torch.allclose(largest_nll(model, batch), expected, rtol=1e-5)
-    log_weights, of_places = from_each_place(model, batch)
+    log_weights, of_places = predict_from_each_position(model, batch)
     assert torch.allclose(log_weights.exp(), weights) and torch.allclose(of_places, log_p)
     assert set(OWN_READING.values()) <= READINGS.keys()
 
@@ -229,8 +229,8 @@ def test_the_baseline_is_the_mean_of_earlier_rewards(small):
 
 def test_places_used_counts_equal_weights():
     rows = [torch.full((2, 4), 0.25), torch.full((3, 4), 0.25)]
-    assert places_used(rows) == pytest.approx(4)
-    assert places_used([F.one_hot(torch.tensor([0, 1])).float()]) == pytest.approx(1)
+    assert effective_positions(rows) == pytest.approx(4)
+    assert effective_positions([F.one_hot(torch.tensor([0, 1])).float()]) == pytest.approx(1)
 
 
 def test_arms_of_a_part_have_one_budget():

@@ -21,7 +21,13 @@ from benchmarks.bottleneck.networks import (
     initial_parameters,
 )
 from benchmarks.bottleneck.parts import PARTS, Arm
-from benchmarks.bottleneck.readers import NEW_SEED, READERS, Reader, frozen_vectors, read_anew
+from benchmarks.bottleneck.readers import (
+    NEW_DECODERS,
+    NEW_SEED,
+    NewDecoder,
+    frozen_vectors,
+    train_new_decoders,
+)
 from benchmarks.bottleneck.task import (
     LETTER_BITS,
     LETTERS,
@@ -30,10 +36,10 @@ from benchmarks.bottleneck.task import (
     REPORTING,
     SELECTION,
     VOCAB_SIZE,
-    Reading,
-    as_strings,
+    CopyScores,
     bits_not_read,
     bits_read,
+    make_strings,
     measured_letters,
     read,
     training_letters,
@@ -47,7 +53,7 @@ from utils.training.config import TrainConfig, learning_rate_at
 
 def batch(seeds, reversed_source=None, step=7):
     letters = training_letters(seeds, step, batch_size=6)
-    return as_strings(letters, reversed_source or [False] * len(seeds))
+    return make_strings(letters, reversed_source or [False] * len(seeds))
 
 
 def layer(parameters, side, cell):
@@ -197,7 +203,7 @@ def test_bits_read_are_those_of_the_string_less_the_loss():
 
 
 def test_a_string_is_exact_only_with_its_end():
-    strings = as_strings(measured_letters(REPORTING, 4)[None], [False])
+    strings = make_strings(measured_letters(REPORTING, 4)[None], [False])
     logits = 9.0 * F.one_hot(strings.targets, VOCAB_SIZE)
     assert read(logits, strings.targets).exact.item() == 1
     logits[0, 0, 1] = logits[0, 0, 1].roll(1)  # a wrong second letter
@@ -210,29 +216,29 @@ def test_a_string_is_exact_only_with_its_end():
 
 def test_bits_not_read_are_a_mean_over_lengths():
     def reading(*bits):
-        return Reading(torch.tensor(bits), torch.zeros(2), torch.zeros(2, 1))
+        return CopyScores(torch.tensor(bits), torch.zeros(2), torch.zeros(2, 1))
 
     by_length = {1: reading(4.0, 3.0), 2: reading(6.0, 8.0)}
     assert bits_not_read(by_length) == pytest.approx([(0 + 2) / 2, (1 + 0) / 2])
 
 
-@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("reader", NEW_DECODERS.values(), ids=NEW_DECODERS)
 def test_readers_learn_and_leave_the_encoder_alone(reader):
     encoders = Stack([Network(numbers=8), Network(numbers=WIDEST)], [0, 1])
     before = {name: x.clone() for name, x in encoders.parameters.items()}
-    first = read_anew(reader, encoders, rates=[1e-6, 1e-6], steps=1)
-    after = read_anew(reader, encoders, rates=[0.05, 0.05], steps=60)
+    first = train_new_decoders(reader, encoders, rates=[1e-6, 1e-6], steps=1)
+    after = train_new_decoders(reader, encoders, rates=[0.05, 0.05], steps=60)
     for (unread_first, _), (unread, _) in zip(first, after, strict=True):
         assert unread < unread_first - 0.5
     assert all(torch.equal(before[name], x) for name, x in encoders.parameters.items())
 
 
-@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("reader", NEW_DECODERS.values(), ids=NEW_DECODERS)
 def test_readers_are_trained_and_selected_on_strings_of_their_lengths(reader, monkeypatch):
     calls = record_calls(monkeypatch, readers, "training_letters")
     measured = record_calls(monkeypatch, readers, "readings")
     encoders = Stack([Network(numbers=8)], [3])
-    ((unread, longest),) = read_anew(reader, encoders, rates=[0.01], steps=40)
+    ((unread, longest),) = train_new_decoders(reader, encoders, rates=[0.01], steps=40)
     lengths = {call.shape[-1] for _, call in calls}
     expected = {LONGEST} if reader.longest_only else set(range(1, LONGEST + 1))
     assert lengths == expected == set(reader.lengths)
@@ -245,8 +251,8 @@ def test_readers_are_trained_and_selected_on_strings_of_their_lengths(reader, mo
 def test_a_new_plain_decoder_reads_as_the_encoders_own_would():
     encoders = Stack([Network(numbers=8)], [3])
     decoder = Stack([Network(numbers=8)], [3 + NEW_SEED])
-    ((_, bits),) = read_anew(Reader(), encoders, rates=[0.0], steps=1)
-    strings = as_strings(measured_letters(REPORTING, LONGEST)[None], [False])
+    ((_, bits),) = train_new_decoders(NewDecoder(), encoders, rates=[0.0], steps=1)
+    strings = make_strings(measured_letters(REPORTING, LONGEST)[None], [False])
     for name, parameter in encoders.parameters.items():
         if name.startswith(("encoder", "narrow")):
             decoder.parameters[name] = parameter
@@ -258,9 +264,9 @@ def test_selected_networks_are_copies():
     stack = Stack([Network(numbers=k) for k in (2, 8, 32)], [0, 1, 2])
     chosen = stack.select([2, 0])
     strings = batch([0, 0])
-    three = as_strings(strings.targets[:1, :, :-1].expand(3, -1, -1), [False] * 3)
+    three = make_strings(strings.targets[:1, :, :-1].expand(3, -1, -1), [False] * 3)
     assert torch.equal(
-        frozen_vectors(chosen, as_strings(three.source[:2], [False] * 2))[1],
+        frozen_vectors(chosen, make_strings(three.source[:2], [False] * 2))[1],
         frozen_vectors(stack, three)[0],
     )
     assert chosen.seeds == [2, 0] and [n.numbers for n in chosen.networks] == [32, 2]
@@ -329,15 +335,15 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, s
 
 def test_readers_read_the_vectors_of_the_tuned_encoders(run, short, monkeypatch):
     calls = record_calls(monkeypatch, command, "train")
-    readings = record_calls(monkeypatch, command, "read_anew")
+    copy_scores_by_length = record_calls(monkeypatch, command, "read_anew")
     content = run("bottleneck", "readers", "--seeds", 0)
     rows = [StoredRow.from_stored(entry) for entry in content["rows"]]
     runs = [row for row in rows if row.part == "readers"]
-    assert {row.arm for row in runs} == set(READERS) and {row.seed for row in runs} == {0}
+    assert {row.arm for row in runs} == set(NEW_DECODERS) and {row.seed for row in runs} == {0}
     encoders = calls[-1][1]
     assert encoders.seeds == [*TUNING_SEEDS, 0]
     assert {network.numbers for network in encoders.networks} == {command.READ_NUMBERS}
-    for (reader, read_encoders), _ in readings:
+    for (reader, read_encoders), _ in copy_scores_by_length:
         network, seed = read_encoders.networks[0], read_encoders.seeds[0]
         drawn = initial_parameters(network, seed)["encoder.input"]
         is_drawn = torch.equal(read_encoders.parameters["encoder.input"][0], drawn)

@@ -49,8 +49,8 @@ def test_the_exam_shares_no_text_with_the_passages(loaded):
     for split in ("valid", "test"):
         text, passages = getattr(corpus, split), loaded.passages[split]
         first = loaded.text_of(passages.pieces)
-        exam = loaded.characters.decode(passages.exam.tolist())
-        assert text.startswith(first) and text[len(first) :].startswith(exam)
+        held_out = loaded.characters.decode(passages.held_out.tolist())
+        assert text.startswith(first) and text[len(first) :].startswith(held_out)
 
 
 def test_the_judge_gives_the_bits_of_the_texts_alone(loaded):
@@ -62,7 +62,9 @@ def test_the_judge_gives_the_bits_of_the_texts_alone(loaded):
         scores = loaded.judge.score(ids)
         nats -= sum(scores[i].item() for i in range(given, len(ids)))
         count += len(ids) - given
-    assert math.isclose(loaded.verdict(prompts, real.tolist()), nats / math.log(2) / count)
+    assert math.isclose(
+        loaded.judge_bits_per_character(prompts, real.tolist()), nats / math.log(2) / count
+    )
 
 
 def test_neither_a_bore_nor_a_babbler_passes_the_exam(loaded):
@@ -72,9 +74,9 @@ def test_neither_a_bore_nor_a_babbler_passes_the_exam(loaded):
     letters = "".join(texts)
     order = torch.randperm(len(letters), generator=torch.Generator().manual_seed(0))
     shuffled = ["".join(letters[i] for i in order)]
-    score = loaded.exam(texts, "valid")
-    assert score < loaded.exam(texts[:1] * 40, "valid") - 0.2
-    assert score < loaded.exam(shuffled, "valid") - 0.2
+    score = loaded.student_bits_per_character(texts, "valid")
+    assert score < loaded.student_bits_per_character(texts[:1] * 40, "valid") - 0.2
+    assert score < loaded.student_bits_per_character(shuffled, "valid") - 0.2
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)

@@ -50,9 +50,9 @@ def test_the_student_reads_shortened_texts_and_the_judge_whole_ones():
     judge, student = [], []
     for split in ("valid", "test"):
         prompts, texts = write(split, 1)
-        judge.append(loaded.verdict(prompts, texts))
+        judge.append(loaded.judge_bits_per_character(prompts, texts))
         short = equal_characters.shorten([loaded.text_of(text) for text in texts], 150)
-        student.append(loaded.exam(short, split))
+        student.append(loaded.student_bits_per_character(short, split))
         assert figures[f"{split} student"] == student[-1]
     assert figures["judge"] == pytest.approx(sum(judge) / 2)
     assert figures["student"] == pytest.approx(sum(student) / 2)

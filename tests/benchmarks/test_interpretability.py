@@ -8,7 +8,7 @@ import torch
 from benchmarks.interpretability import __main__ as command
 from benchmarks.interpretability import attributions, features, induction, parts, sparse
 from benchmarks.interpretability.networks import AttentionOnly, Reader, praise_loss
-from benchmarks.interpretability.stream import Text, logits_from, streams
+from benchmarks.interpretability.stream import StreamTask, logits_from, streams
 from utils.data.batches import IGNORE_INDEX
 from utils.data.labelled_batches import LabelledBatch
 from utils.data.tokenizers import BPETokenizer
@@ -80,7 +80,7 @@ def test_words_are_deleted_in_the_order_of_the_ranking(reader):
     sign = reader(IDS)[0].sign()
     expected = [(sign * reader(ids)[0]).sigmoid().item() for ids in (IDS, without)]
     assert curve[[0, 2]].tolist() == pytest.approx(expected)
-    figures = attributions.judge(reader, [IDS[0].tolist()], deleted=2, seed=0)
+    figures = attributions.measure_deletion(reader, [IDS[0].tolist()], deleted=2, seed=0)
     curves = attributions.deletion_curves(
         reader,
         IDS,
@@ -99,14 +99,14 @@ def test_sentences_are_judged_by_their_answer_too(reader):
     counts = [sum(reader(torch.tensor([ids]))[0].item() > 0 for ids in sentences)]
     counts.append(len(sentences) - counts[0])
     assert all(counts)
-    figures = attributions.judge(reader, sentences, deleted=2, seed=0)
+    figures = attributions.measure_deletion(reader, sentences, deleted=2, seed=0)
     for what in ("area", "change"):
         groups = [figures[f"{what}, occlusion, {answer}"] for answer in ("praise", "no praise")]
         total = sum(count * mean for count, mean in zip(counts, groups, strict=True))
         assert figures[f"{what}, occlusion"] == pytest.approx(total / len(sentences))
     expected = reader(torch.full((1, 4), UNK))[0].item()
     assert figures["score, unknown words"] == pytest.approx(expected)
-    only = attributions.judge(reader, sentences[:1], deleted=2, seed=0)
+    only = attributions.measure_deletion(reader, sentences[:1], deleted=2, seed=0)
     assert ("area, occlusion, praise" in only) != ("area, occlusion, no praise" in only)
 
 
@@ -200,7 +200,7 @@ def text():
     ids = torch.tensor(tokenizer.encode(LINES))
     windows = ids[: len(ids) // 25 * 25].view(-1, 25)
     parts_of_it = dict.fromkeys(("train", "valid", "test"), windows)
-    return Text(model.eval().requires_grad_(False), tokenizer, parts_of_it, "real")
+    return StreamTask(model.eval().requires_grad_(False), tokenizer, parts_of_it, "real")
 
 
 def test_layers_above_a_height_go_on_with_the_stream(text):
@@ -232,10 +232,12 @@ def test_training_lowers_the_error():
     short, long = (
         sparse.train_autoencoder(vectors, rate=0.01, seed=0, steps=steps) for steps in (1, 150)
     )
-    errors = [sparse.unexplained(vectors, one(vectors)) for one in (short, long)]
+    errors = [sparse.unexplained_variance(vectors, one(vectors)) for one in (short, long)]
     assert errors[1] < errors[0] / 2
-    assert sparse.unexplained(vectors, vectors) == 0
-    assert sparse.unexplained(vectors, vectors.mean(0).expand_as(vectors)) == pytest.approx(1)
+    assert sparse.unexplained_variance(vectors, vectors) == 0
+    assert sparse.unexplained_variance(
+        vectors, vectors.mean(0).expand_as(vectors)
+    ) == pytest.approx(1)
 
 
 def test_the_table_has_the_mean_of_each_piece():
@@ -301,14 +303,14 @@ def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, exa
 
 def test_parts_are_taken_off_at_breaks(text, examined):
     autoencoder, learned = examined
-    found = features.take_off(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
+    found = features.ablate(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
     for name in ("feature", "close features", "difference of means", "random"):
         plain = found["after breaks, plain"]
         assert found[f"after breaks, {name}, 0"] == pytest.approx(plain, rel=1e-3)
     assert found["lowest after breaks, random, 40"] <= found["after breaks, random, 40"]
     assert found["length, feature"] >= 0 and -1 <= found["cosine, feature"] <= 1
     autoencoder.encoder_bias[3] = -1e6  # never active
-    unused = features.take_off(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
+    unused = features.ablate(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
     assert unused["length, feature"] == 0
     assert unused["after breaks, without feature"] == pytest.approx(found["after breaks, plain"])
 
@@ -318,7 +320,7 @@ def test_close_features_are_those_near_the_direction(text, examined):
     x, cosines = torch.randn(1, 2, 16), torch.zeros(sparse.FEATURES)
     cosines[[5, 9]] = 0.9
     generator = torch.Generator().manual_seed(0)
-    parts_of_it = features._parts(autoencoder, 3, cosines, learned, x, generator)
+    parts_of_it = features._stream_components(autoencoder, 3, cosines, learned, x, generator)
     f, directions = autoencoder.encode(x), autoencoder.directions()
     expected = f[..., [5]] * directions[5] + f[..., [9]] * directions[9]
     assert torch.allclose(parts_of_it["close features"][0], expected, atol=1e-5)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.memory.gradients import gradient_by_distance, line_lengths, unit_that_counts
+from benchmarks.memory.gradients import best_unit_correlation, gradient_by_distance, line_lengths
 from benchmarks.memory.networks import BlockLM, scan
 from benchmarks.memory.parts import GATES, PARTS, RECALL
 from benchmarks.memory.recall import (
@@ -224,7 +224,7 @@ def test_the_unit_that_counts_is_found():
     def decode(ids):
         return "".join("\nabc"[i] for i in ids)
 
-    assert unit_that_counts(Counter(), first, second, decode) == pytest.approx(1)
+    assert best_unit_correlation(Counter(), first, second, decode) == pytest.approx(1)
 
 
 def test_of_the_rates_that_solve_a_task_the_middle_one_is_taken():

@@ -20,8 +20,8 @@ def task():
 
 @pytest.mark.parametrize("donor, receiver", controls.SWAPS.values(), ids=list(controls.SWAPS))
 def test_a_new_decoder_is_trained_on_the_frozen_encoder_of_the_donor(task, donor, receiver):
-    first, second = controls.swapped(ARMS[donor], ARMS[receiver], task, seed=3, steps=2)
-    again, _ = controls.swapped(ARMS[donor], ARMS[receiver], task, seed=3, steps=2)
+    first, second = controls.train_swapped(ARMS[donor], ARMS[receiver], task, seed=3, steps=2)
+    again, _ = controls.train_swapped(ARMS[donor], ARMS[receiver], task, seed=3, steps=2)
     inner = [
         model.encoder.encoder if isinstance(model.encoder, FixedVectorEncoder) else model.encoder
         for model in (first, second)
@@ -105,7 +105,7 @@ def test_the_command_runs_its_parts_and_goes_on_where_it_stopped(run, task, monk
 def test_the_donor_of_a_swap_is_the_arm_of_the_first_comparison(task):
     run_few = partial(controls.run_swap, steps=2)
     figures, _ = run_few(ARMS[controls.ONE_LAYER], ARMS[controls.ONE_LAYER], task, seed=1)
-    donor, new = controls.swapped(
+    donor, new = controls.train_swapped(
         ARMS[controls.ONE_LAYER], ARMS[controls.ONE_LAYER], task, seed=1, steps=2
     )
     assert figures["exact, donor"] == exact_share(donor, task.reporting)

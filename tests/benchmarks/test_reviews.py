@@ -107,7 +107,7 @@ def test_the_constant_is_chosen_inside_the_training_part_of_a_fold(short_corpora
 
     monkeypatch.setitem(folds.TUNED, "NBSVM", (learn, ()))
     fold = make_folds(load_reviews().all)[0]
-    is_right, chosen = folds.TunedMethod("NBSVM", tuple(shares)).judge(fold, seed=0)
+    is_right, chosen = folds.TunedMethod("NBSVM", tuple(shares)).train_and_test(fold, seed=0)
     assert chosen == {"constant": 10.0}, "of equal ones the middle"
     assert [constant for _, constant in asked] == [1.0, 3.0, 10.0, 10.0]
     assert asked[-1][0] == fold.train, "in the end it learns from all nine tenths"

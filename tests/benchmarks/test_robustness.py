@@ -286,7 +286,7 @@ def test_linear_models_of_pieces_are_trained_on_each_kind_of_noise(reviews, tmp_
     assert figures["clean"] != figures["typos"]
     right = figures["typos"]["right, capitals"]
     assert right.count("1") / len(right) == pytest.approx(figures["typos"]["accuracy, capitals"])
-    assert counting.spelled([[4, 5], [6]]) == ["p4 p5", "p6"]
+    assert counting.as_piece_names([[4, 5], [6]]) == ["p4 p5", "p6"]
 
 
 def test_a_constant_moves_answers_and_leaves_the_attack_as_it_is(classifier):

@@ -19,10 +19,10 @@ DATES = ["19990101", "20240229", "20010911", "19700101"]
 @pytest.fixture
 def fresh_voices():
     """Recognizers and recordings of this test alone."""
-    for cached in (voices.load_voices, voices.train_ear):
+    for cached in (voices.load_voices, voices.train_recognizer_without_pair):
         cached.cache_clear()
     yield
-    for cached in (voices.load_voices, voices.train_ear):
+    for cached in (voices.load_voices, voices.train_recognizer_without_pair):
         cached.cache_clear()
 
 

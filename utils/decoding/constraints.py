@@ -113,14 +113,14 @@ class ConstrainedState(NamedTuple):
 
     Parameters
     ----------
-    of_model
+    model_state
         The state of the model that it constrains.
-    of_automaton
+    automaton_state
         The state of the automaton in each row, (B,) int64.
     """
 
-    of_model: Any
-    of_automaton: torch.Tensor
+    model_state: Any
+    automaton_state: torch.Tensor
 
 
 class Constrained(nn.Module):
@@ -185,8 +185,8 @@ class Constrained(nn.Module):
             If the model has another number of tokens than the automaton.
         """
         table = self.automaton.next_state.to(ids.device)  # (states, V)
-        of_model = None if state is None else state.of_model
-        logits, of_model = self.model(ids, of_model)  # (B, T, V)
+        model_state = None if state is None else state.model_state
+        logits, model_state = self.model(ids, model_state)  # (B, T, V)
         if logits.shape[-1] != table.shape[1]:
             raise ValueError(
                 f"the model has {logits.shape[-1]} tokens, the automaton {table.shape[1]}: "
@@ -195,12 +195,12 @@ class Constrained(nn.Module):
         logits = logits.clone()
         if state is None:
             current = ids.new_zeros(len(ids))  # (B,)
-            places = [(ids.shape[1] - 1, current)]
+            positions = [(ids.shape[1] - 1, current)]
         else:
-            current, places = state.of_automaton, []
+            current, positions = state.automaton_state, []
             for t in range(ids.shape[1]):
                 current = table[current, ids[:, t]]
-                places.append((t, current))
-        for t, reached in places:
+                positions.append((t, current))
+        for t, reached in positions:
             logits[:, t] = logits[:, t].masked_fill(table[reached] == DEAD, -math.inf)
-        return logits, ConstrainedState(of_model, current)
+        return logits, ConstrainedState(model_state, current)

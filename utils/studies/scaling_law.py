@@ -21,7 +21,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 HUBER_DELTA = 1e-3  # residual at which the Huber loss becomes linear, as in Hoffmann et al.
 MIN_RUNS = 6  # one more than the law has constants
-FIXED = 1e-9  # half the interval of a logarithm that is not to vary
+LOG_TOLERANCE = 1e-9  # half the interval of a logarithm that is not to vary
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ def fit_scaling_law(
                 f"E must be a positive number below the lowest loss {observed.min():g}, got {E}"
             )
         E = float(E)  # in float32 the two bounds would be equal
-        bounds_of_log = [np.log(E) - FIXED, np.log(E) + FIXED]
+        bounds_of_log = [np.log(E) - LOG_TOLERANCE, np.log(E) + LOG_TOLERANCE]
 
     def residuals(variables: Array) -> Array:
         return np.log(_law_from_variables(variables).loss(N, D)) - np.log(observed)
