@@ -16,7 +16,7 @@ from sphinx.util.typing import ExtensionMetadata
 from tools.book_facts import format_duration, read_page
 from tools.contents import read_chapters
 from tools.directives import GeneratedDirective, link, title_of
-from tools.editions.offer import offer_editions
+from tools.editions.download_links import link_editions
 from tools.translation.catalogues import _, translate
 from tools.translation.pictures import translate_picture
 
@@ -168,7 +168,7 @@ def with_description(svg: str, *, name: str, description: str, label: str) -> st
 def offer_built_editions(app: Sphinx, error: Exception | None) -> None:
     """Link to the editions that lie beside the site that was built."""
     if error is None and app.builder.format == "html":
-        offer_editions(Path(app.outdir), language=app.config.language)
+        link_editions(Path(app.outdir), language=app.config.language)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -31,10 +31,10 @@ from tools.editions.built_site import (
     read_site,
 )
 from tools.editions.chromium import find_chromium, opened
+from tools.editions.download_links import edition_path, link_editions
 from tools.editions.epub import CONVERT, write_epub
 from tools.editions.headings import read_headings
 from tools.editions.imprint import read_imprint, require_chinese_font
-from tools.editions.offer import edition_path, offer_editions
 from tools.editions.pdf import find_pages, read_outline, write_pdf
 from tools.translation.site import CHINESE_SITE
 
@@ -403,19 +403,19 @@ def test_the_first_page_links_only_to_editions_that_are_there(tmp_path):
     page.write_text(
         '<p class="edition edition-pdf">As a PDF</p><p class="edition edition-epub">E</p>'
     )
-    offer_editions(tmp_path, language="en")
+    link_editions(tmp_path, language="en")
     assert "href" not in page.read_text() and page.read_text().count(" hidden>") == 2
     path = edition_path(tmp_path, "pdf", language="en")
     path.parent.mkdir()
     path.write_bytes(b"0" * 2_000_000)
-    offer_editions(tmp_path, language="en")
-    offer_editions(tmp_path, language="en")
+    link_editions(tmp_path, language="en")
+    link_editions(tmp_path, language="en")
     link = '<a href="../editions/llm-foundations-book.pdf">As a PDF</a> (2 MB)'
     assert page.read_text() == (
         f'<p class="edition edition-pdf">{link}</p><p class="edition edition-epub" hidden>E</p>'
     )
     path.unlink()
-    offer_editions(tmp_path, language="en")
+    link_editions(tmp_path, language="en")
     assert page.read_text().count(" hidden>") == 2
     assert 'class="edition edition-pdf"' in (SITE / "book" / "index.html").read_text()
 

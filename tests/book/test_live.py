@@ -33,7 +33,7 @@ from tests.helpers.live_pages import (
     wait_for_status,
 )
 from tools.live import __main__ as command
-from tools.live import boxes, examples, model_files, writer
+from tools.live import boxes, examples, model_files, text_generation
 from tools.live.architectures import (
     byte_characters,
     convert_gpt,
@@ -59,7 +59,13 @@ from tools.live.model_files import (
     write_model,
 )
 from tools.live.quantization import quantize, quantized_copy
-from tools.live.writer import make_random, next_logits, visible_piece, without_special, write
+from tools.live.text_generation import (
+    make_random,
+    next_logits,
+    visible_piece,
+    without_special,
+    write,
+)
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.sampling import SamplingConfig
 from utils.models.gpt import GPT
@@ -153,7 +159,9 @@ RULES = {
 def test_the_rules_of_sampling_equal_those_of_the_library(engine, name):
     logits = torch.randn(4, 50, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) * 2
     logits[:, 7] = -torch.inf
-    expected = SamplingConfig(**RULES[name]).probabilities(logits, writer.NO_IDS.expand(4, 0))
+    expected = SamplingConfig(**RULES[name]).probabilities(
+        logits, text_generation.NO_IDS.expand(4, 0)
+    )
     names = {"top_k": "topK", "top_p": "topP", "min_p": "minP"}
     rules = {names.get(key, key): value for key, value in RULES[name].items()}
     rows = json.dumps(logits.tolist()).replace("-Infinity", "-1e999")

@@ -25,6 +25,7 @@ from tests.helpers.live_pages import (
 from tools.live import boxes, costs, examples, measures
 from tools.live import translation as page_translation
 from tools.live.architectures import convert_translator
+from tools.live.beam_tree import number_text, run_text
 from tools.live.catalogue import (
     MODELS_FOLDER,
     STORED_TRANSLATOR,
@@ -36,7 +37,6 @@ from tools.live.catalogue import (
 from tools.live.model_files import read_index
 from tools.live.quantization import quantized_copy
 from tools.live.translation import beam_tree, translate_greedily
-from tools.live.tree import number_text, run_text
 from utils.data.corpora import load_pairs
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.beam_config import BeamConfig

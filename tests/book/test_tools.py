@@ -20,7 +20,7 @@ from tools import (
     results_page,
     theme_fixes,
 )
-from tools.editions.offer import edition_path
+from tools.editions.download_links import edition_path
 from tools.notebooks import WIDGET, clean_notebook, code_hash, execution_problems, keep_executed
 from utils.data.errors import DataError
 from utils.notebook.cell_output import EQUATION_KEY

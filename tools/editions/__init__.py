@@ -9,5 +9,5 @@
 - ``page_links``: adds the numbers of pages to links.
 - ``imprint``: title, authors, licence and commit.
 - ``chromium``: the browser; ``pdf`` and ``epub``: what it makes.
-- ``offer``: the links on the first page.
+- ``download_links``: the links to them on the first page.
 """

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from tools.editions.built_site import SITE, EditionError, read_site
+from tools.editions.download_links import edition_path, link_editions
 from tools.editions.epub import write_epub
 from tools.editions.imprint import read_imprint
-from tools.editions.offer import edition_path, offer_editions
 from tools.editions.pdf import write_pdf
 from utils.console import make_output_safe
 
@@ -36,7 +36,7 @@ def main() -> None:
         WRITERS[arguments.edition](site, path, imprint)
     except EditionError as error:
         sys.exit(f"no {arguments.edition}: {error}")
-    offer_editions(folder, language=site.language)
+    link_editions(folder, language=site.language)
     print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 

@@ -6,11 +6,11 @@
 - ``model_files``: the files of a model, as the page loads them.
 - ``architectures``: the library's models and tokenizers in the form of those files.
 - ``catalogue``: the models of the site, by name.
-- ``writer``: writes texts with a seed, as a box of the page does.
+- ``text_generation``: writes texts with a seed, as a box of the page does.
 - ``translation``: translations with their attention and with beam search, as examples.
-- ``tree``: the tree of beam search as a drawing.
+- ``beam_tree``: the tree of beam search as a drawing.
 - ``heads``: what a GPT loses without each of its heads, and where these look, as an example.
-- ``heat``: weights of attention as a table.
+- ``attention_table``: weights of attention as a table.
 - ``sentiment``: a sentence about a film with the share of each word, as an example.
 - ``examples``: the stored example of each box, as HTML; ``texts``: the words in them.
 - ``costs``: what 8-bit weights cost, as claims; ``measures``: the losses and scores for it.

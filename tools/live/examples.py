@@ -17,8 +17,8 @@ import torch
 from tools.live.catalogue import page_model, tokenizer_of
 from tools.live.heads import heads_lines
 from tools.live.sentiment import sentiment_lines
+from tools.live.text_generation import next_logits, visible_piece, write
 from tools.live.translation import attention_lines, beam_lines
-from tools.live.writer import next_logits, visible_piece, write
 from utils.decoding.sampling import SamplingConfig
 
 ROOT = Path(__file__).resolve().parents[2]

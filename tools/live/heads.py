@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from tools.live.attention_table import attention_table_lines
 from tools.live.catalogue import page_model, tokenizer_of
-from tools.live.heat import heat_lines
-from tools.live.writer import visible_piece
+from tools.live.text_generation import visible_piece
 from utils.models.attention import masked_softmax
 from utils.models.gpt import GPT
 from utils.models.masks import causal_mask
@@ -126,7 +126,7 @@ def heads_lines() -> Iterator[str]:
     weights = whole.weights[layer, head].tolist()
     rows = [row[: number + 1] for number, row in enumerate(weights)]
     name = f"Layer {layer + 1}, head {head + 1}"
-    yield from heat_lines(pieces, pieces, rows, f"{name}: {HEAT_CAPTION}")
+    yield from attention_table_lines(pieces, pieces, rows, f"{name}: {HEAT_CAPTION}")
 
 
 def _grid_lines(changes: torch.Tensor, chosen: tuple[int, int]) -> Iterator[str]:

@@ -9,9 +9,8 @@ from typing import NamedTuple
 import torch
 
 from tools.live.architectures import LiveTokenizer
-from tools.live.catalogue import TRANSLATOR, page_translator, tokenizer_of
-from tools.live.heat import heat_lines
-from tools.live.tree import (
+from tools.live.attention_table import attention_table_lines
+from tools.live.beam_tree import (
     LEGEND,
     BeamTree,
     StepItem,
@@ -20,7 +19,8 @@ from tools.live.tree import (
     number_text,
     run_text,
 )
-from tools.live.writer import visible_piece
+from tools.live.catalogue import TRANSLATOR, page_translator, tokenizer_of
+from tools.live.text_generation import visible_piece
 from utils.data.vocabulary import BOS, EOS
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_hypotheses import BeamHypotheses, Continuation
@@ -148,7 +148,7 @@ def attention_lines() -> Iterator[str]:
     columns = [visible_piece(tokenizer, piece) for piece in source]
     rows = [*(visible_piece(tokenizer, piece) for piece in found.ids), "end"]
     weights = found.weights.tolist()
-    yield from heat_lines(rows[: len(weights)], columns, weights, "Weights of attention")
+    yield from attention_table_lines(rows[: len(weights)], columns, weights, "Weights of attention")
 
 
 def beam_lines() -> Iterator[str]:

@@ -1,7 +1,7 @@
 // The tree of beam search (section 5.2) in two forms: a drawing, and a list that says the same.
 //
 // In the drawing a column is a step with all hypotheses that it kept or ended, the most probable on
-// top. tools/live/tree.py draws the stored example in the same way.
+// top. tools/live/beam_tree.py draws the stored example in the same way.
 (() => {
   "use strict";
 

@@ -12,7 +12,7 @@ from html import escape
 from typing import NamedTuple
 
 from tools.live.architectures import LiveTokenizer
-from tools.live.writer import visible_piece
+from tools.live.text_generation import visible_piece
 from utils.data.vocabulary import SPECIAL_TOKENS
 from utils.decoding.beam_hypotheses import Hypothesis
 

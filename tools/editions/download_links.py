@@ -40,7 +40,7 @@ def edition_path(site: Path, kind: str, *, language: str) -> Path:
     return site / FOLDER / f"{name}.{kind}"
 
 
-def offer_editions(site: Path, *, language: str) -> None:
+def link_editions(site: Path, *, language: str) -> None:
     """Link the first page of a site to the editions that are there, and hide the others.
 
     Parameters

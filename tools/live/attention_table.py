@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 
-def heat_lines(
+def attention_table_lines(
     rows: Sequence[str], columns: Sequence[str], weights: Sequence[Sequence[float]], caption: str
 ) -> Iterator[str]:
     """Yield a table of weights.
