@@ -33,6 +33,7 @@ which the larger ones are packages:
 
 What they have in common:
 
+- ``command_line``: the parser of their options.
 - ``code_version``: the version of the code that a result depends on.
 - ``record``: files of results, and their provenance.
 - ``timing``: stopwatches, and the comparison of two speeds.

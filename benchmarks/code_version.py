@@ -16,7 +16,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmarks", "utils")
-WITHOUT_EFFECT = ("benchmarks.record", "benchmarks.code_version", "utils.notebook", "utils.console")
+WITHOUT_EFFECT = (
+    "benchmarks.command_line",
+    "benchmarks.record",
+    "benchmarks.code_version",
+    "utils.notebook",
+    "utils.console",
+)
 """Modules that store and show figures and change none."""
 
 

@@ -18,7 +18,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.ladder import equal
 from benchmarks.tuning import run_missing, trial_score, tune
 from utils.console import make_output_safe
@@ -157,13 +157,15 @@ def run_passes(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the controls by the arguments of the command line."""
-    parser = record.benchmark_parser("ladder_controls", __doc__)
+    parser = command_line.benchmark_parser("ladder_controls", __doc__)
     parts = ("counts", "passes", "mixtures")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
-    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
+    )
     parser.add_argument("--networks", nargs="+", choices=list(RATES), default=list(RATES))
     parser.add_argument(
-        "--steps", type=record.positive_integer, help="of each network, instead of its own"
+        "--steps", type=command_line.positive_integer, help="of each network, instead of its own"
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(parts):

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.characters.task import CharacterTask
 from benchmarks.timing import RatioFigures, measure_in_turn
 from utils.console import make_output_safe
@@ -126,9 +126,13 @@ def compare_loops(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("loop", __doc__)
-    parser.add_argument("--rounds", type=record.positive_integer, default=15, help="2 or more")
-    parser.add_argument("--steps", type=record.positive_integer, default=20, help="in a round")
+    parser = command_line.benchmark_parser("loop", __doc__)
+    parser.add_argument(
+        "--rounds", type=command_line.positive_integer, default=15, help="2 or more"
+    )
+    parser.add_argument(
+        "--steps", type=command_line.positive_integer, default=20, help="in a round"
+    )
     options = parser.parse_args(arguments)
     if options.rounds < 2:
         parser.error("argument --rounds: expected 2 or more, for the quartiles")

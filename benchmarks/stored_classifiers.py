@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.reviews.networks import (
     BATCH_SIZE,
     LABEL_SMOOTHING,
@@ -109,8 +109,8 @@ def accuracy(model: Classifier, examples: Sequence[LabelledReview]) -> float:
 
 def main(arguments: Sequence[str]) -> None:
     """Train, store and measure the classifiers by the arguments of the command line."""
-    parser = record.benchmark_parser("stored_classifiers", __doc__)
-    parser.add_argument("--epochs", type=record.positive_integer, default=EPOCHS)
+    parser = command_line.benchmark_parser("stored_classifiers", __doc__)
+    parser.add_argument("--epochs", type=command_line.positive_integer, default=EPOCHS)
     parser.set_defaults(out=models_folder())
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

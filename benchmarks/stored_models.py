@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from utils.console import make_output_safe
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpora import Corpus, load_text
@@ -190,9 +190,11 @@ def measure(name: str, corpus: Corpus[str], *, folder: Path) -> dict[str, float]
 
 def main(arguments: Sequence[str]) -> None:
     """Train, store and measure the models by the arguments of the command line."""
-    parser = record.benchmark_parser("stored_models", __doc__)
+    parser = command_line.benchmark_parser("stored_models", __doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}")
-    parser.add_argument("--steps", type=record.positive_integer, help="instead of the recipe's")
+    parser.add_argument(
+        "--steps", type=command_line.positive_integer, help="instead of the recipe's"
+    )
     parser.set_defaults(out=models_folder())
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - RECIPES.keys():

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.translation.task import MAX_LENGTH, TranslationTask
 from utils.console import make_output_safe
 from utils.data.corpora import load_pairs
@@ -42,9 +42,9 @@ from utils.models.stored_translator import (
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
+from utils.training.history import History
 from utils.training.loop import fit
 from utils.training.objectives import token_objective
-from utils.training.training_run import History
 
 NAME = "attention-de-en"
 LEARNING_RATE, DROPOUT, LABEL_SMOOTHING = 3e-3, 0.15, 0.1
@@ -203,9 +203,9 @@ def measure(stored: StoredTranslator, task: TranslationTask) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> None:
     """Train, store and measure the translator by the arguments of the command line."""
-    parser = record.benchmark_parser("stored_translator", __doc__)
+    parser = command_line.benchmark_parser("stored_translator", __doc__)
     parser.add_argument(
-        "--steps", type=record.positive_integer, nargs=2, help="of both parts, for a trial"
+        "--steps", type=command_line.positive_integer, nargs=2, help="of both parts, for a trial"
     )
     parser.add_argument("--measure", action="store_true", help="the stored weights, no training")
     parser.set_defaults(out=models_folder())

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks import record, tuning
+from benchmarks import command_line, record, tuning
 from utils.console import make_output_safe
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpora import load_text
@@ -253,10 +253,10 @@ def count_ngrams(task: Task, seeds: Sequence[int], rows: record.SeedRows) -> Non
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("window", __doc__)
+    parser = command_line.benchmark_parser("window", __doc__)
     parser.add_argument("--orders", type=int, nargs="+", default=list(ORDERS))
     parser.add_argument(
-        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(3))
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(3))
     )
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args(arguments)

@@ -65,18 +65,25 @@ TEST_FILES = {
     "data/test_pair_batches": ("utils.data.labelled_batches",),
     "decoding/test_beam_search": ("utils.decoding.beam_config",),
     "models/test_states": ("utils.states",),
+    "metrics/test_text": ("utils.metrics.sacrebleu_inputs",),
     "notebook/test_check": ("utils.notebook.relative_error",),
+    "notebook/test_plotting": ("utils.notebook.fonts",),
     "notebook/claims/test_evaluation": (
         "utils.notebook.claims.arms",
         "utils.notebook.claims.claim",
     ),
-    "speech/test_ctc_beam_search": ("utils.speech.shallow_fusion",),
+    "speech/test_ctc_beam_search": ("utils.speech.ctc_prefixes", "utils.speech.shallow_fusion"),
     "training/test_distributed": (
         "utils.training.loss_module",
         "utils.training.sharding",
     ),
     "test_contract": ("utils.models.typed_module",),  # its types: contract_types.py
-    "training/test_checkpoint": ("utils.training.training_run",),
+    "training/test_checkpoint": (
+        "utils.training.model_description",
+        "utils.training.training_run",
+    ),
+    "training/test_loop": ("utils.training.history", "utils.training.optimizer_step"),
+    "training/test_objectives": ("utils.training.protocols",),
 }
 # They are for scores of text, downloads, tokenizers, speech and figures.
 NOT_FOR_TRAINING = tuple(

@@ -8,10 +8,12 @@ independent of each other, and so are ``decoding`` and ``training``, ``speech`` 
 
 ``torch_internals`` private names of torch, which no other module uses
 ``arguments`` checks of integers, of numbers and of names of choices
+``conversions`` numbers, integers and texts of any kind as Python's own
 ``console``   printing on any console
 ``files``     files written completely or not at all, and texts in any encoding
+``interrupts`` Ctrl-C, SIGTERM and SIGHUP between two steps
 ``states``    states of models, and the memory of an encoder
-``runtime``   device, seeds, precision, Ctrl-C
+``runtime``   device, seeds, precision
 ``contract``  the types of all models
 ``metrics``   likelihood, text, significance, calibration, cost
 ``data``      corpora, tokenizers, batches, offline stand-ins
@@ -21,6 +23,6 @@ independent of each other, and so are ``decoding`` and ``training``, ``speech`` 
 ``speech``    features, CTC, recognizers, spoken digits and announcements
 ``studies``   scaling laws, collectives, pipelines: what one section measures and another reads
 ``command``   ``python -m utils.training``
-``notebook``  checks, results and figures of the notebooks; uses ``arguments``, ``console`` and the
-              randomization test of ``metrics`` alone
+``notebook``  checks, results and figures of the notebooks; uses ``arguments``, ``conversions``,
+              ``console`` and the randomization test of ``metrics`` alone
 """

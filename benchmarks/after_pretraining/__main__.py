@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.after_pretraining.parts import INSTRUCTED, PARTS, Arm, run_arm
 from benchmarks.tuning import FACTOR, MAX_TRIALS, run_missing, trial_score
 from utils.console import make_output_safe
@@ -123,10 +123,12 @@ def tune_counts(score: Callable[[float], float], rates: Sequence[float]) -> dict
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("after_pretraining", __doc__)
+    parser = command_line.benchmark_parser("after_pretraining", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
+    )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

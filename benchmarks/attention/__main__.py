@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.parts import PARTS
 from benchmarks.attention.task import (
@@ -67,11 +67,11 @@ def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("attention", __doc__)
+    parser = command_line.benchmark_parser("attention", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument(
-        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(7))
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(7))
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - PARTS.keys():

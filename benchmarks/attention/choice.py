@@ -48,14 +48,10 @@ class HardObjective:
     def __call__(self, model: Model, batch: Batch) -> torch.Tensor:
         """Return a loss, summed over targets, whose gradient is the estimate."""
         queries, weights, states = _attend(model, batch)
-        positions = torch.distributions.Categorical(weights.detach()).sample()  # (B, T)
-        contexts = states.gather(
-            1, positions[..., None].expand(-1, -1, states.shape[-1])
-        )  # (B, T, D)
+        drawn = torch.distributions.Categorical(weights.detach()).sample()  # (B, T)
+        contexts = states.gather(1, drawn[..., None].expand(-1, -1, states.shape[-1]))  # (B, T, D)
         log_p = _log_likelihood(_decoder(model).read(queries, contexts), batch.targets)  # (B, T)
-        log_chosen = (
-            weights.gather(2, positions[..., None])[..., 0].clamp(min=1e-30).log()
-        )  # (B, T)
+        log_chosen = weights.gather(2, drawn[..., None])[..., 0].clamp(min=1e-30).log()  # (B, T)
         reward = log_p.detach()
         self.drawn_losses.append(-float(reward.mean()))
         baseline = self._next_baseline(float(reward.mean())) if self.has_baseline else 0.0

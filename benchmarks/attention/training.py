@@ -35,8 +35,8 @@ from utils.models.encoder_decoder import EncoderDecoder
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
+from utils.training.history import History
 from utils.training.loop import fit
-from utils.training.training_run import History
 
 EXAMPLE = 18  # the reporting pair whose weights are stored: its verb comes last in German
 CURVE_POINTS = 40

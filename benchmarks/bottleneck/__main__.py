@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.bottleneck.comparison import TUNING_SEEDS, Comparison, Figures, Runs
 from benchmarks.bottleneck.networks import Network, Stack, count_parameters
 from benchmarks.bottleneck.parts import FIRST_RATES, PARTS, Arm, grid_arm
@@ -180,7 +180,7 @@ def _rows(part: str, run: record.Run, options: Any) -> tuple[record.SeedRows, re
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("bottleneck", __doc__)
+    parser = command_line.benchmark_parser("bottleneck", __doc__)
     names = [*PARTS, "readers"]
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.characters import nanogpt
 from benchmarks.characters.ablation import run_ablation
 from benchmarks.characters.comparison import compare_over_seeds
@@ -29,14 +29,14 @@ from utils.console import make_output_safe
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("characters", __doc__)
-    parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
+    parser = command_line.benchmark_parser("characters", __doc__)
+    parser.add_argument("--seeds", type=command_line.positive_integer, default=1, help="how many")
     parser.add_argument(
-        "--steps", type=record.positive_integer, default=nanogpt.STEPS, help="of the baseline"
+        "--steps", type=command_line.positive_integer, default=nanogpt.STEPS, help="of the baseline"
     )
     parser.add_argument(
         "--book-steps",
-        type=record.positive_integer,
+        type=command_line.positive_integer,
         help="of the book's recipe: by default as many as take equal time",
     )
     parser.add_argument("--ablation", action="store_true", help="instead of the comparison")

@@ -16,9 +16,9 @@ from benchmarks.characters.task import NUM_HEADS, NUM_LAYERS, WIDTH, CharacterTa
 from utils.models.gpt import GPT
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
+from utils.training.history import History
 from utils.training.loop import fit
 from utils.training.optimizers import OptimizerFactory, adamw, muon
-from utils.training.training_run import History
 
 NUM_VALIDATIONS = 10  # in a run
 # Rows of the tables of n-gram vectors: each pair has one of its own, triples and fours share some.

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.compression.parts import PARTS
 from benchmarks.compression.task import Texts
 from benchmarks.compression.training import run_trial
@@ -32,7 +32,7 @@ TUNING_SEEDS = (100,)
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("compression", __doc__)
+    parser = command_line.benchmark_parser("compression", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))

@@ -16,7 +16,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.generation.diversity import run_rule
 from benchmarks.generation.rules import RULES, SETTINGS
 from benchmarks.generation.task import GenerationTask
@@ -26,7 +26,7 @@ from utils.console import make_output_safe
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("generation", __doc__)
+    parser = command_line.benchmark_parser("generation", __doc__)
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these rules, by name")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)

@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.generation.diversity import run_rule
 from benchmarks.generation.rules import SETTINGS, Rule
 from benchmarks.generation.task import GenerationTask
@@ -31,7 +31,7 @@ GRIDS: Mapping[str, Sequence[float]] = {  # option of `FurtherSampling`: its val
 
 def main(arguments: Sequence[str]) -> None:
     """Run the settings by the arguments of the command line."""
-    parser = record.benchmark_parser("generation.between", __doc__)
+    parser = command_line.benchmark_parser("generation.between", __doc__)
     parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)

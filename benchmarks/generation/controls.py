@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.generation.diversity import SPLITS
 from benchmarks.generation.rules import SETTINGS, Rule
 from benchmarks.generation.task import GenerationTask, Passages
@@ -166,7 +166,7 @@ def make_arms(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the controls by the arguments of the command line."""
-    parser = record.benchmark_parser("generation.controls", __doc__)
+    parser = command_line.benchmark_parser("generation.controls", __doc__)
     parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.generation.controls import make_arms
 from benchmarks.generation.diversity import SPLITS
 from benchmarks.generation.rules import SETTINGS, Rule
@@ -144,7 +144,7 @@ def continue_passages(rule: Rule, task: GenerationTask, split: str, seed: int) -
 
 def main(arguments: Sequence[str]) -> None:
     """Run the arms by the arguments of the command line."""
-    parser = record.benchmark_parser("generation.equal_characters", __doc__)
+    parser = command_line.benchmark_parser("generation.equal_characters", __doc__)
     parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.interpretability.parts import PARTS, TUNING_SEEDS, origin_of
 from benchmarks.tuning import run_tuned_arm
 from utils.console import make_output_safe
@@ -25,7 +25,7 @@ from utils.console import make_output_safe
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("interpretability", __doc__)
+    parser = command_line.benchmark_parser("interpretability", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args(arguments)

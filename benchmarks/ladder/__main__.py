@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.ladder import equal
 from benchmarks.ladder.recipes import UNITS
 from benchmarks.ladder.training import train_unit
@@ -176,15 +176,17 @@ def run_long(corpus: Corpus[str], run: record.Run, options: argparse.Namespace) 
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("ladder", __doc__)
+    parser = command_line.benchmark_parser("ladder", __doc__)
     parts = ("equal", "size", "long")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
-    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
+    )
     networks = list(equal.NETWORKS)
     parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
     parser.add_argument(
-        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+        "--steps", type=command_line.positive_integer, help="of each model, instead of its own"
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(parts):

@@ -22,8 +22,8 @@ from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
+from utils.training.history import History
 from utils.training.loop import fit
-from utils.training.training_run import History
 
 NUM_VALIDATIONS = 20  # in a run
 CURVE_TOKENS = 20_000  # tokens of the validation text that the curves are measured on

@@ -21,7 +21,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.memory.parts import GATES, PARTS, RECALL
 from benchmarks.memory.recall import (
     RECALL_RATES,
@@ -162,7 +162,7 @@ def main(arguments: Sequence[str]) -> None:
         "gates": GATES,
         **PARTS,
     }
-    parser = record.benchmark_parser("memory", __doc__)
+    parser = command_line.benchmark_parser("memory", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument("--seeds", type=int, nargs="+", help="by default 3 of text, 10 of others")

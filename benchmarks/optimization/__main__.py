@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.optimization.parts import PARTS
 from benchmarks.optimization.task import Task
 from benchmarks.optimization.training import Recipe, run_trial
@@ -66,11 +66,11 @@ def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dic
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("optimization", __doc__)
+    parser = command_line.benchmark_parser("optimization", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument(
-        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(5))
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - PARTS.keys():

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.pairings.parts import ARMS, Arm
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import run_trial, settings
@@ -62,10 +62,10 @@ def tune_arm(name: str, arm: Arm, task: Task, rows: record.SeedRows) -> dict[flo
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("pairings", __doc__)
+    parser = command_line.benchmark_parser("pairings", __doc__)
     parser.add_argument("--arms", nargs="+", metavar="ARM", default=list(ARMS), choices=ARMS)
     parser.add_argument(
-        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(5))
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)

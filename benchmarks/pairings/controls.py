@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.pairings.measures import answers, exact_share, first_mistakes, history_figures
 from benchmarks.pairings.parts import ARMS, Arm
 from benchmarks.pairings.task import Planted, Task
@@ -296,11 +296,11 @@ def run_other_steps(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("pairings.controls", __doc__)
+    parser = command_line.benchmark_parser("pairings.controls", __doc__)
     parser.set_defaults(out=record.RESULTS_FOLDER / "pairings.json")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument(
-        "--seeds", type=record.non_negative_integer, nargs="+", default=list(range(5))
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
     )
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.records import de_en_transformer, en_de_transformer
 from utils.console import make_output_safe
 
@@ -32,14 +32,18 @@ STEPS = dict.fromkeys(RECORDS, 12_000)  # of a run, by which its rows are named
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("records", __doc__)
+    parser = command_line.benchmark_parser("records", __doc__)
     parser.add_argument("record", choices=RECORDS)
-    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
     parser.add_argument(
-        "--steps", type=record.positive_integer, help="of each run, instead of its own"
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
     )
     parser.add_argument(
-        "--trial-steps", type=record.positive_integer, help="of each trial, instead of its own"
+        "--steps", type=command_line.positive_integer, help="of each run, instead of its own"
+    )
+    parser.add_argument(
+        "--trial-steps",
+        type=command_line.positive_integer,
+        help="of each trial, instead of its own",
     )
     parser.add_argument(
         "--checkpoints",

@@ -12,10 +12,10 @@ from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.files import write_text_atomically
 from utils.models.encoder_decoder import EncoderDecoder
 from utils.training.config import TrainConfig
+from utils.training.history import History
 from utils.training.loop import fit
 from utils.training.objectives import token_objective
 from utils.training.optimizers import OptimizerFactory
-from utils.training.training_run import History
 
 EVAL_BATCH_SIZE = 128  # sentences
 

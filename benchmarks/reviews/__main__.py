@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.reviews import counting
 from benchmarks.reviews.folds import METHODS, NUM_FOLDS, cross_validate, make_folds
 from benchmarks.reviews.networks import NETWORKS, Recipe, run_network
@@ -122,12 +122,12 @@ def run_counting(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("reviews", __doc__)
+    parser = command_line.benchmark_parser("reviews", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
     indices = range(NUM_FOLDS)
     parser.add_argument("--folds", type=int, nargs="+", choices=indices, default=list(indices))
-    parser.add_argument("--seeds", type=record.positive_integer, default=3, help="how many")
+    parser.add_argument("--seeds", type=command_line.positive_integer, default=3, help="how many")
     parser.add_argument("--arms", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - set(PARTS):

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.robustness.classifiers import SEEDS
 from benchmarks.robustness.parts import PARTS
 from benchmarks.robustness.sentences import load_sentences
@@ -28,7 +28,7 @@ from utils.data.corpora import load_text
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("robustness", __doc__)
+    parser = command_line.benchmark_parser("robustness", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.robustness.classifiers import SEEDS, TEST_SEED
 from benchmarks.robustness.noise import DAMAGES, RandomPieces, damaged
 from benchmarks.robustness.sentences import Examples, Sentences, load_sentences
@@ -122,7 +122,7 @@ def run_counting(kind: str, *, seed: int) -> tuple[dict[str, Any], dict[str, Any
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("robustness", __doc__)
+    parser = command_line.benchmark_parser("robustness", __doc__)
     parser.prog = "python -m benchmarks.robustness.counting"
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(arguments)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.robustness.classifiers import EPSILON, PGD_STEPS, SEEDS, share_right
 from benchmarks.robustness.networks import (
     SentimentCNN,
@@ -155,7 +155,7 @@ def run_longer(arm: str, *, seed: int, steps: int = STEPS) -> tuple[dict[str, An
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("robustness", __doc__)
+    parser = command_line.benchmark_parser("robustness", __doc__)
     parser.prog = "python -m benchmarks.robustness.longer"
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(arguments)

@@ -26,7 +26,7 @@ from functools import partial
 import scipy
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.scaling.grid import (
     LEARNING_RATE_FACTORS,
     STEP_BUDGETS,
@@ -145,7 +145,7 @@ def tune_factor(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("scaling", __doc__)
+    parser = command_line.benchmark_parser("scaling", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--seeds", type=int, default=5, help="how many, in the tuned parts")
     parser.add_argument("--grid-seeds", type=int, default=2, help="how many, in the grid")

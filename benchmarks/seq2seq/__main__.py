@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.seq2seq.task import (
     LONG,
     LONG_NO_SOURCE,
@@ -41,11 +41,11 @@ PARTS = ("order", "control", "long")
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("seq2seq", __doc__)
+    parser = command_line.benchmark_parser("seq2seq", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help="of order, control, long")
     parser.add_argument(
         "--seeds",
-        type=record.non_negative_integer,
+        type=command_line.non_negative_integer,
         nargs="+",
         default=[0, 1, 2],
         help="of order, control",

@@ -16,9 +16,9 @@ from utils.metrics.text import bleu
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
+from utils.training.history import History
 from utils.training.loop import fit
 from utils.training.objectives import token_objective
-from utils.training.training_run import History
 
 DROPOUT = LABEL_SMOOTHING = WARMUP = 0.1
 CURVE_SENTENCES = 300  # of the validation sentences, for BLEU during training

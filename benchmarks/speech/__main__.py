@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.speech import lengths
 from benchmarks.speech.fusion import run_voices
 from benchmarks.speech.voices import STEPS
@@ -30,11 +30,11 @@ from utils.runtime import use_full_precision
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("speech", __doc__)
+    parser = command_line.benchmark_parser("speech", __doc__)
     parser.add_argument("part", choices=["voices", "lengths"])
-    parser.add_argument("--seeds", type=record.positive_integer, default=1, help="how many")
+    parser.add_argument("--seeds", type=command_line.positive_integer, default=1, help="how many")
     parser.add_argument(
-        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+        "--steps", type=command_line.positive_integer, help="of each model, instead of its own"
     )
     options = parser.parse_args(arguments)
     use_full_precision()

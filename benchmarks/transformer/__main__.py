@@ -19,7 +19,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.transformer.counting import FREQUENCY, NARROW, WIDE, NeighbourCounts
 from benchmarks.transformer.parts import PARTS
 from benchmarks.transformer.task import Characters, Words
@@ -58,7 +58,7 @@ def count_neighbours(task: Words, rows: record.SeedRows) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("transformer", __doc__)
+    parser = command_line.benchmark_parser("transformer", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))

@@ -35,7 +35,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.translation.chinese import chinese_settings, load_chinese, run_chinese
 from benchmarks.translation.jobs import (
     BAKE_OFF_STEPS,
@@ -129,16 +129,21 @@ def write_rows(options: argparse.Namespace, run: record.Run) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("translation", __doc__)
+    parser = command_line.benchmark_parser("translation", __doc__)
     parser.add_argument("part", choices=(*JOB_PARTS, *ROW_PARTS))
-    parser.add_argument("--seeds", type=record.non_negative_integer, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
+    )
     parser.add_argument("--models", nargs="+", choices=BAKE_OFF_STEPS, default=list(BAKE_OFF_STEPS))
     parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS))
     parser.add_argument(
-        "--steps", type=record.positive_integer, help="of each model, instead of its own"
+        "--steps", type=command_line.positive_integer, help="of each model, instead of its own"
     )
     parser.add_argument(
-        "--processes", type=record.positive_integer, default=1, help="models trained at a time"
+        "--processes",
+        type=command_line.positive_integer,
+        default=1,
+        help="models trained at a time",
     )
     options = parser.parse_args(arguments)
     run = record.Run.start("translation", arguments)

@@ -19,9 +19,9 @@ from utils.metrics.likelihood import perplexity
 from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
+from utils.training.history import History
 from utils.training.loop import fit
 from utils.training.objectives import token_objective
-from utils.training.training_run import History
 
 BATCH_SIZE, EVAL_BATCH_SIZE = 64, 128  # sentences
 LABEL_SMOOTHING = 0.1

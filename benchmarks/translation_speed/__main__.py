@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import record
+from benchmarks import command_line, record
 from benchmarks.translation.task import TranslationTask
 from benchmarks.translation_speed.decoding import (
     DECODED_STEPS,
@@ -40,18 +40,20 @@ from utils.console import make_output_safe
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = record.benchmark_parser("translation_speed", __doc__)
+    parser = command_line.benchmark_parser("translation_speed", __doc__)
     parser.add_argument("part", choices=["training", "decoding"])
-    parser.add_argument("--rounds", type=record.positive_integer, default=15, help="2 or more")
+    parser.add_argument(
+        "--rounds", type=command_line.positive_integer, default=15, help="2 or more"
+    )
     parser.add_argument(
         "--steps",
-        type=record.positive_integer,
+        type=command_line.positive_integer,
         default=DECODED_STEPS,
         help="of training before decoding",
     )
     parser.add_argument(
         "--sentences",
-        type=record.positive_integer,
+        type=command_line.positive_integer,
         default=SINGLE_SENTENCES,
         help="decoded one at a time in a round",
     )

@@ -236,7 +236,7 @@ def test_readers_learn_and_leave_the_encoder_alone(reader):
 @pytest.mark.parametrize("reader", NEW_DECODERS.values(), ids=NEW_DECODERS)
 def test_readers_are_trained_and_selected_on_strings_of_their_lengths(reader, monkeypatch):
     calls = record_calls(monkeypatch, readers, "training_letters")
-    measured = record_calls(monkeypatch, readers, "readings")
+    measured = record_calls(monkeypatch, readers, "copy_scores_by_length")
     encoders = Stack([Network(numbers=8)], [3])
     ((unread, longest),) = train_new_decoders(reader, encoders, rates=[0.01], steps=40)
     lengths = {call.shape[-1] for _, call in calls}
@@ -306,7 +306,7 @@ def short(monkeypatch):
     monkeypatch.setattr(command, "FIRST_RATES", (0.01, 0.02))
     monkeypatch.setattr(comparison, "next_rate", lambda scores: None)
     monkeypatch.setattr(command, "ENCODER_STEPS", 4)
-    monkeypatch.setattr(command, "READER_STEPS", 2)
+    monkeypatch.setattr(command, "NEW_DECODER_STEPS", 2)
 
 
 def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, short, monkeypatch):
@@ -335,7 +335,7 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, s
 
 def test_readers_read_the_vectors_of_the_tuned_encoders(run, short, monkeypatch):
     calls = record_calls(monkeypatch, command, "train")
-    copy_scores_by_length = record_calls(monkeypatch, command, "read_anew")
+    trainings = record_calls(monkeypatch, command, "train_new_decoders")
     content = run("bottleneck", "readers", "--seeds", 0)
     rows = [StoredRow.from_stored(entry) for entry in content["rows"]]
     runs = [row for row in rows if row.part == "readers"]
@@ -343,7 +343,7 @@ def test_readers_read_the_vectors_of_the_tuned_encoders(run, short, monkeypatch)
     encoders = calls[-1][1]
     assert encoders.seeds == [*TUNING_SEEDS, 0]
     assert {network.numbers for network in encoders.networks} == {command.READ_NUMBERS}
-    for (reader, read_encoders), _ in copy_scores_by_length:
+    for (reader, read_encoders), _ in trainings:
         network, seed = read_encoders.networks[0], read_encoders.seeds[0]
         drawn = initial_parameters(network, seed)["encoder.input"]
         is_drawn = torch.equal(read_encoders.parameters["encoder.input"][0], drawn)

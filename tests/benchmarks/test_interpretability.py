@@ -330,7 +330,7 @@ def test_close_features_are_those_near_the_direction(text, examined):
 
 @pytest.mark.slow
 def test_the_command_writes_trials_and_runs(run, text, short_corpora, monkeypatch):
-    monkeypatch.setattr(parts, "text_of_gpt", lambda: text)
+    monkeypatch.setattr(parts, "load_stream_task", lambda: text)
     monkeypatch.setattr(sparse.train_autoencoder, "__kwdefaults__", {"steps": 3})
     monkeypatch.setattr(command, "run_tuned_arm", _run_once)
     rows = run("interpretability", "features", "--seeds", 0)["rows"]

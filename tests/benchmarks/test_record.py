@@ -1,6 +1,5 @@
 """Files of results: their provenance, and that they are written completely."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -13,14 +12,8 @@ import torch
 
 from benchmarks import record
 from benchmarks.code_version import code_version
-from benchmarks.record import ROOT, Run, SeedRows, benchmark_parser, write_results
+from benchmarks.record import ROOT, Run, SeedRows, write_results
 from utils.notebook.seed_results import StoredRow
-
-
-def test_the_results_of_a_benchmark_have_its_name():
-    parser = benchmark_parser("loop", "A summary.\n\nDetails.")
-    assert parser.description == "A summary."
-    assert parser.parse_args([]).out == ROOT / "book" / "results" / "loop.json"
 
 
 @pytest.mark.parametrize("out", [["--out=x/y.json"], ["--out", "x/y.json"], []])
@@ -248,45 +241,6 @@ def test_a_figure_that_json_cannot_hold_is_printed_and_not_stored(tmp_path, caps
     with pytest.raises(error):
         write_results(path, {"x": value})
     assert '"x": ' in capsys.readouterr().out and not path.exists()
-
-
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "", "²"])
-def test_a_number_of_seeds_that_is_not_positive_ends_the_program(text, capsys):
-    parser = benchmark_parser("loop", "")
-    parser.add_argument("--seeds", type=record.positive_integer)
-    parser.add_argument("--first-seed", type=record.non_negative_integer)
-    with pytest.raises(SystemExit) as stop:
-        parser.parse_args([f"--seeds={text}"])
-    assert stop.value.code == 2
-    assert f"--seeds: expected a positive integer, got {text!r}" in capsys.readouterr().err
-    assert parser.parse_args(["--seeds=2", "--first-seed=0"]).first_seed == 0
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "reviews --seeds 0",
-        "reviews --folds 10",
-        "loop --steps 0",
-        "loop --rounds 1",
-        "ladder --steps 0",
-        "ladder --seeds -1",
-        "translation bake-off --processes 0",
-        "speech voices --seeds 0",
-        "characters --book-steps 0",
-        "optimization --seeds -1",
-        "translation_speed training --rounds 1",
-    ],
-)
-def test_a_benchmark_refuses_an_empty_measurement(line, capsys, tmp_path):
-    name, *arguments = line.split()
-    module = importlib.import_module(f"benchmarks.{name}")
-    if hasattr(module, "__path__"):
-        module = importlib.import_module(f"benchmarks.{name}.__main__")
-    with pytest.raises(SystemExit) as stop:
-        module.main([*arguments, "--out", str(tmp_path / "results.json")])
-    (option,) = [word for word in arguments if word.startswith("--")]
-    assert stop.value.code == 2 and f"error: argument {option}: " in capsys.readouterr().err
 
 
 def test_a_row_that_cannot_be_written_is_printed(tmp_path, capsys):

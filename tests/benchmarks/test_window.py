@@ -13,7 +13,7 @@ from utils.data.tokenizers import WordTokenizer
 from utils.data.vocabulary import UNK
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
-from utils.training.training_run import History, Validation
+from utils.training.history import History, Validation
 
 STEPS = 3
 

@@ -27,12 +27,12 @@ from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.errors import DataError
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
+from utils.training.history import History, Validation
 from utils.training.loop import fit
 from utils.training.objectives import token_objective
 from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
 from utils.training.tensor_file import read_tensor_file
-from utils.training.training_run import History, Validation
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ sys.meta_path.insert(0, Finder())
 moment = sys.argv.pop(1)
 if moment != "torch":
     import utils.command.run
-    from utils.training.training_run import History
+    from utils.training.history import History
     functions = {"train": interrupt, "twice": interrupt_twice, "exit": train_and_interrupt_the_exit}
     utils.command.run.train = functions[moment]
 runpy.run_module("utils.training", run_name="__main__", alter_sys=True)

@@ -29,13 +29,8 @@ from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
 from utils.training.loop import fit
-from utils.training.objectives import (
-    Objective,
-    label_nll,
-    label_objective,
-    token_nll,
-    token_objective,
-)
+from utils.training.objectives import label_nll, label_objective, token_nll, token_objective
+from utils.training.protocols import Objective
 
 if TYPE_CHECKING:
     V = 11

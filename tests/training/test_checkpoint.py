@@ -24,14 +24,15 @@ from tests.helpers.small_runs import (
     make_model,
     make_stream,
 )
-from utils import runtime
+from utils import interrupts, runtime
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
 from utils.training.checkpoint import resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
-from utils.training.loop import fit, train_step
+from utils.training.loop import fit
 from utils.training.objectives import token_nll
+from utils.training.optimizer_step import train_step
 from utils.training.optimizers import Muon, adamw, muon
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
 from utils.training.training_run import start_run
@@ -461,13 +462,13 @@ def test_sigterm_saves_as_ctrl_c_does(path):
 def test_a_run_that_is_interrupted_before_its_first_step_leaves_no_checkpoint(path, monkeypatch):
     """It would hold nothing that a new run does not have, and an optimizer that has no state."""
 
-    class Impatient(runtime.Interrupt):
+    class Impatient(interrupts.Interrupt):
         signal_number = signal.SIGINT
 
         def is_set(self):
             return True
 
-    monkeypatch.setattr(runtime, "Interrupt", Impatient)
+    monkeypatch.setattr(interrupts, "Interrupt", Impatient)
     history = fit(make_model(), make_stream(), CONFIG, checkpoint=path, progress=False)
     assert history.interrupted and history.losses == [] and history.tokens_per_second == 0
     assert list(path.parent.iterdir()) == []

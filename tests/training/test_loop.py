@@ -28,15 +28,17 @@ from utils.data.pair_batches import PairBatches, pair_eval_batches
 from utils.models.encoder_decoder import lstm_seq2seq
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
-from utils.training import loop, training_run
+from utils.training import optimizer_step, training_run
 from utils.training.config import SCHEDULES, TrainConfig, learning_rate_at
 from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
-from utils.training.loop import fit, train_step
+from utils.training.history import History
+from utils.training.loop import fit
 from utils.training.objectives import token_nll, token_objective
+from utils.training.optimizer_step import train_step
 from utils.training.optimizers import adamw, muon
 from utils.training.tensor_file import read_tensor_file
-from utils.training.training_run import History, start_run
+from utils.training.training_run import start_run
 
 EMPTY = Batch(torch.tensor([[1]]), torch.tensor([[IGNORE_INDEX]]))
 
@@ -164,7 +166,7 @@ def test_a_step_runs_in_the_precision_of_the_state(monkeypatch):
         calls.append(options)
         return contextlib.nullcontext()
 
-    monkeypatch.setattr(loop, "autocast", record)
+    monkeypatch.setattr(optimizer_step, "autocast", record)
     train_step(run, [make_stream()[0]])
     assert calls == [{"enabled": True, "dtype": torch.float16}]
 

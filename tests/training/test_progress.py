@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from utils.training.history import History
 from utils.training.progress import show_loss
-from utils.training.training_run import History
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from utils.models.language_models import RNNLM
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.evaluation import evaluate
+from utils.training.history import History, Validation
 from utils.training.loop import fit
 from utils.training.objectives import token_nll
 from utils.training.optimizers import adamw
 from utils.training.tensor_file import read_tensor_file
-from utils.training.training_run import History, Validation, start_run
+from utils.training.training_run import start_run
 from utils.training.validation import validate
 
 

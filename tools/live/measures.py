@@ -16,7 +16,7 @@ from utils.data.pair_batches import encode_pairs, pair_batch
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.scoring import token_log_probs
 from utils.decoding.translation import translate
-from utils.metrics.text import make_bleu_metric
+from utils.metrics.sacrebleu_inputs import make_bleu_metric
 from utils.models.classifiers import Classifier
 from utils.models.stored_translator import Translator
 from utils.training.evaluation import evaluate

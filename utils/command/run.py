@@ -35,11 +35,13 @@ from utils.metrics.likelihood import bits_per_character, perplexity
 from utils.runtime import seed_everything, use_full_precision
 from utils.training.checkpoint import lock_run
 from utils.training.distributed import Processes, process_group
+from utils.training.history import History
 from utils.training.loop import fit
-from utils.training.objectives import BatchStream, count_tokens, token_objective
+from utils.training.objectives import count_tokens, token_objective
 from utils.training.optimizers import OPTIMIZERS
+from utils.training.protocols import BatchStream
 from utils.training.tensor_file import write_tensor_file
-from utils.training.training_run import History, checked_optimizer
+from utils.training.training_run import checked_optimizer
 
 # Of torch, about memory that the machine lacks, and about sizes of 64 bits and more.
 _MESSAGES_OF_EXHAUSTED_MEMORY = (

@@ -24,7 +24,7 @@ from utils.data.examples import Language, SentencePair
 from utils.data.pair_batches import PairBatches, encode_pairs, pair_eval_batches
 from utils.data.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from utils.files import as_path, read_text_file
-from utils.training.objectives import BatchStream
+from utils.training.protocols import BatchStream
 
 TokenizerName: TypeAlias = Literal["characters", "words", "bpe"]
 """The name of a tokenizer."""

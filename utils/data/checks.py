@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from utils.arguments import as_integers, check_integer
+from utils.arguments import check_integer
+from utils.conversions import as_integers
 
 
 def as_id_list(ids: Iterable[int], *, name: str = "token ids") -> list[int]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import torch
 
-from utils.arguments import as_integers
+from utils.conversions import as_integers
 from utils.data.batches import pad
 from utils.data.checks import as_id_list, as_id_tensor
 from utils.data.grouped_batches import GroupedBatches, check_not_empty, group_by_length

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from utils.arguments import as_integers
+from utils.conversions import as_integers
 from utils.data.checks import check_text
 from utils.data.pretokenization import cut_into_parts, split_special_tokens
 from utils.data.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary

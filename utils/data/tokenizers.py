@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from utils.arguments import as_integers, check_integer, check_positive
+from utils.arguments import check_integer, check_positive
+from utils.conversions import as_integers
 from utils.data.checks import check_ids_in_vocabulary, check_text
 from utils.data.pretokenization import split_words
 from utils.data.tokenizer_base import (

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from utils.arguments import as_integers, check_positive, if_given
+from utils.arguments import check_positive, if_given
+from utils.conversions import as_integers
 from utils.data.checks import check_ids_in_vocabulary, check_text
 
 PAD, BOS, EOS, UNK = 0, 1, 2, 3  # ids of padding, begin and end of sequence, unknown token

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
 
-from utils.arguments import as_strings
 from utils.contract import ConditionalLanguageModel, StateT
+from utils.conversions import as_strings
 from utils.data.checks import as_id_list
 from utils.data.grouped_batches import group_by_length, map_groups
 from utils.data.vocabulary import BOS

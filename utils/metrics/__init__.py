@@ -2,6 +2,7 @@
 
 - ``likelihood``: perplexity and bits per character.
 - ``text``: BLEU, chrF, and the diversity of generated texts.
+- ``sacrebleu_inputs``: references and metrics in the form that sacrebleu expects.
 - ``error_rates``: word and character error rates of transcripts.
 - ``randomization``: whether two systems differ on the items of a test set, by any score.
 - ``significance``: whether the difference in BLEU between two translation systems is significant.

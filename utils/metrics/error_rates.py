@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import jiwer
 
-from utils.arguments import as_strings
+from utils.conversions import as_strings
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from sacrebleu.metrics import BLEU
 
-from utils.arguments import as_strings, check_positive
+from utils.arguments import check_positive
+from utils.conversions import as_strings
 from utils.metrics.randomization import randomization_p_value
-from utils.metrics.text import References, as_reference_lists, make_bleu_metric
+from utils.metrics.sacrebleu_inputs import References, as_reference_lists, make_bleu_metric
 
 _TOLERANCE = 1e-9  # BLEU; differences this close are equal
 

@@ -8,6 +8,7 @@ What a chapter imports:
 - ``results``: shows and stores the results of a notebook; reads those of the benchmarks.
 - ``seed_results``: reads from the benchmarks one value for each seed.
 - ``plotting``: the common style of all figures, line plots and heat maps.
+- ``fonts``: the Chinese fonts of the figures.
 - ``seed_plots``: means with bands over seeds, baselines, one look for each name.
 - ``own_process``: runs a function of a notebook in a process of its own.
 

@@ -25,6 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 from utils.arguments import check_positive
+from utils.notebook.fonts import CHINESE_FONTS, has_glyph
 
 Curve: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
 """The x values of a curve, and as many y values."""
@@ -44,24 +45,6 @@ GRID_COLOUR = "#D9D9D9"
 LINE_STYLES = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 1))]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
 MARKERS_PER_CURVE = 10  # approximate, however many points a curve has
-CHINESE_FONTS = (  # the first that is installed is used: Linux, Windows, macOS, others
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "Source Han Sans CN",
-    "Noto Sans CJK JP",
-    "WenQuanYi Micro Hei",
-    "WenQuanYi Zen Hei",
-    "Droid Sans Fallback",
-    "Microsoft YaHei",
-    "SimHei",
-    "PingFang SC",
-    "Hiragino Sans GB",
-    "Heiti SC",
-    "STHeiti",
-    "Songti SC",
-    "Arial Unicode MS",
-)
 
 
 def style() -> None:
@@ -123,7 +106,7 @@ def literal(text: object) -> str:
         The text for a label, a title or an annotation.
     """
     characters = (
-        character if character == "\n" or _has_glyph(character) else ascii(character)[1:-1]
+        character if character == "\n" or has_glyph(character) else ascii(character)[1:-1]
         for character in str(text)
     )
     return "".join(characters).replace("$", r"\$")
@@ -136,13 +119,6 @@ def legend_label(name: object) -> str:
     """
     label = literal(name)
     return f" {label}" if label.startswith("_") else label
-
-
-def _has_glyph(character: str) -> bool:
-    """Return whether a font of the style can draw a character."""
-    families = [font_manager.FontProperties(family=[name]) for name in mpl.rcParams["font.family"]]
-    fonts = (font_manager.get_font(font_manager.findfont(family)) for family in families)
-    return any(font.get_char_index(ord(character)) for font in fonts)
 
 
 def curves(

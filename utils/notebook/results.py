@@ -18,8 +18,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from utils.arguments import as_finite_number
 from utils.console import safe_print
+from utils.conversions import as_finite_number
 
 if TYPE_CHECKING:
     import torch  # not loaded by the site, which needs only the key

@@ -6,6 +6,7 @@
 - ``ctc``: connectionist temporal classification: likelihood, gradient, best path.
 - ``ctc_inputs``: validation of log-probabilities, lengths and texts.
 - ``ctc_beam_search``: prefix beam search, with a language model if there is one.
+- ``ctc_prefixes``: the prefixes of texts that the search keeps.
 - ``shallow_fusion``: the language model's part of that search.
 - ``ctc_recognizer``: a recognizer with one output, for CTC.
 - ``joint_recognizer``: a recognizer with two outputs on one encoder, for CTC and attention.

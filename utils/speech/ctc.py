@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-from utils.arguments import as_integers
+from utils.conversions import as_integers
 from utils.data.batches import IGNORE_INDEX
 from utils.data.vocabulary import PAD
 from utils.speech.ctc_inputs import (

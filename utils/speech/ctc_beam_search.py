@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -23,6 +23,7 @@ from utils.data.vocabulary import BOS, EOS, PAD, UNK
 from utils.runtime import evaluation_mode
 from utils.speech.ctc import BLANK
 from utils.speech.ctc_inputs import pad_clips
+from utils.speech.ctc_prefixes import BestSuccessors, Prefixes, SuccessorLogProbs
 from utils.speech.shallow_fusion import ShallowFusion
 
 NOT_TRANSCRIBED = (BLANK, BOS, EOS, UNK)  # they never extend a prefix
@@ -144,46 +145,6 @@ def prefix_beam_search(
         return _PrefixSearch(padded.shape, beam, fusion).run(padded)
 
 
-class _Prefixes(NamedTuple):
-    """K prefixes for each of B clips; some only fill the beam and have probability 0."""
-
-    ids: torch.Tensor  # (B, K, S + 1), padded with PAD
-    lengths: torch.Tensor  # (B, K)
-    blank_log_probs: torch.Tensor  # (B, K), of the alignments that end in a blank
-    token_log_probs: torch.Tensor  # (B, K), of those that end in the last token
-
-    @property
-    def log_probs(self) -> torch.Tensor:
-        """Log p of all alignments, (B, K)."""
-        return torch.logaddexp(self.blank_log_probs, self.token_log_probs)
-
-    @property
-    def last_indices(self) -> torch.Tensor:
-        """The position in `ids` of each prefix's last token, (B, K, 1); 0 for an empty prefix."""
-        return (self.lengths - 1).clamp(min=0)[..., None]
-
-    @property
-    def last_tokens(self) -> torch.Tensor:
-        """The last token of each prefix, (B, K, 1); PAD for an empty prefix."""
-        return self.ids.gather(2, self.last_indices)
-
-
-class _SuccessorLogProbs(NamedTuple):
-    """Log p of each text that a prefix can become with one more step of the recognizer."""
-
-    blank: torch.Tensor  # (B, K), the prefix unchanged, by alignments that end in a blank
-    repeat: torch.Tensor  # (B, K), the prefix unchanged, by those that repeat its last token
-    extended: torch.Tensor  # (B, K, V), the prefix extended by each token
-
-
-class _BestSuccessors(NamedTuple):
-    """The K successors of highest score, which become the new prefixes."""
-
-    parents: torch.Tensor  # (B, K), the position in the old beam of the prefix that each continues
-    new_tokens: torch.Tensor  # (B, K), the token by which it is extended; PAD if it is unchanged
-    is_extended: torch.Tensor  # (B, K) bool
-
-
 class _PrefixSearch:
     """The search for B clips at once; `shape` is that of their log-probabilities, (B, S, V)."""
 
@@ -192,7 +153,7 @@ class _PrefixSearch:
     ) -> None:
         (B, S, _), K = shape, beam.beam_size
         impossible = torch.full((B, K), -math.inf, dtype=torch.float64)
-        self.prefixes = _Prefixes(
+        self.prefixes = Prefixes(
             ids=torch.full((B, K, S + 1), PAD),
             lengths=torch.zeros(B, K, dtype=torch.int64),
             blank_log_probs=impossible.clone(),
@@ -217,7 +178,7 @@ class _PrefixSearch:
             is_alive = self.prefixes.log_probs > -math.inf  # (B, K)
             self.fusion.select(**best._asdict(), is_alive=is_alive)
 
-    def _successor_log_probs(self, step_log_probs: torch.Tensor) -> _SuccessorLogProbs:
+    def _successor_log_probs(self, step_log_probs: torch.Tensor) -> SuccessorLogProbs:
         """Compute log p of each prefix unchanged, and of each prefix extended by each token."""
         prefixes = self.prefixes
         last_tokens = prefixes.last_tokens  # (B, K, 1)
@@ -227,13 +188,13 @@ class _PrefixSearch:
         prefix_log_probs.scatter_(2, last_tokens, prefixes.blank_log_probs[..., None])
         extended = prefix_log_probs + step_log_probs[:, None]  # (B, K, V)
         extended[..., list(NOT_TRANSCRIBED)] = -math.inf
-        return _SuccessorLogProbs(
+        return SuccessorLogProbs(
             blank=prefixes.log_probs + step_log_probs[:, BLANK, None],
             repeat=prefixes.token_log_probs + step_log_probs.gather(1, last_tokens[..., 0]),
             extended=extended,
         )
 
-    def _merge_duplicates(self, successors: _SuccessorLogProbs) -> _SuccessorLogProbs:
+    def _merge_duplicates(self, successors: SuccessorLogProbs) -> SuccessorLogProbs:
         """Add the probability of an extended prefix to that of an equal prefix of the beam."""
         prefixes = self.prefixes
         without_last = prefixes.ids.scatter(2, prefixes.last_indices, PAD)  # (B, K, S + 1)
@@ -249,9 +210,9 @@ class _PrefixSearch:
         counts = torch.zeros_like(successors.extended)  # (B, K, V)
         is_duplicate = counts.scatter_add(2, child_tokens, is_parent.to(counts.dtype)) > 0
         extended = successors.extended.masked_fill(is_duplicate, -math.inf)
-        return _SuccessorLogProbs(successors.blank, repeat, extended)
+        return SuccessorLogProbs(successors.blank, repeat, extended)
 
-    def _best_successors(self, successors: _SuccessorLogProbs) -> _BestSuccessors:
+    def _best_successors(self, successors: SuccessorLogProbs) -> BestSuccessors:
         """Return the K successors of highest score."""
         _, K, V = successors.extended.shape
         prefix_scores = self.token_bonus * self.prefixes.lengths.double()  # (B, K)
@@ -269,13 +230,13 @@ class _PrefixSearch:
             scores = self.fusion.check_scores(scores, log_probs)
         best = scores.topk(K, 1).indices  # (B, K)
         is_extended = best >= K
-        return _BestSuccessors(
+        return BestSuccessors(
             parents=torch.where(is_extended, (best - K) // V, best),
             new_tokens=((best - K) % V).masked_fill(~is_extended, PAD),
             is_extended=is_extended,
         )
 
-    def _select_prefixes(self, best: _BestSuccessors, successors: _SuccessorLogProbs) -> _Prefixes:
+    def _select_prefixes(self, best: BestSuccessors, successors: SuccessorLogProbs) -> Prefixes:
         """Return the best successors as prefixes."""
         parents, new_tokens, is_extended = best
         V = successors.extended.shape[2]
@@ -285,7 +246,7 @@ class _PrefixSearch:
         lengths = self.prefixes.lengths.gather(1, parents)  # (B, K)
         ids = self.prefixes.ids  # (B, K, S + 1)
         ids = ids.gather(1, parents[..., None].expand_as(ids))
-        return _Prefixes(
+        return Prefixes(
             ids=ids.scatter(2, lengths[..., None], new_tokens[..., None]),
             lengths=lengths + is_extended,
             blank_log_probs=blank.masked_fill(is_extended, -math.inf),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
-from utils.arguments import as_integers
+from utils.conversions import as_integers
 from utils.data.batches import IGNORE_INDEX
 from utils.data.checks import as_id_tensor
 from utils.data.vocabulary import BOS, EOS, PAD

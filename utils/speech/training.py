@@ -20,9 +20,10 @@ from utils.speech.ctc_inputs import as_texts
 from utils.speech.ctc_recognizer import CTCRecognizer
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.training.config import TrainConfig
+from utils.training.history import History
 from utils.training.loop import fit
-from utils.training.objectives import ModelT, Objective, summed_nll
-from utils.training.training_run import History
+from utils.training.objectives import summed_nll
+from utils.training.protocols import ModelT, Objective
 
 
 def ctc_nll(model: SpeechRecognizer, batch: AudioBatch) -> torch.Tensor:

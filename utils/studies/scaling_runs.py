@@ -21,10 +21,11 @@ from utils.models.gpt import GPT
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
+from utils.training.history import History
 from utils.training.loop import fit
-from utils.training.objectives import Objective, token_nll
+from utils.training.objectives import token_nll
 from utils.training.optimizers import muon
-from utils.training.training_run import History
+from utils.training.protocols import Objective
 
 # The setting that all models of the study have in common; only the width varies.
 NUM_LAYERS = 2

@@ -11,7 +11,8 @@ from torch import nn
 from utils.arguments import check_number
 from utils.contract import TextClassifier
 from utils.data.labelled_batches import LabelledBatch
-from utils.training.objectives import Objective, is_training, label_objective
+from utils.training.objectives import is_training, label_objective
+from utils.training.protocols import Objective
 
 
 def adversarial_objective(

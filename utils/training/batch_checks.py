@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from utils.data.batches import EndlessBatches
 from utils.runtime import get_random_state, set_random_state
 from utils.training.config import TrainConfig
-from utils.training.objectives import BatchStream, TrainingBatch, count_tokens
+from utils.training.objectives import count_tokens
+from utils.training.protocols import BatchStream, TrainingBatch
 
 
 def check_not_endless(batches: object) -> None:

@@ -20,9 +20,10 @@ from utils.files import exclusive
 from utils.runtime import get_random_state, set_random_state
 from utils.training.checkpoint_content import check_content, describe_run
 from utils.training.distributed import Processes, Strategy
+from utils.training.history import History, Validation
 from utils.training.sharding import RUN_FILE, load_shards, newest_checkpoint, save_shards
 from utils.training.tensor_file import read_tensor_file, write_tensor_file
-from utils.training.training_run import History, TrainingRun, Validation
+from utils.training.training_run import TrainingRun
 
 
 @contextmanager

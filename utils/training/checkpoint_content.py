@@ -18,14 +18,10 @@ from utils.runtime import get_random_state, set_random_state
 from utils.torch_internals import SHARDING_METADATA
 from utils.training.config import TrainConfig
 from utils.training.distributed import Strategy
+from utils.training.history import History
+from utils.training.model_description import describe_modules, describe_tensors, plain_name
 from utils.training.optimizers import Muon
-from utils.training.training_run import (
-    History,
-    TrainingRun,
-    describe_modules,
-    describe_tensors,
-    plain_name,
-)
+from utils.training.training_run import TrainingRun
 
 # What may change when a run is resumed: it makes no difference to the steps.
 _CHANGEABLE_OPTIONS = ("validate_every", "checkpoint_every")

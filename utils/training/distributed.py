@@ -28,7 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 from utils.arguments import check_choice
 from utils.runtime import select_device
 from utils.training.loss_module import LossModule
-from utils.training.objectives import BatchT, ModelT, Objective
+from utils.training.protocols import BatchT, ModelT, Objective
 from utils.training.sharding import (
     check_torch_for_sharding,
     shard_model,

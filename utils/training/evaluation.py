@@ -13,7 +13,8 @@ from utils.data.batches import Batch
 from utils.metrics.likelihood import perplexity
 from utils.runtime import device_of, evaluation_mode
 from utils.training.batch_checks import check_not_endless
-from utils.training.objectives import BatchT, ModelT, Objective, count_tokens, token_nll
+from utils.training.objectives import count_tokens, token_nll
+from utils.training.protocols import BatchT, ModelT, Objective
 
 
 @dataclass

@@ -1,26 +1,22 @@
 """The training loop of every neural model of the book.
 
-`train_step` is one optimizer step written out: accumulate, unscale, clip, schedule, step. `fit`
-repeats it and adds what surrounds it: validation, checkpoints, a progress bar and Ctrl-C. The batch
-and the learning rate are functions of the step, so a checkpoint needs no more than the step to go
-on where it stopped: on a CPU a resumed run equals the uninterrupted one to the bit. Derived in
-section 3.1.
+`fit` repeats the single step of ``utils.training.optimizer_step`` and adds what surrounds it:
+validation, checkpoints, a progress bar and Ctrl-C. The batch and the learning rate are functions of
+the step, so a checkpoint needs no more than the step to go on where it stopped: on a CPU a resumed
+run equals the uninterrupted one to the bit. Derived in section 3.1.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, overload
-
-import torch
-from torch import nn
 
 from utils.contract import NextTokenModel
 from utils.data.batches import Batch
 from utils.files import as_path
-from utils.runtime import Interrupt, autocast, interrupt_flag
+from utils.interrupts import Interrupt, interrupt_flag
 from utils.training.batch_checks import check_training_batches, check_validation_batches
 from utils.training.checkpoint import (
     check_parameters,
@@ -28,68 +24,18 @@ from utils.training.checkpoint import (
     resume_from_checkpoint,
     save_checkpoint,
 )
-from utils.training.config import TrainConfig, learning_rate_at
+from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
-from utils.training.objectives import (
-    BatchStream,
-    BatchT,
-    ModelT,
-    Objective,
-    TrainingBatch,
-    count_tokens,
-    token_nll,
-)
+from utils.training.history import History
+from utils.training.objectives import token_nll
+from utils.training.optimizer_step import train_step
 from utils.training.optimizers import OptimizerFactory, adamw
 from utils.training.progress import progress_bar, show_loss
-from utils.training.training_run import History, TrainingRun, start_run
+from utils.training.protocols import BatchStream, BatchT, ModelT, Objective, TrainingBatch
+from utils.training.training_run import TrainingRun, start_run
 from utils.training.validation import validate
 
 LOSS_EVERY = 10  # steps between two readings of the loss, each of which waits for the device
-
-
-def train_step(run: TrainingRun, batches: Sequence[TrainingBatch]) -> None:
-    """Take one optimizer step on the mean loss per token of `batches`.
-
-    Source: ``eq-training-clip`` and ``eq-training-schedule`` (section 3.1), ``eq-torch-loss-scale``
-    and ``eq-torch-data-parallel`` (section 7.2).
-
-    Parameters
-    ----------
-    run
-        The run, which the step changes.
-    batches
-        The batches of the step, whose gradients are accumulated.
-
-    Raises
-    ------
-    ValueError
-        If the batches hold no token to predict.
-    """
-    config, processes = run.config, run.processes
-    optimizer, scaler = run.optimizer, run.scaler
-    num_tokens = sum(map(count_tokens, batches))  # on the CPU: does not wait for a GPU
-    if num_tokens == 0:
-        raise ValueError(f"the batches of step {run.step} hold no token to predict")
-
-    run.loss_module.train()
-    optimizer.zero_grad()
-    total = torch.zeros((), dtype=torch.float32, device=run.device)
-    for i, batch in enumerate(batches, start=1):
-        with processes.gradient_sync(run.loss_module, enabled=i == len(batches)):
-            with autocast(run.device, enabled=config.mixed_precision, dtype=run.autocast_dtype):
-                loss = run.loss_module(batch.to(run.device))
-            # Gradients are averaged over the processes; times their number, that is the sum.
-            scaler.scale(processes.world_size * loss / num_tokens).backward()
-        total = total + loss.detach()
-
-    scaler.unscale_(optimizer)
-    if config.clip_norm:
-        nn.utils.clip_grad_norm_(run.trained_parameters, config.clip_norm)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(config, run.step) * group.get("lr_scale", 1.0)
-    scaler.step(optimizer)
-    scaler.update()
-    run.record_step(total / num_tokens, num_tokens)
 
 
 @overload

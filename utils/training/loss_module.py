@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from utils.data.batches import IGNORE_INDEX
-from utils.training.objectives import BatchT, ModelT, Objective
+from utils.training.protocols import BatchT, ModelT, Objective
 
 
 class LossModule(nn.Module, Generic[ModelT, BatchT]):

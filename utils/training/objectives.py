@@ -1,4 +1,4 @@
-"""Objectives: what a training run minimizes, and the form of the batches it reads.
+"""Objectives: what a training run minimizes.
 
 An objective is a function of a model and a batch: the sum of the negative log-likelihoods of the
 batch's targets, in nats. The training loop divides it by the number of targets, so that accumulated
@@ -8,10 +8,6 @@ smooth in training mode only: in evaluation mode, as for `evaluate`, the loss is
 
 Derived in sections 5.2 (cross-entropy) and 6.1 (label smoothing, Szegedy et al. 2016).
 ``adversarial`` and ``utils.speech`` have more objectives.
-
-Model, batches and objective of a run belong together: an `Objective` has the types of the models
-and of the batches that it can compute a loss of, and `fit` and `evaluate` need one of their model
-and their batches.
 """
 
 from __future__ import annotations
@@ -19,7 +15,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,54 +26,7 @@ from utils.contract import NextTokenModel, TextClassifier, needs_first_state
 from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.checks import is_integer_tensor
 from utils.data.labelled_batches import LabelledBatch
-
-ModelT = TypeVar("ModelT", bound=nn.Module)
-ModelT_contra = TypeVar("ModelT_contra", contravariant=True)
-BatchT = TypeVar("BatchT", bound="TrainingBatch")
-BatchT_co = TypeVar("BatchT_co", covariant=True)
-BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
-
-
-class TrainingBatch(Protocol):
-    """A batch as training sees it; ``utils.data.batches.Batch`` is one."""
-
-    @property
-    def targets(self) -> torch.Tensor:
-        """The tokens or labels to predict, with the batch first; IGNORE_INDEX at padding."""
-        ...
-
-    def to(self: BatchT, device: torch.device) -> BatchT:
-        """Return the same batch on `device`."""
-        ...
-
-
-class BatchStream(Protocol[BatchT_co]):
-    """Training batches as a function of the step, so that a resumed run reads the same data."""
-
-    def __getitem__(self, step: int, /) -> BatchT_co:
-        """Return the batch of a step, counted from 0."""
-        ...
-
-
-class Objective(Protocol[ModelT_contra, BatchT_contra]):
-    """A loss that `fit` minimizes: a function of a model and a batch."""
-
-    def __call__(self, model: ModelT_contra, batch: BatchT_contra, /) -> torch.Tensor:
-        """Compute the loss of a model on a batch.
-
-        Parameters
-        ----------
-        model
-            A model of the kind that the objective is made for.
-        batch
-            A `TrainingBatch` of the sort that the model reads.
-
-        Returns
-        -------
-        loss : torch.Tensor
-            The loss summed over the targets, in nats, a scalar.
-        """
-        ...
+from utils.training.protocols import BatchT_contra, ModelT_contra, Objective, TrainingBatch
 
 
 def token_nll(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""A training run: everything that a checkpoint must hold, and the history that it reports.
+"""A training run: everything that a checkpoint must hold.
 
 Section 7.2 shows what happens when a checkpoint leaves a part of it out.
 """
@@ -8,105 +8,19 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
-import signal
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from types import BuiltinFunctionType, FunctionType
-from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from utils.runtime import device_of, half_precision
-from utils.torch_internals import COMPILED_PART
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes, Strategy
-from utils.training.objectives import BatchT, ModelT, Objective
+from utils.training.history import History
+from utils.training.model_description import describe_tensors, plain_name
 from utils.training.optimizers import Muon, OptimizerFactory
-
-
-class Validation(NamedTuple):
-    """One validation during a run.
-
-    Parameters
-    ----------
-    step
-        Number of steps taken before it.
-    loss
-        The validation loss in nats per token.
-    """
-
-    step: int
-    loss: float
-
-
-@dataclass
-class History:
-    """The results of a training run: losses, speed and the best step.
-
-    Parameters
-    ----------
-    losses
-        The training loss of each step, in nats per token.
-    validations
-        The validations in their order.
-    num_tokens
-        Number of predicted tokens in all steps.
-    seconds
-        Time of all steps, without validations and checkpoints.
-    best_step
-        The step after which the model had the parameters that it now has.
-    stop_signal
-        The number of the signal that ended the run before its last step: 2 for Ctrl-C, 15 for
-        SIGTERM, 1 for SIGHUP; 0 if none did.
-    """
-
-    losses: list[float] = field(default_factory=list)
-    validations: list[Validation] = field(default_factory=list)
-    num_tokens: int = 0
-    seconds: float = 0.0
-    best_step: int = 0
-    stop_signal: int = 0
-
-    @property
-    def best_loss(self) -> float:
-        """The lowest validation loss in nats per token.
-
-        Raises
-        ------
-        ValueError
-            If the run has no validation.
-        """
-        if not self.validations:
-            raise ValueError("the run has no validation loss: give `fit` validation batches")
-        return min(validation.loss for validation in self.validations)
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether a signal ended the run before its last step."""
-        return self.stop_signal != 0
-
-    def raise_if_interrupted(self) -> None:
-        """Pass the signal on for a caller whose next lines need a finished run.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            If Ctrl-C ended the run.
-        SystemExit
-            If another signal did; the exit code is 128 plus its number.
-        """
-        if self.stop_signal == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self.interrupted:
-            raise SystemExit(128 + self.stop_signal)
-
-    @property
-    def tokens_per_second(self) -> float:
-        """The speed of the steps, in predicted tokens per second."""
-        return self.num_tokens / max(self.seconds, 1e-9)
+from utils.training.protocols import BatchT, ModelT, Objective
 
 
 @dataclass(kw_only=True)
@@ -268,63 +182,6 @@ def start_run(
         processes=processes,
         autocast_dtype=dtype,
     )
-
-
-def plain_name(model: nn.Module, name: str) -> str:
-    """Return the name of a tensor of a model without the prefixes of torch's wrappers.
-
-    ``torch.compile`` adds `COMPILED_PART` and ``DistributedDataParallel`` adds ``module``, to a
-    model or to parts of it: "module.output.weight" of a ``state_dict`` becomes "output.weight", its
-    name in a checkpoint.
-    """
-    parts: list[str] = []
-    module: Any = model
-    for part in name.split("."):
-        is_wrapped = isinstance(module, (DataParallel, DistributedDataParallel))
-        if part != COMPILED_PART and not (is_wrapped and part == "module"):
-            parts.append(part)
-        module = getattr(module, part, None)
-    return ".".join(parts)
-
-
-def describe_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, str]:
-    """Return the type and the shape of each tensor by its name, such as "float32 (12, 8)"."""
-    return {
-        name: f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
-        for name, x in tensors.items()
-    }
-
-
-def describe_modules(model: nn.Module) -> dict[str, str]:
-    """Return what of a model its tensors do not show, such as its heads, dropout and activation.
-
-    Parameters
-    ----------
-    model
-        The model; torch's wrappers around it or its parts are left out.
-
-    Returns
-    -------
-    description : dict of str to str
-        By `plain_name` the class of each module, and its public attributes that are numbers,
-        strings or named functions.
-    """
-    description = {}
-    for name, module in model.named_modules():
-        is_wrapper = isinstance(module, (DataParallel, DistributedDataParallel))
-        if is_wrapper or COMPILED_PART in dict(module.named_children()):
-            continue
-        module_name = plain_name(model, name)
-        prefix = f"{module_name}." if module_name else ""
-        description[f"{prefix}class"] = type(module).__name__
-        for attribute, value in vars(module).items():
-            if attribute == "training" or attribute.startswith("_"):
-                continue
-            if isinstance(value, (int, float, str)):
-                description[prefix + attribute] = repr(value)
-            elif isinstance(value, (FunctionType, BuiltinFunctionType)):
-                description[prefix + attribute] = value.__name__
-    return description
 
 
 def _fingerprint(model: nn.Module) -> str:

@@ -12,8 +12,9 @@ from torch import nn
 
 from utils.runtime import evaluation_mode
 from utils.training.evaluation import evaluate
-from utils.training.objectives import BatchT
-from utils.training.training_run import History, TrainingRun, Validation
+from utils.training.history import History, Validation
+from utils.training.protocols import BatchT
+from utils.training.training_run import TrainingRun
 
 
 def validate(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from utils.arguments import as_finite_number
+from utils.conversions import as_finite_number
 from utils.notebook.relative_error import Array
 from utils.notebook.seed_results import SeedValues
 

@@ -1,0 +1,52 @@
+"""The command lines of the benchmarks: their parser, and the types of its options."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.record import RESULTS_FOLDER
+
+
+def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a benchmark's command line, described by its docstring's first line.
+
+    It has the option `--out`, to which a benchmark adds its own.
+    """
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS_FOLDER / f"{name}.json", help="the file of the results"
+    )
+    return parser
+
+
+def positive_integer(text: str) -> int:
+    """Read a number of seeds, steps or rounds of a command line, the ``type`` of its option.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not a positive integer: the program then ends with code 2 before it measures.
+    """
+    return _integer(text, minimum=1)
+
+
+def non_negative_integer(text: str) -> int:
+    """Read a seed of a command line, as `positive_integer` reads a number of them.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is not a non-negative integer.
+    """
+    return _integer(text, minimum=0)
+
+
+def _integer(text: str, *, minimum: int) -> int:
+    """Read an integer of at least `minimum`."""
+    if not text.isascii() or not text.isdecimal() or int(text) < minimum:
+        expected = "a positive integer" if minimum else "a non-negative integer"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return int(text)
