@@ -114,6 +114,7 @@ def mix_counts(text: equal.Characters, rows: record.SeedRows) -> equal.NGramScor
 
 def run_passes(
     corpus: Corpus[str],
+    *,
     trials: record.SeedRows,
     rows: record.SeedRows,
     options: argparse.Namespace,
@@ -140,9 +141,9 @@ def run_passes(
             return trial_score(
                 trials,
                 f"LSTM, {fraction}, rate {rate:g}",
-                TUNING_SEEDS,
-                settings | {"learning_rate": rate, "grid": None},
-                partial(run, None, rate=rate),
+                seeds=TUNING_SEEDS,
+                settings=settings | {"learning_rate": rate, "grid": None},
+                run=partial(run, None, rate=rate),
                 figure="validation loss",
             )
 
@@ -151,7 +152,11 @@ def run_passes(
         chosen = settings | {"learning_rate": rate, "grid": list(scores)}
         counted = score(text, PASS_ORDERS[fraction])
         run_missing(
-            rows, f"LSTM, {fraction}", options.seeds, chosen, partial(run, counted, rate=rate)
+            rows,
+            f"LSTM, {fraction}",
+            seeds=options.seeds,
+            settings=chosen,
+            run=partial(run, counted, rate=rate),
         )
 
 
@@ -178,7 +183,7 @@ def main(arguments: Sequence[str]) -> None:
         return record.SeedRows(options.out, run, part=part, origin=corpus.origin)
 
     if "passes" in chosen:
-        run_passes(corpus, rows("passes, trials"), rows("passes"), options)
+        run_passes(corpus, trials=rows("passes, trials"), rows=rows("passes"), options=options)
     if "counts" not in chosen and "mixtures" not in chosen:
         return
     text = equal.Characters.from_corpus(corpus)
@@ -189,7 +194,7 @@ def main(arguments: Sequence[str]) -> None:
         rate, steps = RATES[name], options.steps or equal.STEPS
         settings = {"optimizer": "AdamW", "steps": steps, "learning_rate": rate, "grid": None}
         train = partial(equal.run_network, name, text, tables, rate=rate, steps=steps)
-        run_missing(rows("mixtures"), name, options.seeds, settings, train)
+        run_missing(rows("mixtures"), name, seeds=options.seeds, settings=settings, run=train)
 
 
 if __name__ == "__main__":

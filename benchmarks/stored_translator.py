@@ -110,7 +110,9 @@ def train(
     histories = []
     for number, config in enumerate(parts):
         checkpoint = folder / f"{NAME}-{number}-{config.steps}.safetensors"
-        histories.append(train_part(model, task, config, checkpoint, seed=SEED + number))
+        histories.append(
+            train_part(model, task, config=config, checkpoint=checkpoint, seed=SEED + number)
+        )
     facts = {
         "corpus": task.corpus.name,
         "origin": task.corpus.origin,
@@ -128,7 +130,7 @@ def train(
 
 
 def train_part(
-    model: Translator, task: TranslationTask, config: TrainConfig, checkpoint: Path, *, seed: int
+    model: Translator, task: TranslationTask, *, config: TrainConfig, checkpoint: Path, seed: int
 ) -> History:
     """Train a model for one part of its training.
 

@@ -85,6 +85,7 @@ def tune(
 def run_missing(
     rows: SeedRows,
     arm: str,
+    *,
     seeds: Sequence[int],
     settings: Mapping[str, Any],
     run: Callable[..., tuple[Figures, Costs]],
@@ -112,10 +113,10 @@ def run_missing(
 def trial_score(
     rows: SeedRows,
     trial: str,
+    *,
     seeds: Sequence[int],
     settings: Mapping[str, Any],
     run: Callable[..., tuple[Figures, Costs]],
-    *,
     figure: str,
 ) -> float:
     """Run the trials of a rate that have no row yet, and return the mean of a figure of all.
@@ -140,7 +141,7 @@ def trial_score(
     score : float
         The mean over seeds.
     """
-    run_missing(rows, trial, seeds, settings, run)
+    run_missing(rows, trial, seeds=seeds, settings=settings, run=run)
     return fmean(float(rows.figures(trial, seed)[figure]) for seed in seeds)
 
 
@@ -176,12 +177,19 @@ def run_tuned_arm(
     def score(rate: float) -> float:
         of_trial = {**settings, "learning_rate": rate, "grid": None}
         name, run_trial = f"{arm}, rate {rate:g}", partial(run, rate=rate)
-        return trial_score(trials, name, tuning_seeds, of_trial, run_trial, figure="selection loss")
+        return trial_score(
+            trials,
+            name,
+            seeds=tuning_seeds,
+            settings=of_trial,
+            run=run_trial,
+            figure="selection loss",
+        )
 
     scores = tune(score, rates)
     rate = min(scores, key=lambda rate: scores[rate])
     of_arm = {**settings, "learning_rate": rate, "grid": list(scores)}
-    run_missing(rows, arm, seeds, of_arm, partial(run, rate=rate))
+    run_missing(rows, arm, seeds=seeds, settings=of_arm, run=partial(run, rate=rate))
 
 
 def finite_loss(loss: float) -> float:

@@ -203,9 +203,9 @@ def tune(
         return tuning.trial_score(
             rows,
             f"n = {order}, rate {rate:g}",
-            [seed],
-            settings_of(steps, rate, None),
-            partial(run_trial, task, order, steps=steps, rate=rate),
+            seeds=[seed],
+            settings=settings_of(steps, rate, None),
+            run=partial(run_trial, task, order, steps=steps, rate=rate),
             figure="validation loss",
         )
 
@@ -272,7 +272,7 @@ def main(arguments: Sequence[str]) -> None:
         rate = min(scores, key=lambda rate: scores[rate])
         settings = settings_of(options.steps, rate, list(scores))
         run = partial(run_trial, task, order, steps=options.steps, rate=rate)
-        tuning.run_missing(rows, f"n = {order}", options.seeds, settings, run)
+        tuning.run_missing(rows, f"n = {order}", seeds=options.seeds, settings=settings, run=run)
 
 
 if __name__ == "__main__":

@@ -133,16 +133,16 @@ def check_number(
             and (below is None or value < below)
         )
         if not is_in_range:
-            expected = _describe_range(minimum, above, maximum, below)
+            expected = _describe_range(minimum=minimum, above=above, maximum=maximum, below=below)
             raise ValueError(f"{name} must be {expected}, got {value!r}")
 
 
 def _describe_range(
-    minimum: float | None, above: float | None, maximum: float | None, below: float | None
+    *, minimum: float | None, above: float | None, maximum: float | None, below: float | None
 ) -> str:
     """Return words such as "a number from 0 to 1" for the bounds of `check_number`."""
     if maximum == math.inf:
-        return f"{_describe_range(minimum, above, None, below)} or infinity"
+        return f"{_describe_range(minimum=minimum, above=above, maximum=None, below=below)} or infinity"
     if minimum is not None and maximum is not None:
         return f"a number from {minimum} to {maximum}"
     if maximum is None and below is None and 0 in (minimum, above):

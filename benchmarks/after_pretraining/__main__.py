@@ -31,7 +31,7 @@ ORIGIN = "real"  # questions and sentences are drawn, and replace no corpus
 
 
 def tune_arm(
-    name: str, arm: Arm, start_rate: float | None, rows: record.SeedRows
+    name: str, arm: Arm, *, start_rate: float | None, rows: record.SeedRows
 ) -> dict[float, float]:
     """Tune the rate of an arm by `tune_counts`; each trial is a row and is run once only.
 
@@ -59,9 +59,9 @@ def tune_arm(
         return trial_score(
             rows,
             f"{name}, rate {rate:g}",
-            TUNING_SEEDS,
-            settings,
-            partial(run_arm, arm, start_rate, rate=rate, is_trial=True),
+            seeds=TUNING_SEEDS,
+            settings=settings,
+            run=partial(run_arm, arm, start_rate, rate=rate, is_trial=True),
             figure="selection error",
         )
 
@@ -138,17 +138,19 @@ def main(arguments: Sequence[str]) -> None:
     def rows_of(part: str) -> record.SeedRows:
         return record.SeedRows(options.out, run, part=part, origin=ORIGIN)
 
-    start_rate = best(tune_arm("mixed", INSTRUCTED, None, rows_of("instruction, trials")))
+    start_rate = best(
+        tune_arm("mixed", INSTRUCTED, start_rate=None, rows=rows_of("instruction, trials"))
+    )
     for part in options.parts or PARTS:
         for name, arm in PARTS[part].items():
             if options.arms and name not in options.arms:
                 continue
             needed = start_rate if arm.is_instructed else None
-            scores = tune_arm(name, arm, needed, rows_of(f"{part}, trials"))
+            scores = tune_arm(name, arm, start_rate=needed, rows=rows_of(f"{part}, trials"))
             rate = best(scores)
             settings = arm.settings(needed) | {"learning_rate": rate, "grid": list(scores)}
             run_one = partial(run_arm, arm, needed, rate=rate)
-            run_missing(rows_of(part), name, options.seeds, settings, run_one)
+            run_missing(rows_of(part), name, seeds=options.seeds, settings=settings, run=run_one)
 
 
 if __name__ == "__main__":

@@ -186,7 +186,9 @@ def run_arm(
     start = start_of(arm, seed, start_rate)
     model = copy.deepcopy(start)
     began = time.process_time()
-    curves, tokens, generated = train(arm, model, start, start_rate, rate=rate, seed=seed)
+    curves, tokens, generated = train(
+        arm, model, start=start, start_rate=start_rate, rate=rate, seed=seed
+    )
     figures: Figures = {"selection error": 1 - accuracy(model, "selection")}
     if not is_trial:
         figures |= describe(model, start) | pass_curves(model) | {"curves": curves}
@@ -204,7 +206,7 @@ def run_arm(
 
 
 def train(
-    arm: Arm, model: GPT, start: GPT, start_rate: float | None, *, rate: float, seed: int
+    arm: Arm, model: GPT, *, start: GPT, start_rate: float | None, rate: float, seed: int
 ) -> tuple[dict[str, list[float]], int, int]:
     """Train a model by the method of an arm, in place.
 

@@ -96,7 +96,7 @@ def train_policy(model: GPT, start: GPT, config: PolicyConfig) -> dict[str, list
         log_probs = token_log_probs(logits, batch.targets)  # (B, T)
         pairs = list(zip(moves, map(as_text, answers), strict=True))
         rewards = torch.tensor([REWARDS[config.reward](*pair) for pair in pairs])  # (B,)
-        _append_means(curves, pairs, answers, logits.detach(), batch)
+        _append_means(curves, pairs=pairs, answers=answers, logits=logits.detach(), batch=batch)
         if config.kl_weight:
             at_start = token_log_probs(logits_of(start, batch), batch.targets)
             rewards = rewards - config.kl_weight * (log_probs.detach() - at_start).sum(1)
@@ -123,6 +123,7 @@ def take_step(model: GPT, optimizer: torch.optim.Optimizer, loss: torch.Tensor) 
 
 def _append_means(
     curves: dict[str, list[float]],
+    *,
     pairs: Sequence[tuple[str, str]],
     answers: Sequence[Sequence[int]],
     logits: torch.Tensor,

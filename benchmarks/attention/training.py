@@ -126,10 +126,10 @@ def run_trial(
     model = recipe.build(COPYING_VOCABULARY if task is None else task.vocab_size)
     if task is None:
         assert recipe.length is not None
-        figures = _copy(model, recipe, recipe.length, rate, seed)
+        figures = _copy(model, recipe, length=recipe.length, rate=rate, seed=seed)
         tokens = recipe.steps * recipe.batch_size * recipe.length
     else:
-        figures = _translate(model, recipe, task, rate, seed)
+        figures = _translate(model, recipe, task=task, rate=rate, seed=seed)
         tokens = recipe.steps * recipe.batch_size * _mean_length(task)
     costs = {
         "parameters": count_parameters(model),
@@ -139,11 +139,11 @@ def run_trial(
     return figures, costs
 
 
-def _copy(model: Any, recipe: Recipe, length: int, rate: float, seed: int) -> Figures:
+def _copy(model: Any, recipe: Recipe, *, length: int, rate: float, seed: int) -> Figures:
     """Train to copy, and measure the loss by each reading and the weight on the right position."""
     batches = CopyingBatches(length, batch_size=recipe.batch_size, seed=seed)
     objective = recipe.objective()
-    losses = _fit(model, batches, recipe, rate, objective).losses
+    losses = _fit(model, batches, recipe=recipe, rate=rate, objective=objective).losses
     if isinstance(objective, HardObjective):
         losses = objective.drawn_losses
     selection, reporting = (
@@ -166,7 +166,7 @@ def _copy(model: Any, recipe: Recipe, length: int, rate: float, seed: int) -> Fi
     return figures
 
 
-def _translate(model: Any, recipe: Recipe, task: Translation, rate: float, seed: int) -> Figures:
+def _translate(model: Any, recipe: Recipe, *, task: Translation, rate: float, seed: int) -> Figures:
     """Train to translate, and measure the loss and, in the course of training, the alignment."""
     batches = task.batches(batch_size=recipe.batch_size, seed=seed)
     selection = task.eval_batches(task.selection)
@@ -177,7 +177,15 @@ def _translate(model: Any, recipe: Recipe, task: Translation, rate: float, seed:
         errors = _alignment_errors(model, task)
         course.append({"step": latest.step, "selection loss": latest.loss, **errors})
 
-    history = _fit(model, batches, recipe, rate, recipe.objective(), selection, measure)
+    history = _fit(
+        model,
+        batches,
+        recipe=recipe,
+        rate=rate,
+        objective=recipe.objective(),
+        valid=selection,
+        on_validation=measure,
+    )
     example = task.linked[EXAMPLE]
     weights = _weights(model, task)[0][EXAMPLE, : len(example.target), : len(example.source)]
     return {
@@ -221,6 +229,7 @@ def _weights(model: Any, task: Translation) -> tuple[torch.Tensor, torch.Tensor]
 def _fit(
     model: Any,
     batches: Any,
+    *,
     recipe: Recipe,
     rate: float,
     objective: Callable[[Any, Batch], torch.Tensor],

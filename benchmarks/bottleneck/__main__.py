@@ -68,7 +68,7 @@ def copying_figures(stack: Stack) -> list[Figures]:
     return result
 
 
-def _comparison(part: str, arms: Mapping[str, Arm], run: record.Run, options: Any) -> Comparison:
+def _comparison(part: str, arms: Mapping[str, Arm], *, run: record.Run, options: Any) -> Comparison:
     """Return the comparison of arms of one shape and length of training."""
 
     def run_all(runs: Runs) -> list[Figures]:
@@ -83,11 +83,11 @@ def _comparison(part: str, arms: Mapping[str, Arm], run: record.Run, options: An
         for name, arm in arms.items()
     }
     settings = {name: arm.settings() for name, arm in arms.items()}
-    return Comparison(*_rows(part, run, options), settings, costs, run_all)
+    return Comparison(*_rows(part, run, options), settings=settings, costs=costs, run_all=run_all)
 
 
 def compare_arms(
-    part: str, arms: Mapping[str, Arm], seeds: Sequence[int], run: record.Run, options: Any
+    part: str, arms: Mapping[str, Arm], *, seeds: Sequence[int], run: record.Run, options: Any
 ) -> dict[str, float]:
     """Tune and run arms of one shape and length of training.
 
@@ -109,14 +109,14 @@ def compare_arms(
     rates : dict of str to float
         The best learning rate of each arm.
     """
-    comparison = _comparison(part, arms, run, options)
+    comparison = _comparison(part, arms, run=run, options=options)
     scores = comparison.tune(FIRST_RATES)
     comparison.run(scores, seeds)
     return {arm: min(tried, key=lambda rate: tried[rate]) for arm, tried in scores.items()}
 
 
 def compare_readers(
-    rates: Mapping[str, float], seeds: Sequence[int], run: record.Run, options: Any
+    rates: Mapping[str, float], seeds: Sequence[int], *, run: record.Run, options: Any
 ) -> None:
     """Tune and run new decoders of frozen vectors.
 
@@ -138,12 +138,12 @@ def compare_readers(
     untrained = Stack(networks, encoder_seeds)
     for name, reader in NEW_DECODERS.items():
         encoders = trained if reader.trained_encoder else untrained
-        comparison = _reader_comparison(name, reader, encoders, run, options)
+        comparison = _reader_comparison(name, reader, encoders=encoders, run=run, options=options)
         comparison.run(comparison.tune(FIRST_RATES), seeds)
 
 
 def _reader_comparison(
-    name: str, reader: NewDecoder, encoders: Stack, run: record.Run, options: Any
+    name: str, reader: NewDecoder, *, encoders: Stack, run: record.Run, options: Any
 ) -> Comparison:
     """Return the comparison, of one arm, that tunes and runs a reader."""
 
@@ -166,7 +166,7 @@ def _reader_comparison(
         "tokens": round(steps * BATCH_SIZE * (mean_length + 1)),  # with EOS
     }
     rows, trials = _rows("readers", run, options)
-    return Comparison(rows, trials, {name: settings}, {name: costs}, run_all)
+    return Comparison(rows, trials, settings={name: settings}, costs={name: costs}, run_all=run_all)
 
 
 def _rows(part: str, run: record.Run, options: Any) -> tuple[record.SeedRows, record.SeedRows]:
@@ -192,11 +192,11 @@ def main(arguments: Sequence[str]) -> None:
     wanted = options.parts or names
     for part in [name for name in PARTS if name in wanted]:
         for arms in _of_one_shape(PARTS[part]):
-            compare_arms(part, arms, options.seeds, run, options)
+            compare_arms(part, arms, seeds=options.seeds, run=run, options=options)
     if "readers" in wanted:
         arms = {name: arm for name, arm in PARTS["grid"].items() if arm.steps == ENCODER_STEPS}
-        rates = compare_arms("grid", arms, options.seeds, run, options)
-        compare_readers(rates, options.seeds, run, options)
+        rates = compare_arms("grid", arms, seeds=options.seeds, run=run, options=options)
+        compare_readers(rates, options.seeds, run=run, options=options)
 
 
 def _of_one_shape(arms: Mapping[str, Arm]) -> list[dict[str, Arm]]:

@@ -35,6 +35,7 @@ class Comparison:
         self,
         rows: record.SeedRows,
         trials: record.SeedRows,
+        *,
         settings: Mapping[str, dict[str, Any]],
         costs: Mapping[str, dict[str, Any]],
         run_all: RunAll,

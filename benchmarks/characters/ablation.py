@@ -48,7 +48,7 @@ def run_ablation(task: CharacterTask, *, num_seeds: int, steps: int) -> list[Abl
         recipe = ingredient.add_to(recipe)
         config = replace(recipe.config, steps=steps, validate_every=0)
         curves = [
-            train_recipe(task, recipe, config, task.valid_batches(), seed=seed)
+            train_recipe(task, recipe, config=config, valid=task.valid_batches(), seed=seed)
             for seed in range(num_seeds)
         ]
         losses = [curve.losses[-1] for curve in curves]

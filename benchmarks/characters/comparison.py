@@ -88,16 +88,16 @@ def compare_recipes(
         "book": train_recipe(
             task,
             BOOK_RECIPE,
-            with_validations(BOOK_RECIPE.config, book_steps),
-            task.valid_batches(),
+            config=with_validations(BOOK_RECIPE.config, book_steps),
+            valid=task.valid_batches(),
             seed=seed,
             after_validation=advance_baseline,
         ),
         "quarter": train_recipe(
             task,
             BOOK_RECIPE,
-            with_validations(BOOK_RECIPE.config, book_steps // 4),
-            task.valid_batches(),
+            config=with_validations(BOOK_RECIPE.config, book_steps // 4),
+            valid=task.valid_batches(),
             seed=seed,
         ),
         "baseline": LossCurve.from_readings(baseline_losses, baseline_valid.readings),
@@ -131,7 +131,7 @@ def equal_time_steps(task: CharacterTask, baseline_steps: int) -> int:
         list(train_baseline(trial, valid, baseline_config, seed=0))
         baseline_seconds.append(valid.readings[-1].processor)
         valid = trial.valid_batches()
-        train_recipe(trial, BOOK_RECIPE, book_config, valid, seed=0)
+        train_recipe(trial, BOOK_RECIPE, config=book_config, valid=valid, seed=0)
         book_seconds.append(valid.readings[-1].processor)
     ratio = statistics.median(baseline_seconds) / statistics.median(book_seconds)
     return int(TIME_FRACTION * baseline_steps * ratio)

@@ -127,9 +127,9 @@ INGREDIENTS = (
 def train_recipe(
     task: CharacterTask,
     recipe: CharacterRecipe,
+    *,
     config: TrainConfig,
     valid: TimedBatches,
-    *,
     seed: int,
     after_validation: Callable[[], None] | None = None,
 ) -> LossCurve:

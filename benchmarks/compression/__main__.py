@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
             if recipe.fixed_rate is not None:
                 settings = {**recipe.settings(), "learning_rate": recipe.fixed_rate, "grid": None}
                 run_at_rate = partial(run_arm, rate=recipe.fixed_rate)
-                run_missing(rows, arm, options.seeds, settings, run_at_rate)
+                run_missing(rows, arm, seeds=options.seeds, settings=settings, run=run_at_rate)
                 continue
             run_tuned_arm(
                 arm,

@@ -172,8 +172,11 @@ def run_trial(
     history.raise_if_interrupted()
     figures: Figures = {
         "best step": history.best_step,
-        "selection loss": finite_loss(loss_of(model, texts, recipe.kind, "valid")),
-        **{f"loss on {kind}": finite_loss(loss_of(model, texts, kind, "test")) for kind in KINDS},
+        "selection loss": finite_loss(loss_of(model, texts, kind=recipe.kind, part="valid")),
+        **{
+            f"loss on {kind}": finite_loss(loss_of(model, texts, kind=kind, part="test"))
+            for kind in KINDS
+        },
     }
     costs = {
         "parameters": count_parameters(model, trainable_only=True),
@@ -183,7 +186,7 @@ def run_trial(
     return figures, costs
 
 
-def loss_of(model: GPT, texts: Texts, kind: str, part: str) -> float:
+def loss_of(model: GPT, texts: Texts, *, kind: str, part: str) -> float:
     """Measure the loss of a model on a part of a text.
 
     Parameters

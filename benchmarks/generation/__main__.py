@@ -40,7 +40,13 @@ def main(arguments: Sequence[str]) -> None:
         for rule in RULES:
             if not options.arms or rule.name in options.arms:
                 settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
-                run_missing(rows, rule.name, [seed], settings, partial(run_rule, rule, task))
+                run_missing(
+                    rows,
+                    rule.name,
+                    seeds=[seed],
+                    settings=settings,
+                    run=partial(run_rule, rule, task),
+                )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,13 @@ def main(arguments: Sequence[str]) -> None:
             for value in values:
                 rule = Rule(option, value)
                 settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
-                run_missing(rows, rule.name, [seed], settings, partial(run_rule, rule, task))
+                run_missing(
+                    rows,
+                    rule.name,
+                    seeds=[seed],
+                    settings=settings,
+                    run=partial(run_rule, rule, task),
+                )
 
 
 if __name__ == "__main__":

@@ -177,7 +177,9 @@ def main(arguments: Sequence[str]) -> None:
     none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
     for name, write in make_arms(task, train).items():
         settings = none | SETTINGS | {"control": name}
-        run_missing(rows, name, options.seeds, settings, partial(measure, write, task))
+        run_missing(
+            rows, name, seeds=options.seeds, settings=settings, run=partial(measure, write, task)
+        )
 
 
 if __name__ == "__main__":

@@ -158,7 +158,9 @@ def main(arguments: Sequence[str]) -> None:
     settings = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
     settings |= SETTINGS | {"characters": CHARACTERS}
     for name, write in arms.items():
-        run_missing(rows, name, options.seeds, settings, partial(measure, write, task))
+        run_missing(
+            rows, name, seeds=options.seeds, settings=settings, run=partial(measure, write, task)
+        )
 
 
 if __name__ == "__main__":

@@ -72,9 +72,9 @@ def run_autoencoder(task: StreamTask, *, rate: float, seed: int, is_trial: bool)
         Losses and shares of variance with each reconstruction, and what `examine_feature`
         measures.
     """
-    learned = read_vectors(task, "train", LEARNED, seed)
+    learned = read_vectors(task, "train", count=LEARNED, seed=seed)
     autoencoder = train_autoencoder(learned.x, rate=rate, seed=seed)
-    chosen = read_vectors(task, "valid", MEASURED, 0).x
+    chosen = read_vectors(task, "valid", count=MEASURED, seed=0).x
     figures: dict[str, Any] = {"selection loss": unexplained_variance(chosen, autoencoder(chosen))}
     if is_trial:
         return figures
@@ -98,11 +98,11 @@ def run_autoencoder(task: StreamTask, *, rate: float, seed: int, is_trial: bool)
             x.flatten(0, 1), stream.flatten(0, 1)
         )
     figures["features in use"] = int((autoencoder.encode(chosen) > 0).any(0).sum())
-    return figures | examine_feature(task, autoencoder, learned, seed)
+    return figures | examine_feature(task, autoencoder, learned=learned, seed=seed)
 
 
 def examine_feature(
-    task: StreamTask, autoencoder: SparseAutoencoder, learned: Vectors, seed: int
+    task: StreamTask, autoencoder: SparseAutoencoder, *, learned: Vectors, seed: int
 ) -> dict[str, Any]:
     """Choose the feature that detects breaks between speeches best, test it, steer, ablate it.
 
@@ -123,7 +123,7 @@ def examine_feature(
         F₁ of the feature, and what `steer` and `ablate` measure.
     """
     some = slice(0, CHOOSING * task.model.context_length)
-    is_break, tested = learned.is_break[some], read_vectors(task, "test", CHOOSING, 1)
+    is_break, tested = learned.is_break[some], read_vectors(task, "test", count=CHOOSING, seed=1)
     detector = best_detector(autoencoder.encode(learned.x[some]), is_break)
     answers = autoencoder.encode(tested.x)[:, detector.feature] > detector.threshold
     figures: dict[str, Any] = {
@@ -132,14 +132,19 @@ def examine_feature(
         "norm of the stream": float(tested.x.norm(dim=1).mean()),
     }
     generator = torch.Generator().manual_seed(seed)
-    figures |= steer(task, autoencoder, detector.feature, learned, generator)
-    return figures | ablate(task, autoencoder, detector.feature, learned, generator)
+    figures |= steer(
+        task, autoencoder, feature=detector.feature, learned=learned, generator=generator
+    )
+    return figures | ablate(
+        task, autoencoder, feature=detector.feature, learned=learned, generator=generator
+    )
 
 
 @torch.no_grad()
 def steer(
     task: StreamTask,
     autoencoder: SparseAutoencoder,
+    *,
     feature: int,
     learned: Vectors,
     generator: torch.Generator,
@@ -204,6 +209,7 @@ def steer(
 def ablate(
     task: StreamTask,
     autoencoder: SparseAutoencoder,
+    *,
     feature: int,
     learned: Vectors,
     generator: torch.Generator,
@@ -242,7 +248,9 @@ def ablate(
     at_other = learned.x[is_other].mean(0)
     direction = F.normalize(learned.x[learned.is_break].mean(0) - at_other, dim=0)
     cosines = autoencoder.directions() @ direction  # (F,)
-    parts = _stream_components(autoencoder, feature, cosines, learned, x, generator)
+    parts = _stream_components(
+        autoencoder, feature, cosines=cosines, learned=learned, x=x, generator=generator
+    )
     parts["difference of means"] = [((x - at_other) @ direction)[..., None] * direction]
     noise = torch.randn(RANDOM_DRAWS, x.shape[-1], generator=generator)
     parts["random"] = [row.expand_as(x) for row in noise]
@@ -270,6 +278,7 @@ def ablate(
 def _stream_components(
     autoencoder: SparseAutoencoder,
     feature: int,
+    *,
     cosines: torch.Tensor,
     learned: Vectors,
     x: torch.Tensor,

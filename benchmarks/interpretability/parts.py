@@ -195,7 +195,13 @@ def run_feature_arm(*, rate: float, seed: int) -> tuple[Figures, dict[str, Any]]
 
 
 def _arm(
-    run: Run, rates: tuple[float, ...], optimizer: str, steps: int, batch_size: int, **options: Any
+    run: Run,
+    rates: tuple[float, ...],
+    *,
+    optimizer: str,
+    steps: int,
+    batch_size: int,
+    **options: Any,
 ) -> Arm:
     """Return an arm whose run has the budget and the options as arguments."""
     stored = {"optimizer": optimizer, "steps": steps, "batch size": batch_size, **options}

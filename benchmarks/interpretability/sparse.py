@@ -80,7 +80,7 @@ class Vectors:
     is_break: torch.Tensor
 
 
-def read_vectors(task: StreamTask, part: str, count: int, seed: int) -> Vectors:
+def read_vectors(task: StreamTask, part: str, *, count: int, seed: int) -> Vectors:
     """Read random windows of a part of the text.
 
     Parameters

@@ -75,9 +75,9 @@ def measure_counts(
 def run_arm(
     arm: str,
     name: str,
+    *,
     text: equal.Characters,
     counted: equal.NGramScores,
-    *,
     trials: record.SeedRows,
     rows: record.SeedRows,
     options: argparse.Namespace,
@@ -111,19 +111,23 @@ def run_arm(
         return trial_score(
             trials,
             f"{arm}, rate {rate:g}",
-            TUNING_SEEDS,
-            settings | {"learning_rate": rate, "grid": None},
-            partial(run, None, rate=rate),
+            seeds=TUNING_SEEDS,
+            settings=settings | {"learning_rate": rate, "grid": None},
+            run=partial(run, None, rate=rate),
             figure="validation loss",
         )
 
     scores = tune(score, equal.RATES)
     rate = min(scores, key=lambda rate: scores[rate])
     chosen = settings | {"learning_rate": rate, "grid": list(scores), "order": counted.order}
-    run_missing(rows, arm, options.seeds, chosen, partial(run, counted, rate=rate))
+    run_missing(
+        rows, arm, seeds=options.seeds, settings=chosen, run=partial(run, counted, rate=rate)
+    )
 
 
-def run_part(part: str, corpus: Corpus[str], run: record.Run, options: argparse.Namespace) -> None:
+def run_part(
+    part: str, corpus: Corpus[str], *, run: record.Run, options: argparse.Namespace
+) -> None:
     """Run the part equal or size.
 
     Parameters
@@ -197,7 +201,7 @@ def main(arguments: Sequence[str]) -> None:
         if part == "long":
             run_long(corpus, run, options)
         else:
-            run_part(part, corpus, run, options)
+            run_part(part, corpus, run=run, options=options)
 
 
 if __name__ == "__main__":

@@ -117,9 +117,9 @@ def run_recall_arm(
 def run_text_arm(
     arm: str,
     recipe: Recipe,
+    *,
     task: Characters,
     seeds: Sequence[int],
-    *,
     trials: record.SeedRows,
     rows: record.SeedRows,
 ) -> None:
@@ -143,16 +143,18 @@ def run_text_arm(
         return trial_score(
             trials,
             f"{arm}, rate {rate:g}",
-            recipe.tuning_seeds,
-            recipe.settings() | {"learning_rate": rate, "grid": None},
-            partial(run_trial, recipe, task, rate=rate, is_trial=True),
+            seeds=recipe.tuning_seeds,
+            settings=recipe.settings() | {"learning_rate": rate, "grid": None},
+            run=partial(run_trial, recipe, task, rate=rate, is_trial=True),
             figure="selection loss",
         )
 
     scores = tune(score, recipe.rates)
     rate = min(scores, key=lambda rate: scores[rate])
     settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
-    run_missing(rows, arm, seeds, settings, partial(run_trial, recipe, task, rate=rate))
+    run_missing(
+        rows, arm, seeds=seeds, settings=settings, run=partial(run_trial, recipe, task, rate=rate)
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -187,7 +189,7 @@ def main(arguments: Sequence[str]) -> None:
                 run_recall_arm(arm, recipe, seeds, trials=trials, rows=rows)
             else:
                 seeds = options.seeds or range(3)
-                run_text_arm(arm, recipe, task, seeds, trials=trials, rows=rows)
+                run_text_arm(arm, recipe, task=task, seeds=seeds, trials=trials, rows=rows)
 
 
 if __name__ == "__main__":

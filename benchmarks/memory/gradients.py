@@ -60,7 +60,7 @@ def line_lengths(text: str) -> np.ndarray:
 
 
 def best_unit_correlation(
-    model: Any, first: torch.Tensor, second: torch.Tensor, decode: Any
+    model: Any, first: torch.Tensor, second: torch.Tensor, *, decode: Any
 ) -> float:
     """Measure how well the best single unit follows the position in the line.
 

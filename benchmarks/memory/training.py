@@ -90,14 +90,14 @@ def run_trial(
     start = time.process_time()
     seed_everything(seed)
     model = recipe.build(len(task.tokenizer))
-    before = {} if is_trial else _measure_gradient_and_units(model, recipe, task, "start")
-    _train(model, recipe, task, rate, seed)
+    before = {} if is_trial else _measure_gradient_and_units(model, recipe, task=task, when="start")
+    _train(model, recipe, task=task, rate=rate, seed=seed)
     figures = {"selection loss": finite_loss(evaluate(model, windows(task.selection)).loss)}
     if not is_trial:
         nats = finite_loss(-float(token_log_probs(model, task.reporting).mean()))
         figures |= (
             before
-            | _measure_gradient_and_units(model, recipe, task, "end")
+            | _measure_gradient_and_units(model, recipe, task=task, when="end")
             | {"bits": nats / math.log(2)}
         )
     costs = {
@@ -108,17 +108,21 @@ def run_trial(
     return figures, costs
 
 
-def _measure_gradient_and_units(model: Any, recipe: Recipe, task: Characters, when: str) -> Figures:
+def _measure_gradient_and_units(
+    model: Any, recipe: Recipe, *, task: Characters, when: str
+) -> Figures:
     """Measure the gradient by distance and single units, at the start or the end of training."""
     batch = text_eval_batches(task.reporting, batch_size=64, context_length=CONTEXT_LENGTH)[0]
     figures: Figures = {f"gradient at the {when}": gradient_by_distance(model, batch)}
     if recipe.units:
         texts = task.selection[:UNIT_TEXT], task.reporting[:UNIT_TEXT]
-        figures[f"line unit, {when}"] = best_unit_correlation(model, *texts, task.tokenizer.decode)
+        figures[f"line unit, {when}"] = best_unit_correlation(
+            model, *texts, decode=task.tokenizer.decode
+        )
     return figures
 
 
-def _train(model: Any, recipe: Recipe, task: Characters, rate: float, seed: int) -> None:
+def _train(model: Any, recipe: Recipe, *, task: Characters, rate: float, seed: int) -> None:
     """Train on windows of text, each with a fresh state."""
     batches = TextBatches(
         task.train, batch_size=recipe.batch_size, context_length=CONTEXT_LENGTH, seed=seed

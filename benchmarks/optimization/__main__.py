@@ -32,7 +32,7 @@ from utils.console import make_output_safe
 TUNING_SEEDS = (100, 101)
 
 
-def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dict[float, float]:
+def tune_arm(arm: str, recipe: Recipe, *, task: Task, rows: record.SeedRows) -> dict[float, float]:
     """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
 
     Parameters
@@ -59,7 +59,9 @@ def tune_arm(arm: str, recipe: Recipe, task: Task, rows: record.SeedRows) -> dic
 
         settings = recipe.settings() | {"learning_rate": rate, "grid": None}
         name = f"{arm}, rate {rate:g}"
-        return trial_score(rows, name, TUNING_SEEDS, settings, run, figure="score")
+        return trial_score(
+            rows, name, seeds=TUNING_SEEDS, settings=settings, run=run, figure="score"
+        )
 
     return tune(score, recipe.rates)
 
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str]) -> None:
         for arm, recipe in PARTS[part].items():
             if options.arms and arm not in options.arms:
                 continue
-            scores = tune_arm(arm, recipe, task, trials)
+            scores = tune_arm(arm, recipe, task=task, rows=trials)
             rate = min(scores, key=lambda rate: scores[rate])
             settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
             for seed in rows.missing(arm, options.seeds, settings):

@@ -129,7 +129,7 @@ def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> Trial:
         context_length=CONTEXT_LENGTH,
         seed=seed,
     )
-    course = _train(model, batches, recipe, task, rate)
+    course = _train(model, batches, recipe=recipe, task=task, rate=rate)
     figures = course.figures(recipe)
     score = figures["selection loss"] if recipe.target is None else figures["steps to target"]
     costs = {
@@ -184,7 +184,7 @@ class _Curves:
 
 
 def _train(
-    model: nn.Module, batches: TextBatches, recipe: Recipe, task: Task, rate: float
+    model: nn.Module, batches: TextBatches, *, recipe: Recipe, task: Task, rate: float
 ) -> _Curves:
     """Train a model, and validate it when it is due."""
     optimizer, course = recipe.optimizer(model, rate), _Curves()
@@ -206,7 +206,7 @@ def _train(
         if course.losses[-1] == DIVERGED and step >= 20:
             break
         if is_due(step + 1, recipe):
-            _validate(model, step + 1, recipe, task, course)
+            _validate(model, step + 1, recipe=recipe, task=task, course=course)
             if train_text:
                 course.training.append((step + 1, finite_loss(evaluate(model, train_text).loss)))
             if recipe.target is not None and course.selection[-1][1] <= recipe.target:
@@ -214,7 +214,7 @@ def _train(
     return course
 
 
-def _validate(model: nn.Module, step: int, recipe: Recipe, task: Task, course: _Curves) -> None:
+def _validate(model: nn.Module, step: int, *, recipe: Recipe, task: Task, course: _Curves) -> None:
     """Measure the selection split and, where its loss is the lowest so far, the reporting split."""
     loss = finite_loss(evaluate(model, task.selection).loss)
     lowest = min([DIVERGED, *(loss for _, loss in course.selection)])

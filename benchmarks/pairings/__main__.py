@@ -28,7 +28,7 @@ TUNING_SEEDS = (100, 101)
 FIRST_RATES = (0.008, 0.016, 0.032)
 
 
-def tune_arm(name: str, arm: Arm, task: Task, rows: record.SeedRows) -> dict[float, float]:
+def tune_arm(name: str, arm: Arm, *, task: Task, rows: record.SeedRows) -> dict[float, float]:
     """Tune the rate of an arm; each trial is a row and is run once only.
 
     Parameters
@@ -55,7 +55,9 @@ def tune_arm(name: str, arm: Arm, task: Task, rows: record.SeedRows) -> dict[flo
 
         of_trial = settings(arm) | {"learning_rate": rate, "grid": None}
         trial_name = f"{name}, rate {rate:g}"
-        return trial_score(rows, trial_name, TUNING_SEEDS, of_trial, run, figure="score")
+        return trial_score(
+            rows, trial_name, seeds=TUNING_SEEDS, settings=of_trial, run=run, figure="score"
+        )
 
     return tune(score, FIRST_RATES)
 
@@ -75,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     )  # numbers are spelled, no corpus is read
     for name in options.arms:
         arm = ARMS[name]
-        scores = tune_arm(name, arm, task, trials)
+        scores = tune_arm(name, arm, task=task, rows=trials)
         rate = min(scores, key=lambda rate: scores[rate])
         of_arm = settings(arm) | {"learning_rate": rate, "grid": list(scores)}
         for seed in rows.missing(name, options.seeds, of_arm):

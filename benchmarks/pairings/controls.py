@@ -251,6 +251,7 @@ def _costs(model: nn.Module, task: Task, start: float, *, seed: int, steps: int)
 def run_other_steps(
     name: str,
     steps: int,
+    *,
     rates: Sequence[float],
     task: Task,
     seeds: Sequence[int],
@@ -287,11 +288,15 @@ def run_other_steps(
         trial, of_trial = f"{label}, rate {rate:g}", of_rate(rate, None)
         run_rate = partial(run, rate=rate)
         seeds_tried = TUNING_SEEDS[:1] if steps > STEPS else TUNING_SEEDS
-        return trial_score(trials, trial, seeds_tried, of_trial, run_rate, figure="score")
+        return trial_score(
+            trials, trial, seeds=seeds_tried, settings=of_trial, run=run_rate, figure="score"
+        )
 
     scores = tune(score, rates)
     best = min(scores, key=lambda rate: scores[rate])
-    run_missing(rows, label, seeds, of_rate(best, list(scores)), partial(run, rate=best))
+    run_missing(
+        rows, label, seeds=seeds, settings=of_rate(best, list(scores)), run=partial(run, rate=best)
+    )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -315,17 +320,25 @@ def main(arguments: Sequence[str]) -> None:
     if "steps" in parts:
         for (name, steps), rates in OTHER_STEPS.items():
             trials = rows("steps, trials")
-            run_other_steps(name, steps, rates, task, options.seeds, trials, rows("steps"))
+            run_other_steps(
+                name,
+                steps,
+                rates=rates,
+                task=task,
+                seeds=options.seeds,
+                trials=trials,
+                rows=rows("steps"),
+            )
     if "swaps" in parts:
         for name, (donor, receiver) in SWAPS.items():
             swap = partial(run_swap, ARMS[donor], ARMS[receiver], task)
             of_swap = settings(ARMS[receiver]) | {"learning_rate": RATE, "grid": None}
-            run_missing(rows("swaps"), name, options.seeds, of_swap, swap)
+            run_missing(rows("swaps"), name, seeds=options.seeds, settings=of_swap, run=swap)
     if "answers" in parts:
         for name, arm in METHODS.items():
             of_arm = settings(ARMS[arm]) | {"learning_rate": RATE, "grid": None}
             measure = partial(run_answers, ARMS[arm], task)
-            run_missing(rows("answers"), name, options.seeds, of_arm, measure)
+            run_missing(rows("answers"), name, seeds=options.seeds, settings=of_arm, run=measure)
 
 
 if __name__ == "__main__":

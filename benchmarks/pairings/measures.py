@@ -34,7 +34,7 @@ def exact_share(model: Any, pairs: Sequence[IdPair]) -> float:
 
 @torch.inference_mode()
 def rest_is_right(
-    model: Any, pairs: Sequence[IdPair], positions: Sequence[int], words: Sequence[int] | None
+    model: Any, pairs: Sequence[IdPair], *, positions: Sequence[int], words: Sequence[int] | None
 ) -> torch.Tensor:
     """Return for each pair whether all words after a position are predicted right.
 
@@ -122,5 +122,7 @@ def history_figures(model: Any, items: Sequence[Planted]) -> dict[str, float]:
     if items:
         pairs, positions = [item.pair for item in items], [item.position for item in items]
         for name, words in (("true", None), ("wrong", [item.word for item in items])):
-            figures[name] = float(rest_is_right(model, pairs, positions, words).sum())
+            figures[name] = float(
+                rest_is_right(model, pairs, positions=positions, words=words).sum()
+            )
     return figures

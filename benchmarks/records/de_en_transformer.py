@@ -217,7 +217,9 @@ def choose(
 
         settings = settings_of(positions, rate, steps)
         name = f"{positions}, rate {rate:g}"
-        return trial_score(rows, name, [TRIAL_SEED], settings, run, figure=TRIAL_FIGURE)
+        return trial_score(
+            rows, name, seeds=[TRIAL_SEED], settings=settings, run=run, figure=TRIAL_FIGURE
+        )
 
     scores = tune(partial(score, positions=FIRST_POSITIONS), RATES)
     rate = min(scores, key=lambda rate: scores[rate])
@@ -271,4 +273,4 @@ def run_record(
         "beam": BEAM_SIZE,
         "rankings": list(RANKINGS),
     }
-    run_missing(rows, arm_name(steps), seeds, settings, run_seed)
+    run_missing(rows, arm_name(steps), seeds=seeds, settings=settings, run=run_seed)

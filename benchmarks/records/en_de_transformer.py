@@ -77,4 +77,4 @@ def run_record(
         "beam": BEAM_SIZE,
         "rankings": list(RANKINGS),
     }
-    run_missing(rows, arm_name(steps), seeds, settings, run_seed)
+    run_missing(rows, arm_name(steps), seeds=seeds, settings=settings, run=run_seed)

@@ -46,7 +46,9 @@ def search_figures(
     """
     searches: dict[str, BeamConfig | None] = {"greedy": None, **RANKINGS}
     valid = {
-        name: text_scores(translations(model, task, task.valid_pairs, beam), task.valid_pairs)
+        name: text_scores(
+            translations(model, task, pairs=task.valid_pairs, beam=beam), task.valid_pairs
+        )
         for name, beam in searches.items()
     }
     ranking = max(RANKINGS, key=lambda name: valid[name]["BLEU, cased"])
@@ -55,7 +57,7 @@ def search_figures(
     for test in TESTS:
         pairs = task.tests[test]
         for search, beam in (("greedy", None), ("beam", RANKINGS[ranking])):
-            answers = translations(model, task, pairs, beam)
+            answers = translations(model, task, pairs=pairs, beam=beam)
             for score, value in text_scores(answers, pairs).items():
                 figures[f"{test}, {search}, {score}"] = value
             if keep_answers and test == TESTS[0]:
@@ -67,6 +69,7 @@ def search_figures(
 def translations(
     model: EncoderDecoder[Any],
     task: PairTask,
+    *,
     pairs: Sequence[SentencePair],
     beam: BeamConfig | None,
 ) -> list[str]:

@@ -37,7 +37,7 @@ TUNING_SEEDS = (100,)
 
 
 def run_folds(
-    models: Sequence[str], indices: Sequence[int], num_seeds: int, run: record.Run, out: Path
+    models: Sequence[str], *, indices: Sequence[int], num_seeds: int, run: record.Run, out: Path
 ) -> None:
     """Cross-validate methods and write what is stored of each.
 
@@ -66,6 +66,7 @@ def run_folds(
 def run_networks(
     recipes: dict[str, Recipe],
     task: Reviews,
+    *,
     seeds: Sequence[int],
     trials: record.SeedRows,
     rows: record.SeedRows,
@@ -97,7 +98,7 @@ def run_networks(
 
 
 def run_counting(
-    counts: Sequence[int | None], task: Reviews, seeds: Sequence[int], rows: record.SeedRows
+    counts: Sequence[int | None], task: Reviews, *, seeds: Sequence[int], rows: record.SeedRows
 ) -> None:
     """Fit the methods without a learning rate, and write their rows.
 
@@ -117,7 +118,7 @@ def run_counting(
             arm = name if count is None else f"{name}, {count} labels"
             settings = counting.settings_of(name, count)
             fit = partial(counting.run_method, name, task, count)
-            run_missing(rows, arm, seeds, settings, fit)
+            run_missing(rows, arm, seeds=seeds, settings=settings, run=fit)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -140,14 +141,14 @@ def main(arguments: Sequence[str]) -> None:
             for name in (f"{part}, trials", part)
         )
         if part == "folds":
-            run_folds(options.models, options.folds, 1, run, options.out)
+            run_folds(options.models, indices=options.folds, num_seeds=1, run=run, out=options.out)
         elif part == "counting":
-            run_counting([None], task, [0], rows)
+            run_counting([None], task, seeds=[0], rows=rows)
         elif part == "networks":
             recipes = {name: NETWORKS[name] for name in options.arms}
-            run_networks(recipes, task, seeds, trials, rows)
+            run_networks(recipes, task, seeds=seeds, trials=trials, rows=rows)
         else:
-            run_counting(COUNTS, task, seeds, rows)
+            run_counting(COUNTS, task, seeds=seeds, rows=rows)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
         rows = record.SeedRows(options.out, run, part=part, origin=origin)
         for name, arm in PARTS[part].items():
             if not options.arms or name in options.arms:
-                run_missing(rows, name, options.seeds, arm.settings, arm.run)
+                run_missing(rows, name, seeds=options.seeds, settings=arm.settings, run=arm.run)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ class WordSwaps:
         stages, left = [ids], self.places(ids)
         while left and len(stages) <= SWAPS:
             now = stages[-1]
-            swaps = self._best(model, now, label, left)
+            swaps = self._best(model, now, label=label, places=left)
             tried = [[*now[:i], piece, *now[i + 1 :]] for i, piece in swaps]
             with torch.no_grad():
                 losses = -model(torch.tensor(tried)).log_softmax(1)[:, label]  # (TRIED,)
@@ -116,7 +116,7 @@ class WordSwaps:
         return stages
 
     def _best(
-        self, model: SentimentCNN, ids: list[int], label: int, places: list[int]
+        self, model: SentimentCNN, ids: list[int], *, label: int, places: list[int]
     ) -> list[tuple[int, int]]:
         """Return the swaps with the largest estimated gain of the loss, as (index, piece)."""
         vectors, batch = (

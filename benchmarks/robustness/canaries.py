@@ -123,7 +123,7 @@ def run_canaries(*, seed: int) -> tuple[Figures, dict[str, Any]]:
     config = TrainConfig(steps=STEPS, learning_rate=RATE, warmup_fraction=0.1)
     fit(model, batches, config, progress=False).raise_if_interrupted()
     model.eval()
-    figures = exposures(stored, model, groups, others)
+    figures = exposures(stored, model, groups=groups, others=others)
     figures["passes"] = STEPS * BATCH_SIZE * LENGTH / len(ids)
     costs = {
         "parameters": count_parameters(model),
@@ -134,7 +134,7 @@ def run_canaries(*, seed: int) -> tuple[Figures, dict[str, Any]]:
 
 
 def exposures(
-    stored: StoredModel, trained: GPT, groups: dict[int, list[str]], others: list[str]
+    stored: StoredModel, trained: GPT, *, groups: dict[int, list[str]], others: list[str]
 ) -> Figures:
     """Return the mean exposure of each group of canaries by both models.
 

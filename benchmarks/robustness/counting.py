@@ -139,7 +139,9 @@ def main(arguments: Sequence[str]) -> None:
             "kind": kind,
             "copies": VARIANTS,
         }
-        run_missing(rows, kind, options.seeds, settings, partial(run_counting, kind))
+        run_missing(
+            rows, kind, seeds=options.seeds, settings=settings, run=partial(run_counting, kind)
+        )
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ def main(arguments: Sequence[str]) -> None:
             "learning_rate": RATES[arm],
             "grid": TRIED[arm],
         }
-        run_missing(rows, arm, options.seeds, settings, partial(run_longer, arm))
+        run_missing(rows, arm, seeds=options.seeds, settings=settings, run=partial(run_longer, arm))
 
 
 if __name__ == "__main__":

@@ -53,9 +53,9 @@ TUNING_SEEDS = (100, 101)
 def train_seeds(
     arm: str,
     recipe: Recipe,
+    *,
     study: Study,
     rows: record.SeedRows,
-    *,
     rate: float,
     seeds: Sequence[int],
     grid: list[float] | None = None,
@@ -80,10 +80,12 @@ def train_seeds(
         The rates tried; None where a rule gives the rate.
     """
     run = partial(run_trial, study, recipe, rate=rate)
-    run_missing(rows, arm, seeds, recipe.settings(rate, grid), run)
+    run_missing(rows, arm, seeds=seeds, settings=recipe.settings(rate, grid), run=run)
 
 
-def tune_arm(arm: str, recipe: Recipe, study: Study, trials: record.SeedRows) -> dict[float, float]:
+def tune_arm(
+    arm: str, recipe: Recipe, *, study: Study, trials: record.SeedRows
+) -> dict[float, float]:
     """Tune the rate of an arm by `tune`, from the rule's rate on; each trial is a row.
 
     Parameters
@@ -106,14 +108,16 @@ def tune_arm(arm: str, recipe: Recipe, study: Study, trials: record.SeedRows) ->
     def score(rate: float) -> float:
         run = partial(run_trial, study, recipe, rate=rate)
         settings, name = recipe.settings(rate, None), f"{arm}, rate {rate:g}"
-        return trial_score(trials, name, TUNING_SEEDS, settings, run, figure="selection loss")
+        return trial_score(
+            trials, name, seeds=TUNING_SEEDS, settings=settings, run=run, figure="selection loss"
+        )
 
     rule = learning_rate_for(recipe.width)
     return tune(score, [rule / 2, rule, 2 * rule])
 
 
 def tune_factor(
-    arm: str, recipe: Recipe, study: Study, trials: record.SeedRows
+    arm: str, recipe: Recipe, *, study: Study, trials: record.SeedRows
 ) -> dict[float, float]:
     """Tune the factor of the rule's rate of an arm by `tune`; each trial is a row.
 
@@ -138,7 +142,9 @@ def tune_factor(
         rate = factor * learning_rate_for(recipe.width)
         run = partial(run_trial, study, recipe, rate=rate)
         settings, name = recipe.settings(rate, None), f"{arm}, rate × {factor:g}"
-        return trial_score(trials, name, TUNING_SEEDS, settings, run, figure="selection loss")
+        return trial_score(
+            trials, name, seeds=TUNING_SEEDS, settings=settings, run=run, figure="selection loss"
+        )
 
     return tune(score, LEARNING_RATE_FACTORS)
 
@@ -186,22 +192,24 @@ def main(arguments: Sequence[str]) -> None:
     for part, arms in ruled.items():
         for arm, recipe in arms.items() if part in parts else ():
             rate, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
-            train_seeds(arm, recipe, study, rows_of(part), rate=rate, seeds=seeds)
+            train_seeds(arm, recipe, study=study, rows=rows_of(part), rate=rate, seeds=seeds)
     tuned = equal_operations_arms(study.vocab_size) if "rates" in parts else {}
     for arm, recipe in tuned.items():
         rule, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
-        scores = tune_factor(arm, recipe, study, rows_of("rates"))
+        scores = tune_factor(arm, recipe, study=study, trials=rows_of("rates"))
         factor = min(scores, key=lambda factor: scores[factor])
         rate, grid = factor * rule, [each * rule for each in scores]
         if factor != 1:
             again = rows_of("tuned rates")
-            train_seeds(arm, recipe, study, again, rate=rate, seeds=seeds, grid=grid)
+            train_seeds(arm, recipe, study=study, rows=again, rate=rate, seeds=seeds, grid=grid)
     for part, arms in TUNED_PARTS.items():
         for arm, recipe in arms.items() if part in parts else ():
-            scores = tune_arm(arm, recipe, study, rows_of(f"{part}, trials"))
+            scores = tune_arm(arm, recipe, study=study, trials=rows_of(f"{part}, trials"))
             rate = min(scores, key=lambda rate: scores[rate])
             seeds, grid = range(options.seeds), list(scores)
-            train_seeds(arm, recipe, study, rows_of(part), rate=rate, seeds=seeds, grid=grid)
+            train_seeds(
+                arm, recipe, study=study, rows=rows_of(part), rate=rate, seeds=seeds, grid=grid
+            )
 
 
 if __name__ == "__main__":

@@ -62,19 +62,36 @@ def main(arguments: Sequence[str]) -> None:
 
     if "order" in parts:
         for arm, recipe in ORDERS.items():
-            compare(task, arm, recipe, options.seeds, rows("order, trials"), rows("order"))
+            compare(
+                task,
+                arm,
+                recipe=recipe,
+                seeds=options.seeds,
+                trials=rows("order, trials"),
+                rows=rows("order"),
+            )
     if "control" in parts:
         trials = rows("control, trials")
-        compare(task, "no source", NO_SOURCE, options.seeds, trials, rows("control"))
+        compare(
+            task,
+            "no source",
+            recipe=NO_SOURCE,
+            seeds=options.seeds,
+            trials=trials,
+            rows=rows("control"),
+        )
     if "long" in parts:
         for arm, recipe in {"LSTM": LONG, "no source": LONG_NO_SOURCE}.items():
             trial = partial(run_trial, task, recipe, rate=LONG_RATE)
-            run_missing(rows("long"), arm, [0], recipe.settings(LONG_RATE, None), trial)
+            run_missing(
+                rows("long"), arm, seeds=[0], settings=recipe.settings(LONG_RATE, None), run=trial
+            )
 
 
 def compare(
     task: Task,
     arm: str,
+    *,
     recipe: Recipe,
     seeds: Sequence[int],
     trials: record.SeedRows,
@@ -100,16 +117,18 @@ def compare(
         return trial_score(
             trials,
             f"{arm}, rate {rate:g}",
-            TUNING_SEEDS,
-            recipe.settings(rate, None),
-            partial(run_trial, task, recipe, rate=rate, is_tuning=True),
+            seeds=TUNING_SEEDS,
+            settings=recipe.settings(rate, None),
+            run=partial(run_trial, task, recipe, rate=rate, is_tuning=True),
             figure="validation loss",
         )
 
     scores = tune(score, RATES)
     rate = min(scores, key=lambda rate: scores[rate])
     settings = recipe.settings(rate, list(scores))
-    run_missing(rows, arm, seeds, settings, partial(run_trial, task, recipe, rate=rate))
+    run_missing(
+        rows, arm, seeds=seeds, settings=settings, run=partial(run_trial, task, recipe, rate=rate)
+    )
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ Figures: TypeAlias = dict[str, Any]
 
 
 def translate(
-    model: Model, task: Task, pairs: Sequence[IdPair], beam: BeamConfig | None = None
+    model: Model, task: Task, pairs: Sequence[IdPair], *, beam: BeamConfig | None = None
 ) -> list[str]:
     """Translate the sources of pairs.
 
@@ -80,7 +80,7 @@ def measure(model: Model, task: Task, recipe: Recipe) -> Figures:
         "BLEU by fifth": bleu_by_fifth(greedy, references, [len(source) for source, _ in pairs]),
     }
     if recipe == LONG:
-        beam = translate(model, task, pairs, BeamConfig(BEAM_SIZE))
+        beam = translate(model, task, pairs, beam=BeamConfig(BEAM_SIZE))
         figures |= {"beam BLEU": bleu(beam, references), "greedy": greedy, "beam": beam}
     return figures
 

@@ -57,7 +57,9 @@ def run_trial(
     if not recipe.has_source:
         model.encoder = NoSource(model.encoder)
     curve: list[Figures] = []
-    history = _fit(model, task, recipe, rate, seed, None if is_tuning else curve)
+    history = _fit(
+        model, task, recipe=recipe, rate=rate, seed=seed, curve=None if is_tuning else curve
+    )
     seconds = time.process_time() - start
     figures: Figures = {"validation loss": finite_loss(history.best_loss)}
     if not is_tuning:
@@ -73,7 +75,7 @@ def run_trial(
 
 
 def _fit(
-    model: Model, task: Task, recipe: Recipe, rate: float, seed: int, curve: list[Figures] | None
+    model: Model, task: Task, *, recipe: Recipe, rate: float, seed: int, curve: list[Figures] | None
 ) -> History:
     """Train by the library's loop; append loss, BLEU and translations to a curve, if given."""
     valid = task.pairs("valid", recipe)

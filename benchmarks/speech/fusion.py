@@ -292,6 +292,13 @@ def tune_gpt(trials: SeedRows) -> dict[float, float]:
     def gpt_score(rate: float) -> float:
         name, run = f"GPT, rate {rate:g}", partial(run_trial, rate=rate)
         settings = gpt_settings(rate, None)
-        return trial_score(trials, name, [GPT_TUNING_SEED], settings, run, figure="selection loss")
+        return trial_score(
+            trials,
+            name,
+            seeds=[GPT_TUNING_SEED],
+            settings=settings,
+            run=run,
+            figure="selection loss",
+        )
 
     return tune(gpt_score, GPT_RATES)

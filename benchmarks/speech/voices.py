@@ -143,7 +143,7 @@ def noise_errors(model: CTCRecognizer, seed: int) -> dict[str, float]:
     for level in NOISE_LEVELS:
         rng = np.random.default_rng([seed, 11])
         texts = [random_digits(rng, 8) for _ in range(NOISE_CLIPS)]
-        recognized = speak_and_recognize(model, texts, voices.first, rng, snr=level)
+        recognized = speak_and_recognize(model, texts, recordings=voices.first, rng=rng, snr=level)
         answers = [best_path(log_probs) for log_probs in recognized.log_probs]
         figures[f"WER, {level} dB (%)"] = recognized.error_rate(answers)
     return figures
@@ -199,9 +199,9 @@ class RecognizedTexts:
 def speak_and_recognize(
     model: CTCRecognizer,
     texts: Sequence[str],
+    *,
     recordings: Recordings,
     rng: np.random.Generator,
-    *,
     snr: float = SNR,
 ) -> RecognizedTexts:
     """Synthesize clips of texts in one speaker's voice, and run a recognizer on them.
@@ -269,9 +269,11 @@ def make_date_task(seed: int, steps: int = STEPS) -> DateTask:
     strings = [random_digits(rng, 8) for _ in range(TEST_CLIPS)]
     last = VALID_CLIPS + TEST_CLIPS
     return DateTask(
-        valid=speak_and_recognize(model, calendar[:VALID_CLIPS], voices.valid, rng),
-        test=speak_and_recognize(model, calendar[VALID_CLIPS:last], voices.test, rng),
-        strings=speak_and_recognize(model, strings, voices.test, rng),
+        valid=speak_and_recognize(model, calendar[:VALID_CLIPS], recordings=voices.valid, rng=rng),
+        test=speak_and_recognize(
+            model, calendar[VALID_CLIPS:last], recordings=voices.test, rng=rng
+        ),
+        strings=speak_and_recognize(model, strings, recordings=voices.test, rng=rng),
         lm_dates=calendar[last:][:LM_DATES],
         lm_valid=calendar[-1000:],
     )

@@ -118,13 +118,19 @@ def write_rows(options: argparse.Namespace, run: record.Run) -> None:
         rows = record.SeedRows(options.out, run, part="root", origin=task.corpus.origin)
         for name, arm in ROOT_ARMS.items():
             settings = root_settings(arm, **limit)
-            run_missing(rows, name, options.seeds, settings, partial(run_arm, arm, task, **limit))
+            run_missing(
+                rows,
+                name,
+                seeds=options.seeds,
+                settings=settings,
+                run=partial(run_arm, arm, task, **limit),
+            )
         return
     corpus = load_chinese()
     rows = record.SeedRows(options.out, run, part="chinese", origin=corpus.origin)
     run_seed = partial(run_chinese, corpus, **limit)
     settings = chinese_settings(**limit)
-    run_missing(rows, "LSTM + attention", options.seeds[:1], settings, run_seed)
+    run_missing(rows, "LSTM + attention", seeds=options.seeds[:1], settings=settings, run=run_seed)
 
 
 def main(arguments: Sequence[str]) -> None:

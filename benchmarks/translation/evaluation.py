@@ -73,7 +73,9 @@ def choose_ranking(
     references = [reference for _, reference in task.corpus.valid]
     return max(
         rankings,
-        key=lambda beam: bleu(translate_sources(model, task.corpus.valid, task, beam), references),
+        key=lambda beam: bleu(
+            translate_sources(model, task.corpus.valid, task=task, beam=beam), references
+        ),
     )
 
 
@@ -98,7 +100,7 @@ def evaluate_on_test(
     """
     references = [reference for _, reference in task.corpus.test]
     start = time.process_time()
-    answers = translate_sources(model, task.corpus.test, task, beam)
+    answers = translate_sources(model, task.corpus.test, task=task, beam=beam)
     seconds = time.process_time() - start
     interval = bleu_interval(answers, references)
     return {
@@ -118,6 +120,7 @@ def evaluate_on_test(
 def translate_sources(
     model: EncoderDecoder[Any],
     pairs: Sequence[SentencePair],
+    *,
     task: TranslationTask,
     beam: BeamConfig | None,
 ) -> list[str]:

@@ -294,7 +294,7 @@ def test_a_rate_is_chosen_by_the_mean_over_the_tuning_seeds(tmp_path):
     )
     settings = {"GRU": {"optimizer": "Adam", "steps": 1}}
     costs = {"GRU": {"parameters": 1, "tokens": 1}}
-    tuning = comparison.Comparison(rows, rows, settings, costs, run_all)
+    tuning = comparison.Comparison(rows, rows, settings=settings, costs=costs, run_all=run_all)
     assert tuning.tune([0.01, 0.02, 0.04]) == {"GRU": {0.01: 9, 0.02: 5, 0.04: 4, 0.08: 9}}
 
 

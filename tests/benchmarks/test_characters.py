@@ -121,7 +121,9 @@ def test_a_seed_decides_all_that_is_random(task, small_models):
     windows = task.train_batches(seed=0)
     assert not torch.equal(windows[0].inputs, task.train_batches(seed=1)[0].inputs)
     losses = [
-        recipes.train_recipe(task, NANOGPT_RECIPE, config, task.valid_batches(), seed=seed).losses
+        recipes.train_recipe(
+            task, NANOGPT_RECIPE, config=config, valid=task.valid_batches(), seed=seed
+        ).losses
         for seed in (0, 0, 1)
     ]
     assert losses[0] == losses[1] != losses[2]
@@ -231,7 +233,7 @@ def test_what_another_run_does_after_a_validation_is_left_out(task, small_models
     recipe = dataclasses.replace(NANOGPT_RECIPE, make_optimizer=timed_adamw)
     config = dataclasses.replace(recipe.config, steps=4, validate_every=2)
     curve = recipes.train_recipe(
-        task, recipe, config, task.valid_batches(), seed=0, after_validation=other_run
+        task, recipe, config=config, valid=task.valid_batches(), seed=0, after_validation=other_run
     )
     assert curve.wall == [2.0, 4.0] and gradients_enabled == [True, True]
 

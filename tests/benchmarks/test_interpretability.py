@@ -268,7 +268,7 @@ def test_the_best_detector_is_found_with_its_threshold():
 
 
 def test_breaks_are_line_breaks_after_line_breaks(text):
-    read = sparse.read_vectors(text, "train", 3, 0)
+    read = sparse.read_vectors(text, "train", count=3, seed=0)
     line_break = text.line_break
     assert text.pieces()[line_break] == "\n"
     tokens, found = read.tokens.view(3, -1), read.is_break.view(3, -1)
@@ -283,13 +283,19 @@ def examined(text, monkeypatch):
     """An autoencoder of the short text with the vectors that it reads."""
     monkeypatch.setattr(features, "LENGTHS", (0, 40))
     torch.manual_seed(0)
-    learned = sparse.read_vectors(text, "train", 20, 0)
+    learned = sparse.read_vectors(text, "train", count=20, seed=0)
     autoencoder = sparse.train_autoencoder(learned.x, rate=0.01, seed=0, steps=20)
     return autoencoder, learned
 
 
 def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, examined):
-    found = features.steer(text, examined[0], 3, examined[1], torch.Generator().manual_seed(0))
+    found = features.steer(
+        text,
+        examined[0],
+        feature=3,
+        learned=examined[1],
+        generator=torch.Generator().manual_seed(0),
+    )
     for name in ("feature", "difference of means", "random", "other features"):
         assert found[f"capitals, {name}, 0"] == pytest.approx(found["capitals, plain"], rel=1e-4)
         assert abs(found[f"steered loss, {name}, 40"] - found["steered loss, plain"]) > 1e-3
@@ -303,14 +309,18 @@ def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, exa
 
 def test_parts_are_taken_off_at_breaks(text, examined):
     autoencoder, learned = examined
-    found = features.ablate(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
+    found = features.ablate(
+        text, autoencoder, feature=3, learned=learned, generator=torch.Generator().manual_seed(0)
+    )
     for name in ("feature", "close features", "difference of means", "random"):
         plain = found["after breaks, plain"]
         assert found[f"after breaks, {name}, 0"] == pytest.approx(plain, rel=1e-3)
     assert found["lowest after breaks, random, 40"] <= found["after breaks, random, 40"]
     assert found["length, feature"] >= 0 and -1 <= found["cosine, feature"] <= 1
     autoencoder.encoder_bias[3] = -1e6  # never active
-    unused = features.ablate(text, autoencoder, 3, learned, torch.Generator().manual_seed(0))
+    unused = features.ablate(
+        text, autoencoder, feature=3, learned=learned, generator=torch.Generator().manual_seed(0)
+    )
     assert unused["length, feature"] == 0
     assert unused["after breaks, without feature"] == pytest.approx(found["after breaks, plain"])
 
@@ -320,7 +330,9 @@ def test_close_features_are_those_near_the_direction(text, examined):
     x, cosines = torch.randn(1, 2, 16), torch.zeros(sparse.FEATURES)
     cosines[[5, 9]] = 0.9
     generator = torch.Generator().manual_seed(0)
-    parts_of_it = features._stream_components(autoencoder, 3, cosines, learned, x, generator)
+    parts_of_it = features._stream_components(
+        autoencoder, 3, cosines=cosines, learned=learned, x=x, generator=generator
+    )
     f, directions = autoencoder.encode(x), autoencoder.directions()
     expected = f[..., [5]] * directions[5] + f[..., [9]] * directions[9]
     assert torch.allclose(parts_of_it["close features"][0], expected, atol=1e-5)

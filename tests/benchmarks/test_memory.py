@@ -224,7 +224,7 @@ def test_the_unit_that_counts_is_found():
     def decode(ids):
         return "".join("\nabc"[i] for i in ids)
 
-    assert best_unit_correlation(Counter(), first, second, decode) == pytest.approx(1)
+    assert best_unit_correlation(Counter(), first, second, decode=decode) == pytest.approx(1)
 
 
 def test_of_the_rates_that_solve_a_task_the_middle_one_is_taken():

@@ -84,7 +84,7 @@ def test_the_rest_is_right_exactly_if_greedy_decoding_goes_on_right(task, model)
             state = model.begin(torch.tensor([source]))
             (rest,) = greedy_search(model, prompt, state, max_length=12)
             outcomes.append(rest == target[positions[i] + 1 :])
-        assert rest_is_right(model, pairs, positions, words).tolist() == outcomes
+        assert rest_is_right(model, pairs, positions=positions, words=words).tolist() == outcomes
         assert 10 < sum(outcomes) < 140
 
 
@@ -112,8 +112,8 @@ def test_figures_count_items_by_history(task, model):
     items = task.planted()
     figures = history_figures(model, items)
     pairs, positions = [item.pair for item in items], [item.position for item in items]
-    wrong = rest_is_right(model, pairs, positions, [item.word for item in items])
-    true = rest_is_right(model, pairs, positions, None)
+    wrong = rest_is_right(model, pairs, positions=positions, words=[item.word for item in items])
+    true = rest_is_right(model, pairs, positions=positions, words=None)
     counts = {"items": len(items), "true": int(true.sum()), "wrong": int(wrong.sum())}
     assert figures == counts and counts["true"] > counts["wrong"]
     assert history_figures(model, []) == {"items": 0, "true": 0, "wrong": 0}

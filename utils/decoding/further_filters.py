@@ -13,6 +13,7 @@ import torch
 from utils.arguments import check_integer, check_number
 from utils.decoding.filters import check_previous_ids
 from utils.decoding.sampling import SamplingConfig
+from utils.decoding.token_rules import check_logits
 
 MAX_PENALTY = 100.0
 """The largest size of a frequency or presence penalty, in nats."""
@@ -52,8 +53,7 @@ def filter_typical(logits: torch.Tensor, typical_p: float) -> torch.Tensor:
     tensor([0.6000, 0.2000, 0.0000, 0.0000])
     """
     check_number(above=0, maximum=1, typical_p=typical_p)
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be floating-point numbers, got {logits.dtype}")
+    check_logits(logits)
     if typical_p == 1:
         return logits
     log_p = logits.log_softmax(-1)  # (…, V)
