@@ -30,12 +30,12 @@ from utils.data.examples import LabelledReview
 from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
 from utils.metrics.cost import count_parameters
 from utils.models.classifiers import Classifier, predict_logits
-from utils.models.stored import models_folder
 from utils.models.stored_classifier import (
     build_classifier,
     load_stored_classifier,
     save_stored_classifier,
 )
+from utils.models.stored_files import models_folder
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate

@@ -29,7 +29,8 @@ from utils.metrics.cost import count_parameters
 from utils.metrics.likelihood import bits_per_character
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
-from utils.models.stored import ARCHITECTURES, load_stored_model, models_folder, save_stored_model
+from utils.models.stored import ARCHITECTURES, load_stored_model, save_stored_model
+from utils.models.stored_files import models_folder
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.loop import fit

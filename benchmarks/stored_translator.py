@@ -31,7 +31,7 @@ from utils.decoding.beam_config import BeamConfig
 from utils.decoding.translation import translate
 from utils.metrics.cost import count_parameters
 from utils.metrics.text import bleu, bleu_interval
-from utils.models.stored import models_folder
+from utils.models.stored_files import models_folder
 from utils.models.stored_translator import (
     StoredTranslator,
     Translator,

@@ -9,6 +9,7 @@ import sys
 import tokenize
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
@@ -32,6 +33,19 @@ SOURCES = MODULES + sorted(
 )
 # Lines of code in a module; docstrings, comments and blank lines do not count.
 MAX_LINES_OF_CODE = 200
+MAX_POSITIONAL = 3
+# Functions with more: those of formulas whose arguments have one order everywhere, and callbacks.
+MANY_POSITIONAL = {
+    ("benchmarks.generation.equal_characters", "continue_passages"),
+    ("benchmarks.translation_speed.tutorial_transformer", "forward"),
+    ("utils.models.attention", "attention"),
+    ("utils.models.attention", "fused_attention"),
+    ("utils.models.checks", "check_call"),
+    ("utils.notebook.relative_error", "compare"),
+    ("utils.notebook.results", "report_results"),
+    ("utils.training.policy_gradient", "policy_loss"),
+    ("utils.training.preferences", "dpo_loss"),
+}
 TRAININGS = ("fit", "train_recognizer")  # functions that return the history of a training
 NOT_CODE = (
     tokenize.COMMENT,
@@ -537,3 +551,22 @@ def test_code_runs_as_a_package():
     for path in SOURCES:
         is_exempt = path.is_relative_to(ROOT / "tests") or path.name == "setup_cell.py"
         assert is_exempt or "sys.path.insert" not in path.read_text(encoding="utf-8"), path
+
+
+def positional_arguments(path: Path) -> Iterator[tuple[str, int]]:
+    """Each function that a module defines, and how many arguments a call may give without names."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.FunctionDef):
+            names = [argument.arg for argument in node.args.posonlyargs + node.args.args]
+            yield node.name, len([name for name in names if name not in ("self", "cls")])
+
+
+def test_a_call_gives_at_most_three_arguments_without_their_names():
+    """Of public functions of utils and of all functions of benchmarks; see MANY_POSITIONAL."""
+    found = {
+        (name_of(path), name)
+        for path in [*MODULES, *BENCHMARKS.rglob("*.py")]
+        for name, number in positional_arguments(path)
+        if number > MAX_POSITIONAL and (path not in MODULES or not name.startswith("_"))
+    }
+    assert found == MANY_POSITIONAL, "arguments after the first obvious ones are keyword-only"

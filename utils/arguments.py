@@ -142,7 +142,8 @@ def _describe_range(
 ) -> str:
     """Return words such as "a number from 0 to 1" for the bounds of `check_number`."""
     if maximum == math.inf:
-        return f"{_describe_range(minimum=minimum, above=above, maximum=None, below=below)} or infinity"
+        finite = _describe_range(minimum=minimum, above=above, maximum=None, below=below)
+        return f"{finite} or infinity"
     if minimum is not None and maximum is not None:
         return f"a number from {minimum} to {maximum}"
     if maximum is None and below is None and 0 in (minimum, above):

@@ -150,12 +150,12 @@ def run_part(
         text = equal.Characters.from_corpus(corpus)
         counted = measure_counts(text, rows)
         for name in options.networks:
-            store(name, name, text, counted)
+            store(name, name, text=text, counted=counted)
         return
     for fraction, divisor in equal.FRACTIONS.items():
         text = equal.Characters.from_corpus(corpus, divisor=divisor)
         counted = measure_counts(text, rows, suffix=f", {fraction}")
-        store(f"LSTM, {fraction}", "LSTM", text, counted)
+        store(f"LSTM, {fraction}", "LSTM", text=text, counted=counted)
 
 
 def run_long(corpus: Corpus[str], run: record.Run, options: argparse.Namespace) -> None:

@@ -10,7 +10,8 @@ import torch
 from utils.data.tokenizers import BPETokenizer
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
-from utils.models.stored import load_stored_model, models_folder, save_stored_model
+from utils.models.stored import load_stored_model, save_stored_model
+from utils.models.stored_files import models_folder
 
 NAMES = sorted(path.parent.name for path in models_folder().glob("*/model.json"))
 OPTIONS = {"vocab_size": 270, "width": 16, "num_layers": 1}

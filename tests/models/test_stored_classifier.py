@@ -8,13 +8,13 @@ import torch
 from utils.data.corpora import load_reviews
 from utils.data.tokenizers import WordTokenizer
 from utils.models.classifiers import predict_logits
-from utils.models.stored import models_folder
 from utils.models.stored_classifier import (
     CLASSIFIER_FILE,
     build_classifier,
     load_stored_classifier,
     save_stored_classifier,
 )
+from utils.models.stored_files import models_folder
 
 OPTIONS = {"vocab_size": 9, "encoder": "cnn", "width": 6, "num_filters": 4}
 NAMES = sorted(path.parent.name for path in models_folder().glob(f"*/{CLASSIFIER_FILE}"))

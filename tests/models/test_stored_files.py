@@ -25,7 +25,7 @@ class Tied(nn.Module):
 def test_a_shared_matrix_is_stored_once_and_comes_back_shared(tmp_path):
     model = Tied(3)
     description = Description({"size": 3}, {"steps": 7})
-    path = write_model_files("a", "tied.json", model, description, folder=tmp_path)
+    path = write_model_files("a", model, description, file="tied.json", folder=tmp_path)
     assert path == find_model_files("a", "tied.json", kind="pair", folder=tmp_path)
     read, found = read_model_files(path, "tied.json", Tied, kind="pair")
     assert found == description and not read.training
@@ -35,7 +35,7 @@ def test_a_shared_matrix_is_stored_once_and_comes_back_shared(tmp_path):
 
 @pytest.mark.parametrize("name", ["b", "../a", ""])
 def test_another_name_or_kind_is_refused(name, tmp_path):
-    write_model_files("a", "tied.json", Tied(2), Description({"size": 2}, {}), folder=tmp_path)
+    write_model_files("a", Tied(2), Description({"size": 2}, {}), file="tied.json", folder=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no stored pair .*; there are a$"):
         find_model_files(name, "tied.json", kind="pair", folder=tmp_path)
     with pytest.raises(FileNotFoundError, match=r"no stored pair 'a'; there are none in "):
@@ -45,7 +45,7 @@ def test_another_name_or_kind_is_refused(name, tmp_path):
 @pytest.mark.parametrize("size", [3, "x"])
 def test_a_description_of_another_model_is_refused(size, tmp_path):
     path = write_model_files(
-        "a", "tied.json", Tied(2), Description({"size": size}, {}), folder=tmp_path
+        "a", Tied(2), Description({"size": size}, {}), file="tied.json", folder=tmp_path
     )
     with pytest.raises(ValueError, match=r"the stored pair in .*a is damaged \(.*\): get the book"):
         read_model_files(path, "tied.json", Tied, kind="pair")

@@ -9,7 +9,7 @@ import torch
 from utils.data.tokenizers import BPETokenizer
 from utils.data.vocabulary import BOS
 from utils.decoding.translation import translate
-from utils.models.stored import models_folder
+from utils.models.stored_files import models_folder
 from utils.models.stored_translator import (
     TRANSLATOR_FILE,
     build_translator,

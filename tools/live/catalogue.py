@@ -36,8 +36,9 @@ from utils.models.classifiers import Classifier
 from utils.models.gpt import GPT
 from utils.models.ngram import NGramLM
 from utils.models.ngram_counts import NGramCounts
-from utils.models.stored import WEIGHTS_FILE, load_stored_model, models_folder
+from utils.models.stored import load_stored_model
 from utils.models.stored_classifier import load_stored_classifier
+from utils.models.stored_files import WEIGHTS_FILE, models_folder
 from utils.models.stored_translator import Translator, load_stored_translator
 
 LIVE_FOLDER = Path(__file__).resolve().parents[2] / "book" / "_static" / "live"

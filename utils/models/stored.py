@@ -6,27 +6,24 @@ weights in half precision, the tokenizer, and what the model is and how it was t
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-
 from utils.data.tokenizers import BPETokenizer
-from utils.files import atomic_file, write_text_atomically
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
+from utils.models.stored_files import (
+    TOKENIZER_FILE,
+    Description,
+    find_model_files,
+    read_model_files,
+    write_model_files,
+)
 
 ARCHITECTURES: dict[str, type[GPT | RNNLM]] = {"GPT": GPT, "RNNLM": RNNLM}
-DESCRIPTION_FILE, TOKENIZER_FILE = "model.json", "tokenizer.json"
-WEIGHTS_FILE = "weights.safetensors"
+MODEL_FILE = "model.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,16 +48,6 @@ class StoredModel:
     facts: Mapping[str, Any]
 
 
-def models_folder() -> Path:
-    """Return the folder of the stored models.
-
-    It is book/models of a checkout; an installed library has a copy inside, as
-    ``utils/models/stored_models``.
-    """
-    installed = Path(str(resources.files("utils.models"))) / "stored_models"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "book" / "models"
-
-
 def load_stored_model(name: str, *, folder: Path | None = None) -> StoredModel:
     """Load one of the book's trained models.
 
@@ -83,34 +70,17 @@ def load_stored_model(name: str, *, folder: Path | None = None) -> StoredModel:
     ValueError
         If a file of the model is damaged.
     """
-    folder = models_folder() if folder is None else folder
-    path = folder / name
-    if not re.fullmatch(r"[\w-]+", name) or not (path / DESCRIPTION_FILE).is_file():
-        names = sorted(file.parent.name for file in folder.glob(f"*/{DESCRIPTION_FILE}"))
-        raise FileNotFoundError(
-            f"no stored model {name!r}; there are {', '.join(names) or f'none in {folder}'}"
-        )
-    weights = (path / WEIGHTS_FILE).read_bytes()
-    try:
-        description = json.loads((path / DESCRIPTION_FILE).read_text(encoding="utf-8"))
-        if hashlib.sha256(weights).hexdigest() != description["weights_checksum"]:
-            raise ValueError(f"{WEIGHTS_FILE} does not have the checksum in {DESCRIPTION_FILE}")
-        model = ARCHITECTURES[description["architecture"]](**description["options"])
-        tensors = load(weights)
-        shapes = {key: parameter.shape for key, parameter in model.named_parameters()}
-        if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
-            raise ValueError("its weights are those of another architecture")
-        model.load_state_dict(
-            {key: tensor.float() for key, tensor in tensors.items()}, strict=False
-        )
-        options, facts = description["options"], description["facts"]
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise ValueError(
-            f"the stored model in {path} is damaged ({error}): get the book's files again, by git "
-            "or by installing the library once more"
-        ) from error
+    path = find_model_files(name, MODEL_FILE, kind="model", folder=folder)
+    model, description = read_model_files(path, MODEL_FILE, _build, kind="model")
     tokenizer = BPETokenizer.load(path / TOKENIZER_FILE)
-    return StoredModel(model=model.eval(), tokenizer=tokenizer, options=options, facts=facts)
+    return StoredModel(
+        model=model, tokenizer=tokenizer, options=description.options, facts=description.facts
+    )
+
+
+def _build(*, architecture: str, **options: Any) -> GPT | RNNLM:
+    """Build an untrained model by the name of its class."""
+    return ARCHITECTURES[architecture](**options)
 
 
 def save_stored_model(
@@ -146,22 +116,6 @@ def save_stored_model(
     OSError
         If a file cannot be written.
     """
-    if not re.fullmatch(r"[\w-]+", name):
-        raise ValueError(f"name must consist of letters, digits, - and _, got {name!r}")
-    path = (models_folder() if folder is None else folder) / name
-    # a tied matrix is stored once, under its first name; loading fills all its names
-    tensors = {key: value.detach().half().contiguous() for key, value in model.named_parameters()}
-    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
-        raise ValueError(f"{name}: a weight is not finite in half precision")
-    weights = save(tensors)
-    description = {
-        "architecture": type(model).__name__,
-        "options": dict(options),
-        "weights_checksum": hashlib.sha256(weights).hexdigest(),
-        "facts": dict(facts),
-    }
-    with atomic_file(path / WEIGHTS_FILE) as temporary:
-        temporary.write_bytes(weights)
+    description = Description(options, facts, architecture=type(model).__name__)
+    path = write_model_files(name, model, description, file=MODEL_FILE, folder=folder)
     tokenizer.save(path / TOKENIZER_FILE)
-    text = json.dumps(description, indent=1, ensure_ascii=False)
-    write_text_atomically(path / DESCRIPTION_FILE, text + "\n")

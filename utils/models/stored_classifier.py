@@ -16,8 +16,8 @@ from utils.contract import Encoder
 from utils.data.tokenizers import WordTokenizer
 from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.recurrent_encoders import RNNEncoder
-from utils.models.stored import TOKENIZER_FILE
 from utils.models.stored_files import (
+    TOKENIZER_FILE,
     Description,
     find_model_files,
     read_model_files,
@@ -119,7 +119,7 @@ def load_stored_classifier(name: str, *, folder: Path | None = None) -> StoredCl
         If a file of the model is damaged.
     """
     path = find_model_files(name, CLASSIFIER_FILE, kind="classifier", folder=folder)
-    model, (options, facts) = read_model_files(
+    model, (options, facts, _) = read_model_files(
         path, CLASSIFIER_FILE, build_classifier, kind="classifier"
     )
     tokenizer = WordTokenizer.load(path / TOKENIZER_FILE)
@@ -160,5 +160,5 @@ def save_stored_classifier(
         If a file cannot be written.
     """
     description = Description(options, facts)
-    path = write_model_files(name, CLASSIFIER_FILE, model, description, folder=folder)
+    path = write_model_files(name, model, description, file=CLASSIFIER_FILE, folder=folder)
     tokenizer.save(path / TOKENIZER_FILE)

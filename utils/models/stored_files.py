@@ -1,7 +1,7 @@
 """The files of a trained model that travels with the book: description and weights.
 
-``utils.models.stored_translator`` and ``utils.models.stored_classifier`` read and write them; the
-tokenizer lies beside them.
+``utils.models.stored``, ``utils.models.stored_translator`` and ``utils.models.stored_classifier``
+read and write them; the tokenizer lies beside them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,8 +19,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from utils.arguments import if_given
 from utils.files import atomic_file, write_text_atomically
-from utils.models.stored import WEIGHTS_FILE, models_folder
+
+TOKENIZER_FILE = "tokenizer.json"
+WEIGHTS_FILE = "weights.safetensors"
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -33,10 +37,23 @@ class Description(NamedTuple):
         The arguments with which the model was built.
     facts
         What it was trained on and how, and what was measured.
+    architecture
+        The name of the model's class, where models of one kind may have several; else None.
     """
 
     options: Mapping[str, Any]
     facts: Mapping[str, Any]
+    architecture: str | None = None
+
+
+def models_folder() -> Path:
+    """Return the folder of the stored models.
+
+    It is book/models of a checkout; an installed library has a copy inside, as
+    ``utils/models/stored_models``.
+    """
+    installed = Path(str(resources.files("utils.models"))) / "stored_models"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "book" / "models"
 
 
 def find_model_files(name: str, file: str, *, kind: str, folder: Path | None = None) -> Path:
@@ -84,7 +101,7 @@ def read_model_files(
     file
         The name of its description.
     build
-        Builds it, untrained, from its options.
+        Builds it, untrained, from its options, and from its `architecture` if that is stored.
     kind
         What it is, for the message.
 
@@ -108,7 +125,8 @@ def read_model_files(
         if hashlib.sha256(weights).hexdigest() != description["weights_checksum"]:
             raise ValueError(f"{WEIGHTS_FILE} does not have the checksum in {file}")
         options, facts = description["options"], description["facts"]
-        model = build(**options)
+        architecture = description.get("architecture")
+        model = build(**options, **if_given(architecture=architecture))
         tensors = {key: tensor.float() for key, tensor in load(weights).items()}
         shapes = {key: parameter.shape for key, parameter in model.named_parameters()}
         if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
@@ -119,15 +137,15 @@ def read_model_files(
             f"the stored {kind} in {path} is damaged ({error}): get the book's files again, by "
             "git or by installing the library once more"
         ) from error
-    return model.eval(), Description(options, facts)
+    return model.eval(), Description(options, facts, architecture)
 
 
 def write_model_files(
     name: str,
-    file: str,
     model: nn.Module,
     description: Description,
     *,
+    file: str,
     folder: Path | None = None,
 ) -> Path:
     """Write a model for `read_model_files`, its weights rounded to half precision.
@@ -136,12 +154,12 @@ def write_model_files(
     ----------
     name
         Its name, of letters, digits, - and _.
-    file
-        The name of its description.
     model
         The trained model.
     description
         Its options and its facts, with values of JSON.
+    file
+        The name of the file of its description.
     folder
         The folder of the models; by default `models_folder`.
 
@@ -160,11 +178,13 @@ def write_model_files(
     if not re.fullmatch(r"[\w-]+", name):
         raise ValueError(f"name must consist of letters, digits, - and _, got {name!r}")
     path = (models_folder() if folder is None else folder) / name
+    # a shared matrix is stored once, under its first name
     tensors = {key: value.detach().half().contiguous() for key, value in model.named_parameters()}
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ValueError(f"{name}: a weight is not finite in half precision")
     weights = save(tensors)
     content = {
+        **if_given(architecture=description.architecture),
         "options": dict(description.options),
         "weights_checksum": hashlib.sha256(weights).hexdigest(),
         "facts": dict(description.facts),

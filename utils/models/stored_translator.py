@@ -18,8 +18,8 @@ from utils.models.attention_scores import AttentionScore
 from utils.models.encoder_decoder import EncoderDecoder, share_embeddings
 from utils.models.recurrent import Cell
 from utils.models.recurrent_encoders import RNNEncoder
-from utils.models.stored import TOKENIZER_FILE
 from utils.models.stored_files import (
+    TOKENIZER_FILE,
     Description,
     find_model_files,
     read_model_files,
@@ -117,7 +117,7 @@ def load_stored_translator(name: str, *, folder: Path | None = None) -> StoredTr
         If a file of the model is damaged.
     """
     path = find_model_files(name, TRANSLATOR_FILE, kind="translator", folder=folder)
-    model, (options, facts) = read_model_files(
+    model, (options, facts, _) = read_model_files(
         path, TRANSLATOR_FILE, build_translator, kind="translator"
     )
     tokenizer = BPETokenizer.load(path / TOKENIZER_FILE)
@@ -158,5 +158,5 @@ def save_stored_translator(
         If a file cannot be written.
     """
     description = Description(options, facts)
-    path = write_model_files(name, TRANSLATOR_FILE, model, description, folder=folder)
+    path = write_model_files(name, model, description, file=TRANSLATOR_FILE, folder=folder)
     tokenizer.save(path / TOKENIZER_FILE)
