@@ -7,6 +7,7 @@ pixels wide.
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -27,25 +28,25 @@ COLUMN_LEFT, COLUMN_STEP = 114, 144
 
 def draw_contract() -> Picture:
     """Draw one call with T tokens, and T calls with one token: the same distributions."""
-    picture = Picture(640, 624, "One call with T tokens, or T calls with one token")
-    one_call, many_calls = 168, 494  # the upper edges of the models
+    picture = Picture(640, 612, "One call with T tokens, or T calls with one token")
+    one_call, many_calls = 180, 500  # the upper edges of the models
     picture.text(20, 28, "training: one call", 18, anchor="start", fill=BLUE, bold=True)
     picture.text(620, 28, "ids (1, 4) → logits (1, 4, V)", 15, anchor="end", mono=True)
-    picture.text(20, 68, "label", 16, anchor="start", fill=SOFT_INK)
-    picture.text(20, 96, "p(label)", 16, anchor="start", fill=SOFT_INK)
+    for y, name in [(62, "−log p"), (89, "p(label)"), (116, "label")]:
+        picture.text(20, y, name, 16, anchor="start", fill=SOFT_INK)
     picture.box(50, one_call, 560, MODEL_HEIGHT, stroke=BLUE, fill=TINT[BLUE])
     picture.text(330, one_call + 23, "model", 19, mono=True)
-    picture.line("M20 306H170", RULE, 1)
-    picture.text(320, 306, "the same four distributions", fill=SOFT_INK)
-    picture.line("M470 306H620", RULE, 1)
-    picture.text(20, 344, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
+    picture.line("M20 318H170", RULE, 1)
+    picture.text(320, 318, "the same four distributions", fill=SOFT_INK)
+    picture.line("M470 318H620", RULE, 1)
+    picture.text(20, 354, "decoding: four calls", 18, anchor="start", fill=GREEN, bold=True)
     picture.text(
-        620, 344, "ids (1, 1), state → logits (1, 1, V), state", 15, anchor="end", mono=True
+        620, 354, "ids (1, 1), state → logits (1, 1, V), state", 15, anchor="end", mono=True
     )
-    picture.line("M24 380H60", INK, 2, arrow=True, dashed=True)
-    picture.text(70, 380, "chosen, and read next", 15, anchor="start", fill=SOFT_INK)
-    picture.line("M262 380H298", RED, 3, arrow=True)
-    picture.text(308, 380, "state", 15, anchor="start", fill=SOFT_INK)
+    picture.line("M24 390H60", INK, 2, arrow=True, dashed=True)
+    picture.text(70, 390, "chosen, and read next", 15, anchor="start", fill=SOFT_INK)
+    picture.line("M262 390H298", RED, 3, arrow=True)
+    picture.text(308, 390, "state", 15, anchor="start", fill=SOFT_INK)
     for i in range(4):
         x = COLUMN_LEFT + COLUMN_STEP * i
         picture.box(x - 44, many_calls, 88, MODEL_HEIGHT, stroke=GREEN, fill=TINT[GREEN])
@@ -53,8 +54,9 @@ def draw_contract() -> Picture:
         history = "BOS" if i == 0 else f"… {TOKENS[i]}"
         for top in (one_call, many_calls):
             _draw_call(picture, x, top, token=TOKENS[i], history=history)
-        picture.text(x, 68, TOKENS[i + 1], 18, bold=True)
-        picture.text(x, 96, f"{PROBABILITIES[i]:g}", 16)
+        picture.text(x, 62, f"{-math.log(PROBABILITIES[i]):.2f}", 16)
+        picture.text(x, 89, f"{PROBABILITIES[i]:g}", 16)
+        picture.text(x, 116, TOKENS[i + 1], 18, bold=True)
         picture.text(x, many_calls - 72, TOKENS[i + 1], 18, bold=True)
         if i < 3:
             picture.line(f"M{x + 44} {many_calls + 23}H{x + COLUMN_STEP - 46}", RED, 3, arrow=True)

@@ -23,13 +23,32 @@ class Lane(NamedTuple):
     shape: Shape
 
 
+class Branch(NamedTuple):
+    """A curve between two lanes.
+
+    Parameters
+    ----------
+    earlier, later
+        The ideas of the events at its ends.
+    is_answer
+        Whether the later one competes with the earlier, or else builds on it.
+    bend
+        Where the curve bends: its share of the way across and of the way down.
+    """
+
+    earlier: str
+    later: str
+    is_answer: bool = False
+    bend: tuple[float, float] = (0.5, 0.35)
+
+
 class Event(NamedTuple):
     """A row of the timeline; ``book/01-background`` cites each.
 
     Parameters
     ----------
     year
-        When the paper appeared.
+        That of the paper in ``book/references.bib``.
     lane
         The name of its lane.
     idea, authors
@@ -73,13 +92,13 @@ EVENTS = [
     Event("2025", "scale", "reasoning by verified rewards", "DeepSeek-AI"),
     Event("2026", "counting", "learned n-gram lookup", "Cheng et al."),
 ]
-BRANCHES = [  # ideas of one lane that led to an idea of another
-    ("entropy; text from n-grams", "translation from counts"),
-    ("Kneser–Ney smoothing", "neural language model"),
-    ("recurrent language model", "encoder–decoder"),
-    ("Transformer", "generative pre-training"),
-    ("Transformer", "selective state spaces"),
-    ("open mixture of experts", "learned n-gram lookup"),
+BRANCHES = [  # the bends pass the marks between
+    Branch("entropy; text from n-grams", "translation from counts"),
+    Branch("Kneser–Ney smoothing", "neural language model", is_answer=True),
+    Branch("recurrent language model", "encoder–decoder"),
+    Branch("Transformer", "generative pre-training"),
+    Branch("Transformer", "selective state spaces", is_answer=True, bend=(0, 0.9)),
+    Branch("open mixture of experts", "learned n-gram lookup"),
 ]
 EVENT_HEIGHT, TIMELINE_TOP = 41, 92
 LEGEND = (30, 142, 252, 392)  # where the mark of each lane is
@@ -100,11 +119,13 @@ def draw_timeline() -> Picture:
         in_lane = [y for event, y in zip(EVENTS, ys, strict=True) if event.lane == name]
         picture.line(f"M{lane.x} {in_lane[0]}V{in_lane[-1]}", lane.colour, 4)
     points = {e.idea: (LANES[e.lane], y) for e, y in zip(EVENTS, ys, strict=True)}
-    for earlier, later in BRANCHES:
-        (old_lane, old_y), (new_lane, new_y) = points[earlier], points[later]
-        bend = old_lane.x + 0.5 * (new_lane.x - old_lane.x)  # a bend that passes the marks between
-        curve = f"Q{bend:g} {old_y + 0.35 * (new_y - old_y):g} {new_lane.x} {new_y}"
-        picture.line(f"M{old_lane.x} {old_y}{curve}", new_lane.colour, 2)
+    for branch in BRANCHES:
+        (old_lane, old_y), (new_lane, new_y) = points[branch.earlier], points[branch.later]
+        across, down = branch.bend
+        bend_x = old_lane.x + across * (new_lane.x - old_lane.x)
+        bend_y = old_y + down * (new_y - old_y)
+        curve = f"M{old_lane.x} {old_y}Q{bend_x:g} {bend_y:g} {new_lane.x} {new_y}"
+        picture.line(curve, new_lane.colour, 2, dashed=branch.is_answer)
     for event, y in zip(EVENTS, ys, strict=True):
         _draw_event(picture, y, event)
     return picture
