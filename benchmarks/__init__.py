@@ -18,6 +18,7 @@ which the larger ones are packages:
 - ``optimization``: choices of training, each with its own tuned rate, for section 3.1.
 - ``pairings``: pairs of an encoder and a decoder, for section 3.2.
 - ``records``: how far one thread of a processor comes, in rows named by their steps.
+- ``recurrence``: a GPT beside the recurrent networks that read text, for section 4.1.2.
 - ``reviews``: classifiers of film reviews, and ten-fold cross-validation, for section 9.1.
 - ``robustness``: noise, attacks, poison and memorization, for section 8.3.
 - ``stored_models``: the GPT and the LSTM of book/models, trained for longer than a page can.
