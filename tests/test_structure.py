@@ -43,8 +43,6 @@ MANY_POSITIONAL = {
     ("utils.models.checks", "check_call"),
     ("utils.notebook.relative_error", "compare"),
     ("utils.notebook.results", "report_results"),
-    ("utils.training.policy_gradient", "policy_loss"),
-    ("utils.training.preferences", "dpo_loss"),
 }
 TRAININGS = ("fit", "train_recognizer")  # functions that return the history of a training
 NOT_CODE = (

@@ -27,8 +27,8 @@ from utils.training.optimizers import adamw
 from utils.training.policy_gradient import (
     group_advantages,
     policy_loss,
+    target_log_probs,
     token_entropies,
-    token_log_probs,
 )
 from utils.training.preferences import dpo_loss
 
@@ -93,12 +93,12 @@ def train_policy(model: GPT, start: GPT, config: PolicyConfig) -> dict[str, list
         answers = draw_answers(model, moves, seed=rng.randrange(2**31))
         batch = drawn_batch(moves, answers)
         logits = model(batch.inputs)[0]  # (B, T, V)
-        log_probs = token_log_probs(logits, batch.targets)  # (B, T)
+        log_probs = target_log_probs(logits, batch.targets)  # (B, T)
         pairs = list(zip(moves, map(as_text, answers), strict=True))
         rewards = torch.tensor([REWARDS[config.reward](*pair) for pair in pairs])  # (B,)
         _append_means(curves, pairs=pairs, answers=answers, logits=logits.detach(), batch=batch)
         if config.kl_weight:
-            at_start = token_log_probs(logits_of(start, batch), batch.targets)
+            at_start = target_log_probs(logits_of(start, batch), batch.targets)
             rewards = rewards - config.kl_weight * (log_probs.detach() - at_start).sum(1)
         if config.gradient == "REINFORCE":
             mean = float(rewards.mean())
@@ -108,7 +108,12 @@ def train_policy(model: GPT, start: GPT, config: PolicyConfig) -> dict[str, list
         else:
             scale = config.gradient == "GRPO"
             advantages = group_advantages(rewards.view(-1, GROUP), scale_by_std=scale).flatten()
-        loss = policy_loss(log_probs, log_probs.detach(), advantages, batch.targets)
+        loss = policy_loss(
+            log_probs,
+            drawn_log_probs=log_probs.detach(),
+            advantages=advantages,
+            targets=batch.targets,
+        )
         take_step(model, optimizer, loss / ROWS_IN_BATCH)
     return curves
 
@@ -275,9 +280,11 @@ def train_by_dpo(
         chosen = stream_rng(seed, step).choices(draws.pairs, k=ROWS_IN_BATCH // 2)
         moves = [ride for ride, _, _ in chosen] * 2
         batch = drawn_batch(moves, [a for _, a, _ in chosen] + [b for _, _, b in chosen])
-        at_start = _answer_log_probs(logits_of(start, batch), batch)
+        better, worse = _answer_log_probs(logits_of(start, batch), batch).chunk(2)
         log_probs = _answer_log_probs(model(batch.inputs)[0], batch)
-        loss = dpo_loss(*log_probs.chunk(2), *at_start.chunk(2), beta=DPO_BETA) / len(chosen)
+        loss = dpo_loss(
+            *log_probs.chunk(2), reference_preferred=better, reference_rejected=worse, beta=DPO_BETA
+        ) / len(chosen)
         take_step(model, optimizer, loss)
         losses.append(loss.item())
         tokens += count_tokens(batch)
@@ -286,4 +293,4 @@ def train_by_dpo(
 
 def _answer_log_probs(logits: Any, batch: Batch) -> torch.Tensor:
     """Return log p of each answer of a batch, (B,)."""
-    return token_log_probs(logits, batch.targets).sum(1)
+    return target_log_probs(logits, batch.targets).sum(1)

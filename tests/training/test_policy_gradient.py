@@ -11,9 +11,9 @@ from utils.data.batches import IGNORE_INDEX
 from utils.training.policy_gradient import (
     group_advantages,
     policy_loss,
+    target_log_probs,
     token_entropies,
     token_kl,
-    token_log_probs,
 )
 
 V = 3
@@ -33,7 +33,7 @@ def logits(batch):
 
 def test_log_probabilities_entropies_and_divergences_of_each_token(batch, logits):
     other = torch.randn(logits.shape, dtype=torch.float64)
-    log_probs = token_log_probs(logits, batch.targets)
+    log_probs = target_log_probs(logits, batch.targets)
     entropies = token_entropies(logits, batch.targets)
     divergences = token_kl(logits, other, batch.targets)
     for b, t in product(*map(range, batch.targets.shape)):
@@ -106,13 +106,18 @@ def test_groups_of_another_shape_are_refused(rewards):
 
 
 def test_the_loss_is_a_masked_sum_that_accumulates(batch, logits):
-    log_probs = token_log_probs(logits, batch.targets)
+    log_probs = target_log_probs(logits, batch.targets)
     drawn = log_probs + 0.05 * torch.randn(log_probs.shape, dtype=torch.float64)
     advantages = torch.tensor([0.7, -1.3], dtype=torch.float64)
-    whole = policy_loss(log_probs, drawn, advantages, batch.targets)
+    whole = policy_loss(
+        log_probs, drawn_log_probs=drawn, advantages=advantages, targets=batch.targets
+    )
     rows = [
         policy_loss(
-            log_probs[i : i + 1], drawn[i : i + 1], advantages[i : i + 1], batch.targets[i : i + 1]
+            log_probs[i : i + 1],
+            drawn_log_probs=drawn[i : i + 1],
+            advantages=advantages[i : i + 1],
+            targets=batch.targets[i : i + 1],
         )
         for i in range(2)
     ]
@@ -120,15 +125,19 @@ def test_the_loss_is_a_masked_sum_that_accumulates(batch, logits):
     is_answer = batch.targets != IGNORE_INDEX
     gains = ((log_probs - drawn).exp() * advantages[:, None])[is_answer]
     assert torch.allclose(whole, -gains.sum())
-    moved = policy_loss(log_probs + ~is_answer, drawn, advantages, batch.targets)
+    moved = policy_loss(
+        log_probs + ~is_answer, drawn_log_probs=drawn, advantages=advantages, targets=batch.targets
+    )
     assert torch.equal(moved, whole), "what is no answer has no effect"
 
 
 def test_the_first_step_has_the_gradient_of_reinforce(batch, logits):
     logits.requires_grad_()
     advantages = torch.tensor([0.7, -1.3], dtype=torch.float64)
-    log_probs = token_log_probs(logits, batch.targets)
-    loss = policy_loss(log_probs, log_probs.detach(), advantages, batch.targets)
+    log_probs = target_log_probs(logits, batch.targets)
+    loss = policy_loss(
+        log_probs, drawn_log_probs=log_probs.detach(), advantages=advantages, targets=batch.targets
+    )
     (found,) = torch.autograd.grad(loss, logits, retain_graph=True)
     (wanted,) = torch.autograd.grad(-(advantages[:, None] * log_probs).sum(), logits)
     assert torch.allclose(found, wanted) and wanted.abs().max() > 0.1
@@ -139,21 +148,40 @@ def test_ratios_are_clipped_in_the_direction_of_the_advantage():
     log_probs = ratios.log().requires_grad_()
     targets = torch.ones(2, 3, dtype=torch.int64)
     advantages = torch.tensor([1.0, -1.0], dtype=torch.float64)
-    loss = policy_loss(log_probs, torch.zeros(2, 3), advantages, targets, clip_range=0.2)
+    loss = policy_loss(
+        log_probs,
+        drawn_log_probs=torch.zeros(2, 3),
+        advantages=advantages,
+        targets=targets,
+        clip_range=0.2,
+    )
     assert loss.item() == pytest.approx(-(0.5 + 1 + 1.2) + (0.8 + 1 + 2))
     loss.backward()
     assert log_probs.grad.tolist() == [[-0.5, -1.0, 0.0], [0.0, 1.0, 2.0]]
 
 
 def test_rows_without_an_answer_and_wrong_shapes_are_refused(batch, logits):
-    log_probs = token_log_probs(logits, batch.targets)
+    log_probs = target_log_probs(logits, batch.targets)
     advantages, masked = torch.ones(2), batch.targets.clone()
     masked[1] = IGNORE_INDEX
     with pytest.raises(ValueError, match="a token that counts"):
-        policy_loss(log_probs, log_probs, advantages, masked)
+        policy_loss(log_probs, drawn_log_probs=log_probs, advantages=advantages, targets=masked)
     with pytest.raises(ValueError, match="one shape"):
-        policy_loss(log_probs, log_probs[:, 1:], advantages, batch.targets)
+        policy_loss(
+            log_probs,
+            drawn_log_probs=log_probs[:, 1:],
+            advantages=advantages,
+            targets=batch.targets,
+        )
     with pytest.raises(ValueError, match="one for each of 2 answers"):
-        policy_loss(log_probs, log_probs, torch.ones(3), batch.targets)
+        policy_loss(
+            log_probs, drawn_log_probs=log_probs, advantages=torch.ones(3), targets=batch.targets
+        )
     with pytest.raises(ValueError, match="clip_range"):
-        policy_loss(log_probs, log_probs, advantages, batch.targets, clip_range=0.0)
+        policy_loss(
+            log_probs,
+            drawn_log_probs=log_probs,
+            advantages=advantages,
+            targets=batch.targets,
+            clip_range=0.0,
+        )

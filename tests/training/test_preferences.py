@@ -12,31 +12,41 @@ def pair(*probabilities):
     return [torch.tensor([p], dtype=torch.float64).log() for p in probabilities]
 
 
+def loss_of(preferred, rejected, reference_preferred, reference_rejected, *, beta):
+    return dpo_loss(
+        preferred,
+        rejected,
+        reference_preferred=reference_preferred,
+        reference_rejected=reference_rejected,
+        beta=beta,
+    )
+
+
 def test_a_pair_worked_by_hand():
     """Ratios 1.5 and 0.5: the margin is log 3, and σ(log 3) = 3/4."""
-    assert dpo_loss(*pair(0.3, 0.1, 0.2, 0.2), beta=1.0).item() == pytest.approx(-math.log(0.75))
+    assert loss_of(*pair(0.3, 0.1, 0.2, 0.2), beta=1.0).item() == pytest.approx(-math.log(0.75))
     half = -math.log(1 / (1 + 3**-0.5))
-    assert dpo_loss(*pair(0.3, 0.1, 0.2, 0.2), beta=0.5).item() == pytest.approx(half)
-    assert dpo_loss(*pair(0.4, 0.2, 0.4, 0.2), beta=7.0).item() == pytest.approx(math.log(2))
+    assert loss_of(*pair(0.3, 0.1, 0.2, 0.2), beta=0.5).item() == pytest.approx(half)
+    assert loss_of(*pair(0.4, 0.2, 0.4, 0.2), beta=7.0).item() == pytest.approx(math.log(2))
 
 
 def test_the_gradient_raises_the_preferred_answer_by_the_chance_of_a_wrong_order():
     values = [x.requires_grad_() for x in pair(0.3, 0.1, 0.2, 0.2)]
-    dpo_loss(*values, beta=1.0).backward()
+    loss_of(*values, beta=1.0).backward()
     assert [x.grad.item() for x in values] == pytest.approx([-0.25, 0.25, 0.25, -0.25])
 
 
 def test_pairs_add_up():
     values = torch.randn(4, 6, dtype=torch.float64)
-    halves = [dpo_loss(*values[:, half], beta=0.3) for half in (slice(0, 2), slice(2, 6))]
-    assert torch.allclose(sum(halves), dpo_loss(*values, beta=0.3))
+    halves = [loss_of(*values[:, half], beta=0.3) for half in (slice(0, 2), slice(2, 6))]
+    assert torch.allclose(sum(halves), loss_of(*values, beta=0.3))
 
 
 def test_what_is_no_pair_is_refused():
     one, two = torch.zeros(1), torch.zeros(2)
     with pytest.raises(ValueError, match="one for each pair"):
-        dpo_loss(one, two, one, one, beta=1.0)
+        loss_of(one, two, one, one, beta=1.0)
     with pytest.raises(ValueError, match="one for each pair"):
-        dpo_loss(*[torch.zeros(2, 3)] * 4, beta=1.0)
+        loss_of(*[torch.zeros(2, 3)] * 4, beta=1.0)
     with pytest.raises(ValueError, match="beta"):
-        dpo_loss(one, one, one, one, beta=0.0)
+        loss_of(one, one, one, one, beta=0.0)

@@ -18,7 +18,7 @@ from utils.arguments import check_bool, check_number
 from utils.data.batches import IGNORE_INDEX
 
 
-def token_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+def target_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Compute log p of each target.
 
     Parameters
@@ -36,9 +36,9 @@ def token_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     Examples
     --------
     >>> import torch
-    >>> from utils.training.policy_gradient import token_log_probs
+    >>> from utils.training.policy_gradient import target_log_probs
     >>> logits = torch.tensor([[[0.5, 0.25, 0.25], [0.8, 0.1, 0.1]]]).log()
-    >>> token_log_probs(logits, torch.tensor([[0, -100]])).exp()
+    >>> target_log_probs(logits, torch.tensor([[0, -100]])).exp()
     tensor([[0.5000, 1.0000]])
     """
     losses = F.cross_entropy(
@@ -143,10 +143,10 @@ def group_advantages(
 
 def policy_loss(
     log_probs: torch.Tensor,
+    *,
     drawn_log_probs: torch.Tensor,
     advantages: torch.Tensor,
     targets: torch.Tensor,
-    *,
     clip_range: float = 0.2,
 ) -> torch.Tensor:
     """Compute the clipped loss of drawn answers, summed over their tokens and over answers.
@@ -186,7 +186,8 @@ def policy_loss(
     >>> from utils.training.policy_gradient import policy_loss
     >>> log_p = torch.tensor([[0.5, 0.2], [0.4, 1.0]]).log()
     >>> targets = torch.tensor([[7, 8], [9, -100]])
-    >>> policy_loss(log_p, log_p, torch.tensor([1.0, -1.0]), targets)  # −1·2 + 1·1
+    >>> advantages = torch.tensor([1.0, -1.0])
+    >>> policy_loss(log_p, drawn_log_probs=log_p, advantages=advantages, targets=targets)  # −2 + 1
     tensor(-1.)
     """
     check_number(above=0, clip_range=clip_range)

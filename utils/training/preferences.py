@@ -14,9 +14,9 @@ from utils.arguments import check_number
 def dpo_loss(
     preferred: torch.Tensor,
     rejected: torch.Tensor,
+    *,
     reference_preferred: torch.Tensor,
     reference_rejected: torch.Tensor,
-    *,
     beta: float,
 ) -> torch.Tensor:
     """Compute the loss of DPO, summed over pairs.
@@ -46,8 +46,9 @@ def dpo_loss(
     --------
     >>> import torch
     >>> from utils.training.preferences import dpo_loss
-    >>> log_p = torch.tensor([[0.3], [0.1], [0.2], [0.2]]).log()
-    >>> dpo_loss(*log_p, beta=1.0)  # −log σ(log 3) = −log ¾
+    >>> better, worse, reference = torch.tensor([[0.3], [0.1], [0.2]]).log()
+    >>> start = {"reference_preferred": reference, "reference_rejected": reference}
+    >>> dpo_loss(better, worse, **start, beta=1.0)  # −log σ(log 3) = −log ¾
     tensor(0.2877)
     """
     check_number(above=0, beta=beta)
