@@ -90,7 +90,7 @@ def _check_replaceable(path: Path) -> None:
     """Raise OSError if `path` leads to a folder, a device, a pipe or a socket."""
     try:
         mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError):  # `mkdir` reports a file in place of a folder
+    except OSError:  # nothing there, or a link that leads nowhere; the writing reports all else
         return
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
