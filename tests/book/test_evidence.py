@@ -105,6 +105,19 @@ def test_labels_of_claims_are_unique_in_the_book():
     assert len(set(labels)) == len(labels)
 
 
+def test_claims_that_pages_refer_to_exist():
+    texts = {path: prose(nbformat.read(path, as_version=4)) for path in NOTEBOOKS}
+    texts |= {path: path.read_text(encoding="utf-8") for path in (ROOT / "book").glob("*.md")}
+    labels = {path: set(re.findall(r"\((claim-[\w-]+)\)=", text)) for path, text in texts.items()}
+    generated = [ROOT / "tools" / name for name in ("result_claims.py", "live/costs.py")]
+    known = set().union(*labels.values())
+    known |= {name for path in generated for name in re.findall(r"claim-[\w-]+", path.read_text())}
+    for path, text in texts.items():
+        assert set(re.findall(r"\{ref\}`[^`]*<(claim-[\w-]+)>`", text)) <= known, path.name
+        assert claim_links(text) <= labels[path], path.name
+        assert not re.search(r"\.(?:ipynb|md)#claim-", text), f"{path.name}: use {{ref}}"
+
+
 def test_calls_with_and_without_names_are_told_apart():
     code = """
 check.equation("eq-a", left, right)
