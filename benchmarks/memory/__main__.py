@@ -1,13 +1,12 @@
 """How far back recurrent networks learn to reach, by their start, their cell and their training.
 
-    python -m benchmarks.memory                       some ten minutes on one quiet core
-    python -m benchmarks.memory recall                one part
-    python -m benchmarks.memory recall --arms minGRU  one arm
+    python -m benchmarks.memory                    some five minutes on one quiet core
+    python -m benchmarks.memory recall             one part
+    python -m benchmarks.memory recall --arms GRU  one arm
 
 Each arm has its own learning rate, tuned with seeds that are used for nothing else. Rates are a
 factor of two apart. On the recall task all arms try the same nine, and of those that solve the task
-the middle one is taken; the arms of the part "gates" have no rate of their own, and each seed is
-measured at thirteen. On text the grid is extended while the best is at an edge; rates are chosen
+the middle one is taken. On text the grid is extended while the best is at an edge; rates are chosen
 by the first fifth of the validation text, and figures measured on the second.
 Trials and runs are rows of book/results/memory.json; a run that was stopped goes on. A trial of the
 recall task is a row with the losses of all rates.
@@ -22,14 +21,14 @@ from functools import partial
 import torch
 
 from benchmarks import command_line, record
-from benchmarks.memory.parts import GATES, PARTS, RECALL
+from benchmarks.memory.parts import PARTS, RECALL
 from benchmarks.memory.recall import (
     RECALL_RATES,
-    WIDE_RATES,
-    RecallArm,
     best_rate,
+    recall_settings,
     train_side_by_side,
 )
+from benchmarks.memory.recall_networks import RecallNetwork
 from benchmarks.memory.task import Characters
 from benchmarks.memory.training import Recipe, run_trial
 from benchmarks.tuning import run_missing, trial_score, tune
@@ -39,54 +38,45 @@ RECALL_TUNING_SEEDS = (100, 101, 102)
 LOSSES = "loss by rate"
 
 
-def run_all_rates(
-    arm: str,
-    recipe: RecallArm,
-    seeds: Sequence[int],
-    *,
-    grid: Sequence[float],
-    rows: record.SeedRows,
+def run_recall_trials(
+    arm: str, network: RecallNetwork, *, rows: record.SeedRows
 ) -> dict[float, float]:
-    """Train an arm of the recall task at all rates, with each seed that has no row yet.
+    """Train an arm of the recall task at all rates, with each tuning seed that has no row yet.
 
     Parameters
     ----------
     arm
         The name of the arm.
-    recipe
-        What it trains and how.
-    seeds
-        The seeds of its runs.
-    grid
-        The rates.
+    network
+        What it trains.
     rows
-        The rows, each with the losses at all rates.
+        The rows of the trials, each with the losses at all rates.
 
     Returns
     -------
     scores : dict of float to float
         The mean loss over the seeds by rate.
     """
-    settings = recipe.settings() | {"learning_rate": None, "grid": list(grid)}
-    waiting = list(rows.missing(arm, seeds, settings))
-    pairs = [(rate, seed) for seed in waiting for rate in grid]
+    settings = recall_settings(network) | {"learning_rate": None, "grid": list(RECALL_RATES)}
+    waiting = list(rows.missing(arm, RECALL_TUNING_SEEDS, settings))
+    pairs = [(rate, seed) for seed in waiting for rate in RECALL_RATES]
     if pairs:
         runs = train_side_by_side(
-            recipe, rates=[rate for rate, _ in pairs], seeds=[seed for _, seed in pairs]
+            network, rates=[rate for rate, _ in pairs], seeds=[seed for _, seed in pairs]
         )
         for seed in waiting:
             own = [run for run, (_, s) in zip(runs, pairs, strict=True) if s == seed]
             figures = own[0][0] | {LOSSES: [run["loss"] for run, _ in own]}
             del figures["loss"]
             rows.write(arm, seed, figures=figures, settings=settings, costs=own[0][1])
-    trials = [rows.figures(arm, seed)[LOSSES] for seed in seeds]
+    trials = [rows.figures(arm, seed)[LOSSES] for seed in RECALL_TUNING_SEEDS]
     means = torch.tensor(trials).mean(dim=0).tolist()
-    return dict(zip(grid, means, strict=True))
+    return dict(zip(RECALL_RATES, means, strict=True))
 
 
 def run_recall_arm(
     arm: str,
-    recipe: RecallArm,
+    network: RecallNetwork,
     seeds: Sequence[int],
     *,
     trials: record.SeedRows,
@@ -98,18 +88,19 @@ def run_recall_arm(
     ----------
     arm
         The name of the arm.
-    recipe
-        What it trains and how.
+    network
+        What it trains.
     seeds
         The seeds of its runs.
     trials, rows
         The rows of the trials and of the runs.
     """
-    scores = run_all_rates(arm, recipe, RECALL_TUNING_SEEDS, grid=RECALL_RATES, rows=trials)
+    scores = run_recall_trials(arm, network, rows=trials)
     rate = best_rate(scores)
-    settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
+    settings = recall_settings(network) | {"learning_rate": rate, "grid": list(scores)}
     waiting = list(rows.missing(arm, seeds, settings))
-    runs = train_side_by_side(recipe, rates=[rate] * len(waiting), seeds=waiting) if waiting else []
+    rates = [rate] * len(waiting)
+    runs = train_side_by_side(network, rates=rates, seeds=waiting) if waiting else []
     for seed, (figures, costs) in zip(waiting, runs, strict=True):
         rows.write(arm, seed, figures=figures, settings=settings, costs=costs)
 
@@ -159,15 +150,11 @@ def run_text_arm(
 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parts: Mapping[str, Mapping[str, RecallArm | Recipe]] = {
-        "recall": RECALL,
-        "gates": GATES,
-        **PARTS,
-    }
+    parts: Mapping[str, Mapping[str, RecallNetwork | Recipe]] = {"recall": RECALL, **PARTS}
     parser = command_line.benchmark_parser("memory", __doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", help="by default 3 of text, 10 of others")
+    parser.add_argument("--seeds", type=int, nargs="+", help="by default 3 of text, 10 of recall")
     options = parser.parse_args(arguments)
     if unknown := set(options.parts) - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
@@ -181,10 +168,7 @@ def main(arguments: Sequence[str]) -> None:
         for arm, recipe in parts[part].items():
             if options.arms and arm not in options.arms:
                 continue
-            if isinstance(recipe, RecallArm) and part == "gates":
-                seeds = options.seeds or range(10)
-                run_all_rates(arm, recipe, seeds, grid=WIDE_RATES, rows=rows)
-            elif isinstance(recipe, RecallArm):
+            if isinstance(recipe, RecallNetwork):
                 seeds = options.seeds or range(10)
                 run_recall_arm(arm, recipe, seeds, trials=trials, rows=rows)
             else:

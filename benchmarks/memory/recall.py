@@ -1,10 +1,10 @@
-"""The recall task: its arms, and how many networks are trained at once."""
+"""The recall task: its budget, and how many networks are trained at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,43 +15,26 @@ from benchmarks.memory.task import NUM_SYMBOLS
 from benchmarks.tuning import finite_loss
 from utils.training.config import TrainConfig, learning_rate_at
 
-RECALL_RATES = tuple(0.001 * 2**k for k in range(9))  # of all arms
-WIDE_RATES = tuple(0.001 * 2**k for k in range(13))  # of arms that are measured at all rates
+RECALL_RATES = tuple(0.001 * 2**k for k in range(9))
 SOLVED = 0.05  # nats
+DELAY = 30  # steps from the symbol to the query
+STEPS = 600  # of the optimizer
 BATCH_SIZE = 32  # symbols drawn for a step
 EPSILON = 1e-8  # of Adam
 
 Figures = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecallArm:
-    """An arm of the recall task, but for its learning rate.
-
-    Parameters
-    ----------
-    network
-        What is trained.
-    delay
-        Number of steps from the symbol to the query.
-    steps
-        Number of optimizer steps.
-    """
-
-    network: RecallNetwork
-    delay: int = 30
-    steps: int = 600
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings of the arm that rows store."""
-        return {
-            "optimizer": "AdamW",
-            "steps": self.steps,
-            "batch size": BATCH_SIZE,
-            "clip norm": 1.0,
-            "delay": self.delay,
-            "network": asdict(self.network),
-        }
+def recall_settings(network: RecallNetwork) -> dict[str, Any]:
+    """Return what rows store of an arm's settings, but for its learning rate."""
+    return {
+        "optimizer": "AdamW",
+        "steps": STEPS,
+        "batch size": BATCH_SIZE,
+        "clip norm": 1.0,
+        "delay": DELAY,
+        "network": asdict(network),
+    }
 
 
 def best_rate(scores: Mapping[float, float]) -> float:
@@ -61,7 +44,7 @@ def best_rate(scores: Mapping[float, float]) -> float:
 
 
 def train_side_by_side(
-    arm: RecallArm, *, rates: Sequence[float], seeds: Sequence[int]
+    network: RecallNetwork, *, rates: Sequence[float], seeds: Sequence[int]
 ) -> list[tuple[Figures, dict[str, Any]]]:
     """Train a network for each pair of a rate and a seed.
 
@@ -70,8 +53,8 @@ def train_side_by_side(
 
     Parameters
     ----------
-    arm
-        What is trained.
+    network
+        What each network consists of.
     rates, seeds
         The rate and the seed of each network, (R,) each.
 
@@ -81,18 +64,18 @@ def train_side_by_side(
         Figures and costs of each network.
     """
     start = time.process_time()
-    networks = RecallNetworks(arm.network, seeds)
+    networks = RecallNetworks(network, seeds)
     generators = [torch.Generator().manual_seed(100_003 * seed + 1) for seed in seeds]
-    adam = SideBySideAdam(networks, rates, TrainConfig(steps=arm.steps, learning_rate=1.0))
-    shares = _share_of_the_symbol(networks, arm.delay)
-    for step in range(arm.steps):
+    adam = SideBySideAdam(networks, rates, TrainConfig(steps=STEPS, learning_rate=1.0))
+    shares = _share_of_the_symbol(networks, DELAY)
+    for step in range(STEPS):
         weights = torch.stack([_draw(generator) for generator in generators])  # (R, 8)
-        adam.step(weights * losses(networks, arm.delay), step)
-    last = losses(networks, arm.delay).mean(dim=1).tolist()  # (R,)
+        adam.step(weights * losses(networks, DELAY), step)
+    last = losses(networks, DELAY).mean(dim=1).tolist()  # (R,)
     sizes = sum(p[0].numel() for p in networks.parameters())
     costs = {
         "parameters": sizes,
-        "tokens": arm.steps * BATCH_SIZE * (arm.delay + 1),
+        "tokens": STEPS * BATCH_SIZE * (DELAY + 1),
         "processor_seconds": round((time.process_time() - start) / len(seeds), 2),
     }
     return [

@@ -13,15 +13,12 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from benchmarks.memory.task import BLANK, NUM_SYMBOLS, QUERY, RECALL_VOCABULARY
 from utils.arguments import check_choice
 
-RecallCell: TypeAlias = Literal["rnn", "lstm", "gru", "mingru"]
-PARTS_OF_CELL: dict[RecallCell, int] = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2}
-FRAMES = ("bare", "scaled", "block")
-STARTS = ("torch", "large", "small")
+RecallCell: TypeAlias = Literal["lstm", "gru"]
+PARTS_OF_CELL: dict[RecallCell, int] = {"lstm": 4, "gru": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,29 +31,17 @@ class RecallNetwork:
         The recurrent cell.
     width
         D: length of word vectors and states.
-    start
-        How the matrix that reads word vectors starts: as torch draws it, times √D if "large", or
-        divided by √D if "small".
     keep_bias
         The bias b of the gate that keeps the state, which starts near σ(b): the forget gate of an
-        LSTM, the update gate of a GRU, and one minus the gate of a minGRU. None for torch's own.
-    frame
-        What surrounds the cell: nothing if "bare". It reads word vectors of length about 1, and
-        times √D if "scaled". A "block" normalizes them to mean 0 and variance 1, thus to length √D,
-        and adds a residual connection, a feed-forward layer and two more normalizations. No
-        normalization here has parameters.
+        LSTM, the update gate of a GRU. None for torch's own.
     """
 
     cell: RecallCell
     width: int = 32
-    start: str = "torch"
     keep_bias: float | None = None
-    frame: str = "bare"
 
     def __post_init__(self) -> None:
         check_choice(PARTS_OF_CELL, cell=self.cell)
-        check_choice(STARTS, start=self.start)
-        check_choice(FRAMES, frame=self.frame)
 
 
 def draw_parameters(network: RecallNetwork, seed: int) -> dict[str, torch.Tensor]:
@@ -77,8 +62,8 @@ def draw_parameters(network: RecallNetwork, seed: int) -> dict[str, torch.Tensor
     generator = torch.Generator().manual_seed(seed)
     D, k = network.width, PARTS_OF_CELL[network.cell]
 
-    def uniform(*shape: int, fan_in: int = D) -> torch.Tensor:
-        return (2 * torch.rand(shape, generator=generator) - 1) * fan_in**-0.5
+    def uniform(*shape: int) -> torch.Tensor:
+        return (2 * torch.rand(shape, generator=generator) - 1) * D**-0.5
 
     p = {
         "embedding": torch.randn(RECALL_VOCABULARY, D, generator=generator) * D**-0.5,
@@ -86,18 +71,12 @@ def draw_parameters(network: RecallNetwork, seed: int) -> dict[str, torch.Tensor
         "input bias": uniform(k * D),
         "output": uniform(D, RECALL_VOCABULARY),
         "output bias": uniform(RECALL_VOCABULARY),
+        "recurrent": uniform(D, k * D),
+        "recurrent bias": uniform(k * D),
     }
-    if network.cell != "mingru":
-        p |= {"recurrent": uniform(D, k * D), "recurrent bias": uniform(k * D)}
-    p["input"] *= {"torch": 1.0, "large": D**0.5, "small": D**-0.5}[network.start]
     if network.keep_bias is not None:
-        keep = slice(0, D) if network.cell == "mingru" else slice(D, 2 * D)
-        p["input bias"][keep] = network.keep_bias
-        if network.cell != "mingru":
-            p["recurrent bias"][keep] = 0.0
-    if network.frame == "block":
-        p |= {"widen": uniform(D, 2 * D), "widen bias": uniform(2 * D)}
-        p |= {"narrow": uniform(2 * D, D, fan_in=2 * D), "narrow bias": uniform(D, fan_in=2 * D)}
+        p["input bias"][D : 2 * D] = network.keep_bias
+        p["recurrent bias"][D : 2 * D] = 0.0
     return p
 
 
@@ -145,26 +124,17 @@ class RecallNetworks(nn.Module):
         read: dict[int, torch.Tensor] = {}  # an input that comes again is read once
         for x in inputs:
             if id(x) not in read:
-                read[id(x)] = self._linear("input", self._framed(x))
+                read[id(x)] = self._linear("input", x)
         h = c = inputs[0].new_zeros(inputs[0].shape[0], NUM_SYMBOLS, self.network.width)
         for x in inputs:
             h, c = self._step(read[id(x)], h, c)  # (R, 8, D) each
-        if self.network.frame == "block":
-            h = inputs[-1] + h
-            h = h + self._linear("narrow", F.gelu(self._linear("widen", normalized(h))))
-            h = normalized(h)
         return self._linear("output", h)
 
     def _step(
         self, x: torch.Tensor, h: torch.Tensor, c: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return hidden and cell state after an input x (R, 8 or 1, kD), already multiplied."""
-        if self.network.cell == "mingru":
-            keep, candidate = x.chunk(2, dim=-1)
-            return candidate + keep.sigmoid() * (h - candidate), c
         past = self._linear("recurrent", h)  # (R, 8, kD)
-        if self.network.cell == "rnn":
-            return torch.tanh(x + past), c
         if self.network.cell == "lstm":
             i, f, u, o = (x + past).chunk(4, dim=-1)
             c = f.sigmoid() * c + i.sigmoid() * u.tanh()
@@ -176,14 +146,3 @@ class RecallNetworks(nn.Module):
     def _linear(self, name: str, x: torch.Tensor) -> torch.Tensor:
         """Return x (R, n, in) times the matrix of a name, plus its bias: (R, n, out)."""
         return torch.baddbmm(self.p[f"{name} bias"][:, None], x, self.p[name])
-
-    def _framed(self, x: torch.Tensor) -> torch.Tensor:
-        """Return word vectors as the cell reads them."""
-        if self.network.frame == "bare":
-            return x
-        return x * x.shape[-1] ** 0.5 if self.network.frame == "scaled" else normalized(x)
-
-
-def normalized(x: torch.Tensor) -> torch.Tensor:
-    """Return vectors of mean 0 and variance 1."""
-    return F.layer_norm(x, x.shape[-1:])

@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import math
 
 import numpy as np
 import pytest
@@ -12,10 +11,9 @@ from torch.nn import functional as F
 
 from benchmarks.memory.gradients import best_unit_correlation, gradient_by_distance, line_lengths
 from benchmarks.memory.networks import BlockLM, scan
-from benchmarks.memory.parts import GATES, PARTS, RECALL
+from benchmarks.memory.parts import PARTS, RECALL
 from benchmarks.memory.recall import (
     RECALL_RATES,
-    WIDE_RATES,
     SideBySideAdam,
     best_rate,
     losses,
@@ -28,7 +26,7 @@ from utils.data.batches import Batch
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 
-CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 def sequences(delay):
@@ -48,63 +46,36 @@ def torch_layer(cell, p):
     return layer
 
 
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("frame", ["bare", "scaled", "block"])
-def test_a_network_beside_others_is_torchs_layer(cell, frame):
-    network = RecallNetwork(cell=cell, width=6, frame=frame)
+def shorten(monkeypatch, *, delay, steps):
+    """Make the delay and the training of the recall task shorter."""
+    monkeypatch.setattr("benchmarks.memory.recall.DELAY", delay)
+    monkeypatch.setattr("benchmarks.memory.recall.STEPS", steps)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_network_beside_others_is_torchs_layer(cell):
+    network = RecallNetwork(cell=cell, width=6)
     side_by_side = RecallNetworks(network, seeds=[3, 4])
     p = draw_parameters(network, seed=4)
     x = p["embedding"][sequences(5)]  # (8, T, D)
-    scale = {"bare": lambda x: x, "scaled": lambda x: x * math.sqrt(6)}
-    read = scale.get(frame, lambda x: F.layer_norm(x, (6,)))(x)
-    h = torch_layer(cell, p)(read)[0][:, -1]
-    if frame == "block":
-        h = x[:, -1] + h
-        wide = F.gelu(F.layer_norm(h, (6,)) @ p["widen"] + p["widen bias"])
-        h = F.layer_norm(h + wide @ p["narrow"] + p["narrow bias"], (6,))
+    h = torch_layer(cell, p)(x)[0][:, -1]
     logits = h @ p["output"] + p["output bias"]
     assert torch.allclose(side_by_side(side_by_side.inputs(5))[1], logits, atol=1e-5)
 
 
-def test_a_mingru_beside_others_is_its_recurrence():
-    network = RecallNetwork(cell="mingru", width=4, keep_bias=2.0)
-    p, ids = draw_parameters(network, seed=1), sequences(3)
-    assert (p["input bias"][:4] == 2.0).all()
-    h = torch.zeros(NUM_SYMBOLS, 4)
-    for t in range(ids.shape[1]):
-        keep, candidate = (p["embedding"][ids[:, t]] @ p["input"] + p["input bias"]).chunk(2, -1)
-        h = keep.sigmoid() * h + (1 - keep.sigmoid()) * candidate
-    expected = h @ p["output"] + p["output bias"]
-    networks = RecallNetworks(network, seeds=[1])
-    assert torch.allclose(networks(networks.inputs(3))[0], expected, atol=1e-5)
-
-
-def test_other_starts_change_the_input_weights_or_the_gate_that_keeps_alone():
-    plain, large = (
-        draw_parameters(RecallNetwork(cell="mingru", start=start), seed=0)
-        for start in ("torch", "large")
+def test_the_start_of_a_gate_changes_its_biases_alone():
+    plain, opened = (
+        draw_parameters(RecallNetwork(cell="lstm", keep_bias=bias), seed=0) for bias in (None, 4.0)
     )
-    assert [n for n in plain if not torch.equal(plain[n], large[n])] == ["input"]
-    assert torch.allclose(large["input"], plain["input"] * math.sqrt(32))
-    lstm = draw_parameters(RecallNetwork(cell="lstm", keep_bias=4.0), seed=0)
-    assert (lstm["input bias"][32:64] == 4).all() and (lstm["recurrent bias"][32:64] == 0).all()
-    assert (lstm["input bias"][:32].abs() < 1).all() and (lstm["input bias"][64:].abs() < 1).all()
-    with pytest.raises(ValueError, match="start"):
-        RecallNetwork(cell="rnn", start="zero")
-
-
-def test_long_vectors_with_small_weights_start_as_short_vectors_and_learn_otherwise():
-    ends = {}
-    for name in ("short vectors", "long vectors, small weights", "long vectors"):
-        networks = RecallNetworks(GATES[name].network, seeds=[0])
-        start = networks(networks.inputs(30)).detach()
-        arm = dataclasses.replace(GATES[name], steps=12, delay=4)
-        ((figures, _),) = train_side_by_side(arm, rates=(0.02,), seeds=(0,))
-        ends[name] = start, figures["loss"]
-    short, small, long = ends.values()
-    assert torch.allclose(short[0], small[0], atol=1e-5)
-    assert not torch.allclose(short[0], long[0], atol=1e-3)
-    assert short[1] != pytest.approx(small[1], rel=1e-3)
+    changed = [name for name in plain if not torch.equal(plain[name], opened[name])]
+    assert changed == ["input bias", "recurrent bias"]
+    assert (opened["input bias"][32:64] == 4).all() and (opened["recurrent bias"][32:64] == 0).all()
+    for name in changed:
+        assert torch.equal(opened[name][:32], plain[name][:32]), name
+        assert torch.equal(opened[name][64:], plain[name][64:]), name
+    assert plain["input bias"].abs().max() < 1
+    with pytest.raises(ValueError, match="cell"):
+        RecallNetwork(cell="rnn")
 
 
 def test_each_network_takes_the_steps_of_torchs_adamw():
@@ -131,29 +102,30 @@ def test_each_network_takes_the_steps_of_torchs_adamw():
             assert torch.allclose(p[r], single.p[name][0], atol=1e-5), name
 
 
-def test_networks_side_by_side_do_not_disturb_each_other():
-    arm = dataclasses.replace(RECALL["LSTM, b = 4"], steps=12, delay=4)
-    together = train_side_by_side(arm, rates=(0.01, 0.05), seeds=(0, 1))
+def test_networks_side_by_side_do_not_disturb_each_other(monkeypatch):
+    shorten(monkeypatch, delay=4, steps=12)
+    network = RECALL["LSTM, b = 4"]
+    together = train_side_by_side(network, rates=(0.01, 0.05), seeds=(0, 1))
     for (figures, costs), rate, seed in zip(together, (0.01, 0.05), (0, 1), strict=True):
-        ((alone, _),) = train_side_by_side(arm, rates=(rate,), seeds=(seed,))
+        ((alone, _),) = train_side_by_side(network, rates=(rate,), seeds=(seed,))
         for name, value in alone.items():
             assert figures[name] == pytest.approx(value, rel=1e-3), name
         assert costs["parameters"] == 9098
 
 
-def test_an_arm_learns_over_a_short_delay():
-    arm = dataclasses.replace(RECALL["RNN, delay 5"], delay=2, steps=120)
-    ((figures, _),) = train_side_by_side(arm, rates=(0.02,), seeds=(0,))
+def test_an_arm_learns_over_a_short_delay(monkeypatch):
+    shorten(monkeypatch, delay=2, steps=120)
+    ((figures, _),) = train_side_by_side(RECALL["GRU"], rates=(0.02,), seeds=(0,))
     assert figures["loss"] < 0.5
 
 
-def test_the_share_of_the_symbol_is_that_of_the_gradient_by_distance():
-    network = RecallNetwork(cell="rnn", width=6)
-    arm = dataclasses.replace(RECALL["RNN"], network=network, delay=4, steps=12)
-    ((figures, _),) = train_side_by_side(arm, rates=(0.01,), seeds=(7,))
+def test_the_share_of_the_symbol_is_that_of_the_gradient_by_distance(monkeypatch):
+    shorten(monkeypatch, delay=4, steps=12)
+    network = RecallNetwork(cell="gru", width=6)
+    ((figures, _),) = train_side_by_side(network, rates=(0.01,), seeds=(7,))
     p, ids = draw_parameters(network, seed=7), sequences(4)
     vectors = p["embedding"][ids].requires_grad_()
-    logits = torch_layer("rnn", p)(vectors)[0][:, -1] @ p["output"] + p["output bias"]
+    logits = torch_layer("gru", p)(vectors)[0][:, -1] @ p["output"] + p["output bias"]
     F.cross_entropy(logits, ids[:, 0], reduction="sum").backward()
     norms = vectors.grad.norm(dim=-1)  # (8, T)
     expected = float((norms[:, 0] / norms.sum(dim=1)).mean())
@@ -237,9 +209,6 @@ def test_arms_of_a_part_have_one_budget():
     for part, arms in PARTS.items():
         budgets = {(r.steps, r.batch_size, r.rates, r.tuning_seeds) for r in arms.values()}
         assert len(budgets) == 1, part
-    assert len({arm.steps for arm in RECALL.values()}) == 1
-    assert {arm.delay for name, arm in RECALL.items() if "delay" not in name} == {30}
-    assert {(arm.steps, arm.delay) for arm in GATES.values()} == {(600, 30)}
     build = {name: recipe.build(69) for name, recipe in PARTS["characters"].items()}
     sizes = {n: sum(p.numel() for p in model.parameters()) for n, model in build.items()}
     assert max(sizes.values()) < 1.01 * min(sizes.values()), sizes
@@ -271,30 +240,22 @@ def test_a_run_reports_what_the_page_reads_and_a_trial_what_selects(task):
 
 
 def test_the_command_writes_trials_and_runs_once(run, capsys, monkeypatch):
-    for name in ("RNN, delay 5", "RNN"):
-        arm = dataclasses.replace(RECALL[name], steps=12, delay=2)
-        monkeypatch.setitem(RECALL, name, arm)
-    gates = dataclasses.replace(GATES["short vectors"], steps=12, delay=2)
-    monkeypatch.setitem(GATES, "short vectors", gates)
+    shorten(monkeypatch, delay=2, steps=12)
     recipe = PARTS["characters"]["RNN"]
     monkeypatch.setitem(PARTS["characters"], "RNN", dataclasses.replace(recipe, steps=3))
-    arms = ("RNN, delay 5", "RNN", "short vectors")
-    arguments = ("recall", "gates", "characters", "--arms", *arms, "--seeds", 0)
+    arms = ("LSTM, b = 1", "GRU", "RNN")
+    arguments = ("recall", "characters", "--arms", *arms, "--seeds", 0)
     monkeypatch.setattr("benchmarks.memory.__main__.tune", lambda score, rates: {0.1: score(0.1)})
     rows = run("memory", *arguments)["rows"]
     runs = {(row["part"], row["arm"]): row for row in rows if "trials" not in row["part"]}
-    wanted = {("recall", "RNN, delay 5"), ("recall", "RNN"), ("characters", "RNN")}
-    assert runs.keys() == wanted | {("gates", "short vectors")}
-    gates = runs.pop(("gates", "short vectors"))["figures"]
-    assert gates.keys() == {"loss by rate", "share of the first input, start"}
-    assert len(gates["loss by rate"]) == len(WIDE_RATES)
+    assert runs.keys() == {("recall", "LSTM, b = 1"), ("recall", "GRU"), ("characters", "RNN")}
     assert all(row["seed"] == 0 for row in runs.values())
     for row in runs.values():
         assert row["settings"]["learning_rate"] in row["settings"]["grid"]
     trials = [row for row in rows if row["part"] == "recall, trials"]
     assert len(trials) == 6
     assert all(len(row["figures"]["loss by rate"]) == len(RECALL_RATES) for row in trials)
-    assert np.isfinite(runs["recall", "RNN"]["figures"]["loss"])
+    assert np.isfinite(runs["recall", "GRU"]["figures"]["loss"])
     capsys.readouterr()
     run("memory", *arguments)
     assert "wrote" not in capsys.readouterr().out
