@@ -3,7 +3,7 @@
 `fit` repeats the single step of ``utils.training.optimizer_step`` and adds what surrounds it:
 validation, checkpoints, a progress bar and Ctrl-C. The batch and the learning rate are functions of
 the step, so a checkpoint needs no more than the step to go on where it stopped: on a CPU a resumed
-run equals the uninterrupted one to the bit. Derived in section 3.1.
+run equals the uninterrupted one to the bit.
 """
 
 from __future__ import annotations
