@@ -87,6 +87,7 @@ def test_dropout_of_the_constrained_model_is_off():
         ([], [0], TEXTS, "transitions is empty"),
         ([{"a": 5}], [0], TEXTS, "state 0 leads by 'a' to 5: expected a state from 0 to 0"),
         ([{"a": -2, "b": 1}, {}], [1], TEXTS, "state 0 leads by 'a' to -2"),
+        ([{"a": 0.0, "b": 1}, {}], [1], TEXTS, "state 0 leads by 'a' to 0.0"),
         ([{"a": 0}], [0, 7], TEXTS, r"final has \[7\]: expected states from 0 to 0"),
         ([{"a": 0}], [0], ["a"], "texts has 1 tokens: expected one for each, EOS included"),
     ],
@@ -102,3 +103,11 @@ def test_the_automaton_has_the_tokens_of_the_model():
     model = Constrained(make_lstm(0, len(TEXTS)), AUTOMATON)
     with pytest.raises(ValueError, match=r"ids \[99\] lie outside this vocabulary of 11 tokens"):
         beam_search(model, torch.tensor([[99]]))
+
+
+@pytest.mark.parametrize("search", [sample, beam_search])
+def test_a_token_that_is_not_allowed_is_no_state_of_the_automaton(search):
+    """DEAD, −1, would be the last row of the table: a text went on as from the last state."""
+    model = Constrained(make_lstm(0, len(TEXTS)), AUTOMATON)
+    with pytest.raises(ValueError, match="not allow token 3 at its place: expected prompts"):
+        search(model, torch.tensor([[1, 0], [1, 3]]), max_length=5)

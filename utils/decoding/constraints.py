@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -98,7 +99,7 @@ def _check_states(transitions: Sequence[Mapping[str, int]], final: Collection[in
         raise ValueError("transitions is empty: expected those of state 0 at least")
     for state, following in enumerate(transitions):
         for character, number in following.items():
-            if number not in states:
+            if not isinstance(number, Integral) or number not in states:
                 raise ValueError(
                     f"state {state} leads by {character!r} to {number}: expected a state from 0 to "
                     f"{states[-1]}"
@@ -182,7 +183,8 @@ class Constrained(nn.Module):
         Raises
         ------
         ValueError
-            If the model has another number of tokens than the automaton.
+            If the model has another number of tokens than the automaton, or one of `ids` after the
+            prompt is not allowed: the longer prompts of a batch reach the automaton, too.
         """
         table = self.automaton.next_state.to(ids.device)  # (states, V)
         model_state = None if state is None else state.model_state
@@ -200,7 +202,17 @@ class Constrained(nn.Module):
             current, positions = state.automaton_state, []
             for t in range(ids.shape[1]):
                 current = table[current, ids[:, t]]
+                _check_alive(current, ids[:, t])
                 positions.append((t, current))
         for t, reached in positions:
             logits[:, t] = logits[:, t].masked_fill(table[reached] == DEAD, -math.inf)
         return logits, ConstrainedState(model_state, current)
+
+
+def _check_alive(states: torch.Tensor, tokens: torch.Tensor) -> None:
+    """Raise ValueError if the state of a row (B,) after its token is DEAD, no row of the table."""
+    if (states == DEAD).any():
+        raise ValueError(
+            f"the automaton does not allow token {int(tokens[states == DEAD][0])} at its place: "
+            "expected prompts of one length, and after them tokens that it allows"
+        )
