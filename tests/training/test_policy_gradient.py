@@ -185,3 +185,18 @@ def test_rows_without_an_answer_and_wrong_shapes_are_refused(batch, logits):
             targets=batch.targets,
             clip_range=0.0,
         )
+
+
+@pytest.mark.parametrize(
+    "rewards",
+    [torch.tensor([[1, 0]]), torch.tensor([[math.nan, 1.0]]), torch.tensor([[math.inf, 1.0]])],
+)
+def test_rewards_are_finite_numbers_with_a_mean(rewards):
+    with pytest.raises(ValueError, match="rewards must be finite floating-point numbers"):
+        group_advantages(rewards, scale_by_std=True)
+
+
+def test_a_divergence_is_from_the_reference_of_the_same_answers(batch, logits):
+    """Logits of one answer were taken for the reference of all."""
+    with pytest.raises(ValueError, match="logits and reference_logits must have one shape"):
+        token_kl(logits, logits[:1], batch.targets)

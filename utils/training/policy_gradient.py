@@ -88,7 +88,17 @@ def token_kl(
     divergences : torch.Tensor
         KL(model ‖ reference) in nats, (B, T); 0 where no target counts. A token that the model
         excludes adds nothing; one that the reference alone excludes makes it infinite.
+
+    Raises
+    ------
+    ValueError
+        If the two models' logits differ in shape.
     """
+    if logits.shape != reference_logits.shape:
+        raise ValueError(
+            "logits and reference_logits must have one shape (B, T, V), got "
+            f"{tuple(logits.shape)} and {tuple(reference_logits.shape)}"
+        )
     log_p, log_q = logits.log_softmax(-1), reference_logits.log_softmax(-1)
     p, is_ignored = log_p.exp(), targets == IGNORE_INDEX
     # masked before the product: 0 · ∞ would be NaN, and so would its gradient
@@ -120,8 +130,8 @@ def group_advantages(
     Raises
     ------
     ValueError
-        If rewards are not (P, G) with at least two answers in a group, or `epsilon` is not
-        positive.
+        If rewards are not finite floating-point numbers (P, G) with at least two answers in a
+        group, or `epsilon` is not positive.
 
     Examples
     --------
@@ -136,6 +146,11 @@ def group_advantages(
         raise ValueError(
             "rewards must be (P, G) with at least two answers to each prompt, got "
             f"{tuple(rewards.shape)}"
+        )
+    if not rewards.is_floating_point() or not rewards.isfinite().all():
+        raise ValueError(
+            "rewards must be finite floating-point numbers, such as 0.0 and 1.0: got a tensor of "
+            f"{rewards.dtype} with {int((~rewards.isfinite()).sum())} that are not finite"
         )
     advantages = rewards - rewards.mean(1, keepdim=True)  # (P, G)
     return advantages / (rewards.std(1, keepdim=True) + epsilon) if scale_by_std else advantages
