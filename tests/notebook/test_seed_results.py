@@ -146,3 +146,22 @@ def test_stored_seeds_are_arms_of_a_claim(store, capsys):
     arms = {name: load_seeds("x", name, "loss") for name in ("LSTM", "RNN")}
     check.claim("claim-x", arms, expected="lower", unit="nats", shared="data", differs="cell")
     assert "LSTM − RNN = -1 nats" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read", [load_seeds, load_curves])
+def test_a_seed_with_two_rows_is_refused(store, read):
+    """Of a file that was merged with another, the last row of a seed counted, in silence."""
+    store(row(seed=0), row(seed=1), row(seed=1, loss=9.0), row(arm="RNN", seed=1))
+    with pytest.raises(ValueError, match="several rows of words/LSTM for seed 1"):
+        read("x", "LSTM", "loss")
+    assert load_seeds("x", "RNN", "loss") == {1: 4.1}
+
+
+@pytest.mark.parametrize("content", ["{", "", "[]", "null"])
+def test_a_damaged_file_is_named(store, content):
+    store(row())
+    folder = results.Path(results.__file__).parents[2] / "book" / "results"
+    (folder / "x.json").write_text(content, encoding="utf-8")
+    for read in (results.load_results, lambda name: load_seeds(name, "LSTM", "loss")):
+        with pytest.raises(ValueError, match=r"x\.json is not a file of results"):
+            read("x")

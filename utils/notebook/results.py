@@ -142,6 +142,8 @@ def load_results(name: str) -> dict[str, Any]:
     ------
     FileNotFoundError
         If there is no such file; the message lists the names that exist.
+    ValueError
+        If the file is damaged.
     """
     return {part: value for part, value in read_stored(name).items() if part != ROWS}
 
@@ -163,13 +165,20 @@ def read_stored(name: str) -> dict[str, Any]:
     ------
     FileNotFoundError
         If there is no such file; the message lists the names that exist.
+    ValueError
+        If the file is damaged.
     """
     folder = resources.files("utils.notebook") / "stored_results"
     if not folder.is_dir():  # a checkout
         folder = Path(__file__).resolve().parents[2] / "book" / "results"
     file = folder / f"{name}.json"
     if file.is_file():
-        results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            results = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file.name} is not a file of results: {error}") from error
+        if not isinstance(results, dict):
+            raise ValueError(f"{file.name} is not a file of results: expected a JSON object")
         return results
     files = [Path(file.name) for file in folder.iterdir()] if folder.is_dir() else []
     names = sorted(path.stem for path in files if path.suffix == ".json")

@@ -152,8 +152,9 @@ def load_seeds(name: str, arm: str, quantity: str, *, part: str | None = None) -
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such part, arm or quantity, the seeds differ in the version of the code, the
-        settings or the origin of the data, or a value is not a finite number. The message lists
+        If the file is damaged, there is no such part, arm or quantity, a seed has several rows, the
+        seeds differ in the version of the code, the settings or the origin of the data, or a value
+        is not a finite number. The message lists
         the names that exist.
     """
     rows = _rows_of_arm(name, _read_rows(name), arm, part)
@@ -225,7 +226,13 @@ def _rows_of_arm(
 
 
 def _refuse_mixture(name: str, rows: Sequence[StoredRow]) -> None:
-    """Raise ValueError unless all rows of an arm have the same code, settings and origin."""
+    """Raise ValueError unless an arm has one row a seed, all with one code, settings and origin."""
+    numbers = [row.seed for row in rows]
+    if twice := sorted({str(seed) for seed in numbers if numbers.count(seed) > 1}):
+        raise ValueError(
+            f"{name}.json has several rows of {rows[0].part}/{rows[0].arm} for seed "
+            f"{', '.join(twice)}, of two files perhaps: remove all but one"
+        )
     conditions = [
         {"version of the code": row.code, "origin of the data": row.provenance.get("origin")}
         | {f"setting {key!r}": value for key, value in row.settings.items()}
