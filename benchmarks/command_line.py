@@ -17,9 +17,28 @@ def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParse
         prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
     )
     parser.add_argument(
-        "--out", type=Path, default=RESULTS_FOLDER / f"{name}.json", help="the file of the results"
+        "--out",
+        type=results_file,
+        default=RESULTS_FOLDER / f"{name}.json",
+        help="the file of the results",
     )
     return parser
+
+
+def results_file(text: str) -> Path:
+    """Read the name of a file of results, which may exist or not.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If something else than a file is there, or a file where a folder must be: the program then
+        ends with code 2 before it measures.
+    """
+    path = Path(text)
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not (path.is_file() if nearest == path else nearest.is_dir()):
+        raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}")
+    return path
 
 
 def positive_integer(text: str) -> int:

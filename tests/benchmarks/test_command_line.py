@@ -52,3 +52,17 @@ def test_a_benchmark_refuses_an_empty_measurement(line, capsys, tmp_path):
         module.main([*arguments, "--out", str(tmp_path / "results.json")])
     (option,) = [word for word in arguments if word.startswith("--")]
     assert stop.value.code == 2 and f"error: argument {option}: " in capsys.readouterr().err
+
+
+def test_results_go_to_a_file_or_the_program_ends_before_it_measures(tmp_path, capsys):
+    """The name of a folder was an error after the measurement, or a traceback."""
+    parser = benchmark_parser("loop", "")
+    file = tmp_path / "file"
+    file.write_text("{}")
+    for path in (file, tmp_path / "new", tmp_path / "new" / "file"):
+        assert parser.parse_args(["--out", str(path)]).out == path
+    for text in ("", str(tmp_path), str(file / "below")):
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(["--out", text])
+        assert stop.value.code == 2
+        assert f"--out: expected the name of a file, got {text!r}" in capsys.readouterr().err
