@@ -8,6 +8,8 @@ bytes.
 
 from __future__ import annotations
 
+import argparse
+
 from utils.console import make_output_safe
 from utils.data.download import corpus_files
 from utils.data.registry import registry
@@ -27,4 +29,5 @@ def check_corpora() -> None:
 
 if __name__ == "__main__":
     make_output_safe()
+    argparse.ArgumentParser(prog="python -m tools.corpora", description=__doc__).parse_args()
     check_corpora()

@@ -7,8 +7,8 @@ pixels wide.
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
 from pathlib import Path
 
 from tools.model_map import draw_map
@@ -105,4 +105,5 @@ def main(folder: Path = FOLDER) -> None:
 
 if __name__ == "__main__":
     make_output_safe()
-    main(*(Path(argument) for argument in sys.argv[1:2]))
+    argparse.ArgumentParser(prog="python -m tools.figures", description=__doc__).parse_args()
+    main()

@@ -58,10 +58,13 @@ def keep_executed(executed: Path, committed: Path) -> None:
     Raises
     ------
     SystemExit
-        At the first notebook that has `execution_problems`, or that was edited while it ran; it and
-        those after it are not written.
+        If there is none; at the first notebook that has `execution_problems`, or that was edited
+        while it ran: it and those after it are not written.
     """
-    for path in sorted(executed.glob("*.ipynb")):
+    paths = sorted(executed.glob("*.ipynb"))
+    if not paths:
+        sys.exit(f"no notebooks in {executed}: nothing is kept")
+    for path in paths:
         notebook = nbformat.read(path, as_version=4)
         messages = execution_problems(notebook)
         if messages:

@@ -1,6 +1,9 @@
 """What the site's generated pages are made of: facts about the book, and the pieces around them."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import nbformat
@@ -270,6 +273,22 @@ def test_a_notebook_that_was_edited_while_it_ran_is_not_overwritten(book, tmp_pa
     with pytest.raises(SystemExit, match=r"b\.ipynb was edited while it ran"):
         keep_executed(executed, committed.parent)
     assert "An edit." in committed.read_text(encoding="utf-8") and "An edit." not in kept
+
+
+def test_a_folder_without_notebooks_is_not_kept_in_silence(book, tmp_path):
+    with pytest.raises(SystemExit, match=r"no notebooks in .*nowhere: nothing is kept"):
+        keep_executed(tmp_path / "nowhere", book / "notebooks")
+
+
+@pytest.mark.parametrize("tool", ["corpora", "diagrams", "figures"])
+def test_a_tool_without_arguments_does_nothing_for_one(tool, tmp_path):
+    command = [sys.executable, "-m", f"tools.{tool}", "nowhere"]
+    environment = {**os.environ, "PYTHONPATH": str(contents.ROOT)}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2 and f"usage: python -m tools.{tool}" in run.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_pictures_are_those_that_the_script_draws(tmp_path):

@@ -493,6 +493,14 @@ def test_a_digest_changes_with_the_prose(monkeypatch):
     assert templates.source_digest(FIRST_PAGE) != before
 
 
+@pytest.mark.parametrize("name", ["nowhere", "book/index.md", ""])
+def test_a_preview_of_what_is_no_page_says_so_before_it_builds(name, monkeypatch, capsys):
+    monkeypatch.delattr("tools.translation.site.build_preview")
+    assert main(["preview", FIRST_PAGE, name]) == 2
+    output = capsys.readouterr().out
+    assert output.startswith(f"{name!r} is no page: expected") and output.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", ["nowhere.po", "notebooks", ""])
 def test_a_check_of_what_is_no_catalogue_says_so_in_one_line(name, capsys):
     assert main(["check", name]) == 2

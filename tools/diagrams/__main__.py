@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from tools.diagrams.checks import problems
@@ -30,4 +31,5 @@ def main(static: Path = STATIC) -> None:
 
 if __name__ == "__main__":
     make_output_safe()
+    argparse.ArgumentParser(prog="python -m tools.diagrams", description=__doc__).parse_args()
     main()

@@ -13,8 +13,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from tools.contents import page_names
 from tools.translation import site
 from tools.translation.catalogues import (
+    FIRST_PAGE,
     catalogue_names,
     catalogue_path,
     messages_of,
@@ -59,7 +61,12 @@ def update() -> int:
 
 
 def preview(names: list[str]) -> int:
-    """Build pages in Chinese, and print where the first of them lies."""
+    """Build pages in Chinese, and print where the first of them lies; 2 for no page."""
+    pages = [FIRST_PAGE, *page_names()]
+    for name in names:
+        if name not in pages:
+            print(f"{name!r} is no page: expected one such as {pages[-1]}")
+            return 2
     print(site.build_preview(names))
     return 0
 
