@@ -8,19 +8,22 @@ from pathlib import Path
 from benchmarks.record import RESULTS_FOLDER
 
 
-def benchmark_parser(name: str, docstring: str | None) -> argparse.ArgumentParser:
+def benchmark_parser(
+    name: str, docstring: str | None, *, folder: Path | None = None
+) -> argparse.ArgumentParser:
     """Return the parser of a benchmark's command line, described by its docstring's first line.
 
-    It has the option `--out`, to which a benchmark adds its own.
+    It has the option `--out`, to which a benchmark adds its own: the file of the results, or of a
+    benchmark that stores models the folder of these, by default `folder`.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m benchmarks.{name}", description=(docstring or "").split("\n")[0]
     )
     parser.add_argument(
         "--out",
-        type=results_file,
-        default=RESULTS_FOLDER / f"{name}.json",
-        help="the file of the results",
+        type=folder_of_models if folder else results_file,
+        default=folder or RESULTS_FOLDER / f"{name}.json",
+        help="the folder of the models" if folder else "the file of the results",
     )
     return parser
 
@@ -35,10 +38,28 @@ def results_file(text: str) -> Path:
         ends with code 2 before it measures.
     """
     path = Path(text)
-    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
-    if not (path.is_file() if nearest == path else nearest.is_dir()):
+    if (path.exists() and not path.is_file()) or not _nearest(path.absolute().parent).is_dir():
         raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}")
     return path
+
+
+def folder_of_models(text: str) -> Path:
+    """Read the name of a folder of models, which may exist or not.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If something else than a folder is there, or a file where a folder must be.
+    """
+    path = Path(text)
+    if not _nearest(path.absolute()).is_dir():
+        raise argparse.ArgumentTypeError(f"expected the name of a folder, got {text!r}")
+    return path
+
+
+def _nearest(path: Path) -> Path:
+    """Return a path, or the nearest folder or file above it that exists."""
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def positive_integer(text: str) -> int:

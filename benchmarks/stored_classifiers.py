@@ -109,9 +109,8 @@ def accuracy(model: Classifier, examples: Sequence[LabelledReview]) -> float:
 
 def main(arguments: Sequence[str]) -> None:
     """Train, store and measure the classifiers by the arguments of the command line."""
-    parser = command_line.benchmark_parser("stored_classifiers", __doc__)
+    parser = command_line.benchmark_parser("stored_classifiers", __doc__, folder=models_folder())
     parser.add_argument("--epochs", type=command_line.positive_integer, default=EPOCHS)
-    parser.set_defaults(out=models_folder())
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = record.Run.start("stored_classifiers", arguments), Reviews.load()

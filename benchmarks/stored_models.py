@@ -191,12 +191,11 @@ def measure(name: str, corpus: Corpus[str], *, folder: Path) -> dict[str, float]
 
 def main(arguments: Sequence[str]) -> None:
     """Train, store and measure the models by the arguments of the command line."""
-    parser = command_line.benchmark_parser("stored_models", __doc__)
+    parser = command_line.benchmark_parser("stored_models", __doc__, folder=models_folder())
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}")
     parser.add_argument(
         "--steps", type=command_line.positive_integer, help="instead of the recipe's"
     )
-    parser.set_defaults(out=models_folder())
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - RECIPES.keys():
         parser.error(f"unknown model {min(unknown)!r}: expected {' or '.join(RECIPES)}")

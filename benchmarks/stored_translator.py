@@ -205,12 +205,11 @@ def measure(stored: StoredTranslator, task: TranslationTask) -> dict[str, Any]:
 
 def main(arguments: Sequence[str]) -> None:
     """Train, store and measure the translator by the arguments of the command line."""
-    parser = command_line.benchmark_parser("stored_translator", __doc__)
+    parser = command_line.benchmark_parser("stored_translator", __doc__, folder=models_folder())
     parser.add_argument(
         "--steps", type=command_line.positive_integer, nargs=2, help="of both parts, for a trial"
     )
     parser.add_argument("--measure", action="store_true", help="the stored weights, no training")
-    parser.set_defaults(out=models_folder())
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = record.Run.start("stored_translator", arguments), load_task()

@@ -66,3 +66,17 @@ def test_results_go_to_a_file_or_the_program_ends_before_it_measures(tmp_path, c
             parser.parse_args(["--out", text])
         assert stop.value.code == 2
         assert f"--out: expected the name of a file, got {text!r}" in capsys.readouterr().err
+
+
+def test_models_go_to_a_folder(tmp_path, capsys):
+    parser = benchmark_parser("stored_models", "", folder=tmp_path)
+    assert parser.parse_args([]).out == tmp_path
+    file = tmp_path / "file"
+    file.write_text("{}")
+    for path in (tmp_path, tmp_path / "new" / "folder"):
+        assert parser.parse_args(["--out", str(path)]).out == path
+    for path in (file, file / "below"):
+        with pytest.raises(SystemExit) as stop:
+            parser.parse_args(["--out", str(path)])
+        assert stop.value.code == 2
+        assert f"--out: expected the name of a folder, got {str(path)!r}" in capsys.readouterr().err
