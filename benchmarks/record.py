@@ -26,7 +26,7 @@ import torch
 
 from benchmarks.code_version import code_version
 from utils.files import exclusive, write_text_atomically
-from utils.notebook.results import ROWS
+from utils.notebook.results import ROWS, parse_results
 from utils.notebook.seed_results import StoredRow
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -275,13 +275,7 @@ def _print_unwritten(results: Any) -> None:
 
 def _read_results(path: Path) -> dict[str, Any]:
     """Read a file of results; raise ValueError with its name if it is none."""
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not a file of results: {error}") from error
-    if not isinstance(results, dict):
-        raise ValueError(f"{path} is not a file of results: expected a JSON object")
-    return results
+    return parse_results(path.read_bytes(), name=str(path))
 
 
 def _load() -> list[float] | None:

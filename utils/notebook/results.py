@@ -173,16 +173,39 @@ def read_stored(name: str) -> dict[str, Any]:
         folder = Path(__file__).resolve().parents[2] / "book" / "results"
     file = folder / f"{name}.json"
     if file.is_file():
-        try:
-            results = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file.name} is not a file of results: {error}") from error
-        if not isinstance(results, dict):
-            raise ValueError(f"{file.name} is not a file of results: expected a JSON object")
-        return results
+        return parse_results(file.read_bytes(), name=file.name)
     files = [Path(file.name) for file in folder.iterdir()] if folder.is_dir() else []
     names = sorted(path.stem for path in files if path.suffix == ".json")
     raise FileNotFoundError(f"no stored results {name!r}; there are {', '.join(names) or 'none'}")
+
+
+def parse_results(content: bytes, *, name: str) -> dict[str, Any]:
+    """Parse the content of a file of results.
+
+    Parameters
+    ----------
+    content
+        JSON in UTF-8.
+    name
+        The name of the file, for the message.
+
+    Returns
+    -------
+    results : dict
+        What the file holds.
+
+    Raises
+    ------
+    ValueError
+        If the content is no JSON in UTF-8, or no object.
+    """
+    try:
+        results = json.loads(content.decode("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{name} is not a file of results: {error}") from error
+    if not isinstance(results, dict):
+        raise ValueError(f"{name} is not a file of results: expected a JSON object")
+    return results
 
 
 def show_provenance(part: Mapping[str, Any]) -> None:
