@@ -79,8 +79,8 @@ EVENTS = [
     Event("2014", "translation", "encoder–decoder", "Cho et al.; Sutskever et al."),
     Event("2015", "translation", "attention", "Bahdanau et al."),
     Event("2017", "translation", "Transformer", "Vaswani et al."),
-    Event("2018", "scale", "generative pre-training", "Radford et al."),
-    Event("2019", "scale", "masked pre-training", "Devlin et al."),
+    Event("2018", "scale", "generative pretraining", "Radford et al."),
+    Event("2019", "scale", "masked pretraining", "Devlin et al."),
     Event("2020", "scale", "scaling laws; GPT-3", "Kaplan et al.; Brown et al."),
     Event("2022", "scale", "compute-optimal training", "Hoffmann et al."),
     Event("2022", "scale", "training on preferences", "Ouyang et al."),
@@ -96,11 +96,11 @@ BRANCHES = [  # the bends pass the marks between
     Branch("entropy; text from n-grams", "translation from counts"),
     Branch("Kneser–Ney smoothing", "neural language model", is_answer=True),
     Branch("recurrent language model", "encoder–decoder"),
-    Branch("Transformer", "generative pre-training"),
+    Branch("Transformer", "generative pretraining"),
     Branch("Transformer", "selective state spaces", is_answer=True, bend=(0, 0.9)),
     Branch("open mixture of experts", "learned n-gram lookup"),
 ]
-EVENT_HEIGHT, TIMELINE_TOP = 41, 92
+EVENT_HEIGHT, TIMELINE_TOP = 39, 92
 LEGEND = (30, 142, 252, 392)  # where the mark of each lane is
 
 
