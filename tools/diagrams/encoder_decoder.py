@@ -155,7 +155,7 @@ def copier() -> Diagram:
     d.note(366, 283, "(B, D)")
     d.note(204, 272, "(B, k)")
     d.note(58, 208, "(B, D)")
-    d.text(6, 24, "decoder", anchor="start", bold=True)
+    d.text(6, 74, "decoder", anchor="start", bold=True)
     before = d.box(28, 132, 42, "$h^d_0$", "state")
     d.arrow(widen.left, (28, 240), before.bottom, colour="state", strong=True)
     inputs, labels = ("BOS", *"chip"), (*"chip", "EOS")
