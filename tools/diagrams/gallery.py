@@ -40,6 +40,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     concepts.conditions,
     language_models.ngram,
     language_models.nnlm,
+    language_models.nnlm_gradients,
     scaling.large_model,
     scaling.model_life,
     scaling.layer_sizes,

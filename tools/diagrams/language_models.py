@@ -96,6 +96,47 @@ def nnlm() -> Diagram:
     return d
 
 
+def nnlm_gradients() -> Diagram:
+    """Draw how gradients go back through the model of section 4.1.1, along two paths."""
+    d = Diagram(
+        "nnlm-gradients",
+        "The gradients of a feed-forward neural language model",
+        "From bottom to top: word vectors x, hidden layer z = d + Hx and a = tanh z, logits y = b "
+        "+ Ua + Wx, loss L. Beside each arrow upwards, a broken arrow leads back down with a "
+        "gradient: g from L to y, Uᵀg from y to a, δ from a to z. Hᵀδ from z and Wᵀg directly "
+        "from y reach x, where they add. In the boxes stand the gradients of their own "
+        "parameters: of U gaᵀ, of W gxᵀ, of H δxᵀ, and of the rows of C the sum at x.",
+    )
+    loss = d.box(200, 36, 340, "$L = -$log $p(w$ | window$)$", "loss")
+    logits = _with_gradients(
+        d, 200, 108, 340, "$y = b + Ua + Wx$", "gradients of $U$: $ga^T$, of $W$: $gx^T$"
+    )
+    hidden = d.box(126, 180, 192, "$a$ = tanh $z$", "layer")
+    before = _with_gradients(d, 126, 252, 192, "$z = d + Hx$", "gradient of $H$: $\u03b4x^T$")
+    inputs = d.box(200, 324, 340, "$x$: rows of $C$, which get $H^T\u03b4 + W^Tg$", "embedding")
+    _step_back(d, logits, loss, 126, "$g = p - e_w$")
+    _step_back(d, hidden, logits, 126, "$U^Tg$")
+    _step_back(d, before, hidden, 126, "$\u03b4$")
+    _step_back(d, inputs, before, 126, "$H^T\u03b4$")
+    _step_back(d, inputs, logits, 300, "$W^Tg$")
+    return d
+
+
+def _with_gradients(d: Diagram, x: float, y: float, width: float, step: str, gradients: str) -> Box:
+    """Draw a layer, and below its formula the gradients of its parameters."""
+    box = d.box(x, y, width, meaning="layer", height=48)
+    d.text(x, y - 10, step)
+    d.text(x, y + 11, gradients, colour="loss-text")
+    return box
+
+
+def _step_back(d: Diagram, below: Box, above: Box, x: float, gradient: str) -> None:
+    """Draw a step up from one value to the next, and its gradient down."""
+    d.arrow(below.top_at(x - 14), above.bottom_at(x - 14))
+    down = above.bottom_at(x + 8), below.top_at(x + 8)
+    d.arrow(*down, label=gradient, colour="loss", dashed=True)
+
+
 def _lookup(d: Diagram, xs: list[float]) -> Box:
     """Draw tokens, table and word vectors; return the position of all vectors together."""
     table = d.box(182, 462, 312, "table $C$: V rows of E numbers", "embedding")
