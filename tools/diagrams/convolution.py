@@ -69,7 +69,7 @@ def cnn_decoder() -> Diagram:
             "source": ("source",),
         },
     )
-    columns = {i: 134.0 + 56 * i for i in range(-2, 4)}
+    columns = {-2: 20.0, -1: 60.0, 0: 106.0, 1: 169.0, 2: 236.0, 3: 304.0}  # as wide as the words
     words = ("BOS", "two", "hundred", "forty")
     heights = (372, 278, 184)
     with d.part("source"):
@@ -157,6 +157,6 @@ def _source_vector(d: Diagram, heights: Sequence[float]) -> None:
     """Draw the vector of the encoder, which is added in each layer."""
     vector = d.box(366, 442, 40, "$c$", "state")
     for y in heights[1:]:
-        band = d.frame(112, y - 18, 324, y + 18, fill="state-tint")
+        band = d.frame(84, y - 18, 326, y + 18, fill="state-tint")
         d.arrow(vector.top, (366, y), band.right, colour="state")
         d.note(346, y - 14, "$+ Ac$")
