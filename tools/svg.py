@@ -160,6 +160,19 @@ class Picture:
         points = " ".join(f"{x + size * dx:g},{y + size * dy:g}" for dx, dy in CORNERS[shape])
         self.elements.append(f'<polygon points="{points}" {style}/>')
 
+    def triangle(self, corners: list[tuple[float, float]], fill: str) -> None:
+        """Draw a filled triangle, such as the head of an arrow.
+
+        Parameters
+        ----------
+        corners
+            Its three points.
+        fill
+            The colour.
+        """
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+        self.elements.append(f'<polygon points="{points}" fill="{fill}"/>')
+
     @contextmanager
     def link(self, section: str, name: str) -> Iterator[None]:
         """Make what is drawn within the block a link to the page of a section.

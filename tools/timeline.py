@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
-from tools.svg import BLUE, GREEN, ORANGE, PURPLE, RULE, SOFT_INK, Picture, Shape
+from tools.svg import BLUE, GREEN, ORANGE, PURPLE, RULE, SOFT_INK, TINT, Picture, Shape
 
 
 class Lane(NamedTuple):
@@ -24,12 +25,12 @@ class Lane(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A curve between two lanes.
+    """An arrow between two lanes.
 
     Parameters
     ----------
     earlier, later
-        The ideas of the events at its ends.
+        The ideas of the events at its ends: it points to the later one.
     is_answer
         Whether the later one competes with the earlier, or else builds on it.
     bend
@@ -95,12 +96,14 @@ EVENTS = [
 BRANCHES = [  # the bends pass the marks between
     Branch("entropy; text from n-grams", "translation from counts"),
     Branch("Kneser–Ney smoothing", "neural language model", is_answer=True),
-    Branch("recurrent language model", "encoder–decoder"),
+    Branch("LSTM", "encoder–decoder", bend=(0.7, 0.5)),
+    Branch("recurrent language model", "encoder–decoder", bend=(0.2, 0.6)),
     Branch("Transformer", "generative pretraining"),
     Branch("Transformer", "selective state spaces", is_answer=True, bend=(0, 0.9)),
     Branch("open mixture of experts", "learned n-gram lookup"),
 ]
 EVENT_HEIGHT, TIMELINE_TOP = 39, 92
+MARK_GAP, HEAD_LENGTH, HEAD_WIDTH = 11, 10, 9  # of an arrow: where it ends, and its head
 LEGEND = (30, 142, 252, 392)  # where the mark of each lane is
 
 
@@ -117,15 +120,19 @@ def draw_timeline() -> Picture:
         picture.line(f"M{LANES[event.lane].x} {y}H198", RULE, 1)  # leads from a mark to its words
     for name, lane in LANES.items():
         in_lane = [y for event, y in zip(EVENTS, ys, strict=True) if event.lane == name]
-        picture.line(f"M{lane.x} {in_lane[0]}V{in_lane[-1]}", lane.colour, 4)
+        picture.line(f"M{lane.x} {in_lane[0]}V{in_lane[-1]}", TINT[lane.colour], 12)
     points = {e.idea: (LANES[e.lane], y) for e, y in zip(EVENTS, ys, strict=True)}
     for branch in BRANCHES:
         (old_lane, old_y), (new_lane, new_y) = points[branch.earlier], points[branch.later]
         across, down = branch.bend
         bend_x = old_lane.x + across * (new_lane.x - old_lane.x)
         bend_y = old_y + down * (new_y - old_y)
-        curve = f"M{old_lane.x} {old_y}Q{bend_x:g} {bend_y:g} {new_lane.x} {new_y}"
-        picture.line(curve, new_lane.colour, 2, dashed=branch.is_answer)
+        _draw_arrow(
+            picture,
+            [(old_lane.x, old_y), (bend_x, bend_y), (new_lane.x, new_y)],
+            new_lane.colour,
+            dashed=branch.is_answer,
+        )
     for event, y in zip(EVENTS, ys, strict=True):
         _draw_event(picture, y, event)
     return picture
@@ -138,3 +145,23 @@ def _draw_event(picture: Picture, y: int, event: Event) -> None:
     picture.mark(lane.x, y, lane.colour, lane.shape)
     picture.text(208, y - 7, event.idea, 18, anchor="start", bold=True)
     picture.text(208, y + 10, event.authors, 15, anchor="start", fill=SOFT_INK)
+
+
+def _draw_arrow(
+    picture: Picture, points: list[tuple[float, float]], colour: str, *, dashed: bool
+) -> None:
+    """Draw a curve with a head from a mark, past a bend, to the edge of another mark."""
+    (x, y), (bend_x, bend_y), (end_x, end_y) = points
+    length = math.dist((bend_x, bend_y), (end_x, end_y))
+    dx, dy = (end_x - bend_x) / length, (end_y - bend_y) / length  # the direction of its end
+    tip_x, tip_y = end_x - MARK_GAP * dx, end_y - MARK_GAP * dy
+    back_x, back_y = tip_x - HEAD_LENGTH * dx, tip_y - HEAD_LENGTH * dy
+    curve = f"M{x:g} {y:g}Q{bend_x:g} {bend_y:g} {back_x:.1f} {back_y:.1f}"
+    picture.line(curve, colour, 2, dashed=dashed)
+    side_x, side_y = -HEAD_WIDTH / 2 * dy, HEAD_WIDTH / 2 * dx
+    corners = [
+        (tip_x, tip_y),
+        (back_x + side_x, back_y + side_y),
+        (back_x - side_x, back_y - side_y),
+    ]
+    picture.triangle(corners, colour)

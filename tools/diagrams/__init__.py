@@ -25,8 +25,8 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
 - ``canvas``, ``shapes``, ``labels``, ``boxes``: what the vocabulary is made of.
 - ``checks``: labels that touch something, lines through boxes, text too small for a phone.
 - ``gallery``: the list of all diagrams.
-- ``concepts``, ``language_models``, ``recurrent``, ``convolution``, ``encoder_decoder``,
-  ``number_translation``, ``attention``,
+- ``kept``, ``concepts``, ``language_models``, ``recurrent``, ``convolution``,
+  ``encoder_decoder``, ``number_translation``, ``attention``,
   ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
   ``pipeline``, ``scaling``, ``autograd``, ``libraries``, ``practice``, ``stacked``, ``cost``,
   ``classification``, ``generation``, ``interpretability``, ``rewards``, ``robustness``,

@@ -17,6 +17,7 @@ from tools.diagrams import (
     generation,
     gpt,
     interpretability,
+    kept,
     language_models,
     libraries,
     masks,
@@ -37,6 +38,7 @@ from tools.diagrams import (
 from tools.diagrams.vocabulary import Diagram
 
 DRAWN: tuple[Callable[[], Diagram], ...] = (
+    kept.kept_words,
     concepts.conditions,
     language_models.ngram,
     language_models.nnlm,
