@@ -164,6 +164,41 @@ def test_an_error_of_the_disk_is_not_hidden(is_terminal):
             console._Output(Broken()).write(b"abc")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+@pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "program",
+    [
+        ["-m", "benchmarks.loop", "--help"],  # argparse hides an error of print
+        ["-m", "tools.corpora", "--help"],
+        ["-c", "from utils.console import *; make_output_safe(); print('−' * 100_000); print(1)"],
+        ["-c", "from utils.console import *; make_output_safe(); print(1)"],
+    ],
+    ids=["benchmark", "tool", "long output", "short output"],
+)
+def test_a_full_disk_is_told_in_one_line(program, options):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, *options, *program],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.stderr == "stdout could not be written: No space left on device\n"
+    assert result.returncode == 1
+
+
+def test_other_errors_keep_their_traceback():
+    program = "from utils.console import *; make_output_safe(); open('nowhere/file')"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr and "nowhere/file" in result.stderr
+
+
 def test_every_program_makes_its_output_safe():
     assert len(PROGRAMS) > 10
     for path in PROGRAMS:

@@ -7,9 +7,14 @@ an error, and the program end without its result.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
+import os
 import sys
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 
@@ -19,8 +24,9 @@ def make_output_safe() -> None:
     Characters that the console lacks are escaped. What is printed after the terminal is closed, or
     after the program that reads a pipe has ended, is dropped. A stream that is not Python's own, as
     in a notebook, is left unchanged. An error of the disk to which stdout goes is raised once, by
-    `print` or `flush`; what is printed after it is dropped. On stderr, where no error can be told,
-    all errors are ignored.
+    `print` or `flush`; what is printed after it is dropped. If the program does not catch it, or it
+    comes only at the end of the program, one line on stderr tells it, and the exit code is 1. On
+    stderr, where no error can be told, all errors are ignored.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -28,6 +34,9 @@ def make_output_safe() -> None:
             stream.reconfigure(errors="backslashreplace")
             if stream is getattr(sys, f"__{name}__"):
                 setattr(sys, name, _without_reader_errors(stream, is_stderr=name == "stderr"))
+                if name == "stdout":
+                    sys.excepthook = partial(_report_uncaught, sys.excepthook)
+                    atexit.register(_finish_at_exit)
 
 
 class _Output(io.RawIOBase):
@@ -71,14 +80,53 @@ def finish_output() -> None:
     Raises
     ------
     OSError
-        If stdout goes to a disk that could not take all that was printed after `make_output_safe`.
+        If stdout goes to a disk that could not take all that was printed after `make_output_safe`;
+        once.
     """
     if sys.stdout is None:  # closed before the program began
         return
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    finally:
+        error = _take_error()
+    if error is not None:
+        raise error
+
+
+def _take_error() -> OSError | None:
+    """Return the error of the disk to which stdout goes, if no other call has returned it."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    if isinstance(raw, _Output) and raw.error is not None:
-        raise raw.error
+    if not isinstance(raw, _Output):
+        return None
+    error, raw.error = raw.error, None
+    return error
+
+
+def _report_uncaught(
+    other_hook: Callable[..., object],
+    error_type: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType | None,
+) -> None:
+    """Print one line for an error of stdout's disk, for any other what `other_hook` prints."""
+    if isinstance(error, OSError) and error is _take_error():
+        _print_error(error)
+    else:
+        other_hook(error_type, error, traceback)
+
+
+def _finish_at_exit() -> None:
+    """Write what `print` has buffered; end the process with exit code 1 if that fails."""
+    try:
+        finish_output()
+    except OSError as error:
+        _print_error(error)
+        os._exit(1)  # nothing that a function of `atexit` raises would change the exit code
+
+
+def _print_error(error: OSError) -> None:
+    """Tell on stderr, in one line, that stdout could not be written."""
+    print(f"stdout could not be written: {error.strerror or error}", file=sys.stderr, flush=True)
 
 
 def _without_reader_errors(stream: io.TextIOWrapper, *, is_stderr: bool) -> io.TextIOWrapper:
