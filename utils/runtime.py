@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from utils.arguments import check_bool
+
 
 def seed_everything(seed: int) -> None:
     """Seed the random number generators of Python, NumPy and torch, on all devices."""
@@ -159,7 +161,13 @@ def autocast(
     -------
     context : context manager
         Autocast on a GPU; otherwise a context without effect.
+
+    Raises
+    ------
+    ValueError
+        If `enabled` is neither True nor False.
     """
+    check_bool(enabled=enabled)
     if device.type != "cuda" or not enabled:
         return nullcontext()
     if dtype is None:

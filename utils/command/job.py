@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from utils.arguments import check_choice, check_integer, check_number
+from utils.arguments import check_bool, check_choice, check_integer, check_number
 from utils.command.catalogue import MODELS, select_arguments, select_model_options
 from utils.command.training_data import TrainingData
 from utils.files import as_path
@@ -44,8 +44,8 @@ class RunConfig:
     ------
     ValueError
         If the folder has no name, the optimizer or the strategy is unknown, the optimizer cannot
-        work on shards, the label smoothing is not from 0 to 1, or the seed is not an integer from 0
-        to 2⁶³ − 1.
+        work on shards, the label smoothing is not from 0 to 1, the seed is not an integer from 0
+        to 2⁶³ − 1, or `progress` is neither True nor False.
     """
 
     out: str | None = None
@@ -63,6 +63,7 @@ class RunConfig:
         check_choice(STRATEGIES, strategy=self.strategy)
         check_number(minimum=0, maximum=1, label_smoothing=self.label_smoothing)
         check_integer(minimum=0, maximum=2**63 - 1, seed=self.seed)
+        check_bool(progress=self.progress)
         if self.strategy == "shard" and self.optimizer == "muon":
             raise ValueError("muon needs whole matrices: expected adamw with strategy 'shard'")
 

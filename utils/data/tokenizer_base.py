@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from utils.arguments import check_bool
 from utils.conversions import as_integers
 from utils.data.checks import check_text
 from utils.data.pretokenization import cut_into_parts, split_special_tokens
@@ -50,9 +51,10 @@ class TextEncoder(ABC):
         Raises
         ------
         ValueError
-            If `text` is not a valid text.
+            If `text` is not a valid text, or `allow_special` is neither True nor False.
         """
         check_text(text)
+        check_bool(allow_special=allow_special)
         return list(self._encode_parts([text], allow_special))
 
     def encode_iterable(
@@ -77,8 +79,9 @@ class TextEncoder(ABC):
         Raises
         ------
         ValueError
-            If a chunk is not a valid text.
+            If a chunk is not a valid text, or `allow_special` is neither True nor False.
         """
+        check_bool(allow_special=allow_special)
         yield from self._encode_parts(cut_into_parts(chunks), allow_special)
 
     def _encode_parts(self, parts: Iterable[str], allow_special: bool) -> Iterator[int]:
@@ -198,8 +201,9 @@ def training_texts(texts: str | Iterable[str], *, allow_special: bool) -> Iterat
     Raises
     ------
     ValueError
-        If one of `texts` is not a valid text.
+        If one of `texts` is not a valid text, or `allow_special` is neither True nor False.
     """
+    check_bool(allow_special=allow_special)
     if not isinstance(texts, Iterable):
         raise ValueError(f"expected a text or several texts, got {texts!r}")
     for text in [texts] if isinstance(texts, str) else texts:

@@ -10,11 +10,16 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from utils.arguments import check_integer, check_positive
+from utils.arguments import check_bool, check_integer, check_positive
 
 
 def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) -> int:
     """Count the model's parameters, or only those that need a gradient; shared ones count once.
+
+    Raises
+    ------
+    ValueError
+        If `trainable_only` is neither True nor False.
 
     Examples
     --------
@@ -23,6 +28,7 @@ def count_parameters(model: torch.nn.Module, *, trainable_only: bool = False) ->
     >>> count_parameters(nn.Linear(10, 5))
     55
     """
+    check_bool(trainable_only=trainable_only)
     return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from sacrebleu.metrics import BLEU
 
+from utils.arguments import check_bool
 from utils.conversions import as_strings
 
 References: TypeAlias = Iterable[str] | Iterable[Iterable[str | None]]
@@ -85,8 +86,10 @@ def make_bleu_metric(*, tokenize: str, lowercase: bool, **options: Any) -> BLEU:
     Raises
     ------
     ValueError
-        If the tokenizer is unknown or needs a package that is not installed.
+        If the tokenizer is unknown or needs a package that is not installed, or `lowercase` is
+        neither True nor False.
     """
+    check_bool(lowercase=lowercase)
     if not isinstance(tokenize, str) or tokenize not in BLEU.TOKENIZERS:
         raise ValueError(
             f"unknown tokenizer {tokenize!r}; choose from {', '.join(BLEU.TOKENIZERS)}"

@@ -79,7 +79,8 @@ def bleu(
     ------
     ValueError
         If the lists differ in length or are empty, an item is not a text, a hypothesis has no
-        reference, or the tokenizer is unknown or needs a package that is not installed.
+        reference, the tokenizer is unknown or needs a package that is not installed, or `lowercase`
+        is neither True nor False.
 
     Examples
     --------

@@ -13,6 +13,8 @@ import math
 import torch
 from torch.nn import functional as F
 
+from utils.arguments import check_bool, check_number
+
 
 def attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None = None
@@ -119,7 +121,7 @@ def fused_attention(
     is_causal
         Use the kernel's own causal mask; it requires T = S and no `mask`.
     dropout
-        Dropout probability of the attention weights.
+        Dropout probability of the attention weights, from 0 to below 1.
 
     Returns
     -------
@@ -129,8 +131,11 @@ def fused_attention(
     Raises
     ------
     ValueError
-        If `is_causal` is given with a mask or with T ≠ S, or the mask is not boolean.
+        If `is_causal` is given with a mask or with T ≠ S or is neither True nor False, the mask is
+        not boolean, or the probability is out of its range.
     """
+    check_bool(is_causal=is_causal)
+    check_number(minimum=0, below=1, dropout=dropout)
     if is_causal and (mask is not None or q.shape[-2] != k.shape[-2]):
         raise ValueError(
             "is_causal needs as many queries as keys and no mask; for other cases, combine the "

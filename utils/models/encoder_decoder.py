@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, cast
 import torch
 from torch import nn
 
+from utils.arguments import check_bool
 from utils.contract import Decoder, Encoder, MemoryT, StateT
 from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.models.layers import TiedModule
@@ -131,7 +132,7 @@ def lstm_seq2seq(
     Raises
     ------
     ValueError
-        If a size is not a positive integer.
+        If a size is not a positive integer, or `share_embedding` is neither True nor False.
 
     Examples
     --------
@@ -143,6 +144,7 @@ def lstm_seq2seq(
     >>> logits.shape, state.hidden.shape
     (torch.Size([1, 1, 50]), torch.Size([1, 2, 32]))
     """
+    check_bool(share_embedding=share_embedding)
     sizes: dict[str, Any] = {
         "width": width,
         "num_layers": num_layers,

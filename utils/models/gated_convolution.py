@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from utils.arguments import check_positive
+from utils.arguments import check_bool, check_positive
 from utils.models.typed_module import TypedModule
 
 
@@ -30,12 +30,14 @@ class GatedConvolution(TypedModule):
     Raises
     ------
     ValueError
-        If a size is not a positive integer, or if `kernel_size` is even but not `causal`.
+        If a size is not a positive integer, if `causal` is neither True nor False, or if
+        `kernel_size` is even but not `causal`.
     """
 
     def __init__(self, width: int, *, kernel_size: int = 3, causal: bool = False) -> None:
         super().__init__()
         check_positive(width=width, kernel_size=kernel_size)
+        check_bool(causal=causal)
         if not causal and kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size must be odd unless the convolution is causal, got {kernel_size}"

@@ -152,7 +152,13 @@ def make_tied_output(embedding: nn.Embedding, *, zero_bias: bool = True) -> Outp
     -------
     output : OutputLayer
         A layer with a bias, from (…, E) to logits (…, V).
+
+    Raises
+    ------
+    ValueError
+        If `zero_bias` is neither True nor False.
     """
+    check_bool(zero_bias=zero_bias)
     output = OutputLayer(embedding.embedding_dim, embedding.num_embeddings, embedding=embedding)
     if zero_bias:
         nn.init.zeros_(output.bias)
@@ -215,8 +221,8 @@ def make_norm(
     Raises
     ------
     ValueError
-        If the name is unknown, `width` is not a positive integer, or epsilon is not a number of at
-        least `MIN_EPSILON`.
+        If the name is unknown, `width` is not a positive integer, `bias` is neither True nor False,
+        or epsilon is not a number of at least `MIN_EPSILON`.
 
     Examples
     --------
@@ -227,6 +233,7 @@ def make_norm(
     """
     check_choice(NORMS, norm=norm)
     check_positive(width=width)
+    check_bool(bias=bias)
     check_number(minimum=MIN_EPSILON, **if_given(epsilon=epsilon))
     if norm == "rms":
         return nn.RMSNorm(width, eps=RMS_EPSILON if epsilon is None else epsilon)
@@ -260,7 +267,8 @@ def make_final_norm(
     Raises
     ------
     ValueError
-        As in `make_norm`.
+        As in `make_norm`, or if `norm_first` is neither True nor False.
     """
+    check_bool(norm_first=norm_first)
     final_norm = make_norm(norm, width, bias=bias, epsilon=epsilon)
     return final_norm if norm_first else nn.Identity()

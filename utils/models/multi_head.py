@@ -229,6 +229,7 @@ class CrossAttention(TypedModule):
         super().__init__()
         check_heads(width, num_heads)
         check_number(minimum=0, maximum=1, dropout=dropout)
+        check_bool(bias=bias)
         self.num_heads = num_heads
         self.dropout = dropout
         self.query_projection = nn.Linear(width, width, bias=bias)

@@ -14,7 +14,7 @@ from numbers import Integral
 
 import numpy as np
 
-from utils.arguments import check_integer, check_positive
+from utils.arguments import check_bool, check_integer, check_positive
 from utils.data.vocabulary import BOS
 from utils.models.ngram_texts import Ids, JoinedTexts, as_id_array, join_texts
 
@@ -248,9 +248,10 @@ class NGramCounts:
         Raises
         ------
         ValueError
-            For an empty n-gram, an n-gram of more tokens than were counted, and for ids outside the
-            vocabulary.
+            For an empty n-gram, an n-gram of more tokens than were counted, for ids outside the
+            vocabulary, and if `continuation` is neither True nor False.
         """
+        check_bool(continuation=continuation)
         counts = self.continuation if continuation else self.raw
         if not 1 <= len(ngram) < len(counts):
             raise ValueError(

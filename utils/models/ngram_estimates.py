@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from utils.arguments import check_number, if_given
+from utils.arguments import check_bool, check_number, if_given
 from utils.models.ngram_counts import NGramCounts
 
 
@@ -91,7 +91,13 @@ def estimate_discounts(counts: np.ndarray, *, modified: bool = False) -> np.ndar
     discounts : numpy.ndarray
         (4,): what to subtract from a count of 0, 1, 2, and 3 or more; 0.5 where too few n-grams
         give no estimate between 0 and the count.
+
+    Raises
+    ------
+    ValueError
+        If `modified` is neither True nor False.
     """
+    check_bool(modified=modified)
     # num_ngrams[c]: how many n-grams have the count c, for c up to 4
     num_ngrams = np.bincount(np.minimum(counts, 5), minlength=6)
     ratio = num_ngrams[1] / max(1, num_ngrams[1] + 2 * num_ngrams[2])
@@ -126,8 +132,10 @@ def choose_discounts(
     Raises
     ------
     ValueError
-        For a discount outside (0, 1] or together with `modified`.
+        For a discount outside (0, 1] or together with `modified`, and if that is neither True nor
+        False.
     """
+    check_bool(modified=modified)
     if discount is None:
         return [estimate_discounts(counts, modified=modified) for counts in values]
     if modified:

@@ -215,7 +215,8 @@ class InitialState(TypedModule):
     Raises
     ------
     ValueError
-        If the cell is unknown, or a size is not a positive integer.
+        If the cell is unknown, a size is not a positive integer, or `from_vector` is neither True
+        nor False.
     """
 
     def __init__(
@@ -224,6 +225,7 @@ class InitialState(TypedModule):
         super().__init__()
         check_choice(CELLS, cell=cell)
         check_positive(width=width, num_layers=num_layers)
+        check_bool(from_vector=from_vector)
         self.width, self.num_layers, self.cell = width, num_layers, cell
         self.projection = nn.Linear(width, num_layers * width) if from_vector else None
 

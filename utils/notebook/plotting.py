@@ -24,7 +24,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from utils.arguments import check_positive
+from utils.arguments import check_bool, check_positive
 from utils.notebook.fonts import CHINESE_FONTS, has_glyph
 
 Curve: TypeAlias = tuple[Sequence[Any], Sequence[Any]]
@@ -151,7 +151,8 @@ def curves(
     Raises
     ------
     ValueError
-        If a curve is not a pair of x and y of one length.
+        If a curve is not a pair of x and y of one length, or `logx` or `logy` is neither True nor
+        False.
 
     Examples
     --------
@@ -163,6 +164,7 @@ def curves(
     ['train', 'valid']
     >>> plt.close(ax.figure)
     """
+    check_bool(logx=logx, logy=logy)
     pairs = {name: _as_pair(name, curve) for name, curve in lines.items()}
     ax = _axes(ax)
     for name, (x, y) in pairs.items():

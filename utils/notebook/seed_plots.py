@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
 
-from utils.arguments import check_choice
+from utils.arguments import check_bool, check_choice
 from utils.notebook.plotting import COLOURS, LINE_STYLES, MARKERS, MARKERS_PER_CURVE, legend_label
 from utils.notebook.relative_error import Array
 
@@ -157,7 +157,8 @@ def seed_curves(
     ------
     ValueError
         If a curve has no seeds, its seeds have not one finite value for each x, a baseline is not
-        finite, a name is both a curve and a baseline, or there is no such band.
+        finite, a name is both a curve and a baseline, there is no such band, or `logx` or `logy` is
+        neither True nor False.
 
     Examples
     --------
@@ -170,6 +171,7 @@ def seed_curves(
     >>> plt.close(ax.figure)
     """
     check_choice(BANDS, band=band)
+    check_bool(logx=logx, logy=logy)
     baselines = baselines or {}
     checked = {name: _checked(name, x, values) for name, (x, values) in lines.items()}
     _check_baselines(baselines, lines)

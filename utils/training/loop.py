@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, overload
 
+from utils.arguments import check_bool
 from utils.contract import NextTokenModel
 from utils.data.batches import Batch
 from utils.files import as_path
@@ -129,8 +130,8 @@ def fit(
     ValueError
         If the checkpoint has no name, is damaged, in use, or of another configuration, model or
         optimizer, if there are fewer batches than the run needs, if batches hold no token to
-        predict, if `valid` can be read only once, if the model has nothing to train, or if the
-        optimizer holds none of what it trains.
+        predict, if `valid` can be read only once, if `progress` is neither True nor False, if the
+        model has nothing to train, or if the optimizer holds none of what it trains.
     FloatingPointError
         If the loss or, in a checkpoint or at the end, a parameter is no longer finite.
     OSError
@@ -148,6 +149,7 @@ def fit(
     >>> len(history.losses), history.losses[-1] < history.losses[0]
     (20, True)
     """
+    check_bool(progress=progress)
     check_training_batches(batches, config)
     if valid is not None:
         check_validation_batches(valid)
