@@ -6,6 +6,7 @@ Otherwise ``lowercase="no"`` would count as true.
 import importlib
 import inspect
 import pkgutil
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ X = torch.ones(1, 2, 4)
 VALUES = np.ones(3, int)
 IDS = [4, 5, 6, 7] * 5
 COUNTS = NGramCounts([IDS], order=2, vocab_size=9)
-TRANSFORMER = {"width": 8, "num_layers": 1, "num_heads": 2}
+TRANSFORMER: dict[str, Any] = {"width": 8, "num_layers": 1, "num_heads": 2}
 
 
 def train(**options):

@@ -150,3 +150,9 @@ def test_mixed_precision_on_a_gpu():
     with runtime.autocast(torch.device("cuda")):
         ones = torch.ones(2, 2, device="cuda")
         assert (ones @ ones).dtype in (torch.bfloat16, torch.float16)
+
+
+@pytest.mark.parametrize("seed", [1.5, "3", None, -1, 2**64])
+def test_a_seed_that_torch_does_not_take_is_refused_by_its_name(seed):
+    with pytest.raises(ValueError, match="seed must be an integer from 0 to"):
+        runtime.seed_everything(seed)

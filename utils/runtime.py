@@ -14,11 +14,18 @@ import numpy as np
 import torch
 from torch import nn
 
-from utils.arguments import check_bool
+from utils.arguments import check_bool, check_integer
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the random number generators of Python, NumPy and torch, on all devices."""
+    """Seed the random number generators of Python, NumPy and torch, on all devices.
+
+    Raises
+    ------
+    ValueError
+        If `seed` is not an integer from 0 to 2⁶⁴ − 1.
+    """
+    check_integer(minimum=0, maximum=2**64 - 1, seed=seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

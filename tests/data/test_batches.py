@@ -276,3 +276,9 @@ def test_a_step_whose_windows_have_no_number_is_refused():
     assert stream[2**61 - 1].inputs.shape == (4, 5)
     with pytest.raises(ValueError, match=f"step {2**61} is too large"):
         stream[2**61]
+
+
+@pytest.mark.parametrize("value", [1.5, math.nan, "0", None])
+def test_rows_are_not_padded_with_what_is_no_id(value):
+    with pytest.raises(ValueError, match="value must be an integer"):
+        pad([[4, 5], [6]], value)

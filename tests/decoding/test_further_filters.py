@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from utils.decoding.filters import penalize_repetition
 from utils.decoding.further_filters import FurtherSampling, filter_typical, penalize_counts
 from utils.decoding.sampling import SamplingConfig
 
@@ -85,3 +86,19 @@ def test_an_option_out_of_its_range_is_refused(option, value):
 def test_integers_are_no_logits():
     with pytest.raises(ValueError, match="floating-point"):
         filter_typical(torch.tensor([1, 2]), 0.5)
+
+
+@pytest.mark.parametrize(
+    "ids, message",
+    [
+        ([[0, 3]], r"ids \[3\] lie outside this vocabulary of 3 tokens"),
+        ([[-1, 0]], r"ids \[-1\] lie outside this vocabulary of 3 tokens"),
+        ([[0.0, 1.0]], "previous_ids must be integers of type int64"),
+    ],
+)
+def test_penalties_refuse_ids_outside_the_vocabulary(ids, message):
+    logits = torch.zeros(1, 3)
+    with pytest.raises(ValueError, match=message):
+        penalize_counts(logits, torch.tensor(ids), frequency=1.0)
+    with pytest.raises(ValueError, match=message):
+        penalize_repetition(logits, torch.tensor(ids), 2.0)

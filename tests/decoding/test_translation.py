@@ -13,6 +13,7 @@ from utils.decoding.beam_search import beam_search
 from utils.decoding.greedy_search import greedy_search
 from utils.decoding.token_rules import TokenRules
 from utils.decoding.translation import decode_sources, translate
+from utils.models.gpt import GPT
 
 SOURCES = [[4, 5, 6], [7], [8, 4], [6, 6, 6], [9, 10], [5], [11, 4, 7], [4, 4]]
 
@@ -126,3 +127,11 @@ def test_a_source_with_an_id_outside_the_vocabulary_is_refused(model, source, me
 def test_what_is_not_a_list_of_texts_is_not_translated(model, texts, message):
     with pytest.raises(ValueError, match=message):
         translate(model, texts, WordTokenizer.train("a b"))
+
+
+def test_a_language_model_does_not_translate():
+    model = GPT(9, width=8, num_layers=1, num_heads=2)
+    with pytest.raises(ValueError, match="GPT is not an encoder–decoder: it has no begin"):
+        decode_sources(model, [[4, 5]], greedy_search)
+    with pytest.raises(ValueError, match="GPT is not an encoder–decoder: it has no begin"):
+        translate(model, ["a"], WordTokenizer.train("a b"))

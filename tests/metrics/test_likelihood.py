@@ -59,3 +59,10 @@ def test_integers_beyond_a_float_are_refused(measure, nll, count):
 def test_a_number_of_tokens_that_is_not_finite_is_refused(measure, count):
     with pytest.raises(ValueError, match=f"got {count}"):
         measure(1.0, count)
+
+
+@pytest.mark.parametrize("measure", [perplexity, bits_per_character])
+@pytest.mark.parametrize("nll, count", [("1", 1), (1.0, "1"), (None, 1), (1.0, None), ([1.0], 1)])
+def test_what_is_no_number_is_refused(measure, nll, count):
+    with pytest.raises(ValueError, match="needs numbers, got"):
+        measure(nll, count)

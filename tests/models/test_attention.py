@@ -127,3 +127,10 @@ def test_a_score_that_is_no_number_is_not_hidden():
     for mask in (None, torch.tensor([True, True])):
         assert masked_softmax(scores, mask).isnan().all()
     assert masked_softmax(scores, torch.tensor([False, True])).tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("dropout", [float("nan"), -0.1, 1.0, 2.0, "0.1", True])
+def test_the_fused_kernel_is_not_given_a_wrong_dropout(dropout):
+    x = torch.ones(1, 2, 4)
+    with pytest.raises(ValueError, match="dropout must be a number at least 0 and below 1, got"):
+        fused_attention(x, x, x, dropout=dropout)

@@ -357,8 +357,10 @@ def test_a_size_in_a_sequence_is_refused_by_its_number(build, name, wrong):
         build_with(build, name, (9, wrong))
 
 
-@pytest.mark.parametrize("wrong", [5.0, -0.1, None])
+@pytest.mark.parametrize("wrong", [5.0, 1.0, -0.1, None])
 @pytest.mark.parametrize("build, name", cases({"dropout"}))
 def test_a_dropout_that_is_no_probability_is_refused(build, name, wrong):
-    with pytest.raises(ValueError, match=f"^dropout must be a number from 0 to 1, got {wrong}"):
+    with pytest.raises(
+        ValueError, match=f"^dropout must be a number at least 0 and below 1, got {wrong}"
+    ):
         build_with(build, name, wrong)

@@ -168,7 +168,7 @@ def test_a_final_norm_is_a_norm_after_pre_norm_layers_only():
     assert isinstance(make_final_norm(D, norm_first=False), nn.Identity)
 
 
-@pytest.mark.parametrize("dropout", [-0.1, 1.5, math.nan, True, None])
+@pytest.mark.parametrize("dropout", [-0.1, 1, 1.5, math.nan, True, None])
 @pytest.mark.parametrize(
     "build",
     [
@@ -180,5 +180,5 @@ def test_a_final_norm_is_a_norm_after_pre_norm_layers_only():
     ids=["GPT", "RNNLM", "SelfAttention", "make_rnn"],
 )
 def test_a_dropout_that_is_not_a_probability_is_refused(build, dropout):
-    with pytest.raises(ValueError, match="dropout must be a number from 0 to 1"):
+    with pytest.raises(ValueError, match="dropout must be a number at least 0 and below 1"):
         build(dropout)

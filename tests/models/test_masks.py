@@ -52,3 +52,30 @@ def test_causal_masks_equal_their_definition():
 def test_a_query_that_cannot_attend_to_itself_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         causal_mask(**arguments)
+
+
+@pytest.mark.parametrize(
+    "lengths, S, message",
+    [
+        ([-1, 2], 3, "lengths must be from 0 to S"),
+        ([4, 2], 3, "lengths must be from 0 to S"),
+        ([1.5, 2.0], 3, "lengths must be integers"),
+        ([[1], [2]], 3, "lengths must be integers"),
+        ([1, 2], 3.5, "S must be an integer, got 3.5"),
+    ],
+)
+def test_lengths_that_rows_cannot_have_are_refused(lengths, S, message):
+    with pytest.raises(ValueError, match=message):
+        length_mask(torch.tensor(lengths), S)
+
+
+@pytest.mark.parametrize("sizes", [{"T": 1.5, "S": 3}, {"T": 1, "S": 3.5}, {"T": "1"}])
+def test_a_number_of_queries_or_keys_that_is_no_integer_is_refused(sizes):
+    with pytest.raises(ValueError, match="must be an integer, got"):
+        causal_mask(**sizes)
+
+
+@pytest.mark.parametrize("window", [1.5, "2", float("nan")])
+def test_a_window_that_is_no_integer_is_refused(window):
+    with pytest.raises(ValueError, match="window must be a positive integer"):
+        causal_mask(3, window=window)

@@ -84,3 +84,12 @@ def test_no_variant_belongs_to_two_splits_and_the_synthesizer_has_them_all():
     folder = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
     missing = [variant for variant in variants if not (folder / variant).is_file()]
     assert not missing, "the synthesizer does not complain of a variant that it does not have"
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5])
+def test_a_seed_that_is_no_non_negative_integer_is_refused(seed):
+    """None would draw other sentences each time."""
+    with pytest.raises(ValueError, match="seed must be a non-negative integer"):
+        announcements.sample_sentences(1, seed=seed)
+    with pytest.raises(ValueError, match="seed must be a non-negative integer"):
+        announcements.speak_announcements(["hello"], split="train", seed=seed)

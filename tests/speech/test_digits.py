@@ -97,7 +97,11 @@ def test_a_clip_of_another_sample_rate_is_refused():
         ("01x", {}, "there is no recording of 'x'; there are 0, 1, 2"),
         ("012", {}, "there is no recording of '2'"),
         ("01", {"snr": math.nan}, "snr must be"),
-        ("01", {"speeds": (0.0, 0.0)}, "factor must be a positive number"),
+        ("01", {"speeds": (0.0, 1.0)}, "lowest_speed must be a positive number, got 0.0"),
+        ("01", {"speeds": (-1.0, 1.0)}, "lowest_speed must be a positive number, got -1.0"),
+        ("01", {"speeds": (math.nan, 1.0)}, "lowest_speed must be a positive number, got nan"),
+        ("01", {"speeds": (1.0, math.nan)}, "highest_speed must be a number at least 1.0, got nan"),
+        ("01", {"speeds": (1.2, 1.0)}, "highest_speed must be a number at least 1.2, got 1.0"),
     ],
 )
 def test_a_string_without_a_recording_or_with_a_wrong_option_is_refused(spoken, options, message):

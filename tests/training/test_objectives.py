@@ -9,6 +9,7 @@ from torch import nn
 
 from utils.data.batches import IGNORE_INDEX, Batch
 from utils.data.labelled_batches import LabelledBatch
+from utils.models.classifiers import Classifier, WordCNNEncoder
 from utils.models.language_models import RNNLM
 from utils.speech.joint_recognizer import JointRecognizer
 from utils.training.adversarial import adversarial_objective
@@ -179,3 +180,40 @@ def test_an_index_error_of_the_model_itself_is_not_hidden():
 
     with pytest.raises(IndexError, match="list index"):
         token_nll(fail, BATCH)
+
+
+def make_rnn_lm():
+    return RNNLM(9, width=4)
+
+
+def make_classifier():
+    return Classifier(WordCNNEncoder(9, embedding_size=4, num_filters=2), input_size=6)
+
+
+LABELLED = LabelledBatch(torch.tensor([[4, 5], [6, 7]]), torch.tensor([0, 1]))
+TOKENS = Batch(LABELLED.inputs, LABELLED.inputs)
+
+
+@pytest.mark.parametrize(
+    "make_model, batch, options, message",
+    [
+        (make_classifier, LABELLED, {}, "is not a batch of tokens .* objective=label_nll"),
+        (make_classifier, TOKENS, {}, "Classifier is called without a state.* objective=label_nll"),
+        (make_rnn_lm, LABELLED, {}, "LabelledBatch is not a batch of tokens"),
+        (make_rnn_lm, LABELLED, {"objective": label_nll}, "RNNLM is not a classifier.* objective=token_nll"),
+        (make_rnn_lm, (1, 2), {}, "tuple is not a batch, as it has no tensor `targets`"),
+    ],
+)
+def test_a_batch_of_another_task_is_refused(make_model, batch, options, message):
+    config = TrainConfig(steps=1, learning_rate=0.1)
+    with pytest.raises(ValueError, match=message):
+        fit(make_model(), [batch], config, progress=False, **options)
+
+
+def test_an_error_inside_a_model_is_not_that_of_its_call():
+    class Broken(nn.Module):
+        def forward(self, ids, state):
+            return len(3)
+
+    with pytest.raises(TypeError, match="has no len"):
+        token_nll(Broken(), TOKENS)

@@ -65,7 +65,7 @@ def pad(sequences: Iterable[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     Raises
     ------
     ValueError
-        If there are no sequences, one is not 1-D, or an id is not an integer.
+        If there are no sequences, one is not 1-D, or an id or `value` is not an integer.
 
     Examples
     --------
@@ -76,6 +76,7 @@ def pad(sequences: Iterable[Sequence[int] | torch.Tensor], value: int = PAD) -> 
     """
     if not isinstance(sequences, Iterable):
         raise ValueError(f"sequences must be a list of lists of ids, got {sequences!r}")
+    check_integer(minimum=IGNORE_INDEX, value=value)
     rows = [as_id_tensor(sequence) for sequence in sequences]
     if not rows:
         raise ValueError("there are no sequences to pad; at least one is needed")

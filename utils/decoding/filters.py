@@ -11,6 +11,7 @@ import math
 import torch
 
 from utils.arguments import check_number, check_positive
+from utils.data.checks import check_ids_in_vocabulary
 
 MAX_REPETITION_PENALTY = 1e6
 """The largest repetition penalty; the smallest is its reciprocal."""
@@ -200,7 +201,7 @@ def penalize_repetition(
 
 
 def check_previous_ids(previous_ids: torch.Tensor, logits: torch.Tensor) -> None:
-    """Check that the tokens that have occurred are given for each row of the logits.
+    """Check that the tokens that have occurred are in the vocabulary, in each row of the logits.
 
     Parameters
     ----------
@@ -212,13 +213,18 @@ def check_previous_ids(previous_ids: torch.Tensor, logits: torch.Tensor) -> None
     Raises
     ------
     ValueError
-        If the two differ in B: torch would leave further rows as they are.
+        If the two differ in B, as torch would leave further rows as they are; or, of ids whose
+        values can be read, if one is not in the vocabulary; and if they are not of type int64.
     """
     if previous_ids.shape[:-1] != logits.shape[:-1]:
         raise ValueError(
             "previous_ids must be (B, N) with the B rows of the logits (B, V), got shapes "
             f"{tuple(previous_ids.shape)} and {tuple(logits.shape)}: give the tokens of each row"
         )
+    if previous_ids.dtype != torch.int64:
+        raise ValueError(f"previous_ids must be integers of type int64, got {previous_ids.dtype}")
+    if not previous_ids.is_meta:
+        check_ids_in_vocabulary(previous_ids, logits.shape[-1])
 
 
 def _check_floating_point(logits: torch.Tensor) -> None:

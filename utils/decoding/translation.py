@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import torch
 
-from utils.contract import ConditionalLanguageModel, StateT
+from utils.contract import ConditionalLanguageModel, StateT, needs_first_state
 from utils.conversions import as_strings
 from utils.data.checks import as_id_list
 from utils.data.grouped_batches import group_by_length, map_groups
@@ -62,9 +62,14 @@ def decode_sources(
     Raises
     ------
     ValueError
-        If a source has no tokens or an id outside the encoder's vocabulary, or `batch_size` is not
-        a positive integer.
+        If the model is not an encoder–decoder, a source has no tokens or an id outside the
+        encoder's vocabulary, or `batch_size` is not a positive integer.
     """
+    if not needs_first_state(model):
+        raise ValueError(
+            f"{type(model).__name__} is not an encoder–decoder: it has no begin() that reads a "
+            "source; a language model continues a prompt, as by greedy_search or sample"
+        )
     sources = [
         as_id_list(source, name=f"the ids of source {i}") for i, source in enumerate(sources)
     ]
@@ -120,9 +125,9 @@ def translate(
     Raises
     ------
     ValueError
-        If `texts` is one text or an item is not a text, a text has no tokens or an id outside the
-        encoder's vocabulary, `batch_size` is not a positive integer, `max_length` is not a
-        non-negative integer, or the minimum length is above it.
+        If the model is not an encoder–decoder, `texts` is one text or an item is not a text, a text
+        has no tokens or an id outside the encoder's vocabulary, `batch_size` is not a positive
+        integer, `max_length` is not a non-negative integer, or the minimum length is above it.
     """
     sources = [tokenizer.encode(text) for text in as_strings(texts, name="texts")]
     search = partial(best_sequences, beam=beam, max_length=max_length, rules=rules)

@@ -7,6 +7,7 @@ different tokenizers comparable.
 from __future__ import annotations
 
 import math
+from typing import SupportsFloat
 
 MAX_LOG_PROB = 1e-3
 """The largest number accepted as a log-probability: rounding may leave one slightly above 0."""
@@ -36,9 +37,9 @@ def perplexity(nll: float, num_tokens: int) -> float:
     Raises
     ------
     ValueError
-        If the number of tokens is not positive and finite, or the negative log-likelihood is NaN
-        or more negative than rounding in float32 makes it: below −10⁻⁶ per token. Above that, it
-        counts as 0.
+        If an argument is not a number, the number of tokens is not positive and finite, or the
+        negative log-likelihood is NaN or more negative than rounding in float32 makes it: below
+        −10⁻⁶ per token. Above that, it counts as 0.
 
     Examples
     --------
@@ -75,8 +76,8 @@ def bits_per_character(nll: float, num_characters: int) -> float:
     Raises
     ------
     ValueError
-        If the number of characters is not positive and finite, or the negative log-likelihood is
-        NaN or below −10⁻⁶ per character; above that, it counts as 0.
+        If an argument is not a number, the number of characters is not positive and finite, or the
+        negative log-likelihood is NaN or below −10⁻⁶ per character; above that, it counts as 0.
 
     Examples
     --------
@@ -90,6 +91,8 @@ def bits_per_character(nll: float, num_characters: int) -> float:
 
 def _mean(nll: float, count: int, *, of: str, unit: str) -> float:
     """Return nll / count after checking both; `of` and `unit` are for the messages."""
+    if not (isinstance(nll, SupportsFloat) and isinstance(count, SupportsFloat)):
+        raise ValueError(f"{of} needs numbers, got {nll!r} and {count!r}")
     try:
         float(nll), float(count)
     except OverflowError as error:  # an integer of more than 308 digits

@@ -6,6 +6,8 @@ both for any model.
 
 from __future__ import annotations
 
+from utils.arguments import check_positive
+
 
 def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
     """Compute the number of parameters of `GPT` with its default options.
@@ -29,6 +31,11 @@ def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
     num_parameters : int
         The number of parameters.
 
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer.
+
     Examples
     --------
     >>> from utils.metrics.cost import count_parameters
@@ -39,6 +46,7 @@ def gpt_parameters(vocab_size: int, *, width: int, num_layers: int) -> int:
     >>> count_parameters(GPT(50, width=32, num_layers=2))
     26336
     """
+    check_positive(vocab_size=vocab_size, width=width, num_layers=num_layers)
     return vocab_size * width + num_layers * (12 * width**2 + 2 * width) + width
 
 
@@ -68,7 +76,19 @@ def gpt_flops(vocab_size: int, *, width: int, num_layers: int, batch_size: int, 
     -------
     num_flops : int
         The number of operations.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer.
     """
+    check_positive(
+        vocab_size=vocab_size,
+        width=width,
+        num_layers=num_layers,
+        batch_size=batch_size,
+        length=length,
+    )
     per_token = (
         2 * (12 * num_layers * width**2 + vocab_size * width) + 4 * num_layers * length * width
     )

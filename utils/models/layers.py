@@ -181,9 +181,9 @@ def make_dropout(dropout: float) -> nn.Dropout:
     Raises
     ------
     ValueError
-        If `dropout` is not a number from 0 to 1.
+        If `dropout` is not a number from 0 to below 1, with which nothing would be left.
     """
-    check_number(minimum=0, maximum=1, dropout=dropout)
+    check_number(minimum=0, below=1, dropout=dropout)
     return nn.Dropout(dropout)
 
 

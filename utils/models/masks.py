@@ -6,9 +6,11 @@ windows in section 6.2 (Beltagy et al. 2020).
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import torch
 
-from utils.data.checks import is_padded_at_end
+from utils.data.checks import is_integer_tensor, is_padded_at_end
 from utils.data.vocabulary import PAD
 from utils.models.checks import check_id_tensor, check_values
 
@@ -68,6 +70,11 @@ def length_mask(lengths: torch.Tensor, S: int) -> torch.Tensor:
     is_valid : torch.Tensor
         True before the length of each row, False from it on, (B, S) bool.
 
+    Raises
+    ------
+    ValueError
+        If the lengths are not integers (B,) from 0 to `S`, or `S` is not an integer.
+
     Examples
     --------
     >>> import torch
@@ -76,7 +83,23 @@ def length_mask(lengths: torch.Tensor, S: int) -> torch.Tensor:
     tensor([[ True,  True,  True],
             [ True, False, False]])
     """
+    _check_sizes(S=S)
+    if lengths.ndim != 1 or not is_integer_tensor(lengths):
+        raise ValueError(
+            f"lengths must be integers (B,), got {lengths.dtype} {tuple(lengths.shape)}"
+        )
+    check_values(
+        ((lengths >= 0) & (lengths <= S)).all(),
+        "lengths must be from 0 to S, the number of steps with padding",
+    )
     return torch.arange(S, device=lengths.device) < lengths[:, None]
+
+
+def _check_sizes(**sizes: int) -> None:
+    """Raise ValueError for a size that is not an integer, which a graph may not know yet."""
+    for name, size in sizes.items():
+        if not isinstance(size, int | torch.SymInt):
+            raise ValueError(f"{name} must be an integer, got {size!r}")
 
 
 def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
@@ -117,8 +140,8 @@ def causal_mask(
     Raises
     ------
     ValueError
-        If there are more queries than keys, or the window is not positive: such queries could not
-        attend to themselves.
+        If there are more queries than keys, or the window is not a positive integer: such queries
+        could not attend to themselves; and for a number of queries or keys that is not an integer.
 
     Examples
     --------
@@ -132,9 +155,10 @@ def causal_mask(
             [0, 0, 1, 1]], dtype=torch.int32)
     """
     S = T if S is None else S
+    _check_sizes(T=T, S=S)
     if T > S:
         raise ValueError(f"the queries are at the last of the keys, but T={T} is above S={S}")
-    if window is not None and window < 1:
+    if window is not None and (not isinstance(window, Integral) or window < 1):
         raise ValueError(f"window must be a positive integer, as it includes itself; got {window}")
     query_positions = torch.arange(S - T, S, device=device)[:, None]  # (T, 1)
     distance = query_positions - torch.arange(S, device=device)  # (T, S)

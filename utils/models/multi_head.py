@@ -103,7 +103,7 @@ class SelfAttention(TypedModule):
         check_heads(width, num_heads)
         check_positive(**if_given(window=window))
         check_number(minimum=MIN_EPSILON, norm_epsilon=norm_epsilon)
-        check_number(minimum=0, maximum=1, dropout=dropout)
+        check_number(minimum=0, below=1, dropout=dropout)
         check_bool(causal=causal, qk_norm=qk_norm, bias=bias)
         if window is not None and not causal:
             raise ValueError(
@@ -228,7 +228,7 @@ class CrossAttention(TypedModule):
     ) -> None:
         super().__init__()
         check_heads(width, num_heads)
-        check_number(minimum=0, maximum=1, dropout=dropout)
+        check_number(minimum=0, below=1, dropout=dropout)
         check_bool(bias=bias)
         self.num_heads = num_heads
         self.dropout = dropout

@@ -68,7 +68,7 @@ def make_rnn(
     """
     check_choice(CELLS, cell=cell)
     check_positive(input_size=input_size, width=width, num_layers=num_layers)
-    check_number(minimum=0, maximum=1, dropout=dropout)
+    check_number(minimum=0, below=1, dropout=dropout)
     check_bool(bidirectional=bidirectional)
     rnn = CELLS[cell](
         input_size,

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from utils.arguments import check_choice, check_positive
+from utils.arguments import check_choice, check_integer, check_positive
 from utils.data import espeak
 
 TOWNS = """
@@ -81,8 +81,8 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
     Raises
     ------
     ValueError
-        If `num_sentences` is not a positive integer, or the grammar has fewer sentences besides
-        those excluded.
+        If `num_sentences` is not a positive integer or the seed a non-negative one, or the grammar
+        has fewer sentences besides those excluded.
 
     Examples
     --------
@@ -93,6 +93,7 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
     please change at plymouth for trains to swindon
     """
     check_positive(num_sentences=num_sentences)
+    check_integer(minimum=0, seed=seed)
     rng = np.random.default_rng(seed)
     forbidden = frozenset(excluded)
     sentences: dict[str, None] = {}  # a set that keeps its order
@@ -133,9 +134,10 @@ def speak_announcements(
     Raises
     ------
     ValueError
-        If the split is unknown.
+        If the split is unknown, or the seed is not a non-negative integer.
     """
     check_choice(ACCENTS, split=split)
+    check_integer(minimum=0, seed=seed)
     rng = np.random.default_rng(seed)
     utterances = [_random_utterance(text, split, rng) for text in texts]
     clips = espeak.synthesize(utterances)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from utils.arguments import check_positive
+from utils.arguments import check_number, check_positive
 from utils.data.examples import SAMPLE_RATE
 from utils.data.tokenizers import CharTokenizer
 from utils.speech.audio import add_noise, change_speed, concatenate_clips
@@ -97,8 +97,11 @@ def speak_digits(
     ------
     ValueError
         If the string is empty, the speaker has no recording of a digit, `concatenate_clips` rejects
-        a recording, `add_noise` the ratio, or `change_speed` a factor.
+        a recording, `add_noise` the ratio, or the speeds are not positive numbers in order.
     """
+    lowest, highest = speeds
+    check_number(above=0, lowest_speed=lowest)
+    check_number(minimum=lowest, highest_speed=highest)
     if not digits:
         raise ValueError("digits is empty; give at least one digit")
     for digit in digits:

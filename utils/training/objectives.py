@@ -52,9 +52,9 @@ def token_nll(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the batch has a source and the model is not an encoder–decoder of tokens, or vice versa;
-        if the targets do not have the shape of the inputs; or if, on the CPU, an id is outside the
-        vocabulary.
+        If the batch is not one of tokens or the model one that predicts them; if the batch has a
+        source and the model is not an encoder–decoder of tokens, or vice versa; if the targets do
+        not have the shape of the inputs; or if, on the CPU, an id is outside the vocabulary.
 
     Examples
     --------
@@ -100,10 +100,33 @@ def is_training(model: object) -> bool:
 
 
 def _token_logits(model: NextTokenModel[Any], batch: Batch) -> torch.Tensor:
-    """Compute the logits (B, T, V) of the targets of a batch."""
-    with _vocabulary_of_inputs(batch.inputs, batch.source):
-        logits, _ = model(batch.inputs, _first_state(model, batch.source))
+    """Compute the logits (B, T, V) of the targets of a batch; raise ValueError for another kind."""
+    if not hasattr(batch, "source"):
+        raise ValueError(
+            f"{type(batch).__name__} is not a batch of tokens to predict, as it has no attribute "
+            "`source`: train a classifier with objective=label_nll, and others with their own"
+        )
+    try:
+        with _vocabulary_of_inputs(batch.inputs, batch.source):
+            logits, _ = model(batch.inputs, _first_state(model, batch.source))
+    except TypeError as error:  # of the call itself, or of something inside
+        if not _takes_ids_alone(model):
+            raise
+        raise ValueError(
+            f"{type(model).__name__} is called without a state, so it predicts no next token: "
+            "train a classifier on labelled batches with objective=label_nll"
+        ) from error
     return logits
+
+
+def _takes_ids_alone(model: Any) -> bool:
+    """Return whether a model cannot be called with a state; False where that is not known."""
+    try:
+        parameters = inspect.signature(getattr(model, "forward", model)).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    kinds = [parameter.kind for parameter in parameters]
+    return len(kinds) < 2 and inspect.Parameter.VAR_POSITIONAL not in kinds
 
 
 def _first_state(model: Any, source: torch.Tensor | None) -> Any:
@@ -156,8 +179,8 @@ def label_nll(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If there is not one label for each text, or if, on the CPU, an id is outside the vocabulary
-        or a label not a class of the model.
+        If the model is not a classifier, if there is not one label for each text, or if, on the
+        CPU, an id is outside the vocabulary or a label not a class of the model.
     """
     return summed_nll(_label_logits(model, batch), batch.targets)
 
@@ -186,7 +209,13 @@ def label_objective(*, label_smoothing: float) -> Objective[TextClassifier, Labe
 def _label_logits(model: TextClassifier, batch: LabelledBatch) -> torch.Tensor:
     """Compute the logits (B, number of classes) of the texts of a batch."""
     with _vocabulary_of_inputs(batch.inputs):
-        return model(batch.inputs)
+        logits = model(batch.inputs)
+    if not isinstance(logits, torch.Tensor):
+        raise ValueError(
+            f"{type(model).__name__} is not a classifier: it returns a {type(logits).__name__} and "
+            "not the logits alone; train a language model with objective=token_nll"
+        )
+    return logits
 
 
 def _smoothed(
@@ -283,5 +312,16 @@ def summed_nll(
 
 
 def count_tokens(batch: TrainingBatch) -> int:
-    """Return the number of predicted tokens in a batch, padding left out."""
+    """Return the number of predicted tokens in a batch, padding left out.
+
+    Raises
+    ------
+    ValueError
+        If it is no batch: if it has no tensor `targets`.
+    """
+    if not isinstance(getattr(batch, "targets", None), torch.Tensor):
+        raise ValueError(
+            f"{type(batch).__name__} is not a batch, as it has no tensor `targets`: make a Batch "
+            "of utils.data.batches, with the inputs and the targets"
+        )
     return int((batch.targets != IGNORE_INDEX).sum())
