@@ -71,6 +71,7 @@ def cut_description(path):
 def change_description(**changes):
     def change(path):
         description = json.loads((path / "model.json").read_text())
+        del description["checksum"]  # as of a file of an earlier version
         (path / "model.json").write_text(json.dumps(description | changes))
 
     return change

@@ -200,7 +200,12 @@ TOKENS = Batch(LABELLED.inputs, LABELLED.inputs)
         (make_classifier, LABELLED, {}, "is not a batch of tokens .* objective=label_nll"),
         (make_classifier, TOKENS, {}, "Classifier is called without a state.* objective=label_nll"),
         (make_rnn_lm, LABELLED, {}, "LabelledBatch is not a batch of tokens"),
-        (make_rnn_lm, LABELLED, {"objective": label_nll}, "RNNLM is not a classifier.* objective=token_nll"),
+        (
+            make_rnn_lm,
+            LABELLED,
+            {"objective": label_nll},
+            "RNNLM is not a classifier.* objective=token_nll",
+        ),
         (make_rnn_lm, (1, 2), {}, "tuple is not a batch, as it has no tensor `targets`"),
     ],
 )

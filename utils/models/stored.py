@@ -117,5 +117,4 @@ def save_stored_model(
         If a file cannot be written.
     """
     description = Description(options, facts, architecture=type(model).__name__)
-    path = write_model_files(name, model, description, file=MODEL_FILE, folder=folder)
-    tokenizer.save(path / TOKENIZER_FILE)
+    write_model_files(name, model, description, file=MODEL_FILE, tokenizer=tokenizer, folder=folder)

@@ -160,5 +160,6 @@ def save_stored_classifier(
         If a file cannot be written.
     """
     description = Description(options, facts)
-    path = write_model_files(name, model, description, file=CLASSIFIER_FILE, folder=folder)
-    tokenizer.save(path / TOKENIZER_FILE)
+    write_model_files(
+        name, model, description, file=CLASSIFIER_FILE, tokenizer=tokenizer, folder=folder
+    )

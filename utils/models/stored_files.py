@@ -1,7 +1,10 @@
-"""The files of a trained model that travels with the book: description and weights.
+"""The files of a trained model that travels with the book: description, weights and tokenizer.
+
+The description has checksums of all three. One that was written before it had that of itself and
+of the tokenizer is read without them.
 
 ``utils.models.stored``, ``utils.models.stored_translator`` and ``utils.models.stored_classifier``
-read and write them; the tokenizer lies beside them.
+read and write them.
 """
 
 from __future__ import annotations
@@ -20,10 +23,14 @@ from safetensors.torch import load, save
 from torch import nn
 
 from utils.arguments import if_given
+from utils.data.tokenizers import BPETokenizer, WordTokenizer
 from utils.files import atomic_file, write_text_atomically
 
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "weights.safetensors"
+
+_KEYS = ("architecture", "options", "weights_checksum", "facts")
+_OWN_CHECKSUM, _TOKENIZER_CHECKSUM = "checksum", "tokenizer_checksum"
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -122,6 +129,7 @@ def read_model_files(
     weights = (path / WEIGHTS_FILE).read_bytes()
     try:
         description = json.loads((path / file).read_text(encoding="utf-8"))
+        _check_description(path, file, description)
         if hashlib.sha256(weights).hexdigest() != description["weights_checksum"]:
             raise ValueError(f"{WEIGHTS_FILE} does not have the checksum in {file}")
         options, facts = description["options"], description["facts"]
@@ -132,12 +140,31 @@ def read_model_files(
         if {key: tensor.shape for key, tensor in tensors.items()} != shapes:
             raise ValueError("its weights are those of another model")
         model.load_state_dict(tensors, strict=False)  # a shared matrix fills all its names
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ValueError(
             f"the stored {kind} in {path} is damaged ({error}): get the book's files again, by "
             "git or by installing the library once more"
         ) from error
     return model.eval(), Description(options, facts, architecture)
+
+
+def _check_description(path: Path, file: str, description: dict[str, Any]) -> None:
+    """Raise ValueError for a description or a tokenizer that was changed since it was written."""
+    unknown = description.keys() - {*_KEYS, _OWN_CHECKSUM, _TOKENIZER_CHECKSUM}
+    if unknown:
+        raise ValueError(f"{file} has an entry {min(unknown)!r}, which no description has")
+    if description.get(_OWN_CHECKSUM, _checksum(description)) != _checksum(description):
+        raise ValueError(f"{file} does not have its own checksum")
+    if _TOKENIZER_CHECKSUM in description:
+        content = (path / TOKENIZER_FILE).read_bytes()
+        if hashlib.sha256(content).hexdigest() != description[_TOKENIZER_CHECKSUM]:
+            raise ValueError(f"{TOKENIZER_FILE} does not have the checksum in {file}")
+
+
+def _checksum(description: Mapping[str, Any]) -> str:
+    """Return the checksum of a description's other entries, in whatever layout they are written."""
+    entries = {key: value for key, value in description.items() if key != _OWN_CHECKSUM}
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
 
 def write_model_files(
@@ -146,6 +173,7 @@ def write_model_files(
     description: Description,
     *,
     file: str,
+    tokenizer: BPETokenizer | WordTokenizer | None = None,
     folder: Path | None = None,
 ) -> Path:
     """Write a model for `read_model_files`, its weights rounded to half precision.
@@ -160,6 +188,8 @@ def write_model_files(
         Its options and its facts, with values of JSON.
     file
         The name of the file of its description.
+    tokenizer
+        Its tokenizer, if it has one.
     folder
         The folder of the models; by default `models_folder`.
 
@@ -183,7 +213,7 @@ def write_model_files(
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ValueError(f"{name}: a weight is not finite in half precision")
     weights = save(tensors)
-    content = {
+    content: dict[str, Any] = {
         **if_given(architecture=description.architecture),
         "options": dict(description.options),
         "weights_checksum": hashlib.sha256(weights).hexdigest(),
@@ -191,6 +221,12 @@ def write_model_files(
     }
     with atomic_file(path / WEIGHTS_FILE) as temporary:
         temporary.write_bytes(weights)
+    if tokenizer is not None:
+        tokenizer.save(path / TOKENIZER_FILE)
+        stored = (path / TOKENIZER_FILE).read_bytes()
+        content[_TOKENIZER_CHECKSUM] = hashlib.sha256(stored).hexdigest()
+    content = json.loads(json.dumps(content))  # as it will be read: lists in place of tuples
+    content[_OWN_CHECKSUM] = _checksum(content)
     text = json.dumps(content, indent=1, ensure_ascii=False)
     write_text_atomically(path / file, text + "\n")
     return path

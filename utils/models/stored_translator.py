@@ -158,5 +158,6 @@ def save_stored_translator(
         If a file cannot be written.
     """
     description = Description(options, facts)
-    path = write_model_files(name, model, description, file=TRANSLATOR_FILE, folder=folder)
-    tokenizer.save(path / TOKENIZER_FILE)
+    write_model_files(
+        name, model, description, file=TRANSLATOR_FILE, tokenizer=tokenizer, folder=folder
+    )
