@@ -25,6 +25,7 @@ from utils.command.run_folder import load_trained_model
 from utils.command.training_data import TextData
 from utils.data.batches import IGNORE_INDEX, Batch, TextBatches
 from utils.data.errors import DataError
+from utils.training import loop as training_loop
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
 from utils.training.history import History, Validation
@@ -33,6 +34,7 @@ from utils.training.objectives import token_objective
 from utils.training.optimizers import adamw, muon
 from utils.training.sharding import supports_sharding
 from utils.training.tensor_file import read_tensor_file
+from utils.training.validation import validate
 
 
 @pytest.fixture
@@ -75,6 +77,24 @@ def test_an_interrupted_run_has_the_exit_code_of_its_signal(
     assert run(line) == 0 and run(f"{line} --out uninterrupted") == 0
     files = [Path(name, "weights.safetensors") for name in ("run", "uninterrupted")]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_in_a_validation_has_its_exit_code(
+    name, code, monkeypatch, capsys, python_handles_signals
+):
+    def send_and_validate(run, *arguments):
+        if run.step == 2:
+            os.kill(os.getpid(), getattr(signal, name))
+        validate(run, *arguments)
+
+    line = f"{command_line('lstmlm', 6)} --validate-every 2 --out run"
+    with monkeypatch.context() as patch:
+        patch.setattr(training_loop, "validate", send_and_validate)
+        assert run(line) == code
+    assert "interrupted after 2 steps" in capsys.readouterr().out
+    assert run(line) == 0 and "trained 6 steps" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")

@@ -25,8 +25,10 @@ from tests.helpers.small_runs import (
     make_stream,
 )
 from utils import interrupts, runtime
+from utils.files import atomic_file
 from utils.models.gpt import GPT
 from utils.models.language_models import RNNLM
+from utils.training import checkpoint
 from utils.training.checkpoint import resume_from_checkpoint, save_checkpoint
 from utils.training.config import TrainConfig
 from utils.training.distributed import Processes
@@ -457,6 +459,81 @@ def test_sigterm_saves_as_ctrl_c_does(path):
     history = fit(resumed, make_stream(), CONFIG, checkpoint=path, progress=False)
     assert not history.interrupted and history.stop_signal == 0
     assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["validation", "checkpoint"])
+def test_a_signal_between_two_steps_loses_nothing(path, monkeypatch, moment, number):
+    """While the model is validated or a checkpoint is written, in a run and at its end."""
+    config = replace(CONFIG, validate_every=4, checkpoint_every=4)
+    options = {"valid": [make_stream()[1000]], "progress": False}
+    uninterrupted = make_model()
+    expected = fit(uninterrupted, make_stream(), config, **options)
+
+    def send(*_):
+        os.kill(os.getpid(), number)
+
+    def write_and_send(path, content):
+        write_tensor_file(path, content)
+        if not path.with_suffix(".sent").exists():  # a second signal would act at once
+            path.with_suffix(".sent").touch()
+            send()
+
+    handlers = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
+    signalled = {"on_validation": send} if moment == "validation" else {}
+    if moment == "checkpoint":
+        monkeypatch.setattr(checkpoint, "write_tensor_file", write_and_send)
+    history = fit(make_model(), make_stream(), config, checkpoint=path, **options, **signalled)
+    assert history.stop_signal == number and read_tensor_file(path)["step"] == 4
+    monkeypatch.undo()
+    while history.interrupted:
+        resumed = make_other_model()
+        history = fit(resumed, make_stream(), config, checkpoint=path, **options, **signalled)
+    assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers
+    assert history.losses == expected.losses and history.validations == expected.validations
+    assert torch.equal(flat_weights(resumed), flat_weights(uninterrupted))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_second_ctrl_c_in_the_last_validation_loses_no_step(path):
+    def press_twice(_):
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # also in the background
+    options = {"valid": [make_stream()[1000]], "checkpoint": path, "progress": False}
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(make_model(), make_stream(), CONFIG, on_validation=press_twice, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert read_tensor_file(path)["step"] == CONFIG.steps
+    history = fit(make_other_model(), make_stream(), CONFIG, **options)
+    assert not history.interrupted and len(history.losses) == CONFIG.steps
+    assert len(history.validations) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_a_second_ctrl_c_while_a_checkpoint_is_written_keeps_the_earlier_one(path, monkeypatch):
+    config = replace(CONFIG, checkpoint_every=4)
+
+    def press_twice_in_step_8(path, content):
+        with atomic_file(path) as temporary:
+            write_tensor_file(temporary, content)
+            if content["step"] == 8:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(checkpoint, "write_tensor_file", press_twice_in_step_8)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(make_model(), make_stream(), config, checkpoint=path, progress=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert read_tensor_file(path)["step"] == 4
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
 def test_a_run_that_is_interrupted_before_its_first_step_leaves_no_checkpoint(path, monkeypatch):

@@ -86,8 +86,8 @@ def fit(
     """Train `model` and leave its best parameters in it, in evaluation mode.
 
     The best parameters are those of the lowest validation loss; without validation, the last ones.
-    Ctrl-C, SIGTERM or SIGHUP ends the run after the current step, with a checkpoint. Gradients that
-    the model has are cleared first.
+    Ctrl-C, SIGTERM or SIGHUP ends the run after the current step, with a checkpoint; one that comes
+    after the last step changes nothing. Gradients that the model has are cleared first.
 
     Parameters
     ----------
@@ -237,12 +237,12 @@ def _finish(
         check_parameters(run)
     run.loss_module.zero_grad()  # also of parameters that the optimizer does not change
     run.optimizer.zero_grad()
-    if path is not None and history.interrupted and run.step:
-        save_checkpoint(run, path)  # before a validation that the uninterrupted run does not make
+    if path is not None and run.step:
+        save_checkpoint(run, path)  # before a validation, which a second signal may end
     if valid is not None and run.step:
         validate(run, valid, on_validation)
-    if path is not None and not history.interrupted:
-        save_checkpoint(run, path)
+        if path is not None and not history.interrupted:  # else the whole run does not make it
+            save_checkpoint(run, path)
     if valid is None or run.best_parameters is None:
         history.best_step = run.step
     else:
