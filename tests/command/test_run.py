@@ -85,7 +85,7 @@ def test_a_signal_in_a_validation_has_its_exit_code(
     name, code, monkeypatch, capsys, python_handles_signals
 ):
     def send_and_validate(run, *arguments):
-        if run.step == 2:
+        if run.step == 2 and not run.history.validations:  # a second signal would act at once
             os.kill(os.getpid(), getattr(signal, name))
         validate(run, *arguments)
 

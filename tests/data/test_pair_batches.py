@@ -260,3 +260,11 @@ def test_a_decoder_reads_bos_and_the_text_and_predicts_the_text_and_eos():
 def test_a_label_beyond_int64_is_refused():
     with pytest.raises(ValueError, match="labels are too large for int64"):
         labelled_batch([([4, 5], 2**63 + 5)])
+
+
+@pytest.mark.parametrize("pair", [None, 3, "ab", ([4], [5], [6])])
+def test_what_is_no_pair_is_refused_by_its_number(pair):
+    with pytest.raises(ValueError, match="sentence pair 1 must be two lists of ids, got"):
+        pair_batch([([4], [5]), pair])
+    with pytest.raises(ValueError, match="labelled example 1 must be ids and a label, got"):
+        labelled_batch([([4], 0), pair])

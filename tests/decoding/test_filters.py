@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, penalize_repetition
-from utils.decoding.further_filters import penalize_counts
+from utils.decoding.further_filters import filter_typical, penalize_counts
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
@@ -140,3 +140,21 @@ def test_previous_tokens_of_another_number_of_rows_are_refused(num_rows):
 def test_a_filter_refuses_a_value_out_of_its_range(name, call):
     with pytest.raises(ValueError, match=f"{name} must be"):
         call()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    "filter_logits",
+    [
+        lambda x: filter_top_k(x, 2),
+        lambda x: filter_top_p(x, 0.5),
+        lambda x: filter_min_p(x, 0.5),
+        lambda x: filter_typical(x, 0.5),
+        lambda x: penalize_repetition(x, torch.tensor([[0]]), 2.0),
+    ],
+    ids=["top-k", "top-p", "min-p", "typical", "repetition"],
+)
+def test_logits_that_no_filter_can_order_are_refused(filter_logits, value):
+    """Top-p and min-p would exclude every token."""
+    with pytest.raises(ValueError, match="logits must be below infinity, and none NaN"):
+        filter_logits(torch.tensor([[1.0, value, 0.0]]))

@@ -1,6 +1,7 @@
 """Counts of n-grams: those of plain loops, continuation counts, several texts, any container."""
 
 import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -209,3 +210,13 @@ def test_texts_may_come_from_a_generator(sequences):
 def test_what_is_not_a_collection_is_not_counted():
     with pytest.raises(ValueError, match="ids of a text or of sentences, got 4"):
         NGramCounts(4, order=2, vocab_size=V)
+
+
+@pytest.mark.parametrize("length", [0, -1, 3, 1.5, math.nan])
+def test_lengths_that_were_not_counted_are_refused(length):
+    """Recursion would have no end, and −1 would stand for the longest n-grams."""
+    counts = NGramCounts([[4, 5, 6]], order=2, vocab_size=9)
+    with pytest.raises(ValueError, match=r"n-grams of 1 … 2 tokens were counted"):
+        counts.starts_with_bos(length)
+    with pytest.raises(ValueError, match=r"n-grams of 1 … 2 tokens were counted"):
+        counts.context_indices(length)

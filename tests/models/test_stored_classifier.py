@@ -70,3 +70,10 @@ def test_the_stored_classifiers_of_the_book_judge_as_their_facts_say(name):
         labels = torch.tensor([label for _, label in corpus.test])
         found = 100 * float((predict_logits(stored.model, ids).argmax(1) == labels).double().mean())
         assert found == pytest.approx(stored.facts["test_accuracy"], abs=0.2)
+
+
+@pytest.mark.parametrize("name", ["dropout", "gru_dropout"])
+def test_both_dropouts_are_checked_with_each_encoder(name):
+    for encoder in ("cnn", "gru"):
+        with pytest.raises(ValueError, match=f"{name} must be a number at least 0 and below 1"):
+            build_classifier(9, encoder=encoder, **{name: "0.1"})

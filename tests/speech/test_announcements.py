@@ -93,3 +93,9 @@ def test_a_seed_that_is_no_non_negative_integer_is_refused(seed):
         announcements.sample_sentences(1, seed=seed)
     with pytest.raises(ValueError, match="seed must be a non-negative integer"):
         announcements.speak_announcements(["hello"], split="train", seed=seed)
+
+
+@pytest.mark.parametrize("texts", ["hello", [None], 3])
+def test_what_is_not_a_list_of_texts_is_not_spoken(texts):
+    with pytest.raises(ValueError, match="texts"):
+        announcements.speak_announcements(texts, split="train", seed=0)

@@ -222,3 +222,8 @@ def test_an_error_inside_a_model_is_not_that_of_its_call():
 
     with pytest.raises(TypeError, match="has no len"):
         token_nll(Broken(), TOKENS)
+
+
+def test_logits_that_are_integers_are_refused():
+    with pytest.raises(ValueError, match="logits must be floating-point numbers, got a tensor of"):
+        summed_nll(torch.tensor([[1, 2]]), torch.tensor([0]))

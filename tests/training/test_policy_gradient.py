@@ -200,3 +200,12 @@ def test_a_divergence_is_from_the_reference_of_the_same_answers(batch, logits):
     """Logits of one answer were taken for the reference of all."""
     with pytest.raises(ValueError, match="logits and reference_logits must have one shape"):
         token_kl(logits, logits[:1], batch.targets)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 1), (1, 2, 3)])
+def test_targets_are_not_broadcast(shape):
+    logits, targets = torch.zeros(2, 3, 4), torch.zeros(shape, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"targets must have the shape \(2, 3\) of the logits"):
+        token_entropies(logits, targets)
+    with pytest.raises(ValueError, match=r"targets must have the shape \(2, 3\) of the logits"):
+        token_kl(logits, logits, targets)

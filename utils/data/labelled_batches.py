@@ -134,6 +134,9 @@ def _make_labelled_batch(examples: Sequence[LabelledExample]) -> LabelledBatch:
 def _as_id_examples(examples: Sequence[LabelledExample]) -> list[LabelledExample]:
     """Return the examples as lists of ids and labels; raise ValueError for anything else."""
     examples = list(examples)  # they are read twice
+    for number, example in enumerate(examples):
+        if not isinstance(example, list | tuple) or len(example) != 2:
+            raise ValueError(f"labelled example {number} must be ids and a label, got {example!r}")
     labels = as_integers([label for _, label in examples], name="labels")
     return [
         (as_id_list(ids, name=f"the ids of labelled example {number}"), label)

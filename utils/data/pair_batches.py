@@ -174,7 +174,10 @@ def teacher_forcing_pair(targets: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 def _as_id_pairs(pairs: Sequence[IdPair]) -> list[IdPair]:
     """Return the pairs as lists of ids; raise ValueError for anything else."""
     id_pairs = []
-    for number, (source, target) in enumerate(pairs):
+    for number, pair in enumerate(pairs):
         name = f"the ids of sentence pair {number}"
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ValueError(f"sentence pair {number} must be two lists of ids, got {pair!r}")
+        source, target = pair
         id_pairs.append((as_id_list(source, name=name), as_id_list(target, name=name)))
     return id_pairs

@@ -37,7 +37,8 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `top_k` is not a positive integer, or the logits are no floating-point numbers.
+        If `top_k` is not a positive integer, or the logits are no floating-point numbers below
+        infinity.
 
     Examples
     --------
@@ -48,7 +49,7 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_positive(top_k=top_k)
-    _check_floating_point(logits)
+    check_filter_logits(logits)
     indices = logits.topk(min(top_k, logits.shape[-1]), -1).indices  # (…, k)
     is_best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, indices, True)  # (…, V)
     return _keep_only(logits, is_best)
@@ -77,7 +78,8 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `top_p` is not above 0 and at most 1, or the logits are no floating-point numbers.
+        If `top_p` is not above 0 and at most 1, or the logits are no floating-point numbers below
+        infinity.
 
     Examples
     --------
@@ -88,7 +90,7 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(above=0, maximum=1, top_p=top_p)
-    _check_floating_point(logits)
+    check_filter_logits(logits)
     if top_p == 1:
         return logits
     p, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # (…, V)
@@ -118,7 +120,8 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `min_p` is not from 0 to 1, or the logits are no floating-point numbers.
+        If `min_p` is not from 0 to 1, or the logits are no floating-point numbers below
+        infinity.
 
     Examples
     --------
@@ -129,7 +132,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(minimum=0, maximum=1, min_p=min_p)
-    _check_floating_point(logits)
+    check_filter_logits(logits)
     if min_p == 0:
         return logits
     highest = logits.max(-1, keepdim=True).values  # (…, 1)
@@ -179,8 +182,8 @@ def penalize_repetition(
     Raises
     ------
     ValueError
-        If the penalty is outside this range, the logits are no floating-point numbers, or
-        `previous_ids` does not have the rows of the logits.
+        If the penalty is outside this range, the logits are no floating-point numbers below
+        infinity, or `previous_ids` does not have the rows of the logits.
 
     Examples
     --------
@@ -191,7 +194,7 @@ def penalize_repetition(
     tensor([[ 1., -4.,  1.]])
     """
     check_repetition_penalty(repetition_penalty)
-    _check_floating_point(logits)
+    check_filter_logits(logits)
     check_previous_ids(previous_ids, logits)
     previous = logits.gather(-1, previous_ids)  # (B, N)
     lowered = torch.where(
@@ -227,10 +230,18 @@ def check_previous_ids(previous_ids: torch.Tensor, logits: torch.Tensor) -> None
         check_ids_in_vocabulary(previous_ids, logits.shape[-1])
 
 
-def _check_floating_point(logits: torch.Tensor) -> None:
-    """Raise ValueError for logits that are integers."""
+def check_filter_logits(logits: torch.Tensor) -> None:
+    """Check that a filter can order logits (…, V).
+
+    Raises
+    ------
+    ValueError
+        If they are integers, or one is NaN or ∞.
+    """
     if not logits.is_floating_point():
         raise ValueError(f"logits must be floating-point numbers, got {logits.dtype}")
+    if not logits.is_meta and not (logits < math.inf).all():
+        raise ValueError("logits must be below infinity, and none NaN; −∞ excludes a token")
 
 
 def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:

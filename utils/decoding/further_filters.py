@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from utils.arguments import check_integer, check_number
-from utils.decoding.filters import check_previous_ids
+from utils.decoding.filters import check_filter_logits, check_previous_ids
 from utils.decoding.sampling import SamplingConfig
-from utils.decoding.token_rules import check_logits
 
 MAX_PENALTY = 100.0
 """The largest size of a frequency or presence penalty, in nats."""
@@ -42,7 +41,8 @@ def filter_typical(logits: torch.Tensor, typical_p: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If `typical_p` is not above 0 and at most 1, or the logits are no floating-point numbers.
+        If `typical_p` is not above 0 and at most 1, or the logits are no floating-point numbers
+        below infinity.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def filter_typical(logits: torch.Tensor, typical_p: float) -> torch.Tensor:
     tensor([0.6000, 0.2000, 0.0000, 0.0000])
     """
     check_number(above=0, maximum=1, typical_p=typical_p)
-    check_logits(logits)
+    check_filter_logits(logits)
     if typical_p == 1:
         return logits
     log_p = logits.log_softmax(-1)  # (…, V)

@@ -127,7 +127,14 @@ class NGramCounts:
             raise ValueError(f"id {impossible[0]} is never predicted, but it occurs in the texts")
 
     def starts_with_bos(self, length: int) -> np.ndarray:
-        """Return whether each n-gram of `length` ≥ 1 tokens starts with BOS, as `raw` bool."""
+        """Return whether each n-gram of `length` ≥ 1 tokens starts with BOS, as `raw` bool.
+
+        Raises
+        ------
+        ValueError
+            For a length that was not counted.
+        """
+        self._check_counted(length=length)
         if length == 1:
             is_bos: np.ndarray = self.keys[1] == BOS
             return is_bos
@@ -187,7 +194,13 @@ class NGramCounts:
         """Return the index of the context of each n-gram of `length` tokens, (number of them + 1,).
 
         A context is all tokens but the last. The last entry is −1, for n-grams that do not occur.
+
+        Raises
+        ------
+        ValueError
+            For a length that was not counted.
         """
+        self._check_counted(length=length)
         return np.append(self.keys[length][:-1] // self.base, -1)
 
     def sum_by_context(self, values: np.ndarray, length: int) -> np.ndarray:

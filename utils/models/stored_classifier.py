@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from utils.arguments import check_choice
+from utils.arguments import check_choice, check_number
 from utils.contract import Encoder
 from utils.data.tokenizers import WordTokenizer
 from utils.models.classifiers import Classifier, WordCNNEncoder
@@ -85,9 +85,11 @@ def build_classifier(
     Raises
     ------
     ValueError
-        If the encoder is unknown, or a size is not a positive integer.
+        If the encoder is unknown, a size is not a positive integer, or a probability is not from 0
+        to below 1.
     """
     check_choice(get_args(EncoderName), encoder=encoder)
+    check_number(minimum=0, below=1, dropout=dropout, gru_dropout=gru_dropout)
     body: Encoder[Memory]
     if encoder == "cnn":
         body = WordCNNEncoder(vocab_size, embedding_size=width, num_filters=num_filters)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from utils.arguments import check_choice, check_integer, check_positive
+from utils.conversions import as_strings
 from utils.data import espeak
 
 TOWNS = """
@@ -134,11 +135,13 @@ def speak_announcements(
     Raises
     ------
     ValueError
-        If the split is unknown, or the seed is not a non-negative integer.
+        If the split is unknown, `texts` is one text or an item is not a text, or the seed is not a
+        non-negative integer.
     """
     check_choice(ACCENTS, split=split)
     check_integer(minimum=0, seed=seed)
     rng = np.random.default_rng(seed)
+    texts = as_strings(texts, name="texts")
     utterances = [_random_utterance(text, split, rng) for text in texts]
     clips = espeak.synthesize(utterances)
     return zip(clips, (utterance.voice for utterance in utterances), strict=True)

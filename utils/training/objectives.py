@@ -272,9 +272,9 @@ def summed_nll(
     ------
     ValueError
         If `label_smoothing` is not from 0 to 1, if there is not one target for each row of logits,
-        if targets are not integers, or if, on the CPU, a target is neither from 0 to V − 1 nor
-        IGNORE_INDEX; a GPU reports that as an error of the device, as reading the targets would
-        wait for it.
+        if logits are integers or targets are not, or if, on the CPU, a target is neither from 0 to
+        V − 1 nor IGNORE_INDEX; a GPU reports that as an error of the device, as reading the targets
+        would wait for it.
 
     Examples
     --------
@@ -290,6 +290,8 @@ def summed_nll(
             f"targets must have the shape {tuple(logits.shape[:-1])} of the logits "
             f"{tuple(logits.shape)} without V, got {tuple(targets.shape)}"
         )
+    if not logits.is_floating_point():
+        raise ValueError(f"logits must be floating-point numbers, got a tensor of {logits.dtype}")
     if not is_integer_tensor(targets):
         raise ValueError(f"targets must be integers, got a tensor of {targets.dtype}")
     V = logits.shape[-1]

@@ -61,9 +61,24 @@ def token_entropies(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     -------
     entropies : torch.Tensor
         In nats, (B, T); 0 where no target counts.
+
+    Raises
+    ------
+    ValueError
+        If there is not one target for each row of logits.
     """
+    _check_targets(targets, logits)
     entropies: torch.Tensor = torch.special.entr(logits.softmax(-1)).sum(-1)  # (B, T)
     return entropies.masked_fill(targets == IGNORE_INDEX, 0.0)
+
+
+def _check_targets(targets: torch.Tensor, logits: torch.Tensor) -> None:
+    """Raise ValueError unless there is one target for each row of logits; others are broadcast."""
+    if logits.shape[:-1] != targets.shape:
+        raise ValueError(
+            f"targets must have the shape {tuple(logits.shape[:-1])} of the logits without V, got "
+            f"{tuple(targets.shape)}"
+        )
 
 
 def token_kl(
@@ -92,8 +107,9 @@ def token_kl(
     Raises
     ------
     ValueError
-        If the two models' logits differ in shape.
+        If the two models' logits differ in shape, or there is not one target for each row of them.
     """
+    _check_targets(targets, logits)
     if logits.shape != reference_logits.shape:
         raise ValueError(
             "logits and reference_logits must have one shape (B, T, V), got "
