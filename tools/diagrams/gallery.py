@@ -55,6 +55,7 @@ DRAWN: tuple[Callable[[], Diagram], ...] = (
     encoder_decoder.encoder_decoder,
     encoder_decoder.context_vector,
     encoder_decoder.copier,
+    encoder_decoder.copier_attention,
     number_translation.number_translation,
     attention.attention,
     attention.attention_computation,
