@@ -53,11 +53,7 @@ def style() -> None:
         set_matplotlib_formats("retina")
     installed = set(font_manager.get_font_names())
     chinese = [name for name in CHINESE_FONTS if name in installed][:1]
-    cycle = (
-        cycler(color=list(COLOURS.values()))
-        + cycler(linestyle=LINE_STYLES)
-        + cycler(marker=MARKERS)
-    )
+    cycle = cycler(color=list(COLOURS.values()), linestyle=LINE_STYLES, marker=MARKERS)
     mpl.rcParams.update(
         {
             "axes.axisbelow": True,
