@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.record import SeedRows
+from benchmarks.tuning import trial_score, tune
 from utils.contract import LanguageModel
 from utils.data.batches import Batch
 from utils.data.vocabulary import BOS, EOS
@@ -19,10 +23,12 @@ from utils.models.ngram_counts import NGramCounts
 from utils.runtime import evaluation_mode, seed_everything
 from utils.speech.digits import DIGIT_TOKENIZER
 from utils.training.config import TrainConfig
+from utils.training.evaluation import evaluate
 from utils.training.loop import fit
 
 GPT_SIZES: dict[str, Any] = {"width": 64, "num_layers": 2, "num_heads": 4, "context_length": 16}
 GPT_STEPS, GPT_BATCH = 300, 64
+GPT_RATES, GPT_TUNING_SEED = (0.004, 0.008, 0.016), 100
 FIRST_DATE, DAYS = date(1950, 1, 1), 36_525
 
 
@@ -130,3 +136,29 @@ def gpt_costs(model: GPT, seconds: float | None) -> dict[str, Any]:
         "tokens": tokens,
         "processor_seconds": seconds and round(seconds, 1),
     }
+
+
+def tune_gpt(trials: SeedRows) -> dict[float, float]:
+    """Return the loss of the GPT at each rate that was tried, the best one inside."""
+    dates = shuffled_calendar(GPT_TUNING_SEED)
+    tuning, held_out = dates[: len(dates) // 4], dates[-1000:]
+
+    def run_trial(*, seed: int, rate: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        began = time.process_time()
+        model = train_gpt(tuning, rate=rate, seed=seed)
+        loss = evaluate(model, [date_batch(held_out)]).loss
+        return {"selection loss": loss}, gpt_costs(model, time.process_time() - began)
+
+    def gpt_score(rate: float) -> float:
+        name, run = f"GPT, rate {rate:g}", partial(run_trial, rate=rate)
+        settings = gpt_settings(rate, None)
+        return trial_score(
+            trials,
+            name,
+            seeds=[GPT_TUNING_SEED],
+            settings=settings,
+            run=run,
+            figure="selection loss",
+        )
+
+    return tune(gpt_score, GPT_RATES)

@@ -7,10 +7,9 @@ its best is inside.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from benchmarks.speech.date_models import (
     shuffled_calendar,
     text_log_probs,
     train_gpt,
+    tune_gpt,
 )
 from benchmarks.speech.grid import Point, best_point, grow_grid
 from benchmarks.speech.voices import (
@@ -36,7 +36,6 @@ from benchmarks.speech.voices import (
     pair_of,
     train_recognizer_without_pair,
 )
-from benchmarks.tuning import trial_score, tune
 from utils.models.gpt import GPT
 from utils.models.ngram import NGramLM
 from utils.notebook.seed_results import COSTS
@@ -49,7 +48,6 @@ CURVE_WEIGHTS = (0.25, 0.5, 0.75, 1.0, 2.0)
 LIST_SIZE = 32  # texts that are rescored
 STRINGS_ORDER = 3  # it cannot count to eight
 CALENDAR_ORDER = 9  # the end of a date depends on all of its digits
-GPT_RATES, GPT_TUNING_SEED = (0.004, 0.008, 0.016), 100
 
 
 @dataclass(frozen=True)
@@ -276,29 +274,3 @@ def run_voices(
                 print(arm, missing, figures, flush=True)
                 costs = dict.fromkeys(COSTS)
                 rows.write(arm, missing, figures=figures, settings=settings, costs=costs)
-
-
-def tune_gpt(trials: SeedRows) -> dict[float, float]:
-    """Return the loss of the GPT at each rate that was tried, the best one inside."""
-    dates = shuffled_calendar(GPT_TUNING_SEED)
-    tuning, held_out = dates[: len(dates) // 4], dates[-1000:]
-
-    def run_trial(*, seed: int, rate: float) -> tuple[dict[str, Any], dict[str, Any]]:
-        began = time.process_time()
-        model = train_gpt(tuning, rate=rate, seed=seed)
-        loss = evaluate(model, [date_batch(held_out)]).loss
-        return {"selection loss": loss}, gpt_costs(model, time.process_time() - began)
-
-    def gpt_score(rate: float) -> float:
-        name, run = f"GPT, rate {rate:g}", partial(run_trial, rate=rate)
-        settings = gpt_settings(rate, None)
-        return trial_score(
-            trials,
-            name,
-            seeds=[GPT_TUNING_SEED],
-            settings=settings,
-            run=run,
-            figure="selection loss",
-        )
-
-    return tune(gpt_score, GPT_RATES)
