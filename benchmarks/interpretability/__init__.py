@@ -2,6 +2,6 @@
 
 ``networks`` has the models that are trained, ``attributions`` ranks words and judges the rankings,
 ``induction`` examines the heads of an attention-only model, ``stream`` reads the stored GPT,
-``sparse`` decomposes its residual stream, ``features`` adds features to it and takes them off,
-``parts`` lists what is run, and ``__main__`` is the command.
+``sparse`` decomposes its residual stream, ``features`` judges the features, ``steering`` adds them
+to it and takes them off, ``parts`` lists what is run, and ``__main__`` is the command.
 """

@@ -1,12 +1,10 @@
-"""What the features of a sparse autoencoder do to the model when they are added or ablated.
+"""A sparse autoencoder, its controls, and what the best of its features does.
 
 Letters: N windows, T tokens, D width, F features, n directions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -19,7 +17,6 @@ from benchmarks.interpretability.sparse import (
     SparseAutoencoder,
     Vectors,
     best_detector,
-    breaks,
     f1_score,
     piece_means,
     principal_directions,
@@ -27,29 +24,10 @@ from benchmarks.interpretability.sparse import (
     train_autoencoder,
     unexplained_variance,
 )
+from benchmarks.interpretability.steering import MEASURED, ablate, steer
 from benchmarks.interpretability.stream import StreamTask, logits_from, streams
 
-CHOOSING, MEASURED, STEERED = 60, 24, 16  # windows: to choose a feature, to measure, to steer
-LENGTHS = (50, 100, 150, 200, 250)  # of what is added to the stream or taken off it
-STEERING_DRAWS, RANDOM_DRAWS, GROUP_DRAWS = 6, 8, 6
-CLOSE = 0.3  # cosine from which on a feature counts as close to a direction
-
-
-def capital_pieces(pieces: Sequence[str]) -> torch.Tensor:
-    """Return which pieces have two letters at least and no small one, (V,) bool.
-
-    Parameters
-    ----------
-    pieces
-        The text of each piece.
-
-    Returns
-    -------
-    is_capitals : torch.Tensor
-        (V,) bool.
-    """
-    letters = ["".join(c for c in piece if c.isalpha()) for piece in pieces]
-    return torch.tensor([len(part) > 1 and part.isupper() for part in letters])
+CHOOSING = 60  # windows to choose a feature
 
 
 def run_autoencoder(task: StreamTask, *, rate: float, seed: int, is_trial: bool) -> dict[str, Any]:
@@ -138,172 +116,3 @@ def examine_feature(
     return figures | ablate(
         task, autoencoder, feature=detector.feature, learned=learned, generator=generator
     )
-
-
-@torch.no_grad()
-def steer(
-    task: StreamTask,
-    autoencoder: SparseAutoencoder,
-    *,
-    feature: int,
-    learned: Vectors,
-    generator: torch.Generator,
-) -> dict[str, float]:
-    """Add directions to the stream everywhere, and measure pieces in capitals and the loss.
-
-    Parameters
-    ----------
-    task
-        The model and its text.
-    autoencoder
-        A trained autoencoder.
-    feature
-        The number of the feature.
-    learned
-        Vectors, for the difference between the means at breaks and at all other places.
-    generator
-        Draws random directions, and other features.
-
-    Returns
-    -------
-    figures : dict of str to float
-        For each direction and length, the mean probability of pieces in capitals, where the text
-        goes on otherwise and no speech has just ended, and the loss of the text. For several
-        directions, the mean, and the largest probability.
-    """
-    ids, targets = task.windows["test"][:STEERED, :-1], task.windows["test"][:STEERED, 1:]
-    x, is_capitals = streams(task.model, ids)[HEIGHT], capital_pieces(task.pieces())
-    elsewhere = ~is_capitals[targets] & ~breaks(ids, task.line_break)
-
-    def measure(vector: torch.Tensor) -> tuple[float, float]:
-        logits = logits_from(task.model, x + vector, HEIGHT)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        p = logits[elsewhere].softmax(-1)[:, is_capitals].sum(-1)
-        return float(p.mean()), float(loss)
-
-    directions, width = autoencoder.directions(), x.shape[-1]
-    used = (autoencoder.encode(learned.x[: len(learned.x) // 8]) > 0).any(0)
-    used[feature] = False
-    others = used.nonzero()[:, 0]
-    drawn = others[torch.randperm(len(others), generator=generator)[:STEERING_DRAWS]]
-    difference = learned.x[learned.is_break].mean(0) - learned.x[~learned.is_break].mean(0)
-    sets = {
-        "feature": directions[[feature]],
-        "difference of means": difference[None],
-        "random": torch.randn(STEERING_DRAWS, width, generator=generator),
-        "other features": directions[drawn],
-    }
-    p, loss = measure(torch.zeros(width))
-    figures = {"capitals, plain": p, "steered loss, plain": loss}
-    for length in LENGTHS:
-        for name, rows in sets.items():
-            found = [measure(length * row) for row in F.normalize(rows, dim=1)]
-            probabilities, losses = zip(*found, strict=True)
-            figures[f"capitals, {name}, {length}"] = fmean(probabilities)
-            figures[f"largest capitals, {name}, {length}"] = max(probabilities)
-            figures[f"steered loss, {name}, {length}"] = fmean(losses)
-    return figures
-
-
-@torch.no_grad()
-def ablate(
-    task: StreamTask,
-    autoencoder: SparseAutoencoder,
-    *,
-    feature: int,
-    learned: Vectors,
-    generator: torch.Generator,
-) -> dict[str, float]:
-    """Ablate directions of the stream at breaks, and measure the pieces in capitals there.
-
-    Parameters
-    ----------
-    task
-        The model and its text.
-    autoencoder
-        A trained autoencoder.
-    feature
-        The number of the feature.
-    learned
-        Vectors, for the difference between the means at breaks and at other line breaks.
-    generator
-        Draws random directions, and groups of features.
-
-    Returns
-    -------
-    figures : dict of str to float
-        The mean probability of pieces in capitals after breaks with the stream as it is, with
-        each part taken off, and with the stream moved by each length against each direction.
-        Of several directions the mean, and the lowest.
-    """
-    ids, targets = task.windows["test"][:MEASURED, :-1], task.windows["test"][:MEASURED, 1:]
-    x, is_break = streams(task.model, ids)[HEIGHT], breaks(ids, task.line_break)
-    is_capitals = capital_pieces(task.pieces())
-
-    def after_breaks(h: torch.Tensor) -> float:
-        logits = logits_from(task.model, torch.where(is_break[..., None], h, x), HEIGHT)
-        return float(logits[is_break].softmax(-1)[:, is_capitals].sum(-1).mean())
-
-    is_other = (learned.tokens == task.line_break) & ~learned.is_break
-    at_other = learned.x[is_other].mean(0)
-    direction = F.normalize(learned.x[learned.is_break].mean(0) - at_other, dim=0)
-    cosines = autoencoder.directions() @ direction  # (F,)
-    parts = _stream_components(
-        autoencoder, feature, cosines=cosines, learned=learned, x=x, generator=generator
-    )
-    parts["difference of means"] = [((x - at_other) @ direction)[..., None] * direction]
-    noise = torch.randn(RANDOM_DRAWS, x.shape[-1], generator=generator)
-    parts["random"] = [row.expand_as(x) for row in noise]
-    own = autoencoder.directions()[feature]
-    to_other = ((x - at_other) @ own)[..., None] * own  # sets the coordinate along the feature
-    figures = {
-        "after breaks, plain": after_breaks(x),
-        "after breaks, text": float(is_capitals[targets[is_break]].double().mean()),
-        "after breaks, feature set to other breaks": after_breaks(x - to_other),
-        "length, feature set to other breaks": _length(to_other, is_break),
-        "cosine, feature": float(cosines[feature]),
-        "close features": int((cosines > CLOSE).sum()),
-    }
-    for name, vectors in parts.items():
-        if name != "random":
-            figures[f"after breaks, without {name}"] = fmean(after_breaks(x - v) for v in vectors)
-            figures[f"length, {name}"] = fmean(_length(v, is_break) for v in vectors)
-        for length in LENGTHS:
-            values = [after_breaks(x - length * F.normalize(v, dim=-1)) for v in vectors]
-            figures[f"after breaks, {name}, {length}"] = fmean(values)
-            figures[f"lowest after breaks, {name}, {length}"] = min(values)
-    return figures
-
-
-def _stream_components(
-    autoencoder: SparseAutoencoder,
-    feature: int,
-    *,
-    cosines: torch.Tensor,
-    learned: Vectors,
-    x: torch.Tensor,
-    generator: torch.Generator,
-) -> dict[str, list[torch.Tensor]]:
-    """Return components of the stream: the feature's, its neighbours', and those of others.
-
-    The other ones are groups as large as the group of close features, drawn among those that are
-    active at breaks.
-    """
-    f, directions = autoencoder.encode(x), autoencoder.directions()
-    close = cosines > CLOSE
-    is_active = (autoencoder.encode(learned.x[learned.is_break]) > 0).any(0)
-    others = (is_active & ~close).nonzero()[:, 0]
-    groups = [
-        others[torch.randperm(len(others), generator=generator)[: int(close.sum())]]
-        for _ in range(GROUP_DRAWS)
-    ]
-    return {
-        "feature": [f[..., [feature]] @ directions[[feature]]],
-        "close features": [f[..., close] @ directions[close]],
-        "other features": [f[..., group] @ directions[group] for group in groups],
-    }
-
-
-def _length(vectors: torch.Tensor, is_break: torch.Tensor) -> float:
-    """Return the mean length at breaks of vectors (N, T, D)."""
-    return float(vectors[is_break].norm(dim=1).mean())

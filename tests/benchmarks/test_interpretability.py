@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.interpretability import __main__ as command
-from benchmarks.interpretability import attributions, features, induction, parts, sparse
+from benchmarks.interpretability import attributions, induction, parts, sparse, steering
 from benchmarks.interpretability.networks import AttentionOnly, Reader, praise_loss
 from benchmarks.interpretability.stream import StreamTask, logits_from, streams
 from utils.data.batches import IGNORE_INDEX
@@ -252,7 +252,7 @@ def test_the_table_has_the_mean_of_each_piece():
 
 
 def test_pieces_in_capitals_have_two_letters_and_no_small_one():
-    found = features.capital_pieces(["ROM", "O", "Rom", " KING", ":", "\n", "no"])
+    found = steering.capital_pieces(["ROM", "O", "Rom", " KING", ":", "\n", "no"])
     assert found.tolist() == [True, False, False, True, False, False, False]
 
 
@@ -281,7 +281,7 @@ def test_breaks_are_line_breaks_after_line_breaks(text):
 @pytest.fixture
 def examined(text, monkeypatch):
     """An autoencoder of the short text with the vectors that it reads."""
-    monkeypatch.setattr(features, "LENGTHS", (0, 40))
+    monkeypatch.setattr(steering, "LENGTHS", (0, 40))
     torch.manual_seed(0)
     learned = sparse.read_vectors(text, "train", count=20, seed=0)
     autoencoder = sparse.train_autoencoder(learned.x, rate=0.01, seed=0, steps=20)
@@ -289,7 +289,7 @@ def examined(text, monkeypatch):
 
 
 def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, examined):
-    found = features.steer(
+    found = steering.steer(
         text,
         examined[0],
         feature=3,
@@ -301,7 +301,7 @@ def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, exa
         assert abs(found[f"steered loss, {name}, 40"] - found["steered loss, plain"]) > 1e-3
     assert found["largest capitals, random, 40"] >= found["capitals, random, 40"]
     ids, targets = text.windows["test"][:16, :-1], text.windows["test"][:16, 1:]
-    is_capitals = features.capital_pieces(text.pieces())
+    is_capitals = steering.capital_pieces(text.pieces())
     elsewhere = ~is_capitals[targets] & ~sparse.breaks(ids, text.line_break)
     p = text.model(ids)[0].softmax(-1)[..., is_capitals].sum(-1)
     assert found["capitals, plain"] == pytest.approx(p[elsewhere].mean().item(), rel=1e-4)
@@ -309,7 +309,7 @@ def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, exa
 
 def test_parts_are_taken_off_at_breaks(text, examined):
     autoencoder, learned = examined
-    found = features.ablate(
+    found = steering.ablate(
         text, autoencoder, feature=3, learned=learned, generator=torch.Generator().manual_seed(0)
     )
     for name in ("feature", "close features", "difference of means", "random"):
@@ -318,7 +318,7 @@ def test_parts_are_taken_off_at_breaks(text, examined):
     assert found["lowest after breaks, random, 40"] <= found["after breaks, random, 40"]
     assert found["length, feature"] >= 0 and -1 <= found["cosine, feature"] <= 1
     autoencoder.encoder_bias[3] = -1e6  # never active
-    unused = features.ablate(
+    unused = steering.ablate(
         text, autoencoder, feature=3, learned=learned, generator=torch.Generator().manual_seed(0)
     )
     assert unused["length, feature"] == 0
@@ -330,14 +330,14 @@ def test_close_features_are_those_near_the_direction(text, examined):
     x, cosines = torch.randn(1, 2, 16), torch.zeros(sparse.FEATURES)
     cosines[[5, 9]] = 0.9
     generator = torch.Generator().manual_seed(0)
-    parts_of_it = features._stream_components(
+    parts_of_it = steering._stream_components(
         autoencoder, 3, cosines=cosines, learned=learned, x=x, generator=generator
     )
     f, directions = autoencoder.encode(x), autoencoder.directions()
     expected = f[..., [5]] * directions[5] + f[..., [9]] * directions[9]
     assert torch.allclose(parts_of_it["close features"][0], expected, atol=1e-5)
     assert torch.allclose(parts_of_it["feature"][0], f[..., [3]] * directions[3], atol=1e-5)
-    assert len(parts_of_it["other features"]) == features.GROUP_DRAWS
+    assert len(parts_of_it["other features"]) == steering.GROUP_DRAWS
 
 
 @pytest.mark.slow
