@@ -2,6 +2,7 @@
 
 - ``__main__``: its command.
 - ``controls``: a second command: swapped encoders, other numbers of steps, whole answers.
+- ``swaps``, ``whole_answers``: the runs of this command.
 - ``parts``: what is compared.
 - ``task``: numbers in German and English, and wrong words that are planted in them.
 - ``training``: one run, and scheduled sampling.

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.pairings.task import Planted
+from benchmarks.pairings.task import Planted, Task
 from utils.data.batches import IGNORE_INDEX
 from utils.data.pair_batches import IdPair, pair_batch
 from utils.data.vocabulary import EOS
@@ -101,6 +101,25 @@ def first_mistakes(
         fits = written[t] in kind_of.get(target[t], [])
         (same_kind if fits else others).append(Planted(pair, t, written[t]))
     return same_kind, others
+
+
+def wrong_words(model: Any, task: Task) -> dict[str, list[Planted]]:
+    """Return the wrong words whose effect is measured, by where they come from.
+
+    Parameters
+    ----------
+    model
+        An encoder–decoder.
+    task
+        The data.
+
+    Returns
+    -------
+    items : dict
+        "planted" ones, and the model's first mistakes of "same kind" and "others".
+    """
+    same_kind, others = first_mistakes(model, task.reporting, task.kinds())
+    return {"planted": task.planted(), "same kind": same_kind, "others": others}
 
 
 def history_figures(model: Any, items: Sequence[Planted]) -> dict[str, float]:

@@ -101,3 +101,5 @@ def _arms() -> dict[str, Arm]:
 
 
 ARMS = _arms()
+ONE_LAYER, TWO_LAYERS = "GRU → GRU, c in each step", "GRU → GRU, one vector"
+RATE = 0.016  # the best of the first comparison for each arm that the controls do not tune

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.pairings.measures import exact_share, first_mistakes, history_figures
+from benchmarks.pairings.measures import exact_share, history_figures, wrong_words
 from benchmarks.pairings.parts import WIDTH, Arm
 from benchmarks.pairings.task import Task
 from benchmarks.tuning import Costs, Figures, finite_loss
@@ -119,6 +119,65 @@ def settings(arm: Arm) -> dict[str, Any]:
     }
 
 
+def train(model: Any, arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEPS) -> Any:
+    """Train a model as its arm says.
+
+    Parameters
+    ----------
+    model
+        An encoder–decoder.
+    arm
+        How it trains.
+    task
+        The data.
+    rate
+        The learning rate.
+    seed
+        The seed of the batches and of what scheduled sampling draws.
+    steps
+        The number of steps.
+
+    Returns
+    -------
+    model : EncoderDecoder
+        The same model, trained, in evaluation mode.
+    """
+    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if arm.scheduled else model
+    batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
+    config = TrainConfig(steps=steps, learning_rate=rate)
+    fit(trained, batches, config, progress=False).raise_if_interrupted()
+    return model.eval()
+
+
+def costs_of(model: nn.Module, task: Task, start: float, *, seed: int, steps: int) -> Costs:
+    """Count parameters and tokens, and measure the time of a run.
+
+    Parameters
+    ----------
+    model
+        The trained model.
+    task
+        The data.
+    start
+        The reading of ``time.process_time`` when the run started.
+    seed
+        The seed of the batches.
+    steps
+        The number of steps.
+
+    Returns
+    -------
+    costs : dict
+        What a row stores.
+    """
+    batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "tokens": sum(int((batches[k].targets >= 0).sum()) for k in range(steps)),
+        "processor_seconds": round(time.process_time() - start, 2),
+    }
+
+
 def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEPS) -> Trial:
     """Train once and measure.
 
@@ -143,28 +202,18 @@ def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEP
     start = time.process_time()
     seed_everything(seed)
     model: Any = arm.build(task.vocab_size)
-    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if arm.scheduled else model
-    batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
-    config = TrainConfig(steps=steps, learning_rate=rate)
-    fit(trained, batches, config, progress=False).raise_if_interrupted()
+    train(model, arm, task, rate=rate, seed=seed, steps=steps)
     loss, reported = (
         finite_loss(evaluate(model, pair_eval_batches(pairs, batch_size=500)).loss)
         for pairs in (task.selection, task.reporting)
     )
     exact_selection = exact_share(model, task.selection)
-    same_kind, others = first_mistakes(model, task.reporting, task.kinds())
     figures: Figures = {
         "exact": exact_share(model, task.reporting),
         "loss": reported,
         "exact, selection": exact_selection,
     }
-    sets = {"planted": task.planted(), "same kind": same_kind, "others": others}
-    for name, items in sets.items():
+    for name, items in wrong_words(model, task).items():
         figures |= {f"{name}, {key}": n for key, n in history_figures(model, items).items()}
     score = (1 - exact_selection) * len(task.selection) + loss / (1 + loss)
-    costs: Costs = {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "tokens": sum(int((batches[k].targets >= 0).sum()) for k in range(steps)),
-        "processor_seconds": round(time.process_time() - start, 2),
-    }
-    return Trial(score, figures, costs)
+    return Trial(score, figures, costs_of(model, task, start, seed=seed, steps=steps))
