@@ -20,7 +20,7 @@ import torch
 
 from benchmarks import command_line, record
 from benchmarks.ladder import equal
-from benchmarks.tuning import run_missing, trial_score, tune
+from benchmarks.tuning import Arm, run_missing, tune_arm
 from utils.console import make_output_safe
 from utils.data.corpora import Corpus, load_text
 from utils.decoding.interpolation import best_mixture_weight, mix_log_probs
@@ -136,28 +136,11 @@ def run_passes(
         steps = options.steps or -(-len(text.train) // per_step)
         settings = {"optimizer": "AdamW", "steps": steps}
         run = partial(equal.run_network, "LSTM", text, steps=steps)
-
-        def validation_loss(rate: float) -> float:
-            return trial_score(
-                trials,
-                f"LSTM, {fraction}, rate {rate:g}",
-                seeds=TUNING_SEEDS,
-                settings=settings | {"learning_rate": rate, "grid": None},
-                run=partial(run, None, rate=rate),
-                figure="validation loss",
-            )
-
-        scores = tune(validation_loss, PASS_RATES)
-        rate = min(scores, key=lambda rate: scores[rate])
-        chosen = settings | {"learning_rate": rate, "grid": list(scores)}
+        name, tuned = f"LSTM, {fraction}", Arm(settings, partial(run, None), PASS_RATES)
+        chosen = tune_arm(name, tuned, seeds=TUNING_SEEDS, trials=trials, figure="validation loss")
         counted = score(text, PASS_ORDERS[fraction])
-        run_missing(
-            rows,
-            f"LSTM, {fraction}",
-            seeds=options.seeds,
-            settings=chosen,
-            run=partial(run, counted, rate=rate),
-        )
+        run_at_rate = partial(run, counted, rate=chosen["learning_rate"])
+        run_missing(rows, name, seeds=options.seeds, settings=chosen, run=run_at_rate)
 
 
 def main(arguments: Sequence[str]) -> None:

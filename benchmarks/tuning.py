@@ -7,6 +7,7 @@ made once.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -145,51 +146,86 @@ def trial_score(
     return fmean(float(rows.figures(trial, seed)[figure]) for seed in seeds)
 
 
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a comparison: what is stored of it, and what runs it.
+
+    Parameters
+    ----------
+    settings
+        What is set before the run; of an arm that is tuned, all but the learning rate and the grid.
+    run
+        Returns figures and costs for the keyword argument `seed`, and of an arm that is tuned for
+        `rate` too.
+    rates
+        The learning rates that tuning tries in any case.
+    """
+
+    settings: Mapping[str, Any]
+    run: Callable[..., tuple[Figures, Costs]]
+    rates: Sequence[float] = ()
+
+
+def tune_arm(
+    name: str, arm: Arm, *, seeds: Sequence[int], trials: SeedRows, figure: str = "selection loss"
+) -> dict[str, Any]:
+    """Tune the rate of an arm; each trial is a row and is run once.
+
+    Parameters
+    ----------
+    name
+        The name of the arm.
+    arm
+        Its settings, its run and its first rates.
+    seeds
+        The seeds of the trials.
+    trials
+        The rows of the trials.
+    figure
+        The name of the figure that tuning minimizes.
+
+    Returns
+    -------
+    settings : dict
+        The settings of the arm with the best "learning_rate" and the "grid" of all rates tried.
+    """
+
+    def score(rate: float) -> float:
+        settings = {**arm.settings, "learning_rate": rate, "grid": None}
+        trial, run = f"{name}, rate {rate:g}", partial(arm.run, rate=rate)
+        return trial_score(trials, trial, seeds=seeds, settings=settings, run=run, figure=figure)
+
+    scores = tune(score, arm.rates)
+    best = min(scores, key=lambda rate: scores[rate])
+    return {**arm.settings, "learning_rate": best, "grid": list(scores)}
+
+
 def run_tuned_arm(
-    arm: str,
-    settings: Mapping[str, Any],
-    run: Callable[..., tuple[Figures, Costs]],
+    name: str,
+    arm: Arm,
     *,
-    rates: Sequence[float],
     tuning_seeds: Sequence[int],
     seeds: Sequence[int],
     trials: SeedRows,
     rows: SeedRows,
+    figure: str = "selection loss",
 ) -> None:
-    """Tune the rate of an arm by its selection loss, and run the seeds that have no row yet.
+    """Tune the rate of an arm, and run the seeds that have no row yet.
 
     Parameters
     ----------
-    arm
-        The name of the arm.
-    settings
-        What is stored of it, but for the learning rate and the grid.
-    run
-        Returns figures and costs for the keyword arguments `rate` and `seed`.
-    rates
-        The rates that are tried in any case.
+    name, arm
+        As for `tune_arm`.
     tuning_seeds, seeds
         The seeds of the trials and of the runs.
     trials, rows
         The rows of the trials and of the runs.
+    figure
+        The name of the figure that tuning minimizes.
     """
-
-    def score(rate: float) -> float:
-        of_trial = {**settings, "learning_rate": rate, "grid": None}
-        name, run_trial = f"{arm}, rate {rate:g}", partial(run, rate=rate)
-        return trial_score(
-            trials,
-            name,
-            seeds=tuning_seeds,
-            settings=of_trial,
-            run=run_trial,
-            figure="selection loss",
-        )
-
-    scores = tune(score, rates)
-    rate = min(scores, key=lambda rate: scores[rate])
-    of_arm = {**settings, "learning_rate": rate, "grid": list(scores)}
-    run_missing(rows, arm, seeds=seeds, settings=of_arm, run=partial(run, rate=rate))
+    settings = tune_arm(name, arm, seeds=tuning_seeds, trials=trials, figure=figure)
+    run = partial(arm.run, rate=settings["learning_rate"])
+    run_missing(rows, name, seeds=seeds, settings=settings, run=run)
 
 
 def finite_loss(loss: float) -> float:

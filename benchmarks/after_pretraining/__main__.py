@@ -21,7 +21,7 @@ from functools import partial
 import torch
 
 from benchmarks import command_line, record
-from benchmarks.after_pretraining.parts import INSTRUCTED, PARTS, Arm, run_arm
+from benchmarks.after_pretraining.parts import INSTRUCTED, PARTS, Recipe, run_arm
 from benchmarks.tuning import FACTOR, MAX_TRIALS, run_missing, trial_score
 from utils.console import make_output_safe
 
@@ -30,16 +30,16 @@ TIE = 1e-9  # errors that differ by less are equal
 ORIGIN = "real"  # questions and sentences are drawn, and replace no corpus
 
 
-def tune_arm(
-    name: str, arm: Arm, *, start_rate: float | None, rows: record.SeedRows
+def trial_errors(
+    name: str, recipe: Recipe, *, start_rate: float | None, rows: record.SeedRows
 ) -> dict[float, float]:
-    """Tune the rate of an arm by `tune_counts`; each trial is a row and is run once only.
+    """Return the errors of the rates that `tune_counts` tries; each trial is a row.
 
     Parameters
     ----------
     name
         The name of the arm.
-    arm
+    recipe
         What it trains and how.
     start_rate
         The rate that instructed its start.
@@ -51,21 +51,21 @@ def tune_arm(
     scores : dict of float to float
         The errors by rate; of an arm with a single rate None was tried.
     """
-    if len(arm.rates) == 1:
-        return {arm.rates[0]: 0.0}
+    if len(recipe.rates) == 1:
+        return {recipe.rates[0]: 0.0}
 
     def score(rate: float) -> float:
-        settings = arm.settings(start_rate) | {"learning_rate": rate, "grid": None}
+        settings = recipe.settings(start_rate) | {"learning_rate": rate, "grid": None}
         return trial_score(
             rows,
             f"{name}, rate {rate:g}",
             seeds=TUNING_SEEDS,
             settings=settings,
-            run=partial(run_arm, arm, start_rate, rate=rate, is_trial=True),
+            run=partial(run_arm, recipe, start_rate, rate=rate, is_trial=True),
             figure="selection error",
         )
 
-    return tune_counts(score, arm.rates)
+    return tune_counts(score, recipe.rates)
 
 
 def best(scores: Mapping[float, float]) -> float:
@@ -139,17 +139,17 @@ def main(arguments: Sequence[str]) -> None:
         return record.SeedRows(options.out, run, part=part, origin=ORIGIN)
 
     start_rate = best(
-        tune_arm("mixed", INSTRUCTED, start_rate=None, rows=rows_of("instruction, trials"))
+        trial_errors("mixed", INSTRUCTED, start_rate=None, rows=rows_of("instruction, trials"))
     )
     for part in options.parts or PARTS:
-        for name, arm in PARTS[part].items():
+        for name, recipe in PARTS[part].items():
             if options.arms and name not in options.arms:
                 continue
-            needed = start_rate if arm.is_instructed else None
-            scores = tune_arm(name, arm, start_rate=needed, rows=rows_of(f"{part}, trials"))
+            needed = start_rate if recipe.is_instructed else None
+            scores = trial_errors(name, recipe, start_rate=needed, rows=rows_of(f"{part}, trials"))
             rate = best(scores)
-            settings = arm.settings(needed) | {"learning_rate": rate, "grid": list(scores)}
-            run_one = partial(run_arm, arm, needed, rate=rate)
+            settings = recipe.settings(needed) | {"learning_rate": rate, "grid": list(scores)}
+            run_one = partial(run_arm, recipe, needed, rate=rate)
             run_missing(rows_of(part), name, seeds=options.seeds, settings=settings, run=run_one)
 
 

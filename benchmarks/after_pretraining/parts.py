@@ -24,7 +24,7 @@ Figures: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class Recipe:
     """A model and its training, except the learning rate, which is tuned.
 
     Parameters
@@ -77,7 +77,7 @@ class Arm:
         }
 
 
-INSTRUCTED = Arm(
+INSTRUCTED = Recipe(
     method="demonstrations",
     rates=(2e-3, 4e-3, 8e-3),
     steps=INSTRUCTION_STEPS,
@@ -86,9 +86,9 @@ INSTRUCTED = Arm(
 STEPS, LENGTH_STEPS = 40, 80
 IMITATION_RATES = (2.5e-4, 5e-4, 1e-3)
 POLICY_RATES = (1.25e-4, 2.5e-4, 5e-4)
-PARTS: dict[str, dict[str, Arm]] = {
+PARTS: dict[str, dict[str, Recipe]] = {
     "instruction": {
-        style: Arm(
+        style: Recipe(
             method="demonstrations",
             rates=INSTRUCTED.rates,
             steps=INSTRUCTION_STEPS,
@@ -98,7 +98,7 @@ PARTS: dict[str, dict[str, Arm]] = {
         for style in ("mixed", "worked", "short", "filler")
     }
     | {
-        "mixed with replay": Arm(
+        "mixed with replay": Recipe(
             method="demonstrations",
             rates=INSTRUCTED.rates,
             steps=INSTRUCTION_STEPS,
@@ -107,23 +107,23 @@ PARTS: dict[str, dict[str, Arm]] = {
         )
     },
     "rewards": {
-        "same demonstrations": Arm(method="demonstrations", rates=IMITATION_RATES, steps=STEPS),
-        "new demonstrations": Arm(
+        "same demonstrations": Recipe(method="demonstrations", rates=IMITATION_RATES, steps=STEPS),
+        "new demonstrations": Recipe(
             method="demonstrations",
             rates=IMITATION_RATES,
             steps=STEPS,
             has_new_demonstrations=True,
         ),
-        "own answers": Arm(method="own answers", rates=POLICY_RATES, steps=STEPS),
-        "own right answers": Arm(method="own right answers", rates=POLICY_RATES, steps=STEPS),
-        "DPO": Arm(method="DPO", rates=(6.25e-5, 1.25e-4, 2.5e-4), steps=STEPS),
+        "own answers": Recipe(method="own answers", rates=POLICY_RATES, steps=STEPS),
+        "own right answers": Recipe(method="own right answers", rates=POLICY_RATES, steps=STEPS),
+        "DPO": Recipe(method="DPO", rates=(6.25e-5, 1.25e-4, 2.5e-4), steps=STEPS),
     }
     | {
-        gradient: Arm(method=gradient, rates=POLICY_RATES, steps=STEPS)
+        gradient: Recipe(method=gradient, rates=POLICY_RATES, steps=STEPS)
         for gradient in rewards.GRADIENTS
     },
     "length": {
-        name: Arm(
+        name: Recipe(
             method="REINFORCE",
             rates=(5e-4,),
             steps=LENGTH_STEPS,
@@ -150,22 +150,22 @@ def _draws(seed: int, start_rate: float, steps: int) -> rewards.Draws:
     return rewards.draw_from_start(_instructed(seed, start_rate), steps=steps, seed=seed)
 
 
-def start_of(arm: Arm, seed: int, start_rate: float | None) -> GPT:
+def start_of(recipe: Recipe, seed: int, start_rate: float | None) -> GPT:
     """Return the model that an arm starts from."""
-    if not arm.is_instructed:
+    if not recipe.is_instructed:
         return pretrained(seed)
     assert start_rate is not None, "the start is instructed at a rate"
     return copy.deepcopy(_instructed(seed, start_rate))
 
 
 def run_arm(
-    arm: Arm, start_rate: float | None, *, rate: float, seed: int, is_trial: bool = False
+    recipe: Recipe, start_rate: float | None, *, rate: float, seed: int, is_trial: bool = False
 ) -> tuple[Figures, dict[str, Any]]:
     """Train once, and measure.
 
     Parameters
     ----------
-    arm
+    recipe
         What to train.
     start_rate
         The rate that instructed the start; None for an arm that starts from pretraining.
@@ -183,17 +183,17 @@ def run_arm(
     costs : dict
         Parameters, tokens and seconds of the processor.
     """
-    start = start_of(arm, seed, start_rate)
+    start = start_of(recipe, seed, start_rate)
     model = copy.deepcopy(start)
     began = time.process_time()
     curves, tokens, generated = train(
-        arm, model, start=start, start_rate=start_rate, rate=rate, seed=seed
+        recipe, model, start=start, start_rate=start_rate, rate=rate, seed=seed
     )
     figures: Figures = {"selection error": 1 - accuracy(model, "selection")}
     if not is_trial:
         figures |= describe(model, start) | pass_curves(model) | {"curves": curves}
         figures["sentence loss at start"] = sentence_loss(start)
-    if not is_trial and not arm.is_instructed:
+    if not is_trial and not recipe.is_instructed:
         figures["accuracy at start"] = accuracy(start, "reporting")
         figures["accuracy at start, as a note"] = accuracy(start, "reporting", mark=" ")
     costs = {
@@ -206,13 +206,13 @@ def run_arm(
 
 
 def train(
-    arm: Arm, model: GPT, *, start: GPT, start_rate: float | None, rate: float, seed: int
+    recipe: Recipe, model: GPT, *, start: GPT, start_rate: float | None, rate: float, seed: int
 ) -> tuple[dict[str, list[float]], int, int]:
     """Train a model by the method of an arm, in place.
 
     Parameters
     ----------
-    arm
+    recipe
         What to train.
     model, start
         The model, and the one that it started from.
@@ -233,39 +233,41 @@ def train(
         The number of tokens that models have drawn for it.
     """
     other = seed + 1000  # questions, or an order, that are not those of the start
-    if arm.method == "demonstrations":
-        pairs = demonstrations(arm.style, NUM_DEMONSTRATIONS, seed=seed)
-        if arm.has_new_demonstrations:
-            pairs = demonstrations(arm.style, arm.steps * ROWS_IN_BATCH, seed=other)
+    if recipe.method == "demonstrations":
+        pairs = demonstrations(recipe.style, NUM_DEMONSTRATIONS, seed=seed)
+        if recipe.has_new_demonstrations:
+            pairs = demonstrations(recipe.style, recipe.steps * ROWS_IN_BATCH, seed=other)
         tokens = instruct(
             model,
             pairs,
-            steps=arm.steps,
+            steps=recipe.steps,
             rate=rate,
-            seed=other if arm.is_instructed else seed,
-            num_replayed=arm.num_replayed,
-            is_constant=arm.is_instructed,
+            seed=other if recipe.is_instructed else seed,
+            num_replayed=recipe.num_replayed,
+            is_constant=recipe.is_instructed,
         )
         return {}, tokens, 0
     assert start_rate is not None, "these methods start from the instructed model"
-    if arm.method == "own right answers" or arm.method == "own answers":
-        draws = _draws(seed, start_rate, arm.steps)
-        answers = draws.right if arm.method == "own right answers" else draws.answers
-        tokens = rewards.train_on_own_answers(model, answers, steps=arm.steps, rate=rate, seed=seed)
+    if recipe.method == "own right answers" or recipe.method == "own answers":
+        draws = _draws(seed, start_rate, recipe.steps)
+        answers = draws.right if recipe.method == "own right answers" else draws.answers
+        tokens = rewards.train_on_own_answers(
+            model, answers, steps=recipe.steps, rate=rate, seed=seed
+        )
         return {}, tokens, draws.tokens
-    if arm.method == "DPO":
-        draws = _draws(seed, start_rate, arm.steps)
+    if recipe.method == "DPO":
+        draws = _draws(seed, start_rate, recipe.steps)
         losses, tokens = rewards.train_by_dpo(
-            model, start, draws, steps=arm.steps, rate=rate, seed=seed
+            model, start, draws, steps=recipe.steps, rate=rate, seed=seed
         )
         return {"loss": losses}, tokens, draws.tokens
     config = rewards.PolicyConfig(
-        gradient=arm.method,
-        steps=arm.steps,
+        gradient=recipe.method,
+        steps=recipe.steps,
         rate=rate,
         seed=seed,
-        reward=arm.reward,
-        kl_weight=arm.kl_weight,
+        reward=recipe.reward,
+        kl_weight=recipe.kl_weight,
     )
     curves = rewards.train_policy(model, start, config)
     tokens = round(sum(curves["tokens"]) * ROWS_IN_BATCH)

@@ -31,7 +31,7 @@ from benchmarks.attention.task import (
     drawn_error_rate,
 )
 from benchmarks.attention.training import run_trial
-from benchmarks.tuning import run_tuned_arm
+from benchmarks.tuning import Arm, run_tuned_arm
 from utils.console import make_output_safe
 from utils.notebook.seed_results import COSTS, SETTINGS
 
@@ -91,9 +91,7 @@ def main(arguments: Sequence[str]) -> None:
                 continue
             run_tuned_arm(
                 arm,
-                recipe.settings(),
-                partial(run_trial, recipe, task),
-                rates=recipe.rates,
+                Arm(recipe.settings(), partial(run_trial, recipe, task), recipe.rates),
                 tuning_seeds=TUNING_SEEDS,
                 seeds=options.seeds,
                 trials=trials,

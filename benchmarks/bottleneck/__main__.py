@@ -23,7 +23,7 @@ import torch
 from benchmarks import command_line, record
 from benchmarks.bottleneck.comparison import TUNING_SEEDS, Comparison, Figures, Runs
 from benchmarks.bottleneck.networks import Network, Stack, count_parameters
-from benchmarks.bottleneck.parts import FIRST_RATES, PARTS, Arm, grid_arm
+from benchmarks.bottleneck.parts import FIRST_RATES, PARTS, Recipe, grid_arm
 from benchmarks.bottleneck.readers import (
     NEW_DECODER_STEPS,
     NEW_DECODERS,
@@ -68,7 +68,9 @@ def copying_figures(stack: Stack) -> list[Figures]:
     return result
 
 
-def _comparison(part: str, arms: Mapping[str, Arm], *, run: record.Run, options: Any) -> Comparison:
+def _comparison(
+    part: str, arms: Mapping[str, Recipe], *, run: record.Run, options: Any
+) -> Comparison:
     """Return the comparison of arms of one shape and length of training."""
 
     def run_all(runs: Runs) -> list[Figures]:
@@ -76,18 +78,18 @@ def _comparison(part: str, arms: Mapping[str, Arm], *, run: record.Run, options:
         networks = [arms[name].network for name in names]
         return copying_figures(train(networks, rates=rates, seeds=run_seeds, steps=steps))
 
-    (steps,) = {arm.steps for arm in arms.values()}
+    (steps,) = {recipe.steps for recipe in arms.values()}
     tokens = round(steps * BATCH_SIZE * (LONGEST + 3) / 2)  # with EOS, on average
     costs = {
-        name: {"parameters": count_parameters(arm.network), "tokens": tokens}
-        for name, arm in arms.items()
+        name: {"parameters": count_parameters(recipe.network), "tokens": tokens}
+        for name, recipe in arms.items()
     }
-    settings = {name: arm.settings() for name, arm in arms.items()}
+    settings = {name: recipe.settings() for name, recipe in arms.items()}
     return Comparison(*_rows(part, run, options), settings=settings, costs=costs, run_all=run_all)
 
 
 def compare_arms(
-    part: str, arms: Mapping[str, Arm], *, seeds: Sequence[int], run: record.Run, options: Any
+    part: str, arms: Mapping[str, Recipe], *, seeds: Sequence[int], run: record.Run, options: Any
 ) -> dict[str, float]:
     """Tune and run arms of one shape and length of training.
 
@@ -194,18 +196,20 @@ def main(arguments: Sequence[str]) -> None:
         for arms in _of_one_shape(PARTS[part]):
             compare_arms(part, arms, seeds=options.seeds, run=run, options=options)
     if "readers" in wanted:
-        arms = {name: arm for name, arm in PARTS["grid"].items() if arm.steps == ENCODER_STEPS}
+        arms = {
+            name: recipe for name, recipe in PARTS["grid"].items() if recipe.steps == ENCODER_STEPS
+        }
         rates = compare_arms("grid", arms, seeds=options.seeds, run=run, options=options)
         compare_readers(rates, options.seeds, run=run, options=options)
 
 
-def _of_one_shape(arms: Mapping[str, Arm]) -> list[dict[str, Arm]]:
+def _of_one_shape(arms: Mapping[str, Recipe]) -> list[dict[str, Recipe]]:
     """Group arms that can be trained side by side."""
-    groups: dict[Any, dict[str, Arm]] = {}
-    for name, arm in arms.items():
-        network = arm.network
-        shape = (arm.steps, network.cell, network.width, network.memory, network.numbers is None)
-        groups.setdefault(shape, {})[name] = arm
+    groups: dict[Any, dict[str, Recipe]] = {}
+    for name, recipe in arms.items():
+        network = recipe.network
+        shape = (recipe.steps, network.cell, network.width, network.memory, network.numbers is None)
+        groups.setdefault(shape, {})[name] = recipe
     return list(groups.values())
 
 

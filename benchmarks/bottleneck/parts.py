@@ -14,7 +14,7 @@ FIRST_RATES = (1e-2, 2e-2, 4e-2)
 
 
 @dataclass(frozen=True)
-class Arm:
+class Recipe:
     """A network and the length of its training.
 
     Parameters
@@ -49,24 +49,24 @@ def grid_arm(numbers: int, steps: int) -> str:
 
 PARTS = {
     "grid": {
-        grid_arm(k, steps): Arm(Network(numbers=k), steps) for steps in STEPS for k in NUMBERS
+        grid_arm(k, steps): Recipe(Network(numbers=k), steps) for steps in STEPS for k in NUMBERS
     },
     "decoders": {
-        f"{k} numbers, vector in each step": Arm(Network(numbers=k, memory="vector"))
+        f"{k} numbers, vector in each step": Recipe(Network(numbers=k, memory="vector"))
         for k in NUMBERS
     },
     "memories": {
-        "vector in the first state": Arm(Network(memory="start")),
-        "vector in each step": Arm(Network(memory="vector")),
-        "attention to all states": Arm(Network(memory="states")),
+        "vector in the first state": Recipe(Network(memory="start")),
+        "vector in each step": Recipe(Network(memory="vector")),
+        "attention to all states": Recipe(Network(memory="states")),
     },
     "order": {
-        f"{cell.upper()}, {name}": Arm(Network(cell=cell, reversed_source=name == "reversed"))
+        f"{cell.upper()}, {name}": Recipe(Network(cell=cell, reversed_source=name == "reversed"))
         for cell in ("rnn", "gru")
         for name in ("in order", "reversed")
     },
     "gates": {
-        f"{name}, {order}": Arm(replace(network, reversed_source=order == "reversed"))
+        f"{name}, {order}": Recipe(replace(network, reversed_source=order == "reversed"))
         for name, network in CONTROLS.items()
         for order in ("in order", "reversed")
     },

@@ -24,7 +24,7 @@ from benchmarks import command_line, record
 from benchmarks.compression.parts import PARTS
 from benchmarks.compression.task import Texts
 from benchmarks.compression.training import run_trial
-from benchmarks.tuning import run_missing, run_tuned_arm
+from benchmarks.tuning import Arm, run_missing, run_tuned_arm
 from utils.console import make_output_safe
 
 TUNING_SEEDS = (100,)
@@ -57,9 +57,7 @@ def main(arguments: Sequence[str]) -> None:
                 continue
             run_tuned_arm(
                 arm,
-                recipe.settings(),
-                run_arm,
-                rates=recipe.rates,
+                Arm(recipe.settings(), run_arm, recipe.rates),
                 tuning_seeds=TUNING_SEEDS,
                 seeds=options.seeds,
                 trials=trials,

@@ -41,9 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         for name, arm in PARTS[part].items():
             run_tuned_arm(
                 name,
-                arm.settings,
-                arm.run,
-                rates=arm.rates,
+                arm,
                 tuning_seeds=TUNING_SEEDS,
                 seeds=options.seeds,
                 trials=trials,

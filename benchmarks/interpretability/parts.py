@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +22,7 @@ from benchmarks.interpretability.induction import (
 from benchmarks.interpretability.networks import AttentionOnly, Reader, praise_loss
 from benchmarks.interpretability.sparse import STEPS as SPARSE_STEPS
 from benchmarks.interpretability.stream import StreamTask
-from benchmarks.tuning import finite_loss
+from benchmarks.tuning import Arm, Costs, Figures, finite_loss
 from utils.data.corpora import load_reviews, load_text
 from utils.data.labelled_batches import LabelledBatches, labelled_eval_batches
 from utils.data.tokenizers import WordTokenizer
@@ -35,28 +35,6 @@ TUNING_SEEDS = (100,)
 HELD_OUT = 999  # draws the sequences that select a rate; those that are measured have another one
 MEASURED = 998
 SENTENCES, DELETED = 120, 10  # that are explained, and words deleted in each
-
-Figures = dict[str, Any]
-Run = Callable[..., tuple[Figures, dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """An arm: what is stored of it, its first rates, and what runs it.
-
-    Parameters
-    ----------
-    settings
-        What is set before the run, but for rate and grid.
-    rates
-        The learning rates that tuning tries first.
-    run
-        Returns figures and costs for the keyword arguments `rate` and `seed`.
-    """
-
-    settings: Mapping[str, Any]
-    rates: tuple[float, ...]
-    run: Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,12 +164,15 @@ def run_heads(
     return figures, _costs(start, count_parameters(model), tokens)
 
 
-def run_feature_arm(*, rate: float, seed: int) -> tuple[Figures, dict[str, Any]]:
+def run_feature_arm(*, rate: float, seed: int) -> tuple[Figures, Costs]:
     """Train a sparse autoencoder; see `run_autoencoder`."""
     start, text = time.process_time(), load_stream_task()
     is_trial = seed in TUNING_SEEDS
     figures = run_autoencoder(text, rate=rate, seed=seed, is_trial=is_trial)
     return figures, _costs(start, count_parameters(text.model))
+
+
+Run = Callable[..., tuple[Figures, Costs]]
 
 
 def _arm(
@@ -206,19 +187,19 @@ def _arm(
     """Return an arm whose run has the budget and the options as arguments."""
     stored = {"optimizer": optimizer, "steps": steps, "batch size": batch_size, **options}
 
-    def run_one(*, rate: float, seed: int) -> tuple[Figures, dict[str, Any]]:
+    def run_one(*, rate: float, seed: int) -> tuple[Figures, Costs]:
         return run(rate=rate, seed=seed, steps=steps, batch_size=batch_size, **options)
 
-    return Arm(stored, rates, run_one)
+    return Arm(stored, run_one, rates)
 
 
 def _feature_arm(run: Run, rates: tuple[float, ...], steps: int, **options: Any) -> Arm:
     """Return an arm on the stored GPT."""
 
-    def run_one(*, rate: float, seed: int) -> tuple[Figures, dict[str, Any]]:
+    def run_one(*, rate: float, seed: int) -> tuple[Figures, Costs]:
         return run(rate=rate, seed=seed, **options)
 
-    return Arm({"optimizer": "Adam", "steps": steps, **options}, rates, run_one)
+    return Arm({"optimizer": "Adam", "steps": steps, **options}, run_one, rates)
 
 
 CLASSIFIER_RATES, HEAD_RATES = (0.0075, 0.015, 0.03), (0.004, 0.008, 0.016)

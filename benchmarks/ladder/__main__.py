@@ -27,7 +27,7 @@ from benchmarks import command_line, record
 from benchmarks.ladder import equal
 from benchmarks.ladder.recipes import UNITS
 from benchmarks.ladder.training import train_unit
-from benchmarks.tuning import run_missing, trial_score, tune
+from benchmarks.tuning import Arm, run_missing, tune_arm
 from utils.console import make_output_safe
 from utils.data.corpora import Corpus, load_text
 from utils.decoding.scoring import token_log_probs
@@ -106,23 +106,11 @@ def run_arm(
         text,
         steps=settings["steps"],  # type: ignore[arg-type]
     )
-
-    def score(rate: float) -> float:
-        return trial_score(
-            trials,
-            f"{arm}, rate {rate:g}",
-            seeds=TUNING_SEEDS,
-            settings=settings | {"learning_rate": rate, "grid": None},
-            run=partial(run, None, rate=rate),
-            figure="validation loss",
-        )
-
-    scores = tune(score, equal.RATES)
-    rate = min(scores, key=lambda rate: scores[rate])
-    chosen = settings | {"learning_rate": rate, "grid": list(scores), "order": counted.order}
-    run_missing(
-        rows, arm, seeds=options.seeds, settings=chosen, run=partial(run, counted, rate=rate)
-    )
+    tuned = Arm(settings, partial(run, None), equal.RATES)
+    chosen = tune_arm(arm, tuned, seeds=TUNING_SEEDS, trials=trials, figure="validation loss")
+    run_at_rate = partial(run, counted, rate=chosen["learning_rate"])
+    chosen |= {"order": counted.order}
+    run_missing(rows, arm, seeds=options.seeds, settings=chosen, run=run_at_rate)
 
 
 def run_part(

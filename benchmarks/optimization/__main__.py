@@ -18,52 +18,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import torch
 
 from benchmarks import command_line, record
 from benchmarks.optimization.parts import PARTS
 from benchmarks.optimization.task import Task
-from benchmarks.optimization.training import Recipe, run_trial
-from benchmarks.tuning import trial_score, tune
+from benchmarks.optimization.training import run_trial
+from benchmarks.tuning import Arm, run_tuned_arm
 from utils.console import make_output_safe
 
 TUNING_SEEDS = (100, 101)
-
-
-def tune_arm(arm: str, recipe: Recipe, *, task: Task, rows: record.SeedRows) -> dict[float, float]:
-    """Tune the rate of an arm by `tune`; each trial is a row and is run once only.
-
-    Parameters
-    ----------
-    arm
-        The name of the arm.
-    recipe
-        What it trains and how.
-    task
-        The data.
-    rows
-        The rows of the trials.
-
-    Returns
-    -------
-    scores : dict of float to float
-        The scores by rate.
-    """
-
-    def score(rate: float) -> float:
-        def run(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-            trial = run_trial(recipe, task, rate=rate, seed=seed)
-            return trial.figures | {"score": trial.score}, trial.costs
-
-        settings = recipe.settings() | {"learning_rate": rate, "grid": None}
-        name = f"{arm}, rate {rate:g}"
-        return trial_score(
-            rows, name, seeds=TUNING_SEEDS, settings=settings, run=run, figure="score"
-        )
-
-    return tune(score, recipe.rates)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -87,12 +53,15 @@ def main(arguments: Sequence[str]) -> None:
         for arm, recipe in PARTS[part].items():
             if options.arms and arm not in options.arms:
                 continue
-            scores = tune_arm(arm, recipe, task=task, rows=trials)
-            rate = min(scores, key=lambda rate: scores[rate])
-            settings = recipe.settings() | {"learning_rate": rate, "grid": list(scores)}
-            for seed in rows.missing(arm, options.seeds, settings):
-                trial = run_trial(recipe, task, rate=rate, seed=seed)
-                rows.write(arm, seed, figures=trial.figures, settings=settings, costs=trial.costs)
+            run_tuned_arm(
+                arm,
+                Arm(recipe.settings(), partial(run_trial, recipe, task), recipe.rates),
+                tuning_seeds=TUNING_SEEDS,
+                seeds=options.seeds,
+                trials=trials,
+                rows=rows,
+                figure="score",
+            )
 
 
 if __name__ == "__main__":

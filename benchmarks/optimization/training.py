@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.optimization.task import Task, eval_batches
-from benchmarks.tuning import DIVERGED, finite_loss
+from benchmarks.tuning import DIVERGED, Costs, Figures, finite_loss
 from utils.data.batches import TextBatches
 from utils.runtime import seed_everything
 from utils.training.evaluation import evaluate
@@ -82,26 +82,7 @@ class Recipe:
         }
 
 
-@dataclass(frozen=True)
-class Trial:
-    """The measurements of one run.
-
-    Parameters
-    ----------
-    score
-        What tuning wants low: the loss on the selection split, or steps.
-    figures
-        What is stored.
-    costs
-        Parameters, tokens and seconds.
-    """
-
-    score: float
-    figures: dict[str, Any]
-    costs: dict[str, Any]
-
-
-def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> Trial:
+def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> tuple[Figures, Costs]:
     """Train once.
 
     Parameters
@@ -117,8 +98,9 @@ def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> Trial:
 
     Returns
     -------
-    trial : Trial
-        What was measured.
+    figures, costs : dict
+        What a row stores. Tuning minimizes the "score": the loss on the selection split, or the
+        steps to the target.
     """
     start = time.process_time()
     seed_everything(seed)
@@ -131,13 +113,13 @@ def run_trial(recipe: Recipe, task: Task, *, rate: float, seed: int) -> Trial:
     )
     course = _train(model, batches, recipe=recipe, task=task, rate=rate)
     figures = course.figures(recipe)
-    score = figures["selection loss"] if recipe.target is None else figures["steps to target"]
+    score = "selection loss" if recipe.target is None else "steps to target"
     costs = {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "tokens": len(course.losses) * recipe.batch_size * CONTEXT_LENGTH,
         "processor_seconds": round(time.process_time() - start, 2),
     }
-    return Trial(score, figures, costs)
+    return figures | {"score": figures[score]}, costs
 
 
 @dataclass

@@ -13,53 +13,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
 import torch
 
 from benchmarks import command_line, record
-from benchmarks.pairings.parts import ARMS, Arm
+from benchmarks.pairings.parts import ARMS
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import run_trial, settings
-from benchmarks.tuning import trial_score, tune
+from benchmarks.tuning import Arm, run_tuned_arm
 from utils.console import make_output_safe
 
 TUNING_SEEDS = (100, 101)
 FIRST_RATES = (0.008, 0.016, 0.032)
-
-
-def tune_arm(name: str, arm: Arm, *, task: Task, rows: record.SeedRows) -> dict[float, float]:
-    """Tune the rate of an arm; each trial is a row and is run once only.
-
-    Parameters
-    ----------
-    name
-        The name of the arm.
-    arm
-        What is trained and how.
-    task
-        The data.
-    rows
-        The rows of the trials.
-
-    Returns
-    -------
-    scores : dict of float to float
-        The scores by rate.
-    """
-
-    def score(rate: float) -> float:
-        def run(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
-            trial = run_trial(arm, task, rate=rate, seed=seed)
-            return trial.figures | {"score": trial.score}, trial.costs
-
-        of_trial = settings(arm) | {"learning_rate": rate, "grid": None}
-        trial_name = f"{name}, rate {rate:g}"
-        return trial_score(
-            rows, trial_name, seeds=TUNING_SEEDS, settings=of_trial, run=run, figure="score"
-        )
-
-    return tune(score, FIRST_RATES)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -76,13 +42,16 @@ def main(arguments: Sequence[str]) -> None:
         record.SeedRows(options.out, run, part=part, origin="real") for part in ("trials", "runs")
     )  # numbers are spelled, no corpus is read
     for name in options.arms:
-        arm = ARMS[name]
-        scores = tune_arm(name, arm, task=task, rows=trials)
-        rate = min(scores, key=lambda rate: scores[rate])
-        of_arm = settings(arm) | {"learning_rate": rate, "grid": list(scores)}
-        for seed in rows.missing(name, options.seeds, of_arm):
-            trial = run_trial(arm, task, rate=rate, seed=seed)
-            rows.write(name, seed, figures=trial.figures, settings=of_arm, costs=trial.costs)
+        recipe = ARMS[name]
+        run_tuned_arm(
+            name,
+            Arm(settings(recipe), partial(run_trial, recipe, task), FIRST_RATES),
+            tuning_seeds=TUNING_SEEDS,
+            seeds=options.seeds,
+            trials=trials,
+            rows=rows,
+            figure="score",
+        )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 
@@ -27,7 +26,7 @@ from benchmarks.pairings.swaps import SWAPS, run_swap
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import STEPS, run_trial, settings
 from benchmarks.pairings.whole_answers import run_answers
-from benchmarks.tuning import Costs, Figures, run_missing, trial_score, tune
+from benchmarks.tuning import Arm, run_missing, run_tuned_arm
 from utils.console import make_output_safe
 
 PARTS = ("swaps", "steps", "answers")
@@ -68,27 +67,16 @@ def run_other_steps(
     trials, rows
         The rows of the trials and of the runs.
     """
-    arm, label = ARMS[name], f"{name}, {steps} steps"
-
-    def run(seed: int, rate: float) -> tuple[Figures, Costs]:
-        trial = run_trial(arm, task, rate=rate, seed=seed, steps=steps)
-        return trial.figures | {"score": trial.score}, trial.costs
-
-    def of_rate(rate: float, grid: list[float] | None) -> dict[str, Any]:
-        return settings(arm) | {"steps": steps, "learning_rate": rate, "grid": grid}
-
-    def score(rate: float) -> float:
-        trial, of_trial = f"{label}, rate {rate:g}", of_rate(rate, None)
-        run_rate = partial(run, rate=rate)
-        seeds_tried = TUNING_SEEDS[:1] if steps > STEPS else TUNING_SEEDS
-        return trial_score(
-            trials, trial, seeds=seeds_tried, settings=of_trial, run=run_rate, figure="score"
-        )
-
-    scores = tune(score, rates)
-    best = min(scores, key=lambda rate: scores[rate])
-    run_missing(
-        rows, label, seeds=seeds, settings=of_rate(best, list(scores)), run=partial(run, rate=best)
+    recipe = ARMS[name]
+    run = partial(run_trial, recipe, task, steps=steps)
+    run_tuned_arm(
+        f"{name}, {steps} steps",
+        Arm(settings(recipe) | {"steps": steps}, run, rates),
+        tuning_seeds=TUNING_SEEDS[:1] if steps > STEPS else TUNING_SEEDS,
+        seeds=seeds,
+        trials=trials,
+        rows=rows,
+        figure="score",
     )
 
 

@@ -57,7 +57,7 @@ DECODERS: dict[str, Build] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
+class Recipe:
     """An encoder, a decoder and how they train.
 
     Parameters
@@ -83,19 +83,19 @@ class Arm:
         return EncoderDecoder(encoder, DECODERS[self.decoder](vocab_size))
 
 
-def _arms() -> dict[str, Arm]:
+def _arms() -> dict[str, Recipe]:
     """Return the arms by name, those of the first comparisons first."""
-    in_each_step = Arm(encoder="GRU", decoder="GRU, c in each step")
+    in_each_step = Recipe(encoder="GRU", decoder="GRU, c in each step")
     arms = {
         "GRU → GRU, c in each step": in_each_step,
         "scheduled sampling": replace(in_each_step, scheduled=True),
     }
     for encoder, cell in (("GRU", "GRU"), ("CNN", "CNN")):
-        arm = Arm(encoder=encoder, decoder=f"{cell}, attention")
-        arms[f"{encoder} → {arm.decoder}"] = arm
-        arms[f"{encoder} → {cell}, one vector"] = replace(arm, one_vector=True)
+        recipe = Recipe(encoder=encoder, decoder=f"{cell}, attention")
+        arms[f"{encoder} → {recipe.decoder}"] = recipe
+        arms[f"{encoder} → {cell}, one vector"] = replace(recipe, one_vector=True)
         if encoder == cell == "GRU":
-            at_start = Arm(encoder=encoder, decoder="GRU, c at the start")
+            at_start = Recipe(encoder=encoder, decoder="GRU, c at the start")
             arms["GRU → GRU, c at the start"] = at_start
     return arms
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from benchmarks.pairings.measures import exact_share
-from benchmarks.pairings.parts import ONE_LAYER, RATE, TWO_LAYERS, Arm
+from benchmarks.pairings.parts import ONE_LAYER, RATE, TWO_LAYERS, Recipe
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import STEPS, costs_of, train
 from benchmarks.tuning import Costs, Figures
@@ -24,7 +24,7 @@ NEW_SEED = 50  # added to the seed for the parameters of the new decoder
 
 
 def train_swapped(
-    donor: Arm, receiver: Arm, task: Task, *, seed: int, steps: int = STEPS
+    donor: Recipe, receiver: Recipe, task: Task, *, seed: int, steps: int = STEPS
 ) -> tuple[Any, Any]:
     """Train the donor; then train a new decoder of the receiver on its encoder, which is frozen.
 
@@ -62,7 +62,7 @@ def train_swapped(
 
 
 def run_swap(
-    donor: Arm, receiver: Arm, task: Task, *, seed: int, steps: int = STEPS
+    donor: Recipe, receiver: Recipe, task: Task, *, seed: int, steps: int = STEPS
 ) -> tuple[Figures, Costs]:
     """Measure the right answers of a donor and of the new decoder on its encoder.
 

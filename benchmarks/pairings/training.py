@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.pairings.measures import exact_share, history_figures, wrong_words
-from benchmarks.pairings.parts import WIDTH, Arm
+from benchmarks.pairings.parts import WIDTH, Recipe
 from benchmarks.pairings.task import Task
 from benchmarks.tuning import Costs, Figures, finite_loss
 from utils.data.pair_batches import PairBatches, pair_eval_batches
@@ -90,43 +89,27 @@ def inverse_sigmoid(step: int) -> float:
     return KAPPA / (KAPPA + math.exp(step / KAPPA))
 
 
-@dataclass(frozen=True)
-class Trial:
-    """The measurements of one run.
-
-    Parameters
-    ----------
-    score
-        What tuning wants low: the wrong answers among the selection pairs. Their loss, which adds
-        less than one, decides between equal numbers.
-    figures, costs
-        What is stored.
-    """
-
-    score: float
-    figures: Figures
-    costs: Costs
-
-
-def settings(arm: Arm) -> dict[str, Any]:
+def settings(recipe: Recipe) -> dict[str, Any]:
     """Return the settings of an arm that rows store."""
     return {
         "optimizer": "AdamW",
         "steps": STEPS,
         "batch size": BATCH_SIZE,
         "width": WIDTH,
-        "kappa": KAPPA if arm.scheduled else None,
+        "kappa": KAPPA if recipe.scheduled else None,
     }
 
 
-def train(model: Any, arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEPS) -> Any:
+def train(
+    model: Any, recipe: Recipe, task: Task, *, rate: float, seed: int, steps: int = STEPS
+) -> Any:
     """Train a model as its arm says.
 
     Parameters
     ----------
     model
         An encoder–decoder.
-    arm
+    recipe
         How it trains.
     task
         The data.
@@ -142,7 +125,7 @@ def train(model: Any, arm: Arm, task: Task, *, rate: float, seed: int, steps: in
     model : EncoderDecoder
         The same model, trained, in evaluation mode.
     """
-    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if arm.scheduled else model
+    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if recipe.scheduled else model
     batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
     config = TrainConfig(steps=steps, learning_rate=rate)
     fit(trained, batches, config, progress=False).raise_if_interrupted()
@@ -178,12 +161,14 @@ def costs_of(model: nn.Module, task: Task, start: float, *, seed: int, steps: in
     }
 
 
-def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEPS) -> Trial:
+def run_trial(
+    recipe: Recipe, task: Task, *, rate: float, seed: int, steps: int = STEPS
+) -> tuple[Figures, Costs]:
     """Train once and measure.
 
     Parameters
     ----------
-    arm
+    recipe
         What is trained and how.
     task
         The data.
@@ -196,13 +181,14 @@ def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEP
 
     Returns
     -------
-    trial : Trial
-        What was measured.
+    figures, costs : dict
+        What a row stores. Tuning minimizes the "score": the wrong answers among the selection
+        pairs. Their loss, which adds less than one, decides between equal numbers.
     """
     start = time.process_time()
     seed_everything(seed)
-    model: Any = arm.build(task.vocab_size)
-    train(model, arm, task, rate=rate, seed=seed, steps=steps)
+    model: Any = recipe.build(task.vocab_size)
+    train(model, recipe, task, rate=rate, seed=seed, steps=steps)
     loss, reported = (
         finite_loss(evaluate(model, pair_eval_batches(pairs, batch_size=500)).loss)
         for pairs in (task.selection, task.reporting)
@@ -215,5 +201,5 @@ def run_trial(arm: Arm, task: Task, *, rate: float, seed: int, steps: int = STEP
     }
     for name, items in wrong_words(model, task).items():
         figures |= {f"{name}, {key}": n for key, n in history_figures(model, items).items()}
-    score = (1 - exact_selection) * len(task.selection) + loss / (1 + loss)
-    return Trial(score, figures, costs_of(model, task, start, seed=seed, steps=steps))
+    figures["score"] = (1 - exact_selection) * len(task.selection) + loss / (1 + loss)
+    return figures, costs_of(model, task, start, seed=seed, steps=steps)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.pairings.measures import answers, exact_share, history_figures, wrong_words
-from benchmarks.pairings.parts import RATE, Arm
+from benchmarks.pairings.parts import RATE, Recipe
 from benchmarks.pairings.task import Planted, Task
 from benchmarks.pairings.training import STEPS, costs_of, train
 from benchmarks.tuning import Costs, Figures
@@ -51,12 +51,14 @@ def by_words_left(items: Sequence[Planted]) -> dict[int, list[Planted]]:
     return dict(sorted(groups.items()))
 
 
-def run_answers(arm: Arm, task: Task, *, seed: int, steps: int = STEPS) -> tuple[Figures, Costs]:
+def run_answers(
+    recipe: Recipe, task: Task, *, seed: int, steps: int = STEPS
+) -> tuple[Figures, Costs]:
     """Train an arm and measure whole answers, and the harm of wrong words by their place.
 
     Parameters
     ----------
-    arm
+    recipe
         What to train.
     task
         The data.
@@ -74,7 +76,7 @@ def run_answers(arm: Arm, task: Task, *, seed: int, steps: int = STEPS) -> tuple
     """
     start = time.process_time()
     seed_everything(seed)
-    model = train(arm.build(task.vocab_size), arm, task, rate=RATE, seed=seed, steps=steps)
+    model = train(recipe.build(task.vocab_size), recipe, task, rate=RATE, seed=seed, steps=steps)
     figures: Figures = {"exact": exact_share(model, task.reporting)}
     figures |= edit_figures(model, task, task.reporting)
     sets = wrong_words(model, task)

@@ -27,7 +27,7 @@ from benchmarks.reviews import counting
 from benchmarks.reviews.folds import METHODS, NUM_FOLDS, cross_validate, make_folds
 from benchmarks.reviews.networks import NETWORKS, Recipe, run_network
 from benchmarks.reviews.task import Reviews
-from benchmarks.tuning import run_missing, run_tuned_arm
+from benchmarks.tuning import Arm, run_missing, run_tuned_arm
 from utils.console import make_output_safe
 from utils.data.corpora import load_reviews
 
@@ -87,9 +87,7 @@ def run_networks(
     for arm, recipe in recipes.items():
         run_tuned_arm(
             arm,
-            recipe.settings(),
-            partial(run_network, recipe, task),
-            rates=recipe.rates,
+            Arm(recipe.settings(), partial(run_network, recipe, task), recipe.rates),
             tuning_seeds=TUNING_SEEDS,
             seeds=seeds,
             trials=trials,

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from benchmarks.robustness import canaries
 from benchmarks.robustness.classifiers import Recipe, run_classifier
 from benchmarks.robustness.poison import Poison, run_poison
-
-Run = Callable[..., tuple[dict[str, Any], dict[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """An arm: what is stored of it, and what runs it.
-
-    Parameters
-    ----------
-    settings
-        What is set before the run.
-    run
-        Returns figures and costs for the keyword argument `seed`.
-    """
-
-    settings: Mapping[str, Any]
-    run: Run
+from benchmarks.tuning import Arm
 
 
 def _classifier(rate: float, grid: tuple[float, ...], **options: Any) -> Arm:

@@ -42,7 +42,7 @@ from benchmarks.scaling.parts import (
     equal_operations_arms,
 )
 from benchmarks.scaling.training import Recipe, Study, run_trial
-from benchmarks.tuning import run_missing, trial_score, tune
+from benchmarks.tuning import Arm, run_missing, run_tuned_arm, trial_score, tune
 from utils.console import make_output_safe
 from utils.data.corpora import load_text
 from utils.studies.scaling_runs import learning_rate_for
@@ -81,39 +81,6 @@ def train_seeds(
     """
     run = partial(run_trial, study, recipe, rate=rate)
     run_missing(rows, arm, seeds=seeds, settings=recipe.settings(rate, grid), run=run)
-
-
-def tune_arm(
-    arm: str, recipe: Recipe, *, study: Study, trials: record.SeedRows
-) -> dict[float, float]:
-    """Tune the rate of an arm by `tune`, from the rule's rate on; each trial is a row.
-
-    Parameters
-    ----------
-    arm
-        The name of the arm.
-    recipe
-        What it trains and how.
-    study
-        The data.
-    trials
-        The rows of the trials.
-
-    Returns
-    -------
-    scores : dict of float to float
-        The selection losses by rate.
-    """
-
-    def score(rate: float) -> float:
-        run = partial(run_trial, study, recipe, rate=rate)
-        settings, name = recipe.settings(rate, None), f"{arm}, rate {rate:g}"
-        return trial_score(
-            trials, name, seeds=TUNING_SEEDS, settings=settings, run=run, figure="selection loss"
-        )
-
-    rule = learning_rate_for(recipe.width)
-    return tune(score, [rule / 2, rule, 2 * rule])
 
 
 def tune_factor(
@@ -204,11 +171,18 @@ def main(arguments: Sequence[str]) -> None:
             train_seeds(arm, recipe, study=study, rows=again, rate=rate, seeds=seeds, grid=grid)
     for part, arms in TUNED_PARTS.items():
         for arm, recipe in arms.items() if part in parts else ():
-            scores = tune_arm(arm, recipe, study=study, trials=rows_of(f"{part}, trials"))
-            rate = min(scores, key=lambda rate: scores[rate])
-            seeds, grid = range(options.seeds), list(scores)
-            train_seeds(
-                arm, recipe, study=study, rows=rows_of(part), rate=rate, seeds=seeds, grid=grid
+            rule = learning_rate_for(recipe.width)
+            run_tuned_arm(
+                arm,
+                Arm(
+                    recipe.settings(None, None),
+                    partial(run_trial, study, recipe),
+                    (rule / 2, rule, 2 * rule),
+                ),
+                tuning_seeds=TUNING_SEEDS,
+                seeds=range(options.seeds),
+                trials=rows_of(f"{part}, trials"),
+                rows=rows_of(part),
             )
 
 

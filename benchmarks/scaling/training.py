@@ -74,7 +74,7 @@ class Recipe:
             with_experts(model, num_experts=self.num_experts)
         return model
 
-    def settings(self, rate: float, grid: list[float] | None) -> dict[str, Any]:
+    def settings(self, rate: float | None, grid: list[float] | None) -> dict[str, Any]:
         """Return the settings that rows store: the recipe, its learning rate and those tried."""
         return {
             "optimizer": "Muon and AdamW",

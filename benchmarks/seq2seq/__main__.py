@@ -33,7 +33,7 @@ from benchmarks.seq2seq.task import (
     Task,
 )
 from benchmarks.seq2seq.training import run_trial
-from benchmarks.tuning import run_missing, trial_score, tune
+from benchmarks.tuning import Arm, run_missing, tune_arm
 from utils.console import make_output_safe
 
 PARTS = ("order", "control", "long")
@@ -112,23 +112,11 @@ def compare(
     trials, rows
         The rows of the trials and of the runs.
     """
-
-    def score(rate: float) -> float:
-        return trial_score(
-            trials,
-            f"{arm}, rate {rate:g}",
-            seeds=TUNING_SEEDS,
-            settings=recipe.settings(rate, None),
-            run=partial(run_trial, task, recipe, rate=rate, is_tuning=True),
-            figure="validation loss",
-        )
-
-    scores = tune(score, RATES)
-    rate = min(scores, key=lambda rate: scores[rate])
-    settings = recipe.settings(rate, list(scores))
-    run_missing(
-        rows, arm, seeds=seeds, settings=settings, run=partial(run_trial, task, recipe, rate=rate)
-    )
+    run = partial(run_trial, task, recipe)
+    tuned = Arm(recipe.settings(None, None), partial(run, is_tuning=True), RATES)
+    settings = tune_arm(arm, tuned, seeds=TUNING_SEEDS, trials=trials, figure="validation loss")
+    run_at_rate = partial(run, rate=settings["learning_rate"])
+    run_missing(rows, arm, seeds=seeds, settings=settings, run=run_at_rate)
 
 
 if __name__ == "__main__":

@@ -42,13 +42,13 @@ class Recipe:
     steps: int = 400
     validations: int = 4
 
-    def settings(self, rate: float, grid: Sequence[float] | None) -> dict[str, Any]:
+    def settings(self, rate: float | None, grid: Sequence[float] | None) -> dict[str, Any]:
         """Return the settings that rows store: the recipe, its rate and the rates tried.
 
         Parameters
         ----------
         rate
-            The learning rate.
+            The learning rate; None before it is tuned.
         grid
             The rates tried; None if there was no search.
 

@@ -6,14 +6,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.record import SeedRows
-from benchmarks.tuning import trial_score, tune
+from benchmarks.tuning import Arm, tune_arm
 from utils.contract import LanguageModel
 from utils.data.batches import Batch
 from utils.data.vocabulary import BOS, EOS
@@ -122,12 +121,6 @@ def text_log_probs(model: LanguageModel[Any], texts: Sequence[Sequence[int]]) ->
     return torch.where(counted, log_probs, 0.0).sum(1).tolist()
 
 
-def gpt_settings(rate: float, grid: list[float] | None) -> dict[str, Any]:
-    """Return the settings of the training of a GPT that rows store."""
-    settings = {"optimizer": "AdamW", "learning_rate": rate, "grid": grid, "steps": GPT_STEPS}
-    return settings | GPT_SIZES | {"batch": GPT_BATCH}
-
-
 def gpt_costs(model: GPT, seconds: float | None) -> dict[str, Any]:
     """Return the costs of training a GPT."""
     tokens = GPT_STEPS * GPT_BATCH * 9  # eight digits and the end
@@ -138,27 +131,17 @@ def gpt_costs(model: GPT, seconds: float | None) -> dict[str, Any]:
     }
 
 
-def tune_gpt(trials: SeedRows) -> dict[float, float]:
-    """Return the loss of the GPT at each rate that was tried, the best one inside."""
+def tune_gpt(trials: SeedRows) -> dict[str, Any]:
+    """Return the settings of the GPT with the best rate and the grid of those tried."""
     dates = shuffled_calendar(GPT_TUNING_SEED)
     tuning, held_out = dates[: len(dates) // 4], dates[-1000:]
 
-    def run_trial(*, seed: int, rate: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run(*, seed: int, rate: float) -> tuple[dict[str, Any], dict[str, Any]]:
         began = time.process_time()
         model = train_gpt(tuning, rate=rate, seed=seed)
         loss = evaluate(model, [date_batch(held_out)]).loss
         return {"selection loss": loss}, gpt_costs(model, time.process_time() - began)
 
-    def gpt_score(rate: float) -> float:
-        name, run = f"GPT, rate {rate:g}", partial(run_trial, rate=rate)
-        settings = gpt_settings(rate, None)
-        return trial_score(
-            trials,
-            name,
-            seeds=[GPT_TUNING_SEED],
-            settings=settings,
-            run=run,
-            figure="selection loss",
-        )
-
-    return tune(gpt_score, GPT_RATES)
+    settings = {"optimizer": "AdamW", "steps": GPT_STEPS, **GPT_SIZES, "batch": GPT_BATCH}
+    arm = Arm(settings, run, GPT_RATES)
+    return tune_arm("GPT", arm, seeds=[GPT_TUNING_SEED], trials=trials)

@@ -20,7 +20,6 @@ from benchmarks.speech.date_models import (
     count_texts,
     date_batch,
     gpt_costs,
-    gpt_settings,
     shuffled_calendar,
     text_log_probs,
     train_gpt,
@@ -251,16 +250,17 @@ def run_voices(
     steps
         Training steps of the recognizers.
     """
-    grid = tune_gpt(trials)
-    rate = min(grid, key=lambda rate: grid[rate])
+    of_gpt = tune_gpt(trials)
     settings = {"optimizer": None, "learning_rate": None, "grid": None, "steps": steps}
     for seed in seeds:
         run: FusionRun | None = None
         for arm, measure in FUSION_ARMS.items():
             is_gpt = arm.startswith("GPT")
-            of_arm = settings | (gpt_settings(rate, list(grid)) if is_gpt else {})
+            of_arm = settings | (of_gpt if is_gpt else {})
             for missing in rows.missing(arm, [seed], of_arm):
-                run = run or FusionRun(make_date_task(missing, steps), rate, missing)
+                run = run or FusionRun(
+                    make_date_task(missing, steps), of_gpt["learning_rate"], missing
+                )
                 figures = {"voice": load_voices(missing).test_name} | measure(run)
                 costs = gpt_costs(run.gpt, None) if is_gpt else dict.fromkeys(COSTS)
                 print(arm, missing, figures, flush=True)

@@ -24,7 +24,7 @@ from benchmarks.transformer.counting import FREQUENCY, NARROW, WIDE, NeighbourCo
 from benchmarks.transformer.parts import PARTS
 from benchmarks.transformer.task import Characters, Words
 from benchmarks.transformer.training import run_trial
-from benchmarks.tuning import run_tuned_arm
+from benchmarks.tuning import Arm, run_tuned_arm
 from utils.console import make_output_safe
 from utils.notebook.seed_results import COSTS, SETTINGS
 
@@ -80,9 +80,7 @@ def main(arguments: Sequence[str]) -> None:
                 continue
             run_tuned_arm(
                 arm,
-                recipe.settings(),
-                partial(run_trial, recipe, task),
-                rates=recipe.rates,
+                Arm(recipe.settings(), partial(run_trial, recipe, task), recipe.rates),
                 tuning_seeds=TUNING_SEEDS,
                 seeds=options.seeds,
                 trials=trials,

@@ -20,7 +20,7 @@ from benchmarks.bottleneck.networks import (
     count_parameters,
     initial_parameters,
 )
-from benchmarks.bottleneck.parts import PARTS, Arm
+from benchmarks.bottleneck.parts import PARTS, Recipe
 from benchmarks.bottleneck.readers import (
     NEW_DECODERS,
     NEW_SEED,
@@ -301,7 +301,7 @@ def test_a_rate_is_chosen_by_the_mean_over_the_tuning_seeds(tmp_path):
 @pytest.fixture
 def short(monkeypatch):
     """Arms of four steps, and readers of two."""
-    arms = {f"{k} numbers, 4 steps": Arm(Network(numbers=k), 4) for k in (2, 8, 32)}
+    arms = {f"{k} numbers, 4 steps": Recipe(Network(numbers=k), 4) for k in (2, 8, 32)}
     monkeypatch.setattr(command, "PARTS", {"grid": arms})
     monkeypatch.setattr(command, "FIRST_RATES", (0.01, 0.02))
     monkeypatch.setattr(comparison, "next_rate", lambda scores: None)

@@ -349,12 +349,12 @@ def test_the_command_writes_trials_and_runs(run, text, short_corpora, monkeypatc
     assert [(row["part"], row["arm"]) for row in rows] == [("features", "autoencoder")]
 
 
-def _run_once(arm, settings, run, *, rates, tuning_seeds, seeds, trials, rows):
+def _run_once(name, arm, *, tuning_seeds, seeds, trials, rows):
     """Run without tuning."""
-    for seed in rows.missing(arm, seeds, settings):
-        figures, costs = run(rate=rates[0], seed=seed)
-        full = {**settings, "learning_rate": rates[0], "grid": list(rates)}
-        rows.write(arm, seed, figures=figures, settings=full, costs=costs)
+    for seed in rows.missing(name, seeds, arm.settings):
+        figures, costs = arm.run(rate=arm.rates[0], seed=seed)
+        full = {**arm.settings, "learning_rate": arm.rates[0], "grid": list(arm.rates)}
+        rows.write(name, seed, figures=figures, settings=full, costs=costs)
 
 
 def test_arms_of_a_part_have_one_budget():

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from benchmarks import tuning
 from benchmarks.ladder import __main__ as command
 from benchmarks.ladder import equal, training
 from benchmarks.ladder.equal import FRACTIONS, NETWORKS, ORDERS, Characters
@@ -86,7 +87,7 @@ def test_networks_are_of_nearly_equal_size():
 @pytest.fixture
 def one_rate(monkeypatch):
     """One trial for each rate that would be tuned."""
-    monkeypatch.setattr(command, "tune", lambda score, rates: {rates[0]: score(rates[0])})
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rates[0]: score(rates[0])})
 
 
 def by_name(rows):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from benchmarks import ladder_controls as controls
+from benchmarks import tuning
 from benchmarks.ladder import equal
 from benchmarks.ladder.equal import BATCH_SIZE, CONTEXT_LENGTH, FRACTIONS, Characters
 from tests.helpers.benchmark_runs import record_calls, token_losses
@@ -41,7 +42,7 @@ def test_two_tables_are_mixed_with_the_weight_best_on_validation(run):
 
 
 def test_a_run_of_equal_passes_reads_about_as_many_characters_as_the_text_has(run, monkeypatch):
-    monkeypatch.setattr(controls, "tune", lambda score, rates: {rates[0]: score(rates[0])})
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rates[0]: score(rates[0])})
     rows = by_name(run("ladder_controls", "passes", "--seeds", 0)["rows"])
     whole = load_text()
     for fraction, divisor in FRACTIONS.items():

@@ -125,7 +125,7 @@ def test_a_trial_takes_the_steps_of_fit_and_validates_on_other_text(task):
     recipe = dataclasses.replace(
         PARTS["schedules"]["warm-up and decay"], steps=12, clip_norm=0.2, train_length=2000
     )
-    trial = run_trial(recipe, task, rate=0.01, seed=3)
+    figures, costs = run_trial(recipe, task, rate=0.01, seed=3)
     seed_everything(3)
     model = build_lstm(task.vocab_size)
     windows = TextBatches(task.train[:2000], batch_size=16, context_length=CONTEXT_LENGTH, seed=3)
@@ -142,8 +142,8 @@ def test_a_trial_takes_the_steps_of_fit_and_validates_on_other_text(task):
         return Scheduled(model.parameters(), betas=config.betas, weight_decay=0.0)
 
     history = fit(model, windows, plan, progress=False, make_optimizer=optimizer)
-    assert trial.figures["training curve"] == pytest.approx(history.losses, abs=1e-5)
-    measured = ((task.selection, trial.score), (task.reporting, trial.figures["loss"]))
+    assert figures["training curve"] == pytest.approx(history.losses, abs=1e-5)
+    measured = ((task.selection, figures["score"]), (task.reporting, figures["loss"]))
     for batches, loss in measured:
         losses = [
             torch.nn.functional.cross_entropy(
@@ -153,27 +153,27 @@ def test_a_trial_takes_the_steps_of_fit_and_validates_on_other_text(task):
         ]
         number = sum(int((batch.targets >= 0).sum()) for batch in batches)
         assert loss == pytest.approx(float(sum(losses).detach()) / number, abs=1e-4)
-    assert trial.costs["tokens"] == 12 * 16 * CONTEXT_LENGTH
+    assert costs["tokens"] == 12 * 16 * CONTEXT_LENGTH
 
 
 def test_the_report_is_that_of_the_step_with_the_lowest_loss_on_the_selection_split(task):
     recipe = dataclasses.replace(
         PARTS["schedules"]["constant"], steps=6, validate_every=2, train_length=100
     )
-    trial = run_trial(recipe, task, rate=0.3, seed=0)
-    curve = dict(trial.figures["validation curve"])
-    assert list(curve) == [2, 4, 6] and trial.score == min(curve.values())
+    figures, _ = run_trial(recipe, task, rate=0.3, seed=0)
+    curve = dict(figures["validation curve"])
+    assert list(curve) == [2, 4, 6] and figures["score"] == min(curve.values())
     best = min(curve, key=curve.get)
-    again = run_trial(dataclasses.replace(recipe, steps=best), task, rate=0.3, seed=0)
-    assert again.figures["loss"] == pytest.approx(trial.figures["loss"], abs=1e-5)
+    again, _ = run_trial(dataclasses.replace(recipe, steps=best), task, rate=0.3, seed=0)
+    assert again["loss"] == pytest.approx(figures["loss"], abs=1e-5)
 
 
 def test_the_training_text_is_measured_without_masks(task):
     recipe = dataclasses.replace(
         PARTS["overfitting"]["dropout 0.3"], steps=4, validate_every=2, train_length=600
     )
-    trial = run_trial(recipe, task, rate=0.01, seed=0)
-    steps, losses = zip(*trial.figures["training curve, evaluation mode"], strict=True)
+    figures, _ = run_trial(recipe, task, rate=0.01, seed=0)
+    steps, losses = zip(*figures["training curve, evaluation mode"], strict=True)
     assert steps == (2, 4)
     seed_everything(0)
     model = recipe.build(task.vocab_size)
@@ -190,16 +190,16 @@ def test_the_training_text_is_measured_without_masks(task):
     history = fit(model, windows, plan, progress=False)
     expected = evaluate(model, eval_batches(task.train[:600])).loss
     assert losses[-1] == pytest.approx(expected, abs=1e-4)
-    assert trial.figures["training curve"] == pytest.approx(history.losses, abs=1e-5)
+    assert figures["training curve"] == pytest.approx(history.losses, abs=1e-5)
     recipe = dataclasses.replace(PARTS["schedules"]["decay"], steps=2)
-    figures = run_trial(recipe, task, rate=0.01, seed=0).figures
+    figures = run_trial(recipe, task, rate=0.01, seed=0)[0]
     assert "training curve, evaluation mode" not in figures
 
 
 def test_the_share_of_clipped_steps_is_stored(task):
     def figures(**changes):
         recipe = dataclasses.replace(PARTS["optimizers"]["SGD, clipped"], steps=10, **changes)
-        return run_trial(recipe, task, rate=0.5, seed=0).figures
+        return run_trial(recipe, task, rate=0.5, seed=0)[0]
 
     assert figures(clip_norm=1e-3)["clipped share"] == 1.0
     assert figures(clip_norm=1e3)["clipped share"] == 0.0
@@ -208,10 +208,10 @@ def test_the_share_of_clipped_steps_is_stored(task):
 
 def test_a_run_that_diverges_or_misses_its_target_has_a_finite_score(task):
     recipe = dataclasses.replace(PARTS["optimizers"]["SGD"], steps=40)
-    trial = run_trial(recipe, task, rate=1e9, seed=0)
-    assert trial.score == DIVERGED and trial.figures["loss"] == DIVERGED
+    figures, _ = run_trial(recipe, task, rate=1e9, seed=0)
+    assert figures["score"] == DIVERGED and figures["loss"] == DIVERGED
     recipe = dataclasses.replace(PARTS["batches"]["4"], steps=20, target=0.1)
-    assert run_trial(recipe, task, rate=0.01, seed=0).score > 20
+    assert run_trial(recipe, task, rate=0.01, seed=0)[0]["score"] > 20
 
 
 def test_arms_of_a_part_differ_in_what_is_named_only(task):

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from benchmarks import tuning
 from benchmarks.pairings import controls, swaps, whole_answers
 from benchmarks.pairings.measures import exact_share
 from benchmarks.pairings.parts import ARMS, ONE_LAYER
@@ -82,9 +83,7 @@ def test_the_command_runs_its_parts_and_goes_on_where_it_stopped(run, task, monk
 
     for name in ("run_swap", "run_answers", "run_trial"):
         monkeypatch.setattr(controls, name, few_steps(getattr(controls, name)))
-    monkeypatch.setattr(
-        controls, "tune", lambda score, rates: {rate: score(rate) for rate in rates}
-    )
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rate: score(rate) for rate in rates})
     monkeypatch.setattr(controls, "OTHER_STEPS", {(ONE_LAYER, 1500): (0.004, 0.008)})
     content = run("pairings.controls", "--seeds", 0)
     rows = {row.key: row for row in map(StoredRow.from_stored, content["rows"])}

@@ -32,9 +32,10 @@ from benchmarks.robustness.networks import (
     sign_attack,
 )
 from benchmarks.robustness.noise import RandomPieces, damaged, typos
-from benchmarks.robustness.parts import PARTS, Arm
+from benchmarks.robustness.parts import PARTS
 from benchmarks.robustness.poison import Poison, poisoned, run_poison
 from benchmarks.robustness.sentences import load_sentences
+from benchmarks.tuning import Arm
 from utils.data.corpora import load_text
 from utils.data.labelled_batches import LabelledBatch
 from utils.data.tokenizers import BPETokenizer

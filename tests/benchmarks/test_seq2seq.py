@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from benchmarks import tuning
 from benchmarks.seq2seq import __main__ as command
 from benchmarks.seq2seq import measures, search, training
 from benchmarks.seq2seq.control import NoSource
@@ -136,7 +137,7 @@ def short(monkeypatch):
     for module in (command, training, measures):
         monkeypatch.setattr(module, "LONG", long)
     monkeypatch.setattr(measures, "MAX_LENGTH", 6)
-    monkeypatch.setattr(command, "tune", lambda score, rates: {rate: score(rate) for rate in rates})
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rate: score(rate) for rate in rates})
 
 
 def test_the_command_writes_trials_runs_controls_and_the_long_runs(run, short, monkeypatch):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import tuning
 from benchmarks.speech import answers, date_models, fusion, voices
 from utils.data.vocabulary import BOS, EOS
 from utils.models.gpt import GPT
@@ -121,7 +122,7 @@ def test_rows_of_all_arms(run, fresh_voices, monkeypatch):
         monkeypatch.setattr(voices, name, 2)
     monkeypatch.setattr(date_models, "GPT_STEPS", 2)
     monkeypatch.setattr(fusion, "LIST_SIZE", 4)
-    monkeypatch.setattr(date_models, "tune", lambda score, rates: {rates[0]: score(rates[0])})
+    monkeypatch.setattr(tuning, "tune", lambda score, rates: {rates[0]: score(rates[0])})
     one_point = {(0.5, 2.0): 50.0}
     monkeypatch.setattr(fusion, "grow_grid", lambda score, *_: one_point)
     rows = run("speech", "voices", "--steps", 1)["rows"]
