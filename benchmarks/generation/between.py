@@ -20,7 +20,7 @@ from benchmarks.generation.task import GenerationTask
 from benchmarks.tuning import run_missing
 from utils.console import make_output_safe
 
-GRIDS: Mapping[str, Sequence[float]] = {  # option of `FurtherSampling`: its values
+GRIDS: Mapping[str, Sequence[float]] = {  # option of `SamplingConfig`: its values
     "top_k": (30, 50),
     "temperature": (0.7, 0.9),
     "top_p": (0.9,),

@@ -11,12 +11,11 @@ import torch
 from benchmarks.generation.task import LENGTH, PASSAGES, PROMPT
 from utils.decoding.beam_config import BeamConfig
 from utils.decoding.beam_search import beam_search
-from utils.decoding.further_filters import FurtherSampling
 from utils.decoding.greedy_search import greedy_search
-from utils.decoding.sampling import sample
+from utils.decoding.sampling import SamplingConfig, sample
 
 BEAM_SIZE = 4
-GRIDS: dict[str, Sequence[float]] = {  # option of `FurtherSampling`: its values
+GRIDS: dict[str, Sequence[float]] = {  # option of `SamplingConfig`: its values
     "temperature": (0.6, 0.8, 1.2),
     "top_k": (5, 20, 100),
     "top_p": (0.6, 0.8, 0.95),
@@ -35,7 +34,7 @@ class Rule:
     Parameters
     ----------
     option
-        An option of `FurtherSampling`, "plain", "greedy", "beam" or "real".
+        An option of `SamplingConfig`, "plain", "greedy", "beam" or "real".
     value
         Its value; None where it has none.
     writer
@@ -83,7 +82,7 @@ class Rule:
         options = {} if self.value is None else {self.option: self.value}
         if self.option == "top_k":
             options = {"top_k": int(options["top_k"])}
-        sampling = FurtherSampling(prompt_length=prompts.shape[1], **options)  # type: ignore[arg-type]  # one dict, several types
+        sampling = SamplingConfig(prompt_length=prompts.shape[1], **options)  # type: ignore[arg-type]  # one dict, several types
         generator = torch.Generator().manual_seed(seed)
         return sample(writer, prompts, sampling=sampling, max_length=length, generator=generator)
 

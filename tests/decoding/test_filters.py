@@ -1,13 +1,11 @@
 """Filters of the distribution: which tokens remain, and values out of range."""
 
 import math
-from functools import partial
 
 import pytest
 import torch
 
-from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, penalize_repetition
-from utils.decoding.further_filters import filter_typical, penalize_counts
+from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, filter_typical
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
@@ -66,7 +64,12 @@ def test_min_p_keeps_tokens_not_far_below_the_best(p, first):
 
 @pytest.mark.parametrize(
     "filter_logits, weak, strong",
-    [(filter_top_k, 5, 2), (filter_top_p, 1.0, 0.5), (filter_min_p, 0.01, 0.5)],
+    [
+        (filter_top_k, 5, 2),
+        (filter_top_p, 1.0, 0.5),
+        (filter_min_p, 0.01, 0.5),
+        (filter_typical, 1.0, 0.5),
+    ],
 )
 def test_a_filter_keeps_ruled_out_tokens_ruled_out_and_copies_the_logits(
     filter_logits, weak, strong
@@ -80,7 +83,8 @@ def test_a_filter_keeps_ruled_out_tokens_ruled_out_and_copies_the_logits(
 
 
 @pytest.mark.parametrize(
-    "filter_logits, value", [(filter_top_k, 2), (filter_top_p, 0.5), (filter_min_p, 0.5)]
+    "filter_logits, value",
+    [(filter_top_k, 2), (filter_top_p, 0.5), (filter_min_p, 0.5), (filter_typical, 0.5)],
 )
 def test_a_filter_takes_logits_of_any_number_of_dimensions(filter_logits, value):
     expected = filter_logits(LOGITS, value)
@@ -94,35 +98,13 @@ def test_a_filter_takes_logits_of_any_number_of_dimensions(filter_logits, value)
         lambda logits: filter_top_k(logits, 2),
         lambda logits: filter_top_p(logits, 0.5),
         lambda logits: filter_min_p(logits, 0.5),
-        lambda logits: penalize_repetition(logits, torch.tensor([[0]]), 2.0),
+        lambda logits: filter_typical(logits, 0.5),
     ],
-    ids=["top-k", "top-p", "min-p", "penalty"],
+    ids=["top-k", "top-p", "min-p", "typical"],
 )
 def test_logits_that_are_integers_are_refused(call):
     with pytest.raises(ValueError, match="must be floating-point numbers, got torch"):
         call(torch.tensor([[2, -2, 1]]))
-
-
-def test_the_penalty_lowers_only_tokens_that_have_occurred():
-    logits = torch.tensor([[2.0, -2.0, 1.0, 0.0], [2.0, -2.0, 1.0, -math.inf]])
-    previous_ids = torch.tensor([[0, 1, 0], [3, 3, 2]])
-    penalized = penalize_repetition(logits, previous_ids, 2.0)
-    expected = torch.tensor([[1.0, -4.0, 1.0, 0.0], [2.0, -2.0, 0.5, -math.inf]])
-    assert torch.equal(penalized, expected), "once, however often a token occurred"
-    assert torch.equal(penalize_repetition(logits, previous_ids, 1.0), logits)
-
-
-@pytest.mark.parametrize("num_rows", [0, 1, 3])
-def test_previous_tokens_of_another_number_of_rows_are_refused(num_rows):
-    """Of torch, a row without tokens keeps its logits."""
-    ids, logits = torch.zeros(num_rows, 2).long(), torch.tensor([[2.0, -2.0], [1.0, 0.0]])
-    message = rf"previous_ids must be .* got shapes \({num_rows}, 2\) and \(2, 2\): give the tokens"
-    for penalize in (
-        partial(penalize_repetition, repetition_penalty=2.0),
-        partial(penalize_counts, frequency=0.5),
-    ):
-        with pytest.raises(ValueError, match=message):
-            penalize(logits, ids)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +115,40 @@ def test_previous_tokens_of_another_number_of_rows_are_refused(num_rows):
         ("top_p", lambda: filter_top_p(LOGITS, math.nan)),
         ("min_p", lambda: filter_min_p(LOGITS, -0.1)),
         ("min_p", lambda: filter_min_p(LOGITS, 1.5)),
-        ("repetition_penalty", lambda: penalize_repetition(LOGITS, torch.zeros(2, 1).long(), 0.0)),
-        ("repetition_penalty", lambda: penalize_repetition(LOGITS, LOGITS.long(), math.inf)),
+        ("typical_p", lambda: filter_typical(LOGITS, 0.0)),
+        ("typical_p", lambda: filter_typical(LOGITS, 1.1)),
     ],
 )
 def test_a_filter_refuses_a_value_out_of_its_range(name, call):
     with pytest.raises(ValueError, match=f"{name} must be"):
         call()
+
+
+def typical_tokens(p, mass):
+    """The tokens that typical sampling keeps, by loops."""
+    entropy = -sum(x * math.log(x) for x in p if x)
+    kept, total = set(), 0.0
+    for i in sorted(range(len(p)), key=lambda i: abs(-math.log(p[i]) - entropy)):
+        if total < mass:
+            kept.add(i)
+            total += p[i]
+    return kept
+
+
+@pytest.mark.parametrize("mass", [0.05, 0.19, 0.42, 0.63, 0.9])
+def test_typical_sampling_keeps_the_tokens_nearest_to_the_entropy(mass):
+    for row, p in zip(filter_typical(LOGITS, mass), P.tolist(), strict=True):
+        assert {i for i, z in enumerate(row.tolist()) if z > -math.inf} == typical_tokens(p, mass)
+    assert torch.equal(filter_typical(LOGITS, 1.0), LOGITS)
+
+
+def test_the_most_probable_token_need_not_be_typical():
+    assert filter_typical(LOGITS, 0.19)[0].isfinite().tolist() == [False] * 4 + [True]
+
+
+def test_tokens_without_probability_are_never_typical():
+    logits = torch.tensor([0.0, 0.0, -math.inf])
+    assert filter_typical(logits, 0.99).tolist() == [0.0, 0.0, -math.inf]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -150,9 +159,8 @@ def test_a_filter_refuses_a_value_out_of_its_range(name, call):
         lambda x: filter_top_p(x, 0.5),
         lambda x: filter_min_p(x, 0.5),
         lambda x: filter_typical(x, 0.5),
-        lambda x: penalize_repetition(x, torch.tensor([[0]]), 2.0),
     ],
-    ids=["top-k", "top-p", "min-p", "typical", "repetition"],
+    ids=["top-k", "top-p", "min-p", "typical"],
 )
 def test_logits_that_no_filter_can_order_are_refused(filter_logits, value):
     """Top-p and min-p would exclude every token."""

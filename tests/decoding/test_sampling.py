@@ -9,8 +9,9 @@ from torch import nn
 
 from tests.helpers.decoding_models import FixedLogits, bos, make_lstm
 from utils.data.vocabulary import BOS, PAD
-from utils.decoding.filters import penalize_repetition
+from utils.decoding.filters import filter_typical
 from utils.decoding.greedy_search import greedy_search
+from utils.decoding.penalties import penalize_counts, penalize_repetition
 from utils.decoding.sampling import SamplingConfig, sample
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
@@ -113,6 +114,11 @@ def test_the_penalty_follows_the_rows_that_continue():
         ("repetition_penalty", 0.0),
         ("repetition_penalty", math.inf),
         ("repetition_penalty", math.nan),
+        ("typical_p", 0.0),
+        ("typical_p", 1.1),
+        ("frequency_penalty", 101.0),
+        ("presence_penalty", math.nan),
+        ("prompt_length", -1),
     ],
 )
 def test_an_option_out_of_its_range_is_refused(option, value):
@@ -200,3 +206,13 @@ def test_any_temperature_gives_a_distribution_in_any_precision(dtype, temperatur
     third = 1 / 3
     expected = [0.0, 1.0, 0.0, 0.0] if temperature < 1 else [third, third, 0.0, third]
     assert p[0].tolist() == pytest.approx(expected, abs=2e-3)
+
+
+def test_penalties_come_first_and_typical_sampling_last():
+    ids = torch.tensor([[3, 0, 0], [3, 1, 2]])
+    config = SamplingConfig(
+        temperature=0.8, typical_p=0.7, frequency_penalty=0.5, presence_penalty=0.2, prompt_length=1
+    )
+    penalized = penalize_counts(LOGITS, ids[:, 1:], frequency=0.5, presence=0.2)
+    expected = filter_typical(penalized / 0.8, 0.7).softmax(-1)
+    assert torch.allclose(config.probabilities(LOGITS, ids), expected)

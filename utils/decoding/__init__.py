@@ -10,8 +10,8 @@ under the name of what they are: ``sampling=SamplingConfig(…)``, ``beam=BeamCo
 - ``beam_search``: the K best hypotheses at each step; one call for greedy or beam search.
 - ``beam_config``, ``beam_hypotheses``: the options of beam search, its hypotheses for one prompt.
 - ``sampling``: draw each next token from the distribution.
-- ``filters``: top-k, top-p, min-p and the repetition penalty, which shape that distribution.
-- ``further_filters``: typical sampling, frequency and presence penalties.
+- ``filters``: top-k, top-p, min-p and typical sampling, which shape that distribution.
+- ``penalties``: the repetition penalty, and frequency and presence penalties, which shape it too.
 - ``speculative``: a cheap model proposes tokens that an expensive one checks.
 - ``constraints``: an automaton that says which tokens may come next.
 - ``translation``: translate texts, or decode many sources with any search.

@@ -1,7 +1,7 @@
 """Filters of the distribution over the next token, with which `sample` shapes what it draws from.
 
 Derived in section 6.2. Top-k: Fan et al. 2018. Top-p (nucleus sampling): Holtzman et al. 2020.
-Min-p: Nguyen et al. 2024. Repetition penalty: Keskar et al. 2019.
+Min-p: Nguyen et al. 2024. Typical sampling: Meister et al. 2023.
 """
 
 from __future__ import annotations
@@ -11,10 +11,6 @@ import math
 import torch
 
 from utils.arguments import check_number, check_positive
-from utils.data.checks import check_ids_in_vocabulary
-
-MAX_REPETITION_PENALTY = 1e6
-"""The largest repetition penalty; the smallest is its reciprocal."""
 
 
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
@@ -139,95 +135,52 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     return _keep_only(logits, logits >= highest + math.log(min_p))
 
 
-def check_repetition_penalty(repetition_penalty: float) -> None:
-    """Check that a repetition penalty is from 10⁻⁶ to 10⁶, so that no penalized logit overflows.
+def filter_typical(logits: torch.Tensor, typical_p: float) -> torch.Tensor:
+    """Keep the tokens whose surprisal is nearest to the entropy of the distribution.
 
-    Raises
-    ------
-    ValueError
-        If the penalty is outside this range.
-    """
-    check_number(
-        minimum=1 / MAX_REPETITION_PENALTY,
-        maximum=MAX_REPETITION_PENALTY,
-        repetition_penalty=repetition_penalty,
-    )
+    Tokens are taken in the order of the distance |−log p − H|, until their probabilities reach
+    `typical_p` together. The logits (…, V) of all others become −∞.
 
-
-def penalize_repetition(
-    logits: torch.Tensor, previous_ids: torch.Tensor, repetition_penalty: float
-) -> torch.Tensor:
-    """Lower the logits of tokens that have occurred.
-
-    A positive logit is divided by the penalty and a negative one multiplied by it, once per token,
-    however often it occurred.
-
-    Source: ``eq-repetition-penalty`` (section 6.2); Keskar et al. 2019, with the usual correction
-    for negative logits.
+    Source: ``eq-typical`` (section 6.2); Meister et al. 2023.
 
     Parameters
     ----------
     logits
-        Logits of the next token, (B, V).
-    previous_ids
-        The tokens that have occurred in each row, (B, N).
-    repetition_penalty
-        From 10⁻⁶ to 10⁶; 1 changes nothing.
+        Logits, (…, V).
+    typical_p
+        The probability of the tokens that are kept; 1 keeps all.
 
     Returns
     -------
     logits : torch.Tensor
-        The new logits, (B, V).
+        The filtered logits, (…, V).
 
     Raises
     ------
     ValueError
-        If the penalty is outside this range, the logits are no floating-point numbers below
-        infinity, or `previous_ids` does not have the rows of the logits.
+        If `typical_p` is not above 0 and at most 1, or the logits are no floating-point numbers
+        below infinity.
 
     Examples
     --------
     >>> import torch
-    >>> from utils.decoding.filters import penalize_repetition
-    >>> logits = torch.tensor([[2.0, -2.0, 1.0]])
-    >>> penalize_repetition(logits, torch.tensor([[0, 1, 1]]), 2.0)
-    tensor([[ 1., -4.,  1.]])
+    >>> from utils.decoding.filters import filter_typical
+    >>> logits = torch.tensor([0.6, 0.2, 0.1, 0.1]).log()
+    >>> filter_typical(logits, 0.5).exp()
+    tensor([0.6000, 0.2000, 0.0000, 0.0000])
     """
-    check_repetition_penalty(repetition_penalty)
+    check_number(above=0, maximum=1, typical_p=typical_p)
     check_filter_logits(logits)
-    check_previous_ids(previous_ids, logits)
-    previous = logits.gather(-1, previous_ids)  # (B, N)
-    lowered = torch.where(
-        previous > 0, previous / repetition_penalty, previous * repetition_penalty
-    )
-    return logits.scatter(-1, previous_ids, lowered)
-
-
-def check_previous_ids(previous_ids: torch.Tensor, logits: torch.Tensor) -> None:
-    """Check that the tokens that have occurred are in the vocabulary, in each row of the logits.
-
-    Parameters
-    ----------
-    previous_ids
-        The tokens that have occurred in each row, (B, N).
-    logits
-        Logits of the next token, (B, V).
-
-    Raises
-    ------
-    ValueError
-        If the two differ in B, as torch would leave further rows as they are; or, of ids whose
-        values can be read, if one is not in the vocabulary; and if they are not of type int64.
-    """
-    if previous_ids.shape[:-1] != logits.shape[:-1]:
-        raise ValueError(
-            "previous_ids must be (B, N) with the B rows of the logits (B, V), got shapes "
-            f"{tuple(previous_ids.shape)} and {tuple(logits.shape)}: give the tokens of each row"
-        )
-    if previous_ids.dtype != torch.int64:
-        raise ValueError(f"previous_ids must be integers of type int64, got {previous_ids.dtype}")
-    if not previous_ids.is_meta:
-        check_ids_in_vocabulary(previous_ids, logits.shape[-1])
+    if typical_p == 1:
+        return logits
+    log_p = logits.log_softmax(-1)  # (…, V)
+    p = log_p.exp()
+    entropy = -torch.special.xlogy(p, p).sum(-1, keepdim=True)  # (…, 1)
+    distance = (-log_p - entropy).abs()  # (…, V), ∞ where p is 0
+    order = distance.argsort(dim=-1, stable=True)  # (…, V)
+    p = p.gather(-1, order)
+    is_kept = p.cumsum(-1) - p < typical_p  # (…, V), by increasing distance
+    return _keep_only(logits, torch.zeros_like(is_kept).scatter(-1, order, is_kept))
 
 
 def check_filter_logits(logits: torch.Tensor) -> None:

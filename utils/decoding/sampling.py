@@ -1,6 +1,6 @@
 """Sampling from a language model, built in section 6.2.
 
-``utils.decoding.filters`` has the filters that shape the distribution.
+``utils.decoding.filters`` and ``utils.decoding.penalties`` shape the distribution.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 import torch
 
-from utils.arguments import check_number, check_positive, if_given
+from utils.arguments import check_integer, check_number, check_positive, if_given
 from utils.contract import NextTokenModel, StateT
-from utils.decoding.filters import (
+from utils.decoding.filters import filter_min_p, filter_top_k, filter_top_p, filter_typical
+from utils.decoding.generation import NO_STATE, generate
+from utils.decoding.penalties import (
+    check_count_penalties,
     check_repetition_penalty,
-    filter_min_p,
-    filter_top_k,
-    filter_top_p,
+    penalize_counts,
     penalize_repetition,
 )
-from utils.decoding.generation import NO_STATE, generate
 from utils.decoding.token_rules import TokenRules
 
 
@@ -26,7 +26,8 @@ from utils.decoding.token_rules import TokenRules
 class SamplingConfig:
     """The distribution that `sample` draws from, by default that of the model.
 
-    The options are applied in the order: repetition penalty, temperature, top-k, top-p, min-p.
+    The options are applied in the order: frequency and presence penalties, repetition penalty,
+    temperature, top-k, top-p, min-p, typical sampling.
 
     Parameters
     ----------
@@ -43,12 +44,20 @@ class SamplingConfig:
     repetition_penalty
         Lowers the logits of tokens that the row contains, prompt included; 1 changes nothing, and
         a value below 1 favours repetition. It is from 10⁻⁶ to 10⁶.
+    typical_p
+        Draw from the tokens nearest to the entropy that have this probability together; 1 for all.
+    frequency_penalty, presence_penalty
+        What each occurrence of a token costs in nats, and what the first one costs in addition, as
+        in `penalize_counts`; 0 for nothing.
+    prompt_length
+        How many tokens at the beginning of each row these two do not count.
 
     Raises
     ------
     ValueError
-        If the temperature or `top_k` is not positive, `top_p` or `min_p` is not a probability
-        (`top_p` above 0), or the repetition penalty is outside its range.
+        If the temperature or `top_k` is not positive, `top_p`, `min_p` or `typical_p` is not a
+        probability (`top_p` and `typical_p` above 0), a penalty is outside its range, or
+        `prompt_length` is negative.
 
     Examples
     --------
@@ -65,13 +74,21 @@ class SamplingConfig:
     top_p: float = 1.0
     min_p: float = 0.0
     repetition_penalty: float = 1.0
+    typical_p: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    prompt_length: int = 0
 
     def __post_init__(self) -> None:
         check_number(above=0, temperature=self.temperature)
         check_repetition_penalty(self.repetition_penalty)
         check_positive(**if_given(top_k=self.top_k))
-        check_number(above=0, maximum=1, top_p=self.top_p)
+        check_number(above=0, maximum=1, top_p=self.top_p, typical_p=self.typical_p)
         check_number(minimum=0, maximum=1, min_p=self.min_p)
+        check_count_penalties(
+            frequency_penalty=self.frequency_penalty, presence_penalty=self.presence_penalty
+        )
+        check_integer(minimum=0, prompt_length=self.prompt_length)
 
     def probabilities(self, logits: torch.Tensor, previous_ids: torch.Tensor) -> torch.Tensor:
         """Compute the distribution to draw from.
@@ -88,6 +105,13 @@ class SamplingConfig:
         p : torch.Tensor
             The distribution, (B, V).
         """
+        if self.frequency_penalty or self.presence_penalty:
+            logits = penalize_counts(
+                logits,
+                previous_ids[:, self.prompt_length :],
+                frequency=self.frequency_penalty,
+                presence=self.presence_penalty,
+            )
         logits = penalize_repetition(logits, previous_ids, self.repetition_penalty)  # (B, V)
         logits = logits - logits.max(-1, keepdim=True).values  # no overflow at low temperatures
         # torch divides half precision in float32, where a tiny temperature is 0 and a huge one ∞
@@ -95,7 +119,8 @@ class SamplingConfig:
         logits = logits / min(max(self.temperature, limits.tiny), limits.max)
         if self.top_k is not None:
             logits = filter_top_k(logits, self.top_k)
-        return filter_min_p(filter_top_p(logits, self.top_p), self.min_p).softmax(-1)
+        logits = filter_min_p(filter_top_p(logits, self.top_p), self.min_p)
+        return filter_typical(logits, self.typical_p).softmax(-1)
 
 
 @torch.inference_mode()
