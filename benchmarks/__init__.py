@@ -36,7 +36,7 @@ What they have in common:
 
 - ``command_line``: the parser of their options.
 - ``code_version``: the version of the code that a result depends on.
-- ``record``: files of results, and their provenance.
+- ``result_files``: files of results, and their provenance.
 - ``timing``: stopwatches, and the comparison of two speeds.
 - ``tuning``: the tuning of learning rates, whose trials are rows.
 - ``worker_pool``: worker processes that end with the process that started them.

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmarks", "utils")
 WITHOUT_EFFECT = (
     "benchmarks.command_line",
-    "benchmarks.record",
+    "benchmarks.result_files",
     "benchmarks.code_version",
     "utils.notebook",
     "utils.console",

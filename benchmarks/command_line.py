@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.record import RESULTS_FOLDER
+from benchmarks.result_files import RESULTS_FOLDER
 
 
 def benchmark_parser(

@@ -18,7 +18,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.ladder import equal
 from benchmarks.tuning import Arm, run_missing, tune_arm
 from utils.console import make_output_safe
@@ -77,7 +77,7 @@ def mix(one: equal.NGramScores, other: equal.NGramScores) -> tuple[equal.NGramSc
     return equal.NGramScores(other.order, valid, test), weight
 
 
-def mix_counts(text: equal.Characters, rows: record.SeedRows) -> equal.NGramScores:
+def mix_counts(text: equal.Characters, rows: result_files.SeedRows) -> equal.NGramScores:
     """Write a row of the best n-gram model mixed with each other order, and return the best.
 
     Parameters
@@ -115,8 +115,8 @@ def mix_counts(text: equal.Characters, rows: record.SeedRows) -> equal.NGramScor
 def run_passes(
     corpus: Corpus[str],
     *,
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
     options: argparse.Namespace,
 ) -> None:
     """Train the LSTM on parts of the text for about as many characters as each has.
@@ -160,10 +160,10 @@ def main(arguments: Sequence[str]) -> None:
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     chosen = options.parts or parts
     torch.set_num_threads(1)
-    run, corpus = record.Run.start("ladder_controls", arguments), load_text()
+    run, corpus = result_files.Run.start("ladder_controls", arguments), load_text()
 
-    def rows(part: str) -> record.SeedRows:
-        return record.SeedRows(options.out, run, part=part, origin=corpus.origin)
+    def rows(part: str) -> result_files.SeedRows:
+        return result_files.SeedRows(options.out, run, part=part, origin=corpus.origin)
 
     if "passes" in chosen:
         run_passes(corpus, trials=rows("passes, trials"), rows=rows("passes"), options=options)

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.characters.task import CharacterTask
 from benchmarks.timing import RatioFigures, measure_in_turn
 from utils.console import make_output_safe
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.rounds < 2:
         parser.error("argument --rounds: expected 2 or more, for the quartiles")
     torch.set_num_threads(1)
-    run, task = record.Run.start("loop", arguments), CharacterTask.load()
+    run, task = result_files.Run.start("loop", arguments), CharacterTask.load()
     results = {}
     for name, build in MODEL_BUILDERS.items():
         figures = compare_loops(build, task, num_rounds=options.rounds, steps=options.steps)
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str]) -> None:
         print(f"{name}: fit takes {ratio} of the bare loop's time", flush=True)
         results[name] = asdict(figures)
     provenance = run.provenance(seeds=[0], origin=task.origin)
-    record.write_results(options.out, {"ratios": results, "provenance": provenance})
+    result_files.write_results(options.out, {"ratios": results, "provenance": provenance})
 
 
 if __name__ == "__main__":

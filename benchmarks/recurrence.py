@@ -19,7 +19,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.memory.__main__ import run_text_arm
 from benchmarks.memory.task import Characters
 from benchmarks.memory.training import CONTEXT_LENGTH, Recipe
@@ -78,9 +78,9 @@ def main(arguments: Sequence[str]) -> None:
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("recurrence", arguments), Characters.load()
+    run, task = result_files.Run.start("recurrence", arguments), Characters.load()
     trials, rows = (
-        record.SeedRows(options.out, run, part=part, origin=task.origin)
+        result_files.SeedRows(options.out, run, part=part, origin=task.origin)
         for part in ("characters, trials", "characters")
     )
     for arm, recipe in ARMS.items():

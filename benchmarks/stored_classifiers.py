@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.reviews.networks import (
     BATCH_SIZE,
     LABEL_SMOOTHING,
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--epochs", type=command_line.positive_integer, default=EPOCHS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("stored_classifiers", arguments), Reviews.load()
+    run, task = result_files.Run.start("stored_classifiers", arguments), Reviews.load()
     tokenizer = word_tokenizer()
     for name, encoder in NAMES.items():
         built_with = {"vocab_size": len(tokenizer), "encoder": encoder}

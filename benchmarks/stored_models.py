@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from utils.console import make_output_safe
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpora import Corpus, load_text
@@ -203,9 +203,9 @@ def main(arguments: Sequence[str]) -> None:
     corpus = load_text()
     tokenizer = BPETokenizer.train(corpus.train, max_vocab_size=VOCAB_SIZE)
     for name in options.names or RECIPES:
-        run, recipe = record.Run.start("stored_models", arguments), RECIPES[name]
+        run, recipe = result_files.Run.start("stored_models", arguments), RECIPES[name]
         steps = options.steps or recipe.config.steps
-        checkpoint = record.ROOT / "runs" / "stored_models" / f"{name}-{steps}.safetensors"
+        checkpoint = result_files.ROOT / "runs" / "stored_models" / f"{name}-{steps}.safetensors"
         model, built_with, facts = train(
             recipe, corpus, tokenizer, steps=steps, checkpoint=checkpoint
         )

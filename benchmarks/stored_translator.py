@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.translation.task import MAX_LENGTH, TranslationTask
 from utils.console import make_output_safe
 from utils.data.corpora import load_pairs
@@ -212,7 +212,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--measure", action="store_true", help="the stored weights, no training")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("stored_translator", arguments), load_task()
+    run, task = result_files.Run.start("stored_translator", arguments), load_task()
     if options.measure:
         stored = load_stored_translator(NAME, folder=options.out)
         facts = dict(stored.facts) | measure(stored, task)
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str]) -> None:
             replace(part, steps=steps, validate_every=0, checkpoint_every=0)
             for part, steps in zip(parts, options.steps, strict=True)
         ]
-    folder = record.ROOT / "runs" / "stored_models"
+    folder = result_files.ROOT / "runs" / "stored_models"
     model, built_with, facts = train(task, parts=parts, folder=folder)
     where = {"options": built_with, "folder": options.out}
     save_stored_translator(NAME, model, task.tokenizer, facts=facts, **where)

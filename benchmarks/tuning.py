@@ -12,7 +12,7 @@ from functools import partial
 from statistics import fmean
 from typing import Any
 
-from benchmarks.record import SeedRows
+from benchmarks.result_files import SeedRows
 
 FACTOR = 2.0  # between two rates
 MAX_TRIALS = 9

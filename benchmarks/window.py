@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from benchmarks import command_line, record, tuning
+from benchmarks import command_line, result_files, tuning
 from utils.console import make_output_safe
 from utils.data.batches import TextBatches, text_eval_batches
 from utils.data.corpora import load_text
@@ -173,7 +173,7 @@ def twin_cosines(task: Task, vectors: torch.Tensor) -> tuple[float, float]:
 
 
 def tune(
-    task: Task, order: int, *, steps: int, seed: int, rows: record.SeedRows
+    task: Task, order: int, *, steps: int, seed: int, rows: result_files.SeedRows
 ) -> dict[float, float]:
     """Try rates until the best has a worse one on each side; each trial is a row.
 
@@ -223,7 +223,7 @@ def settings_of(
     return settings | {"optimizer": "AdamW"} | SIZES | batches
 
 
-def count_ngrams(task: Task, seeds: Sequence[int], rows: record.SeedRows) -> None:
+def count_ngrams(task: Task, seeds: Sequence[int], rows: result_files.SeedRows) -> None:
     """Measure Kneser–Ney models; their rows are the same for each seed.
 
     Parameters
@@ -261,9 +261,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    benchmark, task = record.Run.start("window", arguments), Task.load()
+    benchmark, task = result_files.Run.start("window", arguments), Task.load()
     counted, trials, rows = (
-        record.SeedRows(options.out, benchmark, part=part, origin=task.origin)
+        result_files.SeedRows(options.out, benchmark, part=part, origin=task.origin)
         for part in ("counts", "trials", "network")
     )
     count_ngrams(task, options.seeds, counted)

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.after_pretraining.parts import INSTRUCTED, PARTS, Recipe, run_arm
 from benchmarks.tuning import FACTOR, MAX_TRIALS, run_missing, trial_score
 from utils.console import make_output_safe
@@ -31,7 +31,7 @@ ORIGIN = "real"  # questions and sentences are drawn, and replace no corpus
 
 
 def trial_errors(
-    name: str, recipe: Recipe, *, start_rate: float | None, rows: record.SeedRows
+    name: str, recipe: Recipe, *, start_rate: float | None, rows: result_files.SeedRows
 ) -> dict[float, float]:
     """Return the errors of the rates that `tune_counts` tries; each trial is a row.
 
@@ -133,10 +133,10 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run = record.Run.start("after_pretraining", arguments)
+    run = result_files.Run.start("after_pretraining", arguments)
 
-    def rows_of(part: str) -> record.SeedRows:
-        return record.SeedRows(options.out, run, part=part, origin=ORIGIN)
+    def rows_of(part: str) -> result_files.SeedRows:
+        return result_files.SeedRows(options.out, run, part=part, origin=ORIGIN)
 
     start_rate = best(
         trial_errors("mixed", INSTRUCTED, start_rate=None, rows=rows_of("instruction, trials"))

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.attention.counting import IBMModel1
 from benchmarks.attention.parts import PARTS
 from benchmarks.attention.task import (
@@ -39,7 +39,7 @@ TUNING_SEEDS = (100, 101)
 ORIGIN = "real"  # strings and sentences are drawn, and replace no corpus
 
 
-def measure_baselines(task: Translation, rows: record.SeedRows) -> None:
+def measure_baselines(task: Translation, rows: result_files.SeedRows) -> None:
     """Write the alignment errors of baselines and of the best links, which have no seed.
 
     Parameters
@@ -77,11 +77,11 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run = record.Run.start("attention", arguments)
+    run = result_files.Run.start("attention", arguments)
     for part in options.parts or PARTS:
         task = Translation.make() if part == "alignment" else None
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=ORIGIN)
+            result_files.SeedRows(options.out, run, part=name, origin=ORIGIN)
             for name in (f"{part}, trials", part)
         )
         if task:

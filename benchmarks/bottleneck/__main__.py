@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.bottleneck.comparison import TUNING_SEEDS, Comparison, Figures, Runs
 from benchmarks.bottleneck.networks import Network, Stack, count_parameters
 from benchmarks.bottleneck.parts import FIRST_RATES, PARTS, Recipe, grid_arm
@@ -69,7 +69,7 @@ def copying_figures(stack: Stack) -> list[Figures]:
 
 
 def _comparison(
-    part: str, arms: Mapping[str, Recipe], *, run: record.Run, options: Any
+    part: str, arms: Mapping[str, Recipe], *, run: result_files.Run, options: Any
 ) -> Comparison:
     """Return the comparison of arms of one shape and length of training."""
 
@@ -89,7 +89,12 @@ def _comparison(
 
 
 def compare_arms(
-    part: str, arms: Mapping[str, Recipe], *, seeds: Sequence[int], run: record.Run, options: Any
+    part: str,
+    arms: Mapping[str, Recipe],
+    *,
+    seeds: Sequence[int],
+    run: result_files.Run,
+    options: Any,
 ) -> dict[str, float]:
     """Tune and run arms of one shape and length of training.
 
@@ -118,7 +123,7 @@ def compare_arms(
 
 
 def compare_readers(
-    rates: Mapping[str, float], seeds: Sequence[int], *, run: record.Run, options: Any
+    rates: Mapping[str, float], seeds: Sequence[int], *, run: result_files.Run, options: Any
 ) -> None:
     """Tune and run new decoders of frozen vectors.
 
@@ -145,7 +150,7 @@ def compare_readers(
 
 
 def _reader_comparison(
-    name: str, reader: NewDecoder, *, encoders: Stack, run: record.Run, options: Any
+    name: str, reader: NewDecoder, *, encoders: Stack, run: result_files.Run, options: Any
 ) -> Comparison:
     """Return the comparison, of one arm, that tunes and runs a reader."""
 
@@ -171,11 +176,13 @@ def _reader_comparison(
     return Comparison(rows, trials, settings={name: settings}, costs={name: costs}, run_all=run_all)
 
 
-def _rows(part: str, run: record.Run, options: Any) -> tuple[record.SeedRows, record.SeedRows]:
+def _rows(
+    part: str, run: result_files.Run, options: Any
+) -> tuple[result_files.SeedRows, result_files.SeedRows]:
     """Return the rows of a part and those of its trials."""
     names = (part, f"{part}, trials")
     rows, trials = (
-        record.SeedRows(options.out, run, part=name, origin="real") for name in names
+        result_files.SeedRows(options.out, run, part=name, origin="real") for name in names
     )  # strings are drawn, no corpus is read
     return rows, trials
 
@@ -190,7 +197,7 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - set(names):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     torch.set_num_threads(1)
-    run = record.Run.start("bottleneck", arguments)
+    run = result_files.Run.start("bottleneck", arguments)
     wanted = options.parts or names
     for part in [name for name in PARTS if name in wanted]:
         for arms in _of_one_shape(PARTS[part]):

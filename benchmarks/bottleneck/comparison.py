@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from benchmarks import record
+from benchmarks import result_files
 from benchmarks.tuning import next_rate
 
 TUNING_SEEDS = (100, 101)
@@ -33,8 +33,8 @@ class Comparison:
 
     def __init__(
         self,
-        rows: record.SeedRows,
-        trials: record.SeedRows,
+        rows: result_files.SeedRows,
+        trials: result_files.SeedRows,
         *,
         settings: Mapping[str, dict[str, Any]],
         costs: Mapping[str, dict[str, Any]],
@@ -68,7 +68,7 @@ class Comparison:
         return fmean(float(each["bits not read"]) for each in figures)
 
     def _measure(
-        self, rows: record.SeedRows, runs: Runs, grids: Mapping[str, list[float] | None]
+        self, rows: result_files.SeedRows, runs: Runs, grids: Mapping[str, list[float] | None]
     ) -> None:
         """Write the rows that are missing."""
         is_trial = rows is self.trials

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.characters import nanogpt
 from benchmarks.characters.ablation import run_ablation
 from benchmarks.characters.comparison import compare_over_seeds
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--ablation", action="store_true", help="instead of the comparison")
     options = parser.parse_args(arguments)
-    run, task = record.Run.start("characters", arguments), CharacterTask.load()
+    run, task = result_files.Run.start("characters", arguments), CharacterTask.load()
     if options.ablation:
         rows = run_ablation(task, num_seeds=options.seeds, steps=options.steps)
         name = "ablation"
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
             book_steps=options.book_steps,
         )
     part["provenance"] = run.provenance(seeds=range(options.seeds), origin=task.origin)
-    record.write_results(options.out, {name: part}, keep_others=True)
+    result_files.write_results(options.out, {name: part}, keep_others=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.compression.parts import PARTS
 from benchmarks.compression.task import Texts
 from benchmarks.compression.training import run_trial
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run, texts = record.Run.start("compression", arguments), Texts.load()
+    run, texts = result_files.Run.start("compression", arguments), Texts.load()
     for part in options.parts or PARTS:
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=texts.origin)
+            result_files.SeedRows(options.out, run, part=name, origin=texts.origin)
             for name in (f"{part}, trials", part)
         )
         for arm, recipe in PARTS[part].items():

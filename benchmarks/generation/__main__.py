@@ -16,7 +16,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.generation.diversity import run_rule
 from benchmarks.generation.rules import RULES, SETTINGS
 from benchmarks.generation.task import GenerationTask
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.arms or ()) - {rule.name for rule in RULES}:
         parser.error(f"no rule {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)
-    run, task = record.Run.start("generation", arguments), GenerationTask.load()
-    rows = record.SeedRows(options.out, run, part="diversity", origin=task.origin)
+    run, task = result_files.Run.start("generation", arguments), GenerationTask.load()
+    rows = result_files.SeedRows(options.out, run, part="diversity", origin=task.origin)
     none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
     for seed in options.seeds:
         for rule in RULES:

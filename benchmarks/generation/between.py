@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.generation.diversity import run_rule
 from benchmarks.generation.rules import SETTINGS, Rule
 from benchmarks.generation.task import GenerationTask
@@ -32,12 +32,12 @@ GRIDS: Mapping[str, Sequence[float]] = {  # option of `SamplingConfig`: its valu
 def main(arguments: Sequence[str]) -> None:
     """Run the settings by the arguments of the command line."""
     parser = command_line.benchmark_parser("generation.between", __doc__)
-    parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
+    parser.set_defaults(out=result_files.RESULTS_FOLDER / "generation.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("generation.between", arguments), GenerationTask.load()
-    rows = record.SeedRows(options.out, run, part="between", origin=task.origin)
+    run, task = result_files.Run.start("generation.between", arguments), GenerationTask.load()
+    rows = result_files.SeedRows(options.out, run, part="between", origin=task.origin)
     none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
     for seed in options.seeds:
         for option, values in GRIDS.items():

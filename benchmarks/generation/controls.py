@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.generation.diversity import SPLITS
 from benchmarks.generation.rules import SETTINGS, Rule
 from benchmarks.generation.task import GenerationTask, Passages
@@ -167,12 +167,12 @@ def make_arms(
 def main(arguments: Sequence[str]) -> None:
     """Run the controls by the arguments of the command line."""
     parser = command_line.benchmark_parser("generation.controls", __doc__)
-    parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
+    parser.set_defaults(out=result_files.RESULTS_FOLDER / "generation.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("generation.controls", arguments), GenerationTask.load()
-    rows = record.SeedRows(options.out, run, part="controls", origin=task.origin)
+    run, task = result_files.Run.start("generation.controls", arguments), GenerationTask.load()
+    rows = result_files.SeedRows(options.out, run, part="controls", origin=task.origin)
     train = torch.tensor(task.tokenizer.encode(load_text().train))
     none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
     for name, write in make_arms(task, train).items():

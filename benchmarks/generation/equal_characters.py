@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.generation.controls import make_arms
 from benchmarks.generation.diversity import SPLITS
 from benchmarks.generation.rules import SETTINGS, Rule
@@ -145,13 +145,13 @@ def continue_passages(rule: Rule, task: GenerationTask, split: str, seed: int) -
 def main(arguments: Sequence[str]) -> None:
     """Run the arms by the arguments of the command line."""
     parser = command_line.benchmark_parser("generation.equal_characters", __doc__)
-    parser.set_defaults(out=record.RESULTS_FOLDER / "generation.json")
+    parser.set_defaults(out=result_files.RESULTS_FOLDER / "generation.json")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run = record.Run.start("generation.equal_characters", arguments)
+    run = result_files.Run.start("generation.equal_characters", arguments)
     task = GenerationTask.load()
-    rows = record.SeedRows(options.out, run, part="equal characters", origin=task.origin)
+    rows = result_files.SeedRows(options.out, run, part="equal characters", origin=task.origin)
     controls = make_arms(task, torch.tensor(task.tokenizer.encode(load_text().train)))
     arms: dict[str, Writer] = {name: controls[name] for name in CONTROLS}
     arms |= {rule.name: partial(continue_passages, rule, task) for rule in RULES}

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.interpretability.parts import PARTS, TUNING_SEEDS, origin_of
 from benchmarks.tuning import run_tuned_arm
 from utils.console import make_output_safe
@@ -32,10 +32,10 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run = record.Run.start("interpretability", arguments)
+    run = result_files.Run.start("interpretability", arguments)
     for part in options.parts or PARTS:
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=origin_of(part))
+            result_files.SeedRows(options.out, run, part=name, origin=origin_of(part))
             for name in (f"{part}, trials", part)
         )
         for name, arm in PARTS[part].items():

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.ladder import equal
 from benchmarks.ladder.recipes import UNITS
 from benchmarks.ladder.training import train_unit
@@ -38,7 +38,7 @@ COUNTING_SETTINGS: dict[str, Any] = dict.fromkeys(SETTINGS) | {"estimate": "modi
 
 
 def measure_counts(
-    text: equal.Characters, rows: record.SeedRows, *, suffix: str = ""
+    text: equal.Characters, rows: result_files.SeedRows, *, suffix: str = ""
 ) -> equal.NGramScores:
     """Write a row of the n-gram model of each order, and return the best one.
 
@@ -78,8 +78,8 @@ def run_arm(
     *,
     text: equal.Characters,
     counted: equal.NGramScores,
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
     options: argparse.Namespace,
 ) -> None:
     """Tune the learning rate of a network, and write a row of each seed.
@@ -114,7 +114,7 @@ def run_arm(
 
 
 def run_part(
-    part: str, corpus: Corpus[str], *, run: record.Run, options: argparse.Namespace
+    part: str, corpus: Corpus[str], *, run: result_files.Run, options: argparse.Namespace
 ) -> None:
     """Run the part equal or size.
 
@@ -130,7 +130,7 @@ def run_part(
         The options of the command.
     """
     trials, rows = (
-        record.SeedRows(options.out, run, part=name, origin=corpus.origin)
+        result_files.SeedRows(options.out, run, part=name, origin=corpus.origin)
         for name in (f"{part}, trials", part)
     )
     store = partial(run_arm, trials=trials, rows=rows, options=options)
@@ -146,7 +146,7 @@ def run_part(
         store(f"LSTM, {fraction}", "LSTM", text=text, counted=counted)
 
 
-def run_long(corpus: Corpus[str], run: record.Run, options: argparse.Namespace) -> None:
+def run_long(corpus: Corpus[str], run: result_files.Run, options: argparse.Namespace) -> None:
     """Train all models of each unit for their own steps.
 
     Parameters
@@ -163,7 +163,9 @@ def run_long(corpus: Corpus[str], run: record.Run, options: argparse.Namespace) 
             part_run = run.restarted()
             part = train_unit(name, corpus, seed=seed, steps=options.steps)
             part["provenance"] = part_run.provenance(seeds=[seed], origin=corpus.origin)
-            record.write_results(options.out, {f"{name}, seed {seed}": part}, keep_others=True)
+            result_files.write_results(
+                options.out, {f"{name}, seed {seed}": part}, keep_others=True
+            )
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -184,7 +186,7 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - set(parts):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     torch.set_num_threads(1)
-    run, corpus = record.Run.start("ladder", arguments), load_text()
+    run, corpus = result_files.Run.start("ladder", arguments), load_text()
     for part in options.parts or ("equal", "size"):
         if part == "long":
             run_long(corpus, run, options)

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.memory.parts import PARTS, RECALL
 from benchmarks.memory.recall import (
     RECALL_RATES,
@@ -39,7 +39,7 @@ LOSSES = "loss by rate"
 
 
 def run_recall_trials(
-    arm: str, network: RecallNetwork, *, rows: record.SeedRows
+    arm: str, network: RecallNetwork, *, rows: result_files.SeedRows
 ) -> dict[float, float]:
     """Train an arm of the recall task at all rates, with each tuning seed that has no row yet.
 
@@ -79,8 +79,8 @@ def run_recall_arm(
     network: RecallNetwork,
     seeds: Sequence[int],
     *,
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
 ) -> None:
     """Tune an arm of the recall task and run the seeds that have no row yet, side by side.
 
@@ -111,8 +111,8 @@ def run_text_arm(
     *,
     task: Characters,
     seeds: Sequence[int],
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
 ) -> None:
     """Tune an arm that reads text and run the seeds that have no row yet.
 
@@ -159,10 +159,10 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - parts.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     torch.set_num_threads(1)
-    run, task = record.Run.start("memory", arguments), Characters.load()
+    run, task = result_files.Run.start("memory", arguments), Characters.load()
     for part in options.parts or parts:
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
         for arm, recipe in parts[part].items():

@@ -22,7 +22,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.optimization.parts import PARTS
 from benchmarks.optimization.task import Task
 from benchmarks.optimization.training import run_trial
@@ -44,10 +44,10 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run, task = record.Run.start("optimization", arguments), Task.load()
+    run, task = result_files.Run.start("optimization", arguments), Task.load()
     for part in options.parts or PARTS:
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
         for arm, recipe in PARTS[part].items():

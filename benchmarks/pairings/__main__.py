@@ -17,7 +17,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.pairings.parts import ARMS
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import run_trial, settings
@@ -37,9 +37,10 @@ def main(arguments: Sequence[str]) -> None:
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run, task = record.Run.start("pairings", arguments), Task.make()
+    run, task = result_files.Run.start("pairings", arguments), Task.make()
     trials, rows = (
-        record.SeedRows(options.out, run, part=part, origin="real") for part in ("trials", "runs")
+        result_files.SeedRows(options.out, run, part=part, origin="real")
+        for part in ("trials", "runs")
     )  # numbers are spelled, no corpus is read
     for name in options.arms:
         recipe = ARMS[name]

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.pairings.parts import ARMS, ONE_LAYER, RATE, TWO_LAYERS
 from benchmarks.pairings.swaps import SWAPS, run_swap
 from benchmarks.pairings.task import Task
@@ -47,8 +47,8 @@ def run_other_steps(
     rates: Sequence[float],
     task: Task,
     seeds: Sequence[int],
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
 ) -> None:
     """Tune an arm for a number of steps, and run the seeds that have no row yet.
 
@@ -83,7 +83,7 @@ def run_other_steps(
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("pairings.controls", __doc__)
-    parser.set_defaults(out=record.RESULTS_FOLDER / "pairings.json")
+    parser.set_defaults(out=result_files.RESULTS_FOLDER / "pairings.json")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument(
         "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
@@ -92,11 +92,11 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run, task = record.Run.start("pairings.controls", arguments), Task.make()
+    run, task = result_files.Run.start("pairings.controls", arguments), Task.make()
     parts = options.parts or PARTS
 
-    def rows(part: str) -> record.SeedRows:
-        return record.SeedRows(options.out, run, part=part, origin="real")
+    def rows(part: str) -> result_files.SeedRows:
+        return result_files.SeedRows(options.out, run, part=part, origin="real")
 
     if "steps" in parts:
         for (name, steps), rates in OTHER_STEPS.items():

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.records import de_en_transformer, en_de_transformer
 from utils.console import make_output_safe
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--checkpoints",
         type=Path,
-        default=record.ROOT / "runs" / "records",
+        default=result_files.ROOT / "runs" / "records",
         help="the folder of the checkpoints",
     )
     options = parser.parse_args(arguments)

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 
 from benchmarks.code_version import code_version
-from benchmarks.record import SeedRows
 from benchmarks.records.evaluation import BEAM_SIZE, RANKINGS, search_figures
 from benchmarks.records.record_run import RecordRun
 from benchmarks.records.task import PairTask
 from benchmarks.records.training import Training, train_pairs
+from benchmarks.result_files import SeedRows
 from benchmarks.tuning import run_missing, trial_score, tune
 from utils.metrics.cost import count_parameters
 from utils.models.encoder_decoder import EncoderDecoder, share_embeddings

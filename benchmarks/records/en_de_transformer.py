@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from benchmarks.code_version import code_version
-from benchmarks.record import SeedRows
 from benchmarks.records.de_en_transformer import (
     STEPS,
     TRIAL_STEPS,
@@ -25,6 +24,7 @@ from benchmarks.records.de_en_transformer import (
 from benchmarks.records.evaluation import BEAM_SIZE, RANKINGS, search_figures
 from benchmarks.records.record_run import RecordRun
 from benchmarks.records.task import PairTask
+from benchmarks.result_files import SeedRows
 from benchmarks.tuning import run_missing
 
 PART = "Multi30k, English to German"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from benchmarks.record import Run
+from benchmarks.result_files import Run
 
 
 class RecordRun(Run):

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.reviews import counting
 from benchmarks.reviews.folds import METHODS, NUM_FOLDS, cross_validate, make_folds
 from benchmarks.reviews.networks import NETWORKS, Recipe, run_network
@@ -37,7 +37,12 @@ TUNING_SEEDS = (100,)
 
 
 def run_folds(
-    models: Sequence[str], *, indices: Sequence[int], num_seeds: int, run: record.Run, out: Path
+    models: Sequence[str],
+    *,
+    indices: Sequence[int],
+    num_seeds: int,
+    run: result_files.Run,
+    out: Path,
 ) -> None:
     """Cross-validate methods and write what is stored of each.
 
@@ -60,7 +65,7 @@ def run_folds(
         method_run = run.restarted()
         part = cross_validate(name, folds, indices=indices, num_seeds=num_seeds)
         part["provenance"] = method_run.provenance(seeds=range(num_seeds), origin=corpus.origin)
-        record.write_results(out, {name: part}, keep_others=True)
+        result_files.write_results(out, {name: part}, keep_others=True)
 
 
 def run_networks(
@@ -68,8 +73,8 @@ def run_networks(
     task: Reviews,
     *,
     seeds: Sequence[int],
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
 ) -> None:
     """Tune and train networks, and write their rows.
 
@@ -96,7 +101,11 @@ def run_networks(
 
 
 def run_counting(
-    counts: Sequence[int | None], task: Reviews, *, seeds: Sequence[int], rows: record.SeedRows
+    counts: Sequence[int | None],
+    task: Reviews,
+    *,
+    seeds: Sequence[int],
+    rows: result_files.SeedRows,
 ) -> None:
     """Fit the methods without a learning rate, and write their rows.
 
@@ -132,10 +141,14 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run, task, seeds = record.Run.start("reviews", arguments), Reviews.load(), range(options.seeds)
+    run, task, seeds = (
+        result_files.Run.start("reviews", arguments),
+        Reviews.load(),
+        range(options.seeds),
+    )
     for part in options.parts or PARTS:
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
         if part == "folds":

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.robustness.classifiers import SEEDS
 from benchmarks.robustness.parts import PARTS
 from benchmarks.robustness.sentences import load_sentences
@@ -36,10 +36,10 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run = record.Run.start("robustness", arguments)
+    run = result_files.Run.start("robustness", arguments)
     for part in options.parts or PARTS:
         origin = load_text().origin if part == "canaries" else load_sentences().origin
-        rows = record.SeedRows(options.out, run, part=part, origin=origin)
+        rows = result_files.SeedRows(options.out, run, part=part, origin=origin)
         for name, arm in PARTS[part].items():
             if not options.arms or name in options.arms:
                 run_missing(rows, name, seeds=options.seeds, settings=arm.settings, run=arm.run)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.robustness.classifiers import SEEDS, TEST_SEED
 from benchmarks.robustness.noise import DAMAGES, RandomPieces, damaged
 from benchmarks.robustness.sentences import Examples, Sentences, load_sentences
@@ -126,8 +126,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.prog = "python -m benchmarks.robustness.counting"
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(arguments)
-    run = record.Run.start("robustness.counting", arguments)
-    rows = record.SeedRows(options.out, run, part="counted", origin=load_sentences().origin)
+    run = result_files.Run.start("robustness.counting", arguments)
+    rows = result_files.SeedRows(options.out, run, part="counted", origin=load_sentences().origin)
     for kind in TRAININGS:
         settings = {
             "optimizer": "liblinear",

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.robustness.classifiers import EPSILON, PGD_STEPS, SEEDS, share_right
 from benchmarks.robustness.networks import (
     SentimentCNN,
@@ -160,8 +160,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    run = record.Run.start("robustness.longer", arguments)
-    rows = record.SeedRows(options.out, run, part="longer", origin=load_sentences().origin)
+    run = result_files.Run.start("robustness.longer", arguments)
+    rows = result_files.SeedRows(options.out, run, part="longer", origin=load_sentences().origin)
     for arm, move in MOVES.items():
         settings = {
             "optimizer": "AdamW",

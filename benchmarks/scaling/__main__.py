@@ -26,7 +26,7 @@ from functools import partial
 import scipy
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.scaling.grid import (
     LEARNING_RATE_FACTORS,
     STEP_BUDGETS,
@@ -55,7 +55,7 @@ def train_seeds(
     recipe: Recipe,
     *,
     study: Study,
-    rows: record.SeedRows,
+    rows: result_files.SeedRows,
     rate: float,
     seeds: Sequence[int],
     grid: list[float] | None = None,
@@ -84,7 +84,7 @@ def train_seeds(
 
 
 def tune_factor(
-    arm: str, recipe: Recipe, *, study: Study, trials: record.SeedRows
+    arm: str, recipe: Recipe, *, study: Study, trials: result_files.SeedRows
 ) -> dict[float, float]:
     """Tune the factor of the rule's rate of an arm by `tune`; each trial is a row.
 
@@ -132,11 +132,11 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run, corpus = record.Run.start("scaling", arguments), load_text()
+    run, corpus = result_files.Run.start("scaling", arguments), load_text()
     study, parts = Study(corpus), options.parts or PARTS
 
-    def rows_of(part: str) -> record.SeedRows:
-        return record.SeedRows(options.out, run, part=part, origin=corpus.origin)
+    def rows_of(part: str) -> result_files.SeedRows:
+        return result_files.SeedRows(options.out, run, part=part, origin=corpus.origin)
 
     if "grid" in parts:
         results = run_grid(
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str]) -> None:
             seeds=range(options.grid_seeds), origin=corpus.origin, scipy=scipy.__version__
         )
         results["provenance"] = provenance
-        record.write_results(options.out, results, keep_others=True)
+        result_files.write_results(options.out, results, keep_others=True)
     ruled = {
         "equal operations": equal_operations_arms(study.vocab_size),
         "equal compute": equal_compute_arms(study.vocab_size),

@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.seq2seq.task import (
     LONG,
     LONG_NO_SOURCE,
@@ -54,11 +54,11 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run, task = record.Run.start("seq2seq", arguments), Task.load()
+    run, task = result_files.Run.start("seq2seq", arguments), Task.load()
     parts = options.parts or PARTS
 
-    def rows(part: str) -> record.SeedRows:
-        return record.SeedRows(options.out, run, part=part, origin=task.origin)
+    def rows(part: str) -> result_files.SeedRows:
+        return result_files.SeedRows(options.out, run, part=part, origin=task.origin)
 
     if "order" in parts:
         for arm, recipe in ORDERS.items():
@@ -94,8 +94,8 @@ def compare(
     *,
     recipe: Recipe,
     seeds: Sequence[int],
-    trials: record.SeedRows,
-    rows: record.SeedRows,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
 ) -> None:
     """Tune the rate of an arm, and run its seeds that have no row yet.
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.speech import lengths
 from benchmarks.speech.fusion import run_voices
 from benchmarks.speech.voices import STEPS
@@ -38,10 +38,10 @@ def main(arguments: Sequence[str]) -> None:
     )
     options = parser.parse_args(arguments)
     use_full_precision()
-    run, corpus = record.Run.start("speech", arguments), load_digits()
+    run, corpus = result_files.Run.start("speech", arguments), load_digits()
     if options.part == "voices":
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=corpus.origin)
+            result_files.SeedRows(options.out, run, part=name, origin=corpus.origin)
             for name in ("voices, trials", "voices")
         )
         run_voices(rows, trials, range(options.seeds), steps=options.steps or STEPS)
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
             "steps": steps,
             "provenance": run.provenance(seeds=range(seed + 1), origin=corpus.origin),
         }
-        record.write_results(options.out, {"lengths": content}, keep_others=True)
+        result_files.write_results(options.out, {"lengths": content}, keep_others=True)
 
 
 def stored_result(result: lengths.LengthResult) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.record import SeedRows
+from benchmarks.result_files import SeedRows
 from benchmarks.tuning import Arm, tune_arm
 from utils.contract import LanguageModel
 from utils.data.batches import Batch

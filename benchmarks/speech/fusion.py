@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import SeedRows
+from benchmarks.result_files import SeedRows
 from benchmarks.speech.answers import Answer, Lists, fewest_errors, rescorer, searcher
 from benchmarks.speech.date_models import (
     count_texts,

@@ -19,7 +19,7 @@ from functools import partial
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.transformer.counting import FREQUENCY, NARROW, WIDE, NeighbourCounts
 from benchmarks.transformer.parts import PARTS
 from benchmarks.transformer.task import Characters, Words
@@ -31,7 +31,7 @@ from utils.notebook.seed_results import COSTS, SETTINGS
 TUNING_SEEDS = (100,)
 
 
-def count_neighbours(task: Words, rows: record.SeedRows) -> None:
+def count_neighbours(task: Words, rows: result_files.SeedRows) -> None:
     """Write the loss of counting letters, and of counting them by one or two neighbours a side.
 
     Parameters
@@ -66,11 +66,11 @@ def main(arguments: Sequence[str]) -> None:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
-    run = record.Run.start("transformer", arguments)
+    run = result_files.Run.start("transformer", arguments)
     for part in options.parts or PARTS:
         task = Words.load() if part.startswith("masked") else Characters.load()
         trials, rows = (
-            record.SeedRows(options.out, run, part=name, origin=task.origin)
+            result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
         if isinstance(task, Words) and part == "masked":

@@ -35,7 +35,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.translation.chinese import chinese_settings, load_chinese, run_chinese
 from benchmarks.translation.jobs import (
     BAKE_OFF_STEPS,
@@ -70,7 +70,7 @@ def plan_jobs(options: argparse.Namespace) -> dict[str, TranslationJob]:
 
 
 def run_jobs(
-    jobs: Mapping[str, TranslationJob], run: record.Run, *, processes: int
+    jobs: Mapping[str, TranslationJob], run: result_files.Run, *, processes: int
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Train and test the models of all jobs.
 
@@ -101,7 +101,7 @@ def run_jobs(
             yield name, future.result()
 
 
-def write_rows(options: argparse.Namespace, run: record.Run) -> None:
+def write_rows(options: argparse.Namespace, run: result_files.Run) -> None:
     """Run the seeds of the parts "root" or "chinese" that the file lacks.
 
     Parameters
@@ -115,7 +115,7 @@ def write_rows(options: argparse.Namespace, run: record.Run) -> None:
     limit = {} if options.steps is None else {"steps": options.steps}
     if options.part == "root":
         task = TranslationTask.load()
-        rows = record.SeedRows(options.out, run, part="root", origin=task.corpus.origin)
+        rows = result_files.SeedRows(options.out, run, part="root", origin=task.corpus.origin)
         for name, arm in ROOT_ARMS.items():
             settings = root_settings(arm, **limit)
             run_missing(
@@ -127,7 +127,7 @@ def write_rows(options: argparse.Namespace, run: record.Run) -> None:
             )
         return
     corpus = load_chinese()
-    rows = record.SeedRows(options.out, run, part="chinese", origin=corpus.origin)
+    rows = result_files.SeedRows(options.out, run, part="chinese", origin=corpus.origin)
     run_seed = partial(run_chinese, corpus, **limit)
     settings = chinese_settings(**limit)
     run_missing(rows, "LSTM + attention", seeds=options.seeds[:1], settings=settings, run=run_seed)
@@ -152,12 +152,12 @@ def main(arguments: Sequence[str]) -> None:
         help="models trained at a time",
     )
     options = parser.parse_args(arguments)
-    run = record.Run.start("translation", arguments)
+    run = result_files.Run.start("translation", arguments)
     if options.part in ROW_PARTS:
         write_rows(options, run)
         return
     for name, results in run_jobs(plan_jobs(options), run, processes=options.processes):
-        record.write_results(options.out, {name: results}, keep_others=True)
+        result_files.write_results(options.out, {name: results}, keep_others=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import record
+from benchmarks import result_files
 from benchmarks.translation.evaluation import evaluate_trained
 from benchmarks.translation.jobs import TranslationJob
 from benchmarks.translation.recipes import RECIPES
@@ -52,7 +52,7 @@ class TrainedModel:
         return self.history.best_loss
 
 
-def run_job(job: TranslationJob, run: record.Run) -> dict[str, Any]:
+def run_job(job: TranslationJob, run: result_files.Run) -> dict[str, Any]:
     """Train and test one model on one thread, and return what is stored about it.
 
     Parameters

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 import torch
 
-from benchmarks import command_line, record
+from benchmarks import command_line, result_files
 from benchmarks.translation.task import TranslationTask
 from benchmarks.translation_speed.decoding import (
     DECODED_STEPS,
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.rounds < 2:
         parser.error("argument --rounds: expected 2 or more, for the quartiles")
     torch.set_num_threads(1)
-    run, task = record.Run.start("translation_speed", arguments), TranslationTask.load()
+    run, task = result_files.Run.start("translation_speed", arguments), TranslationTask.load()
     if options.part == "training":
         results = measure_training(task, num_rounds=options.rounds)
     else:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
             num_sentences=options.sentences,
         )
     results["provenance"] = run.provenance(seeds=[0], origin=task.corpus.origin)
-    record.write_results(options.out, {options.part: results}, keep_others=True)
+    result_files.write_results(options.out, {options.part: results}, keep_others=True)
 
 
 if __name__ == "__main__":

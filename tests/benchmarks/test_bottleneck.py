@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks import record
+from benchmarks import result_files
 from benchmarks.bottleneck import __main__ as command
 from benchmarks.bottleneck import comparison, readers
 from benchmarks.bottleneck.comparison import TUNING_SEEDS
@@ -289,8 +289,8 @@ def test_a_rate_is_chosen_by_the_mean_over_the_tuning_seeds(tmp_path):
         trials = [(rate, TUNING_SEEDS.index(seed)) for _, rate, seed in runs]
         return [{"bits not read": unread[rate][i]} for rate, i in trials]
 
-    rows = record.SeedRows(
-        tmp_path / "rows.json", record.Run.start("bottleneck", []), part="a", origin="real"
+    rows = result_files.SeedRows(
+        tmp_path / "rows.json", result_files.Run.start("bottleneck", []), part="a", origin="real"
     )
     settings = {"GRU": {"optimizer": "Adam", "steps": 1}}
     costs = {"GRU": {"parameters": 1, "tokens": 1}}

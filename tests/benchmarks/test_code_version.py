@@ -11,12 +11,12 @@ from benchmarks.code_version import PACKAGES, ROOT, WITHOUT_EFFECT, code_version
 FILES = {
     "benchmarks/__init__.py": '"""Benchmarks."""\n',
     "benchmarks/one.py": (
-        "from benchmarks import record, rates\nfrom utils.gpt import model as build\n"
-        "def run():\n    return build() * rates.best, record.x\n"
+        "from benchmarks import result_files, rates\nfrom utils.gpt import model as build\n"
+        "def run():\n    return build() * rates.best, result_files.x\n"
     ),
     "benchmarks/two/__init__.py": "",
     "benchmarks/two/__main__.py": "import utils.gpt\nprint(utils.gpt.model())\n",
-    "benchmarks/record.py": "x = 1\n",
+    "benchmarks/result_files.py": "x = 1\n",
     "benchmarks/rates.py": "from utils.layers import register\nbest = 1\n",
     "utils/__init__.py": "",
     "utils/gpt.py": (
@@ -58,7 +58,7 @@ USED = [
     ("utils/late.py", "= 1", "= 2"),
 ]
 UNUSED = [
-    ("benchmarks/record.py", "x = 1", "x = 2"),
+    ("benchmarks/result_files.py", "x = 1", "x = 2"),
     ("utils/gpt.py", "Doc.", "Another."),
     ("utils/gpt.py", "import torch\n", "'''A model.'''\nimport torch  # why\n\n\n"),
     ("utils/gpt.py", "x: int = 0) -> Cell", "x=0)"),

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import command_line
 from benchmarks.command_line import benchmark_parser
-from benchmarks.record import ROOT
+from benchmarks.result_files import ROOT
 
 
 def test_the_results_of_a_benchmark_have_its_name():

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from benchmarks.record import RESULTS_FOLDER
+from benchmarks.result_files import RESULTS_FOLDER
 from benchmarks.scaling import __main__ as command
 from benchmarks.scaling.experts import BALANCE_WEIGHT, Experts, balanced_nll, largest_share
 from benchmarks.scaling.parts import (

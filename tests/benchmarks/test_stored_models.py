@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import record, stored_models
+from benchmarks import result_files, stored_models
 from utils.models.stored import load_stored_model
 
 
@@ -14,7 +14,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(stored_models, "RECIPES", {"lstm-pieces": small})
     monkeypatch.setattr(stored_models, "CONTEXT_LENGTH", 8)
     monkeypatch.setattr(stored_models, "VOCAB_SIZE", 270)
-    monkeypatch.setattr(record, "ROOT", tmp_path)
+    monkeypatch.setattr(result_files, "ROOT", tmp_path)
     return tmp_path / "models"
 
 

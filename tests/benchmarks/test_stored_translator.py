@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks import record, stored_translator
+from benchmarks import result_files, stored_translator
 from utils.data.corpora import load_pairs
 from utils.models.stored_translator import load_stored_translator
 
@@ -21,7 +21,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(stored_translator, "load_pairs", load_few)
     monkeypatch.setattr(stored_translator, "VOCAB_SIZE", 300)
     monkeypatch.setattr(stored_translator, "WIDTH", 8)
-    monkeypatch.setattr(record, "ROOT", tmp_path)
+    monkeypatch.setattr(result_files, "ROOT", tmp_path)
     return tmp_path / "models"
 
 

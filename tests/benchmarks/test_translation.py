@@ -9,7 +9,7 @@ import torch
 from sacrebleu import corpus_bleu, corpus_chrf
 
 from benchmarks import worker_pool
-from benchmarks.record import Run
+from benchmarks.result_files import Run
 from benchmarks.translation import __main__ as command
 from benchmarks.translation import evaluation, training
 from benchmarks.translation.evaluation import bleu_by_length, choose_ranking, stored_ranking

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks.record import ROOT
+from benchmarks.result_files import ROOT
 
 # Prints the number of its worker's process, which then waits for a job.
 PARENT = """

@@ -5,7 +5,7 @@ A file book/results/NAME.json has its rows in the list "rows"; each is an object
 files without rows are read by `utils.notebook.results`. A benchmark writes them in a loop that goes
 on where it was stopped::
 
-    rows = SeedRows(options.out, run, part="words", origin=corpus.origin)  # of benchmarks.record
+    rows = SeedRows(options.out, run, part="words", origin=corpus.origin)  # benchmarks.result_files
     for name, recipe in RECIPES.items():
         settings = {"optimizer": "AdamW", "learning_rate": 0.01, "grid": [0.003, 0.01, 0.03], …}
         for seed in rows.missing(name, options.seeds, settings):

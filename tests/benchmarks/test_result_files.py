@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import record
+from benchmarks import result_files
 from benchmarks.code_version import code_version
-from benchmarks.record import ROOT, Run, SeedRows, write_results
+from benchmarks.result_files import ROOT, Run, SeedRows, write_results
 from utils.notebook.seed_results import StoredRow
 
 
@@ -73,7 +73,7 @@ def test_results_that_cannot_be_written_are_printed(tmp_path, capsys):
 def test_two_benchmarks_that_end_at_a_time_keep_each_others_parts(tmp_path, monkeypatch):
     """The second waits until the first has written what it read."""
     path, threads = tmp_path / "results.json", []
-    read_results = record._read_results
+    read_results = result_files._read_results
 
     def read_slowly(path):
         results = read_results(path)
@@ -87,7 +87,7 @@ def test_two_benchmarks_that_end_at_a_time_keep_each_others_parts(tmp_path, monk
         write_results(path, results, keep_others=True)
 
     write({})
-    monkeypatch.setattr(record, "_read_results", read_slowly)
+    monkeypatch.setattr(result_files, "_read_results", read_slowly)
     write({"a": 1})
     threads[0].join()
     assert json.loads(path.read_text()) == {"a": 1, "b": 2}
@@ -95,7 +95,7 @@ def test_two_benchmarks_that_end_at_a_time_keep_each_others_parts(tmp_path, monk
 
 def test_a_machine_without_git_or_load_has_results_too(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    monkeypatch.delattr(record.os, "getloadavg", raising=False)
+    monkeypatch.delattr(result_files.os, "getloadavg", raising=False)
     provenance = Run.start("loop", []).provenance(seeds=[0], origin="real")
     assert provenance["commit"] is None and provenance["load"] is None
 
@@ -104,7 +104,7 @@ def test_a_machine_without_git_or_load_has_results_too(monkeypatch):
 def one_code_version():
     """The version of the code, computed once, as it parses much of the library."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "code_version", cache(code_version))
+        patch.setattr(result_files, "code_version", cache(code_version))
         yield
 
 
