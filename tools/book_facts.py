@@ -77,8 +77,9 @@ class Page:
         """
         if self.results is None or "seconds" not in self.results["values"]:
             return None
-        seconds = self.results["values"]["seconds"]
-        return min(seconds, self.results.get("processor_seconds", seconds))
+        seconds: float = self.results["values"]["seconds"]
+        processor_seconds: float = self.results.get("processor_seconds", seconds)
+        return min(seconds, processor_seconds)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def read_json(path: Path) -> Any:
 def read_cells(path: Path) -> list[nbformat.NotebookNode]:
     """Return the cells of a notebook; a Markdown page is one cell of prose."""
     if path.suffix == ".ipynb":
-        return nbformat.read(path, as_version=4).cells
+        cells: list[nbformat.NotebookNode] = nbformat.read(path, as_version=4).cells
+        return cells
     return [nbformat.v4.new_markdown_cell(path.read_text(encoding="utf-8"))]
 
 

@@ -90,7 +90,8 @@ class GeneratedDirective(SphinxDirective):
         container = nodes.Element()
         lines = StringList(self.lines(), self.env.doc2path(self.env.docname))
         self.state.nested_parse(lines, self.content_offset, container, match_titles=True)
-        return container.children
+        children: list[nodes.Node] = container.children
+        return children
 
     def lines(self) -> list[str]:
         """Return the content; for the templates of the catalogues, its messages alone."""

@@ -205,7 +205,7 @@ def test_two_runs_at_once_lose_no_row_and_share_the_work(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from tests.benchmarks.test_record import run_seeds, seed_rows
+from tests.benchmarks.test_result_files import run_seeds, seed_rows
 rows = seed_rows(Path(sys.argv[1]), part=sys.argv[2])
 run_seeds(rows, range(12))
 """

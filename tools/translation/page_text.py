@@ -120,7 +120,8 @@ class TranslateTitles(SphinxTransform):
         MystParser().parse(text, document)
         paragraph = document[0]
         assert isinstance(paragraph, nodes.paragraph), f"{text!r} is no paragraph"
-        return paragraph.children
+        children: list[nodes.Node] = paragraph.children
+        return children
 
 
 def set_language(_app: Sphinx, config: Config) -> None:

@@ -54,7 +54,7 @@ def build_site(
             "latex_individualpages": False,
             "nitpicky": is_whole,
         }
-        return build_sphinx(
+        result: int | Exception = build_sphinx(
             ROOT,
             folder,
             path_config=ROOT / "_config.yml",
@@ -67,6 +67,7 @@ def build_site(
             quiet=True,
             really_quiet=not is_whole,
         )
+        return result
 
 
 def _contents(names: Sequence[str]) -> dict[str, Any]:
