@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 
 from benchmarks import command_line, result_files
-from benchmarks.generation.diversity import run_rule
-from benchmarks.generation.rules import RULES, SETTINGS
+from benchmarks.generation.diversity import run_rules
+from benchmarks.generation.rules import RULES
 from benchmarks.generation.task import GenerationTask
-from benchmarks.tuning import run_missing
 from utils.console import make_output_safe
 
 
@@ -35,18 +33,8 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     run, task = result_files.Run.start("generation", arguments), GenerationTask.load()
     rows = result_files.SeedRows(options.out, run, part="diversity", origin=task.origin)
-    none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
-    for seed in options.seeds:
-        for rule in RULES:
-            if not options.arms or rule.name in options.arms:
-                settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
-                run_missing(
-                    rows,
-                    rule.name,
-                    seeds=[seed],
-                    settings=settings,
-                    run=partial(run_rule, rule, task),
-                )
+    rules = [rule for rule in RULES if not options.arms or rule.name in options.arms]
+    run_rules(rules, task, seeds=options.seeds, rows=rows)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import torch
 
 from benchmarks import command_line, result_files
-from benchmarks.generation.diversity import run_rule
-from benchmarks.generation.rules import SETTINGS, Rule
+from benchmarks.generation.diversity import run_rules
+from benchmarks.generation.rules import Rule
 from benchmarks.generation.task import GenerationTask
-from benchmarks.tuning import run_missing
 from utils.console import make_output_safe
 
 GRIDS: Mapping[str, Sequence[float]] = {  # option of `SamplingConfig`: its values
@@ -38,19 +36,8 @@ def main(arguments: Sequence[str]) -> None:
     torch.set_num_threads(1)
     run, task = result_files.Run.start("generation.between", arguments), GenerationTask.load()
     rows = result_files.SeedRows(options.out, run, part="between", origin=task.origin)
-    none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
-    for seed in options.seeds:
-        for option, values in GRIDS.items():
-            for value in values:
-                rule = Rule(option, value)
-                settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
-                run_missing(
-                    rows,
-                    rule.name,
-                    seeds=[seed],
-                    settings=settings,
-                    run=partial(run_rule, rule, task),
-                )
+    rules = [Rule(option, value) for option, values in GRIDS.items() for value in values]
+    run_rules(rules, task, seeds=options.seeds, rows=rows)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from benchmarks.generation.rules import Rule
+from benchmarks.generation.rules import SETTINGS, Rule
 from benchmarks.generation.task import GenerationTask
+from benchmarks.result_files import SeedRows
+from benchmarks.tuning import run_missing
 from utils.metrics.text import distinct_n
 
 SPLITS = {"valid": "selection ", "test": ""}  # a split, and what its figures are called
@@ -56,3 +60,27 @@ def run_rule(
         "processor_seconds": round(time.process_time() - start, 2),
     }
     return figures, costs
+
+
+def run_rules(
+    rules: Sequence[Rule], task: GenerationTask, *, seeds: Sequence[int], rows: SeedRows
+) -> None:
+    """Run the seeds of rules that have no row yet, one seed of all rules after another.
+
+    Parameters
+    ----------
+    rules
+        The rules.
+    task
+        The models and passages.
+    seeds
+        The seeds.
+    rows
+        The rows to write.
+    """
+    none = dict.fromkeys(("optimizer", "learning_rate", "grid", "steps"))
+    for seed in seeds:
+        for rule in rules:
+            settings = none | SETTINGS | {"rule": rule.name, "writer": rule.writer}
+            run = partial(run_rule, rule, task)
+            run_missing(rows, rule.name, seeds=[seed], settings=settings, run=run)
