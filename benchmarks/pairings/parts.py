@@ -64,21 +64,21 @@ class Recipe:
     ----------
     encoder, decoder
         Their names.
-    one_vector
+    has_one_vector
         Whether the decoder is given the encoder's vector as its only state.
-    scheduled
+    is_scheduled
         Whether training is by scheduled sampling, not by teacher forcing.
     """
 
     encoder: str
     decoder: str
-    one_vector: bool = False
-    scheduled: bool = False
+    has_one_vector: bool = False
+    is_scheduled: bool = False
 
     def build(self, vocab_size: int) -> EncoderDecoder[Any]:
         """Build the untrained model."""
         encoder = ENCODERS[self.encoder](vocab_size)
-        if self.one_vector:
+        if self.has_one_vector:
             encoder = FixedVectorEncoder(encoder)
         return EncoderDecoder(encoder, DECODERS[self.decoder](vocab_size))
 
@@ -88,12 +88,12 @@ def _arms() -> dict[str, Recipe]:
     in_each_step = Recipe(encoder="GRU", decoder="GRU, c in each step")
     arms = {
         "GRU → GRU, c in each step": in_each_step,
-        "scheduled sampling": replace(in_each_step, scheduled=True),
+        "scheduled sampling": replace(in_each_step, is_scheduled=True),
     }
     for encoder, cell in (("GRU", "GRU"), ("CNN", "CNN")):
         recipe = Recipe(encoder=encoder, decoder=f"{cell}, attention")
         arms[f"{encoder} → {recipe.decoder}"] = recipe
-        arms[f"{encoder} → {cell}, one vector"] = replace(recipe, one_vector=True)
+        arms[f"{encoder} → {cell}, one vector"] = replace(recipe, has_one_vector=True)
         if encoder == cell == "GRU":
             at_start = Recipe(encoder=encoder, decoder="GRU, c at the start")
             arms["GRU → GRU, c at the start"] = at_start

@@ -49,9 +49,9 @@ def train_swapped(
     first = train(donor.build(task.vocab_size), donor, task, rate=RATE, seed=seed, steps=steps)
     seed_everything(seed + NEW_SEED)
     fresh: Any = receiver.build(task.vocab_size)
-    kept = first.encoder.encoder if donor.one_vector else first.encoder
+    kept = first.encoder.encoder if donor.has_one_vector else first.encoder
     encoder = fresh.encoder
-    if receiver.one_vector:
+    if receiver.has_one_vector:
         encoder.encoder = kept
     else:
         encoder = kept

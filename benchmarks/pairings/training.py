@@ -96,7 +96,7 @@ def settings(recipe: Recipe) -> dict[str, Any]:
         "steps": STEPS,
         "batch size": BATCH_SIZE,
         "width": WIDTH,
-        "kappa": KAPPA if recipe.scheduled else None,
+        "kappa": KAPPA if recipe.is_scheduled else None,
     }
 
 
@@ -125,7 +125,7 @@ def train(
     model : EncoderDecoder
         The same model, trained, in evaluation mode.
     """
-    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if recipe.scheduled else model
+    trained = ScheduledSampling(model, inverse_sigmoid, seed=seed) if recipe.is_scheduled else model
     batches = PairBatches(task.train, batch_size=BATCH_SIZE, seed=seed)
     config = TrainConfig(steps=steps, learning_rate=rate)
     fit(trained, batches, config, progress=False).raise_if_interrupted()

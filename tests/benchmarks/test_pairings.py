@@ -122,14 +122,14 @@ def test_figures_count_items_by_history(task, model):
 
 def test_a_control_has_the_parameters_of_its_arm_and_sees_one_state(task):
     for name, arm in ARMS.items():
-        if arm.one_vector:
+        if arm.has_one_vector:
             model = arm.build(task.vocab_size)
             twin = ARMS[f"{arm.encoder} → {arm.decoder}"].build(task.vocab_size)
             sizes = [sum(p.numel() for p in each.parameters()) for each in (model, twin)]
             assert sizes[0] == sizes[1], name
             assert isinstance(model.encoder, FixedVectorEncoder)
             assert model.encoder(torch.tensor([[4, 5, 6]])).states.shape == (1, 1, 48)
-    assert sum(arm.one_vector for arm in ARMS.values()) == 2
+    assert sum(arm.has_one_vector for arm in ARMS.values()) == 2
 
 
 class Witness(torch.nn.Module):

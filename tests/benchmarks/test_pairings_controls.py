@@ -33,7 +33,7 @@ def test_a_new_decoder_is_trained_on_the_frozen_encoder_of_the_donor(task, donor
     assert all(parameter.requires_grad for parameter in second.decoder.parameters())
     for kept, trained in zip(inner[1].parameters(), again.encoder.parameters(), strict=True):
         assert torch.equal(kept, trained), "as the donor's training left it"
-    assert isinstance(second.encoder, FixedVectorEncoder) == ARMS[receiver].one_vector
+    assert isinstance(second.encoder, FixedVectorEncoder) == ARMS[receiver].has_one_vector
     assert type(second.decoder) is type(ARMS[receiver].build(task.vocab_size).decoder)
     tables = [model.decoder.embedding.weight for model in (first, second)]
     assert tables[0].shape != tables[1].shape or not torch.equal(*tables)
