@@ -22,10 +22,11 @@ def kept_words() -> Diagram:
         "kept-words",
         "What three models keep of the words before",
         "Three rows; in each, a model has read the dogs behind the old fence and predicts is or "
-        "are. First row, an n-gram model: a table of counts sees only old fence; dogs is lost. "
-        "Second row, a recurrent network: each word changes one vector, and only the last vector "
-        "is kept. Third row, attention: a vector of each word is kept, and lines lead from all "
-        "six to the prediction, the thickest from dogs.",
+        "are. First row, an n-gram model: a table of counts sees only old fence, dogs is lost, and "
+        "it predicts is, as 15 of 20 times before. Second row, a recurrent network: each word "
+        "changes one vector, and only the last vector is kept; it predicts are, with a question "
+        "mark. Third row, attention: a vector of each word is kept, and lines lead from all six "
+        "to the prediction are, the thickest from dogs.",
     )
     _window(d, 0)
     _recurrent(d, ROW)
@@ -33,7 +34,9 @@ def kept_words() -> Diagram:
     return d
 
 
-def _row(d: Diagram, y: float, title: str, *, kept: int = 0) -> tuple[list[Box], Box]:
+def _row(
+    d: Diagram, y: float, title: str, choice: str, *, kept: int = 0
+) -> tuple[list[Box], Box]:
     """Draw a row's title, the words read, of which the last are kept, and what is predicted."""
     d.text(12, y + 20, title, anchor="start", bold=True)
     first = len(WORDS) - kept
@@ -41,12 +44,12 @@ def _row(d: Diagram, y: float, title: str, *, kept: int = 0) -> tuple[list[Box],
         d.token(x, y + 124, word, meaning="state" if i >= first else None)
         for i, (word, x) in enumerate(zip(WORDS, PLACES, strict=True))
     ]
-    return words, d.box(CHOICE[0], y + 20, CHOICE[1], "is or are", "output", height=28)
+    return words, d.box(CHOICE[0], y + 20, CHOICE[1], choice, "output", height=28)
 
 
 def _window(d: Diagram, y: float) -> None:
     """Draw the window of an n-gram model: two words, looked up in a table."""
-    words, choice = _row(d, y, "n-gram model: two words", kept=WINDOW)
+    words, choice = _row(d, y, "n-gram model: two words", "is: 15/20", kept=WINDOW)
     table = d.box(314, y + 72, 136, "table of counts", "layer")
     for word in words[-WINDOW:]:
         d.arrow(word.top, table.bottom_at(word.x))
@@ -55,7 +58,7 @@ def _window(d: Diagram, y: float) -> None:
 
 def _recurrent(d: Diagram, y: float) -> None:
     """Draw a recurrent network: each word changes one vector, and the last is kept."""
-    words, choice = _row(d, y, "recurrent network: one vector")
+    words, choice = _row(d, y, "recurrent network: one vector", "are?")
     states = _vectors(d, words, y, "plain", last="state")
     for before, after in pairwise(states):
         d.arrow(before.right, after.left)
@@ -64,7 +67,7 @@ def _recurrent(d: Diagram, y: float) -> None:
 
 def _attention(d: Diagram, y: float) -> None:
     """Draw attention: a vector of each word is kept and read again."""
-    words, choice = _row(d, y, "attention: a vector per word")
+    words, choice = _row(d, y, "attention: a vector per word", "are")
     states = _vectors(d, words, y, "state", last="state")
     for state, weight in zip(states, WEIGHTS, strict=True):
         d.weighted(state.top, choice.bottom, weight)
