@@ -34,9 +34,7 @@ def kept_words() -> Diagram:
     return d
 
 
-def _row(
-    d: Diagram, y: float, title: str, choice: str, *, kept: int = 0
-) -> tuple[list[Box], Box]:
+def _row(d: Diagram, y: float, title: str, choice: str, *, kept: int = 0) -> tuple[list[Box], Box]:
     """Draw a row's title, the words read, of which the last are kept, and what is predicted."""
     d.text(12, y + 20, title, anchor="start", bold=True)
     first = len(WORDS) - kept
