@@ -28,7 +28,7 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
 - ``kept``, ``concepts``, ``language_models``, ``recurrent``, ``convolution``,
   ``encoder_decoder``, ``number_translation``, ``attention``,
   ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
-  ``pipeline``, ``scaling``, ``autograd``, ``libraries``, ``practice``, ``stacked``, ``cost``,
-  ``classification``, ``generation``, ``interpretability``, ``rewards``, ``robustness``,
-  ``speech``: the diagrams themselves.
+  ``pipeline``, ``scaling``, ``segmentation``, ``autograd``, ``libraries``, ``practice``,
+  ``stacked``, ``cost``, ``classification``, ``generation``, ``interpretability``, ``rewards``,
+  ``robustness``, ``speech``: the diagrams themselves.
 """

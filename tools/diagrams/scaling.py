@@ -80,8 +80,22 @@ def layer_sizes() -> Diagram:
         "with the input of this half. The matrices have 12d² parameters together.",
     )
     x, side = 118.0, 216.0
-    y = _half(d, x, 560, ("queries, keys, values", "attention"), ("3d", "d"), "attention")
-    top = _half(d, x, y, ("into the hidden layer", "squared ReLU"), ("4d", "4d"), "layer")
+    y = _half(
+        d,
+        x,
+        560,
+        ("queries, keys, values", "attention", "output of attention"),
+        ("3d", "d"),
+        "attention",
+    )
+    top = _half(
+        d,
+        x,
+        y,
+        ("into the hidden layer", "squared ReLU", "out of the hidden layer"),
+        ("4d", "4d"),
+        "layer",
+    )
     d.arrow((x, top), (x, top - 24), label="(T, d)")
     d.text(side, top + 10, "12 d² in all", anchor="start", bold=True)
     d.note(x, 572, "(T, d)")
@@ -98,7 +112,7 @@ def _half(
     d: Diagram,
     x: float,
     y: float,
-    names: tuple[str, str],
+    names: tuple[str, str, str],
     widths: tuple[str, str],
     meaning: Meaning,
 ) -> float:
@@ -109,7 +123,7 @@ def _half(
     d.arrow(norm.top, first.bottom)
     step = d.box(x, y - 128, 150, names[1], height=26, size=12.5)
     d.arrow(first.top, step.bottom, label=f"(T, {widths[0]})")
-    second = d.box(x, y - 186, 150, "output matrix", meaning, height=30, size=12.5)
+    second = d.box(x, y - 186, 150, names[2], meaning, height=30, size=12.5)
     d.arrow(step.top, second.bottom, label=f"(T, {widths[1]})")
     add = d.operation(x, y - 224, "+")
     d.arrow(second.top, add.bottom)
