@@ -26,8 +26,8 @@ A new diagram is a function that returns a `Diagram` and stands in ``gallery.DRA
 - ``checks``: labels that touch something, lines through boxes, text too small for a phone.
 - ``gallery``: the list of all diagrams.
 - ``kept``, ``concepts``, ``language_models``, ``recurrent``, ``convolution``,
-  ``encoder_decoder``, ``number_translation``, ``attention``,
-  ``self_attention``, ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
+  ``encoder_decoder``, ``copying``, ``number_translation``, ``attention``, ``self_attention``,
+  ``masks``, ``transformer``, ``gpt``, ``ctc``, ``training``, ``parallel``,
   ``pipeline``, ``scaling``, ``segmentation``, ``autograd``, ``libraries``, ``practice``,
   ``stacked``, ``cost``, ``classification``, ``generation``, ``interpretability``, ``rewards``,
   ``robustness``, ``speech``: the diagrams themselves.
