@@ -306,6 +306,8 @@ def test_notebooks_have_their_parts_in_order(notebook):
         assert needed in headings, f"no section {needed!r}; there are {headings}"
     assert headings[-3:] == ["Summary", "Exercises", "References"]
     assert "## References" in notebook.cells[-1].source, "the references close the notebook"
+    aims = re.findall(r"^\n?You will \*\*derive\*\*", notebook.cells[0].source, re.MULTILINE)
+    assert len(aims) == 1, "the title's cell has one paragraph that begins “You will **derive**”"
 
 
 @for_each_notebook
