@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tools.diagrams.boxes import Point, spread
+from tools.diagrams.palette import Meaning
 from tools.diagrams.shapes import Circle
 from tools.diagrams.vocabulary import Diagram
 
@@ -36,7 +37,7 @@ def bpe_merges() -> Diagram:
         i = next(i for i in range(len(pieces) - 1) if pieces[i][0] + pieces[i + 1][0] == merged)
         (_, one), (_, other) = pieces[i : i + 2]
         x, y = (one[0] + other[0]) / 2, bottom - RISE * row
-        meaning = "layer" if merged in left else "plain"
+        meaning: Meaning = "layer" if merged in left else "plain"
         box = d.box(x, y, 26 + 8 * (len(merged) - 1), merged, meaning, height=26)
         d.note(box.right[0] + 9, y, str(row))
         for start in (one, other):
