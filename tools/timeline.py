@@ -72,11 +72,13 @@ EVENTS = [
     Event("1913", "counting", "chains of letters", "Markov"),
     Event("1948", "counting", "entropy; text from n-grams", "Shannon"),
     Event("1977", "counting", "perplexity", "Jelinek et al."),
+    Event("1990", "neural", "recurrent network", "Elman"),
     Event("1993", "translation", "translation from counts", "Brown et al."),
     Event("1995", "counting", "Kneser–Ney smoothing", "Kneser and Ney"),
     Event("1997", "neural", "LSTM", "Hochreiter and Schmidhuber"),
     Event("2003", "neural", "neural language model", "Bengio et al."),
     Event("2010", "neural", "recurrent language model", "Mikolov et al."),
+    Event("2013", "neural", "word vectors alone", "Mikolov et al."),
     Event("2014", "translation", "encoder–decoder", "Cho et al.; Sutskever et al."),
     Event("2015", "translation", "attention", "Bahdanau et al."),
     Event("2017", "translation", "Transformer", "Vaswani et al."),
@@ -85,30 +87,27 @@ EVENTS = [
     Event("2020", "scale", "scaling laws; GPT-3", "Kaplan et al.; Brown et al."),
     Event("2022", "scale", "compute-optimal training", "Hoffmann et al."),
     Event("2022", "scale", "training on preferences", "Ouyang et al."),
-    Event("2023", "scale", "competitive open weights", "Touvron et al."),
-    Event("2023", "scale", "models that call tools", "Schick et al."),
+    Event("2023", "scale", "open weights; tools", "Touvron et al.; Schick et al."),
     Event("2023", "neural", "selective state spaces", "Gu and Dao"),
     Event("2024", "scale", "open mixture of experts", "Jiang et al."),
     Event("2024", "scale", "contexts of millions of tokens", "Gemini Team"),
-    Event("2025", "scale", "reasoning by verified rewards", "DeepSeek-AI"),
-    Event("2026", "counting", "learned n-gram lookup", "Cheng et al."),
+    Event("2025", "scale", "reasoning by verifiable rewards", "DeepSeek-AI"),
 ]
 BRANCHES = [  # the bends pass the marks between
     Branch("entropy; text from n-grams", "translation from counts"),
-    Branch("Kneser–Ney smoothing", "neural language model", is_answer=True),
-    Branch("LSTM", "encoder–decoder", bend=(0.7, 0.5)),
-    Branch("recurrent language model", "encoder–decoder", bend=(0.2, 0.6)),
+    Branch("Kneser–Ney smoothing", "neural language model", is_answer=True, bend=(0.2, 0.6)),
+    Branch("LSTM", "encoder–decoder", bend=(1, 0.4)),
+    Branch("recurrent language model", "encoder–decoder", bend=(0.55, 0.7)),
     Branch("Transformer", "generative pretraining"),
     Branch("Transformer", "selective state spaces", is_answer=True, bend=(0, 0.9)),
-    Branch("open mixture of experts", "learned n-gram lookup"),
 ]
-EVENT_HEIGHT, TIMELINE_TOP = 39, 92
+EVENT_HEIGHT, TIMELINE_TOP = 38, 92
 MARK_GAP, HEAD_LENGTH, HEAD_WIDTH = 11, 10, 9  # of an arrow: where it ends, and its head
 LEGEND = (30, 142, 252, 392)  # where the mark of each lane is
 
 
 def draw_timeline() -> Picture:
-    """Draw four lanes from 1913 to 2026, one row for each event (not to scale)."""
+    """Draw four lanes from 1913 to 2025, one row for each event (not to scale)."""
     height = TIMELINE_TOP + len(EVENTS) * EVENT_HEIGHT
     picture = Picture(520, height, "Timeline of language models")
     for x, (name, lane) in zip(LEGEND, LANES.items(), strict=True):

@@ -11,7 +11,7 @@ from tools.diagrams.vocabulary import Diagram
 WORDS = "the dogs behind the old fence".split()
 PLACES = 30.0, 87.0, 157.0, 222.0, 277.0, 338.0  # of the words
 WINDOW = 2  # words that a trigram model keeps
-WEIGHTS = 0.04, 0.75, 0.04, 0.04, 0.08, 0.3  # of attention, invented
+WEIGHTS = 0.04, 0.62, 0.04, 0.04, 0.06, 0.2  # of attention, invented; their sum is 1
 ROW = 162.0  # height
 CHOICE = 338.0, 92.0  # centre and width of what is predicted
 
