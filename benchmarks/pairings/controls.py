@@ -1,9 +1,8 @@
-"""Controls of section 3.2: swapped encoders, other numbers of steps, and errors of whole answers.
+"""Controls of section 3.2: other numbers of steps, and errors of whole answers.
 
     python -m benchmarks.pairings.controls                    some ten minutes on one core
-    python -m benchmarks.pairings.controls swaps --seeds 0 1
+    python -m benchmarks.pairings.controls answers --seeds 0 1
 
-- "swaps": the encoder of a trained arm, frozen, with a new decoder of the same or another.
 - "steps": arms of the first comparison with fewer or more steps, each tuned anew.
 - "answers": teacher forcing and scheduled sampling at their tuned rates: edits of whole answers,
   and wrong words in the history by the number of words that follow.
@@ -22,19 +21,17 @@ import torch
 
 from benchmarks import command_line, result_files
 from benchmarks.pairings.parts import ARMS, ONE_LAYER, RATE, TWO_LAYERS
-from benchmarks.pairings.swaps import SWAPS, run_swap
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import STEPS, run_trial, settings
 from benchmarks.pairings.whole_answers import run_answers
 from benchmarks.tuning import Arm, run_missing, run_tuned_arm
 from utils.console import make_output_safe
 
-PARTS = ("swaps", "steps", "answers")
+PARTS = ("steps", "answers")
 TUNING_SEEDS = (100, 101)  # the first alone where training is long
 OTHER_STEPS = {  # the steps of an arm, and the rates that are tried in any case
     (TWO_LAYERS, 100): (0.008, 0.016, 0.032),
     ("GRU → GRU, attention", 100): (0.008, 0.016, 0.032),
-    ("GRU → GRU, c at the start", 1500): (0.004, 0.008, 0.016),
     (ONE_LAYER, 1500): (0.004, 0.008, 0.016),
 }
 METHODS = {"teacher forcing": ONE_LAYER, "scheduled sampling": "scheduled sampling"}
@@ -110,11 +107,6 @@ def main(arguments: Sequence[str]) -> None:
                 trials=trials,
                 rows=rows("steps"),
             )
-    if "swaps" in parts:
-        for name, (donor, receiver) in SWAPS.items():
-            swap = partial(run_swap, ARMS[donor], ARMS[receiver], task)
-            of_swap = settings(ARMS[receiver]) | {"learning_rate": RATE, "grid": None}
-            run_missing(rows("swaps"), name, seeds=options.seeds, settings=of_swap, run=swap)
     if "answers" in parts:
         for name, arm in METHODS.items():
             of_arm = settings(ARMS[arm]) | {"learning_rate": RATE, "grid": None}

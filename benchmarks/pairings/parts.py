@@ -27,11 +27,6 @@ def build_cnn_encoder(vocab_size: int) -> CNNEncoder:
     return CNNEncoder(vocab_size, width=WIDTH, num_layers=NUM_CONVOLUTIONS, pooling="max")
 
 
-def build_start_decoder(vocab_size: int) -> RNNDecoder:
-    """Build a GRU whose first state is computed from the vector."""
-    return RNNDecoder(vocab_size, width=WIDTH)
-
-
 def build_step_decoder(vocab_size: int) -> RNNDecoder:
     """Build a GRU that reads the vector in each step."""
     return RNNDecoder(vocab_size, width=WIDTH, vector_input="every")
@@ -49,7 +44,6 @@ def build_cnn_attention(vocab_size: int) -> CNNDecoder:
 
 ENCODERS: dict[str, Build] = {"GRU": build_gru_encoder, "CNN": build_cnn_encoder}
 DECODERS: dict[str, Build] = {
-    "GRU, c at the start": build_start_decoder,
     "GRU, c in each step": build_step_decoder,
     "CNN, attention": build_cnn_attention,
     "GRU, attention": build_gru_attention,
@@ -90,13 +84,10 @@ def _arms() -> dict[str, Recipe]:
         "GRU → GRU, c in each step": in_each_step,
         "scheduled sampling": replace(in_each_step, is_scheduled=True),
     }
-    for encoder, cell in (("GRU", "GRU"), ("CNN", "CNN")):
-        recipe = Recipe(encoder=encoder, decoder=f"{cell}, attention")
-        arms[f"{encoder} → {recipe.decoder}"] = recipe
-        arms[f"{encoder} → {cell}, one vector"] = replace(recipe, has_one_vector=True)
-        if encoder == cell == "GRU":
-            at_start = Recipe(encoder=encoder, decoder="GRU, c at the start")
-            arms["GRU → GRU, c at the start"] = at_start
+    for kind in ENCODERS:
+        recipe = Recipe(encoder=kind, decoder=f"{kind}, attention")
+        arms[f"{kind} → {recipe.decoder}"] = recipe
+        arms[f"{kind} → {kind}, one vector"] = replace(recipe, has_one_vector=True)
     return arms
 
 

@@ -1,42 +1,18 @@
-"""Controls of section 3.2: frozen encoders, edits of answers, groups by place, and the command."""
-
-from functools import partial
+"""Controls of section 3.2: edits of answers, groups by place, and the command."""
 
 import pytest
-import torch
 
 from benchmarks import tuning
-from benchmarks.pairings import controls, swaps, whole_answers
-from benchmarks.pairings.measures import exact_share
+from benchmarks.pairings import controls, whole_answers
 from benchmarks.pairings.parts import ARMS, ONE_LAYER
 from benchmarks.pairings.task import Task
 from benchmarks.pairings.training import BATCH_SIZE
-from utils.models.fixed_vector_encoder import FixedVectorEncoder
 from utils.notebook.seed_results import StoredRow
 
 
 @pytest.fixture(scope="module")
 def task():
     return Task.make()
-
-
-@pytest.mark.parametrize("donor, receiver", swaps.SWAPS.values(), ids=list(swaps.SWAPS))
-def test_a_new_decoder_is_trained_on_the_frozen_encoder_of_the_donor(task, donor, receiver):
-    first, second = swaps.train_swapped(ARMS[donor], ARMS[receiver], task, seed=3, steps=2)
-    again, _ = swaps.train_swapped(ARMS[donor], ARMS[receiver], task, seed=3, steps=2)
-    inner = [
-        model.encoder.encoder if isinstance(model.encoder, FixedVectorEncoder) else model.encoder
-        for model in (first, second)
-    ]
-    assert inner[0] is inner[1], "the encoder itself, not a copy"
-    assert not any(parameter.requires_grad for parameter in inner[1].parameters())
-    assert all(parameter.requires_grad for parameter in second.decoder.parameters())
-    for kept, trained in zip(inner[1].parameters(), again.encoder.parameters(), strict=True):
-        assert torch.equal(kept, trained), "as the donor's training left it"
-    assert isinstance(second.encoder, FixedVectorEncoder) == ARMS[receiver].has_one_vector
-    assert type(second.decoder) is type(ARMS[receiver].build(task.vocab_size).decoder)
-    tables = [model.decoder.embedding.weight for model in (first, second)]
-    assert tables[0].shape != tables[1].shape or not torch.equal(*tables)
 
 
 def test_edits_are_counted_in_words(task, monkeypatch):
@@ -81,14 +57,14 @@ def test_the_command_runs_its_parts_and_goes_on_where_it_stopped(run, task, monk
 
         return short
 
-    for name in ("run_swap", "run_answers", "run_trial"):
+    for name in ("run_answers", "run_trial"):
         monkeypatch.setattr(controls, name, few_steps(getattr(controls, name)))
     monkeypatch.setattr(tuning, "tune", lambda score, rates: {rate: score(rate) for rate in rates})
     monkeypatch.setattr(controls, "OTHER_STEPS", {(ONE_LAYER, 1500): (0.004, 0.008)})
     content = run("pairings.controls", "--seeds", 0)
     rows = {row.key: row for row in map(StoredRow.from_stored, content["rows"])}
     parts = [part for part, _, _ in rows]
-    assert parts.count("swaps") == 3 and parts.count("answers") == 2
+    assert parts.count("answers") == 2
     assert parts.count("steps") == 1 and parts.count("steps, trials") == 2
     trials = [key for key in rows if key[0] == "steps, trials"]
     best = min(trials, key=lambda key: rows[key].figures["score"])
@@ -96,15 +72,7 @@ def test_the_command_runs_its_parts_and_goes_on_where_it_stopped(run, task, monk
     assert chosen["learning_rate"] == rows[best].settings["learning_rate"]
     assert chosen["grid"] == [0.004, 0.008] and chosen["steps"] == 1500
     done = len(calls)
-    run("pairings.controls", "swaps", "--seeds", 0)
+    run("pairings.controls", "answers", "--seeds", 0)
     assert len(calls) == done, "nothing was missing"
     with pytest.raises(SystemExit):
         run("pairings.controls", "none")
-
-
-def test_the_donor_of_a_swap_is_the_arm_of_the_first_comparison(task):
-    run_few = partial(swaps.run_swap, steps=2)
-    figures, _ = run_few(ARMS[ONE_LAYER], ARMS[ONE_LAYER], task, seed=1)
-    donor, new = swaps.train_swapped(ARMS[ONE_LAYER], ARMS[ONE_LAYER], task, seed=1, steps=2)
-    assert figures["exact, donor"] == exact_share(donor, task.reporting)
-    assert figures["exact"] == exact_share(new, task.reporting)
