@@ -34,7 +34,7 @@ which the larger ones are packages:
 
 What they have in common:
 
-- ``command_line``: the parser of their options.
+- ``command_line``: the parser of their options, and the options that many of them have.
 - ``code_version``: the version of the code that a result depends on.
 - ``result_files``: files of results, and their provenance.
 - ``timing``: stopwatches, and the comparison of two speeds.

@@ -1,11 +1,18 @@
-"""The command lines of the benchmarks: their parser, and the types of its options."""
+"""The command lines of the benchmarks: their parser, the options that many have, and their types.
+
+What a misspelt option would leave unmeasured ends the program with code 2 before it measures.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.result_files import RESULTS_FOLDER
+
+ArmT = TypeVar("ArmT")
 
 
 def benchmark_parser(
@@ -26,6 +33,106 @@ def benchmark_parser(
         help="the folder of the models" if folder else "the file of the results",
     )
     return parser
+
+
+def add_parts(
+    parser: argparse.ArgumentParser, parts: Iterable[str], *, default: Iterable[str] = ()
+) -> None:
+    """Add the positional argument `parts`: the parts of a benchmark to run.
+
+    Parameters
+    ----------
+    parser
+        The parser of the benchmark.
+    parts
+        The names of its parts; another name is refused.
+    default
+        The parts that run where none is named; by default all.
+    """
+    names = list(parts)
+
+    def part(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"no part {text}; there are {', '.join(names)}")
+        return text
+
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        type=part,
+        metavar="PART",
+        default=list(default) or names,
+        help=f"of {', '.join(names)}",
+    )
+
+
+def add_arms(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--arms`: some arms of the parts, by default all; `chosen_arms` reads it."""
+    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
+
+
+def chosen_arms(
+    parser: argparse.ArgumentParser,
+    options: argparse.Namespace,
+    parts: Mapping[str, Mapping[str, ArmT]],
+) -> dict[str, dict[str, ArmT]]:
+    """Select the arms that the arguments of `add_parts` and `add_arms` name.
+
+    An arm that none of the chosen parts has ends the program with code 2.
+
+    Parameters
+    ----------
+    parser
+        The parser of the benchmark.
+    options
+        What it has read.
+    parts
+        The arms of each part by name.
+
+    Returns
+    -------
+    arms : dict
+        The arms by the names of part and arm, in the order of the options and of `parts`.
+    """
+    names = {name for part in options.parts for name in parts[part]}
+    if unknown := sorted(set(options.arms or ()) - names):
+        parser.error(
+            f"argument --arms: no arm {', '.join(unknown)}; there are {', '.join(sorted(names))}"
+        )
+    return {
+        part: {
+            name: arm
+            for name, arm in parts[part].items()
+            if not options.arms or name in options.arms
+        }
+        for part in options.parts
+    }
+
+
+def add_seeds(
+    parser: argparse.ArgumentParser,
+    default: Iterable[int] | None,
+    *,
+    meaning: str = "of the runs",
+) -> None:
+    """Add the option `--seeds`: the seeds to run, non-negative integers.
+
+    Parameters
+    ----------
+    parser
+        The parser of the benchmark.
+    default
+        The seeds that run where none are given; None where they differ from part to part.
+    meaning
+        What the help says of them.
+    """
+    parser.add_argument(
+        "--seeds",
+        type=non_negative_integer,
+        nargs="+",
+        default=None if default is None else list(default),
+        help=meaning,
+    )
 
 
 def results_file(text: str) -> Path:

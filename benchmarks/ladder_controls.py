@@ -147,31 +147,26 @@ def main(arguments: Sequence[str]) -> None:
     """Run the controls by the arguments of the command line."""
     parser = command_line.benchmark_parser("ladder_controls", __doc__)
     parts = ("counts", "passes", "mixtures")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
-    )
+    command_line.add_parts(parser, parts)
+    command_line.add_seeds(parser, [0, 1, 2])
     parser.add_argument("--networks", nargs="+", choices=list(RATES), default=list(RATES))
     parser.add_argument(
         "--steps", type=command_line.positive_integer, help="of each network, instead of its own"
     )
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(parts):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    chosen = options.parts or parts
     torch.set_num_threads(1)
     run, corpus = result_files.Run.start("ladder_controls", arguments), load_text()
 
     def rows(part: str) -> result_files.SeedRows:
         return result_files.SeedRows(options.out, run, part=part, origin=corpus.origin)
 
-    if "passes" in chosen:
+    if "passes" in options.parts:
         run_passes(corpus, trials=rows("passes, trials"), rows=rows("passes"), options=options)
-    if "counts" not in chosen and "mixtures" not in chosen:
+    if "counts" not in options.parts and "mixtures" not in options.parts:
         return
     text = equal.Characters.from_corpus(corpus)
     tables = mix_counts(text, rows("counts"))
-    if "mixtures" not in chosen:
+    if "mixtures" not in options.parts:
         return
     for name in options.networks:
         rate, steps = RATES[name], options.steps or equal.STEPS

@@ -73,9 +73,7 @@ ARMS = {
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("recurrence", __doc__)
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
-    )
+    command_line.add_seeds(parser, [0, 1, 2])
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = result_files.Run.start("recurrence", arguments), Characters.load()

@@ -254,11 +254,11 @@ def count_ngrams(task: Task, seeds: Sequence[int], rows: result_files.SeedRows) 
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("window", __doc__)
-    parser.add_argument("--orders", type=int, nargs="+", default=list(ORDERS))
     parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(3))
+        "--orders", type=command_line.positive_integer, nargs="+", default=list(ORDERS)
     )
-    parser.add_argument("--steps", type=int, default=STEPS)
+    command_line.add_seeds(parser, range(3))
+    parser.add_argument("--steps", type=command_line.positive_integer, default=STEPS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     benchmark, task = result_files.Run.start("window", arguments), Task.load()

@@ -124,14 +124,11 @@ def tune_counts(score: Callable[[float], float], rates: Sequence[float]) -> dict
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("after_pretraining", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
-    )
+    command_line.add_parts(parser, PARTS)
+    command_line.add_arms(parser)
+    command_line.add_seeds(parser, [0, 1, 2])
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - PARTS.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = command_line.chosen_arms(parser, options, PARTS)
     torch.set_num_threads(1)
     run = result_files.Run.start("after_pretraining", arguments)
 
@@ -141,10 +138,8 @@ def main(arguments: Sequence[str]) -> None:
     start_rate = best(
         trial_errors("mixed", INSTRUCTED, start_rate=None, rows=rows_of("instruction, trials"))
     )
-    for part in options.parts or PARTS:
-        for name, recipe in PARTS[part].items():
-            if options.arms and name not in options.arms:
-                continue
+    for part, arms in chosen.items():
+        for name, recipe in arms.items():
             needed = start_rate if recipe.is_instructed else None
             scores = trial_errors(name, recipe, start_rate=needed, rows=rows_of(f"{part}, trials"))
             rate = best(scores)

@@ -191,18 +191,15 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("bottleneck", __doc__)
     names = [*PARTS, "readers"]
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    command_line.add_parts(parser, names)
+    command_line.add_seeds(parser, [0, 1, 2, 3, 4])
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(names):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     torch.set_num_threads(1)
     run = result_files.Run.start("bottleneck", arguments)
-    wanted = options.parts or names
-    for part in [name for name in PARTS if name in wanted]:
+    for part in [name for name in PARTS if name in options.parts]:
         for arms in _of_one_shape(PARTS[part]):
             compare_arms(part, arms, seeds=options.seeds, run=run, options=options)
-    if "readers" in wanted:
+    if "readers" in options.parts:
         arms = {
             name: recipe for name, recipe in PARTS["grid"].items() if recipe.steps == ENCODER_STEPS
         }

@@ -33,22 +33,19 @@ TUNING_SEEDS = (100,)
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("compression", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(3)))
+    command_line.add_parts(parser, PARTS)
+    command_line.add_arms(parser)
+    command_line.add_seeds(parser, range(3))
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - PARTS.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = command_line.chosen_arms(parser, options, PARTS)
     torch.set_num_threads(1)
     run, texts = result_files.Run.start("compression", arguments), Texts.load()
-    for part in options.parts or PARTS:
+    for part, arms in chosen.items():
         trials, rows = (
             result_files.SeedRows(options.out, run, part=name, origin=texts.origin)
             for name in (f"{part}, trials", part)
         )
-        for arm, recipe in PARTS[part].items():
-            if options.arms and arm not in options.arms:
-                continue
+        for arm, recipe in arms.items():
             run_arm = partial(run_trial, recipe, texts)
             if recipe.fixed_rate is not None:
                 settings = {**recipe.settings(), "learning_rate": recipe.fixed_rate, "grid": None}

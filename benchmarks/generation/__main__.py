@@ -25,15 +25,14 @@ from utils.console import make_output_safe
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("generation", __doc__)
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these rules, by name")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    names = [rule.name for rule in RULES]
+    parser.add_argument("--arms", nargs="+", metavar="ARM", default=names, choices=names)
+    command_line.add_seeds(parser, range(5))
     options = parser.parse_args(arguments)
-    if unknown := set(options.arms or ()) - {rule.name for rule in RULES}:
-        parser.error(f"no rule {', '.join(sorted(unknown))}")
     torch.set_num_threads(1)
     run, task = result_files.Run.start("generation", arguments), GenerationTask.load()
     rows = result_files.SeedRows(options.out, run, part="diversity", origin=task.origin)
-    rules = [rule for rule in RULES if not options.arms or rule.name in options.arms]
+    rules = [rule for rule in RULES if rule.name in options.arms]
     run_rules(rules, task, seeds=options.seeds, rows=rows)
 
 

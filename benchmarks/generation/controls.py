@@ -168,7 +168,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the controls by the arguments of the command line."""
     parser = command_line.benchmark_parser("generation.controls", __doc__)
     parser.set_defaults(out=result_files.RESULTS_FOLDER / "generation.json")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)))
+    command_line.add_seeds(parser, range(5))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = result_files.Run.start("generation.controls", arguments), GenerationTask.load()

@@ -26,14 +26,12 @@ from utils.console import make_output_safe
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("interpretability", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    command_line.add_parts(parser, PARTS)
+    command_line.add_seeds(parser, [0, 1, 2])
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - PARTS.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
     run = result_files.Run.start("interpretability", arguments)
-    for part in options.parts or PARTS:
+    for part in options.parts:
         trials, rows = (
             result_files.SeedRows(options.out, run, part=name, origin=origin_of(part))
             for name in (f"{part}, trials", part)

@@ -172,10 +172,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("ladder", __doc__)
     parts = ("equal", "size", "long")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
-    )
+    command_line.add_parts(parser, parts, default=("equal", "size"))
+    command_line.add_seeds(parser, [0, 1, 2])
     networks = list(equal.NETWORKS)
     parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
     parser.add_argument("--units", nargs="+", choices=UNITS, default=list(UNITS))
@@ -183,11 +181,9 @@ def main(arguments: Sequence[str]) -> None:
         "--steps", type=command_line.positive_integer, help="of each model, instead of its own"
     )
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(parts):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
     torch.set_num_threads(1)
     run, corpus = result_files.Run.start("ladder", arguments), load_text()
-    for part in options.parts or ("equal", "size"):
+    for part in options.parts:
         if part == "long":
             run_long(corpus, run, options)
         else:

@@ -152,22 +152,19 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parts: Mapping[str, Mapping[str, RecallNetwork | Recipe]] = {"recall": RECALL, **PARTS}
     parser = command_line.benchmark_parser("memory", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", help="by default 3 of text, 10 of recall")
+    command_line.add_parts(parser, parts)
+    command_line.add_arms(parser)
+    command_line.add_seeds(parser, None, meaning="by default 3 of text, 10 of recall")
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - parts.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
+    chosen = command_line.chosen_arms(parser, options, parts)
     torch.set_num_threads(1)
     run, task = result_files.Run.start("memory", arguments), Characters.load()
-    for part in options.parts or parts:
+    for part, arms in chosen.items():
         trials, rows = (
             result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
-        for arm, recipe in parts[part].items():
-            if options.arms and arm not in options.arms:
-                continue
+        for arm, recipe in arms.items():
             if isinstance(recipe, RecallNetwork):
                 seeds = options.seeds or range(10)
                 run_recall_arm(arm, recipe, seeds, trials=trials, rows=rows)

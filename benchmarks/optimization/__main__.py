@@ -35,24 +35,19 @@ TUNING_SEEDS = (100, 101)
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("optimization", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
-    )
+    command_line.add_parts(parser, PARTS)
+    command_line.add_arms(parser)
+    command_line.add_seeds(parser, range(5))
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - PARTS.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = command_line.chosen_arms(parser, options, PARTS)
     torch.set_num_threads(1)
     run, task = result_files.Run.start("optimization", arguments), Task.load()
-    for part in options.parts or PARTS:
+    for part, arms in chosen.items():
         trials, rows = (
             result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)
         )
-        for arm, recipe in PARTS[part].items():
-            if options.arms and arm not in options.arms:
-                continue
+        for arm, recipe in arms.items():
             run_tuned_arm(
                 arm,
                 Arm(recipe.settings(), partial(run_trial, recipe, task), recipe.rates),

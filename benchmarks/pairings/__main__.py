@@ -32,9 +32,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("pairings", __doc__)
     parser.add_argument("--arms", nargs="+", metavar="ARM", default=list(ARMS), choices=ARMS)
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
-    )
+    command_line.add_seeds(parser, range(5))
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run, task = result_files.Run.start("pairings", arguments), Task.make()

@@ -81,21 +81,16 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("pairings.controls", __doc__)
     parser.set_defaults(out=result_files.RESULTS_FOLDER / "pairings.json")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=list(range(5))
-    )
+    command_line.add_parts(parser, PARTS)
+    command_line.add_seeds(parser, range(5))
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
     run, task = result_files.Run.start("pairings.controls", arguments), Task.make()
-    parts = options.parts or PARTS
 
     def rows(part: str) -> result_files.SeedRows:
         return result_files.SeedRows(options.out, run, part=part, origin="real")
 
-    if "steps" in parts:
+    if "steps" in options.parts:
         for (name, steps), rates in OTHER_STEPS.items():
             trials = rows("steps, trials")
             run_other_steps(
@@ -107,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
                 trials=trials,
                 rows=rows("steps"),
             )
-    if "answers" in parts:
+    if "answers" in options.parts:
         for name, arm in METHODS.items():
             of_arm = settings(ARMS[arm]) | {"learning_rate": RATE, "grid": None}
             measure = partial(run_answers, ARMS[arm], task)

@@ -34,9 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("records", __doc__)
     parser.add_argument("record", choices=RECORDS)
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
-    )
+    command_line.add_seeds(parser, [0, 1, 2])
     parser.add_argument(
         "--steps", type=command_line.positive_integer, help="of each run, instead of its own"
     )

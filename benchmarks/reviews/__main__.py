@@ -131,22 +131,20 @@ def run_counting(
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("reviews", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    command_line.add_parts(parser, PARTS)
     parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
     indices = range(NUM_FOLDS)
     parser.add_argument("--folds", type=int, nargs="+", choices=indices, default=list(indices))
     parser.add_argument("--seeds", type=command_line.positive_integer, default=3, help="how many")
     parser.add_argument("--arms", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
     run, task, seeds = (
         result_files.Run.start("reviews", arguments),
         Reviews.load(),
         range(options.seeds),
     )
-    for part in options.parts or PARTS:
+    for part in options.parts:
         trials, rows = (
             result_files.SeedRows(options.out, run, part=name, origin=task.origin)
             for name in (f"{part}, trials", part)

@@ -29,20 +29,18 @@ from utils.data.corpora import load_text
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("robustness", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms of the parts")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    command_line.add_parts(parser, PARTS)
+    command_line.add_arms(parser)
+    command_line.add_seeds(parser, SEEDS)
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - PARTS.keys():
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    chosen = command_line.chosen_arms(parser, options, PARTS)
     torch.set_num_threads(1)
     run = result_files.Run.start("robustness", arguments)
-    for part in options.parts or PARTS:
+    for part, arms in chosen.items():
         origin = load_text().origin if part == "canaries" else load_sentences().origin
         rows = result_files.SeedRows(options.out, run, part=part, origin=origin)
-        for name, arm in PARTS[part].items():
-            if not options.arms or name in options.arms:
-                run_missing(rows, name, seeds=options.seeds, settings=arm.settings, run=arm.run)
+        for name, arm in arms.items():
+            run_missing(rows, name, seeds=options.seeds, settings=arm.settings, run=arm.run)
 
 
 if __name__ == "__main__":

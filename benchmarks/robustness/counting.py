@@ -124,7 +124,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("robustness", __doc__)
     parser.prog = "python -m benchmarks.robustness.counting"
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    command_line.add_seeds(parser, SEEDS)
     options = parser.parse_args(arguments)
     run = result_files.Run.start("robustness.counting", arguments)
     rows = result_files.SeedRows(options.out, run, part="counted", origin=load_sentences().origin)

@@ -157,7 +157,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("robustness", __doc__)
     parser.prog = "python -m benchmarks.robustness.longer"
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    command_line.add_seeds(parser, SEEDS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     run = result_files.Run.start("robustness.longer", arguments)

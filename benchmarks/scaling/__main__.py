@@ -20,7 +20,8 @@ was stopped goes on.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import scipy
@@ -79,7 +80,7 @@ def train_seeds(
     grid
         The rates tried; None where a rule gives the rate.
     """
-    run = partial(run_trial, study, recipe, rate=rate)
+    run = partial(run_trial, recipe, study, rate=rate)
     run_missing(rows, arm, seeds=seeds, settings=recipe.settings(rate, grid), run=run)
 
 
@@ -107,7 +108,7 @@ def tune_factor(
 
     def score(factor: float) -> float:
         rate = factor * learning_rate_for(recipe.width)
-        run = partial(run_trial, study, recipe, rate=rate)
+        run = partial(run_trial, recipe, study, rate=rate)
         settings, name = recipe.settings(rate, None), f"{arm}, rate × {factor:g}"
         return trial_score(
             trials, name, seeds=TUNING_SEEDS, settings=settings, run=run, figure="selection loss"
@@ -116,73 +117,127 @@ def tune_factor(
     return tune(score, LEARNING_RATE_FACTORS)
 
 
+def train_untuned(
+    arms: Mapping[str, Recipe], *, study: Study, rows: result_files.SeedRows, seeds: Sequence[int]
+) -> None:
+    """Train arms at the rate that the rule gives to their width.
+
+    Parameters
+    ----------
+    arms
+        The arms by name.
+    study
+        The data.
+    rows
+        The rows to write.
+    seeds
+        The seeds.
+    """
+    for arm, recipe in arms.items():
+        rate = learning_rate_for(recipe.width)
+        train_seeds(arm, recipe, study=study, rows=rows, rate=rate, seeds=seeds)
+
+
+def tune_rule(
+    arms: Mapping[str, Recipe],
+    *,
+    study: Study,
+    trials: result_files.SeedRows,
+    rows: result_files.SeedRows,
+    seeds: Sequence[int],
+) -> None:
+    """Tune the rate of arms, and train again those that another rate than the rule's suits better.
+
+    Parameters
+    ----------
+    arms
+        The arms by name.
+    study
+        The data.
+    trials, rows
+        The rows of the trials, and of the arms that are trained again.
+    seeds
+        The seeds of the latter.
+    """
+    for arm, recipe in arms.items():
+        scores = tune_factor(arm, recipe, study=study, trials=trials)
+        factor = min(scores, key=lambda factor: scores[factor])
+        if factor != 1:
+            rule = learning_rate_for(recipe.width)
+            grid = [each * rule for each in scores]
+            rate = factor * rule
+            train_seeds(arm, recipe, study=study, rows=rows, rate=rate, seeds=seeds, grid=grid)
+
+
+def _run_grid(study: Study, run: result_files.Run, *, origin: str, options: Namespace) -> None:
+    """Run the part "grid", and write it to the file of results."""
+    results = run_grid(
+        study,
+        widths=options.widths,
+        step_budgets=options.steps,
+        trial_steps=options.trial_steps,
+        num_seeds=options.grid_seeds,
+    )
+    results["provenance"] = run.provenance(
+        seeds=range(options.grid_seeds), origin=origin, scipy=scipy.__version__
+    )
+    result_files.write_results(options.out, results, keep_others=True)
+
+
+def _tuned_arm(recipe: Recipe, study: Study) -> Arm:
+    """Return what tunes and runs a recipe, beginning near the rule's rate."""
+    rule = learning_rate_for(recipe.width)
+    run = partial(run_trial, recipe, study)
+    return Arm(recipe.settings(None, None), run, (rule / 2, rule, 2 * rule))
+
+
+def _parser() -> ArgumentParser:
+    """Return the parser of the command line."""
+    parser = command_line.benchmark_parser("scaling", __doc__)
+    number = partial(parser.add_argument, type=command_line.positive_integer)
+    command_line.add_parts(parser, PARTS)
+    number("--seeds", default=5, help="how many, in the tuned parts")
+    number("--grid-seeds", default=2, help="how many, in the grid")
+    number("--equal-seeds", default=3, help="how many, at an equal cost")
+    number("--widths", nargs="+", default=WIDTHS, help="of the grid")
+    number("--steps", nargs="+", default=STEP_BUDGETS, help="of the grid")
+    number("--trial-steps", default=TRIAL_STEPS, help="of the trials of learning rates")
+    return parser
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
-    parser = command_line.benchmark_parser("scaling", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, in the tuned parts")
-    parser.add_argument("--grid-seeds", type=int, default=2, help="how many, in the grid")
-    parser.add_argument("--equal-seeds", type=int, default=3, help="how many, at an equal cost")
-    parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of the grid")
-    parser.add_argument("--steps", type=int, nargs="+", default=STEP_BUDGETS, help="of the grid")
-    parser.add_argument(
-        "--trial-steps", type=int, default=TRIAL_STEPS, help="of the trials of learning rates"
-    )
-    options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    options = _parser().parse_args(arguments)
     torch.set_num_threads(1)
     run, corpus = result_files.Run.start("scaling", arguments), load_text()
-    study, parts = Study(corpus), options.parts or PARTS
+    study, parts, equal_seeds = Study(corpus), options.parts, range(options.equal_seeds)
 
     def rows_of(part: str) -> result_files.SeedRows:
         return result_files.SeedRows(options.out, run, part=part, origin=corpus.origin)
 
     if "grid" in parts:
-        results = run_grid(
-            study,
-            widths=options.widths,
-            step_budgets=options.steps,
-            trial_steps=options.trial_steps,
-            num_seeds=options.grid_seeds,
-        )
-        provenance = run.provenance(
-            seeds=range(options.grid_seeds), origin=corpus.origin, scipy=scipy.__version__
-        )
-        results["provenance"] = provenance
-        result_files.write_results(options.out, results, keep_others=True)
-    ruled = {
-        "equal operations": equal_operations_arms(study.vocab_size),
+        _run_grid(study, run, origin=corpus.origin, options=options)
+    equal_operations = equal_operations_arms(study.vocab_size)
+    untuned = {
+        "equal operations": equal_operations,
         "equal compute": equal_compute_arms(study.vocab_size),
         "balance": BALANCE,
     }
-    for part, arms in ruled.items():
-        for arm, recipe in arms.items() if part in parts else ():
-            rate, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
-            train_seeds(arm, recipe, study=study, rows=rows_of(part), rate=rate, seeds=seeds)
-    tuned = equal_operations_arms(study.vocab_size) if "rates" in parts else {}
-    for arm, recipe in tuned.items():
-        rule, seeds = learning_rate_for(recipe.width), range(options.equal_seeds)
-        scores = tune_factor(arm, recipe, study=study, trials=rows_of("rates"))
-        factor = min(scores, key=lambda factor: scores[factor])
-        rate, grid = factor * rule, [each * rule for each in scores]
-        if factor != 1:
-            again = rows_of("tuned rates")
-            train_seeds(arm, recipe, study=study, rows=again, rate=rate, seeds=seeds, grid=grid)
-    for part, arms in TUNED_PARTS.items():
-        for arm, recipe in arms.items() if part in parts else ():
-            rule = learning_rate_for(recipe.width)
+    for part in [part for part in untuned if part in parts]:
+        train_untuned(untuned[part], study=study, rows=rows_of(part), seeds=equal_seeds)
+    if "rates" in parts:
+        trials, rows = rows_of("rates"), rows_of("tuned rates")
+        tune_rule(equal_operations, study=study, trials=trials, rows=rows, seeds=equal_seeds)
+    for part in [part for part in TUNED_PARTS if part in parts]:
+        trials, rows = rows_of(f"{part}, trials"), rows_of(part)
+        for name, recipe in TUNED_PARTS[part].items():
             run_tuned_arm(
-                arm,
-                Arm(
-                    recipe.settings(None, None),
-                    partial(run_trial, study, recipe),
-                    (rule / 2, rule, 2 * rule),
-                ),
+                name,
+                _tuned_arm(recipe, study),
                 tuning_seeds=TUNING_SEEDS,
                 seeds=range(options.seeds),
-                trials=rows_of(f"{part}, trials"),
-                rows=rows_of(part),
+                trials=trials,
+                rows=rows,
             )
 
 

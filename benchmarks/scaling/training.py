@@ -106,15 +106,15 @@ class Study(CharacterScaling):
         )
 
 
-def run_trial(study: Study, recipe: Recipe, *, rate: float, seed: int) -> tuple[Figures, Figures]:
+def run_trial(recipe: Recipe, study: Study, *, rate: float, seed: int) -> tuple[Figures, Figures]:
     """Train once.
 
     Parameters
     ----------
-    study
-        The data.
     recipe
         What to train and how.
+    study
+        The data.
     rate
         The highest learning rate.
     seed

@@ -42,47 +42,24 @@ PARTS = ("order", "control", "long")
 def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("seq2seq", __doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="of order, control, long")
-    parser.add_argument(
-        "--seeds",
-        type=command_line.non_negative_integer,
-        nargs="+",
-        default=[0, 1, 2],
-        help="of order, control",
-    )
+    command_line.add_parts(parser, PARTS)
+    command_line.add_seeds(parser, [0, 1, 2], meaning="of order, control")
     options = parser.parse_args(arguments)
-    if unknown := set(options.parts) - set(PARTS):
-        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     torch.set_num_threads(1)
     run, task = result_files.Run.start("seq2seq", arguments), Task.load()
-    parts = options.parts or PARTS
 
     def rows(part: str) -> result_files.SeedRows:
         return result_files.SeedRows(options.out, run, part=part, origin=task.origin)
 
-    if "order" in parts:
-        for arm, recipe in ORDERS.items():
-            compare(
-                task,
-                arm,
-                recipe=recipe,
-                seeds=options.seeds,
-                trials=rows("order, trials"),
-                rows=rows("order"),
-            )
-    if "control" in parts:
-        trials = rows("control, trials")
-        compare(
-            task,
-            "no source",
-            recipe=NO_SOURCE,
-            seeds=options.seeds,
-            trials=trials,
-            rows=rows("control"),
-        )
-    if "long" in parts:
+    tuned_parts = {"order": ORDERS, "control": {"no source": NO_SOURCE}}
+    for part, arms in tuned_parts.items():
+        if part in options.parts:
+            trials, runs = rows(f"{part}, trials"), rows(part)
+            for arm, recipe in arms.items():
+                compare(task, arm, recipe=recipe, seeds=options.seeds, trials=trials, rows=runs)
+    if "long" in options.parts:
         for arm, recipe in {"LSTM": LONG, "no source": LONG_NO_SOURCE}.items():
-            trial = partial(run_trial, task, recipe, rate=LONG_RATE)
+            trial = partial(run_trial, recipe, task, rate=LONG_RATE)
             run_missing(
                 rows("long"), arm, seeds=[0], settings=recipe.settings(LONG_RATE, None), run=trial
             )
@@ -112,7 +89,7 @@ def compare(
     trials, rows
         The rows of the trials and of the runs.
     """
-    run = partial(run_trial, task, recipe)
+    run = partial(run_trial, recipe, task)
     tuned = Arm(recipe.settings(None, None), partial(run, is_tuning=True), RATES)
     settings = tune_arm(arm, tuned, seeds=TUNING_SEEDS, trials=trials, figure="validation loss")
     run_at_rate = partial(run, rate=settings["learning_rate"])

@@ -26,16 +26,16 @@ FOLLOWED = (30, 25, 35)  # validation sentences whose translations are stored at
 
 
 def run_trial(
-    task: Task, recipe: Recipe, *, rate: float, seed: int, is_tuning: bool = False
+    recipe: Recipe, task: Task, *, rate: float, seed: int, is_tuning: bool = False
 ) -> tuple[Figures, dict[str, Any]]:
     """Train once and measure.
 
     Parameters
     ----------
-    task
-        The data.
     recipe
         What is trained and how.
+    task
+        The data.
     rate
         The highest learning rate.
     seed

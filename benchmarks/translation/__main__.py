@@ -137,9 +137,7 @@ def main(arguments: Sequence[str]) -> None:
     """Run the benchmark by the arguments of its command line."""
     parser = command_line.benchmark_parser("translation", __doc__)
     parser.add_argument("part", choices=(*JOB_PARTS, *ROW_PARTS))
-    parser.add_argument(
-        "--seeds", type=command_line.non_negative_integer, nargs="+", default=[0, 1, 2]
-    )
+    command_line.add_seeds(parser, [0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=BAKE_OFF_STEPS, default=list(BAKE_OFF_STEPS))
     parser.add_argument("--budgets", nargs="+", choices=BUDGETS, default=list(BUDGETS))
     parser.add_argument(

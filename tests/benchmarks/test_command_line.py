@@ -40,6 +40,14 @@ def test_a_number_of_seeds_that_is_not_positive_ends_the_program(text, capsys):
         "speech voices --seeds 0",
         "characters --book-steps 0",
         "optimization --seeds -1",
+        "transformer --seeds -1",
+        "generation --arms nosuch",
+        "memory recall --arms nosuch",
+        "optimization schedules --arms nosuch",
+        "robustness --arms nosuch",
+        "scaling balance --equal-seeds 0",
+        "scaling grid --widths 0",
+        "window --steps 0",
         "translation_speed training --rounds 1",
     ],
 )
@@ -52,6 +60,54 @@ def test_a_benchmark_refuses_an_empty_measurement(line, capsys, tmp_path):
         module.main([*arguments, "--out", str(tmp_path / "results.json")])
     (option,) = [word for word in arguments if word.startswith("--")]
     assert stop.value.code == 2 and f"error: argument {option}: " in capsys.readouterr().err
+
+
+PARTS = {"one": {"a": 1, "b": 2}, "two": {"b": 3, "c": 4}}
+
+
+@pytest.fixture
+def read():
+    """Reads a command line with the options of many benchmarks."""
+
+    def parse(line):
+        parser = benchmark_parser("loop", "")
+        command_line.add_parts(parser, PARTS)
+        command_line.add_arms(parser)
+        command_line.add_seeds(parser, range(2))
+        options = parser.parse_args(line.split())
+        return command_line.chosen_arms(parser, options, PARTS), options.seeds
+
+    return parse
+
+
+def test_parts_and_arms_are_chosen_by_name(read):
+    assert read("") == (PARTS, [0, 1])
+    assert read("two --seeds 7 0") == ({"two": {"b": 3, "c": 4}}, [7, 0])
+    assert read("--arms b") == ({"one": {"b": 2}, "two": {"b": 3}}, [0, 1])
+    assert read("two one --arms c") == ({"two": {"c": 4}, "one": {}}, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("three", "no part three; there are one, two"),
+        ("--arms a d", "argument --arms: no arm d; there are a, b, c"),
+        ("two --arms a", "argument --arms: no arm a; there are b, c"),
+        ("--seeds -1", "argument --seeds: expected a non-negative integer, got '-1'"),
+    ],
+)
+def test_a_misspelt_part_or_arm_ends_the_program(read, line, message, capsys):
+    """An arm that no part has was ignored: the program ended well and had measured nothing."""
+    with pytest.raises(SystemExit) as stop:
+        read(line)
+    assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_some_parts_may_run_only_where_they_are_named():
+    parser = benchmark_parser("loop", "")
+    command_line.add_parts(parser, PARTS, default=("one",))
+    assert parser.parse_args([]).parts == ["one"]
+    assert parser.parse_args(["two"]).parts == ["two"]
 
 
 def test_results_go_to_a_file_or_the_program_ends_before_it_measures(tmp_path, capsys):

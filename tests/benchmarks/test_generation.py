@@ -129,4 +129,4 @@ def test_settings_between_are_rows_of_their_own_part(loaded, monkeypatch, tmp_pa
 def test_an_unknown_rule_is_refused(capsys):
     with pytest.raises(SystemExit):
         command.main(["--arms", "none"])
-    assert "no rule none" in capsys.readouterr().err
+    assert "argument --arms: invalid choice: 'none'" in capsys.readouterr().err

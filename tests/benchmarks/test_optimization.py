@@ -242,7 +242,7 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, m
     assert trials[settings["learning_rate"]][0].part == "schedules, trials"
     run("optimization", "--seeds", 0, 1, 2)
     assert len(calls) == len(rows) + 1, "seed 1 alone was missing"
-    run("optimization", "schedules", "--arms", "another")
-    assert len(calls) == len(rows) + 1, "no arm of that name"
-    with pytest.raises(SystemExit):
-        run("optimization", "depths")
+    for arguments in (["depths"], ["schedules", "--arms", "another"]):
+        with pytest.raises(SystemExit):
+            run("optimization", *arguments)
+    assert len(calls) == len(rows) + 1, "nothing of that name"

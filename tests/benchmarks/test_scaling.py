@@ -210,7 +210,7 @@ def test_a_model_with_experts_learns_and_starts_as_the_identity(study):
     model = recipe.build(study.vocab_size)
     x = torch.randn(1, 4, 8)
     assert torch.equal(model.layers[0].experts(x), torch.zeros_like(x))
-    figures, costs = run_trial(study, recipe, rate=0.03, seed=0)
+    figures, costs = run_trial(recipe, study, rate=0.03, seed=0)
     assert figures["loss"] < math.log(study.vocab_size) - 0.5
     assert costs["parameters"] == sum(p.numel() for p in model.parameters())
     assert costs["tokens"] == 60 * 6 * CONTEXT_LENGTH
