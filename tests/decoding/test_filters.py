@@ -103,7 +103,7 @@ def test_a_filter_takes_logits_of_any_number_of_dimensions(filter_logits, value)
     ids=["top-k", "top-p", "min-p", "typical"],
 )
 def test_logits_that_are_integers_are_refused(call):
-    with pytest.raises(ValueError, match="must be floating-point numbers, got torch"):
+    with pytest.raises(ValueError, match="must be real floating-point numbers, got torch"):
         call(torch.tensor([[2, -2, 1]]))
 
 

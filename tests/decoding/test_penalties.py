@@ -10,6 +10,10 @@ from utils.decoding.penalties import penalize_counts, penalize_repetition
 
 P = torch.tensor([[0.05, 0.4, 0.1, 0.15, 0.3], [0.2, 0.2, 0.2, 0.2, 0.2]], dtype=torch.float64)
 LOGITS = P.log() + torch.tensor([[3.0], [-7.0]])  # logits are known up to a constant
+PENALTIES = (
+    partial(penalize_repetition, repetition_penalty=2.0),
+    partial(penalize_counts, frequency=0.5),
+)
 
 
 def test_the_penalty_lowers_only_tokens_that_have_occurred():
@@ -26,10 +30,7 @@ def test_previous_tokens_of_another_number_of_rows_are_refused(num_rows):
     """Of torch, a row without tokens keeps its logits."""
     ids, logits = torch.zeros(num_rows, 2).long(), torch.tensor([[2.0, -2.0], [1.0, 0.0]])
     message = rf"previous_ids must be .* got shapes \({num_rows}, 2\) and \(2, 2\): give the tokens"
-    for penalize in (
-        partial(penalize_repetition, repetition_penalty=2.0),
-        partial(penalize_counts, frequency=0.5),
-    ):
+    for penalize in PENALTIES:
         with pytest.raises(ValueError, match=message):
             penalize(logits, ids)
 
@@ -45,8 +46,9 @@ def test_penalties_count_occurrences_by_loops():
 
 
 def test_integers_are_no_logits():
-    with pytest.raises(ValueError, match="must be floating-point numbers, got torch"):
-        penalize_repetition(torch.tensor([[2, -2, 1]]), torch.tensor([[0]]), 2.0)
+    for penalize in PENALTIES:
+        with pytest.raises(ValueError, match="must be real floating-point numbers, got torch"):
+            penalize(torch.tensor([[2, -2, 1]]), torch.tensor([[0]]))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,9 @@ def test_a_penalty_out_of_its_range_is_refused(name, call):
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_logits_without_an_order_are_refused(value):
-    with pytest.raises(ValueError, match="logits must be below infinity, and none NaN"):
-        penalize_repetition(torch.tensor([[1.0, value, 0.0]]), torch.tensor([[0]]), 2.0)
+    for penalize in PENALTIES:
+        with pytest.raises(ValueError, match="logits must be below infinity, and none NaN"):
+            penalize(torch.tensor([[1.0, value, 0.0]]), torch.tensor([[0]]))
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,12 @@ def test_any_temperature_gives_a_distribution_in_any_precision(dtype, temperatur
     assert p[0].tolist() == pytest.approx(expected, abs=2e-3)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_without_an_order_are_refused_whatever_the_options(value):
+    with pytest.raises(ValueError, match="logits must be below infinity, and none NaN"):
+        SamplingConfig().probabilities(torch.tensor([[1.0, value]]), torch.tensor([[0]]))
+
+
 def test_penalties_come_first_and_typical_sampling_last():
     ids = torch.tensor([[3, 0, 0], [3, 1, 2]])
     config = SamplingConfig(

@@ -44,7 +44,7 @@ def test_large_logits_of_any_precision_define_a_distribution(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
 def test_logits_that_are_not_real_floating_point_numbers_are_refused(dtype):
-    with pytest.raises(ValueError, match=f"must be real floating-point numbers; got {dtype}"):
+    with pytest.raises(ValueError, match=f"must be real floating-point numbers, got {dtype}"):
         allowed_logits(torch.zeros(1, 6, dtype=dtype))
 
 

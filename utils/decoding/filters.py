@@ -11,6 +11,7 @@ import math
 import torch
 
 from utils.arguments import check_number, check_positive
+from utils.decoding.token_rules import check_logits_below_infinity
 
 
 def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
@@ -45,7 +46,7 @@ def filter_top_k(logits: torch.Tensor, top_k: int) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_positive(top_k=top_k)
-    check_filter_logits(logits)
+    check_logits_below_infinity(logits)
     indices = logits.topk(min(top_k, logits.shape[-1]), -1).indices  # (…, k)
     is_best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, indices, True)  # (…, V)
     return _keep_only(logits, is_best)
@@ -86,7 +87,7 @@ def filter_top_p(logits: torch.Tensor, top_p: float) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(above=0, maximum=1, top_p=top_p)
-    check_filter_logits(logits)
+    check_logits_below_infinity(logits)
     if top_p == 1:
         return logits
     p, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # (…, V)
@@ -128,7 +129,7 @@ def filter_min_p(logits: torch.Tensor, min_p: float) -> torch.Tensor:
     tensor([0.5000, 0.3000, 0.0000])
     """
     check_number(minimum=0, maximum=1, min_p=min_p)
-    check_filter_logits(logits)
+    check_logits_below_infinity(logits)
     if min_p == 0:
         return logits
     highest = logits.max(-1, keepdim=True).values  # (…, 1)
@@ -170,7 +171,7 @@ def filter_typical(logits: torch.Tensor, typical_p: float) -> torch.Tensor:
     tensor([0.6000, 0.2000, 0.0000, 0.0000])
     """
     check_number(above=0, maximum=1, typical_p=typical_p)
-    check_filter_logits(logits)
+    check_logits_below_infinity(logits)
     if typical_p == 1:
         return logits
     log_p = logits.log_softmax(-1)  # (…, V)
@@ -181,20 +182,6 @@ def filter_typical(logits: torch.Tensor, typical_p: float) -> torch.Tensor:
     p = p.gather(-1, order)
     is_kept = p.cumsum(-1) - p < typical_p  # (…, V), by increasing distance
     return _keep_only(logits, torch.zeros_like(is_kept).scatter(-1, order, is_kept))
-
-
-def check_filter_logits(logits: torch.Tensor) -> None:
-    """Check that a filter can order logits (…, V).
-
-    Raises
-    ------
-    ValueError
-        If they are integers, or one is NaN or ∞.
-    """
-    if not logits.is_floating_point():
-        raise ValueError(f"logits must be floating-point numbers, got {logits.dtype}")
-    if not logits.is_meta and not (logits < math.inf).all():
-        raise ValueError("logits must be below infinity, and none NaN; −∞ excludes a token")
 
 
 def _keep_only(logits: torch.Tensor, is_kept: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 
 from utils.arguments import check_number
 from utils.data.checks import check_ids_in_vocabulary
-from utils.decoding.filters import check_filter_logits
+from utils.decoding.token_rules import check_logits_below_infinity
 
 MAX_REPETITION_PENALTY = 1e6
 """The largest repetition penalty; the smallest is its reciprocal."""
@@ -84,7 +84,7 @@ def penalize_repetition(
     tensor([[ 1., -4.,  1.]])
     """
     check_repetition_penalty(repetition_penalty)
-    check_filter_logits(logits)
+    check_logits_below_infinity(logits)
     check_previous_ids(previous_ids, logits)
     previous = logits.gather(-1, previous_ids)  # (B, N)
     lowered = torch.where(
@@ -123,7 +123,8 @@ def penalize_counts(
     Raises
     ------
     ValueError
-        If a penalty is outside its range, or `previous_ids` does not have the rows of the logits.
+        If a penalty is outside its range, the logits are no floating-point numbers below infinity,
+        or `previous_ids` does not have the rows of the logits.
 
     Examples
     --------
@@ -134,6 +135,7 @@ def penalize_counts(
     tensor([[1.2500, 0.7500, 2.0000]])
     """
     check_count_penalties(frequency=frequency, presence=presence)
+    check_logits_below_infinity(logits)
     check_previous_ids(previous_ids, logits)
     counts = torch.zeros_like(logits).scatter_add(
         -1, previous_ids, torch.ones_like(previous_ids, dtype=logits.dtype)

@@ -19,7 +19,7 @@ from utils.decoding.penalties import (
     penalize_counts,
     penalize_repetition,
 )
-from utils.decoding.token_rules import TokenRules
+from utils.decoding.token_rules import TokenRules, check_logits_below_infinity
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,14 @@ class SamplingConfig:
         -------
         p : torch.Tensor
             The distribution, (B, V).
+
+        Raises
+        ------
+        ValueError
+            If the logits are no floating-point numbers below infinity, or, with a penalty,
+            `previous_ids` does not have the rows of the logits or has an id that they lack.
         """
+        check_logits_below_infinity(logits)
         if self.frequency_penalty or self.presence_penalty:
             logits = penalize_counts(
                 logits,
@@ -112,15 +119,21 @@ class SamplingConfig:
                 frequency=self.frequency_penalty,
                 presence=self.presence_penalty,
             )
-        logits = penalize_repetition(logits, previous_ids, self.repetition_penalty)  # (B, V)
+        if self.repetition_penalty != 1:
+            logits = penalize_repetition(logits, previous_ids, self.repetition_penalty)
         logits = logits - logits.max(-1, keepdim=True).values  # no overflow at low temperatures
         # torch divides half precision in float32, where a tiny temperature is 0 and a huge one ∞
         limits = torch.finfo(torch.promote_types(logits.dtype, torch.float32))
         logits = logits / min(max(self.temperature, limits.tiny), limits.max)
         if self.top_k is not None:
             logits = filter_top_k(logits, self.top_k)
-        logits = filter_min_p(filter_top_p(logits, self.top_p), self.min_p)
-        return filter_typical(logits, self.typical_p).softmax(-1)
+        if self.top_p < 1:
+            logits = filter_top_p(logits, self.top_p)
+        if self.min_p > 0:
+            logits = filter_min_p(logits, self.min_p)
+        if self.typical_p < 1:
+            logits = filter_typical(logits, self.typical_p)
+        return logits.softmax(-1)  # (B, V)
 
 
 @torch.inference_mode()

@@ -51,7 +51,21 @@ def check_logits(logits: torch.Tensor) -> None:
         If they are integers or complex numbers.
     """
     if not logits.is_floating_point():
-        raise ValueError(f"logits must be real floating-point numbers; got {logits.dtype}")
+        raise ValueError(f"logits must be real floating-point numbers, got {logits.dtype}")
+
+
+def check_logits_below_infinity(logits: torch.Tensor) -> None:
+    """Check that logits of any shape can be ordered, as filters and penalties need it.
+
+    Raises
+    ------
+    ValueError
+        If they are integers or complex numbers, or one is NaN or ∞. Of logits on the device meta,
+        which have no values, the type alone is checked.
+    """
+    check_logits(logits)
+    if not logits.is_meta and not (logits < math.inf).all():
+        raise ValueError("logits must be below infinity, and none NaN; −∞ excludes a token")
 
 
 def _raise_no_distribution(highest: torch.Tensor) -> None:
