@@ -71,7 +71,12 @@ def _names_in(statement: ast.stmt) -> Iterator[str]:
         called = getattr(getattr(statement.value, "func", None), "id", "")
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if called != "TypeVar":
-            yield from (target.id for target in targets if isinstance(target, ast.Name))
+            names = (node for target in targets for node in ast.walk(target))
+            yield from (
+                node.id
+                for node in names
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            )
 
 
 class LibraryList(GeneratedDirective):

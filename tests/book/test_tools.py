@@ -163,15 +163,22 @@ def test_the_page_of_the_library_lists_public_names_with_their_lines(tmp_path):
     path = tmp_path / "utils" / "small.py"
     path.write_text(
         '"""Small things.\n\nMore."""\nimport re\nfrom typing import TypeVar\n\nT = TypeVar("T")\n'
-        "SIZES: dict[str, int] = {}\n_hidden = 1\n\ndef make(x: T) -> T:\n    y = x\n    return y\n"
+        "SIZES: dict[str, int] = {}\nPAD, _hidden = 0, 1\n\n"
+        "def make(x: T) -> T:\n    y = x\n    return y\n"
         "\nclass Thing:\n    size = 1\n\nEND = re.compile('x')\nEND = None\n"
     )
     module = library_page.read_module(path, tmp_path)
     assert (module.path, module.purpose) == ("utils/small.py", "Small things.")
-    assert list(module.lines.items()) == [("SIZES", 8), ("make", 11), ("Thing", 15), ("END", 18)]
+    assert list(module.lines.items()) == [
+        ("SIZES", 8),
+        ("PAD", 9),
+        ("make", 11),
+        ("Thing", 15),
+        ("END", 18),
+    ]
     address = f"{repository.repository_address()}/blob/main/utils/small.py"
     assert library_page.source_link(module) == f"[`small`]({address})"
-    assert library_page.name_links(module).startswith(f"[`SIZES`]({address}#L8), [`make`](")
+    assert library_page.name_links(module).startswith(f"[`SIZES`]({address}#L8), [`PAD`](")
 
 
 def test_every_module_of_the_library_is_on_its_page():
