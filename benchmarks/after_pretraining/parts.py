@@ -232,21 +232,8 @@ def train(
     generated : int
         The number of tokens that models have drawn for it.
     """
-    other = seed + 1000  # questions, or an order, that are not those of the start
     if recipe.method == "demonstrations":
-        pairs = demonstrations(recipe.style, NUM_DEMONSTRATIONS, seed=seed)
-        if recipe.has_new_demonstrations:
-            pairs = demonstrations(recipe.style, recipe.steps * ROWS_IN_BATCH, seed=other)
-        tokens = instruct(
-            model,
-            pairs,
-            steps=recipe.steps,
-            rate=rate,
-            seed=other if recipe.is_instructed else seed,
-            num_replayed=recipe.num_replayed,
-            is_constant=recipe.is_instructed,
-        )
-        return {}, tokens, 0
+        return {}, _train_on_demonstrations(recipe, model, rate=rate, seed=seed), 0
     assert start_rate is not None, "these methods start from the instructed model"
     if recipe.method == "own right answers" or recipe.method == "own answers":
         draws = _draws(seed, start_rate, recipe.steps)
@@ -272,3 +259,20 @@ def train(
     curves = rewards.train_policy(model, start, config)
     tokens = round(sum(curves["tokens"]) * ROWS_IN_BATCH)
     return curves, tokens, tokens
+
+
+def _train_on_demonstrations(recipe: Recipe, model: GPT, *, rate: float, seed: int) -> int:
+    """Train a model on demonstrations, in place; return the number of predicted tokens."""
+    other = seed + 1000  # questions, or an order, that are not those of the start
+    pairs = demonstrations(recipe.style, NUM_DEMONSTRATIONS, seed=seed)
+    if recipe.has_new_demonstrations:
+        pairs = demonstrations(recipe.style, recipe.steps * ROWS_IN_BATCH, seed=other)
+    return instruct(
+        model,
+        pairs,
+        steps=recipe.steps,
+        rate=rate,
+        seed=other if recipe.is_instructed else seed,
+        num_replayed=recipe.num_replayed,
+        is_constant=recipe.is_instructed,
+    )

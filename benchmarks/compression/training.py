@@ -18,6 +18,7 @@ from utils.models.gpt import GPT
 from utils.runtime import seed_everything
 from utils.training.config import TrainConfig
 from utils.training.evaluation import evaluate
+from utils.training.history import History
 from utils.training.loop import fit
 from utils.training.objectives import token_nll
 
@@ -146,30 +147,7 @@ def run_trial(
     start = time.process_time()
     seed_everything(seed)
     model = recipe.build(texts)
-    batches = texts.batches(
-        recipe.kind,
-        recipe.part,
-        batch_size=recipe.batch_size,
-        length=recipe.length,
-        seed=seed,
-    )
-    config = TrainConfig(
-        steps=recipe.steps,
-        learning_rate=rate,
-        warmup_fraction=0.1,
-        validate_every=recipe.validate_every,
-    )
-    valid = texts.eval_batches(recipe.kind, "valid", length=MEASURED_LENGTH)
-    objective = distilled_from(texts.model) if recipe.distilled else token_nll
-    history = fit(
-        model,
-        batches,
-        config,
-        progress=False,
-        objective=objective,
-        valid=valid if recipe.validate_every else None,
-    )
-    history.raise_if_interrupted()
+    history = _train(model, recipe, texts, rate=rate, seed=seed)
     figures: Figures = {
         "best step": history.best_step,
         "selection loss": finite_loss(loss_of(model, texts, kind=recipe.kind, part="valid")),
@@ -184,6 +162,34 @@ def run_trial(
         "processor_seconds": round(time.process_time() - start, 2),
     }
     return figures, costs
+
+
+def _train(model: GPT, recipe: Recipe, texts: Texts, *, rate: float, seed: int) -> History:
+    """Train a model by a recipe, in place."""
+    batches = texts.batches(
+        recipe.kind,
+        recipe.part,
+        batch_size=recipe.batch_size,
+        length=recipe.length,
+        seed=seed,
+    )
+    config = TrainConfig(
+        steps=recipe.steps,
+        learning_rate=rate,
+        warmup_fraction=0.1,
+        validate_every=recipe.validate_every,
+    )
+    valid = texts.eval_batches(recipe.kind, "valid", length=MEASURED_LENGTH)
+    history = fit(
+        model,
+        batches,
+        config,
+        progress=False,
+        objective=distilled_from(texts.model) if recipe.distilled else token_nll,
+        valid=valid if recipe.validate_every else None,
+    )
+    history.raise_if_interrupted()
+    return history
 
 
 def loss_of(model: GPT, texts: Texts, *, kind: str, part: str) -> float:

@@ -24,7 +24,7 @@ from benchmarks.interpretability.sparse import (
     train_autoencoder,
     unexplained_variance,
 )
-from benchmarks.interpretability.steering import MEASURED, ablate, steer
+from benchmarks.interpretability.steering import MEASURED, ExaminedFeature, ablate, steer
 from benchmarks.interpretability.stream import StreamTask, logits_from, streams
 
 CHOOSING = 60  # windows to choose a feature
@@ -110,9 +110,6 @@ def examine_feature(
         "norm of the stream": float(tested.x.norm(dim=1).mean()),
     }
     generator = torch.Generator().manual_seed(seed)
-    figures |= steer(
-        task, autoencoder, feature=detector.feature, learned=learned, generator=generator
-    )
-    return figures | ablate(
-        task, autoencoder, feature=detector.feature, learned=learned, generator=generator
-    )
+    examined = ExaminedFeature(task, autoencoder, detector.feature, learned)
+    figures |= steer(examined, generator)
+    return figures | ablate(examined, generator)

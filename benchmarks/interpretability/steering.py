@@ -6,6 +6,7 @@ Letters: N windows, T tokens, D width, F features, n directions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 import torch
@@ -37,27 +38,56 @@ def capital_pieces(pieces: Sequence[str]) -> torch.Tensor:
     return torch.tensor([len(part) > 1 and part.isupper() for part in letters])
 
 
-@torch.no_grad()
-def steer(
-    task: StreamTask,
-    autoencoder: SparseAutoencoder,
-    *,
-    feature: int,
-    learned: Vectors,
-    generator: torch.Generator,
-) -> dict[str, float]:
-    """Add directions to the stream everywhere, and measure pieces in capitals and the loss.
+@dataclass(frozen=True)
+class ExaminedFeature:
+    """A feature of a trained autoencoder, and the text on which it is steered and ablated.
 
     Parameters
     ----------
     task
         The model and its text.
     autoencoder
-        A trained autoencoder.
+        The trained autoencoder.
     feature
         The number of the feature.
     learned
-        Vectors, for the difference between the means at breaks and at all other places.
+        Vectors, for the difference between the means at breaks and at other places.
+    """
+
+    task: StreamTask
+    autoencoder: SparseAutoencoder
+    feature: int
+    learned: Vectors
+
+    def windows(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return ids and targets of the first windows of the test text, (N, T) each."""
+        windows = self.task.windows["test"][:count]
+        return windows[:, :-1], windows[:, 1:]
+
+    def steering_directions(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        """Return the directions to add to the stream, (n, D), drawn ones among them."""
+        learned, directions = self.learned, self.autoencoder.directions()
+        used = (self.autoencoder.encode(learned.x[: len(learned.x) // 8]) > 0).any(0)
+        used[self.feature] = False
+        others = used.nonzero()[:, 0]
+        drawn = others[torch.randperm(len(others), generator=generator)[:STEERING_DRAWS]]
+        difference = learned.x[learned.is_break].mean(0) - learned.x[~learned.is_break].mean(0)
+        return {
+            "feature": directions[[self.feature]],
+            "difference of means": difference[None],
+            "random": torch.randn(STEERING_DRAWS, learned.x.shape[-1], generator=generator),
+            "other features": directions[drawn],
+        }
+
+
+@torch.no_grad()
+def steer(examined: ExaminedFeature, generator: torch.Generator) -> dict[str, float]:
+    """Add directions to the stream everywhere, and measure pieces in capitals and the loss.
+
+    Parameters
+    ----------
+    examined
+        The feature; its difference of means is that between breaks and all other places.
     generator
         Draws random directions, and other features.
 
@@ -68,7 +98,7 @@ def steer(
         goes on otherwise and no speech has just ended, and the loss of the text. For several
         directions, the mean, and the largest probability.
     """
-    ids, targets = task.windows["test"][:STEERED, :-1], task.windows["test"][:STEERED, 1:]
+    task, (ids, targets) = examined.task, examined.windows(STEERED)
     x, is_capitals = streams(task.model, ids)[HEIGHT], capital_pieces(task.pieces())
     elsewhere = ~is_capitals[targets] & ~breaks(ids, task.line_break)
 
@@ -78,19 +108,8 @@ def steer(
         p = logits[elsewhere].softmax(-1)[:, is_capitals].sum(-1)
         return float(p.mean()), float(loss)
 
-    directions, width = autoencoder.directions(), x.shape[-1]
-    used = (autoencoder.encode(learned.x[: len(learned.x) // 8]) > 0).any(0)
-    used[feature] = False
-    others = used.nonzero()[:, 0]
-    drawn = others[torch.randperm(len(others), generator=generator)[:STEERING_DRAWS]]
-    difference = learned.x[learned.is_break].mean(0) - learned.x[~learned.is_break].mean(0)
-    sets = {
-        "feature": directions[[feature]],
-        "difference of means": difference[None],
-        "random": torch.randn(STEERING_DRAWS, width, generator=generator),
-        "other features": directions[drawn],
-    }
-    p, loss = measure(torch.zeros(width))
+    sets = examined.steering_directions(generator)
+    p, loss = measure(torch.zeros(x.shape[-1]))
     figures = {"capitals, plain": p, "steered loss, plain": loss}
     for length in LENGTHS:
         for name, rows in sets.items():
@@ -103,26 +122,13 @@ def steer(
 
 
 @torch.no_grad()
-def ablate(
-    task: StreamTask,
-    autoencoder: SparseAutoencoder,
-    *,
-    feature: int,
-    learned: Vectors,
-    generator: torch.Generator,
-) -> dict[str, float]:
+def ablate(examined: ExaminedFeature, generator: torch.Generator) -> dict[str, float]:
     """Ablate directions of the stream at breaks, and measure the pieces in capitals there.
 
     Parameters
     ----------
-    task
-        The model and its text.
-    autoencoder
-        A trained autoencoder.
-    feature
-        The number of the feature.
-    learned
-        Vectors, for the difference between the means at breaks and at other line breaks.
+    examined
+        The feature; its difference of means is that between breaks and other line breaks.
     generator
         Draws random directions, and groups of features.
 
@@ -133,7 +139,7 @@ def ablate(
         each part taken off, and with the stream moved by each length against each direction.
         Of several directions the mean, and the lowest.
     """
-    ids, targets = task.windows["test"][:MEASURED, :-1], task.windows["test"][:MEASURED, 1:]
+    task, (ids, targets) = examined.task, examined.windows(MEASURED)
     x, is_break = streams(task.model, ids)[HEIGHT], breaks(ids, task.line_break)
     is_capitals = capital_pieces(task.pieces())
 
@@ -141,24 +147,21 @@ def ablate(
         logits = logits_from(task.model, torch.where(is_break[..., None], h, x), HEIGHT)
         return float(logits[is_break].softmax(-1)[:, is_capitals].sum(-1).mean())
 
-    is_other = (learned.tokens == task.line_break) & ~learned.is_break
-    at_other = learned.x[is_other].mean(0)
+    learned, own = examined.learned, examined.autoencoder.directions()[examined.feature]
+    at_other = learned.x[(learned.tokens == task.line_break) & ~learned.is_break].mean(0)
     direction = F.normalize(learned.x[learned.is_break].mean(0) - at_other, dim=0)
-    cosines = autoencoder.directions() @ direction  # (F,)
-    parts = _stream_components(
-        autoencoder, feature, cosines=cosines, learned=learned, x=x, generator=generator
-    )
+    cosines = examined.autoencoder.directions() @ direction  # (F,)
+    parts = _stream_components(examined, cosines, x=x, generator=generator)
     parts["difference of means"] = [((x - at_other) @ direction)[..., None] * direction]
     noise = torch.randn(RANDOM_DRAWS, x.shape[-1], generator=generator)
     parts["random"] = [row.expand_as(x) for row in noise]
-    own = autoencoder.directions()[feature]
     to_other = ((x - at_other) @ own)[..., None] * own  # sets the coordinate along the feature
     figures = {
         "after breaks, plain": after_breaks(x),
         "after breaks, text": float(is_capitals[targets[is_break]].double().mean()),
         "after breaks, feature set to other breaks": after_breaks(x - to_other),
         "length, feature set to other breaks": _length(to_other, is_break),
-        "cosine, feature": float(cosines[feature]),
+        "cosine, feature": float(cosines[examined.feature]),
         "close features": int((cosines > CLOSE).sum()),
     }
     for name, vectors in parts.items():
@@ -173,11 +176,9 @@ def ablate(
 
 
 def _stream_components(
-    autoencoder: SparseAutoencoder,
-    feature: int,
-    *,
+    examined: ExaminedFeature,
     cosines: torch.Tensor,
-    learned: Vectors,
+    *,
     x: torch.Tensor,
     generator: torch.Generator,
 ) -> dict[str, list[torch.Tensor]]:
@@ -186,6 +187,7 @@ def _stream_components(
     The other ones are groups as large as the group of close features, drawn among those that are
     active at breaks.
     """
+    autoencoder, learned, feature = examined.autoencoder, examined.learned, examined.feature
     f, directions = autoencoder.encode(x), autoencoder.directions()
     close = cosines > CLOSE
     is_active = (autoencoder.encode(learned.x[learned.is_break]) > 0).any(0)

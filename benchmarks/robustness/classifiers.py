@@ -104,8 +104,8 @@ def train(
     return model.eval()
 
 
-def share_right(logits: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share of right answers."""
+def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the accuracy: the share of texts whose most probable class is right."""
     return float((logits.argmax(1) == labels).double().mean())
 
 
@@ -228,7 +228,7 @@ def measured(model: SentimentCNN, sentences: Sentences) -> Figures:
         z, y = logits_of(model, [ids for ids, _ in test]), labels_of(test)
         coverage, single, right = conformal_figures(z, y, threshold)
         figures |= {
-            f"accuracy, {name}": share_right(z, y),
+            f"accuracy, {name}": accuracy(z, y),
             f"ECE, {name}": calibration_error(z, y),
             f"ECE with temperature, {name}": calibration_error(z / temperature, y),
             f"coverage, {name}": coverage,

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks import command_line, result_files
-from benchmarks.robustness.classifiers import EPSILON, PGD_STEPS, SEEDS, share_right
+from benchmarks.robustness.classifiers import EPSILON, PGD_STEPS, SEEDS, accuracy
 from benchmarks.robustness.networks import (
     SentimentCNN,
     label_loss,
@@ -111,7 +111,7 @@ def with_constant(
         One for each constant.
     """
     margins = logits[:, 1] - logits[:, 0]  # (N,)
-    return [share_right(torch.stack([-margins, margins + 2 * c], 1), labels) for c in constants]
+    return [accuracy(torch.stack([-margins, margins + 2 * c], 1), labels) for c in constants]
 
 
 def run_longer(arm: str, *, seed: int, steps: int = STEPS) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -143,7 +143,7 @@ def run_longer(arm: str, *, seed: int, steps: int = STEPS) -> tuple[dict[str, An
     constants = torch.linspace(-largest, largest, CONSTANTS).tolist()
     figures: dict[str, Any] = {}
     for name, logits in (("clean", clean), ("PGD", attacked)):
-        figures[f"accuracy, {name}"] = share_right(logits, labels)
+        figures[f"accuracy, {name}"] = accuracy(logits, labels)
         figures[f"accuracy with constants, {name}"] = with_constant(logits, labels, constants)
     costs = {
         "parameters": count_parameters(model),

@@ -280,22 +280,16 @@ def test_breaks_are_line_breaks_after_line_breaks(text):
 
 @pytest.fixture
 def examined(text, monkeypatch):
-    """An autoencoder of the short text with the vectors that it reads."""
+    """A feature of an autoencoder of the short text, with the vectors that it reads."""
     monkeypatch.setattr(steering, "LENGTHS", (0, 40))
     torch.manual_seed(0)
     learned = sparse.read_vectors(text, "train", count=20, seed=0)
     autoencoder = sparse.train_autoencoder(learned.x, rate=0.01, seed=0, steps=20)
-    return autoencoder, learned
+    return steering.ExaminedFeature(text, autoencoder, 3, learned)
 
 
 def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, examined):
-    found = steering.steer(
-        text,
-        examined[0],
-        feature=3,
-        learned=examined[1],
-        generator=torch.Generator().manual_seed(0),
-    )
+    found = steering.steer(examined, torch.Generator().manual_seed(0))
     for name in ("feature", "difference of means", "random", "other features"):
         assert found[f"capitals, {name}, 0"] == pytest.approx(found["capitals, plain"], rel=1e-4)
         assert abs(found[f"steered loss, {name}, 40"] - found["steered loss, plain"]) > 1e-3
@@ -307,32 +301,25 @@ def test_steering_by_nothing_changes_nothing_and_by_a_long_vector_does(text, exa
     assert found["capitals, plain"] == pytest.approx(p[elsewhere].mean().item(), rel=1e-4)
 
 
-def test_parts_are_taken_off_at_breaks(text, examined):
-    autoencoder, learned = examined
-    found = steering.ablate(
-        text, autoencoder, feature=3, learned=learned, generator=torch.Generator().manual_seed(0)
-    )
+def test_parts_are_taken_off_at_breaks(examined):
+    found = steering.ablate(examined, torch.Generator().manual_seed(0))
     for name in ("feature", "close features", "difference of means", "random"):
         plain = found["after breaks, plain"]
         assert found[f"after breaks, {name}, 0"] == pytest.approx(plain, rel=1e-3)
     assert found["lowest after breaks, random, 40"] <= found["after breaks, random, 40"]
     assert found["length, feature"] >= 0 and -1 <= found["cosine, feature"] <= 1
-    autoencoder.encoder_bias[3] = -1e6  # never active
-    unused = steering.ablate(
-        text, autoencoder, feature=3, learned=learned, generator=torch.Generator().manual_seed(0)
-    )
+    examined.autoencoder.encoder_bias[3] = -1e6  # never active
+    unused = steering.ablate(examined, torch.Generator().manual_seed(0))
     assert unused["length, feature"] == 0
     assert unused["after breaks, without feature"] == pytest.approx(found["after breaks, plain"])
 
 
-def test_close_features_are_those_near_the_direction(text, examined):
-    autoencoder, learned = examined
+def test_close_features_are_those_near_the_direction(examined):
+    autoencoder = examined.autoencoder
     x, cosines = torch.randn(1, 2, 16), torch.zeros(sparse.FEATURES)
     cosines[[5, 9]] = 0.9
     generator = torch.Generator().manual_seed(0)
-    parts_of_it = steering._stream_components(
-        autoencoder, 3, cosines=cosines, learned=learned, x=x, generator=generator
-    )
+    parts_of_it = steering._stream_components(examined, cosines, x=x, generator=generator)
     f, directions = autoencoder.encode(x), autoencoder.directions()
     expected = f[..., [5]] * directions[5] + f[..., [9]] * directions[9]
     assert torch.allclose(parts_of_it["close features"][0], expected, atol=1e-5)

@@ -294,7 +294,7 @@ def test_a_constant_moves_answers_and_leaves_the_attack_as_it_is(classifier):
     logits, labels = classifier(IDS).detach(), LABELS
     largest = float(logits.diff(dim=1).abs().max())
     shares = longer.with_constant(logits, labels, [-2 * largest, 0.0, 2 * largest])
-    assert shares == [0.5, classifiers.share_right(logits, labels), 0.5]
+    assert shares == [0.5, classifiers.accuracy(logits, labels), 0.5]
     batch, epsilon = LabelledBatch(IDS, LABELS), longer.EPSILON
     before = sign_attack(classifier, batch, epsilon, steps=3)
     with torch.no_grad():

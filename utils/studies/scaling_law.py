@@ -170,17 +170,7 @@ def fit_scaling_law(
     N = _as_positive_array(num_parameters, "num_parameters")
     D = _as_positive_array(num_tokens, "num_tokens")
     observed = _as_positive_array(losses, "losses")
-    if (
-        not N.ndim == D.ndim == observed.ndim == 1
-        or not len(N) == len(D) == len(observed) >= MIN_RUNS
-    ):
-        counts = f"{N.size}, {D.size} and {observed.size}"
-        raise ValueError(f"a fit needs N, D and loss of {MIN_RUNS} runs or more; got {counts}")
-    if len(np.unique(N)) == 1 or len(np.unique(D)) == 1:
-        raise ValueError(
-            "a fit needs runs of different N and of different D; one of them is constant"
-        )
-
+    _check_runs(N, D, observed)
     lowest = np.log(observed.min())  # E cannot exceed the lowest loss
     bounds_of_log = [min(-5, lowest - 5), lowest]
     if E is not None:
@@ -204,6 +194,17 @@ def fit_scaling_law(
     ]
     law = _law_from_variables(min(fits, key=lambda fit: fit.cost).x)
     return law if E is None else replace(law, E=float(E))
+
+
+def _check_runs(N: Array, D: Array, losses: Array) -> None:
+    """Raise ValueError if a law cannot be fitted to runs: too few, or all of one size."""
+    if not N.ndim == D.ndim == losses.ndim == 1 or not len(N) == len(D) == len(losses) >= MIN_RUNS:
+        counts = f"{N.size}, {D.size} and {losses.size}"
+        raise ValueError(f"a fit needs N, D and loss of {MIN_RUNS} runs or more; got {counts}")
+    if len(np.unique(N)) == 1 or len(np.unique(D)) == 1:
+        raise ValueError(
+            "a fit needs runs of different N and of different D; one of them is constant"
+        )
 
 
 def _as_positive_array(values: npt.ArrayLike, name: str) -> Array:
