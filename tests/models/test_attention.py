@@ -134,3 +134,39 @@ def test_the_fused_kernel_is_not_given_a_wrong_dropout(dropout):
     x = torch.ones(1, 2, 4)
     with pytest.raises(ValueError, match="dropout must be a number at least 0 and below 1, got"):
         fused_attention(x, x, x, dropout=dropout)
+
+
+@pytest.mark.parametrize("function", [attention, fused_attention])
+@pytest.mark.parametrize(
+    "q, k, v, message",
+    [
+        ((5, 8), (5, 8), (3, 8), "each key needs one value: got 5 keys and 3 values"),
+        ((5, 8), (1, 8), (5, 8), "each key needs one value: got 1 keys and 5 values"),
+        ((5, 8), (5, 6), (5, 8), "queries and keys must have one width"),
+        ((5, 0), (5, 0), (5, 8), "queries and keys must have one width, at least 1"),
+    ],
+)
+@pytest.mark.parametrize("rows", [(), (1, 2)])
+def test_sizes_that_do_not_suit_each_other_are_refused(function, q, k, v, rows, message):
+    """The kernel of the CPU dropped keys without a value, and read beyond fewer keys than values.
+
+    With 100,000 values and one key the process ended.
+    """
+    with torch.no_grad(), pytest.raises(ValueError, match=message):
+        function(*(torch.ones(*rows, *shape) for shape in (q, k, v)))
+
+
+@pytest.mark.parametrize("function", [attention, fused_attention])
+def test_what_has_no_vectors_is_refused(function):
+    x = randn(T, 4)
+    for wrong in (x[0], [[1.0]], None):
+        with pytest.raises(ValueError, match="k must be a tensor of vectors"):
+            function(x, wrong, x)
+
+
+def test_masks_of_fewer_dimensions_are_broadcast_and_those_of_more_refused():
+    q, k, v = randn(B, H, T, 4), randn(B, H, S, 4), randn(B, H, S, 4)
+    for mask in (torch.arange(S) < 4, torch.tensor(True), torch.tensor([True])):
+        assert same(fused_attention(q, k, v, mask), attention(q, k, v, mask)[0], 1e-12)
+    with pytest.raises(ValueError, match="has more dimensions than q, k and v"):
+        fused_attention(q, k, v, torch.ones(2, B, H, T, S, dtype=torch.bool))

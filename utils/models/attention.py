@@ -42,7 +42,7 @@ def attention(
     Raises
     ------
     ValueError
-        If the mask is not boolean.
+        If the mask is not boolean, or the sizes of q, k and v do not suit each other.
 
     Examples
     --------
@@ -55,8 +55,30 @@ def attention(
     >>> torch.allclose(weights.sum(-1), torch.ones(2, 5))
     True
     """
+    _check_sizes(q, k, v)
     weights = masked_softmax(q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1]), mask)  # (…, T, S)
     return weights @ v, weights
+
+
+def _check_sizes(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> None:
+    """Raise ValueError unless T queries, S keys and S values can be combined.
+
+    The fused kernel of the CPU takes S from the values, and reads beyond fewer keys.
+    """
+    for name, x in (("q", q), ("k", k), ("v", v)):
+        if not isinstance(x, torch.Tensor) or x.ndim < 2:
+            got = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+            raise ValueError(f"{name} must be a tensor of vectors, (…, number, width); got {got}")
+    if q.shape[-1] != k.shape[-1] or q.shape[-1] == 0:
+        raise ValueError(
+            f"queries and keys must have one width, at least 1; got q {tuple(q.shape)} and k "
+            f"{tuple(k.shape)}"
+        )
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(
+            f"each key needs one value: got {k.shape[-2]} keys and {v.shape[-2]} values, as k is "
+            f"{tuple(k.shape)} and v {tuple(v.shape)}"
+        )
 
 
 def _check_mask(mask: torch.Tensor) -> None:
@@ -132,10 +154,12 @@ def fused_attention(
     ------
     ValueError
         If `is_causal` is given with a mask or with T ≠ S or is neither True nor False, the mask is
-        not boolean, or the probability is out of its range.
+        not boolean or has more dimensions than q, k and v, their sizes do not suit each other, or
+        the probability is out of its range.
     """
     check_bool(is_causal=is_causal)
     check_number(minimum=0, below=1, dropout=dropout)
+    _check_sizes(q, k, v)
     if is_causal and (mask is not None or q.shape[-2] != k.shape[-2]):
         raise ValueError(
             "is_causal needs as many queries as keys and no mask; for other cases, combine the "
@@ -144,6 +168,12 @@ def fused_attention(
     if mask is None:
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=is_causal)
     _check_mask(mask)
+    if mask.ndim > max(q.ndim, k.ndim, v.ndim):
+        raise ValueError(
+            f"a mask is broadcast to (…, T, S): one of shape {tuple(mask.shape)} has more "
+            f"dimensions than q, k and v; reshape it to {max(q.ndim, k.ndim, v.ndim)} at most"
+        )
+    mask = torch.atleast_2d(mask)  # the kernel takes no fewer
     # a query without a key to attend to attends to all here; its result is set to zero below
     is_blind = ~mask.any(-1, keepdim=True)  # (…, T, 1)
     means = F.scaled_dot_product_attention(q, k, v, attn_mask=mask | is_blind, dropout_p=dropout)
