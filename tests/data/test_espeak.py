@@ -98,3 +98,24 @@ def test_utterances_become_float32_at_the_promised_rate():
     assert samples.dtype == np.float32 and samples.ndim == 1
     assert 0.1 < np.abs(samples).max() <= 1
     assert 2 < len(samples) / SAMPLE_RATE < 5
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"voice": "en-us+" + "f" * 39}, "voice must be the name of a voice"),  # ended the process
+        ({"voice": "en-us+zz9"}, "there is no variant 'zz9' of a voice"),
+        ({"voice": "en-us\0"}, "voice must be the name of a voice"),
+        ({"voice": None}, "voice must be the name of a voice"),
+        ({"text": "one\0two"}, "NUL character at position 3"),
+        ({"text": "\ud800"}, "lone surrogate"),
+        ({"text": 1}, "expected a text"),
+        ({"pitch": 100}, "pitch must be an integer from 0 to 99, got 100"),
+        ({"words_per_minute": 2**32 + 150}, "words_per_minute must be an integer from 80 to 450"),
+        ({"words_per_minute": 0}, "words_per_minute must be an integer from 80 to 450"),
+    ],
+)
+def test_what_would_be_spoken_otherwise_is_refused(changes, message):
+    synthesizer = Synthesizer(ToneLibrary(440), ToneLibrary.native_rate)
+    with pytest.raises(ValueError, match=message):
+        synthesizer.speak(Utterance("one", "en-us", 40, 150)._replace(**changes))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,8 @@ import espeakng_loader
 import numpy as np
 from scipy.signal import resample_poly
 
+from utils.arguments import check_integer
+from utils.data.checks import check_text
 from utils.data.examples import SAMPLE_RATE
 
 MAX_PATH_BYTES = 120  # of the data folder: eSpeak NG has 160 bytes for the whole path of a file
@@ -40,6 +43,9 @@ _PARAMETER_RATE, _PARAMETER_PITCH = 1, 3
 _POSITION_IN_CHARACTERS = 1
 _CHARS_UTF8 = 1
 _FULL_SCALE = 32768  # samples are 16-bit integers
+
+VOICE_PATTERN = re.compile(r"[\w-]{0,60}(\+[\w -]{1,30})?", re.ASCII)
+"""Names of voices; for a longer variant, eSpeak NG writes beyond its memory."""
 _SynthCallback = ctypes.CFUNCTYPE(
     ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
 )
@@ -57,7 +63,7 @@ class Utterance(NamedTuple):
     pitch
         The base pitch, from 0 to 99.
     words_per_minute
-        The speed of speech.
+        The speed of speech, from 80 to 450.
     """
 
     text: str
@@ -78,6 +84,8 @@ def synthesize(utterances: Iterable[Utterance]) -> list[np.ndarray]:
     ------
     RuntimeError
         If eSpeak NG reports an error, such as an unknown voice.
+    ValueError
+        As `Synthesizer.speak` does.
     """
     with open_synthesizer() as synthesizer:
         return [synthesizer.speak(utterance).astype(np.float32) for utterance in utterances]
@@ -142,8 +150,12 @@ class Synthesizer:
         ------
         RuntimeError
             If eSpeak NG reports an error or returns no sound.
+        ValueError
+            If the text or the name of the voice is none, the voice has no such variant, or pitch
+            or speed is outside its range: C would cut or replace them, or write beyond its memory.
         """
         text, voice, pitch, words_per_minute = utterance
+        _check_utterance(utterance)
         self._chunks.clear()
         self._set_voice(voice, pitch, words_per_minute)
         encoded = text.encode()
@@ -172,6 +184,29 @@ class Synthesizer:
         if samples and count > 0:
             self._chunks.append(np.ctypeslib.as_array(samples, (count,)) / _FULL_SCALE)
         return 0
+
+
+def _check_utterance(utterance: Utterance) -> None:
+    """Raise ValueError for what the C library would not speak as it is given."""
+    text, voice, pitch, words_per_minute = utterance
+    check_text(text)
+    if "\0" in text:
+        raise ValueError(
+            f"a text has the NUL character at position {text.index(chr(0))}, at which C ends it: "
+            "leave it out"
+        )
+    if not isinstance(voice, str) or not VOICE_PATTERN.fullmatch(voice):
+        raise ValueError(
+            f"voice must be the name of a voice, with or without a variant, such as 'en-us' or "
+            f"'en-us+f2'; got {voice!r}"
+        )
+    variant = voice.partition("+")[2]
+    variants = Path(espeakng_loader.get_data_path(), "voices", "!v")
+    if variant and not (variants / variant).is_file():
+        known = ", ".join(sorted(path.name for path in variants.iterdir()))
+        raise ValueError(f"there is no variant {variant!r} of a voice; choose from {known}")
+    check_integer(minimum=0, maximum=99, pitch=pitch)
+    check_integer(minimum=80, maximum=450, words_per_minute=words_per_minute)
 
 
 def _check(code: int, action: str) -> None:
