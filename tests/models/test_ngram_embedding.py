@@ -72,3 +72,36 @@ def test_padding_precedes_the_first_token():
     ids = torch.randint(7, (2, 4))
     expected = embedding(ids, torch.full((2, 2), PAD))
     assert all(torch.equal(a, b) for a, b in zip(embedding(ids), expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    "sizes, message",
+    [
+        ({"vocab_size": 9, "rows": 0}, "rows must be a positive integer, got 0"),  # went on forever
+        ({"vocab_size": 9, "rows": -4}, "rows must be a positive integer, got -4"),
+        ({"vocab_size": 2.5, "rows": 4}, "vocab_size must be a positive integer, got 2.5"),
+        ({"vocab_size": 10**5, "rows": 2**62}, "give numbers beyond int64"),
+    ],
+)
+def test_sizes_without_a_row_for_each_ngram_are_refused(sizes, message):
+    with pytest.raises(ValueError, match=message):
+        ngram_row(torch.tensor([[4, 5]]), **sizes)
+
+
+@pytest.mark.parametrize(
+    "ngrams", [[[4, 5]], torch.tensor([[4.0, 5.0]]), torch.tensor(4), torch.zeros(2, 0).long()]
+)
+def test_what_is_no_ngram_is_refused(ngrams):
+    with pytest.raises(ValueError, match="ngrams must be a tensor of integers"):
+        ngram_row(ngrams, vocab_size=9, rows=81)
+
+
+@pytest.mark.parametrize(
+    "context", [torch.ones(2, 1).long(), torch.ones(2, 3).long(), torch.ones(2, 2)]
+)
+def test_a_context_of_other_tokens_is_refused(context):
+    embedding = NGramEmbedding(7, 3, table_sizes=(49, 343))
+    with pytest.raises(ValueError, match=r"context must be int64 of shape \(2, 2\)"):
+        embedding(torch.ones(2, 4).long(), context)
+    with pytest.raises(ValueError, match="ids must be integers"):
+        embedding(torch.ones(2, 4))

@@ -13,8 +13,12 @@ import torch
 from torch import nn
 
 from utils.arguments import check_positive, check_positive_items
+from utils.data.checks import is_integer_tensor
 from utils.data.vocabulary import PAD
+from utils.models.checks import check_id_tensor
 from utils.models.typed_module import TypedModule
+
+_LARGEST_NUMBER = torch.iinfo(torch.int64).max
 
 
 class NGramEmbedding(TypedModule):
@@ -69,10 +73,21 @@ class NGramEmbedding(TypedModule):
             The sums, (B, T, D).
         context : torch.Tensor
             The last n − 1 tokens, (B, n − 1) int64.
+
+        Raises
+        ------
+        ValueError
+            If the ids are not integers (B, T), or the context is not int64 (B, n − 1).
         """
+        check_id_tensor(ids)
         (B, T), ids, tables = ids.shape, ids.long(), self.tables
         if context is None:
             context = ids.new_full((B, len(tables)), PAD)
+        elif context.dtype != torch.int64 or context.shape != (B, len(tables)):
+            raise ValueError(
+                f"context must be int64 of shape ({B}, {len(tables)}), the tokens before these; "
+                f"got {context.dtype} {tuple(context.shape)}"
+            )
         tokens = torch.cat([context, ids], 1)  # (B, n − 1 + T)
         vectors = []
         for n, table in enumerate(tables, start=2):
@@ -103,10 +118,33 @@ def ngram_row(ngrams: torch.Tensor, *, vocab_size: int, rows: int) -> torch.Tens
     -------
     row : torch.Tensor
         Integers from 0 to `rows` − 1, (…) int64.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive integer, the ids are not integers (…, n), or the numbers of so
+        many rows and tokens do not fit into int64.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from utils.models.ngram_embedding import ngram_row
+    >>> ngram_row(torch.tensor([[4, 5], [5, 4]]), vocab_size=10, rows=100)
+    tensor([45, 54])
     """
+    check_positive(vocab_size=vocab_size, rows=rows)  # no base is coprime to 0
+    is_tensor = isinstance(ngrams, torch.Tensor)
+    if not is_tensor or not is_integer_tensor(ngrams) or 0 in (ngrams.ndim, *ngrams.shape[-1:]):
+        got = f"{ngrams.dtype} {tuple(ngrams.shape)}" if is_tensor else type(ngrams).__name__
+        raise ValueError(f"ngrams must be a tensor of integers (…, n) with n ≥ 1; got {got}")
     base = vocab_size
     while rows < vocab_size ** ngrams.shape[-1] and math.gcd(base, rows) > 1:
         base += 1
+    if rows * base > _LARGEST_NUMBER:
+        raise ValueError(
+            f"rows={rows} and vocab_size={vocab_size} give numbers beyond int64: their product "
+            f"must be at most {_LARGEST_NUMBER}"
+        )
     row = torch.zeros_like(ngrams[..., 0], dtype=torch.int64)
     for ids in ngrams.unbind(-1):
         row = (row * base + ids) % rows  # at each digit, so that no number grows beyond 64 bits
