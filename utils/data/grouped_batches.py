@@ -15,6 +15,7 @@ import numpy as np
 
 from utils.arguments import check_integer, check_positive
 from utils.data.batches import as_step
+from utils.data.checks import as_id_list
 
 GroupT = TypeVar("GroupT")
 Item = TypeVar("Item")
@@ -36,6 +37,11 @@ def group_by_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int
     groups : list of list of int
         The batches, short sequences first; sequences of equal length stay in their order.
 
+    Raises
+    ------
+    ValueError
+        If a length is not a non-negative integer, or `batch_size` not a positive one.
+
     Examples
     --------
     >>> from utils.data.grouped_batches import group_by_length
@@ -44,7 +50,7 @@ def group_by_length(lengths: Sequence[int], *, batch_size: int) -> list[list[int
     """
     check_positive(batch_size=batch_size)
     same_length: dict[int, list[int]] = defaultdict(list)
-    for index, length in enumerate(lengths):
+    for index, length in enumerate(as_id_list(lengths, name="lengths")):
         same_length[length].append(index)
     return [
         same_length[length][start : start + batch_size]
@@ -67,8 +73,14 @@ def group_by_similar_length(lengths: Sequence[int], *, batch_size: int) -> list[
     -------
     groups : list of list of int
         The batches, short sequences first; sequences of equal length stay in their order.
+
+    Raises
+    ------
+    ValueError
+        As `group_by_length` does.
     """
     check_positive(batch_size=batch_size)
+    lengths = as_id_list(lengths, name="lengths")
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
@@ -93,11 +105,28 @@ def map_groups(
     -------
     results : list
         The N results, in the order of `items`.
+
+    Raises
+    ------
+    ValueError
+        If an index is in no group or in several, or the function does not return one result for
+        each item.
     """
+    indices = [index for group in groups for index in group]
+    if sorted(indices) != list(range(len(items))):
+        raise ValueError(
+            f"groups must hold each index from 0 to {len(items) - 1} exactly once, as those of "
+            f"group_by_length do; got {len(indices)} indices for {len(items)} items"
+        )
     results: dict[int, Result] = {}
-    for indices in groups:
-        group_results = function([items[i] for i in indices])
-        results.update(zip(indices, group_results, strict=True))
+    for group in groups:
+        group_results = function([items[i] for i in group])
+        if len(group_results) != len(group):
+            raise ValueError(
+                "the function must return one result for each item of a group; it returned "
+                f"{len(group_results)} for {len(group)}"
+            )
+        results.update(zip(group, group_results, strict=True))
     return [results[i] for i in range(len(items))]
 
 
