@@ -188,3 +188,11 @@ def test_a_prompt_that_the_models_cannot_read_is_refused(prompt, message):
 def test_both_models_have_one_vocabulary():
     with pytest.raises(ValueError, match="the target has 8 tokens and the draft model 12"):
         write(gpt(0), GPT(12, width=16, num_layers=1, num_heads=2))
+
+
+@pytest.mark.parametrize("function", [acceptance, residual])
+def test_distributions_have_one_shape(function):
+    p = torch.tensor([0.5, 0.5])
+    for q in (p[None], torch.tensor([1, 0])):
+        with pytest.raises(ValueError, match="p and q must be floating-point numbers of one shape"):
+            function(p, q)

@@ -58,8 +58,16 @@ def mix_log_probs(
                 "log-probabilities must be tensors, such as token_log_probs returns; got "
                 f"{type(log_probs).__name__}"
             )
-    if log_probs_a.is_complex() or log_probs_b.is_complex():
-        raise ValueError("log-probabilities must be real numbers, not complex ones")
+        if not log_probs.is_floating_point():  # complex, or integers, which may lack a sign
+            raise ValueError(
+                "log-probabilities must be floating-point numbers, not complex ones or integers: "
+                f"got a tensor of {log_probs.dtype}"
+            )
+        if (log_probs > MAX_LOG_PROB).any():
+            raise ValueError(
+                f"a log-probability is at most 0, got {float(log_probs.max()):.3g}: give log p, "
+                "not p or −log p"
+            )
     if log_probs_a.shape != log_probs_b.shape:
         raise ValueError(
             "a mixture needs two log-probabilities for each token; got shapes "
@@ -104,10 +112,5 @@ def best_mixture_weight(
         raise ValueError(
             f"no weight is best: the mean log-probability of the mixture is {means[0]}; there must "
             "be a token, no NaN, and for each token a probability above 0 by one of the models"
-        )
-    largest = max(float(log_probs_a.max()), float(log_probs_b.max()))
-    if largest > MAX_LOG_PROB:
-        raise ValueError(
-            f"a log-probability is at most 0, got {largest:.3g}: give log p, not p or −log p"
         )
     return weights[means.index(max(means))]

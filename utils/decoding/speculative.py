@@ -60,7 +60,13 @@ def acceptance(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     -------
     probability : torch.Tensor
         min(1, p/q), (…, V); 1 where q is 0.
+
+    Raises
+    ------
+    ValueError
+        If the distributions are not floating-point numbers of one shape.
     """
+    _check_distributions(p, q)
     return torch.where(q > 0, p / q, torch.ones_like(p)).clamp(max=1.0)
 
 
@@ -78,10 +84,25 @@ def residual(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     -------
     r : torch.Tensor
         What p has more than q, normalized, (…, V); p itself where they are equal.
+
+    Raises
+    ------
+    ValueError
+        As `acceptance` does.
     """
+    _check_distributions(p, q)
     excess = (p - q).clamp(min=0.0)
     total = excess.sum(-1, keepdim=True)
     return torch.where(total > 0, excess / total, p)
+
+
+def _check_distributions(p: torch.Tensor, q: torch.Tensor) -> None:
+    """Raise ValueError for distributions of different shapes, which would be broadcast."""
+    if p.shape != q.shape or not (p.is_floating_point() and q.is_floating_point()):
+        raise ValueError(
+            "p and q must be floating-point numbers of one shape (…, V), got "
+            f"{p.dtype} {tuple(p.shape)} and {q.dtype} {tuple(q.shape)}"
+        )
 
 
 @torch.inference_mode()
