@@ -111,3 +111,17 @@ def test_a_token_that_is_not_allowed_is_no_state_of_the_automaton(search):
     model = Constrained(make_lstm(0, len(TEXTS)), AUTOMATON)
     with pytest.raises(ValueError, match="not allow token 3 at its place: expected prompts"):
         search(model, torch.tensor([[1, 0], [1, 3]]), max_length=5)
+
+
+@pytest.mark.parametrize("character", ["ab", "", 5])
+def test_a_transition_is_for_a_single_character(character):
+    """Others never matched, without a word."""
+    with pytest.raises(ValueError, match=f"a transition for {character!r}: expected a single"):
+        TokenAutomaton([{character: 1, "a": 1}, {}], {1}, [None, None, None, "a"])
+
+
+def test_what_is_no_text_or_no_collection_of_states_is_refused():
+    with pytest.raises(ValueError, match="that of token 3 is 5"):
+        TokenAutomaton([{"a": 1}, {}], {1}, [None, None, None, 5])
+    with pytest.raises(ValueError, match="final must be a collection of states"):
+        TokenAutomaton([{"a": 1}, {}], 1, [None, None, None, "a"])

@@ -45,8 +45,8 @@ class TokenAutomaton:
     Raises
     ------
     ValueError
-        If there is no state, a number is not that of a state, `texts` lacks EOS, or no text ends in
-        a final state.
+        If there is no state, a number is not that of a state, a transition is not for a single
+        character, `texts` lacks EOS or has what is not a text, or no text ends in a final state.
 
     Examples
     --------
@@ -65,6 +65,9 @@ class TokenAutomaton:
         _check_states(transitions, final)
         if len(texts) <= EOS:
             raise ValueError(f"texts has {len(texts)} tokens: expected one for each, EOS included")
+        for token, text in enumerate(texts):
+            if not isinstance(text, str | None):
+                raise ValueError(f"texts must be str or None; that of token {token} is {text!r}")
         table = [
             [self._read(transitions, state, text) for text in texts]
             for state in range(len(transitions))
@@ -99,11 +102,18 @@ def _check_states(transitions: Sequence[Mapping[str, int]], final: Collection[in
         raise ValueError("transitions is empty: expected those of state 0 at least")
     for state, following in enumerate(transitions):
         for character, number in following.items():
+            if not isinstance(character, str) or len(character) != 1:
+                raise ValueError(
+                    f"state {state} has a transition for {character!r}: expected a single "
+                    "character, as texts are read one by one"
+                )
             if not isinstance(number, Integral) or number not in states:
                 raise ValueError(
                     f"state {state} leads by {character!r} to {number}: expected a state from 0 to "
                     f"{states[-1]}"
                 )
+    if not isinstance(final, Collection):
+        raise ValueError(f"final must be a collection of states, such as {{1}}; got {final!r}")
     if unknown := [state for state in final if state not in states]:
         raise ValueError(f"final has {unknown}: expected states from 0 to {states[-1]}")
 
