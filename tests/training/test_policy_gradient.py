@@ -209,3 +209,39 @@ def test_targets_are_not_broadcast(shape):
         token_entropies(logits, targets)
     with pytest.raises(ValueError, match=r"targets must have the shape \(2, 3\) of the logits"):
         token_kl(logits, logits, targets)
+
+
+def test_targets_are_integers_of_the_vocabulary_one_for_each_row(batch, logits):
+    """Transposed targets took the log-probabilities of other rows."""
+    for targets in (batch.targets.T, batch.targets.flatten()):
+        with pytest.raises(ValueError, match="targets must have the shape"):
+            target_log_probs(logits, targets)
+    for function in (target_log_probs, token_entropies):
+        with pytest.raises(ValueError, match="and targets integers"):
+            function(logits, batch.targets.float())
+    with pytest.raises(ValueError, match=f"targets must be from 0 to {logits.shape[-1] - 1}"):
+        target_log_probs(logits, batch.targets.clamp(min=99))
+    expected = target_log_probs(logits, batch.targets)
+    assert torch.equal(target_log_probs(logits, batch.targets.int()), expected)
+
+
+def test_what_an_answer_was_drawn_with_has_no_gradient():
+    """With that of log_probs the gradient was zero, and nothing was trained."""
+    log_probs = torch.tensor([[-1.0, -2.0]], requires_grad=True)
+    targets, advantages = torch.tensor([[4, 5]]), torch.ones(1)
+    with pytest.raises(ValueError, match=r"give drawn_log_probs.detach\(\)"):
+        policy_loss(log_probs, drawn_log_probs=log_probs, advantages=advantages, targets=targets)
+    with pytest.raises(ValueError, match=r"give advantages.detach\(\)"):
+        policy_loss(
+            log_probs,
+            drawn_log_probs=log_probs.detach(),
+            advantages=advantages.requires_grad_(),
+            targets=targets,
+        )
+    with torch.no_grad():
+        assert (
+            policy_loss(
+                log_probs, drawn_log_probs=log_probs, advantages=advantages, targets=targets
+            ).tolist()
+            == -2.0
+        )

@@ -50,3 +50,10 @@ def test_what_is_no_pair_is_refused():
         loss_of(*[torch.zeros(2, 3)] * 4, beta=1.0)
     with pytest.raises(ValueError, match="beta"):
         loss_of(one, one, one, one, beta=0.0)
+
+
+def test_log_probabilities_of_integers_are_refused():
+    """Of uint8, the differences wrap around."""
+    values = [torch.tensor([1], dtype=torch.uint8)] * 4
+    with pytest.raises(ValueError, match=r"must be floating-point numbers, got torch\.uint8"):
+        loss_of(*values, beta=1.0)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from utils.arguments import check_bool, check_number
 from utils.data.batches import IGNORE_INDEX
+from utils.data.checks import is_integer_tensor
 
 
 def target_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -33,6 +34,12 @@ def target_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tenso
     log_probs : torch.Tensor
         In nats, (B, T); 0 where no target counts.
 
+    Raises
+    ------
+    ValueError
+        If there is not one target, an integer, for each row of logits, or, on the CPU, a target is
+        neither from 0 to V − 1 nor IGNORE_INDEX.
+
     Examples
     --------
     >>> import torch
@@ -41,9 +48,15 @@ def target_log_probs(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tenso
     >>> target_log_probs(logits, torch.tensor([[0, -100]])).exp()
     tensor([[0.5000, 1.0000]])
     """
-    losses = F.cross_entropy(
-        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORE_INDEX, reduction="none"
-    )
+    _check_targets(targets, logits)
+    rows, flat_targets = logits.flatten(0, -2), targets.flatten().long()
+    try:
+        losses = F.cross_entropy(rows, flat_targets, ignore_index=IGNORE_INDEX, reduction="none")
+    except IndexError as error:
+        raise ValueError(
+            f"targets must be from 0 to {logits.shape[-1] - 1}, or IGNORE_INDEX where none counts: "
+            f"{error}"
+        ) from error
     return -losses.view(targets.shape)  # (B, T)
 
 
@@ -65,7 +78,7 @@ def token_entropies(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
     Raises
     ------
     ValueError
-        If there is not one target for each row of logits.
+        If there is not one target, an integer, for each row of logits.
     """
     _check_targets(targets, logits)
     entropies: torch.Tensor = torch.special.entr(logits.softmax(-1)).sum(-1)  # (B, T)
@@ -73,11 +86,16 @@ def token_entropies(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor
 
 
 def _check_targets(targets: torch.Tensor, logits: torch.Tensor) -> None:
-    """Raise ValueError unless there is one target for each row of logits; others are broadcast."""
+    """Raise ValueError unless there is one target, an integer, for each row of logits."""
     if logits.shape[:-1] != targets.shape:
         raise ValueError(
             f"targets must have the shape {tuple(logits.shape[:-1])} of the logits without V, got "
             f"{tuple(targets.shape)}"
+        )
+    if not logits.is_floating_point() or not is_integer_tensor(targets):
+        raise ValueError(
+            "logits must be floating-point numbers and targets integers, got tensors of "
+            f"{logits.dtype} and {targets.dtype}"
         )
 
 
@@ -209,7 +227,8 @@ def policy_loss(
     Raises
     ------
     ValueError
-        If shapes differ, an answer has no token that counts, or `clip_range` is not positive.
+        If shapes differ, an answer has no token that counts, `clip_range` is not positive, or
+        `drawn_log_probs` or `advantages` has a gradient.
 
     Examples
     --------
@@ -232,6 +251,12 @@ def policy_loss(
             f"advantages must be one for each of {len(targets)} answers, got "
             f"{tuple(advantages.shape)}"
         )
+    for name, values in (("drawn_log_probs", drawn_log_probs), ("advantages", advantages)):
+        if values.requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f"{name} must have no gradient, which would cancel that of log_probs: compute it "
+                f"within torch.no_grad(), or give {name}.detach()"
+            )
     is_answer = targets != IGNORE_INDEX  # (B, T)
     if not bool(is_answer.any(1).all()):
         raise ValueError("each answer needs a token that counts; a row of targets has none")

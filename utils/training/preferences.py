@@ -40,7 +40,7 @@ def dpo_loss(
     Raises
     ------
     ValueError
-        If there are not four values for each pair, or `beta` is not positive.
+        If there are not four floating-point values for each pair, or `beta` is not positive.
 
     Examples
     --------
@@ -52,10 +52,12 @@ def dpo_loss(
     tensor(0.2877)
     """
     check_number(above=0, beta=beta)
-    shapes = {
-        tuple(x.shape) for x in (preferred, rejected, reference_preferred, reference_rejected)
-    }
+    log_probs = (preferred, rejected, reference_preferred, reference_rejected)
+    shapes = {tuple(x.shape) for x in log_probs}
     if len(shapes) != 1 or preferred.ndim != 1:
         raise ValueError(f"log-probabilities must be (B,), one for each pair, got {sorted(shapes)}")
+    if not all(x.is_floating_point() for x in log_probs):
+        types = ", ".join(sorted({str(x.dtype) for x in log_probs}))
+        raise ValueError(f"log-probabilities must be floating-point numbers, got {types}")
     margins = (preferred - reference_preferred) - (rejected - reference_rejected)  # (B,)
     return -F.logsigmoid(beta * margins).sum()
