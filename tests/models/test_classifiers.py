@@ -211,3 +211,21 @@ def test_fine_tuning_leaves_the_original_language_model_unchanged():
     assert classifier.encoder.body.embedding.weight.grad is not None
     assert model.embedding.weight.grad is None and torch.equal(before, model.embedding.weight)
     assert isinstance(model.output, nn.Linear)
+
+
+@pytest.mark.parametrize("encoder", [None, "CNN", lambda ids: ids])
+def test_an_encoder_is_a_module(encoder):
+    with pytest.raises(ValueError, match="encoder must be a torch module that returns a Memory"):
+        Classifier(encoder, input_size=4)
+
+
+def test_a_classifier_names_an_encoder_that_does_not_suit_it():
+    ids = torch.tensor([[4, 5]])
+    gpt = GPT(20, width=8, num_layers=1, num_heads=2)
+    with pytest.raises(ValueError, match="but GPT returned a tuple: give an encoder"):
+        Classifier(gpt, input_size=8)(ids)
+    encoder, size = ENCODERS["CNN"]()
+    with pytest.raises(ValueError, match=f"length {size}, but the classifier.*input_size={size}"):
+        Classifier(encoder, input_size=size + 1)(ids)
+    with pytest.raises(ValueError, match="GPT is not a classifier: it returns a tuple"):
+        predict_logits(gpt, [[4, 5]])

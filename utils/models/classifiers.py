@@ -179,7 +179,7 @@ class Classifier(TypedModule):
     Raises
     ------
     ValueError
-        If a size is not a positive integer.
+        If the encoder is not a module, or a size is not a positive integer.
 
     Examples
     --------
@@ -201,13 +201,37 @@ class Classifier(TypedModule):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
+        if not isinstance(encoder, nn.Module):
+            raise ValueError(
+                f"encoder must be a torch module that returns a Memory, got {encoder!r}: give one "
+                "such as WordCNNEncoder(vocab_size)"
+            )
         check_positive(input_size=input_size, num_classes=num_classes)
         self.encoder, self.dropout = encoder, make_dropout(dropout)
         self.output = OutputLayer(input_size, num_classes)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, num_classes) for `ids` (B, S), padded with PAD at the end."""
-        logits: torch.Tensor = self.output(self.dropout(self.encoder(ids).vector))
+        """Return logits (B, num_classes) for `ids` (B, S), padded with PAD at the end.
+
+        Raises
+        ------
+        ValueError
+            If the encoder does not return a `Memory` whose vectors have the length `input_size`.
+        """
+        memory = self.encoder(ids)
+        if not isinstance(memory, Memory):
+            raise ValueError(
+                f"a classifier reads the Memory of an encoder, but {type(self.encoder).__name__} "
+                f"returned a {type(memory).__name__}: give an encoder, for a language model "
+                "LanguageModelEncoder(model)"
+            )
+        size, expected = memory.vector.shape[-1], self.output.in_features
+        if size != expected:
+            raise ValueError(
+                f"the encoder's vectors have length {size}, but the classifier was built with "
+                f"input_size={expected}: build it with input_size={size}"
+            )
+        logits: torch.Tensor = self.output(self.dropout(memory.vector))
         return logits
 
 
@@ -234,8 +258,8 @@ def predict_logits(
     Raises
     ------
     ValueError
-        If there are no sequences, one has no tokens or an id outside the encoder's vocabulary, or
-        `batch_size` is not a positive integer.
+        If there are no sequences, one has no tokens or an id outside the encoder's vocabulary,
+        `batch_size` is not a positive integer, or the model is not a classifier.
     """
     texts = [as_id_list(ids, name=f"the ids of sequence {i}") for i, ids in enumerate(sequences)]
     if not texts:
@@ -247,7 +271,13 @@ def predict_logits(
     device = device_of(model)
 
     def classify(group: list[list[int]]) -> Sequence[torch.Tensor]:
-        return model(torch.tensor(group, device=device)).unbind()  # B times (num_classes,)
+        logits = model(torch.tensor(group, device=device))  # (B, num_classes)
+        if not isinstance(logits, torch.Tensor):
+            raise ValueError(
+                f"{type(model).__name__} is not a classifier: it returns a "
+                f"{type(logits).__name__} and not the logits alone"
+            )
+        return logits.unbind()  # B times (num_classes,)
 
     groups = group_by_length(lengths, batch_size=batch_size)
     with evaluation_mode(model):
