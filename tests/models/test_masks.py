@@ -61,7 +61,7 @@ def test_a_query_that_cannot_attend_to_itself_is_refused(arguments, message):
         ([4, 2], 3, "lengths must be from 0 to S"),
         ([1.5, 2.0], 3, "lengths must be integers"),
         ([[1], [2]], 3, "lengths must be integers"),
-        ([1, 2], 3.5, "S must be an integer, got 3.5"),
+        ([1, 2], 3.5, "S must be a non-negative integer, got 3.5"),
     ],
 )
 def test_lengths_that_rows_cannot_have_are_refused(lengths, S, message):
@@ -71,7 +71,7 @@ def test_lengths_that_rows_cannot_have_are_refused(lengths, S, message):
 
 @pytest.mark.parametrize("sizes", [{"T": 1.5, "S": 3}, {"T": 1, "S": 3.5}, {"T": "1"}])
 def test_a_number_of_queries_or_keys_that_is_no_integer_is_refused(sizes):
-    with pytest.raises(ValueError, match="must be an integer, got"):
+    with pytest.raises(ValueError, match="must be a non-negative integer, got"):
         causal_mask(**sizes)
 
 
@@ -79,3 +79,21 @@ def test_a_number_of_queries_or_keys_that_is_no_integer_is_refused(sizes):
 def test_a_window_that_is_no_integer_is_refused(window):
     with pytest.raises(ValueError, match="window must be a positive integer"):
         causal_mask(3, window=window)
+
+
+@pytest.mark.parametrize("is_token", [torch.ones(2, 1), torch.ones(1, 4), torch.ones(2, 3)])
+def test_a_mean_needs_a_mask_for_each_position(is_token):
+    """The sum over four positions was divided by one."""
+    for mask in (is_token.bool(), torch.ones(2, 4)):
+        with pytest.raises(ValueError, match=r"is_token must be bool of shape \(2, 4\)"):
+            masked_mean(torch.ones(2, 4, 3), mask)
+
+
+def test_negative_sizes_and_true_are_no_numbers_of_positions():
+    for sizes in ({"T": -1}, {"T": -1, "S": 3}, {"T": True}):
+        with pytest.raises(ValueError, match="T must be a non-negative integer"):
+            causal_mask(**sizes)
+    with pytest.raises(ValueError, match="S must be a non-negative integer"):
+        length_mask(torch.zeros(0, dtype=torch.long), -1)
+    with pytest.raises(ValueError, match="window must be a positive integer"):
+        causal_mask(3, window=True)

@@ -73,7 +73,7 @@ def length_mask(lengths: torch.Tensor, S: int) -> torch.Tensor:
     Raises
     ------
     ValueError
-        If the lengths are not integers (B,) from 0 to `S`, or `S` is not an integer.
+        If the lengths are not integers (B,) from 0 to `S`, or `S` is not a non-negative integer.
 
     Examples
     --------
@@ -96,10 +96,11 @@ def length_mask(lengths: torch.Tensor, S: int) -> torch.Tensor:
 
 
 def _check_sizes(**sizes: int) -> None:
-    """Raise ValueError for a size that is not an integer, which a graph may not know yet."""
+    """Raise ValueError for a size that is not an integer from 0 on; a graph may not know it yet."""
     for name, size in sizes.items():
-        if not isinstance(size, int | torch.SymInt):
-            raise ValueError(f"{name} must be an integer, got {size!r}")
+        is_integer = isinstance(size, int) and not isinstance(size, bool) and size >= 0
+        if not is_integer and not isinstance(size, torch.SymInt):
+            raise ValueError(f"{name} must be a non-negative integer, got {size!r}")
 
 
 def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
@@ -108,7 +109,17 @@ def masked_mean(x: torch.Tensor, is_token: torch.Tensor) -> torch.Tensor:
     What stands at the other positions has no part in it, even NaN.
 
     Source: ``eq-pooling`` (section 3.2).
+
+    Raises
+    ------
+    ValueError
+        If there is not one True or False for each position.
     """
+    if is_token.shape != x.shape[:2] or is_token.dtype != torch.bool:
+        raise ValueError(
+            f"is_token must be bool of shape {tuple(x.shape[:2])}, one for each position of x; got "
+            f"{is_token.dtype} {tuple(is_token.shape)}"
+        )
     return x.masked_fill(~is_token[:, :, None], 0.0).sum(1) / is_token.sum(1, keepdim=True)
 
 
@@ -141,7 +152,8 @@ def causal_mask(
     ------
     ValueError
         If there are more queries than keys, or the window is not a positive integer: such queries
-        could not attend to themselves; and for a number of queries or keys that is not an integer.
+        could not attend to themselves; and for a number of queries or keys that is not a
+        non-negative integer.
 
     Examples
     --------
@@ -158,7 +170,8 @@ def causal_mask(
     _check_sizes(T=T, S=S)
     if T > S:
         raise ValueError(f"the queries are at the last of the keys, but T={T} is above S={S}")
-    if window is not None and (not isinstance(window, Integral) or window < 1):
+    is_integer = isinstance(window, Integral) and not isinstance(window, bool)
+    if window is not None and (not is_integer or window < 1):
         raise ValueError(f"window must be a positive integer, as it includes itself; got {window}")
     query_positions = torch.arange(S - T, S, device=device)[:, None]  # (T, 1)
     distance = query_positions - torch.arange(S, device=device)  # (T, S)
