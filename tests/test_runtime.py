@@ -29,7 +29,7 @@ def test_seeds_and_random_states_bring_the_same_numbers_again():
 def test_an_unknown_device_raises_with_the_available_ones():
     assert runtime.select_device("cpu").type == "cpu"
     assert runtime.select_device().type in ("cpu", "cuda", "mps")
-    for name in ("abacus", "", "cpu:", "cpu:x", "cuda:99"):
+    for name in ("abacus", "", "cpu:", "cpu:x", "cpu:00", "cpu:٠", "cuda:99"):
         with pytest.raises(ValueError, match=r"choose from .*cpu"):
             runtime.select_device(name)
 

@@ -64,7 +64,7 @@ def select_device(name: str | None = None) -> torch.device:
     name = available[0] if name is None else str(name)
     device_type, colon, index = name.partition(":")
     count = torch.cuda.device_count() if device_type == "cuda" else 1
-    valid_index = not colon or (index.isdecimal() and int(index) < count)
+    valid_index = not colon or index in map(str, range(count))  # torch takes neither 00 nor ٠
     if device_type not in available or not valid_index:
         raise ValueError(f"no device {name!r} on this machine; choose from {available}")
     return torch.device(name)
