@@ -145,7 +145,13 @@ def results_file(text: str) -> Path:
         ends with code 2 before it measures.
     """
     path = Path(text)
-    if (path.exists() and not path.is_file()) or not _nearest(path.absolute().parent).is_dir():
+    try:
+        is_possible = path.is_file() or (
+            not path.exists() and _nearest(path.absolute().parent).is_dir()
+        )
+    except OSError as error:  # such as a name that is too long
+        raise argparse.ArgumentTypeError(f"expected the name of a file: {error}") from error
+    if not is_possible:
         raise argparse.ArgumentTypeError(f"expected the name of a file, got {text!r}")
     return path
 
@@ -159,7 +165,11 @@ def folder_of_models(text: str) -> Path:
         If something else than a folder is there, or a file where a folder must be.
     """
     path = Path(text)
-    if not _nearest(path.absolute()).is_dir():
+    try:
+        is_possible = _nearest(path.absolute()).is_dir()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"expected the name of a folder: {error}") from error
+    if not is_possible:
         raise argparse.ArgumentTypeError(f"expected the name of a folder, got {text!r}")
     return path
 

@@ -260,6 +260,8 @@ def main(arguments: Sequence[str]) -> None:
     command_line.add_seeds(parser, range(3))
     parser.add_argument("--steps", type=command_line.positive_integer, default=STEPS)
     options = parser.parse_args(arguments)
+    if min(options.orders) < 2:
+        parser.error("argument --orders: expected 2 or more, a word and the one before it")
     torch.set_num_threads(1)
     benchmark, task = result_files.Run.start("window", arguments), Task.load()
     counted, trials, rows = (

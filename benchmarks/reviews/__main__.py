@@ -134,7 +134,13 @@ def main(arguments: Sequence[str]) -> None:
     command_line.add_parts(parser, PARTS)
     parser.add_argument("--models", nargs="+", choices=METHODS, default=list(METHODS))
     indices = range(NUM_FOLDS)
-    parser.add_argument("--folds", type=int, nargs="+", choices=indices, default=list(indices))
+    parser.add_argument(
+        "--folds",
+        type=command_line.non_negative_integer,
+        nargs="+",
+        choices=indices,
+        default=list(indices),
+    )
     parser.add_argument("--seeds", type=command_line.positive_integer, default=3, help="how many")
     parser.add_argument("--arms", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     options = parser.parse_args(arguments)

@@ -20,7 +20,7 @@ was stopped goes on.
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -46,7 +46,7 @@ from benchmarks.scaling.training import Recipe, Study, run_trial
 from benchmarks.tuning import Arm, run_missing, run_tuned_arm, trial_score, tune
 from utils.console import make_output_safe
 from utils.data.corpora import load_text
-from utils.studies.scaling_runs import learning_rate_for
+from utils.studies.scaling_runs import WIDTH_MULTIPLE, learning_rate_for
 
 TUNING_SEEDS = (100, 101)
 
@@ -191,6 +191,20 @@ def _tuned_arm(recipe: Recipe, study: Study) -> Arm:
     return Arm(recipe.settings(None, None), run, (rule / 2, rule, 2 * rule))
 
 
+def model_width(text: str) -> int:
+    """Read the width of a model of the grid.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If it is not a positive multiple of WIDTH_MULTIPLE.
+    """
+    width = command_line.positive_integer(text)
+    if width % WIDTH_MULTIPLE:
+        raise ArgumentTypeError(f"expected a multiple of {WIDTH_MULTIPLE}, got {text!r}")
+    return width
+
+
 def _parser() -> ArgumentParser:
     """Return the parser of the command line."""
     parser = command_line.benchmark_parser("scaling", __doc__)
@@ -199,7 +213,7 @@ def _parser() -> ArgumentParser:
     number("--seeds", default=5, help="how many, in the tuned parts")
     number("--grid-seeds", default=2, help="how many, in the grid")
     number("--equal-seeds", default=3, help="how many, at an equal cost")
-    number("--widths", nargs="+", default=WIDTHS, help="of the grid")
+    parser.add_argument("--widths", type=model_width, nargs="+", default=WIDTHS, help="of the grid")
     number("--steps", nargs="+", default=STEP_BUDGETS, help="of the grid")
     number("--trial-steps", default=TRIAL_STEPS, help="of the trials of learning rates")
     return parser

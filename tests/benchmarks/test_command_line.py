@@ -49,6 +49,17 @@ def test_a_number_of_seeds_that_is_not_positive_ends_the_program(text, capsys):
         "scaling grid --widths 0",
         "window --steps 0",
         "translation_speed training --rounds 1",
+        "scaling --grid-seeds 0",
+        "scaling --widths 6",
+        "scaling --steps -1",
+        "memory --seeds -1",
+        "window --orders 1",
+        "compression --seeds -1",
+        "generation --seeds -1",
+        "generation.controls --seeds -1",
+        "robustness --seeds -1",
+        "bottleneck --seeds -1",
+        "interpretability --seeds -1",
     ],
 )
 def test_a_benchmark_refuses_an_empty_measurement(line, capsys, tmp_path):
@@ -110,6 +121,12 @@ def test_some_parts_may_run_only_where_they_are_named():
     assert parser.parse_args(["two"]).parts == ["two"]
 
 
+def test_no_benchmark_reads_any_integer():
+    """A negative seed or number of steps was an error after the data, or after a measurement."""
+    for path in (ROOT / "benchmarks").rglob("*.py"):
+        assert "type=int," not in path.read_text(encoding="utf-8"), path
+
+
 def test_results_go_to_a_file_or_the_program_ends_before_it_measures(tmp_path, capsys):
     """The name of a folder was an error after the measurement, or a traceback."""
     parser = benchmark_parser("loop", "")
@@ -136,3 +153,11 @@ def test_models_go_to_a_folder(tmp_path, capsys):
             parser.parse_args(["--out", str(path)])
         assert stop.value.code == 2
         assert f"--out: expected the name of a folder, got {str(path)!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", [None, ROOT])
+def test_a_name_that_is_too_long_ends_the_program_in_one_line(folder, capsys):
+    with pytest.raises(SystemExit) as stop:
+        benchmark_parser("loop", "", folder=folder).parse_args(["--out", "x" * 300])
+    assert stop.value.code == 2
+    assert "argument --out: expected the name of a f" in capsys.readouterr().err
