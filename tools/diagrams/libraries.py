@@ -66,7 +66,7 @@ def keras_backends() -> Diagram:
         "steps of the optimizer. An arrow from the GPT of this book leads directly to the bottom, "
         "where its results are compared with those of all three.",
     )
-    own = d.box(100, 40, 170, "this book's GPT", "layer", height=36)
+    own = d.box(117, 40, 210, "this book's GPT, in PyTorch", "layer", height=36)
     code = d.box(310, 40, 150, "class KerasGPT", "layer", height=36)
     weights_y, code_y, apart = 92.0, 112.0, 18.0
     xs = spread(94, 334, len(BACKENDS))
@@ -80,7 +80,7 @@ def keras_backends() -> Diagram:
     compared = d.box(200, 232, 376, results, "output", height=36)
     d.arrow(own.bottom_at(24), compared.top_at(24))
     for x, backend in zip(xs, BACKENDS, strict=True):
-        process = d.box(x, 160, 108, backend, "state", height=36)
+        process = d.box(x, 160, 108, f"on {backend}", "state", height=36)
         d.arrow((x - apart, weights_y), process.top_at(x - apart), dashed=True)
         d.arrow((x + apart, code_y), process.top_at(x + apart))
         d.arrow(process.bottom, compared.top_at(x))
