@@ -98,6 +98,7 @@ def open_page(browser, site, address):
     def open_one(name="light", *, root=None, width=1000, are_faults_expected=False, **options):
         root = address if root is None else root
         page = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        page.set_default_timeout(180_000)  # on a busy machine
         page.requests = requests
         if not are_faults_expected:
             page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)

@@ -133,6 +133,7 @@ def in_chromium(browser, address):
     shown = []
     for script in (f"{USE} return useAll();", f"{USE} {BAD} return useBadly();"):
         page = browser.new_page()
+        page.set_default_timeout(180_000)  # on a busy machine
         page.goto(f"{address}book/light.html")
         used = page.evaluate(f"() => {{ {script} }}")
         page.close()

@@ -386,7 +386,7 @@ TERMS = {  # a term and the section that search finds for it
 @pytest.mark.parametrize("term", TERMS)
 def test_search_finds_a_term(browser, address, term):
     with opened(browser, f"{address}search.html?q={term}") as page:
-        page.wait_for_selector("#search-results li a", timeout=15000)
+        page.wait_for_selector("#search-results li a", timeout=90_000)
         page.wait_for_function("() => Search.status.innerText")  # written when all are listed
         links = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
         assert any(f"notebooks/{TERMS[term]}" in link for link in links), links
@@ -427,7 +427,7 @@ def test_the_site_opens_from_the_file_system(browser, path):
         formulas = page.evaluate(FORMULAS)
         assert formulas["set"] == formulas["all"] > 0 and formulas["wrong"] == 0
     with opened(browser, f"{root}search.html?q=perplexity", site=root) as page:
-        page.wait_for_selector("#search-results li a", timeout=15000)
+        page.wait_for_selector("#search-results li a", timeout=90_000)
 
 
 # The contrast of each text of a picture with the last shape that was painted where it stands.

@@ -105,7 +105,7 @@ def test_search_finds_words_from_the_file_system(browser):
     for word, expected in QUERIES.items():
         page.goto(f"{CHINESE_SITE.as_uri()}/search.html?q={word}")
         page.wait_for_function("() => Search.status.innerText")
-        page.wait_for_selector("#search-results li a", timeout=15000)
+        page.wait_for_selector("#search-results li a", timeout=90_000)
         links = page.locator("#search-results li a").evaluate_all("all => all.map(a => a.href)")
         assert any(expected in link for link in links), f"{word}: {links}"
     page.close()
