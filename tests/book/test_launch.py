@@ -1,8 +1,8 @@
 """Colab's case: nothing but a notebook, torch and numpy already there, the book behind a git URL.
 
 Every notebook is run to the end of its imports in an environment that has what the library asks for
-and nothing else, and two are run whole; that needs no network, as `tests.helpers.colab` stands in
-for pip. One is run with the real pip, where a package index can be reached.
+and nothing else, and the quickest one is run whole; that needs no network, as `tests.helpers.colab`
+stands in for pip. It is run with the real pip as well, where a package index can be reached.
 """
 
 import importlib.metadata
@@ -20,9 +20,7 @@ from tools.notebooks import execution_problems
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-WHOLE = [
-    ROOT / "notebooks" / f"{name}.ipynb" for name in ("02-1-language-models", "07-1-tensorflow")
-]
+WHOLE = ROOT / "notebooks" / "08-4-after-pretraining.ipynb"
 PREINSTALLED = ("torch", "numpy")
 PRINT_VERSIONS = f"""
 from importlib.metadata import version
@@ -128,17 +126,16 @@ def test_a_notebook_alone_has_or_installs_what_it_imports(imported, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
-def test_a_notebook_alone_runs_to_its_end(tmp_path, library, path):
+def test_a_notebook_alone_runs_to_its_end(tmp_path, library):
     words = ["ipykernel", "nbclient", "nbformat", *read_requirements()]
     environment = Environment(tmp_path / "env", words)
     environment.add_pip(library)
     folder = tmp_path / "alone"
     folder.mkdir()
-    shutil.copy(path, folder)
-    result = environment.run(EXECUTE, path.name, folder=folder)
+    shutil.copy(WHOLE, folder)
+    result = environment.run(EXECUTE, WHOLE.name, folder=folder)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert execution_problems(nbformat.read(folder / path.name, 4)) == []
+    assert execution_problems(nbformat.read(folder / WHOLE.name, 4)) == []
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +162,10 @@ def test_with_the_real_pip_torch_and_numpy_stay_as_they_are(python, tmp_path):
     folder = tmp_path / "alone"
     folder.mkdir()
     before = run(python, "-c", PRINT_VERSIONS, cwd=folder)
-    shutil.copy(WHOLE[0], folder)
+    shutil.copy(WHOLE, folder)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | variables
-    run(python, "-c", EXECUTE, WHOLE[0].name, cwd=folder, env=environment)
+    run(python, "-c", EXECUTE, WHOLE.name, cwd=folder, env=environment)
     assert run(python, "-c", PRINT_VERSIONS, cwd=folder) == before
-    assert execution_problems(nbformat.read(folder / WHOLE[0].name, 4)) == []
+    assert execution_problems(nbformat.read(folder / WHOLE.name, 4)) == []
     installed = run(python, "-m", "pip", "list", "--format", "freeze", cwd=folder)
     assert "llm-foundations-book" not in installed, "the library has a folder of its own"

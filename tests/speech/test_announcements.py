@@ -36,9 +36,25 @@ def test_no_sentence_names_a_town_twice():
 def test_more_sentences_than_the_grammar_has_are_refused(monkeypatch):
     monkeypatch.setattr(announcements, "TEMPLATES", TEMPLATES[-1:])
     assert len(sample_sentences(len(TOWNS), seed=0)) == len(TOWNS)
-    message = "the grammar gave 18 sentences besides those excluded, not 19"
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match="the grammar has 18 sentences, not 19"):
         sample_sentences(len(TOWNS) + 1, seed=0)
+    message = "the grammar gave 17 sentences besides those excluded, not 18"
+    with pytest.raises(ValueError, match=message):
+        sample_sentences(len(TOWNS), seed=0, excluded=sample_sentences(1, seed=0))
+
+
+def test_far_too_many_sentences_are_refused_before_any_is_drawn(monkeypatch):
+    monkeypatch.setattr(announcements, "sample_sentence", None)
+    with pytest.raises(ValueError, match="the grammar has 18,702 sentences, not 18,703"):
+        sample_sentences(18_703, seed=0)
+
+
+@pytest.mark.parametrize("template", [TEMPLATES[0], TEMPLATES[1], TEMPLATES[4], TEMPLATES[6]])
+def test_each_template_gives_the_counted_number_of_sentences(monkeypatch, template):
+    monkeypatch.setattr(announcements, "TEMPLATES", [template])
+    rng = np.random.default_rng(0)
+    drawn = {announcements.sample_sentence(rng) for _ in range(4_000)}
+    assert len(drawn) == announcements._num_distinct(template)
 
 
 def test_voices_of_a_split_are_its_own():

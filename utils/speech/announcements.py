@@ -7,7 +7,9 @@ out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from string import Formatter
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -49,6 +51,16 @@ VARIANTS: dict[VoiceSplit, list[str]] = {
 PITCHES = (35, 65)  # eSpeak NG's units, from 0 to 99; the upper end is excluded
 SPEEDS = (115, 150)  # words per minute; the upper end is excluded
 ATTEMPTS_PER_SENTENCE = 50
+
+
+def _num_distinct(template: str) -> int:
+    """Return how many sentences a template has: no town occurs twice in one."""
+    fields = {field for _, field, *_ in Formatter().parse(template) if field}
+    num_towns = len(fields & {"town", "second", "third"})
+    num_numbers = len(fields & {"number", "other"})
+    num_minutes = len(fields & {"minutes"})
+    towns = math.perm(len(TOWNS), num_towns)
+    return towns * len(NUMBERS) ** num_numbers * len(MINUTES) ** num_minutes
 
 
 def sample_sentence(rng: np.random.Generator) -> str:
@@ -95,6 +107,9 @@ def sample_sentences(num_sentences: int, seed: int, *, excluded: Sequence[str] =
     """
     check_positive(num_sentences=num_sentences)
     check_integer(minimum=0, seed=seed)
+    num_possible = sum(map(_num_distinct, TEMPLATES))
+    if num_sentences > num_possible:  # which random draws would find out only in the end
+        raise ValueError(f"the grammar has {num_possible:,} sentences, not {num_sentences:,}")
     rng = np.random.default_rng(seed)
     forbidden = frozenset(excluded)
     sentences: dict[str, None] = {}  # a set that keeps its order

@@ -101,7 +101,8 @@ def ring_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], int
     Returns
     -------
     sums : list of torch.Tensor
-        The sum (N,), once for each process.
+        The sum (N,), once for each process, in the dtype of the vectors, as NCCL's is: small
+        integers may overflow.
     num_sent : int
         Number of elements that each process sent, 2·(n − 1)·N / n.
 
@@ -139,7 +140,8 @@ def tree_all_reduce(values: list[torch.Tensor]) -> tuple[list[torch.Tensor], lis
     Returns
     -------
     sums : list of torch.Tensor
-        The sum (N,), once for each process.
+        The sum (N,), once for each process, in the dtype of the vectors, as NCCL's is: small
+        integers may overflow.
     num_sent : list of int
         For each round, the number of elements in a message: N in each of 2·⌈log₂ n⌉ rounds.
 
@@ -190,7 +192,8 @@ def halving_doubling_all_reduce(
     Returns
     -------
     sums : list of torch.Tensor
-        The sum (N,), once for each process.
+        The sum (N,), once for each process, in the dtype of the vectors, as NCCL's is: small
+        integers may overflow.
     num_sent : list of int
         For each of 2·log₂ n rounds, the number of elements that each process sends:
         2·(n − 1)·N / n in all.

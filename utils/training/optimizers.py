@@ -237,7 +237,8 @@ def orthogonalize(x: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     x
-        One matrix or several, (…, rows, columns).
+        One matrix or several, (…, rows, columns). The sum of a matrix's squares must be finite in
+        its dtype: a matrix where it overflows, such as one of 1e20 in single precision, becomes 0.
 
     Returns
     -------
