@@ -91,6 +91,7 @@ EVENTS = [
     Event("2023", "neural", "selective state spaces", "Gu and Dao"),
     Event("2024", "scale", "open mixture of experts", "Jiang et al."),
     Event("2024", "scale", "contexts of millions of tokens", "Gemini Team"),
+    Event("2024", "scale", "reasoning model o1", "OpenAI"),
     Event("2025", "scale", "reasoning by verifiable rewards", "DeepSeek-AI"),
 ]
 BRANCHES = [  # the bends pass the marks between
@@ -101,7 +102,7 @@ BRANCHES = [  # the bends pass the marks between
     Branch("Transformer", "generative pretraining"),
     Branch("Transformer", "selective state spaces", is_answer=True, bend=(0, 0.9)),
 ]
-EVENT_HEIGHT, TIMELINE_TOP = 38, 92
+EVENT_HEIGHT, TIMELINE_TOP = 37, 78
 MARK_GAP, HEAD_LENGTH, HEAD_WIDTH = 11, 10, 9  # of an arrow: where it ends, and its head
 LEGEND = (30, 142, 252, 392)  # where the mark of each lane is
 
@@ -111,9 +112,9 @@ def draw_timeline() -> Picture:
     height = TIMELINE_TOP + len(EVENTS) * EVENT_HEIGHT
     picture = Picture(520, height, "Timeline of language models")
     for x, (name, lane) in zip(LEGEND, LANES.items(), strict=True):
-        picture.mark(x, 32, lane.colour, lane.shape)
-        picture.text(x + 16, 32, name, 16, anchor="start")
-    picture.line("M20 60H500", RULE, 1)
+        picture.mark(x, 24, lane.colour, lane.shape)
+        picture.text(x + 16, 24, name, 16, anchor="start")
+    picture.line("M20 48H500", RULE, 1)
     ys = [TIMELINE_TOP + row * EVENT_HEIGHT for row in range(len(EVENTS))]
     for event, y in zip(EVENTS, ys, strict=True):
         picture.line(f"M{LANES[event.lane].x} {y}H198", RULE, 1)  # leads from a mark to its words
@@ -143,7 +144,7 @@ def _draw_event(picture: Picture, y: int, event: Event) -> None:
     picture.text(20, y, event.year, anchor="start", fill=SOFT_INK)
     picture.mark(lane.x, y, lane.colour, lane.shape)
     picture.text(208, y - 7, event.idea, 18, anchor="start", bold=True)
-    picture.text(208, y + 10, event.authors, 15, anchor="start", fill=SOFT_INK)
+    picture.text(208, y + 9, event.authors, 15, anchor="start", fill=SOFT_INK)
 
 
 def _draw_arrow(

@@ -67,9 +67,9 @@ def uses():
 
 
 def listed(chapter):
-    """The sections that the second table of chapter 1 names for each letter."""
-    table = chapter.partition(":name: tab-changes")[2].partition("```")[0]
-    rows = re.findall(r"^\* - \$(.+)\$\n  - (.+)$", table, flags=re.MULTILINE)
+    """The sections that the list at the end of chapter 1 names for each letter."""
+    changes = chapter.partition("{admonition} Letters with other meanings")[2].partition("```")[0]
+    rows = re.findall(r"^- \$([^$]+)\$: (.+)$", changes, flags=re.MULTILINE)
     names = rf"\b\d(?:\.\d)*\b|{BEYOND}"
     return {letter.replace(r"\theta", "θ"): set(re.findall(names, text)) for letter, text in rows}
 
@@ -83,7 +83,7 @@ def kept():
 
 
 def wrong_entries(chapter):
-    """A letter and a section: a use in neither list or in both, or in the table without a use."""
+    """A letter and a section: a use in neither list or in both, or in the list without a use."""
     used, other, same = uses(), listed(chapter), kept()
     assert set(other) <= set(used) == set(same)
     for letter, sections in used.items():
@@ -94,14 +94,14 @@ def wrong_entries(chapter):
             yield letter, section
 
 
-def test_the_table_has_each_section_that_gives_a_letter_another_meaning():
+def test_the_list_has_each_section_that_gives_a_letter_another_meaning():
     assert not list(wrong_entries(CHAPTER.read_text(encoding="utf-8")))
 
 
-def test_a_use_that_the_table_lacks_is_found_and_an_entry_without_a_use():
+def test_a_use_that_the_list_lacks_is_found_and_an_entry_without_a_use():
     chapter = CHAPTER.read_text(encoding="utf-8")
-    assert ("B", "3.2") in wrong_entries(chapter.replace("3.2: the beam; ", ""))
-    assert ("T", "8.2") in wrong_entries(chapter.replace("8.3: temperature", "8.2: temperature"))
+    assert ("B", "3.2") in wrong_entries(chapter.replace("the beam (3.2); ", ""))
+    assert ("T", "8.2") in wrong_entries(chapter.replace("temperature (8.3)", "temperature (8.2)"))
 
 
 def test_letters_are_found_in_formulas_only():
