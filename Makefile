@@ -128,7 +128,7 @@ execute: notebooks  ## run the notebooks and keep their outputs in place
 	$(BIN)/python -m tools.notebooks keep $(EXECUTED) notebooks
 
 test: lint unit notebooks book  ## everything: lint, all unit tests, notebooks, book, site, launching
-	$(PYTEST) -n 2 --dist loadfile -q $(filter-out tests/book/test_site.py,$(WHOLE))
+	$(ONE_THREAD) $(PYTEST) -n 2 --dist loadfile -q $(filter-out tests/book/test_site.py,$(WHOLE))
 	$(PYTEST) -n 2 -q tests/book/test_site.py
 	$(if $(filter zh,$(LANGUAGES)),LLM_BOOK_SITE=$(BUILT)/zh $(PYTEST) -q tests/book/test_editions.py)
 	$(if $(filter zh,$(LANGUAGES)),LLM_BOOK_SITE=$(BUILT)/zh $(PYTEST) -n 2 -q tests/book/test_site.py)

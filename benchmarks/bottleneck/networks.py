@@ -17,9 +17,10 @@ from benchmarks.bottleneck.task import VOCAB_SIZE, Strings
 
 WIDTH = 48  # D of encoder and decoder, if nothing else is said
 WIDEST = 32  # the most numbers that a vector is projected to
+SMALL = 6  # numbers of each state in a small memory: eight states have as many as one vector
 
 Cell: TypeAlias = Literal["gru", "rnn", "half gru", "half rnn"]
-Memory: TypeAlias = Literal["start", "vector", "states"]
+Memory: TypeAlias = Literal["start", "vector", "states", "small values", "small states"]
 Parameters: TypeAlias = dict[str, torch.Tensor]
 
 
@@ -40,7 +41,10 @@ class Network:
         Whether the encoder reads the source from its end.
     memory
         What the decoder is given: "start" puts the vector into its first state only, "vector" into
-        each step as well, "states" lets it attend to all states of the encoder.
+        each step as well, "states" lets it attend to all states of the encoder. "small values" and
+        "small states" attend, too, but average `SMALL` numbers of each state, and their decoder
+        starts from zeros; "small values" computes the scores from the whole states, "small states"
+        from these numbers.
     width
         D of encoder and decoder.
 
@@ -59,8 +63,13 @@ class Network:
     def __post_init__(self) -> None:
         if self.numbers is not None and not 1 <= self.numbers <= WIDEST:
             raise ValueError(f"numbers must be from 1 to {WIDEST} or None, got {self.numbers}")
-        if self.numbers is not None and self.memory == "states":
-            raise ValueError('numbers must be None where memory="states" passes the vector by')
+        if self.numbers is not None and self.memory not in ("start", "vector"):
+            raise ValueError(f"numbers must be None where memory={self.memory!r} attends to states")
+
+    @property
+    def has_small_memory(self) -> bool:
+        """Whether the decoder averages a few numbers of each state."""
+        return self.memory.startswith("small")
 
 
 def _sizes(network: Network) -> dict[str, tuple[int, int]]:
@@ -76,14 +85,16 @@ def _sizes(network: Network) -> dict[str, tuple[int, int]]:
         sizes |= {"narrow": (D, WIDEST), "widen": (WIDEST, D), "widen bias": (1, D)}
     if network.memory != "start":
         sizes |= {"query": (D, D), "mix": (2 * D, D), "mix bias": (1, D)}
+    if network.has_small_memory:
+        sizes |= {"shrink": (D, SMALL), "grow": (SMALL, D), "grow bias": (1, D)}
     return sizes | {"output": (D, V), "output bias": (1, V)}
 
 
 def initial_parameters(network: Network, seed: int) -> Parameters:
     """Draw the parameters of one network.
 
-    Word vectors are standard normal; all else is uniform within ±1/√D, and after the k numbers
-    within ±1/√k, as in PyTorch's layers.
+    Word vectors are standard normal; all else is uniform within ±1/√D, and after the k or `SMALL`
+    numbers within one over the root of these, as in PyTorch's layers.
     """
     generator = torch.Generator().manual_seed(seed)
     parameters = {}
@@ -91,8 +102,8 @@ def initial_parameters(network: Network, seed: int) -> Parameters:
         if name.endswith("embedding"):
             parameters[name] = torch.randn(size, generator=generator)
             continue
-        inputs = network.numbers if name.startswith("widen") else network.width
-        assert inputs is not None
+        few = {"widen": network.numbers, "grow": SMALL}
+        inputs = few.get(name.removesuffix(" bias")) or network.width
         parameters[name] = (2 * torch.rand(size, generator=generator) - 1) / inputs**0.5
     return parameters
 
@@ -167,12 +178,17 @@ class Stack:
         self, inputs: torch.Tensor, vector: torch.Tensor, states: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Compute the logits from `inputs` (M, B, n + 1), the vector (M, B, D) and all states."""
-        hidden = self._run("decoder", inputs, vector)  # (M, B, n + 1, D)
+        first = torch.zeros_like(vector) if self.networks[0].has_small_memory else vector
+        hidden = self._run("decoder", inputs, first)  # (M, B, n + 1, D)
         if self.memory != "start":
             kept = vector[:, :, None] if self.memory == "vector" else states
             assert kept is not None, "attention needs the encoder's states"  # (M, B, S, D)
-            scores = self._linear("query", hidden) @ kept.mT  # (M, B, n + 1, S)
-            contexts = scores.softmax(-1) @ kept  # (M, B, n + 1, D)
+            values = kept
+            if self.networks[0].has_small_memory:
+                values = self._linear("grow", self._linear("shrink", kept))
+            scored = values if self.memory == "small states" else kept
+            scores = self._linear("query", hidden) @ scored.mT  # (M, B, n + 1, S)
+            contexts = scores.softmax(-1) @ values  # (M, B, n + 1, D)
             hidden = torch.tanh(self._linear("mix", torch.cat([hidden, contexts], -1)))
         return self._linear("output", hidden)
 

@@ -60,6 +60,12 @@ PARTS = {
         "vector in each step": Recipe(Network(memory="vector")),
         "attention to all states": Recipe(Network(memory="states")),
     },
+    "small memories": {  # beside the memories: eight states with as many numbers as one vector
+        "scores from 48 numbers, 500 steps": Recipe(Network(memory="small values"), 500),
+        "scores from 6 numbers, 500 steps": Recipe(Network(memory="small states"), 500),
+        "scores from 6 numbers, 2000 steps": Recipe(Network(memory="small states"), 2000),
+        "vector in each step, 2000 steps": Recipe(Network(memory="vector"), 2000),
+    },
     "order": {
         f"{cell.upper()}, {name}": Recipe(Network(cell=cell, reversed_source=name == "reversed"))
         for cell in ("rnn", "gru")

@@ -1,7 +1,11 @@
 """Copying through one vector: stacked networks compute what single ones do, and rows say how."""
 
+import ast
 import itertools
+import json
 import math
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,6 +52,7 @@ from benchmarks.bottleneck.training import minimize, train
 from tests.helpers.benchmark_runs import record_calls
 from utils.data.vocabulary import BOS, EOS, SPECIAL_TOKENS
 from utils.notebook.seed_results import StoredRow
+from utils.runtime import seed_everything
 from utils.training.config import TrainConfig, learning_rate_at
 
 
@@ -107,6 +112,88 @@ def test_attention_looks_at_all_states_and_the_vector_is_one_of_them():
     assert sizes["start"] == sum(x[0].numel() for x in stacks["start"].parameters.values())
 
 
+SHOWN = """Copier StrongerCopier BackwardsCopier copier_of LeakyRNN without_update_gate HalfKeptGRU
+    AttentiveCopier SmallMemory""".split()
+
+
+@cache
+def page():
+    """The models that section 2.3 shows, by name."""
+    (path,) = (Path(__file__).parents[2] / "notebooks").glob("02-3-*.ipynb")
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    nodes = [node for source in sources for node in ast.parse(source).body]
+    definitions = [node for node in nodes if getattr(node, "name", None) in SHOWN]
+    assert len(definitions) == len(SHOWN)
+    names = {"nn": nn, "torch": torch, "seed_everything": seed_everything}
+    names |= {"WIDTH": WIDTH, "V": VOCAB_SIZE, "SEED": 0}
+    exec(compile(ast.Module(definitions, []), str(path), "exec"), names)
+    return names
+
+
+def load_from_benchmark(copier, parameters, numbers=None):
+    """Give a model of the page the parameters of one network of a stack."""
+    weights = {
+        "source_embedding.weight": parameters["encoder.embedding"],
+        "target_embedding.weight": parameters["decoder.embedding"],
+        "output.weight": parameters["output"].T,
+        "output.bias": parameters["output bias"][0],
+    }
+    for side in ("encoder", "decoder"):
+        for ours, kind in (("input", "ih"), ("hidden", "hh")):
+            weights[f"{side}.weight_{kind}_l0"] = parameters[f"{side}.{ours}"].T
+            weights[f"{side}.bias_{kind}_l0"] = parameters[f"{side}.{ours} bias"][0]
+    if numbers:
+        weights["narrow.weight"] = parameters["narrow"][:, :numbers].T
+        weights["widen.weight"] = parameters["widen"][:numbers].T
+        weights["widen.bias"] = parameters["widen bias"][0]
+    if "mix" in parameters:
+        weights |= {"mix.weight": parameters["mix"].T, "mix.bias": parameters["mix bias"][0]}
+        weights["W_a"] = parameters["query"]
+    if "shrink" in parameters:
+        weights |= {"shrink.weight": parameters["shrink"].T, "grow.weight": parameters["grow"].T}
+        weights["grow.bias"] = parameters["grow bias"][0]
+    assert copier.load_state_dict(weights, strict=False).missing_keys == []
+
+
+MODELS = {
+    "k = 8": (Network(numbers=8), lambda page: page["Copier"](8)),
+    "stronger": (Network(numbers=8, memory="vector"), lambda page: page["StrongerCopier"](8)),
+    "RNN": (Network(cell="rnn"), lambda page: page["copier_of"](nn.RNN)),
+    "RNN, reversed": (
+        Network(cell="rnn", reversed_source=True),
+        lambda page: page["copier_of"](nn.RNN, page["BackwardsCopier"]),
+    ),
+    "leaky": (Network(cell="half rnn"), lambda page: page["copier_of"](page["LeakyRNN"])),
+    "half kept": (Network(cell="half gru"), lambda page: page["copier_of"](page["HalfKeptGRU"])),
+    "attention": (Network(memory="states"), lambda page: page["AttentiveCopier"]()),
+    "48 scored": (Network(memory="small values"), lambda page: page["SmallMemory"](False)),
+    "6 scored": (Network(memory="small states"), lambda page: page["SmallMemory"](True)),
+}
+
+
+@pytest.mark.parametrize(("network", "make"), MODELS.values(), ids=MODELS)
+def test_the_models_of_the_page_are_those_of_the_benchmark(network, make):
+    stack = Stack([network], [2])
+    copier = make(page())
+    with torch.no_grad():
+        load_from_benchmark(copier, of_one(stack, 0), network.numbers)
+        if network.cell == "half gru":  # the benchmark ignores these weights
+            for weights in (*copier.encoder.parameters(), *copier.decoder.parameters()):
+                weights.copy_(page()["without_update_gate"](weights))
+    read_in_order, as_read = batch([2]), batch([2], [network.reversed_source])
+    expected = stack.logits(as_read)[0]
+    logits, _ = copier(read_in_order.inputs[0], copier.begin(read_in_order.source[0]))
+    assert torch.allclose(logits, expected, atol=1e-5)
+
+    targets = read_in_order.targets[0]
+    F.cross_entropy(expected.flatten(0, 1), targets.flatten()).backward()
+    F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
+    gradient = stack.parameters["encoder.hidden"].grad[0].T
+    assert gradient.abs().max() > 0
+    assert torch.allclose(copier.encoder.weight_hh_l0.grad, gradient, atol=1e-6)
+
+
 def test_no_more_than_k_numbers_reach_the_decoder():
     stack = Stack([Network(numbers=2), Network(numbers=WIDEST)], [0, 0])
     strings = batch([0, 0])
@@ -127,8 +214,9 @@ def test_networks_of_another_shape_are_refused():
         Stack([Network(), Network(numbers=4)], [0, 0])
     with pytest.raises(ValueError, match=f"from 1 to {WIDEST}"):
         Network(numbers=0)
-    with pytest.raises(ValueError, match="must be None"):
-        Network(numbers=4, memory="states")
+    for memory in ("states", "small values", "small states"):
+        with pytest.raises(ValueError, match="must be None"):
+            Network(numbers=4, memory=memory)
 
 
 def test_strings_are_copied_and_may_be_read_from_the_end():
