@@ -13,6 +13,7 @@ PLACES = 30.0, 87.0, 157.0, 222.0, 277.0, 338.0  # of the words
 WINDOW = 2  # words that a trigram model keeps
 WEIGHTS = 0.04, 0.62, 0.04, 0.04, 0.06, 0.2  # of attention, invented; their sum is 1
 ROW = 162.0  # height
+KEY = 15.0  # from the middle of a value up to that of its key
 CHOICE = 338.0, 92.0  # centre and width of what is predicted
 
 
@@ -25,8 +26,8 @@ def kept_words() -> Diagram:
         "are. First row, an n-gram model: a table of counts sees only old fence, dogs is lost, and "
         "it predicts is, as 15 of 20 times before. Second row, a recurrent network: each word "
         "changes one vector, and only the last vector is kept; it predicts are, with a question "
-        "mark. Third row, attention: a vector of each word is kept, and lines lead from all six "
-        "to the prediction are, the thickest from dogs.",
+        "mark. Third row, attention: a key and a value of each word are kept, and lines lead from "
+        "all six to the prediction are, the thickest from dogs.",
     )
     _window(d, 0)
     _recurrent(d, ROW)
@@ -64,11 +65,14 @@ def _recurrent(d: Diagram, y: float) -> None:
 
 
 def _attention(d: Diagram, y: float) -> None:
-    """Draw attention: a vector of each word is kept and read again."""
-    words, choice = _row(d, y, "attention: a vector per word", "are")
-    states = _vectors(d, words, y, "state", last="state")
-    for state, weight in zip(states, WEIGHTS, strict=True):
-        d.weighted(state.top, choice.bottom, weight)
+    """Draw attention: a key and a value of each word are kept and read again."""
+    words, choice = _row(d, y, "attention: key and value per word", "are")
+    values = _vectors(d, words, y, "state", last="state")
+    for word, value, weight in zip(words, values, WEIGHTS, strict=True):
+        key = d.vector(word.x, value.y - KEY, "state", cells=3, cell=11)
+        d.weighted(key.top, choice.bottom, weight)
+    for row, name in [(values[-1].y - KEY, "key"), (values[-1].y, "value")]:
+        d.note(PLACES[-1] + 20, row, name, anchor="start")
 
 
 def _vectors(
