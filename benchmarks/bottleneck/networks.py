@@ -177,7 +177,22 @@ class Stack:
     def decode(
         self, inputs: torch.Tensor, vector: torch.Tensor, states: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Compute the logits from `inputs` (M, B, n + 1), the vector (M, B, D) and all states."""
+        """Compute the logits of teacher forcing, given what the encoder hands over.
+
+        Parameters
+        ----------
+        inputs
+            The decoder's inputs (M, B, n + 1).
+        vector
+            The vector (M, B, D) that the encoder hands over.
+        states
+            All states of the encoder (M, B, S, D), for a decoder with attention.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            The logits (M, B, n + 1, V).
+        """
         first = torch.zeros_like(vector) if self.networks[0].has_small_memory else vector
         hidden = self._run("decoder", inputs, first)  # (M, B, n + 1, D)
         if self.memory != "start":

@@ -285,11 +285,11 @@ def captions():
     corpus = load_pairs("multi30k", source_language="de", target_language="en")
     if corpus.origin != "real":
         pytest.skip("the real captions are not here")
-    return [source for source, _ in corpus.valid[:60]]
+    return [source for source, _ in corpus.valid[:24]]
 
 
 def test_translations_of_the_site_equal_those_of_the_library(engine, captions):
-    """Sixty sentences greedily and with a beam of 5; logits of some of them, too."""
+    """Two dozen sentences greedily and with a beam of 5; logits of some of them, too."""
     model, tokenizer = page_translator(), tokenizer_of(TRANSLATOR)
     sources = [tokenizer.encode(text) for text in captions]
     scripts = stored_scripts(TRANSLATOR)
@@ -298,7 +298,7 @@ def test_translations_of_the_site_equal_those_of_the_library(engine, captions):
         expected = translate(model, captions, tokenizer, beam=beam, max_length=60)
         ids = [found[name][0] if beam is None else found[name][0][0] for found in results]
         assert [tokenizer.decode(row) for row in ids] == expected
-    assert len(set(expected)) > 50
+    assert len(set(expected)) > 20
     for source, found in list(zip(sources, results, strict=True))[:5]:
         inputs = [BOS, *found["greedy"][0]]
         rows = engine.evaluate(scripts, f"{STEPS}('{TRANSLATOR}', {source}, {inputs})")
