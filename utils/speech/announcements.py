@@ -60,7 +60,7 @@ def _num_distinct(template: str) -> int:
     num_numbers = len(fields & {"number", "other"})
     num_minutes = len(fields & {"minutes"})
     towns = math.perm(len(TOWNS), num_towns)
-    return towns * len(NUMBERS) ** num_numbers * len(MINUTES) ** num_minutes
+    return math.prod([towns, *[len(NUMBERS)] * num_numbers, *[len(MINUTES)] * num_minutes])
 
 
 def sample_sentence(rng: np.random.Generator) -> str:
