@@ -246,3 +246,6 @@ def test_the_command_stores_trials_and_seeds_and_goes_on_where_it_stopped(run, m
         with pytest.raises(SystemExit):
             run("optimization", *arguments)
     assert len(calls) == len(rows) + 1, "nothing of that name"
+    again = run("optimization", "--seeds", 0, "--tuning-seeds", 7)["rows"]
+    tried = {row["seed"] for row in again if row["part"] == "schedules, trials"}
+    assert tried == {*TUNING_SEEDS, 7}
