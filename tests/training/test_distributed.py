@@ -611,3 +611,23 @@ def test_more_processes_than_gpus_or_one_named_gpu_are_refused(monkeypatch, devi
     monkeypatch.setattr(distributed, "select_device", lambda name: torch.device(device))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert_refused("2 processes need 2 GPUs", "data")
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"RANK": "1"}, "RANK=1 and WORLD_SIZE=1: expected a RANK from 0 to WORLD_SIZE − 1"),
+        ({"RANK": "-1"}, "RANK=-1 and WORLD_SIZE=1"),
+        ({"WORLD_SIZE": "0"}, "RANK=0 and WORLD_SIZE=0"),
+        ({"WORLD_SIZE": "-1"}, "RANK=0 and WORLD_SIZE=-1"),
+        ({"LOCAL_RANK": "3"}, "LOCAL_RANK=3 and LOCAL_WORLD_SIZE=1"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE='two': expected an integer, as torchrun sets it"),
+        ({"RANK": ""}, "RANK='': expected an integer"),
+    ],
+    ids=str,
+)
+def test_an_environment_that_torchrun_does_not_set_is_refused(monkeypatch, settings, message):
+    """A process of rank 1 that is alone would train without a word and write nothing."""
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert_refused(message, "data", "cpu")

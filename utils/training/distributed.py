@@ -194,8 +194,9 @@ def process_group(strategy: Strategy = "data", device: str | None = None) -> Ite
     Raises
     ------
     ValueError
-        If the strategy or the device is unknown, if this torch cannot shard on the device, or if
-        there are more processes than GPUs.
+        If the strategy or the device is unknown, if this torch cannot shard on the device, if there
+        are more processes than GPUs, or if the variables of the environment are not such as
+        torchrun sets.
     """
     check_choice(STRATEGIES, strategy=strategy)
     environment = _Environment.read()
@@ -229,9 +230,36 @@ class _Environment(NamedTuple):
 
     @classmethod
     def read(cls) -> _Environment:
-        """Read the variables; without torchrun there is one process."""
+        """Read the variables; without torchrun there is one process.
+
+        Raises
+        ------
+        ValueError
+            If a variable is not an integer, or a rank not below the number of processes: a process
+            of rank 1 that is alone would train without a word and write nothing.
+        """
         names = {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}
-        return cls(*(int(os.environ.get(name, default)) for name, default in names.items()))
+        numbers = {name: _read_number(name, default) for name, default in names.items()}
+        for rank, size in (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE")):
+            if not 0 <= numbers[rank] < numbers[size]:
+                raise ValueError(
+                    f"the environment has {rank}={numbers[rank]} and {size}={numbers[size]}: "
+                    f"expected a {rank} from 0 to {size} − 1, as torchrun sets them; unset both "
+                    "for one process"
+                )
+        return cls(*numbers.values())
+
+
+def _read_number(name: str, default: int) -> int:
+    """Return the integer of an environment variable; raise ValueError for anything else."""
+    setting = os.environ.get(name, str(default))
+    try:
+        return int(setting)
+    except ValueError as error:
+        raise ValueError(
+            f"the environment has {name}={setting!r}: expected an integer, as torchrun sets it; "
+            "unset it for one process"
+        ) from error
 
 
 def _process_device(
