@@ -471,3 +471,18 @@ def test_offline_is_yes_or_no(toy, monkeypatch, value, offline):
             corpus_files("toy")
     else:
         assert corpus_files("toy")
+
+
+@pytest.mark.parametrize("names", ["file.bin", ["file.bin", "other.bin"]], ids=str)
+def test_a_file_that_the_corpus_lacks_is_refused(toy, names):
+    with pytest.raises(ValueError, match=r"only='file.bin': give a list|only is 'other.bin'; ch"):
+        corpus_files("toy", only=names)
+
+
+def test_certificates_that_are_missing_are_not_a_folder_that_is_not_writable(toy, monkeypatch):
+    def get(*_arguments, **_options):
+        raise OSError("Could not find a suitable TLS CA certificate bundle, invalid path: /nope")
+
+    monkeypatch.setattr(requests, "get", get)
+    with pytest.raises(DataError, match="cannot be fetched: Could not find a suitable TLS CA"):
+        corpus_files("toy")

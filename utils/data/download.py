@@ -56,7 +56,7 @@ def corpus_files(name: str, *, only: Iterable[str] | None = None) -> dict[str, P
     Raises
     ------
     ValueError
-        If the registry has no such corpus.
+        If the registry has no such corpus, or the corpus no such file.
     OfflineRequested
         If LLM_BOOK_OFFLINE is set.
     NoNetwork
@@ -68,7 +68,12 @@ def corpus_files(name: str, *, only: Iterable[str] | None = None) -> dict[str, P
     if os.environ.get("LLM_BOOK_OFFLINE", "").strip().lower() not in NOT_OFFLINE:
         raise OfflineRequested("LLM_BOOK_OFFLINE is set")
     entries = {Path(entry["path"]).name: entry for entry in registry()[name]["files"]}
-    return {file: _resolve_file(entries[file]) for file in (entries if only is None else only)}
+    if isinstance(only, str):
+        raise ValueError(f"only={only!r}: give a list of names, [{only!r}]")
+    files = list(entries if only is None else only)
+    for file in files:
+        check_choice(entries, only=file)
+    return {file: _resolve_file(entries[file]) for file in files}
 
 
 def cache_folder() -> Path:
@@ -191,7 +196,7 @@ def _request(entry: FileEntry, url: str, output: Path) -> None:
     except (requests.ConnectionError, requests.Timeout) as error:
         host = urlsplit(url).netloc
         raise NoNetwork(f"no answer from {host} ({_root_cause(error)})") from error
-    except requests.RequestException as error:
+    except OSError as error:  # also of requests: of a file of certificates that is not there
         raise DataError(f"{url} cannot be fetched: {error}. {RETRY_HELP}") from error
     with response:
         _check_response(response)
