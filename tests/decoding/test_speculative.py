@@ -188,6 +188,9 @@ def test_a_prompt_that_the_models_cannot_read_is_refused(prompt, message):
 def test_both_models_have_one_vocabulary():
     with pytest.raises(ValueError, match="the target has 8 tokens and the draft model 12"):
         write(gpt(0), GPT(12, width=16, num_layers=1, num_heads=2))
+    draft = FixedLogits([0.0] * 12)  # without an embedding, whose size could be compared first
+    with pytest.raises(ValueError, match="the target has 8 tokens and the draft model 12"):
+        write(gpt(0), draft)
 
 
 @pytest.mark.parametrize("function", [acceptance, residual])

@@ -160,12 +160,15 @@ def speculative_sample(
     proposer, given = _Proposer(draft, drawing), prompt[0].tolist()
     with evaluation_mode(target), evaluation_mode(draft):
         logits, state = target(prompt, None)
+        vocab_size = logits.shape[-1]
         first = drawing.draw(drawing.distribution(logits[:, -1], given))
         text = SpeculativeText([first], target_calls=1)
         while len(text.ids) < max_length:
             ids = [*given, *text.ids]
             count = min(draft_length, max_length - len(text.ids) - 1)
             proposal, q = proposer.propose(ids, count, device=device)
+            if q:  # models without an embedding show their size in what they return
+                _check_same_vocabulary(vocab_size, len(q[0]))
             unread = torch.tensor([[ids[-1], *proposal]], device=device)  # (1, count + 1)
             logits, state = target(unread, state)  # (1, count + 1, V)
             p = [
@@ -193,15 +196,19 @@ def _check_prompt(
     if not is_tensor or prompt.dim() != 2 or len(prompt) != 1 or prompt.shape[1] == 0:
         shape = tuple(prompt.shape) if is_tensor else type(prompt).__name__
         raise ValueError(f"the prompt must be ids of one text, (1, T ≥ 1), got {shape}")
-    sizes = vocab_size_of(target), vocab_size_of(draft)
-    if None not in sizes and sizes[0] != sizes[1]:
-        raise ValueError(
-            f"the target has {sizes[0]} tokens and the draft model {sizes[1]}: expected two models "
-            "of one vocabulary"
-        )
+    _check_same_vocabulary(vocab_size_of(target), vocab_size_of(draft))
     prompt = check_prompt_and_state(target, prompt, None, max_length=max_length, rules=TokenRules())
     check_ids_of_model(draft, prompt)
     return prompt[:, : prompt_lengths(prompt)[0]]
+
+
+def _check_same_vocabulary(target_size: int | None, draft_size: int | None) -> None:
+    """Raise ValueError for vocabularies of different sizes; None is a size that is not known."""
+    if None not in (target_size, draft_size) and target_size != draft_size:
+        raise ValueError(
+            f"the target has {target_size} tokens and the draft model {draft_size}: expected two "
+            "models of one vocabulary"
+        )
 
 
 class _Drawing(NamedTuple):
