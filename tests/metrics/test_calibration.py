@@ -193,3 +193,10 @@ def test_logits_and_targets_may_be_lists_or_arrays():
 def test_logits_that_are_not_an_array_of_numbers_are_refused(logits):
     with pytest.raises(ValueError, match="logits must be an array of numbers"):
         fit_temperature(logits, [0])
+
+
+@pytest.mark.parametrize("num_bins", [0, -1, 2.0, True, 10**10])
+def test_a_number_of_bins_that_cannot_be_is_refused(num_bins):
+    """Ten thousand million bins would fill the memory."""
+    with pytest.raises(ValueError, match="num_bins must be a"):
+        expected_calibration_error([0.5], [True], num_bins=num_bins)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from utils.arguments import check_positive
+from utils.arguments import check_integer, check_positive
 
+MAX_BINS = 10**6  # far more than there are predictions; more would fill the memory
 MIN_TEMPERATURE = 0.01
 MAX_TEMPERATURE = 100.0
 _MAX_STEPS = 100  # of Newton's method
@@ -73,8 +74,8 @@ def expected_calibration_error(
     Raises
     ------
     ValueError
-        If the arrays differ in shape, are empty or hold invalid values, or `num_bins` is not a
-        positive integer.
+        If the arrays differ in shape, are empty or hold invalid values, or `num_bins` is not an
+        integer from 1 to 10⁶.
 
     Examples
     --------
@@ -85,6 +86,7 @@ def expected_calibration_error(
     0.1
     """
     check_positive(num_bins=num_bins)
+    check_integer(minimum=1, maximum=MAX_BINS, num_bins=num_bins)
     # p * num_bins could be rounded to a number above its bin: 0.07 * 100 is 7.000000000000001
     bounds = np.arange(1, num_bins) / num_bins  # (num_bins − 1,), the upper bounds without 1
     p, hits = _as_array(probabilities), _as_array(is_correct)
