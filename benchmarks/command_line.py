@@ -113,9 +113,10 @@ def add_seeds(
     parser: argparse.ArgumentParser,
     default: Iterable[int] | None,
     *,
+    option: str = "--seeds",
     meaning: str = "of the runs",
 ) -> None:
-    """Add the option `--seeds`: the seeds to run, non-negative integers.
+    """Add the option `--seeds`, or one of another name: seeds, non-negative integers.
 
     Parameters
     ----------
@@ -123,11 +124,13 @@ def add_seeds(
         The parser of the benchmark.
     default
         The seeds that run where none are given; None where they differ from part to part.
+    option
+        The name of the option.
     meaning
         What the help says of them.
     """
     parser.add_argument(
-        "--seeds",
+        option,
         type=non_negative_integer,
         nargs="+",
         default=None if default is None else list(default),

@@ -39,13 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     command_line.add_parts(parser, PARTS)
     command_line.add_arms(parser)
     command_line.add_seeds(parser, range(5))
-    parser.add_argument(
-        "--tuning-seeds",
-        type=command_line.non_negative_integer,
-        nargs="+",
-        default=list(TUNING_SEEDS),
-        help="of the trials",
-    )
+    command_line.add_seeds(parser, TUNING_SEEDS, option="--tuning-seeds", meaning="of the trials")
     options = parser.parse_args(arguments)
     chosen = command_line.chosen_arms(parser, options, PARTS)
     torch.set_num_threads(1)
